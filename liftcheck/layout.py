@@ -1,0 +1,39 @@
+"""Where things lie in the address space of generated code: the same numbers on every runner and in the interpreter.
+
+Everything sits above 4 GiB (truncated pointers fault) and inside one 64 MiB arena (near relocations reach). Page 0 and
+everything between the areas is unmapped. Slot k is the data region of one run: one page of `SLOT_SIZE` bytes, unmapped on
+both sides, so that an access one byte past either end traps. Generated programs get slot addresses as arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ARENA: Final = 0x2_1000_0000
+ARENA_SIZE: Final = 0x400_0000
+
+CODE: Final = ARENA
+"""Compiled functions, trampolines, constants, address tables; read and execute."""
+CODE_SIZE: Final = 0x180_0000
+
+STUB: Final = ARENA + 0x1F0_0000
+"""The runner's own loop; read and execute."""
+
+CONTROL: Final = ARENA + 0x200_0000
+"""The runner's control block; its first 8 bytes hold the address of the current row."""
+ROWS: Final = ARENA + 0x210_0000
+ROWS_SIZE: Final = 0x40_0000
+
+STACK: Final = ARENA + 0x280_0000
+"""Lowest address of the stack; unmapped below and above."""
+STACK_SIZE: Final = 0x20_0000
+
+DATA: Final = ARENA + 0x300_0000
+SLOT_SIZE: Final = 0x1000
+SLOT_STRIDE: Final = 0x2000
+SLOTS: Final = 256
+
+
+def slot_address(slot: int) -> int:
+    """The first address of data region `slot` (0 … SLOTS-1)."""
+    return DATA + slot * SLOT_STRIDE
