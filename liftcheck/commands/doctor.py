@@ -1,0 +1,25 @@
+"""Says what this machine can do: packages, cargo, runners and what each lacks, Cranelift versions built, disk space.
+
+For each gap stands the command that closes it. Exit code 0 if the main job (fuzzing and testing) can run, else 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from liftcheck.commands import options, output
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from liftcheck import doctor
+
+    report = doctor.examine()
+    if args.json:
+        output.print_json("doctor", report.as_json())
+    else:
+        print(report.as_text())
+    return 0 if report.usable else 3

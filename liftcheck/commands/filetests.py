@@ -1,0 +1,24 @@
+"""Runs Cranelift's own filetests: `test interpret`, `test run`, `test verifier` and `test compile` (that it compiles;
+precise output is out of scope and is skipped by that name), on every ISA and setting that a file names.
+
+One unit is one run line on one ISA and setting. Skips are listed by reason; the last line is
+`N passed, N failed, N skipped`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from liftcheck.commands import options
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a .clif file, or a folder that is searched for them")
+    options.add_isa(parser, "only this ISA (default: those that a file names)")
+    options.add_compiler(parser)
+    options.add_runner(parser)
+    parser.add_argument("--interpreter-only", action="store_true",
+                        help="run every run line in the reference interpreter and compile nothing")
+    parser.add_argument("--jobs", type=options.positive, default=options.cores(), metavar="N",
+                        help="worker processes (default: the cores, %(default)s here)")
+    options.add_json(parser)

@@ -1,0 +1,165 @@
+"""Readers of option values, and the options that several commands share.
+
+Each reader turns one option's text into a value or raises `ArgumentTypeError`, whose message names the valid choices and
+the nearest miss; argparse prefixes it with the option. Nothing here touches a compiler: whether a setting, a profile
+or a version exists is asked of the part that owns it, when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+ISAS: Final = ("x86-64", "aarch64", "riscv64", "s390x")
+ISA_ALIASES: Final = {"x86_64": "x86-64", "x64": "x86-64", "amd64": "x86-64", "arm64": "aarch64", "riscv": "riscv64"}
+"""The same as in `case.py` (a test compares them); importing that module would import the whole data model."""
+
+OPT_LEVELS: Final = ("none", "speed", "speed_and_size")
+RUNNERS: Final = ("auto", "unicorn", "native", "qemu")
+DEFAULT_COMPILER: Final = "cranelift"
+
+_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def near_miss(word: str, choices: Iterable[str]) -> str:
+    """The choice that `word` was probably meant to be, as '; did you mean X?', or ''."""
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def choice_error(what: str, word: str, choices: Sequence[str]) -> argparse.ArgumentTypeError:
+    """The complaint that `word` is none of `choices`."""
+    return argparse.ArgumentTypeError(
+        f"unknown {what} '{word}'{near_miss(word, choices)} (there are: {', '.join(choices)})")
+
+
+def isa_list(text: str) -> list[str]:
+    """One ISA, several with commas between, or 'all'."""
+    names: list[str] = []
+    for word in _words(text):
+        name = ISA_ALIASES.get(word.lower(), word.lower())
+        if name == "all":
+            names.extend(ISAS)
+        elif name in ISAS:
+            names.append(name)
+        else:
+            raise choice_error("ISA", word, (*ISAS, *ISA_ALIASES))
+    return names
+
+
+def opt_levels(text: str) -> list[str]:
+    """Optimization levels with commas between."""
+    return _chosen("optimization level", text, OPT_LEVELS)
+
+
+def runner_names(text: str) -> list[str]:
+    """Runners with commas between; 'auto' takes the best for each program."""
+    return _chosen("runner", text, RUNNERS)
+
+
+def _chosen(what: str, text: str, choices: tuple[str, ...]) -> list[str]:
+    words = _words(text)
+    for word in words:
+        if word not in choices:
+            raise choice_error(what, word, choices)
+    return list(dict.fromkeys(words))
+
+
+def _words(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"'{text}' has an empty item")
+    return words
+
+
+def duration(text: str) -> float:
+    """Seconds of '90', '90s', '10m', '1h30m', '500ms'; more than zero."""
+    lowered = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", lowered):
+        seconds = float(lowered)
+    elif lowered and not _DURATION_PART.sub("", lowered):
+        seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(lowered))
+    else:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 90s, 10m, 1h or 1h30m")
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time at all: write 90s, 10m or 1h")
+    return seconds
+
+
+def setting(text: str) -> tuple[str, str]:
+    """`name=value` of a compiler setting; the bare name switches it on (or applies the preset)."""
+    name, equals, value = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or (equals and not value):
+        raise argparse.ArgumentTypeError(f"'{text}' is no setting: write name=value (has_zbb=true) or a preset's name")
+    return name, {"on": "true", "off": "false"}.get(value, value) if equals else "true"
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' must be at least 1")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 0, decimal or with 0x."""
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+    if not 0 <= value < 2**64:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 2^64-1")
+    return value
+
+
+def fresh_seed() -> int:
+    """A seed for a campaign that names none; it is printed, so that the campaign can be repeated."""
+    return secrets.randbits(32)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def flat(groups: Sequence[Sequence[str]] | None, default: Sequence[str]) -> tuple[str, ...]:
+    """What a repeatable list option gathered, each once and in order, or the default."""
+    return tuple(dict.fromkeys(item for group in groups for item in group)) if groups else tuple(default)
+
+
+def add_isa(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--isa", action="append", type=isa_list, metavar="ISA",
+                        help=f"{help_text}; repeatable (x86-64, aarch64, riscv64, s390x)")
+
+
+def add_compiler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--compiler", default=DEFAULT_COMPILER, metavar="NAME[@VERSION]",
+                        help="compiler under test: cranelift, cranelift@0.130.0, or a name from "
+                             "`liftcheck compiler list` (default: the newest Cranelift that cargo here builds)")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", action="append", type=setting, default=[], dest="settings", metavar="NAME=VALUE",
+                        help="a compiler setting for every compilation, shared or of the ISA; repeatable")
+
+
+def add_opt(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--opt", action="append", type=opt_levels, metavar="LEVELS",
+                        help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})")
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runner", type=runner_names, default=["auto"], metavar="NAMES",
+                        help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true",
+                        help="print one JSON object on standard output (docs/json.md); progress goes to standard error")

@@ -1,0 +1,57 @@
+"""What commands print with: one JSON document on standard output, messages and progress on standard error, and files read
+with one clear complaint about whatever is wrong with them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from liftcheck import __version__
+from liftcheck.errors import InputError, UsageError
+
+
+def print_json(command: str, document: dict[str, object]) -> None:
+    """The one object of `--json`: the tool, its version and the command stand first."""
+    head: dict[str, object] = {"tool": "liftcheck", "version": __version__, "command": command}
+    print(json.dumps({**head, **document}, indent=2, ensure_ascii=True, default=str))
+
+
+def note(text: str) -> None:
+    """One line for the person in front of the screen: standard error, never part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_text(path: str) -> str:
+    """The text of a CLIF file, or of standard input for '-'."""
+    name = "<stdin>" if path == "-" else path
+    return decode(sys.stdin.buffer.read() if path == "-" else read_bytes(path), name)
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's bytes; UsageError says which file cannot be read and why."""
+    place = Path(path)
+    try:
+        if place.is_dir():
+            raise UsageError(f"{path} is a folder; this command wants one .clif file (`liftcheck test` takes folders)")
+        return place.read_bytes()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path!r}: {reason(error)}") from None
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8 text of `data`; InputError names line and column of the first byte that is none."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[:error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; is this a CLIF file?"
+        raise InputError.at(message, name, line, column) from None
+
+
+def reason(error: OSError | ValueError) -> str:
+    """What the system said, without the error number."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
