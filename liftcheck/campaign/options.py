@@ -1,0 +1,68 @@
+"""What a campaign is asked to do, and what one batch of it consists of.
+
+The one idea: everything about batch b (its case numbers, its ISAs, its settings, its profile) is a function of the
+campaign's options and b alone. Workers, time and luck decide only how many batches are done, never what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from liftcheck.case import ISAS
+
+BATCH: Final = 16
+"""Programs a batch: one compile request and one start of each emulator. 16 programs x 8 inputs fill half of the slots."""
+CHUNK: Final = 2
+"""Batches that a worker is handed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzOptions:
+    """One campaign. `cases` bounds it by programs, `seconds` by time; with neither it runs until it is interrupted.
+
+    runners    names in order of preference; 'auto' takes the best there is for each program
+    profiles   only these generator profiles; () means all of them, drawn by batch
+    settings   `--set k=v`, applied to every target whose ISA knows them
+    sweep      whether batches also draw settings of their own (register allocators, extensions, …)
+    out        the folder for findings; None: they are only reported
+    """
+
+    isas: tuple[str, ...] = ISAS
+    compiler: str = "cranelift"
+    opt_levels: tuple[str, ...] = ("none", "speed")
+    settings: tuple[tuple[str, str], ...] = ()
+    runners: tuple[str, ...] = ("auto",)
+    seconds: float | None = 60.0
+    cases: int | None = None
+    seed: int = 0
+    jobs: int = 1
+    profiles: tuple[str, ...] = ()
+    out: Path | None = None
+    sweep: bool = True
+    reduce_seconds: float = 20.0
+    faults: tuple[str, ...] = field(default=(), repr=False)
+    """Names of damage hooks for tests of the campaign itself (see `worker.FAULTS`); never set by a user."""
+
+
+def case_seed(seed: int, number: int) -> int:
+    """The PRNG seed of case `number`: the same on every machine, run and job count."""
+    digest = hashlib.blake2b(f"case {seed} {number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def batch_seed(seed: int, batch: int) -> int:
+    """The seed of what a whole batch shares: profile, ISAs, settings."""
+    digest = hashlib.blake2b(f"batch {seed} {batch}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def batch_cases(options: FuzzOptions, batch: int) -> range:
+    """The case numbers of a batch; the last batch of a bounded campaign may be short or empty."""
+    start = batch * BATCH
+    end = start + BATCH
+    if options.cases is not None:
+        end = min(end, options.cases)
+    return range(start, max(start, end))

@@ -1,0 +1,170 @@
+"""Whether two outcomes of one program may both be right: the only place that knows where results may legally differ.
+
+The one idea: equal outcomes agree at once (tuple equality, done by the caller on whole lists); only unequal ones come
+here. Two rules of tolerance, and no third:
+
+- **NaN.** The sign and payload of a NaN made by arithmetic are unspecified, so float-typed returned values (lane by lane)
+  agree when both lanes are NaN. Memory and integers are compared exactly: the generator canonicalizes a NaN before
+  its bits can be seen there (`liftcheck.nan` lists the opcodes that make such NaNs).
+- **Torn stores.** An access that straddles the end of the data region traps, but a backend may split it and have done the
+  part inside. After a memory trap the bytes next to the region's ends, within one access of them, are not compared.
+
+Everything else that differs has a class: see `CLASSES`. What is not known (a runner without the instruction, a reference
+that ran out of fuel) is undecided with its reason, never agreement.
+Sources: Cranelift's `docs/ir.md` and `ir/instructions` (NaN bits, trapping accesses), IEEE 754-2019 §6.2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.case import Case, Outcome
+from liftcheck.clif.types import Type
+
+WRONG_RESULT: Final = "wrong result"
+WRONG_MEMORY: Final = "wrong memory"
+WRONG_TRAP: Final = "wrong trap"
+ABI_DAMAGE: Final = "ABI damage"
+CRASH: Final = "crash"
+ENDLESS: Final = "endless"
+WRONG_MEANING: Final = "wrong meaning"
+"""The reference stands alone against every ISA and level: the fault is most likely ours. Given by the vote only."""
+COMPILER_PANIC: Final = "compiler panic"
+COMPILER_TIMEOUT: Final = "compiler time-out"
+COMPILER_MEMORY: Final = "compiler memory"
+COMPILER_ABORT: Final = "compiler abort"
+COMPILER_VERIFIER: Final = "invalid IR in the compiler"
+NONDETERMINISTIC: Final = "nondeterministic output"
+CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
+                  COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC)
+COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
+                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER}
+"""`CompileFailure.kind` -> class, for the kinds that are findings."""
+
+AGREE: Final = "agree"
+DISAGREE: Final = "disagree"
+UNDECIDED: Final = "undecided"
+REFUSED: Final = "refused"
+
+_EXPONENT_BITS: Final = {16: 5, 32: 8, 64: 11, 128: 15}
+_WIDEST_ACCESS: Final = 64
+_NOT_A_MEMORY_TRAP: Final = frozenset({"int_divz", "int_ovf", "bad_toint", "stk_ovf"})
+
+
+class Verdict(NamedTuple):
+    """`kind` is AGREE, DISAGREE, UNDECIDED or REFUSED; `klass` one of CLASSES when they disagree; `detail` says what
+    differs, or why nothing can be said."""
+
+    kind: str
+    klass: str = ""
+    detail: str = ""
+
+
+AGREED: Final = Verdict(AGREE)
+
+
+def is_nan(bits: int, width: int) -> bool:
+    """Whether the `width`-bit IEEE pattern `bits` is a NaN."""
+    mantissa = width - 1 - _EXPONENT_BITS[width]
+    infinity = ((1 << _EXPONENT_BITS[width]) - 1) << mantissa
+    return bits & ((1 << (width - 1)) - 1) > infinity
+
+
+def return_types(case: Case) -> tuple[Type, ...]:
+    """The types of the values that the case's entry returns."""
+    return tuple(param.type for param in case.module.functions[case.entry].signature.returns)
+
+
+def same_value(expected: int, actual: int, kind: Type) -> bool:
+    """Equality of two values of type `kind`, modulo the bits of NaNs in float lanes."""
+    if expected == actual:
+        return True
+    if not kind.is_float:
+        return False
+    width, mask = kind.lane_bits, kind.lane_mask
+    for shift in range(0, kind.bits, width):
+        left, right = (expected >> shift) & mask, (actual >> shift) & mask
+        if left != right and not (is_nan(left, width) and is_nan(right, width)):
+            return False
+    return True
+
+
+def compare(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdict:
+    """The verdict on one run: `expected` is the reference's outcome, `actual` a runner's; `types` of the returns."""
+    if expected == actual:
+        return AGREED
+    if actual.kind == "unsupported":
+        return Verdict(UNDECIDED, detail=actual.detail)
+    if expected.kind not in ("returned", "trapped"):
+        return Verdict(UNDECIDED, detail=f"reference: {expected.detail or expected.kind}")
+    if actual.kind == "abi":
+        return Verdict(DISAGREE, ABI_DAMAGE, actual.detail or "callee-saved state or the stack pointer was damaged")
+    if actual.kind == "crashed":
+        return Verdict(DISAGREE, CRASH, actual.detail)
+    if actual.kind == "out_of_fuel":
+        return Verdict(DISAGREE, ENDLESS, f"{_brief(expected)} expected, but it did not end")
+    if expected.kind == "trapped" or actual.kind == "trapped":
+        return _compare_traps(expected, actual)
+    return _compare_returns(expected, actual, types)
+
+
+def _brief(outcome: Outcome) -> str:
+    return f"trap {outcome.detail}" if outcome.kind == "trapped" else "a return"
+
+
+def _compare_traps(expected: Outcome, actual: Outcome) -> Verdict:
+    if expected.kind != actual.kind:
+        how = "missing" if expected.kind == "trapped" else "spurious"
+        return Verdict(DISAGREE, WRONG_TRAP, f"{how} trap: {_brief(expected)} expected, {_brief(actual)} seen")
+    if expected.detail != actual.detail:
+        return Verdict(DISAGREE, WRONG_TRAP, f"trap {expected.detail} expected, trap {actual.detail} seen")
+    torn = expected.detail not in _NOT_A_MEMORY_TRAP
+    return _compare_memory(expected.memory, actual.memory, _WIDEST_ACCESS - 1 if torn else 0)
+
+
+def _compare_returns(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdict:
+    if len(expected.values) != len(actual.values):
+        return Verdict(DISAGREE, WRONG_RESULT, f"{len(expected.values)} values expected, {len(actual.values)} seen")
+    for number, (left, right, kind) in enumerate(zip(expected.values, actual.values, types)):
+        if not same_value(left, right, kind):
+            text = f"return {number} ({kind}): {hex_value(left, kind)} expected, {hex_value(right, kind)} seen"
+            return Verdict(DISAGREE, WRONG_RESULT, text)
+    return _compare_memory(expected.memory, actual.memory, 0)
+
+
+def _compare_memory(expected: bytes, actual: bytes, margin: int) -> Verdict:
+    """Byte equality except `margin` bytes at both ends."""
+    if len(expected) != len(actual):
+        return Verdict(DISAGREE, WRONG_MEMORY, f"{len(expected)} bytes expected, {len(actual)} seen")
+    end = len(expected) - margin
+    if expected[margin:end] == actual[margin:end]:
+        return AGREED
+    at = next(i for i in range(margin, end) if expected[i] != actual[i])
+    return Verdict(DISAGREE, WRONG_MEMORY,
+                   f"byte {at:#x} of the data region: {expected[at]:#04x} expected, {actual[at]:#04x} seen")
+
+
+def hex_value(value: int, kind: Type) -> str:
+    """A value of a type as people compare it: fixed-width hexadecimal."""
+    return f"0x{value:0{kind.bits // 4}x}"
+
+
+def compare_runs(expected: Sequence[Outcome], actual: Sequence[Outcome], types: Sequence[Type]) -> tuple[int, Verdict]:
+    """The verdict on all runs of a program, and the number of the run that decided it.
+
+    A disagreement wins over everything; the program agrees when at least one run agrees and none is undecided for a
+    reason of the runner's. A reference that ran out of fuel leaves that run out.
+    """
+    undecided: tuple[int, Verdict] | None = None
+    agreed = False
+    for number, (left, right) in enumerate(zip(expected, actual, strict=True)):
+        verdict = compare(left, right, types)
+        if verdict.kind == DISAGREE:
+            return number, verdict
+        if verdict.kind == UNDECIDED and (undecided is None or right.kind == "unsupported"):
+            undecided = number, verdict
+        agreed = agreed or verdict.kind == AGREE
+    if undecided is not None and (not agreed or actual[undecided[0]].kind == "unsupported"):
+        return undecided
+    return 0, AGREED
