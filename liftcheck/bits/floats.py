@@ -1,0 +1,1 @@
+HELPERS: dict[str, object] = {}
