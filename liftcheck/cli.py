@@ -145,7 +145,7 @@ def _find_command(word: str) -> Command:
     if word in COMMANDS:
         return COMMANDS[word]
     if word.startswith("-"):
-        raise UsageError(f"options stand after the command: liftcheck COMMAND {word} (`liftcheck --help` lists commands)")
+        raise UsageError(f"options stand after the command: liftcheck COMMAND {word} (`liftcheck --help` lists them)")
     raise UsageError(f"unknown command '{word}'{near_miss(word, COMMANDS)} (there are: {', '.join(COMMANDS)})")
 
 
@@ -203,5 +203,5 @@ def _harden_streams() -> None:
 
 def _abandon_stdout() -> None:
     """Points standard output to nowhere, so that the interpreter's last flush does not fail again."""
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

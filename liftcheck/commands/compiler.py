@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 
 from liftcheck.commands import options
-from liftcheck.commands.options import near_miss
-from liftcheck.errors import UsageError
 
 ACTIONS = ("list", "add", "remove")
 

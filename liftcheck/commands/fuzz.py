@@ -29,6 +29,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
                         help="seed of the campaign (default: a new one, which is printed)")
     parser.add_argument("--jobs", type=options.positive, default=options.cores(), metavar="N",
                         help="worker processes (default: the cores, %(default)s here)")
-    parser.add_argument("--profile", metavar="NAME", help="generate only this profile's programs (default: all of them)")
+    parser.add_argument("--profile", metavar="NAME",
+                        help="generate only this profile's programs (default: all profiles)")
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)

@@ -1,8 +1,8 @@
 """Readers of option values, and the options that several commands share.
 
-Each reader turns one option's text into a value or raises `ArgumentTypeError`, whose message names the valid choices and
-the nearest miss; argparse prefixes it with the option. Nothing here touches a compiler: whether a setting, a profile
-or a version exists is asked of the part that owns it, when the command runs.
+Each reader turns one option's text into a value or raises `ArgumentTypeError`, whose message names the valid choices
+and the nearest miss; argparse prefixes it with the option. Nothing here touches a compiler: whether a setting, a
+profile or a version exists is asked of the part that owns it, when the command runs.
 """
 
 from __future__ import annotations
