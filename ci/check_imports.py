@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 LAYERS: Final = {
     "liftcheck": 0, "liftcheck.errors": 0, "liftcheck.layout": 0, "liftcheck.bits": 0,
     "liftcheck.clif": 1, "liftcheck.isle": 1, "liftcheck.case": 1,
-    "liftcheck.opt": 2, "liftcheck.mach": 2, "liftcheck.regalloc": 2,
+    "liftcheck.nan": 2, "liftcheck.opt": 2, "liftcheck.mach": 2, "liftcheck.regalloc": 2,
     "liftcheck.isa": 3,
     "liftcheck.compilers": 4,
     "liftcheck.generators": 5, "liftcheck.oracles": 5,

@@ -12,8 +12,10 @@ import argparse
 import errno
 import importlib
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -66,6 +68,17 @@ Examples:
 Exit codes: 0 nothing found, 1 findings or failed tests, 2 wrong usage or input,
 3 this machine lacks something (`liftcheck doctor` says what).
 `liftcheck COMMAND --help` explains a command."""
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps each paragraph of a description to the terminal; an indented paragraph stays as it is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=min(shutil.get_terminal_size().columns, 110) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = [part if part.startswith(" ") else textwrap.fill(part, width) for part in text.split("\n\n")]
+        return "\n\n".join(paragraphs)
 
 
 class Parser(argparse.ArgumentParser):
@@ -165,7 +178,7 @@ def parser_of(command: Command, module: ModuleType) -> Parser:
     """The command's own parser. Positionals may stand between options (`test a.clif --json b.clif`)."""
     parser = Parser(prog=f"liftcheck {command.name}", allow_abbrev=False,
                     description=(module.__doc__ or "").strip(),
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+                    formatter_class=_Formatter)
     module.declare(parser)
     return parser
 

@@ -19,6 +19,5 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_runner(parser)
     parser.add_argument("--interpreter-only", action="store_true",
                         help="run every run line in the reference interpreter and compile nothing")
-    parser.add_argument("--jobs", type=options.positive, default=options.cores(), metavar="N",
-                        help="worker processes (default: the cores, %(default)s here)")
+    options.add_jobs(parser)
     options.add_json(parser)

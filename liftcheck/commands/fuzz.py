@@ -27,9 +27,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--cases", type=options.positive, metavar="N", help="stop after N programs")
     parser.add_argument("--seed", type=options.whole, metavar="N",
                         help="seed of the campaign (default: a new one, which is printed)")
-    parser.add_argument("--jobs", type=options.positive, default=options.cores(), metavar="N",
-                        help="worker processes (default: the cores, %(default)s here)")
-    parser.add_argument("--profile", metavar="NAME",
-                        help="generate only this profile's programs (default: all profiles)")
+    options.add_jobs(parser)
+    parser.add_argument("--profile", action="append", metavar="NAME",
+                        help="generate only this profile's programs; repeatable (default: all profiles)")
+    parser.add_argument("--no-sweep", action="store_true",
+                        help="only the settings of --set and --opt (default: batches draw more settings of their own)")
+    parser.add_argument("--reduce", type=options.duration, default=20.0, metavar="DURATION",
+                        help="make each finding smaller for at most this long (default: 20s)")
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)

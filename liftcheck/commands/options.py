@@ -160,6 +160,10 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
                         help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between")
 
 
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=positive, metavar="N", help="worker processes (default: the cores)")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true",
                         help="print one JSON object on standard output (docs/json.md); progress goes to standard error")

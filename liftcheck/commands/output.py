@@ -1,5 +1,5 @@
-"""What commands print and read with: one JSON document on standard output, messages and progress on standard error, files
-read with one clear complaint about whatever is wrong with them.
+"""What commands print and read with: one JSON document on standard output, messages and progress on standard error,
+and files read with one clear complaint about whatever is wrong with them.
 """
 
 from __future__ import annotations
