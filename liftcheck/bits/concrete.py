@@ -15,7 +15,6 @@ from functools import cache
 from struct import Struct
 from typing import Any, Final
 
-from liftcheck.bits import code as c
 from liftcheck.bits import floats
 from liftcheck.bits.emit import Emitter
 from liftcheck.bits.meaning import Meaning
@@ -65,11 +64,16 @@ def python_source(
     """Statements, and one expression per result. `names` are the inputs (names or literals), `leave` writes the
     statement that leaves with a trap code."""
     template = template_of(meaning)
-    statements = [
-        x.format(*names, t=prefix) if isinstance(x, str) else f"if {x.condition.format(*names, t=prefix)}: {leave(x.code)}"
+    return _filled(template, names, prefix, leave), [r.format(*names, t=prefix) for r in template.results]
+
+
+def _filled(template: Template, names: Sequence[str], prefix: str, leave: Callable[[str], str]) -> list[str]:
+    return [
+        x.format(*names, t=prefix)
+        if isinstance(x, str)
+        else f"if {x.condition.format(*names, t=prefix)}: {leave(x.code)}"
         for x in template.body
     ]
-    return statements, [r.format(*names, t=prefix) for r in template.results]
 
 
 @cache
@@ -102,15 +106,10 @@ def _written(meaning: Meaning) -> Template:
 
 def _compiled(template: Template, inputs: int) -> Callable[..., Any]:
     names = [f"x{i}" for i in range(inputs)]
-    lines = [f"def f({', '.join(names)}):"]
-    for x in template.body:
-        if isinstance(x, str):
-            lines.append("    " + x.format(*names, t="t"))
-        else:
-            lines.append(f"    if {x.condition.format(*names, t='t')}: {raising(x.code)}")
-    lines.append("    return " + ", ".join(r.format(*names, t="t") for r in template.results))
+    results = ", ".join(r.format(*names, t="t") for r in template.results)
+    lines = [f"def f({', '.join(names)}):", *_filled(template, names, "t", raising), f"return {results}"]
     found: dict[str, Any] = {}
-    exec("\n".join(lines), NAMESPACE, found)
+    exec("\n    ".join(lines), NAMESPACE, found)
     function: Callable[..., Any] = found["f"]
     return function
 
@@ -151,4 +150,3 @@ NAMESPACE: Final[dict[str, Any]] = {
 """Everything generated text refers to: execute it in this dictionary, or in a copy made after the templates."""
 
 __all__ = ["NAMESPACE", "Check", "Template", "Trap", "closure", "evaluate", "python_source", "template_of"]
-_ = c

@@ -1,9 +1,10 @@
 """From terms to Python text, lane by lane or whole vectors at once.
 
-The one idea: a term is asked for in a *view* — raw, exact, signed, as an atom, as a condition, or flat (all lanes in one
-integer) — and each view is written from the cheapest views of the operands. Vectors are taken apart once (`struct` or
-shifts) and every lane is written as scalar code, unless the row has a flat form. Subterms with several users become
-locals. Inputs are written `{0}`, `{1}`, …, locals `{t}0`, `{t}1`, …: the text is a template for `str.format`.
+The one idea: a term is asked for in a *view* — raw, exact, signed, as an atom, as a condition, or flat (all lanes in
+one integer) — and each view is written from the cheapest views of the operands. Vectors are taken apart once
+(`struct` or shifts) and every lane is written as scalar code, unless the row has a flat form. Subterms with several
+users become locals. Inputs are written `{0}`, `{1}`, …, locals `{t}0`, `{t}1`, …: the text is a template for
+`str.format`.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ def _constants(order: list[Term]) -> frozenset[Term]:
     """The terms without variables, other than constants themselves."""
     found: set[Term] = set()
     for node in order:
-        if node.args and PRIMS[node.prim].lanewise and node.lanes == 1:
-            if all(a in found or a.prim == "const" for a in node.args):
-                found.add(node)
+        closed = node.args and all(a in found or a.prim == "const" for a in node.args)
+        if closed and PRIMS[node.prim].lanewise and node.lanes == 1:
+            found.add(node)
     return frozenset(found)

@@ -1,8 +1,9 @@
 """Whole vectors as one Python integer: taking apart, putting together, and what is quicker without either.
 
-Bulk forms: lane-wise sums without carries between lanes (the classic SWAR identities), splats as a multiplication,
-permutations of bytes as `bytes.translate` (the index vector is the string, the sources are the table), tables of bytes
-looked up in the same way. Everything else goes lane by lane through `struct` (16 to 64 bits), `bytes` (8 bits) or shifts.
+Bulk forms: lane-wise sums without carries between lanes (the SWAR identities), splats as a multiplication,
+permutations of bytes as `bytes.translate` (the index vector is the string, the sources are the table), tables of
+bytes looked up in the same way. Everything else goes lane by lane through `struct` (16 to 64 bits), `bytes` (8 bits)
+or shifts.
 """
 
 from __future__ import annotations

@@ -1,1 +1,440 @@
-HELPERS: dict[str, object] = {}
+"""IEEE arithmetic on bit patterns of f16, f32, f64 and f128: round to nearest even, exact.
+
+The one idea: two implementations of every operation. `exact` functions work in integers for any format and are the
+definition; for f16, f32 and f64 quick forms go through the host's doubles where the result is provably the same:
+
+- f64: Python's +, -, *, /, math.sqrt are IEEE operations on doubles.
+- f32 and f16 sums, products, quotients and roots: the double result, rounded again to p <= 24 bits, is the correctly
+  rounded one because 53 >= 2p + 2 (S. Figueroa, "When is double rounding innocuous?", 1995); products are exact in a
+  double; sums below the normal range are exact; a quotient that is not a midpoint of the narrow format (at most p + 1
+  bits) differs from it by more than 2^-(2p + 1) of itself, so subnormal quotients are safe as well. `struct` rounds the
+  double to nearest even when it packs 'f' and 'e', and raises OverflowError where the result is infinite.
+- `fma` and conversions from integers beyond 2^53 are not safe in that way and are done in integers.
+
+Every NaN result is the positive quiet NaN without payload, whatever the operands' payloads (docs/architecture.md: where
+the bits may legally differ is the comparison's business). Names: operation + width, conversions operation + from_to.
+Source: IEEE 754-2019, 3.4 (encodings), 4.3 (rounding), 5.4, 9.6 (minimum, maximum).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from struct import Struct
+from typing import Final
+
+Binary = Callable[[int, int], int]
+Unary = Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An interchange format: `width` bits, `precision` with the hidden bit, `bias` of the exponent."""
+
+    width: int
+    precision: int
+
+    @property
+    def sign(self) -> int:
+        """The sign bit."""
+        return 1 << self.width - 1
+
+    @property
+    def fraction(self) -> int:
+        """The stored fraction's mask."""
+        return (1 << self.precision - 1) - 1
+
+    @property
+    def infinity(self) -> int:
+        """The pattern of +inf."""
+        return (1 << self.width - 1) - 1 & ~self.fraction
+
+    @property
+    def nan(self) -> int:
+        """The NaN that every operation gives."""
+        return self.infinity | 1 << self.precision - 2
+
+    @property
+    def least(self) -> int:
+        """The binary exponent of the smallest subnormal."""
+        return 3 - (1 << self.width - self.precision - 1) - self.precision
+
+
+F16, F32, F64, F128 = Format(16, 11), Format(32, 24), Format(64, 53), Format(128, 113)
+FORMATS: Final = {f.width: f for f in (F16, F32, F64, F128)}
+
+
+# The definition, in integers.
+
+
+def is_nan(f: Format, a: int) -> bool:
+    """Whether the pattern is a NaN."""
+    return a & ~f.sign > f.infinity
+
+
+def parts(f: Format, a: int) -> tuple[int, int]:
+    """A finite number as (signed significand, binary exponent)."""
+    exponent = (a & f.infinity) >> f.precision - 1
+    significand = a & f.fraction | (1 << f.precision - 1 if exponent else 0)
+    return -significand if a & f.sign else significand, f.least + max(exponent, 1) - 1
+
+
+def rounded(f: Format, significand: int, exponent: int, negative_zero: bool = False) -> int:
+    """The pattern nearest to significand * 2^exponent. The last bit of the significand may be sticky if it has at
+    least two bits more than the precision."""
+    if not significand:
+        return f.sign if negative_zero else 0
+    sign, size = (f.sign, -significand) if significand < 0 else (0, significand)
+    drop = max(size.bit_length() - f.precision, f.least - exponent)
+    if drop > 0:
+        half, rest = 1 << drop - 1, size & (1 << drop) - 1
+        size >>= drop
+        size += rest > half or (rest == half and size & 1)
+    else:
+        size <<= -drop
+    # A carry out of the significand moves the exponent up by itself, as the fields are adjacent.
+    biased = exponent + drop - f.least
+    pattern = size + (biased << f.precision - 1) if size >> f.precision - 1 else size
+    return sign | min(pattern, f.infinity)
+
+
+def _sum(f: Format, x: tuple[int, int], y: tuple[int, int], negative_zero: bool) -> int:
+    """The rounded sum of two exact numbers; far apart, the small one only matters as sticky bits."""
+    if not x[0] or not y[0]:
+        x = x if x[0] else y
+        return rounded(f, *x, negative_zero=negative_zero)
+    (m, e), (n, d) = (x, y) if x[1] >= y[1] else (y, x)
+    return rounded(f, (m << e - d) + n, d, negative_zero)
+
+
+def exact_add(f: Format, a: int, b: int) -> int:
+    """a + b."""
+    if is_nan(f, a) or is_nan(f, b):
+        return f.nan
+    if a & ~f.sign == f.infinity:
+        return f.nan if b == a ^ f.sign else a
+    if b & ~f.sign == f.infinity:
+        return b
+    return _sum(f, parts(f, a), parts(f, b), bool(a & b & f.sign))
+
+
+def exact_sub(f: Format, a: int, b: int) -> int:
+    """a - b."""
+    return f.nan if is_nan(f, b) else exact_add(f, a, b ^ f.sign)
+
+
+def exact_mul(f: Format, a: int, b: int) -> int:
+    """a * b."""
+    return exact_fma(f, a, b, (a ^ b) & f.sign)
+
+
+def exact_fma(f: Format, a: int, b: int, c: int) -> int:
+    """a * b + c with one rounding."""
+    if is_nan(f, a) or is_nan(f, b) or is_nan(f, c):
+        return f.nan
+    sign, magnitudes = (a ^ b) & f.sign, {a & ~f.sign, b & ~f.sign}
+    if f.infinity in magnitudes:
+        product = sign | f.infinity
+        return f.nan if 0 in magnitudes or c == product ^ f.sign else product
+    if c & ~f.sign == f.infinity:
+        return c
+    (m, e), (n, d) = parts(f, a), parts(f, b)
+    return _sum(f, (m * n, e + d), parts(f, c), bool(sign & c))
+
+
+def exact_div(f: Format, a: int, b: int) -> int:
+    """a / b."""
+    sign, x, y = (a ^ b) & f.sign, a & ~f.sign, b & ~f.sign
+    if x > f.infinity or y > f.infinity or x == y in (0, f.infinity):
+        return f.nan
+    if x == f.infinity or not y:
+        return sign | f.infinity
+    if y == f.infinity or not x:
+        return sign
+    (m, e), (n, d) = parts(f, x), parts(f, y)
+    shift = 2 * f.precision + 3
+    quotient, rest = divmod(m << shift, n)
+    return sign | rounded(f, quotient << 1 | (rest > 0), e - d - shift - 1)
+
+
+def exact_sqrt(f: Format, a: int) -> int:
+    """The square root; -0 for -0."""
+    if not a & ~f.sign or a == f.infinity:
+        return a
+    if a & f.sign or a > f.infinity:
+        return f.nan
+    m, e = parts(f, a)
+    shift = 2 * f.precision + 4 + (e & 1)
+    m <<= shift
+    root = math.isqrt(m)
+    return rounded(f, root << 1 | (root * root != m), (e - shift) // 2 - 1)
+
+
+def exact_round(f: Format, a: int, mode: str) -> int:
+    """Rounded to an integral value; mode 'ceil', 'floor', 'trunc' or 'nearest'. The sign of zero is kept."""
+    if a & ~f.sign >= f.infinity:
+        return f.nan if is_nan(f, a) else a
+    m, e = parts(f, a)
+    if e >= 0 or not m:
+        return a
+    floor, rest = m >> -e, m & (1 << -e) - 1
+    half = 1 << -e - 1
+    up = {"ceil": rest > 0, "floor": False, "trunc": m < 0 and rest > 0,
+          "nearest": rest > half or (rest == half and bool(floor & 1))}[mode]  # fmt: skip
+    return rounded(f, floor + up, 0) | a & f.sign
+
+
+def exact_convert(source: Format, to: Format, a: int) -> int:
+    """To another format."""
+    if a & ~source.sign >= source.infinity:
+        return to.nan if is_nan(source, a) else (to.sign if a & source.sign else 0) | to.infinity
+    return rounded(to, *parts(source, a), negative_zero=bool(a & source.sign))
+
+
+def truncated(f: Format, a: int) -> int | None:
+    """The integer part of a finite number; None for NaN and infinities."""
+    if a & f.infinity == f.infinity:
+        return None
+    m, e = parts(f, a)
+    if e >= 0:
+        return m << e
+    return m >> -e if m >= 0 else -(-m >> -e)
+
+
+def saturated(f: Format, a: int, low: int, high: int) -> int:
+    """Rounded to zero and cut to low … high; 0 for NaN."""
+    whole = truncated(f, a)
+    if whole is None:
+        return 0 if is_nan(f, a) else low if a & f.sign else high
+    return min(max(whole, low), high)
+
+
+def less(f: Format, a: int, b: int) -> bool:
+    """a < b, ordered."""
+    return not is_nan(f, a) and not is_nan(f, b) and order(f, a) < order(f, b)
+
+
+def order(f: Format, a: int) -> int:
+    """An integer in the order of the numbers; both zeros are 0."""
+    return f.sign - a if a & f.sign else a
+
+
+def exact_eq(f: Format, a: int, b: int) -> bool:
+    """a = b, ordered."""
+    return not is_nan(f, a) and not is_nan(f, b) and order(f, a) == order(f, b)
+
+
+def exact_le(f: Format, a: int, b: int) -> bool:
+    """a <= b, ordered."""
+    return less(f, a, b) or exact_eq(f, a, b)
+
+
+def exact_min(f: Format, a: int, b: int) -> int:
+    """The minimum; NaN wins, -0 is below +0."""
+    if is_nan(f, a) or is_nan(f, b):
+        return f.nan
+    return a | b if exact_eq(f, a, b) else a if less(f, a, b) else b
+
+
+def exact_max(f: Format, a: int, b: int) -> int:
+    """The maximum; NaN wins, +0 is above -0."""
+    if is_nan(f, a) or is_nan(f, b):
+        return f.nan
+    return a & b if exact_eq(f, a, b) else b if less(f, a, b) else a
+
+
+def exact_helpers(f: Format) -> dict[str, Callable[..., int]]:
+    """Every operation of one format, by the names of the primitives."""
+    found: dict[str, Callable[..., int]] = {
+        "fadd": partial(exact_add, f), "fsub": partial(exact_sub, f), "fmul": partial(exact_mul, f),
+        "fdiv": partial(exact_div, f), "fsqrt": partial(exact_sqrt, f), "fma": partial(exact_fma, f),
+        "fmin": partial(exact_min, f), "fmax": partial(exact_max, f), "feq": partial(exact_eq, f),
+        "flt": partial(less, f), "fle": partial(exact_le, f),
+    }  # fmt: skip
+    for mode in ("ceil", "floor", "trunc", "nearest"):
+        found["f" + mode] = partial(exact_round, f, mode=mode)
+    return {f"{name}{f.width}": function for name, function in found.items()}
+
+
+def exact_conversions() -> dict[str, Callable[[int], int]]:
+    """Every conversion, by the names of the primitives."""
+    found: dict[str, Callable[[int], int]] = {}
+    for f in FORMATS.values():
+        for to in FORMATS.values():
+            found[f"fconvert{f.width}_{to.width}"] = partial(exact_convert, f, to)
+        for width in (8, 16, 32, 64, 128):
+            top = 1 << width - 1
+            found[f"to_uint{f.width}_{width}"] = partial(saturated, f, low=0, high=2 * top - 1)
+            found[f"to_sint{f.width}_{width}"] = _unsigned(partial(saturated, f, low=-top, high=top - 1), width)
+            found[f"from_uint{width}_{f.width}"] = partial(rounded, f, exponent=0)
+            found[f"from_sint{width}_{f.width}"] = _from_signed(f, top)
+    return found
+
+
+def _unsigned(function: Unary, width: int) -> Unary:
+    mask = (1 << width) - 1
+    return lambda a: function(a) & mask
+
+
+def _from_signed(f: Format, top: int) -> Unary:
+    return lambda a: rounded(f, (a ^ top) - top, 0)
+
+
+# Quick forms through the host's doubles.
+
+
+def quick_helpers(f: Format) -> dict[str, Callable[..., int]]:
+    """The operations of f16, f32 or f64 that the host's doubles do rightly."""
+    letters = {16: "He", 32: "If", 64: "Qd"}[f.width]
+    bits_of, number_of = Struct(f"<{letters[0]}"), Struct(f"<{letters[1]}")
+    ints, floats = Struct(f"<2{letters[0]}").pack, Struct(f"<2{letters[1]}").unpack
+    to_bits, from_number, to_number, from_bits = bits_of.unpack, number_of.pack, number_of.unpack, bits_of.pack
+    nan, infinity, sign = f.nan, f.infinity, f.sign
+    sqrt, copysign = math.sqrt, math.copysign
+
+    def pattern(x: float) -> int:
+        try:
+            return to_bits(from_number(x))[0] if x == x else nan
+        except OverflowError:
+            return infinity if x > 0 else infinity | sign
+
+    def fadd(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        return pattern(x + y)
+
+    def fsub(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        return pattern(x - y)
+
+    def fmul(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        return pattern(x * y)
+
+    def fdiv(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        if y:
+            return pattern(x / y)
+        return nan if x != x or not x else infinity | (a ^ b) & sign
+
+    def fsqrt(a: int) -> int:
+        (x,) = to_number(from_bits(a))
+        return pattern(sqrt(x)) if x >= 0 else nan
+
+    def feq(a: int, b: int) -> bool:
+        x, y = floats(ints(a, b))
+        return x == y  # type: ignore[no-any-return]
+
+    def flt(a: int, b: int) -> bool:
+        x, y = floats(ints(a, b))
+        return x < y  # type: ignore[no-any-return]
+
+    def fle(a: int, b: int) -> bool:
+        x, y = floats(ints(a, b))
+        return x <= y  # type: ignore[no-any-return]
+
+    def fmin(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        return a if x < y else b if y < x else a | b if x == y else nan
+
+    def fmax(a: int, b: int) -> int:
+        x, y = floats(ints(a, b))
+        return b if x < y else a if y < x else a & b if x == y else nan
+
+    def rounding(whole: Callable[[float], int]) -> Unary:
+        integral = f.precision - 1 + (1 << f.width - f.precision - 1) - 1 << f.precision - 1  # 2^(p-1): no fraction
+
+        def fround(a: int) -> int:
+            if a & ~sign >= integral:
+                return nan if a & ~sign > infinity else a
+            (x,) = to_number(from_bits(a))
+            return to_bits(from_number(copysign(whole(x), x)))[0]  # type: ignore[no-any-return]
+
+        return fround
+
+    found: dict[str, Callable[..., int]] = {
+        "fadd": fadd, "fsub": fsub, "fmul": fmul, "fdiv": fdiv, "fsqrt": fsqrt, "feq": feq, "flt": flt, "fle": fle,
+        "fmin": fmin, "fmax": fmax, "fceil": rounding(math.ceil), "ffloor": rounding(math.floor),
+        "ftrunc": rounding(math.trunc), "fnearest": rounding(round),
+    }  # fmt: skip
+    return {f"{name}{f.width}": function for name, function in found.items()}
+
+
+def quick_conversions() -> dict[str, Callable[[int], int]]:
+    """Conversions between f16, f32, f64 and integers that the host's doubles do rightly."""
+    found: dict[str, Callable[[int], int]] = {}
+    small = (F16, F32, F64)
+    for f in small:
+        for to in small:
+            found[f"fconvert{f.width}_{to.width}"] = _quick_convert(f, to)
+        for width in (8, 16, 32, 64, 128):
+            top = 1 << width - 1
+            found[f"to_uint{f.width}_{width}"] = _quick_to_integer(f, 0, 2 * top - 1, 2 * top - 1)
+            found[f"to_sint{f.width}_{width}"] = _quick_to_integer(f, -top, top - 1, 2 * top - 1)
+            found[f"from_uint{width}_{f.width}"] = _quick_from_integer(f, 0)
+            found[f"from_sint{width}_{f.width}"] = _quick_from_integer(f, top)
+    return found
+
+
+_LETTERS: Final = {16: ("<H", "<e"), 32: ("<I", "<f"), 64: ("<Q", "<d")}
+
+
+def _quick_convert(f: Format, to: Format) -> Unary:
+    from_bits, to_number = Struct(_LETTERS[f.width][0]).pack, Struct(_LETTERS[f.width][1]).unpack
+    to_bits, from_number = Struct(_LETTERS[to.width][0]).unpack, Struct(_LETTERS[to.width][1]).pack
+    nan, infinity, sign = to.nan, to.infinity, to.sign
+
+    def fconvert(a: int) -> int:
+        (x,) = to_number(from_bits(a))
+        try:
+            return to_bits(from_number(x))[0] if x == x else nan
+        except OverflowError:
+            return infinity if x > 0 else infinity | sign
+
+    return fconvert
+
+
+def _quick_to_integer(f: Format, low: int, high: int, mask: int) -> Unary:
+    from_bits, to_number = Struct(_LETTERS[f.width][0]).pack, Struct(_LETTERS[f.width][1]).unpack
+    infinity = f.infinity
+
+    def to_integer(a: int) -> int:
+        if a & infinity == infinity:
+            return saturated(f, a, low, high) & mask
+        whole = int(to_number(from_bits(a))[0])
+        return (low if whole < low else high if whole > high else whole) & mask
+
+    return to_integer
+
+
+def _quick_from_integer(f: Format, top: int) -> Unary:
+    """Integers below 2^53 are doubles; Python rounds the others rightly to a double, but not to a narrower format."""
+    to_bits, from_number = Struct(_LETTERS[f.width][0]).unpack, Struct(_LETTERS[f.width][1]).pack
+    limit, infinity = 1 << 128 if f is F64 else 1 << 53, f.infinity
+
+    def from_integer(a: int) -> int:
+        whole = (a ^ top) - top
+        if not -limit < whole < limit:
+            return rounded(f, whole, 0)
+        try:
+            return to_bits(from_number(float(whole)))[0]  # type: ignore[no-any-return]
+        except OverflowError:
+            return infinity if whole > 0 else infinity | f.sign
+
+    return from_integer
+
+
+def _helpers() -> dict[str, Callable[..., int]]:
+    found: dict[str, Callable[..., int]] = {}
+    for f in FORMATS.values():
+        found.update(exact_helpers(f))
+    found.update(exact_conversions())
+    for f in (F16, F32, F64):
+        found.update(quick_helpers(f))
+    found.update(quick_conversions())
+    return found
+
+
+HELPERS: Final[dict[str, Callable[..., int]]] = _helpers()
+"""What generated text calls: the quickest form of every float operation and conversion."""

@@ -493,4 +493,3 @@ def _rows() -> list[Prim]:
 
 
 PRIMS: Final[dict[str, Prim]] = {row.name: row for row in _rows()}
-__all__ = ["PRIMS", "Prim", "value_of"]

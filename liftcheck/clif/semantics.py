@@ -5,8 +5,8 @@ interpreter's code, z3 and the documentation are derived from it. The rows are i
 `semantics_simd`; memory, control flow and the effects of atomics belong to the interpreter (`atomic_rmw_op` is the
 operation that `atomic_rmw` applies).
 
-Immediates are those of `ir.Inst.imm`, except: constants of the pool come as their bytes (or the value as int), `bitcast`
-takes the byte order ('little', 'big' or ''), `icmp_imm` takes (condition, number).
+Immediates are those of `ir.Inst.imm`, except: constants of the pool come as their bytes (or the value as int),
+`bitcast` takes the byte order ('little', 'big' or ''), `icmp_imm` takes (condition, number).
 NaN results are the positive quiet NaN without payload; where results may legally differ is the comparison's business.
 """
 
@@ -17,12 +17,12 @@ from typing import Final
 
 from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.term import Term, var
-from liftcheck.clif import semantics_int
+from liftcheck.clif import semantics_float, semantics_int, semantics_simd
 from liftcheck.clif.semantics_int import Request, Rule
 from liftcheck.clif.types import Type
 from liftcheck.errors import Unsupported
 
-RULES: Final[dict[str, Rule]] = {**semantics_int.RULES}
+RULES: Final[dict[str, Rule]] = {**semantics_int.RULES, **semantics_float.RULES, **semantics_simd.RULES}
 """Every opcode with a meaning."""
 
 

@@ -1,9 +1,9 @@
 """What CLIF's integer opcodes compute, one function over terms an opcode; most serve vectors as they are.
 
 A rule gets a `Request` and answers with terms: results in order, and the traps of `Meaning`. Facts that are not in the
-opcode's own text: shift and rotate amounts have a type of their own and count modulo the lane's width; `c_in`, `b_in` and
-every condition are true when not zero; flags come out as i8. Old opcodes (`*_imm` up to 0.132, `band_not` and its like up
-to 0.133, `iadd_cin` and its like up to 0.112) are stated through the present ones.
+opcode's own text: shift and rotate amounts have a type of their own and count modulo the lane's width; `c_in`, `b_in`
+and every condition are true when not zero; flags come out as i8. Old opcodes (`*_imm`, `band_not`, `iadd_cin` and their
+like; `opcodes.py` says when they went) are stated through the present ones.
 Sources: cranelift-codegen-meta `shared/instructions.rs` (0.135, 0.130); the expansion of `*_imm` in 0.130's
 `legalizer/mod.rs` (which immediates are sign-extended to i128).
 """
@@ -127,14 +127,10 @@ def _divides(signed: bool, quotient: bool) -> Rule:
     return rule
 
 
-def _carry_sum(x: Term, y: Term, carry: Term | None, extend: Callable[[Term, int], Term]) -> tuple[Term, Term]:
-    """The wrapped sum, and the sum in twice the width."""
-    return _wide(b.add, x, y, carry, extend)
-
-
 def _wide(
     step: Callable[[Term, Term], Term], x: Term, y: Term, carry: Term | None, extend: Callable[[Term, int], Term]
 ) -> tuple[Term, Term]:
+    """The wrapped result, and the one in twice the width."""
     width = 2 * x.lane
     exact, wrapped = step(extend(x, width), extend(y, width)), step(x, y)
     if carry is not None:
@@ -171,7 +167,7 @@ def _usub_overflow(r: Request) -> Answer:
 
 
 def _uadd_overflow_trap(r: Request) -> Answer:
-    wrapped, exact = _carry_sum(r.args[0], r.args[1], None, b.zext)
+    wrapped, exact = _wide(b.add, r.args[0], r.args[1], None, b.zext)
     return Answer((wrapped,), ((_differs(wrapped, exact, False), "user"),))
 
 
