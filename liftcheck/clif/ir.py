@@ -92,12 +92,14 @@ class Inst:
              `Function.constants`, Shuffle tuple of 16 lane numbers, BinaryImm8/TernaryImm8 lane number,
              IntCompare/FloatCompare condition text, AtomicRmw operation text, Trap/CondTrap/IntAddTrap trap code text,
              StackAddr slot number, FuncAddr/Call/TryCall function reference number, CallIndirect signature number,
-             UnaryGlobalValue global value number
+             UnaryGlobalValue global value number, ExceptionHandlerAddress (block, index); of the older dialect:
+             BinaryImm64 int, IntCompareImm (condition text, int), both signed, StackLoad/StackStore slot number
     flags    memory flags of loads, stores, atomics, bitcasts
     offset   signed 32-bit byte offset of Load, Store, StackAddr
     targets  Jump: one; Brif: then, else; BranchTable: default first, then the entries
     table    TryCall*: the exception table
-    loc      source location number (`@0001`) or None; line: where the text has it (0 if generated)
+    loc      source location number (`@0001`) or None; line: where the text has it (0 if generated; equality ignores it)
+    notes    debug tags ('<1, ss0>' or '') and stack map ('[i32 @ ss0+0]' or ''), as text, or None
     """
 
     op: str
@@ -110,7 +112,8 @@ class Inst:
     targets: tuple[BlockCall, ...] = ()
     table: ExceptionTable | None = None
     loc: int | None = None
-    line: int = 0
+    line: int = field(default=0, compare=False)
+    notes: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -121,7 +124,7 @@ class Block:
     params: list[tuple[int, Type]] = field(default_factory=list)
     insts: list[Inst] = field(default_factory=list)
     cold: bool = False
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
@@ -145,8 +148,8 @@ class Function:
     globals: dict[int, tuple[object, ...]] = field(default_factory=dict)
     preamble: list[tuple[str, str]] = field(default_factory=list)
     aliases: dict[int, int] = field(default_factory=dict)
-    annotations: list[tuple[int, str]] = field(default_factory=list)
-    line: int = 0
+    annotations: list[tuple[int, str]] = field(default_factory=list, compare=False)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
