@@ -88,8 +88,8 @@ class Inst:
              have no type variable (jump, return, trap, fence, call, …)
     results  value numbers defined, in order
     args     value operands, in order (not those inside `targets`)
-    imm      the immediate, by format: UnaryImm int (any value modulo 2^64), UnaryIeee* unsigned bits, UnaryConst index of
-             `Function.constants`, Shuffle tuple of 16 lane numbers, BinaryImm8/TernaryImm8 lane number,
+    imm      the immediate, by format: UnaryImm int (any value modulo 2^64), UnaryIeee* unsigned bits, UnaryConst index
+             of `Function.constants`, Shuffle tuple of 16 lane numbers, BinaryImm8/TernaryImm8 lane number,
              IntCompare/FloatCompare condition text, AtomicRmw operation text, Trap/CondTrap/IntAddTrap trap code text,
              StackAddr slot number, FuncAddr/Call/TryCall function reference number, CallIndirect signature number,
              UnaryGlobalValue global value number, ExceptionHandlerAddress (block, index); of the older dialect:
