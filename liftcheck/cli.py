@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _abandon_stdout()
         _complain(f"standard output: {error.strerror}")
-        return 2
+        return _os_code(error)
 
 
 def _guarded(action: Callable[[], int]) -> int:
@@ -119,7 +119,7 @@ def _guarded(action: Callable[[], int]) -> int:
         raise
     except OSError as error:
         _complain(_os_message(error))
-        return 3 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM) else 2
+        return _os_code(error)
     except (RecursionError, MemoryError) as error:
         _complain(f"the input is too large or too deeply nested ({type(error).__name__})")
         return 2
@@ -135,6 +135,11 @@ def _own_bug(error: Exception) -> int:
     _complain(f"a bug in liftcheck: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno}); "
               "please report it with the output under LIFTCHECK_TRACEBACK=1")
     return 2
+
+
+def _os_code(error: OSError) -> int:
+    """A machine that has run out of something is the environment's fault, anything else that of the input."""
+    return 3 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM) else 2
 
 
 def _os_message(error: OSError) -> str:
