@@ -13,14 +13,21 @@ ARENA: Final = 0x2_1000_0000
 ARENA_SIZE: Final = 0x400_0000
 
 CODE: Final = ARENA
-"""Compiled functions, trampolines, constants, address tables; read and execute."""
+"""Compiled functions, constants, address tables; read and execute."""
 CODE_SIZE: Final = 0x180_0000
 
+TRAMPOLINES: Final = ARENA + 0x180_0000
+"""Trampolines, which stay where they are from batch to batch; read and execute."""
+TRAMPOLINES_SIZE: Final = 0x60_0000
+
 STUB: Final = ARENA + 0x1F0_0000
-"""The runner's own loop; read and execute."""
+"""The runner's own loop and the library calls; read and execute."""
+STUB_SIZE: Final = 0x1_0000
 
 CONTROL: Final = ARENA + 0x200_0000
 """The runner's control block; its first 8 bytes hold the address of the current row."""
+SIGNAL_STACK: Final = CONTROL + 0x1_0000
+SIGNAL_STACK_SIZE: Final = 0x1_0000
 ROWS: Final = ARENA + 0x210_0000
 ROWS_SIZE: Final = 0x40_0000
 

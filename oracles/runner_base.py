@@ -1,0 +1,280 @@
+"""What all runners share: jobs, the arena, rows going in, outcomes coming out.
+
+The one idea: a batch is a chain of rows in memory (trampolines.py), one for each (job, input), that the stub's loop in
+the guest walks in one start (stubs/x86-64.s). A runner is a way to let that loop run and to hear how a row ended
+otherwise than by returning: its `drive` fills `Batch.events`; everything else is done here, for every runner alike.
+
+Outcomes beside 'returned' and 'trapped':
+  'abi'          the loop found a callee-saved register or the stack pointer changed, or the trampoline itself faulted
+  'out_of_fuel'  the row did not end within the runner's limit of processor time
+  'crashed'      a fault that the compiler's trap table does not explain, or the death of the worker process
+  'unsupported'  the runner met an instruction that it knows it lacks
+A fault in the unmapped megabyte below the stack is 'trapped' with 'stk_ovf', whatever the trap table says of that
+instruction: machine code recurses deeper or less deep than the reference does, so an oracle treats it as undecided.
+It compares nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from liftcheck import layout
+from liftcheck.case import BIG_ENDIAN, FunctionCode, Outcome
+from liftcheck.clif.ir import Signature
+from liftcheck.errors import InternalError
+from liftcheck.oracles.link import Image
+from liftcheck.oracles.stub import load_stub
+from liftcheck.oracles.trampolines import Packing, packing
+
+STACK_TOP: Final = layout.STACK + layout.STACK_SIZE - 0x1000
+STACK_GUARD: Final = 0x10_0000
+_NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8080, 0xA5A5_5A5A_0FF0_7F01)
+"""Upper bits of narrow arguments: all set, mixed, only the sign bits above each width, mixed."""
+
+
+class Job(NamedTuple):
+    """One compiled program and its inputs.
+
+    trampoline  compiled for `signature` and this target
+    entry       the callee's address (`Image.entry`)
+    inputs, memories, slot   as in `Case`
+    """
+
+    trampoline: FunctionCode
+    entry: int
+    signature: Signature
+    inputs: Sequence[tuple[int, ...]]
+    memories: Sequence[bytes] = ()
+    slot: int = 0
+
+
+class Fault(NamedTuple):
+    """How a row ended otherwise than by returning.
+
+    what   'illegal', 'memory', 'arithmetic', 'trap', 'signal N': words for people
+    pc     address of the instruction; address  of the access (perhaps its page's only), or None
+    """
+
+    what: str
+    pc: int
+    address: int | None = None
+
+
+class Runner(Protocol):
+    """Runs jobs of one image on one ISA. One runner serves one thread; `close` ends its processes."""
+
+    name: str
+    isa: str
+
+    def run(self, image: Image, jobs: Sequence[Job]) -> list[list[Outcome]]:
+        """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does."""
+
+    def close(self) -> None:
+        """Ends what the runner started. A closed runner cannot run."""
+
+
+class Arena:
+    """The host's view of the guest's memory: the same bytes at `address - layout.ARENA`."""
+
+    __slots__ = ("bytes", "order")
+
+    def __init__(self, isa: str, descriptor: int = -1) -> None:
+        shared = mmap.MAP_SHARED if descriptor >= 0 else mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self.bytes: Final = mmap.mmap(descriptor, layout.ARENA_SIZE, flags=shared)
+        self.order: Final = "big" if isa in BIG_ENDIAN else "little"
+        self.write(layout.CONTROL, control_block(self.order))
+        self.write(layout.STACK, bytes(range(1, 252)) * (layout.STACK_SIZE // 251))
+
+    def write(self, address: int, data: bytes) -> None:
+        at = address - layout.ARENA
+        self.bytes[at : at + len(data)] = data
+
+    def read(self, address: int, size: int) -> bytes:
+        at = address - layout.ARENA
+        return self.bytes[at : at + size]
+
+    def word(self, address: int) -> int:
+        return int.from_bytes(self.read(address, 8), self.order)
+
+    def set_word(self, address: int, value: int) -> None:
+        self.write(address, value.to_bytes(8, self.order))
+
+
+def control_block(order: str) -> bytes:
+    """Noise and canaries of the control block: integer words at 64, vector registers at 320, all different."""
+    words = [0xC0DE_0000_0000_0000 | 0x0101_0101 * (k + 1) for k in range(32)]
+    words += [0x7FF4_DEAD_0000_0000 | 0x1_0001 * (k + 1) for k in range(64)]
+    endian = "big" if order == "big" else "little"
+    return bytes(64) + b"".join(word.to_bytes(8, endian) for word in words)
+
+
+class Batch:
+    """The rows of one call of `run`, written to the arena, and what happened to them."""
+
+    __slots__ = ("end", "events", "image", "jobs", "packings", "starts")
+
+    def __init__(self, image: Image, jobs: Sequence[Job], packings: list[Packing]) -> None:
+        self.image: Final = image
+        self.jobs: Final = jobs
+        self.packings: Final = packings
+        self.starts: Final[list[int]] = []
+        self.end = layout.ROWS
+        self.events: Final[dict[int, Fault | Outcome]] = {}
+
+    def find(self, row: int) -> tuple[int, int]:
+        """The job and the input of the row at an address; InternalError if no row is there."""
+        job = bisect_right(self.starts, row) - 1
+        if job >= 0 and row < self.end:
+            index, rest = divmod(row - self.starts[job], self.packings[job].size)
+            if not rest:
+                return job, index
+        raise InternalError(f"no row at {row:#x}: generated code wrote to the control block")
+
+    def following(self, row: int) -> int:
+        """The address of the row behind `row`."""
+        return row + self.packings[self.find(row)[0]].size
+
+
+class BaseRunner:
+    """Rows in, outcomes out. A subclass gives `load` (code of an image), `drive` (let the loop run) and an arena."""
+
+    name = ""
+
+    def __init__(self, isa: str, arena: Arena) -> None:
+        self.isa: Final = isa
+        self.arena: Final = arena
+        self.stub: Final = load_stub(isa)
+        self._big_endian: Final = isa in BIG_ENDIAN
+        self._image: Image | None = None
+        self._trampolines: dict[bytes, int] = {}
+        self._next_trampoline = layout.TRAMPOLINES
+
+    def run(self, image: Image, jobs: Sequence[Job]) -> list[list[Outcome]]:
+        """See `Runner.run`."""
+        if image.isa != self.isa:
+            raise InternalError(f"an image for {image.isa} on a runner for {self.isa}")
+        if image is not self._image:
+            self._image = None
+            self.load(image)
+            self._image = image
+        batch = self._fill(image, jobs)
+        self.drive(batch)
+        return self._outcomes(batch)
+
+    def load(self, image: Image) -> None:
+        raise NotImplementedError
+
+    def drive(self, batch: Batch) -> None:
+        raise NotImplementedError
+
+    def forget_trampolines(self) -> None:
+        """The area of trampolines is about to be written anew: drop translations of it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def _trampoline(self, function: FunctionCode) -> int:
+        """Where a trampoline lies; it is written once and stays."""
+        address = self._trampolines.get(function.code)
+        return address if address is not None else self._place(function)
+
+    def _place(self, function: FunctionCode) -> int:
+        if function.relocations:
+            raise InternalError(f"the trampoline {function.name} has relocations: {function.relocations}")
+        alignment = max(function.alignment, 16)
+        address = -(-self._next_trampoline // alignment) * alignment
+        if address + len(function.code) > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
+            self.forget_trampolines()
+            self._trampolines.clear()
+            address = layout.TRAMPOLINES
+        self.arena.write(address, function.code)
+        self._trampolines[function.code] = address
+        self._next_trampoline = address + len(function.code)
+        return address
+
+    def _fill(self, image: Image, jobs: Sequence[Job]) -> Batch:
+        """Writes data regions and rows."""
+        big_endian = self._big_endian
+        batch = Batch(image, jobs, [packing(job.signature, big_endian) for job in jobs])
+        parts: list[bytes] = []
+        here, noise, top = layout.ROWS, _NOISE, STACK_TOP
+        for job, form in zip(jobs, batch.packings):
+            batch.starts.append(here)
+            trampoline, entry, size, pack = self._trampoline(job.trampoline), job.entry, form.size, form.pack
+            for index, arguments in enumerate(job.inputs):
+                here += size
+                parts.append(pack(trampoline, top, here, entry, noise[index & 3], arguments))
+            if job.memories:
+                self._write_memories(job)
+        parts.append(bytes(64))
+        batch.end = here
+        if here + 64 > layout.ROWS + layout.ROWS_SIZE:
+            raise InternalError("more rows than the row area holds: run fewer jobs at once")
+        arena = self.arena.bytes
+        arena[layout.ROWS - layout.ARENA : here + 64 - layout.ARENA] = b"".join(parts)
+        self.arena.set_word(layout.CONTROL, layout.ROWS)
+        return batch
+
+    def _write_memories(self, job: Job) -> None:
+        if job.slot + len(job.memories) > layout.SLOTS or len(job.memories) < len(job.inputs):
+            raise InternalError(f"slots {job.slot} … for {len(job.inputs)} inputs, {len(job.memories)} memories")
+        arena, at = self.arena.bytes, layout.slot_address(job.slot) - layout.ARENA
+        for memory in job.memories:
+            arena[at : at + layout.SLOT_SIZE] = memory
+            at += layout.SLOT_STRIDE
+
+    def restore(self, batch: Batch, row: int) -> None:
+        """Puts the data region of a row back to its start, so that the row can run again."""
+        job_index, index = batch.find(row)
+        job = batch.jobs[job_index]
+        if job.memories:
+            self.arena.write(layout.slot_address(job.slot + index), job.memories[index])
+
+    def _outcomes(self, batch: Batch) -> list[list[Outcome]]:
+        arena, events = self.arena.bytes, batch.events
+        rows = arena[layout.ROWS - layout.ARENA : batch.end - layout.ARENA]
+        everything: list[list[Outcome]] = []
+        for job, form, start in zip(batch.jobs, batch.packings, batch.starts):
+            at, size, unpack = start - layout.ROWS, form.size, form.unpack
+            data = layout.slot_address(job.slot) - layout.ARENA if job.memories else -1
+            outcomes = []
+            for _ in job.inputs:
+                memory = b""
+                if data >= 0:
+                    memory = arena[data : data + layout.SLOT_SIZE]
+                    data += layout.SLOT_STRIDE
+                if events and at + layout.ROWS in events:
+                    outcomes.append(self._ended(batch.image, events[at + layout.ROWS], memory))
+                else:
+                    outcomes.append(Outcome("returned", unpack(rows, at), memory))
+                at += size
+            everything.append(outcomes)
+        return everything
+
+    def _ended(self, image: Image, event: Fault | Outcome, memory: bytes) -> Outcome:
+        """The outcome of a row that did not return."""
+        if isinstance(event, Outcome):
+            return event
+        pc, what = event.pc, event.what
+        if event.address is not None and layout.STACK - STACK_GUARD <= event.address < layout.STACK:
+            return Outcome("trapped", (), memory, "stk_ovf")
+        if layout.TRAMPOLINES <= pc < layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
+            return Outcome("abi", (), memory, f"{what} in the trampoline")
+        if layout.STUB <= pc < layout.STUB + layout.STUB_SIZE:
+            return self._ended_in_stub(event, memory)
+        code = image.trap_at(pc)
+        if code is not None:
+            return Outcome("trapped", (), memory, code)
+        if image.function_at(pc) is None:
+            return Outcome("crashed", (), memory, f"wild jump to {pc:#x}")
+        return Outcome("crashed", (), memory, f"{what} at {image.where(pc)}")
+
+    def _ended_in_stub(self, event: Fault, memory: bytes) -> Outcome:
+        if event.pc >= self.stub.labels["libcalls"]:
+            name = max((at, name) for name, at in self.stub.libcalls.items() if at <= event.pc)[1]
+            return Outcome("crashed", (), memory, f"{event.what} in libcall {name}")
+        return Outcome("abi", (), memory, "callee-saved register or stack pointer")

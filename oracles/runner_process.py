@@ -1,0 +1,233 @@
+"""A process of its own as a runner: native on an x86-64 host, and under qemu-user for every ISA.
+
+The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows as
+in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers with
+a byte. It is no Python process, so wild stores hurt nobody, and its death (the answer's end of file) leaves the address of
+the guilty row in the shared control block: that row is noted, a new process goes on behind it.
+A fault enters the stub's signal handler, which writes signal, PC and address into the row and goes on with the next.
+Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends itself.
+New code is made visible to qemu by an mprotect there and back (qemu drops its translations); a native processor needs
+nothing. The answer is awaited with a deadline, for code that hid from its timer.
+Not a sandbox: generated code may make system calls if it jumps onto one; qemu shares its process with the guest.
+Sources: kernel uapi (sigcontext of the four ISAs), qemu-user 7.2; for qemu s390x, SIGILL and SIGFPE come with the PC
+behind the instruction and its start in si_addr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import weakref
+from collections.abc import Sequence
+from typing import Final
+
+from liftcheck import layout
+from liftcheck.case import BIG_ENDIAN, Outcome
+from liftcheck.errors import Unavailable
+from liftcheck.oracles.link import Image
+from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault
+from liftcheck.oracles.stub import Stub
+
+TICKS: Final = 4
+"""Ticks (10 ms of user time) that a row may take; the first may be partial."""
+PATIENCE: Final = 3.0
+"""Seconds without progress after which a process is taken for hung."""
+_MACHINES: Final = {"x86-64": 62, "aarch64": 183, "riscv64": 243, "s390x": 22}
+_ELF_FLAGS: Final = {"riscv64": 5}
+_PAGE: Final = 0x1000
+_SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11: "memory fault"}
+_TIMER: Final = 26
+QEMU: Final = {
+    "x86-64": ("qemu-x86_64", "-cpu", "max"),
+    "aarch64": ("qemu-aarch64", "-cpu", "max"),
+    "riscv64": ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0,Zfh=true,zba=true,zbb=true,zbc=true,zbs=true"),
+    "s390x": ("qemu-s390x", "-cpu", "max"),
+}  # fmt: skip
+
+
+def elf_file(isa: str, stub: Stub, descriptor: int) -> bytes:
+    """A static executable: one segment at `layout.STUB`, entered at `server`, with the shared file's number in it."""
+    order = ">" if isa in BIG_ENDIAN else "<"
+    code = bytearray(stub.code)
+    for name, address in stub.labels.items():
+        if name.startswith("descriptor"):
+            struct.pack_into(order + "I", code, address - layout.STUB, descriptor)
+    ident = b"\x7fELF" + bytes((2, 2 if isa in BIG_ENDIAN else 1, 1)) + bytes(9)
+    header = ident + struct.pack(order + "HHIQQQIHHHHHH", 2, _MACHINES[isa], 1, stub.labels["server"], 64, 0,
+                                 _ELF_FLAGS.get(isa, 0), 64, 56, 1, 0, 0, 0)  # fmt: skip
+    segment = struct.pack(order + "IIQQQQQQ", 1, 5, _PAGE, layout.STUB, layout.STUB, len(code), len(code), _PAGE)
+    return (header + segment).ljust(_PAGE, b"\0") + bytes(code)
+
+
+def _memory_file(name: str, size: int) -> int:
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+class _Worker:
+    """One process with its two pipes. Ended and waited for by `end`, also when it is forgotten."""
+
+    def __init__(self, command: Sequence[str], isa: str, stub: Stub, memory: int) -> None:
+        elf = elf_file(isa, stub, memory)
+        writable = _memory_file("liftcheck-stub", len(elf))
+        os.write(writable, elf)
+        program = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
+        os.close(writable)  # a file that is open for writing cannot be executed
+        try:
+            self.process: Final = subprocess.Popen(
+                [*command, f"/proc/self/fd/{program}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, bufsize=0, pass_fds=(program, memory), process_group=0,
+            )  # fmt: skip
+        finally:
+            os.close(program)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.commands: Final = self.process.stdin.fileno()
+        self.answers: Final = self.process.stdout.fileno()
+        self.poll: Final = select.poll()
+        self.poll.register(self.answers, select.POLLIN)
+        self.end: Final = weakref.finalize(self, _end, self.process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    process.wait()
+
+
+class ProcessRunner(BaseRunner):
+    """Rows in a process: `command` is what stands before the ELF file (nothing: native)."""
+
+    def __init__(self, name: str, isa: str, command: Sequence[str], ticks: int = TICKS) -> None:
+        self._memory: Final = _memory_file("liftcheck-arena", layout.ARENA_SIZE)
+        super().__init__(isa, Arena(isa, self._memory))
+        self._close_memory: Final = weakref.finalize(self, os.close, self._memory)
+        self.name = name
+        self._command: Final = tuple(command)
+        self._remap: Final = bool(command)
+        self._worker: _Worker | None = None
+        self._dirty = layout.STUB - layout.ARENA
+        self.arena.set_word(layout.CONTROL + 32, ticks)
+        self.restarts = 0
+
+    def load(self, image: Image) -> None:
+        self.arena.write(image.base, image.code)
+        self._dirty = max(self._dirty, image.base + len(image.code) - layout.ARENA)
+
+    def forget_trampolines(self) -> None:
+        self._dirty = layout.STUB - layout.ARENA
+
+    def set_vector_noise(self) -> None:
+        """riscv64: the machine has vector registers, so the loop fills them with noise."""
+        self.arena.write(layout.CONTROL + 41, b"\1")
+
+    def start(self) -> None:
+        """Starts the process and waits for its first byte; Unavailable if it does not come."""
+        worker = self._worker = _Worker(self._command, self.isa, self.stub, self._memory)
+        if not worker.poll.poll(20_000) or not os.read(worker.answers, 1):
+            worker.end()
+            self._worker = None
+            raise Unavailable(f"{self.name} for {self.isa} does not start: {' '.join(self._command) or 'native process'}")
+        self._dirty = 0
+
+    def drive(self, batch: Batch) -> None:
+        while True:
+            if self._worker is None:
+                self.start()
+            length = -(-self._dirty // _PAGE) * _PAGE if self._remap else 0
+            self.arena.set_word(layout.CONTROL + 8, length)
+            self._dirty = 0
+            if self._answered():
+                break
+            self._note_death(batch)
+        self._collect(batch)
+
+    def _answered(self) -> bool:
+        """Lets the process run; False if it died or hangs."""
+        worker = self._worker
+        assert worker is not None
+        row = -1
+        try:
+            os.write(worker.commands, b"r")
+            while not worker.poll.poll(PATIENCE * 1000):
+                now = self.arena.word(layout.CONTROL)
+                if now == row:
+                    return False
+                row = now
+            return bool(os.read(worker.answers, 1))
+        except BrokenPipeError:
+            return False
+
+    def _note_death(self, batch: Batch) -> None:
+        """The row in the control block killed the process: note it, prepare to go on behind it."""
+        worker, row = self._worker, self.arena.word(layout.CONTROL)
+        assert worker is not None
+        hung = worker.process.poll() is None
+        worker.end()
+        self._worker = None
+        self.restarts += 1
+        if row == batch.end:
+            self.arena.set_word(layout.CONTROL, row)
+            return
+        kind, detail = ("out_of_fuel", "no progress") if hung else ("crashed", f"worker died: {_status(worker.process)}")
+        batch.events[row] = Outcome(kind, detail=detail)
+        self.arena.set_word(layout.CONTROL, batch.following(row))
+
+    def _collect(self, batch: Batch) -> None:
+        """Reads the signals that the handler noted in the rows."""
+        rows = self.arena.read(layout.ROWS, batch.end - layout.ROWS)
+        order = ">" if self._big_endian else "<"
+        read = struct.Struct(order + "4Q").unpack_from
+        for job, form, start in zip(batch.jobs, batch.packings, batch.starts):
+            at = start - layout.ROWS + 32
+            for _ in job.inputs:
+                if rows[at : at + 8] != _NO_SIGNAL:
+                    batch.events[at - 32 + layout.ROWS] = self._event(*read(rows, at))
+                at += form.size
+
+    def _event(self, number: int, pc: int, address: int, code: int) -> Fault | Outcome:
+        if number == _TIMER:
+            return Outcome("out_of_fuel", detail="processor time")
+        what = _SIGNALS.get(number, f"signal {number}")
+        if self.isa == "s390x" and self._remap and number in (4, 8):
+            return Fault(what, address)
+        if number == 5 and self.isa == "x86-64":
+            pc -= 1
+        return Fault(what, pc, address if number in (7, 11) else None)
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+
+_NO_SIGNAL: Final = bytes(8)
+
+
+def _status(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def native_runner() -> ProcessRunner:
+    """The host's own processor, for x86-64; Unavailable on another host."""
+    if os.uname().machine != "x86_64" or os.uname().sysname != "Linux":
+        raise Unavailable("the native runner needs an x86-64 Linux host: use --runner unicorn")
+    return ProcessRunner("native", "x86-64", ())
+
+
+def qemu_runner(isa: str) -> ProcessRunner:
+    """qemu-user for an ISA; Unavailable if it is not installed."""
+    program, *options = QEMU[isa]
+    if shutil.which(program) is None:
+        raise Unavailable(f"{program} is not installed: apt-get install qemu-user")
+    return ProcessRunner("qemu", isa, (program, *options))

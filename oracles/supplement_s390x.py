@@ -1,0 +1,555 @@
+"""Lets Unicorn run z14 instructions that it lacks: each is replaced by a jump to an island of older instructions.
+
+The one idea: the replacement is machine code, so a loop over such an instruction costs no stop of the emulator. Sites are
+found before a run by following the control flow from each function's entry (so data between functions or behind a
+`bras` is never taken for code), and one that was missed (behind a jump table) stops as illegal, is replaced then, and
+its row runs again. Instructions whose meaning has no island here stay, and end their row as 'unsupported'.
+
+What is covered, with the meaning that the island has (Principles of Operation SA22-7832-11 and later):
+  msrkc, msgrkc    the low half of the signed product; CC 3 if it overflows, else 0, 1, 2 for zero, negative, positive
+  mgrk             the signed 64 x 64 -> 128 product
+  agh, sgh, mgh    add, subtract (CC set), multiply (CC kept) a sign-extended halfword in storage
+  wf/vf{a,s,m,d}, vfsq, vfpso, vfi, vfma, vfms of short and (but for vfma, vfms) extended floats, lane by lane
+  wfc, wfk of short and extended floats; vfce, vfch, vfche of short floats, with or without CC
+  vfll long -> extended, vflr extended -> long
+  vfmin, vfmax     with M6 = 1 (a NaN gives a NaN, -0 < +0) and M6 = 3 (the C++ std::min, std::max), short and long floats
+  vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
+All but those that set it keep the condition code. Islands use 288 bytes below the stack pointer, which belong to nobody
+(the s390x ABI has no red zone). Which NaN results is left to the older instructions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from liftcheck.oracles.link import Image
+
+_SP: Final = 15
+_FRAME: Final = 288
+_A, _B, _C, _RESULT, _SAVE, _GPRS = 0, 16, 32, 48, 64, 144
+_ALWAYS, _EQUAL, _LESS, _GREATER, _UNORDERED = 15, 8, 4, 2, 1
+_NEAR: Final = 0xFFFE
+
+PREFILTER: Final = re.compile(
+    rb"\xb9[\xec\xed\xfd]|\xe7.{4}[\x85\x8e\x8f\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]", re.DOTALL
+)
+
+
+class Island:
+    """Assembles a sequence of instructions with local labels. Only what the islands need."""
+
+    def __init__(self) -> None:
+        self.code = bytearray()
+        self._labels: dict[str, int] = {}
+        self._jumps: list[tuple[int, str]] = []
+
+    def rre(self, opcode: int, r1: int, r2: int, m3: int = 0) -> None:
+        """RRE and RRF: opcode, M3 (or zero), R1, R2."""
+        self.code += bytes((opcode >> 8, opcode & 255, m3 << 4, r1 << 4 | r2))
+
+    def rr(self, opcode: int, r1: int, r2: int) -> None:
+        self.code += bytes((opcode, r1 << 4 | r2))
+
+    def ri(self, opcode: int, r1: int, value: int) -> None:
+        """RI: opcode as in 0xa78 (lhi)."""
+        self.code += bytes((opcode >> 4, r1 << 4 | opcode & 15)) + (value & 0xFFFF).to_bytes(2, "big")
+
+    def rx(self, opcode: int, r1: int, at: int) -> None:
+        """RX with the stack pointer as base."""
+        self.code += bytes((opcode, r1 << 4, _SP << 4 | at >> 8, at & 255))
+
+    def rxe(self, opcode: int, r1: int, at: int) -> None:
+        self.code += bytes((0xED, r1 << 4, _SP << 4 | at >> 8, at & 255, 0, opcode))
+
+    def rxf(self, opcode: int, r1: int, r3: int, at: int) -> None:
+        self.code += bytes((0xED, r3 << 4, _SP << 4 | at >> 8, at & 255, r1 << 4, opcode))
+
+    def rxy(self, opcode: int, r1: int, at: int, index: int = 0, base: int = _SP) -> None:
+        self.code += bytes((0xE3, r1 << 4 | index, base << 4 | at >> 8 & 15, at & 255, at >> 12 & 255, opcode))
+
+    def rsy(self, opcode: int, r1: int, r3: int, at: int, base: int = _SP) -> None:
+        self.code += bytes((0xEB, r1 << 4 | r3, base << 4 | at >> 8 & 15, at & 255, at >> 12 & 255, opcode))
+
+    def vector(self, opcode: int, v1: int, at: int) -> None:
+        """vl (0x06), vst (0x0e) in the frame."""
+        self.code += bytes((0xE7, (v1 & 15) << 4, _SP << 4 | at >> 8, at & 255, v1 >> 4 << 3, opcode))
+
+    def raw(self, data: bytes) -> None:
+        self.code += data
+
+    def label(self, name: str) -> None:
+        self._labels[name] = len(self.code)
+
+    def jump(self, mask: int, name: str) -> None:
+        self._jumps.append((len(self.code), name))
+        self.code += bytes((0xA7, mask << 4 | 4, 0, 0))
+
+    def finish(self, at: int, back: int) -> bytes:
+        """The bytes for address `at`, with a jump to `back` behind them."""
+        for place, name in self._jumps:
+            self.code[place + 2 : place + 4] = (self._labels[name] - place >> 1 & 0xFFFF).to_bytes(2, "big")
+        distance = back - at - len(self.code) >> 1
+        return bytes(self.code) + b"\xc0\xf4" + (distance & 0xFFFFFFFF).to_bytes(4, "big")
+
+    def enter(self, save: tuple[int, ...], keep_cc: bool) -> None:
+        """Makes the frame, saves r0 … r3 and the vector registers `save`; the condition code stays in r3."""
+        self.rxy(0x71, _SP, -_FRAME)
+        self.rsy(0x24, 0, 3, _GPRS)
+        if keep_cc:
+            self.raw(b"\xb2\x22\x00\x30")
+        for index, register in enumerate(save):
+            self.vector(0x0E, register, _SAVE + 16 * index)
+
+    def leave(self, save: tuple[int, ...], keep_cc: bool, result: int | None) -> None:
+        """Undoes `enter` and loads the result's vector register."""
+        for index, register in enumerate(save):
+            self.vector(0x06, register, _SAVE + 16 * index)
+        if result is not None:
+            self.vector(0x06, result, _RESULT)
+        if keep_cc:
+            self.raw(b"\x04\x30")
+        self.rsy(0x04, 0, 3, _GPRS)
+        self.rxy(0x71, _SP, _FRAME)
+
+
+class _Fields:
+    """The fields of a VRR-a, VRR-c or VRR-e instruction."""
+
+    def __init__(self, code: bytes) -> None:
+        extend = code[4] & 15
+        self.v1 = code[1] >> 4 | (extend & 8) << 1
+        self.v2 = code[1] & 15 | (extend & 4) << 2
+        self.v3 = code[2] >> 4 | (extend & 2) << 3
+        self.v4 = code[4] >> 4 | (extend & 1) << 4
+        self.m_low, self.m_high, self.m4, self.m6 = code[3] & 15, code[3] >> 4, code[4] >> 4, code[2] & 15
+
+
+_SIZES: Final = {2: 4, 3: 8, 4: 16}
+_LOAD: Final = {2: 0x78, 3: 0x68}
+_STORE: Final = {2: 0x70, 3: 0x60}
+_BINARY: Final = {0xE3: (0x0A, 0xB34A), 0xE2: (0x0B, 0xB34B), 0xE7: (0x17, 0xB34C), 0xE5: (0x0D, 0xB34D)}
+"""Last opcode byte of vfa, vfs, vfm, vfd -> the RXE opcode for short floats, the RRE opcode for extended ones."""
+
+
+def _lanes(fields: _Fields, size: int) -> range:
+    return range(0, size if fields.m_low & 8 else 16, size)
+
+
+def _pair(island: Island, first: int, at: int) -> None:
+    """Loads an extended float into the pair (first, first + 2)."""
+    island.rx(0x68, first, at)
+    island.rx(0x68, first + 2, at + 8)
+
+
+def _binary(code: bytes) -> Island | None:
+    f = _Fields(code)
+    short, extended = _BINARY[code[5]]
+    island, save = Island(), (0, 1, 2, 3)
+    if f.m4 not in (2, 4):
+        return None
+    island.enter(save, False)
+    island.vector(0x0E, f.v2, _A)
+    island.vector(0x0E, f.v3, _B)
+    if f.m4 == 2:
+        for at in _lanes(f, 4):
+            island.rx(0x78, 0, _A + at)
+            island.rxe(short, 0, _B + at)
+            island.rx(0x70, 0, _RESULT + at)
+    else:
+        _pair(island, 0, _A)
+        _pair(island, 1, _B)
+        island.rre(extended, 0, 1)
+        _store_pair(island)
+    island.leave(save, False, f.v1)
+    return island
+
+
+def _store_pair(island: Island) -> None:
+    island.rx(0x60, 0, _RESULT)
+    island.rx(0x60, 2, _RESULT + 8)
+
+
+def _unary(code: bytes) -> Island | None:
+    """vfsq, vfpso, vfi; M3 is the format, M4 (low) the single-lane bit, M5 (high) sign operation or rounding mode."""
+    f = _Fields(code)
+    island, save = Island(), (0, 1, 2, 3)
+    if f.m4 not in (2, 4):
+        return None
+    island.enter(save, False)
+    island.vector(0x0E, f.v2, _A)
+    if f.m4 == 2:
+        for at in _lanes(f, 4):
+            island.rx(0x78, 0, _A + at)
+            if code[5] == 0xCE:
+                island.rre(0xB314, 0, 0)
+            elif code[5] == 0xC7:
+                island.rre(0xB357, 0, 0, f.m_high)
+            else:
+                island.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
+            island.rx(0x70, 0, _RESULT + at)
+    else:
+        _pair(island, 0, _A)
+        if code[5] == 0xCE:
+            island.rre(0xB316, 0, 0)
+        elif code[5] == 0xC7:
+            island.rre(0xB347, 0, 0, f.m_high)
+        else:
+            island.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
+        _store_pair(island)
+    island.leave(save, False, f.v1)
+    return island
+
+
+def _multiply_add(code: bytes) -> Island | None:
+    f = _Fields(code)
+    island, save = Island(), (0, 2)
+    if f.m6 != 2:
+        return None
+    island.enter(save, False)
+    for register, place in ((f.v2, _A), (f.v3, _B), (f.v4, _C)):
+        island.vector(0x0E, register, place)
+    for at in _lanes(f, 4):
+        island.rx(0x78, 0, _C + at)
+        island.rx(0x78, 2, _A + at)
+        island.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, _B + at)
+        island.rx(0x70, 0, _RESULT + at)
+    island.leave(save, False, f.v1)
+    return island
+
+
+def _compare_scalar(code: bytes) -> Island | None:
+    """wfc (0xcb), wfk (0xca): sets the condition code."""
+    f = _Fields(code)
+    island, save = Island(), (0, 1, 2, 3)
+    if f.m4 not in (2, 4):
+        return None
+    signalling = code[5] == 0xCA
+    island.enter(save, False)
+    island.vector(0x0E, f.v1, _A)
+    island.vector(0x0E, f.v2, _B)
+    if f.m4 == 2:
+        island.rx(0x78, 0, _A)
+        island.rxe(0x08 if signalling else 0x09, 0, _B)
+    else:
+        _pair(island, 0, _A)
+        _pair(island, 1, _B)
+        island.rre(0xB348 if signalling else 0xB349, 0, 1)
+    island.leave(save, False, None)
+    return island
+
+
+_WANTED: Final = {0xE8: _EQUAL, 0xEB: _GREATER, 0xEA: _GREATER | _EQUAL}
+
+
+def _compare_lanes(code: bytes) -> Island | None:
+    """vfce, vfch, vfche of short floats: lanes of ones or zeros; with M6 bit 0 the condition code says all, some, none."""
+    f = _Fields(code)
+    if f.m4 != 2 or f.m_low & 4:
+        return None
+    sets_cc = bool(f.m_high & 1)
+    island, save = Island(), (0,)
+    island.enter(save, not sets_cc)
+    island.vector(0x0E, f.v2, _A)
+    island.vector(0x0E, f.v3, _B)
+    for at in _lanes(f, 4):
+        island.rx(0x78, 0, _A + at)
+        island.ri(0xA78, 0, 0)
+        island.rxe(0x09, 0, _B + at)
+        island.jump(_ALWAYS ^ _WANTED[code[5]], f"no{at}")
+        island.ri(0xA78, 0, -1)
+        island.label(f"no{at}")
+        island.rx(0x50, 0, _RESULT + at)
+    if sets_cc:
+        _lanes_to_cc(island)
+    island.leave(save, not sets_cc, f.v1)
+    return island
+
+
+def _lanes_to_cc(island: Island) -> None:
+    """CC 0, 1, 3 for all, some, no lanes of the result: vceqfs of it with v0 = ones (vgbm); v0 is saved."""
+    island.raw(b"\xe7\x00\xff\xff\x00\x44")
+    island.vector(0x0E, 0, _A)
+    island.vector(0x06, 0, _RESULT)
+    island.vector(0x0E, 1, _B)
+    island.vector(0x06, 1, _A)
+    island.raw(b"\xe7\x00\x10\x10\x20\xf8")
+    island.vector(0x06, 1, _B)
+
+
+def _convert(code: bytes) -> Island | None:
+    """vfll (0xc4) from long, vflr (0xc5) from extended floats: one lane, to and from the pair (0, 2)."""
+    f = _Fields(code)
+    island, save = Island(), (0, 2)
+    widen = code[5] == 0xC4
+    if f.m4 != (3 if widen else 4):
+        return None
+    island.enter(save, False)
+    island.vector(0x0E, f.v2, _A)
+    if widen:
+        island.rxe(0x05, 0, _A)
+        _store_pair(island)
+    else:
+        _pair(island, 0, _A)
+        island.rre(0xB345, 0, 0, f.m_high)
+        island.rx(0x60, 0, _RESULT)
+    island.leave(save, False, f.v1)
+    return island
+
+
+def _extremum(code: bytes) -> Island | None:
+    """vfmin (0xee), vfmax (0xef)."""
+    f = _Fields(code)
+    largest, size = code[5] == 0xEF, _SIZES.get(f.m4, 16)
+    if size == 16 or f.m_high not in (1, 3):
+        return None
+    compare, add, load, store = (0x09, 0x0A, 0x78, 0x70) if size == 4 else (0x19, 0x1A, 0x68, 0x60)
+    island, save = Island(), (0,)
+    island.enter(save, True)
+    island.vector(0x0E, f.v2, _A)
+    island.vector(0x0E, f.v3, _B)
+    for at in _lanes(f, size):
+        island.rx(load, 0, _A + at)
+        island.rxe(compare, 0, _B + at)
+        take_second = _LESS if largest else _GREATER
+        if f.m_high == 1:
+            island.jump(_UNORDERED, f"nan{at}")
+            island.jump(_EQUAL, f"equal{at}")
+        island.jump(_ALWAYS ^ take_second, f"store{at}")
+        island.rx(load, 0, _B + at)
+        if f.m_high == 1:
+            island.jump(_ALWAYS, f"store{at}")
+            island.label(f"equal{at}")
+            _combine_signs(island, size, at, largest)
+            island.jump(_ALWAYS, f"done{at}")
+            island.label(f"nan{at}")
+            island.rxe(add, 0, _B + at)
+        island.label(f"store{at}")
+        island.rx(store, 0, _RESULT + at)
+        island.label(f"done{at}")
+    island.leave(save, True, f.v1)
+    return island
+
+
+def _combine_signs(island: Island, size: int, at: int, largest: bool) -> None:
+    """Equal floats differ at most in the sign of zero: and-ing the patterns gives the larger, or-ing the smaller."""
+    if size == 4:
+        island.rx(0x58, 0, _A + at)
+        island.rx(0x54 if largest else 0x56, 0, _B + at)
+        island.rx(0x50, 0, _RESULT + at)
+    else:
+        island.rxy(0x04, 0, _A + at)
+        island.rxy(0x80 if largest else 0x81, 0, _B + at)
+        island.rxy(0x24, 0, _RESULT + at)
+
+
+def _bit_permute(code: bytes) -> Island | None:
+    """vbperm: r0 collects, r1 is the index, r2 the byte."""
+    f = _Fields(code)
+    island = Island()
+    island.enter((), True)
+    island.vector(0x0E, f.v2, _A)
+    island.vector(0x0E, f.v3, _B)
+    island.ri(0xA79, 0, 0)
+    for at in range(16):
+        island.rsy(0x0D, 0, 0, 1, 0)
+        island.rxy(0x90, 1, _B + at)
+        island.ri(0xA71, 1, 0x80)
+        island.jump(_ALWAYS ^ _EQUAL, f"zero{at}")
+        island.rsy(0x0C, 2, 1, 3, 0)
+        island.rxy(0x90, 2, _A, index=2)
+        island.ri(0xA57, 1, 7)
+        island.rsy(0x0D, 2, 2, 0, 1)
+        island.rsy(0x0C, 2, 2, 7, 0)
+        island.ri(0xA57, 2, 1)
+        island.rre(0xB981, 0, 2)
+        island.label(f"zero{at}")
+    island.rxy(0x24, 0, _RESULT)
+    island.ri(0xA79, 0, 0)
+    island.rxy(0x24, 0, _RESULT + 8)
+    island.leave((), True, f.v1)
+    return island
+
+
+def _scratch(taken: set[int], pair: bool = False) -> int:
+    """A register (the even one of a pair) between r0 and r13 that is not taken."""
+    step = 2 if pair else 1
+    return next(r for r in range(0, 13, step) if r not in taken and (not pair or r + 1 not in taken))
+
+
+def _save_registers(island: Island, registers: tuple[int, ...], opcode: int) -> None:
+    """stg (0x24) or lg (0x04) below the stack pointer."""
+    for index, register in enumerate(registers):
+        island.rxy(opcode, register, -8 * (index + 1))
+
+
+def _set_cc(island: Island, value: int, differ: int) -> None:
+    """CC 3 where the compare before found `differ`-ent, else the sign of register `value`."""
+    island.jump(_ALWAYS ^ _EQUAL, "overflow")
+    island.rre(0xB902, value, value)
+    island.jump(_ALWAYS, "end")
+    island.label("overflow")
+    island.ri(0xA78, differ, 1)
+    island.ri(0xA71, differ, 1)
+    island.label("end")
+
+
+def _multiply32(code: bytes) -> Island:
+    """msrkc R1,R2,R3: the 64-bit product of the sign-extended halves is exact."""
+    r3, r1, r2 = code[2] >> 4, code[3] >> 4, code[3] & 15
+    s = _scratch({r1, r2, r3})
+    t = _scratch({r1, r2, r3, s})
+    island = Island()
+    _save_registers(island, (s, t), 0x24)
+    island.rre(0xB914, s, r2)
+    island.rre(0xB914, t, r3)
+    island.rre(0xB90C, s, t)
+    island.rr(0x18, r1, s)
+    island.rre(0xB914, t, s)
+    island.rre(0xB920, t, s)
+    _set_cc(island, s, t)
+    _save_registers(island, (s, t), 0x04)
+    return island
+
+
+def _multiply64(code: bytes) -> Island:
+    """msgrkc, mgrk R1,R2,R3: mlgr and a correction of the high half for negative factors."""
+    r3, r1, r2 = code[2] >> 4, code[3] >> 4, code[3] & 15
+    wide = code[1] == 0xEC
+    taken = {r1, r2, r3} | ({r1 + 1} if wide else set())
+    high = _scratch(taken, pair=True)
+    low, t = high + 1, _scratch(taken | {high, high + 1})
+    flags = _scratch(taken | {high, low, t})
+    island = Island()
+    _save_registers(island, (high, low, t, flags), 0x24)
+    if wide:
+        island.raw(bytes((0xB2, 0x22, 0, flags << 4)))
+    island.rre(0xB904, low, r2)
+    island.rre(0xB986, high, r3)
+    for sign, other in ((r2, r3), (r3, r2)):
+        island.rsy(0x0A, t, sign, 63, 0)
+        island.rre(0xB980, t, other)
+        island.rre(0xB909, high, t)
+    if wide:
+        island.rre(0xB904, r1, high)
+        island.rre(0xB904, r1 + 1, low)
+        island.raw(bytes((0x04, flags << 4)))
+    else:
+        island.rre(0xB904, r1, low)
+        island.rsy(0x0A, t, low, 63, 0)
+        island.rre(0xB920, t, high)
+        _set_cc(island, low, t)
+    _save_registers(island, (high, low, t, flags), 0x04)
+    return island
+
+
+def _halfword(code: bytes) -> Island:
+    """agh (0x38), sgh (0x39), mgh (0x3c) R1,D2(X2,B2)."""
+    r1 = code[1] >> 4
+    s = _scratch({r1})
+    island = Island()
+    _save_registers(island, (s,), 0x24)
+    island.raw(bytes((0xE3, s << 4 | code[1] & 15)) + code[2:5] + b"\x15")
+    island.rre({0x38: 0xB908, 0x39: 0xB909, 0x3C: 0xB90C}[code[5]], r1, s)
+    _save_registers(island, (s,), 0x04)
+    return island
+
+
+_BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Island | None]]] = {
+    (0xB9, 0xFD): _multiply32, (0xB9, 0xED): _multiply64, (0xB9, 0xEC): _multiply64,
+    (0xE3, 0x38): _halfword, (0xE3, 0x39): _halfword, (0xE3, 0x3C): _halfword,
+    (0xE7, 0x85): _bit_permute, (0xE7, 0x8E): _multiply_add, (0xE7, 0x8F): _multiply_add,
+    (0xE7, 0xC4): _convert, (0xE7, 0xC5): _convert, (0xE7, 0xC7): _unary, (0xE7, 0xCC): _unary, (0xE7, 0xCE): _unary,
+    (0xE7, 0xCA): _compare_scalar, (0xE7, 0xCB): _compare_scalar,
+    (0xE7, 0xE2): _binary, (0xE7, 0xE3): _binary, (0xE7, 0xE5): _binary, (0xE7, 0xE7): _binary,
+    (0xE7, 0xE8): _compare_lanes, (0xE7, 0xEA): _compare_lanes, (0xE7, 0xEB): _compare_lanes,
+    (0xE7, 0xEE): _extremum, (0xE7, 0xEF): _extremum,
+}  # fmt: skip
+
+
+def island_for(code: bytes) -> Island | None:
+    """The island of the instruction at the start of `code`, None if it needs none or has none."""
+    if len(code) < 4:
+        return None
+    key = (code[0], code[1] if code[0] == 0xB9 else code[5] if len(code) > 5 else -1)
+    builder = _BUILDERS.get(key)
+    return builder(code) if builder else None
+
+
+class Supplement:
+    """Rewrites images. One per emulator; keeps the last image's bytes, so that a missed site can be added."""
+
+    def __init__(self) -> None:
+        self.code = bytearray()
+        self.base = 0
+
+    def rewrite(self, image: Image) -> bytes:
+        """The image's code with islands for all sites that control flow reaches."""
+        self.code, self.base = bytearray(image.code), image.base
+        if PREFILTER.search(image.code):
+            for start, size in image.extents():
+                if PREFILTER.search(image.code, start - image.base, start - image.base + size):
+                    for site in reachable(image.code, start - image.base, size):
+                        self._replace(site)
+        return bytes(self.code)
+
+    def add(self, address: int) -> bool:
+        """Replaces the instruction at an address that stopped as illegal; False if there is no island for it."""
+        offset = address - self.base
+        return 0 <= offset < len(self.code) and self._replace(offset)
+
+    def _replace(self, offset: int) -> bool:
+        code = bytes(self.code[offset : offset + 6])
+        island = island_for(code)
+        if island is None:
+            return False
+        self.code += bytes(len(self.code) & 1)
+        length = 4 if code[0] == 0xB9 else 6
+        at = len(self.code)
+        halfwords = at - offset >> 1
+        if length == 4 and halfwords * 2 > _NEAR:
+            return False
+        jump = b"\xa7\xf4" + halfwords.to_bytes(2, "big") if length == 4 else b"\xc0\xf4" + halfwords.to_bytes(4, "big")
+        self.code += island.finish(self.base + at, self.base + offset + length)
+        self.code[offset : offset + length] = jump
+        return True
+
+
+_LENGTHS: Final = (2, 4, 4, 6)
+_COMPARE_AND_BRANCH: Final = frozenset({0x64, 0x65, 0x76, 0x77, 0x7C, 0x7D, 0x7E, 0x7F})
+
+
+def reachable(code: bytes, start: int, size: int) -> list[int]:
+    """Offsets of instructions that the prefilter may mean, among those that control flow reaches from `start`."""
+    seen: set[int] = set()
+    found: list[int] = []
+    waiting, end = [start], start + size
+    while waiting:
+        at = waiting.pop()
+        while at < end - 1 and at not in seen:
+            seen.add(at)
+            first, second = code[at], code[at + 1]
+            if (first == 0xB9 and second in (0xEC, 0xED, 0xFD)) or first == 0xE7:
+                found.append(at)
+            target, falls = _flow(code, at, first, second)
+            if target is not None and start <= target < end:
+                waiting.append(target)
+            if not falls:
+                break
+            at += _LENGTHS[first >> 6]
+    return found
+
+
+def _flow(code: bytes, at: int, first: int, second: int) -> tuple[int | None, bool]:
+    """Where the instruction may branch to, and whether the next one may follow it."""
+    if first == 0xA7 and second & 15 in (4, 5, 6, 7):
+        distance = int.from_bytes(code[at + 2 : at + 4], "big", signed=True)
+        return at + 2 * distance, second & 15 in (6, 7) or (second & 15 == 4 and second >> 4 != _ALWAYS)
+    if first == 0xC0 and second & 15 == 4:
+        return at + 2 * int.from_bytes(code[at + 2 : at + 6], "big", signed=True), second >> 4 != _ALWAYS
+    if first == 0xEC and code[at + 5 : at + 6] and code[at + 5] in _COMPARE_AND_BRANCH:
+        return at + 2 * int.from_bytes(code[at + 2 : at + 4], "big", signed=True), True
+    if first == 0x07:
+        return None, second >> 4 != _ALWAYS
+    return None, first != 0 or second != 0
