@@ -9,7 +9,8 @@ definition; for f16, f32 and f64 quick forms go through the host's doubles where
   double; sums below the normal range are exact; a quotient that is not a midpoint of the narrow format (at most p + 1
   bits) differs from it by more than 2^-(2p + 1) of itself, so subnormal quotients are safe as well. `struct` rounds the
   double to nearest even when it packs 'f' and 'e', and raises OverflowError where the result is infinite.
-- `fma` and conversions from integers beyond 2^53 are not safe in that way and are done in integers.
+- `fma` of f32 and f16 is safe where the double sum of the exact product loses nothing; other fused products, and
+  conversions from integers beyond 2^53, are done in integers.
 
 Every NaN result is the positive quiet NaN without payload, whatever the operands' payloads (docs/architecture.md: where
 the bits may legally differ is the comparison's business). Names: operation + width, conversions operation + from_to.
@@ -20,7 +21,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from struct import Struct
 from typing import Final
@@ -29,37 +29,28 @@ Binary = Callable[[int, int], int]
 Unary = Callable[[int], int]
 
 
-@dataclass(frozen=True, slots=True)
 class Format:
-    """An interchange format: `width` bits, `precision` with the hidden bit, `bias` of the exponent."""
+    """An interchange format: `width` bits, `precision` with the hidden bit.
 
-    width: int
-    precision: int
+    sign, fraction    masks of the sign bit and of the stored fraction
+    infinity          the pattern of +inf, which is also the mask of the exponent
+    magnitude         everything but the sign
+    nan               the NaN that every operation gives
+    least             the binary exponent of the smallest subnormal
+    """
 
-    @property
-    def sign(self) -> int:
-        """The sign bit."""
-        return 1 << self.width - 1
+    __slots__ = ("fraction", "infinity", "least", "magnitude", "nan", "precision", "sign", "stored", "width")
 
-    @property
-    def fraction(self) -> int:
-        """The stored fraction's mask."""
-        return (1 << self.precision - 1) - 1
-
-    @property
-    def infinity(self) -> int:
-        """The pattern of +inf."""
-        return (1 << self.width - 1) - 1 & ~self.fraction
-
-    @property
-    def nan(self) -> int:
-        """The NaN that every operation gives."""
-        return self.infinity | 1 << self.precision - 2
-
-    @property
-    def least(self) -> int:
-        """The binary exponent of the smallest subnormal."""
-        return 3 - (1 << self.width - self.precision - 1) - self.precision
+    def __init__(self, width: int, precision: int) -> None:
+        self.width: Final = width
+        self.precision: Final = precision
+        self.stored: Final = precision - 1
+        self.sign: Final = 1 << width - 1
+        self.magnitude: Final = self.sign - 1
+        self.fraction: Final = (1 << precision - 1) - 1
+        self.infinity: Final = self.magnitude & ~self.fraction
+        self.nan: Final = self.infinity | 1 << precision - 2
+        self.least: Final = 3 - (1 << width - precision - 1) - precision
 
 
 F16, F32, F64, F128 = Format(16, 11), Format(32, 24), Format(64, 53), Format(128, 113)
@@ -71,14 +62,16 @@ FORMATS: Final = {f.width: f for f in (F16, F32, F64, F128)}
 
 def is_nan(f: Format, a: int) -> bool:
     """Whether the pattern is a NaN."""
-    return a & ~f.sign > f.infinity
+    return a & f.magnitude > f.infinity
 
 
 def parts(f: Format, a: int) -> tuple[int, int]:
     """A finite number as (signed significand, binary exponent)."""
-    exponent = (a & f.infinity) >> f.precision - 1
-    significand = a & f.fraction | (1 << f.precision - 1 if exponent else 0)
-    return -significand if a & f.sign else significand, f.least + max(exponent, 1) - 1
+    exponent, significand = (a & f.infinity) >> f.stored, a & f.fraction
+    if exponent:
+        significand += f.fraction + 1
+        exponent -= 1
+    return -significand if a & f.sign else significand, f.least + exponent
 
 
 def rounded(f: Format, significand: int, exponent: int, negative_zero: bool = False) -> int:
@@ -94,10 +87,9 @@ def rounded(f: Format, significand: int, exponent: int, negative_zero: bool = Fa
         size += rest > half or (rest == half and size & 1)
     else:
         size <<= -drop
-    # A carry out of the significand moves the exponent up by itself, as the fields are adjacent.
-    biased = exponent + drop - f.least
-    pattern = size + (biased << f.precision - 1) if size >> f.precision - 1 else size
-    return sign | min(pattern, f.infinity)
+    # The hidden bit adds one to the exponent field, and a carry out of the significand does so by itself.
+    pattern = size + (exponent + drop - f.least << f.stored)
+    return sign | (pattern if pattern < f.infinity else f.infinity)
 
 
 def _sum(f: Format, x: tuple[int, int], y: tuple[int, int], negative_zero: bool) -> int:
@@ -113,9 +105,9 @@ def exact_add(f: Format, a: int, b: int) -> int:
     """a + b."""
     if is_nan(f, a) or is_nan(f, b):
         return f.nan
-    if a & ~f.sign == f.infinity:
+    if a & f.magnitude == f.infinity:
         return f.nan if b == a ^ f.sign else a
-    if b & ~f.sign == f.infinity:
+    if b & f.magnitude == f.infinity:
         return b
     return _sum(f, parts(f, a), parts(f, b), bool(a & b & f.sign))
 
@@ -134,11 +126,11 @@ def exact_fma(f: Format, a: int, b: int, c: int) -> int:
     """a * b + c with one rounding."""
     if is_nan(f, a) or is_nan(f, b) or is_nan(f, c):
         return f.nan
-    sign, magnitudes = (a ^ b) & f.sign, {a & ~f.sign, b & ~f.sign}
+    sign, magnitudes = (a ^ b) & f.sign, {a & f.magnitude, b & f.magnitude}
     if f.infinity in magnitudes:
         product = sign | f.infinity
         return f.nan if 0 in magnitudes or c == product ^ f.sign else product
-    if c & ~f.sign == f.infinity:
+    if c & f.magnitude == f.infinity:
         return c
     (m, e), (n, d) = parts(f, a), parts(f, b)
     return _sum(f, (m * n, e + d), parts(f, c), bool(sign & c))
@@ -146,7 +138,7 @@ def exact_fma(f: Format, a: int, b: int, c: int) -> int:
 
 def exact_div(f: Format, a: int, b: int) -> int:
     """a / b."""
-    sign, x, y = (a ^ b) & f.sign, a & ~f.sign, b & ~f.sign
+    sign, x, y = (a ^ b) & f.sign, a & f.magnitude, b & f.magnitude
     if x > f.infinity or y > f.infinity or x == y in (0, f.infinity):
         return f.nan
     if x == f.infinity or not y:
@@ -161,7 +153,7 @@ def exact_div(f: Format, a: int, b: int) -> int:
 
 def exact_sqrt(f: Format, a: int) -> int:
     """The square root; -0 for -0."""
-    if not a & ~f.sign or a == f.infinity:
+    if not a & f.magnitude or a == f.infinity:
         return a
     if a & f.sign or a > f.infinity:
         return f.nan
@@ -174,7 +166,7 @@ def exact_sqrt(f: Format, a: int) -> int:
 
 def exact_round(f: Format, a: int, mode: str) -> int:
     """Rounded to an integral value; mode 'ceil', 'floor', 'trunc' or 'nearest'. The sign of zero is kept."""
-    if a & ~f.sign >= f.infinity:
+    if a & f.magnitude >= f.infinity:
         return f.nan if is_nan(f, a) else a
     m, e = parts(f, a)
     if e >= 0 or not m:
@@ -188,7 +180,7 @@ def exact_round(f: Format, a: int, mode: str) -> int:
 
 def exact_convert(source: Format, to: Format, a: int) -> int:
     """To another format."""
-    if a & ~source.sign >= source.infinity:
+    if a & source.magnitude >= source.infinity:
         return to.nan if is_nan(source, a) else (to.sign if a & source.sign else 0) | to.infinity
     return rounded(to, *parts(source, a), negative_zero=bool(a & source.sign))
 
@@ -322,6 +314,16 @@ def quick_helpers(f: Format) -> dict[str, Callable[..., int]]:
         (x,) = to_number(from_bits(a))
         return pattern(sqrt(x)) if x >= 0 else nan
 
+    def fma(a: int, b: int, c: int) -> int:
+        x, y = floats(ints(a, b))
+        (z,) = to_number(from_bits(c))
+        product = x * y  # exact for p <= 24
+        total = product + z
+        low = total - product
+        if product - (total - low) + (z - low) == 0.0:  # Knuth's two-sum: nothing was lost
+            return pattern(total)
+        return exact_fma(f, a, b, c)
+
     def feq(a: int, b: int) -> bool:
         x, y = floats(ints(a, b))
         return x == y  # type: ignore[no-any-return]
@@ -343,7 +345,7 @@ def quick_helpers(f: Format) -> dict[str, Callable[..., int]]:
         return b if x < y else a if y < x else a & b if x == y else nan
 
     def rounding(whole: Callable[[float], int]) -> Unary:
-        integral = f.precision - 1 + (1 << f.width - f.precision - 1) - 1 << f.precision - 1  # 2^(p-1): no fraction
+        integral = f.stored + (f.infinity >> f.precision) << f.stored  # the pattern of 2^(p-1)
 
         def fround(a: int) -> int:
             if a & ~sign >= integral:
@@ -358,6 +360,8 @@ def quick_helpers(f: Format) -> dict[str, Callable[..., int]]:
         "fmin": fmin, "fmax": fmax, "fceil": rounding(math.ceil), "ffloor": rounding(math.floor),
         "ftrunc": rounding(math.trunc), "fnearest": rounding(round),
     }  # fmt: skip
+    if f is not F64:
+        found["fma"] = fma
     return {f"{name}{f.width}": function for name, function in found.items()}
 
 
