@@ -1,0 +1,121 @@
+"""A finding for people: its page, and its program as a filetest.
+
+The one idea: a maintainer who has never heard of liftcheck can act on the page alone. What goes wrong comes first, then
+the smallest program, then expected and actual, then who stands against whom; provenance and replay come last.
+"""
+
+from __future__ import annotations
+
+from liftcheck import __version__
+from liftcheck.campaign.finding import Finding
+from liftcheck.case import BIG_ENDIAN, Case, Outcome
+from liftcheck.clif.printer import print_module
+from liftcheck.generators.filetests import filetest_text
+from liftcheck.oracles.compare import WRONG_MEANING, hex_value, return_types
+
+
+def filetest(finding: Finding) -> str:
+    """The program as a file that upstream's test runner takes, with the reference's results as expectations."""
+    targets = [finding.target]
+    if finding.witness is not None and finding.witness.isa == finding.target.isa:
+        targets.append(finding.witness)
+    if finding.failure is not None:
+        return "".join(["test compile\n", *(f"target {target_line(str(target))}\n" for target in targets[:1]), "\n",
+                        print_module(finding.case.module)])
+    return filetest_text(finding.case, targets, big_endian=finding.target.isa in BIG_ENDIAN)
+
+
+def target_line(text: str) -> str:
+    """A target as the header of a filetest has it."""
+    return text.replace("x86-64", "x86_64", 1)
+
+
+def outcome_text(outcome: Outcome | None, case: Case) -> str:
+    """One outcome in one line."""
+    if outcome is None:
+        return "nothing"
+    if outcome.kind == "returned":
+        values = ", ".join(hex_value(v, t) for v, t in zip(outcome.values, return_types(case)))
+        return f"returned {values}" if values else "returned"
+    if outcome.kind == "trapped":
+        return f"trap {outcome.detail}"
+    return f"{outcome.kind}: {outcome.detail}" if outcome.detail else outcome.kind
+
+
+def title(finding: Finding) -> str:
+    """What is wrong, in one line."""
+    return f"{finding.klass} on {finding.target.isa} ({finding.target})"
+
+
+def page(finding: Finding, name: str) -> str:
+    """The README.md of a finding's folder."""
+    parts = [f"# {title(finding)}\n", _summary(finding), _program(finding), _difference(finding), _voters(finding),
+             _suspects(finding), _provenance(finding, name)]
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(finding: Finding) -> str:
+    lines = [f"`{finding.compiler}` {_what(finding)}", ""]
+    if finding.detail:
+        lines += [finding.detail, ""]
+    if len(finding.targets) > 1:
+        lines += ["The same on: " + "; ".join(f"`{target}`" for target in finding.targets) + ".", ""]
+    if finding.witness is not None:
+        lines += [f"Right on `{finding.witness}`.", ""]
+    return "\n".join(lines)
+
+
+def _what(finding: Finding) -> str:
+    if finding.failure is not None:
+        return f"fails on this program for `{finding.target}`: {finding.failure.message or finding.failure.reason}" + (
+            f" (at {finding.failure.place})" if finding.failure.place else "")
+    if finding.klass == WRONG_MEANING:
+        return ("agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
+                "most likely a bug of liftcheck")
+    return f"compiles this program for `{finding.target}` to code that does something else than CLIF's semantics say."
+
+
+def _program(finding: Finding) -> str:
+    how = "reduced" if finding.reduced else "as generated, not reduced"
+    return f"## Program ({how})\n\n```\n{filetest(finding).rstrip()}\n```\n"
+
+
+def _difference(finding: Finding) -> str:
+    if finding.failure is not None:
+        return ""
+    case = finding.case
+    row = case.inputs[finding.run] if finding.run < len(case.inputs) else ()
+    kinds = [param.type for param in case.module.functions[case.entry].signature.params]
+    arguments = ", ".join(hex_value(v, t) for v, t in zip(row, kinds)) or "none"
+    return "\n".join(["## Expected and actual\n", f"- arguments: {arguments}",
+                      f"- expected: {outcome_text(finding.expected, case)}",
+                      f"- actual: {outcome_text(finding.actual, case)}", ""])
+
+
+def _voters(finding: Finding) -> str:
+    if not finding.votes:
+        return ""
+    sides = {True: "with the reference", False: "against it", None: "cannot say"}
+    rows = [f"| {vote.who} | {vote.outcome} | {sides[vote.with_reference]} |" for vote in finding.votes]
+    return "\n".join(["## Who stands against whom\n", "| who | outcome | side |", "|---|---|---|", *rows, ""])
+
+
+def _suspects(finding: Finding) -> str:
+    if not finding.suspects:
+        return ""
+    rules = "\n".join(f"- {rule}" for rule in finding.suspects)
+    return f"## Suspects\n\nSelection and rewrite rules that fired here and not where the result is right:\n\n{rules}\n"
+
+
+def _provenance(finding: Finding, name: str) -> str:
+    seed = f"seed {finding.seed}, case {finding.number}" if finding.seed is not None else "a program given by hand"
+    lines = ["## Replay\n", "```", f"liftcheck replay {name}", "```\n",
+             f"- found by liftcheck {__version__} with `{finding.compiler}`: {seed}"
+             + (f", profile {finding.profile}" if finding.profile else "")
+             + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
+             f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}"]
+    if finding.count > 1:
+        lines.append(f"- {finding.count} equal findings are folded into this one")
+    if finding.original is not None:
+        lines.append("- `original.clif` is the program before reduction; `finding.json` holds everything as data")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,213 @@
+"""From suspects to findings: the vote, then the reduction, then what a page needs.
+
+The one idea: a suspect becomes a finding only after its vote (`oracles.vote`), and a reduced program replaces the original
+only after a vote of its own. What the vote clears away is counted as undecided with its reason, not dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from liftcheck.campaign.finding import Finding, Vote, fold_key
+from liftcheck.campaign.passes import narrow_inputs
+from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
+from liftcheck.campaign.taint import shows_nan_bits
+from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, FunctionCode, Target
+from liftcheck.clif.verify import verify
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Runners, Suspect, Tally, interpret
+from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
+
+BASE_SETTINGS: Final = frozenset({"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"})
+"""Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
+_RULES_SHOWN: Final = 12
+
+
+class AllRunners(Runners, RunnerChoice, Protocol):
+    """A pool of runners for judging and for votes."""
+
+
+class Bounds(Protocol):
+    """What is read of the campaign's options."""
+
+    @property
+    def reduce_seconds(self) -> float: ...
+
+
+class Investigator:
+    """Turns suspects into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
+
+    def __init__(self, judge: Judge, runners: AllRunners, bounds: Bounds) -> None:
+        self.judge = judge
+        self.runners = runners
+        self.bounds = bounds
+
+    def investigate(self, case: Case, group: Sequence[Suspect], tally: Tally) -> list[Finding]:
+        """The finding that a case's suspects of one class make, or none; `tally` is put right."""
+        cleared = []
+        for suspect in group:
+            verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+            if verdict.klass:
+                targets = tuple(s.target for s in group if s.target not in cleared)
+                self._recount(group, cleared, suspect, verdict.klass, tally)
+                return [self._finding(case, suspect, targets, verdict)]
+            cleared.append(suspect.target)
+            isa = suspect.target.isa
+            tally.disagreed[isa, suspect.verdict.klass] -= 1
+            tally.pairs[isa] -= 1
+            tally.undecided[isa, verdict.reason] += 1
+        return []
+
+    @staticmethod
+    def _recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally) -> None:
+        """Compile findings were not counted as pairs yet; the vote may have given the class another name."""
+        for one in group:
+            if one.target in cleared:
+                continue
+            isa = one.target.isa
+            if suspect.failure is not None:
+                tally.pairs[isa] += 1
+                tally.disagreed[isa, klass] += 1
+            elif klass != one.verdict.klass:
+                tally.disagreed[isa, one.verdict.klass] -= 1
+                tally.disagreed[isa, klass] += 1
+
+    def _finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
+        number = case.tags.get("number")
+        seed = case.tags.get("seed")
+        finding = Finding(
+            klass=verdict.klass, case=case, target=suspect.target, targets=targets, witness=verdict.witness,
+            run=suspect.run, expected=suspect.expected, actual=suspect.actual, failure=suspect.failure,
+            detail=suspect.verdict.detail, votes=votes(case, verdict.ballots),
+            runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
+                                        if b.target == suspect.target and b.verdict.kind == compare.DISAGREE)),
+            compiler=f"{self.judge.compiler.name}@{self.judge.compiler.version}",
+            seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
+            profile=str(case.tags.get("profile", "")))
+        return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}")
+
+    def reduce(self, finding: Finding, seconds: float | None = None) -> list[Finding]:
+        """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""
+        limits = Limits(self.bounds.reduce_seconds if seconds is None else seconds)
+        first = tidied(narrow_inputs(finding.case, [finding.run]) if finding.run < len(finding.case.inputs) else finding.case)
+        start = first if self.shows(first, finding) else finding.case
+        if not self.shows(start, finding):
+            return [finding]
+        done = reduce_case(start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits)
+        target = reduce_settings(finding.target, lambda t: self.shows(done.case, dataclasses.replace(finding, target=t)))
+        return self._finished(finding, done.case, target)
+
+    def shows(self, case: Case, finding: Finding) -> bool:
+        """Whether a case goes wrong as the finding does: same class, same target, its witness still right."""
+        targets = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
+        if finding.failure is None and finding.klass in (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING):
+            if shows_nan_bits(case.module):
+                return False
+        tally = Tally()
+        asked = [t for t in targets if t is not None]
+        if finding.klass == compare.WRONG_MEANING:
+            asked = [finding.target, _another_isa(finding.target)]
+        suspects = self.judge.judge([case], asked, tally)
+        if finding.klass == compare.NONDETERMINISTIC:
+            first, second = (self.judge.compile([case], asked[:1], tally) for _ in range(2))
+            return first != second
+        bad = {s.target for s in suspects if _alike(s, finding)}
+        if finding.klass == compare.WRONG_MEANING:
+            return len(bad) == len(asked)
+        return bad == {finding.target} and (len(asked) == 1 or tally.agreed[asked[1].isa] > 0)
+
+    def _finished(self, finding: Finding, case: Case, target: Target) -> list[Finding]:
+        """Votes on the reduced case and fills in what its page needs."""
+        smaller = dataclasses.replace(finding, target=target)
+        tally = Tally()
+        suspects = [s for s in self.judge.judge([case], [target], tally) if _alike(s, smaller)]
+        if not suspects or cost(case) >= cost(finding.case):
+            return [finding]
+        verdict = confirm(self.judge, case, suspects[0], voters(target), self.runners)
+        if verdict.klass != finding.klass:
+            return [finding]
+        named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
+        still = tuple(t for t in finding.targets if t == finding.target or self._again(named, finding, t))
+        made = self._finding(named, suspects[0], (target, *(t for t in still if t != finding.target)), verdict)
+        made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds,
+                                   witness=made.witness or finding.witness)
+        made = self.illustrated(dataclasses.replace(made, key=fold_key(made)))
+        rest = tuple(t for t in finding.targets if t not in still)
+        return [made, *self._left_over(finding, rest)]
+
+    def _again(self, case: Case, finding: Finding, target: Target) -> bool:
+        return any(_alike(s, finding) for s in self.judge.judge([case], [target], Tally()))
+
+    def _left_over(self, finding: Finding, targets: tuple[Target, ...]) -> list[Finding]:
+        """Another finding for the targets that have a fault of their own in the original program."""
+        if not targets or finding.failure is not None:
+            return []
+        suspects = [s for s in self.judge.judge([finding.case], list(targets), Tally()) if _alike(s, finding)]
+        return self.investigate(finding.case, suspects, Tally()) if suspects else []
+
+    def illustrated(self, finding: Finding) -> Finding:
+        """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""
+        targets = [t for t in (finding.target, finding.witness) if t is not None]
+        wants = frozenset({"disassembly", "rules"})
+        replies = self.judge.compile([finding.case], targets, Tally(), wants)
+        texts, rules = {}, []
+        for target, reply in zip(targets, replies):
+            code = [r for r in reply[0] if isinstance(r, FunctionCode)]
+            rules.append([str(rule) for r in code for rule in _items(r.extra.get("rules"))])
+            if code:
+                texts[str(target)] = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
+        suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
+        same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
+        return dataclasses.replace(finding, disassembly=texts,
+                                   suspects=tuple(suspects[:_RULES_SHOWN] if same_isa else rules[0][:_RULES_SHOWN]))
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _alike(suspect: Suspect, finding: Finding) -> bool:
+    """Whether a suspect shows the finding's fault (of whatever target)."""
+    if finding.failure is not None:
+        return _same_failure(suspect.failure, finding.failure)
+    if finding.klass == compare.WRONG_MEANING:
+        return suspect.failure is None
+    return suspect.verdict.klass == finding.klass
+
+
+def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:
+    return left is not None and (left.kind, left.reason, left.place) == (right.kind, right.reason, right.place)
+
+
+def probe(case: Case, target: Target) -> tuple[int, ...] | None:
+    """What the reference returns for the first input, if the case is well-formed and returns."""
+    if verify(case.module) or not case.inputs:
+        return None
+    found = interpret(case, target.big_endian, 100_000)
+    return found.outcomes[0].values if found.outcomes and found.outcomes[0].kind == "returned" else None
+
+
+def voters(target: Target) -> list[Target]:
+    """Who else is asked: the same ISA at the other level, and the other ISAs at both."""
+    base = tuple(setting for setting in target.settings if setting[0] in BASE_SETTINGS)
+    levels = ("none", "speed")
+    own = [Target(target.isa, tuple(sorted((*(s for s in target.settings if s[0] != "opt_level"), ("opt_level", level)))))
+           for level in levels]
+    plain = [Target(isa, tuple(sorted((*base, ("opt_level", level))))) for isa in ISAS for level in levels]
+    return list(dict.fromkeys([*own, *(t for t in plain if t.isa != target.isa or t not in own)]))
+
+
+def _another_isa(target: Target) -> Target:
+    return next(t for t in voters(target) if t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian
+                or (target.big_endian and t.isa != target.isa))
+
+
+def votes(case: Case, ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
+    """Ballots as a page shows them."""
+    sides = {compare.AGREE: True, compare.DISAGREE: False}
+    return tuple(Vote(f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
+                      b.verdict.detail or ("as the reference" if b.verdict.kind == compare.AGREE else ""),
+                      sides.get(b.verdict.kind)) for b in ballots)

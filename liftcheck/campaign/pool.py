@@ -1,0 +1,207 @@
+"""Worker processes and their supervision: hands out tasks, hears answers, replaces the dead.
+
+The one idea: the pool knows what every worker was given and has not answered. When one dies or falls silent, its first
+unanswered task is the guilty one: it is tried once more, then case by case, and a case that kills alone is reported by name
+(`Death`). The other tasks go to other workers as if nothing had happened. No worker outlives `close`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Final, NamedTuple
+
+from liftcheck.campaign import worker
+from liftcheck.campaign.options import FuzzOptions, batch_cases
+from liftcheck.campaign.worker import Answer, Task
+from liftcheck.errors import Unavailable
+from liftcheck.oracles.evidence import Hooks
+
+DEPTH: Final = 2
+"""Tasks that a worker has at a time, so that it never waits for its parent."""
+SILENCE: Final = 120.0
+"""Seconds without an answer after which a worker counts as hung; a reduction gets its own limit on top."""
+_STARTS_IN_VAIN: Final = 5
+
+
+class Death(NamedTuple):
+    """A worker that died or hung. `lost` says that its task is given up, else it will be tried again."""
+
+    task: Task | None
+    why: str
+    lost: bool
+
+
+@dataclass(slots=True)
+class _Member:
+    process: BaseProcess
+    connection: Connection
+    tasks: deque[Task] = field(default_factory=deque)
+    heard: float = field(default_factory=time.monotonic)
+    ready: bool = False
+
+
+class Pool:
+    """`size` workers. `step` drives it: gives answers and deaths as they come, asks `feed` for more tasks."""
+
+    def __init__(self, options: FuzzOptions, hooks: Callable[[], Hooks] | None = None) -> None:
+        self.options = options
+        self.hooks = hooks
+        self._context = multiprocessing.get_context("spawn")
+        self._members: list[_Member] = []
+        self._again: deque[Task] = deque()
+        self._tries: dict[object, int] = {}
+        self._vain = 0
+
+    def start(self) -> None:
+        """Starts the workers."""
+        while len(self._members) < self.options.jobs:
+            self._members.append(self._spawn())
+
+    def _spawn(self) -> _Member:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=worker.main, args=(theirs, self.options, self.hooks), daemon=False,
+                                        name="liftcheck-worker")
+        process.start()
+        theirs.close()
+        return _Member(process, ours)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being worked on or waits to be tried again."""
+        return bool(self._again) or any(member.tasks for member in self._members)
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process numbers."""
+        return [member.process.pid for member in self._members if member.process.pid is not None]
+
+    def step(self, feed: Callable[[bool], Task | None], timeout: float) -> Iterator[Answer | Death]:
+        """Gives work to whoever has room, waits up to `timeout` seconds, and yields what came.
+
+        `feed(idle)` gives the next task or None. A big task (a finding) may be given to an idle worker only: a busy one
+        may itself be sending, and two full pipes would wait for each other.
+        """
+        for member in self._members:
+            self._feed(member, feed)
+        found = wait([member.connection for member in self._members], timeout)
+        for member in list(self._members):
+            if member.connection in found:
+                yield from self._hear(member)
+            elif member.tasks and time.monotonic() - member.heard > self._patience(member):
+                member.process.kill()
+                yield from self._bury(member, f"no answer for {self._patience(member):.0f} s")
+
+    def _patience(self, member: _Member) -> float:
+        return SILENCE + (self.options.reduce_seconds * 2 if member.tasks[0].kind == "reduce" else 0.0)
+
+    def _feed(self, member: _Member, feed: Callable[[bool], Task | None]) -> None:
+        while len(member.tasks) < DEPTH:
+            idle = not member.tasks
+            retry = self._again and (idle or self._again[0].kind != "reduce")
+            task = self._again.popleft() if retry else feed(idle)
+            if task is None:
+                return
+            if not member.tasks:
+                member.heard = time.monotonic()
+            member.tasks.append(task)
+            with contextlib.suppress(OSError):
+                member.connection.send(task)
+
+    def _hear(self, member: _Member) -> Iterator[Answer | Death]:
+        try:
+            answer: Answer = member.connection.recv()
+        except (EOFError, OSError):
+            yield from self._bury(member, "")
+            return
+        member.heard = time.monotonic()
+        if answer.fatal:
+            raise Unavailable(answer.fatal)
+        if answer.task is None:
+            self._vain = 0
+            member.ready = True
+            return
+        member.tasks.popleft()
+        self._tries.pop(_identity(answer.task), None)
+        yield answer
+
+    def _bury(self, member: _Member, why: str) -> Iterator[Death]:
+        """Replaces a dead worker and decides about its tasks."""
+        member.process.join(5)
+        member.connection.close()
+        why = why or _cause(member.process.exitcode)
+        if not member.ready:
+            self._vain += 1
+            if self._vain >= _STARTS_IN_VAIN:
+                raise Unavailable(f"workers die at their start ({why}): try `liftcheck doctor`")
+        position = self._members.index(member)
+        self._members[position] = self._spawn()
+        if not member.tasks:
+            yield Death(None, why, False)
+            return
+        guilty, *rest = member.tasks
+        self._again.extendleft(reversed(rest))
+        yield self._blame(guilty, why)
+
+    def _blame(self, task: Task, why: str) -> Death:
+        """Once more, then case by case, then given up."""
+        key = _identity(task)
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        if tries == 1:
+            self._again.append(task)
+            return Death(task, why, False)
+        if task.kind == "batch":
+            self._again.extend(Task("case", task.number, case) for case in batch_cases(self.options, task.number))
+            return Death(task, why, False)
+        return Death(task, why, True)
+
+    def close(self, patience: float = 2.0) -> None:
+        """Ends all workers: by asking, then by signals. What they started ends with them."""
+        for member in self._members:
+            with contextlib.suppress(OSError):
+                member.connection.send(None)
+        deadline = time.monotonic() + patience
+        for member in self._members:
+            member.process.join(max(0.0, deadline - time.monotonic()))
+        for member in self._members:
+            if member.process.is_alive():
+                member.process.terminate()
+        for member in self._members:
+            member.process.join(1.0)
+            if member.process.is_alive():
+                member.process.kill()
+                member.process.join()
+            member.connection.close()
+        self._members.clear()
+
+
+def _identity(task: Task) -> tuple[str, int, int, int]:
+    return task.kind, task.number, task.case, task.ident
+
+
+def _cause(code: int | None) -> str:
+    if code is None:
+        return "it closed its pipe"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` started and that still run (Linux)."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                    if int(file.read().rpartition(")")[2].split()[1]) == pid:
+                        found.append(int(name))
+    return found

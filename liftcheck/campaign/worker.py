@@ -1,0 +1,168 @@
+"""One worker process: generates, judges, confirms, reduces; tells its parent what came of it.
+
+The one idea: a worker is disposable. It owns a compiler's child process and its runners and holds no finding longer than it
+takes to send it, so that its death costs one batch, which its parent hands to another worker. It ignores Ctrl-C (the
+parent decides) and ends when its pipe closes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any, Final, NamedTuple
+
+from liftcheck.campaign.finding import Finding
+from liftcheck.campaign.investigate import Investigator
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.plan import Planner
+from liftcheck.case import Case
+from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Hooks, Suspect, Tally
+
+LAYERS: Final = 20
+"""Frames of a traceback that are sent to the parent."""
+
+
+class Task(NamedTuple):
+    """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce'."""
+
+    kind: str
+    number: int = 0
+    case: int = 0
+    finding: Finding | None = None
+    ident: int = 0
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a task. `troubles` are (case name, text) of our own bugs; `fatal` ends the campaign."""
+
+    task: Task | None
+    tally: Tally = field(default_factory=Tally)
+    findings: list[Finding] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    fatal: str = ""
+    ready: str = ""
+
+
+def main(connection: Connection, options: FuzzOptions, hooks: Callable[[], Hooks] | None) -> None:
+    """The body of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        worker = Worker(options, hooks() if hooks else Hooks())
+    except (LiftcheckError, OSError) as error:
+        _send(connection, Answer(None, fatal=str(error)))
+        return
+    try:
+        _send(connection, Answer(None, ready=worker.compiler_version))
+        while (task := connection.recv()) is not None:
+            _send(connection, worker.do(task))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        worker.close()
+
+
+def _send(connection: Connection, answer: Answer) -> None:
+    connection.send(answer)
+
+
+class Worker:
+    """A worker's state: compiler, runners, judge. `do` never raises for what a case does."""
+
+    def __init__(self, options: FuzzOptions, hooks: Hooks) -> None:
+        self.options = options
+        self.hooks = hooks
+        self.planner = Planner(options)
+        self.compiler = self.planner.open_compiler()
+        self.runners = self.planner.open_runners()
+        self.judge = Judge(self.compiler, self.runners, hooks)
+        self.investigator = Investigator(self.judge, self.runners, options)
+
+    @property
+    def compiler_version(self) -> str:
+        return f"{self.compiler.name}@{self.compiler.version}"
+
+    def close(self) -> None:
+        """Ends the compiler's child and the runners' processes."""
+        self.runners.close()
+        self.compiler.close()
+
+    def do(self, task: Task) -> Answer:
+        """Does one task."""
+        if task.kind == "reduce":
+            return self._reduce(task)
+        return self._batch(task)
+
+    def _batch(self, task: Task) -> Answer:
+        answer = Answer(task)
+        plan = self.planner.plan(task.number)
+        started = time.perf_counter()
+        cases = plan.generate(task.case if task.kind == "case" else None, answer.troubles)
+        answer.tally.seconds["generate"] += time.perf_counter() - started
+        if self.hooks.before is not None:
+            self.hooks.before(cases, self.compiler)
+        try:
+            self._judge(cases, plan.targets, answer)
+        except Unavailable as error:
+            answer.fatal = str(error)
+        except Exception as error:
+            self._singly(cases, plan.targets, answer, error)
+        return answer
+
+    def _judge(self, cases: Sequence[Case], targets: Sequence[Any], answer: Answer) -> None:
+        tally = Tally()
+        suspects = self.judge.judge(cases, targets, tally)
+        found: list[Finding] = []
+        started = time.perf_counter()
+        for group in _grouped(suspects):
+            found += self.investigator.investigate(cases[group[0].case], group, tally)
+        if suspects:
+            tally.seconds["confirm"] += time.perf_counter() - started
+        answer.tally.add(tally)
+        answer.findings += found
+
+    def _singly(self, cases: Sequence[Case], targets: Sequence[Any], answer: Answer, error: Exception) -> None:
+        """Our own code failed on a batch: judges its cases one by one and names the one that it fails on."""
+        if len(cases) == 1:
+            kind = f"liftcheck: {error.reason}" if isinstance(error, Unsupported) else f"liftcheck: {type(error).__name__}"
+            for isa in dict.fromkeys(target.isa for target in targets):
+                answer.tally.undecided[isa, kind] += sum(target.isa == isa for target in targets)
+            text = "".join(traceback.format_exception(error, limit=-LAYERS))
+            answer.troubles.append((cases[0].name, text))
+            return
+        for case in cases:
+            try:
+                self._judge([case], targets, answer)
+            except Unavailable:
+                raise
+            except Exception as problem:
+                self._singly([case], targets, answer, problem)
+
+    def _reduce(self, task: Task) -> Answer:
+        answer = Answer(task)
+        assert task.finding is not None
+        started = time.perf_counter()
+        try:
+            answer.findings = self.investigator.reduce(task.finding)
+        except Exception as error:
+            answer.troubles.append((task.finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+            answer.findings = [task.finding]
+        answer.tally.seconds["reduce"] += time.perf_counter() - started
+        return answer
+
+
+def _grouped(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+    """Suspects by case and class: one finding each, however many targets disagree alike."""
+    groups: dict[tuple[int, str, str], list[Suspect]] = {}
+    for suspect in suspects:
+        place = f"{suspect.failure.reason} {suspect.failure.place}" if suspect.failure else ""
+        groups.setdefault((suspect.case, suspect.verdict.klass, place), []).append(suspect)
+    return list(groups.values())

@@ -1,0 +1,261 @@
+"""A batch of cases judged on many targets: compile, link, run, interpret, compare.
+
+The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
+start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
+byte order that matters, and whole lists of outcomes are compared by equality; only unequal ones meet `compare`.
+
+`Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with the
+votes of other runners and ISAs, is `vote.py`'s work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.ir import Signature
+from liftcheck.clif.printer import print_module
+from liftcheck.errors import Unsupported
+from liftcheck.oracles import compare
+from liftcheck.oracles.evidence import (
+    CompilerLike,
+    Expected,
+    Hooks,
+    Program,
+    Reply,
+    Runners,
+    Suspect,
+    Tally,
+    depends_on_byte_order,
+    interpret,
+)
+from liftcheck.oracles.link import fingerprint, link
+from liftcheck.oracles.runner_base import Job, Runner
+from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+
+_NO_HOOKS = Hooks()
+
+
+class _Share(NamedTuple):
+    """The programs of one ISA that one runner runs, and which (case, target) pairs each program stands for."""
+
+    runner: Runner
+    programs: list[Program]
+    jobs: list[tuple[int, Target]]
+    pairs: list[list[tuple[int, Target]]]
+
+
+class Judge:
+    """Judges batches with one compiler and its runners. Not shared between threads or processes."""
+
+    def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS) -> None:
+        self.compiler = compiler
+        self.runners = runners
+        self.hooks = hooks
+        self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+
+    def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
+              wants: frozenset[str] = frozenset()) -> list[Suspect]:
+        """Judges every case on every target; counts into `tally`; gives what disagrees."""
+        compiled = self.compile(cases, targets, tally, wants)
+        started = time.perf_counter()
+        expected = [self._expect(case, targets) for case in cases]
+        tally.seconds["interpret"] += time.perf_counter() - started
+        ran: set[tuple[int, str]] = set()
+        suspects = self._settle(cases, targets, compiled, expected, ran, tally)
+        self._count(cases, targets, expected, ran, tally)
+        return suspects
+
+    def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
+                wants: frozenset[str] = frozenset()) -> list[list[Sequence[Reply]]]:
+        """What the compiler makes of every case (inner) for every target (outer)."""
+        started = time.perf_counter()
+        text = "\n".join([print_module(case.module) for case in cases])
+        printed = time.perf_counter()
+        replies = self.compiler.compile_text(text, targets, wants)
+        self._need_trampolines(cases, targets)
+        tally.seconds["generate"] += printed - started
+        tally.seconds["compile"] += time.perf_counter() - printed
+        bounds = [0]
+        for case in cases:
+            bounds.append(bounds[-1] + len(case.module.functions))
+        split: list[list[Sequence[Reply]]] = []
+        for target, reply in zip(targets, replies, strict=True):
+            damage = self.hooks.code
+            if damage is not None:
+                reply = [damage(r, target) if isinstance(r, FunctionCode) else r for r in reply]
+            split.append([reply[a:b] for a, b in zip(bounds, bounds[1:])])
+        return split
+
+    def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
+        """Compiles the trampolines of signatures not met before; one request for all of them."""
+        known, wanted = self._trampolines, {trampoline_target(target): None for target in targets}
+        signatures = {case.module.functions[case.entry].signature: None for case in cases}
+        missing = [s for s in signatures if any((s, target) not in known for target in wanted)]
+        if not missing:
+            return
+        text = "\n".join(trampoline_text(signature, f"%trampoline{n}") for n, signature in enumerate(missing))
+        for target, reply in zip(wanted, self.compiler.compile_text(text, list(wanted))):
+            for signature, made in zip(missing, reply, strict=True):
+                known[signature, target] = made
+
+    def trampoline(self, case: Case, target: Target) -> Reply:
+        """The trampoline of a case's entry, after `compile`."""
+        return self._trampolines[case.module.functions[case.entry].signature, trampoline_target(target)]
+
+    def _expect(self, case: Case, targets: Sequence[Target]) -> dict[bool, Expected]:
+        """The reference's outcomes by byte order, for the byte orders of `targets`."""
+        orders = {target.big_endian for target in targets}
+        if len(orders) > 1 and not depends_on_byte_order(case.module):
+            same = self._reference(case, False)
+            return {False: same, True: same}
+        return {order: self._reference(case, order) for order in sorted(orders)}
+
+    def _reference(self, case: Case, big_endian: bool) -> Expected:
+        found = interpret(case, big_endian)
+        if self.hooks.expected is not None:
+            found = found._replace(outcomes=self.hooks.expected(case, found.outcomes))
+        return found
+
+    def _settle(self, cases: Sequence[Case], targets: Sequence[Target], compiled: list[list[Sequence[Reply]]],
+                expected: list[dict[bool, Expected]], ran: set[tuple[int, str]], tally: Tally) -> list[Suspect]:
+        """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
+        suspects: list[Suspect] = []
+        by_isa: dict[str, list[tuple[Target, list[Sequence[Reply]]]]] = {}
+        for target, replies in zip(targets, compiled):
+            by_isa.setdefault(target.isa, []).append((target, replies))
+        for entries in by_isa.values():
+            shares: dict[int, _Share] = {}
+            for number, case in enumerate(cases):
+                self._place(number, case, entries, expected[number], shares, suspects, tally)
+            for share in shares.values():
+                self._run_share(cases, share, expected, suspects, ran, tally)
+        return suspects
+
+    def _place(self, number: int, case: Case, entries: list[tuple[Target, list[Sequence[Reply]]]],
+               expected: dict[bool, Expected], shares: dict[int, _Share], suspects: list[Suspect], tally: Tally) -> None:
+        """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
+        seen: list[tuple[tuple[object, ...], list[tuple[int, Target]]]] = []
+        for target, replies in entries:
+            program = replies[number]
+            failure = next((r for r in program if not isinstance(r, FunctionCode)), None)
+            made = self.trampoline(case, target)
+            if failure is None and not isinstance(made, FunctionCode):
+                failure = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
+            if failure is not None:
+                self._refuse(number, target, failure, suspects, tally)
+                continue
+            trouble = expected[target.big_endian].trouble
+            if trouble:
+                tally.undecided[target.isa, trouble] += 1
+                continue
+            code: Program = [r for r in program if isinstance(r, FunctionCode)]
+            runner = self.runners.pick(target, code)
+            if isinstance(runner, str):
+                tally.undecided[target.isa, runner] += 1
+                continue
+            mark = fingerprint(code)
+            pairs = next((p for m, p in seen if m == mark), None)
+            if pairs is not None:
+                pairs.append((number, target))
+                continue
+            share = shares.setdefault(id(runner), _Share(runner, [], [], []))
+            share.programs.append(code)
+            share.jobs.append((number, target))
+            share.pairs.append([(number, target)])
+            seen.append((mark, share.pairs[-1]))
+
+    def _refuse(self, number: int, target: Target, failure: CompileFailure, suspects: list[Suspect], tally: Tally) -> None:
+        klass = compare.COMPILE_CLASSES.get(failure.kind)
+        if klass is None:
+            tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
+            return
+        verdict = compare.Verdict(compare.DISAGREE, klass, failure.message or failure.reason)
+        suspects.append(Suspect(number, target, verdict, failure=failure))
+
+    def _run_share(self, cases: Sequence[Case], share: _Share, expected: list[dict[bool, Expected]],
+                   suspects: list[Suspect], ran: set[tuple[int, str]], tally: Tally) -> None:
+        """Links and runs one runner's programs, and compares them."""
+        started = time.perf_counter()
+        outcomes, ready = self._run(cases, share)
+        done = time.perf_counter()
+        tally.seconds["link"] += ready - started
+        tally.seconds["run"] += done - ready
+        isa = share.runner.isa
+        for pairs, actual in zip(share.pairs, outcomes):
+            number, target = pairs[0]
+            if isinstance(actual, str):
+                tally.undecided[isa, actual] += len(pairs)
+                continue
+            ran.add((number, isa))
+            wanted = expected[number][target.big_endian].outcomes
+            if wanted == actual:
+                tally.pairs[isa] += len(pairs)
+                tally.agreed[isa] += len(pairs)
+            else:
+                self._differ(cases, pairs, wanted, actual, share.runner, suspects, tally)
+        tally.seconds["compare"] += time.perf_counter() - done
+
+    def _run(self, cases: Sequence[Case], share: _Share) -> tuple[list[list[Outcome] | str], float]:
+        """Outcomes per program (or why it could not be run), and when linking was done."""
+        try:
+            image = link(share.programs, share.runner.isa)
+        except Unsupported as error:
+            if len(share.programs) == 1:
+                return [f"linker: {error.reason}"], time.perf_counter()
+            return self._run_singly(cases, share)
+        jobs = []
+        for position, (number, target) in enumerate(share.jobs):
+            case = cases[number]
+            entry = case.module.functions[case.entry]
+            made = self.trampoline(case, target)
+            assert isinstance(made, FunctionCode)
+            jobs.append(Job(made, image.entry(position, entry.name), entry.signature, case.inputs, case.memories, case.slot))
+        ready = time.perf_counter()
+        return [*share.runner.run(image, jobs)], ready
+
+    def _run_singly(self, cases: Sequence[Case], share: _Share) -> tuple[list[list[Outcome] | str], float]:
+        outcomes: list[list[Outcome] | str] = []
+        for program, job, pairs in zip(share.programs, share.jobs, share.pairs):
+            alone, _ = self._run(cases, _Share(share.runner, [program], [job], [pairs]))
+            outcomes += alone
+        return outcomes, time.perf_counter()
+
+    def _differ(self, cases: Sequence[Case], pairs: list[tuple[int, Target]], wanted: list[Outcome],
+                actual: list[Outcome], runner: Runner, suspects: list[Suspect], tally: Tally) -> None:
+        """Outcomes are not equal: asks `compare` what that means."""
+        number, target = pairs[0]
+        run, verdict = compare.compare_runs(wanted, actual, compare.return_types(cases[number]))
+        if verdict.kind == compare.UNDECIDED:
+            tally.undecided[target.isa, verdict.detail] += len(pairs)
+            return
+        tally.pairs[target.isa] += len(pairs)
+        if verdict.kind == compare.AGREE:
+            tally.agreed[target.isa] += len(pairs)
+            return
+        for number, target in pairs:
+            tally.disagreed[target.isa, verdict.klass] += 1
+            suspects.append(Suspect(number, target, verdict, run, wanted[run], actual[run], runner=runner.name))
+
+    def _count(self, cases: Sequence[Case], targets: Sequence[Target], expected: list[dict[bool, Expected]],
+               ran: set[tuple[int, str]], tally: Tally) -> None:
+        """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""
+        started = time.perf_counter()
+        tally.programs += len(cases)
+        for isa in dict.fromkeys(target.isa for target in targets):
+            tally.programs_by_isa[isa] += len(cases)
+            tally.executed.setdefault(isa, Counter())
+        seen = [next(iter(found.values())) for found in expected]
+        for number, isa in ran:
+            tally.executed[isa].update(seen[number].executed)
+        behaviour = tally.behaviour
+        for case, one in zip(cases, seen):
+            behaviour["runs"] += len(one.outcomes)
+            behaviour["looped"] += one.looped
+            behaviour["called"] += one.called
+            behaviour["trapped"] += sum([outcome.kind == "trapped" for outcome in one.outcomes])
+            behaviour["compared"] += bool(case.module.functions[case.entry].signature.returns or case.memories)
+        tally.seconds["compare"] += time.perf_counter() - started

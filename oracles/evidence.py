@@ -1,0 +1,138 @@
+"""The values a differential oracle works with: what was seen, what was counted, what is suspected; and the reference's run.
+
+It judges nothing (`differential.py`) and confirms nothing (`vote.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from liftcheck import layout
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.ir import Module
+from liftcheck.errors import Unsupported
+from liftcheck.oracles.compare import Verdict
+from liftcheck.oracles.runner_base import Runner
+
+FUEL: Final = 2_000_000
+STAGES: Final = ("generate", "interpret", "compile", "link", "run", "compare")
+Program = Sequence[FunctionCode]
+Reply = FunctionCode | CompileFailure
+
+
+class CompilerLike(Protocol):
+    """What is asked of a compiler under test (`compilers.base.Compiler`)."""
+
+    name: str
+    version: str
+
+    def compile_text(self, text: str, targets: Sequence[Target],
+                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Places where a test may plant a fault; the product never sets them.
+
+    code      edits what the compiler gave for a function and a target
+    expected  edits the reference's outcomes of a case
+    before    is called with a batch's cases and the compiler before they are judged
+    """
+
+    code: Callable[[FunctionCode, Target], FunctionCode | CompileFailure] | None = None
+    expected: Callable[[Case, list[Outcome]], list[Outcome]] | None = None
+    before: Callable[[Sequence[Case], CompilerLike], None] | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a stretch of a campaign did. Keys of the counters: an ISA, or (ISA, class or reason)."""
+
+    programs: int = 0
+    pairs: Counter[str] = field(default_factory=Counter)
+    agreed: Counter[str] = field(default_factory=Counter)
+    disagreed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    undecided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    programs_by_isa: Counter[str] = field(default_factory=Counter)
+    executed: dict[str, Counter[str]] = field(default_factory=dict)
+    behaviour: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Adds another stretch to this one."""
+        self.programs += other.programs
+        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "programs_by_isa", "behaviour", "seconds"):
+            getattr(self, name).update(getattr(other, name))
+        for isa, counts in other.executed.items():
+            self.executed.setdefault(isa, Counter()).update(counts)
+
+
+class Suspect(NamedTuple):
+    """Something that disagrees: case number `case` of the batch on `target`, at input `run`."""
+
+    case: int
+    target: Target
+    verdict: Verdict
+    run: int = 0
+    expected: Outcome | None = None
+    actual: Outcome | None = None
+    failure: CompileFailure | None = None
+    runner: str = ""
+
+
+class Expected(NamedTuple):
+    """The reference's outcomes for one byte order, or the `trouble` why there are none; and what its first run did
+    (opcode keys with counts, whether a loop was taken more than once, whether another function was called)."""
+
+    outcomes: list[Outcome]
+    trouble: str
+    executed: Mapping[str, int]
+    looped: bool = False
+    called: bool = False
+
+
+class Runners(Protocol):
+    """Hands out runners. `pick` gives the runner for a target's program, or a reason why there is none."""
+
+    def pick(self, target: Target, program: Program) -> Runner | str: ...
+
+
+_MEMORY_WORDS: Final = ("load", "store", "atomic", "stack", "bitcast", "vconst")
+
+
+def depends_on_byte_order(module: Module) -> bool:
+    """Whether the module could compute something else on a big-endian machine."""
+    return any(word in inst.op for function in module.functions for block in function.blocks
+               for inst in block.insts for word in _MEMORY_WORDS)
+
+
+def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:
+    """The reference's outcomes for every input of a case. Only the first run is looked into: that costs as much as a run."""
+    try:
+        prepared = prepare(case.module, big_endian)
+        entry, memories, stats = case.entry, case.memories, None
+        outcomes = []
+        for number, row in enumerate(case.inputs):
+            regions = {layout.slot_address(case.slot + number): memories[number]} if memories else None
+            outcomes.append(prepared.run(entry, row, regions, fuel))
+            stats = stats or prepared.stats
+    except Unsupported as error:
+        return Expected([], f"reference: {error.reason}", {})
+    if stats is None:
+        return Expected([], "no inputs", {})
+    return Expected(outcomes, _trouble(outcomes), stats.executed, stats.looped, stats.called)
+
+
+def _trouble(outcomes: Sequence[Outcome]) -> str:
+    """Why a case cannot be judged by these outcomes, or ''."""
+    for outcome in outcomes:
+        if outcome.kind not in ("returned", "trapped"):
+            return f"reference: {outcome.detail if outcome.kind == 'unsupported' else outcome.kind}"
+        if outcome.detail == "stk_ovf":
+            return "stack overflow in the reference"
+    return ""

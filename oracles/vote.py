@@ -1,0 +1,134 @@
+"""Confirms a suspect: is it so again, on another runner, and who else sees it?
+
+The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
+every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
+
+- it does not come again in a fresh runner: undecided, 'not repeated' (another program's wild store, an emulator's state);
+- another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
+- the compiler gives other bytes the second time: 'nondeterministic output';
+- every ISA, at every level, stands against the reference, and they agree with one another: 'wrong meaning', ours;
+- otherwise the compiler is guilty where it was seen, and a target that sides with the reference is the witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from liftcheck.case import Case, FunctionCode, Outcome, Target
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Program, Suspect, Tally
+from liftcheck.oracles.runner_base import Runner
+
+
+class Ballot(NamedTuple):
+    """One voter's answer. `verdict` is against the reference; `outcome` of the run in question, if it ran."""
+
+    target: Target
+    runner: str
+    verdict: compare.Verdict
+    outcome: Outcome | None
+    run: int = 0
+
+
+class Confirmed(NamedTuple):
+    """What became of a suspect: `klass` '' means undecided for `reason`."""
+
+    klass: str
+    reason: str
+    ballots: tuple[Ballot, ...] = ()
+    witness: Target | None = None
+    expected: Outcome | None = None
+
+
+class RunnerChoice(Protocol):
+    """Opens runners for a vote: all that can run this code on this target, each fresh, by name."""
+
+    def every(self, target: Target, program: Program) -> list[Callable[[], Runner]]: ...
+
+
+class _Only:
+    """A `Runners` that always hands out the one runner it was made with."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    def pick(self, target: Target, program: Program) -> Runner | str:
+        return self.runner
+
+
+def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
+    """One case on one target and one given runner."""
+    sub = Judge(judge.compiler, _Only(runner), judge.hooks)
+    tally = Tally()
+    suspects = sub.judge([case], [target], tally)
+    if suspects:
+        found = suspects[0]
+        return Ballot(target, runner.name, found.verdict, found.actual, found.run)
+    if tally.agreed:
+        return Ballot(target, runner.name, compare.AGREED, None)
+    reasons = [reason for _, reason in (*tally.undecided, *tally.refused)]
+    return Ballot(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
+
+
+def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
+    """Gathers the votes on a suspect's (case, target, class); `others` are the further targets to ask."""
+    target = suspect.target
+    if suspect.failure is not None:
+        return Confirmed(suspect.verdict.klass, "")
+    first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
+    if list(first) != list(second):
+        return Confirmed(compare.NONDETERMINISTIC, "")
+    program = [reply for reply in first if isinstance(reply, FunctionCode)]
+    own = _poll(judge, case, target, runners.every(target, program))
+    against = [b for b in own if b.verdict.kind == compare.DISAGREE]
+    if not any(b.runner == suspect.runner for b in against):
+        return Confirmed("", "not repeated in a fresh runner", tuple(own))
+    sides = [b for b in own if b.verdict.kind == compare.AGREE]
+    if sides:
+        who = f"{suspect.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
+        return Confirmed("", f"emulator: {who}", tuple(own))
+    ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
+    witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
+    klass = compare.WRONG_MEANING if _reference_is_alone(ballots) else suspect.verdict.klass
+    return Confirmed(klass, "", tuple(ballots), witness)
+
+
+def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Ballot]:
+    """One ballot from every runner, each opened for it alone."""
+    ballots = []
+    for opener in openers:
+        runner = opener()
+        try:
+            ballots.append(ballot(judge, case, target, runner))
+        finally:
+            runner.close()
+    return ballots
+
+
+def _ask(judge: Judge, case: Case, target: Target) -> list[Ballot]:
+    """The vote of another target, on the judge's own runners."""
+    program = judge.compile([case], [target], Tally())[0][0]
+    code = [reply for reply in program if isinstance(reply, FunctionCode)]
+    runner = judge.runners.pick(target, code) if len(code) == len(program) else "not compiled"
+    if isinstance(runner, str):
+        return [Ballot(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
+    return [ballot(judge, case, target, runner)]
+
+
+def _nearest(ballots: Sequence[Ballot], target: Target) -> list[Ballot]:
+    """Ballots in the order of how much they have in common with `target`: its ISA first."""
+    return sorted(ballots, key=lambda b: (b.target.isa != target.isa, b.target.big_endian != target.big_endian))
+
+
+def _reference_is_alone(ballots: Sequence[Ballot]) -> bool:
+    """Whether two ISAs or more answered, all of them against the reference and in the same way (by byte order)."""
+    said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
+    if len({b.target.isa for b in said}) < 2 or any(b.verdict.kind == compare.AGREE for b in said):
+        return False
+    by_order: dict[bool, set[object]] = {}
+    for b in said:
+        values = (b.outcome.kind, b.outcome.values, b.outcome.detail) if b.outcome else None
+        by_order.setdefault(b.target.big_endian, set()).add((b.run, values))
+    return all(len(answers) == 1 for answers in by_order.values())
