@@ -1,0 +1,286 @@
+"""The reference interpreter: `prepare(module)` once, `Prepared.run(entry, args, regions)` for every input.
+
+The one idea: two tiers over the same recipes. Closures run at about 0.1 µs an instruction and cost nothing to make;
+a function one of whose segments was visited often is turned into Python source (`interpret_hot`) that runs
+several times as fast and hands back to the closures at calls, returns and when fuel gets low. Both tiers give the same
+outcomes, which the tests hold. Calls use a list of frames, so depth is bounded by the stack area alone, and tail calls
+by nothing.
+
+Outcomes: 'returned', 'trapped' (detail: the trap code), 'crashed' (a fault on a `notrap` access, in a library routine,
+a call to nowhere), 'out_of_fuel', 'unsupported' (what CLIF leaves open, or what is refused by name). The outcome's
+memory is the first region's. Exceptions cannot be thrown by generated code, so `try_call` always takes its normal edge.
+What is not here: threads, thread-local storage, stack switching, dynamic vectors.
+Sources: cranelift-codegen-meta's documentation of each instruction; docs/architecture.md for the contract.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from liftcheck import layout
+from liftcheck.bits.concrete import Trap
+from liftcheck.case import Outcome
+from liftcheck.clif import interpret_hot
+from liftcheck.clif.interpret_program import (
+    GO,
+    HOT,
+    INDIRECT,
+    LOWER,
+    RETURN,
+    TAIL_INDIRECT,
+    Code,
+    Program,
+    Segment,
+    mismatch,
+)
+from liftcheck.clif.interpret_recipes import Op
+from liftcheck.clif.ir import Module
+from liftcheck.clif.libcalls import Libcall
+from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Refusal
+from liftcheck.clif.opcodes import key_of
+
+DEFAULT_FUEL: Final = 4_000_000
+"""Instructions after which a run counts as endless: half a second of closures."""
+SLICE: Final = 20_000
+"""Instructions between two looks at what has become hot."""
+HOT_AFTER: Final = 2_000
+"""Visits of one segment that make its function hot."""
+
+
+class OutOfFuel(Exception):
+    """The run used up its fuel."""
+
+
+class Stats(NamedTuple):
+    """What the last run did. `executed` counts `opcodes.key_of` keys; of the path on which a compiled function stopped
+    nothing is counted. `looped` misses a loop only if another call of the same function skipped it."""
+
+    looped: bool
+    called: bool
+    instructions: int
+    executed: Counter[str]
+
+
+def prepare(module: Module, big_endian: bool = False, hot_after: int | None = HOT_AFTER) -> Prepared:
+    """Make a module ready to run. `hot_after`: visits that make a function hot, None: never, 0: at once."""
+    return Prepared(module, big_endian, hot_after)
+
+
+class Prepared:
+    """A module ready to run. Not reentrant; every run starts from fresh memory."""
+
+    def __init__(self, module: Module, big_endian: bool, hot_after: int | None) -> None:
+        self.module: Final = module
+        self._memory: Final = Memory()
+        self._program: Final = Program(module, big_endian, self._memory)
+        self._hot_after: Final = hot_after
+        self._rest = 0
+        self._entry: Code | None = None
+        self._stopped: tuple[Segment, Op | None] | None = None
+
+    def run(
+        self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None, fuel: int = DEFAULT_FUEL
+    ) -> Outcome:
+        """Run function number `entry` of the module."""
+        code = self._entry = self._program.codes[entry]
+        memory = self._memory
+        memory.reset(regions or {})
+        for other in self._program.codes:
+            for segment in other.segments:
+                segment.visits = 0
+            if other.hot is not None:
+                other.hot.reset()
+        self._stopped = None
+        self._rest = max(0, fuel - SLICE)
+        values, kind, detail = self._guarded(code, list(args), min(fuel, SLICE))
+        content = bytes(memory.buf) if regions else b""
+        return Outcome(kind, values, content, detail)
+
+    @property
+    def stats(self) -> Stats:
+        """What the last run did; worked out when asked."""
+        executed: Counter[str] = Counter()
+        looped = called = False
+        instructions = 0
+        for code in self._program.codes:
+            if code.hot is not None:
+                code.hot.settle()
+            visits = [s.visits for s in code.segments]
+            if not any(visits):
+                continue
+            called |= code is not self._entry
+            looped |= max(visits) > code.entry.visits
+            instructions += sum(s.visits * len(s.insts) for s in code.segments)
+            executed.update(_executed(code))
+        if self._stopped is not None:
+            missed = _not_reached(*self._stopped)
+            instructions -= len(missed)
+            executed.subtract(missed)
+            executed += Counter()
+            self._stopped = None
+        return Stats(looped, called, instructions, executed)
+
+    def _guarded(self, code: Code, args: list[int], fuel: int) -> tuple[tuple[int, ...], str, str]:
+        try:
+            return tuple(map(int, self._execute(code, args, fuel))), "returned", ""
+        except Trap as trap:
+            return (), "trapped", trap.code
+        except Crash as crash:
+            return (), "crashed", str(crash)
+        except Refusal as refusal:
+            return (), "unsupported", str(refusal)
+        except OutOfFuel:
+            return (), "out_of_fuel", ""
+
+    def _execute(self, code: Code, args: list[int], fuel: int) -> Sequence[int]:
+        """The loop. `r` are the registers of the frame on top, `sp` its lowest address."""
+        memory = self._memory
+        frames: list[tuple[list[int], Segment, int]] = []
+        op: Op | None = None
+        r, sp = self._enter(code, args, STACK_TOP)
+        segment = code.entry
+        try:
+            while True:
+                cost = segment.cost
+                fuel -= cost
+                if fuel < 0:
+                    fuel = self._refill(fuel)
+                    if segment.kind == HOT:
+                        fuel += cost
+                segment.visits += 1
+                for op in segment.ops:
+                    op(r)
+                value: Any = segment.term(r)
+                kind = segment.kind
+                if kind == HOT:
+                    segment.visits -= 1
+                    op = None
+                    segment, value, fuel = segment.hot(r, segment.label, fuel + self._rest, memory)  # type: ignore[misc]
+                    self._rest = max(0, fuel - SLICE)
+                    fuel -= self._rest
+                    kind = segment.kind
+                if kind == GO:
+                    segment = value
+                elif kind == RETURN:
+                    if not frames:
+                        return list(value)
+                    r, segment, sp = frames.pop()
+                    segment = _resume(r, segment, value)
+                elif kind == LOWER:
+                    segment.visits = 0
+                    self._lower(code := segment.code, r, sp)
+                    segment = code.entry
+                else:
+                    callee, value = self._called(segment, value)
+                    if isinstance(callee, Libcall):
+                        segment = _resume(r, segment, callee.run(memory, value))
+                        continue
+                    if kind <= INDIRECT:
+                        frames.append((r, segment, sp))
+                        r, sp = self._enter(callee, value, sp)
+                    else:
+                        r, sp = self._enter(callee, value, frames[-1][2] if frames else STACK_TOP)
+                    segment = callee.entry
+        except (Trap, Crash, Refusal):
+            self._stopped = segment, op
+            raise
+
+    def _enter(self, code: Code, args: list[int], below: int) -> tuple[list[int], int]:
+        """The registers and the frame of a call; `below` is the lowest address in use."""
+        if code.copies:
+            below = self._copy_structs(code, args, below)
+        sp = (below - code.frame) & code.align
+        if sp < layout.STACK:
+            raise Trap("stk_ovf")
+        r = args + code.tail
+        if code.sp >= 0:
+            self._memory.enter(sp, code.stack_bytes)
+            r[code.sp] = sp
+        return r, sp
+
+    def _copy_structs(self, code: Code, args: list[int], below: int) -> int:
+        for index, size in code.copies:
+            content = self._memory.read(args[index], size, "")
+            below = (below - size) & -16
+            if below < layout.STACK:
+                raise Trap("stk_ovf")
+            self._memory.enter(below, size)
+            self._memory.write(below, content, "")
+            args[index] = below
+        return below
+
+    def _lower(self, code: Code, r: list[int], sp: int) -> None:
+        """Lower a function at its first entry, and complete the registers that were made without knowing it."""
+        code.lower()
+        r.extend(code.tail)
+        if code.sp >= 0:
+            self._memory.enter(sp, code.stack_bytes)
+            r[code.sp] = sp
+        if self._hot_after == 0:
+            interpret_hot.heat(code)
+
+    def _called(self, segment: Segment, value: list[int]) -> tuple[Code | Libcall, list[int]]:
+        """Whom a call calls, and with what."""
+        callee, problem = segment.callee, segment.problem
+        if segment.kind in (INDIRECT, TAIL_INDIRECT):
+            callee = self._program.at(value[0])
+            if callee is None:
+                raise Crash(f"call of address {value[0]:#x}, where no function is")
+            inst, value = segment.insts[-1], value[1:]
+            number = inst.table.sig if inst.table is not None else inst.imm
+            problem = mismatch(callee, segment.code.function.signatures[number])  # type: ignore[index]
+        if problem or callee is None:
+            raise Refusal(problem)
+        if isinstance(callee, Libcall) and segment.after is None:
+            raise Refusal(f"tail call of {callee.name}: no convention of a routine allows it")
+        return callee, value
+
+    def _refill(self, fuel: int) -> int:
+        """The next slice of fuel, after a look at what is hot."""
+        if self._hot_after is not None:
+            for code in self._program.codes:
+                if any(s.visits > self._hot_after for s in code.segments):
+                    interpret_hot.heat(code)
+        while fuel < 0 and self._rest:
+            take = min(SLICE, self._rest)
+            self._rest -= take
+            fuel += take
+        if fuel < 0:
+            raise OutOfFuel
+        return fuel
+
+
+def _executed(code: Code) -> Counter[str]:
+    found: Counter[str] = Counter()
+    types = code.function.types
+    for segment in code.segments:
+        if segment.visits:
+            if segment.keys is None:
+                segment.keys = [key_of(inst, types) for inst in segment.insts]
+            for key in segment.keys:
+                found[key] += segment.visits
+    return found
+
+
+def _resume(r: list[int], segment: Segment, results: Sequence[int]) -> Segment:
+    """Take a call's results; where it goes on."""
+    for register, result in zip(segment.results, results):
+        r[register] = result
+    assert segment.after is not None
+    return segment.after
+
+
+def _not_reached(segment: Segment, op: Op | None) -> list[str]:
+    """The keys of the instructions behind the one whose closure stopped the run (constants count as reached)."""
+    if op is None or op not in segment.ops:
+        return []
+    lowerer = segment.code.lowerer
+    assert lowerer is not None
+    left = segment.ops.index(op) + 1
+    for at, inst in enumerate(segment.insts[:-1]):
+        left -= len(lowerer.lower(inst))
+        if left <= 0:
+            return [key_of(i, lowerer.types) for i in segment.insts[at + 1 :]]
+    return []

@@ -1,0 +1,365 @@
+"""Lowering of instructions other than terminators: to steps, that is recipes applied to registers.
+
+The one idea: an opcode with a meaning is one recipe on its registers; the table `LOWERERS` names the others: constants
+(no step at all: they are in the register list from the start), memory, addresses, and what is refused by name.
+Values are numbered densely per function on first mention. Both tiers of the interpreter use the same steps.
+
+Addresses of functions and routines are opaque numbers here, unique and unlike any data.
+Sources: cranelift-codegen-meta's documentation of each instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from liftcheck import layout
+from liftcheck.clif import interpret_recipes as recipes
+from liftcheck.clif.interpret_recipes import Recipe, plain, pure
+from liftcheck.clif.ir import Inst, MemFlags
+from liftcheck.clif.memory import Shape, shape_of
+from liftcheck.clif.types import I64, TYPES, Type
+from liftcheck.errors import Unsupported
+
+if TYPE_CHECKING:
+    from liftcheck.clif.interpret_program import Code
+
+FUNCTION_STRIDE: Final = 64
+ROUTINES: Final = layout.CODE + layout.CODE_SIZE // 2
+RETURN_ADDRESS: Final = layout.STUB
+HANDLERS: Final = layout.CODE + layout.CODE_SIZE // 4 * 3
+"""Opaque addresses of functions (`layout.CODE`), library routines, the caller, exception handlers."""
+
+SP: Final = ("sp",)
+
+
+class Step(NamedTuple):
+    """A recipe with its extras' values (the memory is None here) and its registers."""
+
+    recipe: Recipe
+    extras: tuple[object, ...]
+    outs: tuple[int, ...]
+    ins: tuple[int, ...]
+
+
+class Registers(dict[object, int]):
+    """Numbers registers on first mention. Keys are values, or tuples for registers without a value."""
+
+    def __init__(self, aliases: dict[int, int]) -> None:
+        super().__init__()
+        self.count = 0
+        self.aliases = aliases
+
+    def __missing__(self, key: object) -> int:
+        if key in self.aliases:
+            number = self[self.aliases[key]]
+        else:
+            number = self.count
+            self.count += 1
+        self[key] = number
+        return number
+
+
+class Lowerer:
+    """Turns instructions other than terminators into steps; both tiers use it."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.function = code.function
+        self.types: dict[int, Type] = code.function.types
+        self.reg = Registers(code.function.aliases)
+        self.constants: dict[int, int] = {}
+        self.on_stack: set[int] = set()
+        if code.function.aliases:
+            self._type_aliases(code.function.aliases)
+
+    def _type_aliases(self, aliases: dict[int, int]) -> None:
+        self.types = dict(self.types)
+        for alias, value in aliases.items():
+            seen = {alias}
+            while value in aliases and value not in seen:
+                seen.add(value)
+                value = aliases[value]
+            if value in self.types:
+                self.types[alias] = self.types[value]
+
+    def simple(self, inst: Inst) -> tuple[Recipe, Iterator[int] | tuple[object, ...]]:
+        """An opcode with a meaning: its recipe, and the registers of results and operands."""
+        args = inst.args
+        try:
+            recipe = pure(inst.op, inst.type, inst.imm, *map(self.types.__getitem__, args))
+        except Unsupported as missing:
+            return recipes.refusing(), (missing.reason,)
+        return recipe, map(self.reg.__getitem__, inst.results + args)
+
+    def lower(self, inst: Inst) -> list[Step]:
+        """The steps of one instruction."""
+        special = LOWERERS.get(inst.op)
+        if special is not None:
+            return special(self, inst)
+        recipe, registers = self.simple(inst)
+        if recipe is recipes.refusing():
+            return [Step(recipe, tuple(registers), (), ())]
+        numbers = tuple(registers)
+        count = len(inst.results)
+        return [Step(recipe, (), numbers[:count], numbers[count:])]  # type: ignore[arg-type]
+
+    # Constants and addresses.
+
+    def constant(self, value: int) -> int:
+        """A register that holds a number from the start."""
+        register = self.reg["constant", value]
+        self.constants[register] = value
+        return register
+
+    def number(self, inst: Inst, value: int) -> list[Step]:
+        """An instruction whose result is known: no step at all."""
+        self.constants[self.reg[inst.results[0]]] = value
+        return []
+
+    def refuse(self, reason: str) -> list[Step]:
+        """A step that refuses when it is reached."""
+        return [Step(recipes.refusing(), (reason,), (), ())]
+
+    def registers(self, values: Sequence[int]) -> tuple[int, ...]:
+        return tuple(map(self.reg.__getitem__, values))
+
+    def shape(self, type_: Type, flags: MemFlags) -> Shape:
+        return shape_of(type_, flags.endianness == "big" or (not flags.endianness and self.code.program.big_endian))
+
+    def load(self, out: int, address: int, shape: Shape, wider: Type | None, inst: Inst, on_stack: bool) -> Step:
+        recipe = recipes.load(shape, wider, on_stack, bool(inst.offset), inst.flags.aligned)
+        return Step(recipe, self._extras(inst), (out,), (address,))
+
+    def store(self, value: int, address: int, shape: Shape, narrows: bool, inst: Inst, on_stack: bool) -> Step:
+        recipe = recipes.store(shape, narrows, on_stack, bool(inst.offset), inst.flags.aligned)
+        return Step(recipe, self._extras(inst), (), (value, address))
+
+    def _extras(self, inst: Inst) -> tuple[object, ...]:
+        code = recipes.trap_of(inst.flags)
+        return (None, inst.offset, code) if inst.offset else (None, code)
+
+    def slot_address(self, out: int, slot: int, offset: int, type_: Type = I64) -> Step:
+        """The address of a byte of a stack slot."""
+        template = "{d0} = {a0} + {k0}" if type_ is I64 else f"{{d0}} = {{a0}} + {{k0}} & {type_.mask}"
+        return Step(plain(template, 1, 1, 1), (self.code.slots[slot] + offset,), (out,), (self.reg[SP],))
+
+
+def _iconst(low: Lowerer, inst: Inst) -> list[Step]:
+    assert isinstance(inst.imm, int) and inst.type is not None
+    return low.number(inst, inst.imm & inst.type.mask)
+
+
+def _fconst(low: Lowerer, inst: Inst) -> list[Step]:
+    assert isinstance(inst.imm, int)
+    return low.number(inst, inst.imm)
+
+
+def _pool_constant(low: Lowerer, inst: Inst) -> list[Step]:
+    return low.number(inst, int.from_bytes(low.function.constants[inst.imm], "little"))  # type: ignore[index]
+
+
+def _nop(low: Lowerer, inst: Inst) -> list[Step]:
+    return []
+
+
+def _load(low: Lowerer, inst: Inst) -> list[Step]:
+    assert inst.type is not None
+    address = inst.args[0]
+    shape = low.shape(inst.type, inst.flags)
+    return [low.load(low.reg[inst.results[0]], low.reg[address], shape, None, inst, address in low.on_stack)]
+
+
+def _store(low: Lowerer, inst: Inst) -> list[Step]:
+    value, address = inst.args
+    shape = low.shape(low.types[value], inst.flags)
+    return [low.store(low.reg[value], low.reg[address], shape, False, inst, address in low.on_stack)]
+
+
+def _narrow_load(low: Lowerer, inst: Inst) -> list[Step]:
+    narrow = TYPES[f"i{inst.op[5:]}"]
+    address, out = inst.args[0], inst.results[0]
+    wider = low.types[out] if inst.op[0] == "s" else None
+    shape = low.shape(narrow, inst.flags)
+    return [low.load(low.reg[out], low.reg[address], shape, wider, inst, address in low.on_stack)]
+
+
+def _narrow_store(low: Lowerer, inst: Inst) -> list[Step]:
+    value, address = inst.args
+    shape = low.shape(TYPES[f"i{inst.op[6:]}"], inst.flags)
+    return [low.store(low.reg[value], low.reg[address], shape, True, inst, address in low.on_stack)]
+
+
+def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
+    """`uload8x8` and its kin: half a vector is loaded and its lanes extended."""
+    narrow = TYPES[f"i{inst.op[5:]}"]
+    half, address = low.reg["half", id(inst)], inst.args[0]
+    widen = pure(f"{inst.op[0]}widen_low", narrow.vector(narrow.lanes * 2), None, narrow.vector(narrow.lanes * 2))
+    load = low.load(half, low.reg[address], low.shape(narrow, inst.flags), None, inst, address in low.on_stack)
+    return [load, Step(widen, (), (low.reg[inst.results[0]],), (half,))]
+
+
+def _stack_addr(low: Lowerer, inst: Inst) -> list[Step]:
+    low.on_stack.update(inst.results)
+    return [low.slot_address(low.reg[inst.results[0]], inst.imm, inst.offset, inst.type or I64)]  # type: ignore[arg-type]
+
+
+def _stack_access(low: Lowerer, inst: Inst) -> list[Step]:
+    """`stack_load` and `stack_store` of the old dialect."""
+    address = low.reg["slot", inst.imm, inst.offset]
+    first = low.slot_address(address, inst.imm, inst.offset)  # type: ignore[arg-type]
+    plainly = Inst(inst.op, inst.type)
+    assert inst.type is not None
+    shape = low.shape(inst.type, inst.flags)
+    if inst.op == "stack_load":
+        return [first, low.load(low.reg[inst.results[0]], address, shape, None, plainly, True)]
+    return [first, low.store(low.reg[inst.args[0]], address, shape, False, plainly, True)]
+
+
+def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
+    name = low.function.func_refs[inst.imm].name  # type: ignore[index]
+    address = low.code.program.address_of(name)
+    if address is None:
+        return low.refuse(f"address of {name}, which is not in the module")
+    return low.number(inst, address)
+
+
+def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
+    assert inst.type is not None
+    recipe = recipes.atomic(inst.op, str(inst.imm), inst.type, low.shape(inst.type, inst.flags))
+    return [Step(recipe, (None, recipes.trap_of(inst.flags)), low.registers(inst.results), low.registers(inst.args))]
+
+
+def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
+    source = low.types[inst.args[0]]
+    assert inst.type is not None
+    order = inst.flags.endianness or ("big" if low.code.program.big_endian else "little")
+    imm = "" if source.lanes == inst.type.lanes else order
+    return [Step(pure("bitcast", inst.type, imm, source), (), low.registers(inst.results), low.registers(inst.args))]
+
+
+def _shuffle(low: Lowerer, inst: Inst) -> list[Step]:
+    mask = inst.imm
+    assert isinstance(mask, tuple)
+    return [Step(recipes.shuffle(), (mask,), low.registers(inst.results), low.registers(inst.args))]
+
+
+def _trap_if(low: Lowerer, inst: Inst) -> list[Step]:
+    """`trapz`, `trapnz`, `uadd_overflow_trap`: the trap code is an extra."""
+    recipe = pure(inst.op, inst.type, None, *(low.types[a] for a in inst.args))
+    return [Step(recipe, (inst.imm,), low.registers(inst.results), low.registers(inst.args))]
+
+
+def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
+    """`iadd_imm` and its kin of the old dialect: the operation on a constant."""
+    kind = inst.type
+    assert kind is not None
+    if inst.op == "icmp_imm":
+        assert isinstance(inst.imm, tuple)
+        condition, number = inst.imm
+        recipe = pure("icmp", kind, condition, kind, kind)
+        operands = (low.reg[inst.args[0]], low.constant(number & kind.mask))
+    else:
+        # Shift amounts of vectors are scalars; any width does, as they are taken modulo the lane's.
+        right = I64 if kind.is_vector else kind
+        operands = (low.reg[inst.args[0]], low.constant(inst.imm & right.mask))  # type: ignore[operator]
+        op = inst.op.removesuffix("_imm")
+        if op == "irsub":
+            op, operands = "isub", (operands[1], operands[0])
+        recipe = pure(op, kind, None, kind, right)
+    return [Step(recipe, (), low.registers(inst.results), operands)]
+
+
+def _pinned(low: Lowerer, inst: Inst) -> list[Step]:
+    if inst.op == "get_pinned_reg":
+        return [Step(plain("{d0} = {k0}.pinned", 1, 1, 0), (None,), low.registers(inst.results), ())]
+    return [Step(plain("{k0}.pinned = {a0}", 1, 0, 1), (None,), (), low.registers(inst.args))]
+
+
+def _frame_place(low: Lowerer, inst: Inst) -> list[Step]:
+    up = low.code.frame if inst.op == "get_frame_pointer" else 0
+    return [Step(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.registers(inst.results), (low.reg[SP],))]
+
+
+def _return_address(low: Lowerer, inst: Inst) -> list[Step]:
+    return low.number(inst, RETURN_ADDRESS)
+
+
+def _handler_address(low: Lowerer, inst: Inst) -> list[Step]:
+    return low.number(inst, HANDLERS + len(low.constants) * FUNCTION_STRIDE)
+
+
+def _global_value(low: Lowerer, inst: Inst) -> list[Step]:
+    return _global(low, inst.imm, low.reg[inst.results[0]])  # type: ignore[arg-type]
+
+
+def _global(low: Lowerer, number: int, out: int) -> list[Step]:
+    """Compute a global value into a register: `vmctx`, `symbol`, `load` and `iadd_imm` of another one."""
+    kind, *rest = low.function.globals.get(number, ("undeclared",))
+    if kind == "vmctx":
+        for register, param in enumerate(low.function.signature.params):
+            if param.purpose == "vmctx":
+                return [Step(plain("{d0} = {a0}", 0, 1, 1), (), (out,), (register,))]
+    elif kind == "symbol":
+        return _symbol(low, rest, out)
+    elif kind in ("load", "iadd_imm"):
+        return _derived_global(low, kind, rest, out, number)
+    return low.refuse(f"global value of kind {kind}")
+
+
+def _symbol(low: Lowerer, rest: list[object], out: int) -> list[Step]:
+    name, offset = str(rest[0]), rest[1] if len(rest) > 1 else 0
+    address = low.code.program.address_of(name)
+    if address is None or not isinstance(offset, int):
+        return low.refuse("symbol that is not in the module")
+    low.constants[out] = address + offset
+    return []
+
+
+def _derived_global(low: Lowerer, kind: object, rest: list[object], out: int, number: int) -> list[Step]:
+    base = low.reg["global", number]
+    base_number, offset = rest[0], rest[1]
+    type_ = rest[2]
+    assert isinstance(base_number, int) and isinstance(offset, int) and isinstance(type_, Type)
+    steps = _global(low, base_number, base)
+    if kind == "iadd_imm":
+        return [*steps, Step(plain(f"{{d0}} = {{a0}} + {{k0}} & {type_.mask:#x}", 1, 1, 1), (offset,), (out,), (base,))]
+    flags = next((x for x in rest if isinstance(x, MemFlags)), MemFlags())
+    inst = Inst("load", type_, flags=flags, offset=offset)
+    return [*steps, low.load(out, base, low.shape(type_, flags), None, inst, False)]
+
+
+def _refused(low: Lowerer, inst: Inst) -> list[Step]:
+    return low.refuse(f"{inst.op} is not interpreted")
+
+
+def _rows() -> Iterator[tuple[Callable[[Lowerer, Inst], list[Step]], str]]:
+    yield _iconst, "iconst"
+    yield _fconst, "f16const f32const f64const"
+    yield _pool_constant, "vconst f128const"
+    yield _nop, "nop fence sequence_point"
+    yield _load, "load"
+    yield _store, "store"
+    yield _narrow_load, "uload8 sload8 uload16 sload16 uload32 sload32"
+    yield _narrow_store, "istore8 istore16 istore32"
+    yield _vector_load, "uload8x8 sload8x8 uload16x4 sload16x4 uload32x2 sload32x2"
+    yield _stack_addr, "stack_addr"
+    yield _stack_access, "stack_load stack_store"
+    yield _func_addr, "func_addr"
+    yield _atomic, "atomic_load atomic_store atomic_rmw atomic_cas"
+    yield _bitcast, "bitcast"
+    yield _shuffle, "shuffle"
+    yield _trap_if, "trapz trapnz resumable_trapnz uadd_overflow_trap"
+    yield _with_constant, ("icmp_imm iadd_imm imul_imm udiv_imm sdiv_imm urem_imm srem_imm irsub_imm band_imm bor_imm "
+                           "bxor_imm rotl_imm rotr_imm ishl_imm ushr_imm sshr_imm")
+    yield _pinned, "get_pinned_reg set_pinned_reg"
+    yield _frame_place, "get_frame_pointer get_stack_pointer"
+    yield _return_address, "get_return_address"
+    yield _handler_address, "get_exception_handler_address"
+    yield _global_value, "symbol_value global_value"
+    yield _refused, ("tls_value stack_switch debugtrap resumable_trap dynamic_stack_addr dynamic_stack_load "
+                     "dynamic_stack_store extract_vector")
+
+
+LOWERERS: Final = {op: function for function, ops in _rows() for op in ops.split()}
+"""Opcodes whose steps are not just a meaning applied to registers."""

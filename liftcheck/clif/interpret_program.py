@@ -1,0 +1,369 @@
+"""Programs of the reference interpreter: functions cut into segments of closures over a register list.
+
+The one idea: a *segment* is a run of instructions that is left at its end only (or by a trap): a basic block, cut after
+each call. It has a list of closures, one terminator closure that does the block-argument moves and answers the next
+segment (or, for calls and returns, the values), and a visit counter from which all statistics follow. Constants cost
+nothing: they are in the register list from the start. Functions are lowered when they are first entered, so what one
+function lacks does not hurt the others of its file.
+
+It does not run anything (see `interpret`), and knows terminators alone: other instructions are `interpret_lower`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Final
+
+from liftcheck import layout
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer
+from liftcheck.clif.interpret_recipes import Op, compiled, plain
+from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
+from liftcheck.clif.libcalls import NAMES, Libcall, libcall
+from liftcheck.clif.memory import Memory
+
+GO, CALL, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, HOT, LOWER = range(8)
+"""What follows a segment's terminator: the next segment, a call, a return, …"""
+
+SMALLEST_FRAME: Final = 32
+"""Bytes of stack that a frame without slots takes: what bounds the depth of recursion."""
+
+
+class Segment:
+    """See the module.
+
+    cost      instructions, the terminator or call among them; `insts` are they
+    after     where a call continues; `results` are the registers that its results go to, `problem` why it is refused
+    targets   the segments it may go to; `target_calls` the registers (parameters, arguments) moved on the way
+    hot       the compiled function of a label, `label` its number there (kind HOT)
+    keys      `opcodes.key_of` its instructions, when somebody asked
+    """
+
+    __slots__ = ("after", "callee", "code", "cost", "hot", "insts", "keys", "kind", "label", "ops", "problem",
+                 "results", "target_calls", "targets", "term", "visits")
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.ops: list[Op] = []
+        self.term: Callable[[list[int]], object] = _nothing
+        self.kind = GO
+        self.cost = 0
+        self.visits = 0
+        self.insts: Sequence[Inst] = ()
+        self.results: tuple[int, ...] = ()
+        self.callee: Code | Libcall | None = None
+        self.after: Segment | None = None
+        self.targets: list[Segment] = []
+        self.target_calls: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self.problem = ""
+        self.keys: list[str] | None = None
+        self.hot: Callable[..., tuple[Segment, object, int]] | None = None
+        self.label = 0
+
+    def take_place_of(self, other: Segment) -> None:
+        """Become what `other` is, with an own visit counter."""
+        for name in ("after", "callee", "cost", "insts", "kind", "ops", "problem", "results", "target_calls", "targets",
+                     "term"):
+            setattr(self, name, getattr(other, name))
+
+
+class HotCode:
+    """What compiling a function left behind: the cold twins of its labels, and a counter for each path of segments."""
+
+    __slots__ = ("counts", "paths", "twins")
+
+    def __init__(self) -> None:
+        self.twins: dict[Segment, Segment] = {}
+        self.paths: list[tuple[Segment, ...]] = []
+        self.counts: list[int] = []
+
+    def reset(self) -> None:
+        """Begin a run."""
+        self.counts[:] = [0] * len(self.counts)
+        for twin in self.twins.values():
+            twin.visits = 0
+
+    def settle(self) -> None:
+        """Move the counts into the segments' visits."""
+        for count, path in zip(self.counts, self.paths):
+            if count:
+                for segment in path:
+                    segment.visits += count
+        for segment, twin in self.twins.items():
+            segment.visits += twin.visits
+        self.reset()
+
+
+def _nothing(r: list[int]) -> None:
+    return None
+
+
+class Code:
+    """One function. `tail` is the register list after the parameters; `frame` bytes of stack; `sp` the register that
+    gets the frame's address, or -1; `copies` are parameters that are structs passed by value: (index, size)."""
+
+    __slots__ = ("address", "align", "copies", "entry", "frame", "function", "hot", "index", "lowerer", "program",
+                 "segments", "slots", "sp", "stack_bytes", "tail")
+
+    def __init__(self, program: Program, index: int, function: Function) -> None:
+        self.program = program
+        self.index = index
+        self.function = function
+        self.address = layout.CODE + index * FUNCTION_STRIDE
+        self.tail: list[int] = []
+        self.segments: list[Segment] = []
+        self.sp = -1
+        self.hot: HotCode | None = None
+        self.lowerer: Lowerer | None = None
+        self.slots: dict[int, int] = {}
+        self.frame, self.align, self.stack_bytes = self._lay_out()
+        self.copies = tuple((i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
+                            if p.purpose.startswith("sarg("))
+        self.entry = Segment(self)
+        self.entry.kind = LOWER
+
+    def _lay_out(self) -> tuple[int, int, int]:
+        at, align = 0, 16
+        for number, slot in self.function.stack_slots.items():
+            wanted = max(slot.align, 8)
+            at = -(-at // wanted) * wanted
+            self.slots[number] = at
+            at += slot.size
+            align = max(align, wanted)
+        return -(-at // 16) * 16 + SMALLEST_FRAME, -align, at
+
+    def lower(self) -> None:
+        """Make the segments. A function that the interpreter lacks something for refuses where it gets there."""
+        _Lowering(self).run()
+
+
+class Program:
+    """The functions of a module, and what names and addresses mean."""
+
+    def __init__(self, module: Module, big_endian: bool, memory: Memory) -> None:
+        self.big_endian: Final = big_endian
+        self.memory: Final = memory
+        self.codes: Final = [Code(self, i, function) for i, function in enumerate(module.functions)]
+        self._by_name: Final = {code.function.name: code for code in self.codes}
+
+    def named(self, name: str) -> Code | Libcall | None:
+        """What a function reference means: a function of the module, else a library routine."""
+        return self._by_name.get(name) or (libcall(name[1:]) if name.startswith("%") else None)
+
+    def address_of(self, name: str) -> int | None:
+        """The address of a function or a routine."""
+        found = self.named(name)
+        if isinstance(found, Code):
+            return found.address
+        return None if found is None else ROUTINES + NAMES.index(found.name) * FUNCTION_STRIDE
+
+    def at(self, address: int) -> Code | Libcall | None:
+        """What is at an address, for indirect calls."""
+        index, odd = divmod(address - layout.CODE, FUNCTION_STRIDE)
+        if not odd and 0 <= index < len(self.codes):
+            return self.codes[index]
+        number, odd = divmod(address - ROUTINES, FUNCTION_STRIDE)
+        return libcall(NAMES[number]) if not odd and 0 <= number < len(NAMES) else None
+
+
+class _Lowering:
+    """Lowers one function: one pass, one closure an instruction."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.function = code.function
+        self.lowerer = code.lowerer = Lowerer(code)
+        self.reg = self.lowerer.reg
+        self.heads: dict[int, Segment] = {}
+        self.segments = code.segments
+
+    def run(self) -> None:
+        blocks = self.function.blocks
+        for value, _ in blocks[0].params:
+            self.reg[value]
+        entry = self.code.entry
+        entry.kind = GO
+        self.heads[blocks[0].number] = entry
+        by_number = {b.number: b for b in blocks}
+        self.params = {n: tuple(self.reg[v] for v, _ in b.params) for n, b in by_number.items()}
+        for block in blocks:
+            self._block(block)
+        tail = [0] * self.reg.count
+        for register, value in self.lowerer.constants.items():
+            tail[register] = value
+        del tail[: len(blocks[0].params)]
+        self.code.tail = tail
+        self.code.sp = self.reg.get(SP, -1)
+
+    def _head(self, number: int) -> Segment:
+        found = self.heads.get(number)
+        if found is None:
+            found = self.heads[number] = Segment(self.code)
+        return found
+
+    def _block(self, block: Block) -> None:
+        segment = self._head(block.number)
+        ops, start = segment.ops, 0
+        lowerer, insts, memory = self.lowerer, block.insts, self.code.program.memory
+        lower, simple = lowerer.lower, lowerer.simple
+        for at, inst in enumerate(insts):
+            if inst.op in _ENDS:
+                segment.insts = insts[start : at + 1]
+                segment.cost = at + 1 - start
+                self.segments.append(segment)
+                start = at + 1
+                segment = self._end(segment, inst)
+                ops = segment.ops
+            elif inst.op not in LOWERERS:
+                recipe, registers = simple(inst)
+                ops.append(recipe.make(*registers))
+            else:
+                for step in lower(inst):
+                    extras = (memory, *step.extras[1:]) if step.extras and step.extras[0] is None else step.extras
+                    ops.append(step.recipe.make(*extras, *step.outs, *step.ins))
+
+    def _end(self, segment: Segment, inst: Inst) -> Segment:
+        """Write the terminator; answers the segment for what follows a call in the block."""
+        op, reg = inst.op, self.reg
+        if op == "jump":
+            self._jump(segment, inst.targets[0])
+        elif op == "brif":
+            self._branch(segment, inst)
+        elif op == "br_table":
+            self._table(segment, inst)
+        elif op == "return":
+            segment.kind = RETURN
+            segment.term = gather(len(inst.args))(*[reg[a] for a in inst.args])
+        elif op == "trap":
+            segment.ops.append(plain("raise Trap({k0})", 1, 0, 0).make(inst.imm))
+        else:
+            return self._call(segment, inst)
+        return segment
+
+    def _edge(self, segment: Segment, call: BlockCall, renamed: Mapping[str, int] | None = None) -> int:
+        """Record an edge with its parallel moves; answers its number."""
+        reg = self.reg
+        sources = tuple((renamed or {}).get(a, -1) if isinstance(a, str) else reg[a] for a in call.args)
+        segment.targets.append(self._head(call.block))
+        segment.target_calls.append((self.params[call.block], sources))
+        return len(segment.targets) - 1
+
+    def _jump(self, segment: Segment, call: BlockCall, renamed: Mapping[str, int] | None = None) -> None:
+        params, sources = segment.target_calls[self._edge(segment, call, renamed)]
+        segment.term = mover(len(params))(segment.targets[0], *params, *sources)
+
+    def _branch(self, segment: Segment, inst: Inst) -> None:
+        for call in inst.targets:
+            self._edge(segment, call)
+        (p, a), (q, b) = segment.target_calls
+        then, other = segment.targets
+        segment.term = brancher(len(p), len(q))(self.reg[inst.args[0]], then, other, *p, *a, *q, *b)
+
+    def _table(self, segment: Segment, inst: Inst) -> None:
+        for call in inst.targets:
+            self._edge(segment, call)
+        moves = [mover(len(p))(target, *p, *a) for target, (p, a) in zip(segment.targets, segment.target_calls)]
+        segment.term = _switch(self.reg[inst.args[0]], moves[0], moves[1:])
+
+    def _call(self, segment: Segment, inst: Inst) -> Segment:
+        op, function = inst.op, self.function
+        indirect = "indirect" in op
+        if op.startswith("try"):
+            assert inst.table is not None
+            signature = function.signatures[inst.table.sig]
+        else:
+            number = inst.imm if indirect else function.func_refs[inst.imm].sig  # type: ignore[index]
+            signature = function.signatures[number]  # type: ignore[index]
+        self._callee(segment, inst, signature, indirect)
+        if op.startswith("return"):
+            segment.kind = TAIL_INDIRECT if indirect else TAIL
+            return segment
+        segment.kind = INDIRECT if indirect else CALL
+        after = segment.after = Segment(self.code)
+        if inst.table is None:
+            segment.results = tuple(self.reg[v] for v in inst.results)
+            return after
+        names = {f"ret{i}": self.reg["ret", id(inst), i] for i in range(len(signature.returns))}
+        segment.results = tuple(names.values())
+        self.segments.append(after)
+        self._jump(after, inst.table.normal, names)
+        return after
+
+    def _callee(self, segment: Segment, inst: Inst, signature: Signature, indirect: bool) -> None:
+        segment.term = gather(len(inst.args))(*[self.reg[a] for a in inst.args])
+        if indirect:
+            return
+        name = self.function.func_refs[inst.imm].name  # type: ignore[index]
+        callee = segment.callee = self.code.program.named(name)
+        missing = f"call of {name}, which is not in the module"
+        segment.problem = missing if callee is None else mismatch(callee, signature)
+
+
+def mismatch(callee: Code | Libcall, signature: Signature) -> str:
+    """Why a call with this signature cannot mean the callee; '' if it can."""
+    if isinstance(callee, Libcall):
+        params, returns, name = callee.params, callee.returns, callee.name
+    else:
+        own = callee.function.signature
+        if own == signature:
+            return ""
+        params, returns = tuple(p.type for p in own.params), tuple(p.type for p in own.returns)
+        name = callee.function.name
+    if params == tuple(p.type for p in signature.params) and returns == tuple(p.type for p in signature.returns):
+        return ""
+    return f"call of {name} with another signature"
+
+
+# Terminators.
+
+
+@cache
+def gather(count: int) -> Callable[..., Callable[[list[int]], object]]:
+    """The values of some registers as a list."""
+    names = [f"a{i}" for i in range(count)]
+    return compiled(f"def make({', '.join(names)}):\n return lambda r: [{', '.join(f'r[{n}]' for n in names)}]", "make")
+
+
+def _moves(count: int, to: str, source: str) -> str:
+    if not count:
+        return "pass"
+    return " = ".join(", ".join(f"r[{letter}{i}]" for i in range(count)) for letter in (to, source))
+
+
+def _names(count: int, letter: str) -> list[str]:
+    return [f"{letter}{i}" for i in range(count)]
+
+
+@cache
+def mover(count: int) -> Callable[..., Callable[[list[int]], object]]:
+    """Parallel moves into a block's parameters, then that block."""
+    params = ", ".join(["target", *_names(count, "p"), *_names(count, "a")])
+    body = f"  {_moves(count, 'p', 'a')}\n  return target"
+    return compiled(f"def make({params}):\n def go(r):\n{body}\n return go", "make")
+
+
+@cache
+def brancher(then: int, other: int) -> Callable[..., Callable[[list[int]], object]]:
+    """`brif` with so many arguments on either edge."""
+    params = ["c", "then", "other", *_names(then, "p"), *_names(then, "a"), *_names(other, "q"), *_names(other, "b")]
+    return compiled(
+        f"def make({', '.join(params)}):\n def go(r):\n"
+        f"  if r[c]:\n   {_moves(then, 'p', 'a')}\n   return then\n"
+        f"  {_moves(other, 'q', 'b')}\n  return other\n return go",
+        "make",
+    )
+
+
+def _switch(index: int, default: Callable[[list[int]], object],
+            entries: list[Callable[[list[int]], object]]) -> Callable[[list[int]], object]:
+    count = len(entries)
+
+    def go(r: list[int]) -> object:
+        i = r[index]
+        return entries[i](r) if i < count else default(r)
+
+    return go
+
+
+_ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
+                          "return_call_indirect", "try_call", "try_call_indirect"})

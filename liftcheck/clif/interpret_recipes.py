@@ -1,0 +1,300 @@
+"""Recipes: one typed instruction as Python text, and as a factory of closures over a register list.
+
+The one idea: the text of an operation is written once, with names for its operands, and serves both tiers. The first
+tier compiles it once a process into a factory (`iadd` of i32 is one recipe, whatever the registers), so that preparing
+a program compiles nothing; the second (`interpret_hot`) pastes the same text with locals and literals in place of
+registers. What cannot be part of a cached text (offsets, trap codes) is an *extra*: a parameter of the factory.
+
+    extras   texts of further parameters; a memory operation's first one is always `m`, the `Memory`
+    outs     texts that are assigned to, one a result
+    ins      texts of the operands, each free to be repeated
+    prefix   of the text's own locals
+
+It does not know registers, blocks or calls. Sources: the meanings come from `semantics`; accesses from `memory`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import count
+from struct import Struct
+from typing import Any, Final
+
+from liftcheck.bits import concrete
+from liftcheck.bits.concrete import Trap
+from liftcheck.clif.ir import MemFlags
+from liftcheck.clif.memory import Memory, Refusal, Shape, decoder, encoder
+from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.semantics import meaning
+from liftcheck.clif.types import Type
+
+Emit = Callable[[Sequence[str], Sequence[str], Sequence[str], str], list[str]]
+Op = Callable[[list[int]], object]
+
+HELPERS: Final[dict[str, object]] = {"Trap": Trap, "Refusal": Refusal}
+"""What the texts refer to besides `bits.concrete.NAMESPACE`: pure functions, added as recipes are made."""
+
+_SERIAL: Final = count()
+_LETTERS: Final = {2: "H", 4: "I", 8: "Q"}
+
+
+def helper(stem: str, function: object) -> str:
+    """The name under which the texts find a new helper."""
+    name = f"{stem}_{next(_SERIAL)}"
+    HELPERS[name] = function
+    return name
+
+
+def namespace() -> dict[str, object]:
+    """The globals for executing any text made so far."""
+    return {**concrete.NAMESPACE, **HELPERS}
+
+
+class Recipe:
+    """`emit(extras, outs, ins, prefix)` writes the lines; `make(*extras, *outs, *ins)` gives a closure for the extras'
+    values and the registers' numbers."""
+
+    __slots__ = ("emit", "make")
+
+    def __init__(self, emit: Emit, extras: int, outs: int, ins: int) -> None:
+        self.emit: Final = emit
+        self.make: Final[Callable[..., Op]] = _factory(emit, extras, outs, ins)
+
+
+def _factory(emit: Emit, extras: int, outs: int, ins: int) -> Callable[..., Op]:
+    """Operands that the text uses once are read where they are used, others into a local first."""
+    names = [f"k{i}" for i in range(extras)]
+    lines = emit(names, [f"r[d{i}]" for i in range(outs)], [f"x{i}" for i in range(ins)], "t")
+    text = "\n".join("        " + line for line in lines)
+    for i in range(ins):
+        once = len(re.findall(rf"\bx{i}\b", text)) == 1
+        text = re.sub(rf"\bx{i}\b", f"r[a{i}]", text) if once else f"        x{i} = r[a{i}]\n{text}"
+    params = [*names, *(f"d{i}" for i in range(outs)), *(f"a{i}" for i in range(ins))]
+    return compiled(f"def make({', '.join(params)}):\n    def op(r):\n{text or '        pass'}\n    return op", "make")
+
+
+def compiled(source: str, name: str) -> Callable[..., Any]:
+    """The function `name` of a text."""
+    found: dict[str, Any] = {}
+    exec(source, namespace(), found)
+    function: Callable[..., Any] = found[name]
+    return function
+
+
+# Functions of the operands.
+
+
+@cache
+def pure(op: str, ctrl: Type | None, imm: object, *arg_types: Type) -> Recipe:
+    """An opcode with a meaning. The trap code of a conditional trap is its only extra, not `imm`."""
+    results = OPCODES[op].result_types(ctrl)
+    what = meaning(op, ctrl, arg_types, results, imm)
+    own_code = any(code == "user" for _, code in what.traps)
+
+    def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
+        def leave(code: str) -> str:
+            return f"raise Trap({extras[0]})" if code == "user" else concrete.raising(code)
+
+        statements, values = concrete.python_source(what, ins, prefix, leave)
+        return statements + [f"{out} = {value}" for out, value in zip(outs, values)]
+
+    return Recipe(emit, int(own_code), len(results), len(arg_types))
+
+
+@cache
+def shuffle() -> Recipe:
+    """`shuffle` with its mask (32 lanes are numbered over both operands) as an extra: masks are too many to compile."""
+
+    def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
+        both, lane = f"{prefix}s", f"{prefix}i"
+        return [f"{both} = ({ins[1]} << 128 | {ins[0]}).to_bytes(32, 'little')",
+                f"{outs[0]} = from_bytes(bytes([{both}[{lane}] for {lane} in {extras[0]}]), 'little')"]
+
+    return Recipe(emit, 1, 1, 2)
+
+
+@cache
+def plain(template: str, extras: int, outs: int, ins: int) -> Recipe:
+    """One assignment or statement given as text with `{k0}`, `{d0}`, `{a0}`."""
+
+    def emit(extra: Sequence[str], out: Sequence[str], arg: Sequence[str], prefix: str) -> list[str]:
+        fields = {f"{letter}{i}": text for letter, texts in (("k", extra), ("d", out), ("a", arg))
+                  for i, text in enumerate(texts)}
+        return [template.format(**fields)]
+
+    return Recipe(emit, extras, outs, ins)
+
+
+@cache
+def refusing() -> Recipe:
+    """An instruction that is refused when it is reached; the reason is its extra."""
+    return plain("raise Refusal({k0})", 1, 0, 0)
+
+
+# Accesses. Extras: the memory, the offset (unless it is 0), the trap code ('' for notrap).
+
+
+class _Access:
+    """Texts of one kind of access: window of the first region or of the stack, whether there is an offset."""
+
+    def __init__(self, shape: Shape, on_stack: bool, offset: bool, aligned: bool) -> None:
+        self.shape = shape
+        self.window = "stack_" if on_stack else ""
+        self.offset = offset
+        self.aligned = aligned
+        self.extras = 3 if offset else 2
+
+    def lines(self, extras: Sequence[str], address: str, prefix: str, fast: str, slow: str) -> list[str]:
+        """`fast` and `slow` are statements with `{buf}`, `{at}` and `{m}`, `{address}`, `{code}` to be filled in."""
+        m, at, base = extras[0], f"{prefix}p", f"{extras[0]}.{self.window}base"
+        there = f"{address} + {extras[1]}" if self.offset else address
+        lines = [f"{at} = {there} - {base}"]
+        if self.aligned and self.shape.size > 1:
+            reason = "misaligned access flagged aligned"
+            lines.append(f"if {at} + {base} & {self.shape.size - 1}: raise Refusal({reason!r})")
+        fast = fast.format(buf=f"{m}.{self.window}buf", at=at)
+        slow = slow.format(m=m, address=f"{at} + {base}", code=extras[-1])
+        return [*lines, f"if 0 <= {at} <= {m}.{self.window}size - {self.shape.size}: {fast}", f"else: {slow}"]
+
+
+@cache
+def load(shape: Shape, wider: Type | None, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
+    """A load of `shape`; `wider` is the type to which a sign-extending load extends."""
+    access = _Access(shape, on_stack, offset, aligned)
+    size, letter = shape.size, _struct_letter(shape)
+    decode = decoder(shape)
+
+    def from_afar(m: Memory, address: int, code: str) -> int:
+        buf, at = m.locate(address, size, code)
+        return decode(buf[at : at + size])
+
+    far = helper("load", from_afar)
+    if size == 1:
+        near = "{buf}[{at}]"
+    elif letter:
+        near = helper("unpack", Struct(letter).unpack_from) + "({buf}, {at})[0]"
+    else:
+        near = helper("decode", decode) + f"({{buf}}[{{at}}:{{at}} + {size}])"
+
+    def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
+        out = outs[0] if wider is None else f"{prefix}v"
+        lines = access.lines(extras, ins[0], prefix, f"{out} = {near}", f"{out} = {far}({{m}}, {{address}}, {{code}})")
+        if wider is not None:
+            top = 1 << 8 * size - 1
+            lines.append(f"{outs[0]} = ({out} ^ {top}) - {top} & {wider.mask:#x}")
+        return lines
+
+    return Recipe(emit, access.extras, 1, 1)
+
+
+@cache
+def store(shape: Shape, narrows: bool, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
+    """A store of `shape`; `narrows`: the value is wider than that. Operands: value, address."""
+    access = _Access(shape, on_stack, offset, aligned)
+    size, letter = shape.size, _struct_letter(shape)
+    encode = encoder(shape)
+
+    def to_afar(m: Memory, address: int, code: str, value: int) -> None:
+        buf, at = m.locate(address, size, code)
+        buf[at : at + size] = encode(value)
+
+    far = helper("store", to_afar)
+    encoded = helper("encode", encode)
+    packed = helper("pack", Struct(letter).pack_into) if letter else ""
+
+    def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
+        value = f"{ins[0]} & {(1 << 8 * size) - 1:#x}" if narrows else ins[0]
+        if size == 1:
+            near = f"{{buf}}[{{at}}] = {value}"
+        elif packed:
+            near = f"{packed}({{buf}}, {{at}}, {value})"
+        else:
+            near = f"{{buf}}[{{at}}:{{at}} + {size}] = {encoded}({value})"
+        return access.lines(extras, ins[1], prefix, near, f"{far}({{m}}, {{address}}, {{code}}, {ins[0]})")
+
+    return Recipe(emit, access.extras, 0, 2)
+
+
+def _struct_letter(shape: Shape) -> str:
+    letter = _LETTERS.get(shape.size)
+    if letter is None or (shape.big and shape.lane != shape.size):
+        return ""
+    return (">" if shape.big else "<") + letter
+
+
+# Atomics: the same accesses, one thread; a misaligned one is refused, since the four ISAs differ there.
+
+
+@cache
+def atomic(op: str, operation: str, type_: Type, shape: Shape) -> Recipe:
+    """`atomic_load` (p), `atomic_store` (x, p), `atomic_rmw` (p, x), `atomic_cas` (p, e, x). Extras: memory, code."""
+    kind = {"atomic_load": _atomic_load, "atomic_store": _atomic_store, "atomic_cas": _atomic_cas}.get(op)
+    function = kind(shape) if kind else _atomic_rmw(operation, type_, shape)
+    name = helper("atomic", function)
+    operands = len(OPCODES[op].args)
+    results = len(OPCODES[op].results)
+
+    def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
+        target = f"{outs[0]} = " if outs else ""
+        return [f"{target}{name}({extras[0]}, {extras[1]}, {', '.join(ins)})"]
+
+    return Recipe(emit, 2, results, operands)
+
+
+def _place(m: Memory, code: str, address: int, size: int) -> tuple[bytearray, int]:
+    if address % size:
+        raise Refusal("misaligned atomic access")
+    return m.locate(address, size, code)
+
+
+def _atomic_load(shape: Shape) -> Callable[..., int]:
+    decode, size = decoder(shape), shape.size
+
+    def run(m: Memory, code: str, address: int) -> int:
+        buf, at = _place(m, code, address, size)
+        return decode(buf[at : at + size])
+
+    return run
+
+
+def _atomic_store(shape: Shape) -> Callable[..., None]:
+    encode, size = encoder(shape), shape.size
+
+    def run(m: Memory, code: str, value: int, address: int) -> None:
+        buf, at = _place(m, code, address, size)
+        buf[at : at + size] = encode(value)
+
+    return run
+
+
+def _atomic_cas(shape: Shape) -> Callable[..., int]:
+    encode, decode, size = encoder(shape), decoder(shape), shape.size
+
+    def run(m: Memory, code: str, address: int, expected: int, value: int) -> int:
+        buf, at = _place(m, code, address, size)
+        old = decode(buf[at : at + size])
+        if old == expected:
+            buf[at : at + size] = encode(value)
+        return old
+
+    return run
+
+
+def _atomic_rmw(operation: str, type_: Type, shape: Shape) -> Callable[..., int]:
+    encode, decode, size = encoder(shape), decoder(shape), shape.size
+    combine = concrete.closure(meaning("atomic_rmw_op", type_, (type_, type_), (type_,), operation))
+
+    def run(m: Memory, code: str, address: int, value: int) -> int:
+        buf, at = _place(m, code, address, size)
+        old = decode(buf[at : at + size])
+        buf[at : at + size] = encode(combine(old, value))
+        return old
+
+    return run
+
+
+def trap_of(flags: MemFlags) -> str:
+    """The trap code of a faulting access, '' if it has none."""
+    return "heap_oob" if flags.trap is None else flags.trap

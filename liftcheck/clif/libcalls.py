@@ -1,0 +1,94 @@
+"""Library routines that CLIF may call by name: `%CeilF32`, `%Memcpy`, … as functions of the memory and the arguments.
+
+The one idea: the numeric ones are the meaning of the opcode they stand in for, so they cannot differ from it.
+A stray access inside a memory routine is a crash (the real routine has no trap-table entry). `%Memcmp` answers -1, 0 or
+1: C promises no more than the sign, so programs should use only that. Routines of thread-local storage and the stack
+probe are not here; a call of them is refused.
+Source: cranelift-codegen 0.135 `ir/libcall.rs` (names, signatures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Final, NamedTuple
+
+from liftcheck.bits.concrete import closure
+from liftcheck.clif.memory import ADDRESS_MASK, Memory
+from liftcheck.clif.semantics import meaning
+from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
+
+Routine = Callable[[Memory, Sequence[int]], tuple[int, ...]]
+
+
+class Libcall(NamedTuple):
+    """One routine: its name without '%', parameter and result types, and what it does."""
+
+    name: str
+    params: tuple[Type, ...]
+    returns: tuple[Type, ...]
+    run: Routine
+
+
+_NUMERIC: Final = {
+    "CeilF32": ("ceil", F32, 1), "CeilF64": ("ceil", F64, 1), "FloorF32": ("floor", F32, 1),
+    "FloorF64": ("floor", F64, 1),
+    "TruncF32": ("trunc", F32, 1), "TruncF64": ("trunc", F64, 1), "NearestF32": ("nearest", F32, 1),
+    "NearestF64": ("nearest", F64, 1), "FmaF32": ("fma", F32, 3), "FmaF64": ("fma", F64, 3),
+    "X86Pshufb": ("x86_pshufb", TYPES["i8x16"], 2),
+}  # fmt: skip
+
+
+def _numeric(op: str, type_: Type, operands: int, m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    ctrl = None if op == "x86_pshufb" else type_
+    return (closure(meaning(op, ctrl, (type_,) * operands, (type_,)))(*args),)
+
+
+def _copy(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    """memcpy and memmove: (destination, source, count). Overlap is allowed, as in every C library of the four ISAs."""
+    target, source, size = args
+    m.write(target, _checked_read(m, source, size), "")
+    return (target,)
+
+
+def _set(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    """memset: (destination, byte, count)."""
+    target, value, size = args
+    if size:
+        buf, at = m.locate(target, size, "")
+        buf[at : at + size] = bytes([value & 255]) * size
+    return (target,)
+
+
+def _compare(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    """memcmp: (left, right, count) to -1, 0 or 1 as an i32."""
+    left, right = (_checked_read(m, at, args[2]) for at in args[:2])
+    return (I32.mask if left < right else int(left > right),)
+
+
+def _checked_read(m: Memory, address: int, size: int) -> bytes:
+    return m.read(address & ADDRESS_MASK, size, "")
+
+
+_MEMORY: Final[dict[str, tuple[tuple[Type, ...], tuple[Type, ...], Routine]]] = {
+    "Memcpy": ((I64, I64, I64), (I64,), _copy),
+    "Memmove": ((I64, I64, I64), (I64,), _copy),
+    "Memset": ((I64, I32, I64), (I64,), _set),
+    "Memcmp": ((I64, I64, I64), (I32,), _compare),
+}
+
+UNSUPPORTED: Final = ("Probestack", "ElfTlsGetAddr", "ElfTlsGetOffset")
+"""Names that Cranelift's reader knows and that mean nothing without a thread or a probed stack."""
+
+NAMES: Final = (*_NUMERIC, *_MEMORY, *UNSUPPORTED)
+
+
+@cache
+def libcall(name: str) -> Libcall | None:
+    """The routine called `name` (without '%'), None if there is none or it is one of `UNSUPPORTED`."""
+    if name in _NUMERIC:
+        op, type_, operands = _NUMERIC[name]
+        return Libcall(name, (type_,) * operands, (type_,), partial(_numeric, op, type_, operands))
+    if name in _MEMORY:
+        return Libcall(name, *_MEMORY[name])
+    return None

@@ -1,0 +1,139 @@
+"""Memory of the reference interpreter: byte regions with unmapped surroundings, and how a value lies in bytes.
+
+The one idea: the first region and the stack each have a window of plain attributes (`base`, `buf`, `size`), so that the
+text of an access (see `interpret_memory`) can test and touch them without a call; everything else goes through
+`locate`, which also decides what a stray access is. An access that is not wholly inside one region does nothing: real
+CPUs check the whole store before they write a byte (measured for the four ISAs under Unicorn, and architectural for
+s390x), so a partial store is not modelled. Addresses are taken modulo 2^64.
+
+What is not here: concurrency (atomics are single-threaded), page permissions (regions are readable and writable).
+Sources: cranelift-codegen `ir/memflags.rs` (trap code of an access, endianness), `isa/s390x/lower.isle` (vectors in
+memory have lane 0 first, each lane in the access's byte order, whatever the lane order of the registers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from liftcheck import layout
+from liftcheck.bits.concrete import Trap
+from liftcheck.clif.types import Type
+
+ADDRESS_MASK: Final = (1 << 64) - 1
+STACK_TOP: Final = layout.STACK + layout.STACK_SIZE
+FIRST_STACK: Final = 0x1000
+"""Bytes of stack that exist at first; it grows downwards to `layout.STACK_SIZE`."""
+
+
+class Crash(Exception):
+    """A fault that no trap-table entry of real code would explain: outcome 'crashed' with this detail."""
+
+
+class Refusal(Exception):
+    """The program does what CLIF leaves open or the interpreter lacks: outcome 'unsupported' with this reason."""
+
+
+class Shape(NamedTuple):
+    """How a value lies in memory: `size` bytes in all, lanes of `lane` bytes, `big` is the byte order of a lane."""
+
+    size: int
+    lane: int
+    big: bool
+
+
+def shape_of(type_: Type, big: bool) -> Shape:
+    """The shape of a value of a type; byte order does not matter to single bytes."""
+    return Shape(type_.bytes, type_.lane_bits // 8, big and type_.lane_bits > 8)
+
+
+class Memory:
+    """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists."""
+
+    __slots__ = ("_others", "base", "buf", "pinned", "size", "stack_base", "stack_buf", "stack_size")
+
+    def __init__(self) -> None:
+        self.stack_buf = bytearray()
+        self.stack_base = STACK_TOP
+        self.stack_size = 0
+        self.reset({})
+
+    def reset(self, regions: Mapping[int, bytes]) -> None:
+        """Begin a run: every region gets its content, the pinned register becomes 0. The stack is cleared by frame."""
+        areas = [(base, bytearray(content)) for base, content in regions.items()]
+        self.base, self.buf = areas[0] if areas else (0, bytearray())
+        self.size = len(self.buf)
+        self._others = areas[1:]
+        self.pinned = 0
+
+    def locate(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
+        """The region and the offset in it of `size` bytes; raises `Trap` with the access's code, or `Crash` if it has
+        none (`notrap`)."""
+        address &= ADDRESS_MASK
+        for base, buf in ((self.base, self.buf), (self.stack_base, self.stack_buf), *self._others):
+            if base <= address and address + size <= base + len(buf):
+                return buf, address - base
+        if not code:
+            raise Crash(f"access of {size} bytes at {address:#x}")
+        raise Trap(code)
+
+    def read(self, address: int, size: int, code: str) -> bytes:
+        """`size` bytes; nothing is checked for a size of 0."""
+        if not size:
+            return b""
+        buf, at = self.locate(address, size, code)
+        return bytes(buf[at : at + size])
+
+    def write(self, address: int, content: bytes, code: str) -> None:
+        """All of `content`, or none of it and a fault."""
+        if content:
+            buf, at = self.locate(address, len(content), code)
+            buf[at : at + len(content)] = content
+
+    def enter(self, low: int, size: int) -> None:
+        """A frame's slots from `low` become zero bytes: deterministic, though real code finds what was there."""
+        if low < self.stack_base:
+            self._grow(low)
+        at = low - self.stack_base
+        self.stack_buf[at : at + size] = bytes(size)
+
+    def _grow(self, low: int) -> None:
+        if low < layout.STACK:
+            raise Trap("stk_ovf")
+        size = max(self.stack_size, FIRST_STACK)
+        while STACK_TOP - size < low:
+            size *= 2
+        size = min(size, layout.STACK_SIZE)
+        self.stack_buf = bytearray(size - self.stack_size) + self.stack_buf
+        self.stack_size = size
+        self.stack_base = STACK_TOP - size
+
+
+@cache
+def decoder(shape: Shape) -> Callable[[bytes | bytearray], int]:
+    """Bytes of a value to the value."""
+    if not shape.big:
+        return lambda content: int.from_bytes(content, "little")
+    if shape.size == shape.lane:
+        return lambda content: int.from_bytes(content, "big")
+    swap = _lane_swap(shape)
+    return lambda content: int.from_bytes(swap(content), "little")
+
+
+@cache
+def encoder(shape: Shape) -> Callable[[int], bytes]:
+    """A value to its bytes; upper bits of a wider value are dropped."""
+    size, mask = shape.size, (1 << 8 * shape.size) - 1
+    if not shape.big:
+        return lambda value: (value & mask).to_bytes(size, "little")
+    if shape.size == shape.lane:
+        return lambda value: (value & mask).to_bytes(size, "big")
+    swap = _lane_swap(shape)
+    return lambda value: bytes(swap((value & mask).to_bytes(size, "little")))
+
+
+def _lane_swap(shape: Shape) -> Callable[[bytes | bytearray], tuple[int, ...]]:
+    order = [at + i for at in range(0, shape.size, shape.lane) for i in reversed(range(shape.lane))]
+    return itemgetter(*order)
