@@ -8,9 +8,13 @@ written to the folder of --out while the campaign runs; `liftcheck replay` runs 
 from __future__ import annotations
 
 import argparse
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from liftcheck.commands import options
+from liftcheck.commands import options, output
+
+if TYPE_CHECKING:
+    from liftcheck.campaign.options import FuzzOptions
 
 DEFAULT_SECONDS: Final = 60.0
 
@@ -36,3 +40,36 @@ def declare(parser: argparse.ArgumentParser) -> None:
                         help="make each finding smaller for at most this long (default: 20s)")
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fuzzes; prints tables, or the report as one object."""
+    from rich.console import Console
+
+    from liftcheck.campaign.live import LiveProgress
+    from liftcheck.campaign.report import show
+    from liftcheck.campaign.run import fuzz
+
+    chosen = campaign_options(args)
+    if args.seed is None:
+        output.note(f"seed {chosen.seed}")
+    with LiveProgress(Console(stderr=True)) as progress:
+        report = fuzz(chosen, progress)
+    if args.json:
+        output.print_json("fuzz", report.document())
+    else:
+        show(report, Console())
+    return report.exit_code
+
+
+def campaign_options(args: argparse.Namespace) -> FuzzOptions:
+    """What the command line asks for, as the campaign wants it."""
+    from liftcheck.campaign.options import FuzzOptions
+
+    seconds = args.time if args.time is not None or args.cases is not None else DEFAULT_SECONDS
+    return FuzzOptions(
+        isas=options.flat(args.isa, options.ISAS), compiler=args.compiler,
+        opt_levels=options.flat(args.opt, ("none", "speed")), settings=tuple(args.settings),
+        runners=tuple(args.runner), seconds=seconds, cases=args.cases,
+        seed=options.fresh_seed() if args.seed is None else args.seed, jobs=args.jobs or options.cores(),
+        profiles=tuple(args.profile or ()), out=Path(args.out), sweep=not args.no_sweep, reduce_seconds=args.reduce)
