@@ -15,7 +15,7 @@ from functools import cache
 from struct import Struct
 from typing import Any, Final
 
-from liftcheck.bits import floats
+from liftcheck.bits import floats, floats_host
 from liftcheck.bits.emit import Emitter
 from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.term import Term
@@ -140,12 +140,24 @@ def _structs() -> dict[str, object]:
     return found
 
 
+def _float_helpers() -> dict[str, object]:
+    """Every float operation and conversion in its quickest form."""
+    found: dict[str, object] = {}
+    for f in floats.FORMATS.values():
+        found.update(floats.exact_helpers(f))
+    found.update(floats.exact_conversions())
+    for f in (floats.F16, floats.F32, floats.F64):
+        found.update(floats_host.quick_helpers(f))
+    found.update(floats_host.quick_conversions())
+    return found
+
+
 NAMESPACE: Final[dict[str, Any]] = {
     "from_bytes": int.from_bytes,
     "BITREV": _bit_reversed(),
     "Trap": Trap,
     **_structs(),
-    **floats.HELPERS,
+    **_float_helpers(),
 }
 """Everything generated text refers to: execute it in this dictionary, or in a copy made after the templates."""
 

@@ -1,16 +1,7 @@
 """IEEE arithmetic on bit patterns of f16, f32, f64 and f128: round to nearest even, exact.
 
-The one idea: two implementations of every operation. `exact` functions work in integers for any format and are the
-definition; for f16, f32 and f64 quick forms go through the host's doubles where the result is provably the same:
-
-- f64: Python's +, -, *, /, math.sqrt are IEEE operations on doubles.
-- f32 and f16 sums, products, quotients and roots: the double result, rounded again to p <= 24 bits, is the correctly
-  rounded one because 53 >= 2p + 2 (S. Figueroa, "When is double rounding innocuous?", 1995); products are exact in a
-  double; sums below the normal range are exact; a quotient that is not a midpoint of the narrow format (at most p + 1
-  bits) differs from it by more than 2^-(2p + 1) of itself, so subnormal quotients are safe as well. `struct` rounds the
-  double to nearest even when it packs 'f' and 'e', and raises OverflowError where the result is infinite.
-- `fma` of f32 and f16 is safe where the double sum of the exact product loses nothing; other fused products, and
-  conversions from integers beyond 2^53, are done in integers.
+The one idea: every operation is done in integers of any size, for any format, with one rounding at the end. That is the
+definition; `floats_host` has quicker forms for f16, f32 and f64, and `concrete.NAMESPACE` takes those where they exist.
 
 Every NaN result is the positive quiet NaN without payload, whatever the operands' payloads (docs/architecture.md: where
 the bits may legally differ is the comparison's business). Names: operation + width, conversions operation + from_to.
@@ -22,10 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from struct import Struct
 from typing import Final
 
-Binary = Callable[[int, int], int]
 Unary = Callable[[int], int]
 
 
@@ -272,173 +261,3 @@ def _unsigned(function: Unary, width: int) -> Unary:
 
 def _from_signed(f: Format, top: int) -> Unary:
     return lambda a: rounded(f, (a ^ top) - top, 0)
-
-
-# Quick forms through the host's doubles.
-
-
-def quick_helpers(f: Format) -> dict[str, Callable[..., int]]:
-    """The operations of f16, f32 or f64 that the host's doubles do rightly."""
-    letters = {16: "He", 32: "If", 64: "Qd"}[f.width]
-    bits_of, number_of = Struct(f"<{letters[0]}"), Struct(f"<{letters[1]}")
-    ints, floats = Struct(f"<2{letters[0]}").pack, Struct(f"<2{letters[1]}").unpack
-    to_bits, from_number, to_number, from_bits = bits_of.unpack, number_of.pack, number_of.unpack, bits_of.pack
-    nan, infinity, sign = f.nan, f.infinity, f.sign
-    sqrt, copysign = math.sqrt, math.copysign
-
-    def pattern(x: float) -> int:
-        try:
-            return to_bits(from_number(x))[0] if x == x else nan
-        except OverflowError:
-            return infinity if x > 0 else infinity | sign
-
-    def fadd(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        return pattern(x + y)
-
-    def fsub(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        return pattern(x - y)
-
-    def fmul(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        return pattern(x * y)
-
-    def fdiv(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        if y:
-            return pattern(x / y)
-        return nan if x != x or not x else infinity | (a ^ b) & sign
-
-    def fsqrt(a: int) -> int:
-        (x,) = to_number(from_bits(a))
-        return pattern(sqrt(x)) if x >= 0 else nan
-
-    def fma(a: int, b: int, c: int) -> int:
-        x, y = floats(ints(a, b))
-        (z,) = to_number(from_bits(c))
-        product = x * y  # exact for p <= 24
-        total = product + z
-        low = total - product
-        if product - (total - low) + (z - low) == 0.0:  # Knuth's two-sum: nothing was lost
-            return pattern(total)
-        return exact_fma(f, a, b, c)
-
-    def feq(a: int, b: int) -> bool:
-        x, y = floats(ints(a, b))
-        return x == y  # type: ignore[no-any-return]
-
-    def flt(a: int, b: int) -> bool:
-        x, y = floats(ints(a, b))
-        return x < y  # type: ignore[no-any-return]
-
-    def fle(a: int, b: int) -> bool:
-        x, y = floats(ints(a, b))
-        return x <= y  # type: ignore[no-any-return]
-
-    def fmin(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        return a if x < y else b if y < x else a | b if x == y else nan
-
-    def fmax(a: int, b: int) -> int:
-        x, y = floats(ints(a, b))
-        return b if x < y else a if y < x else a & b if x == y else nan
-
-    def rounding(whole: Callable[[float], int]) -> Unary:
-        integral = f.stored + (f.infinity >> f.precision) << f.stored  # the pattern of 2^(p-1)
-
-        def fround(a: int) -> int:
-            if a & ~sign >= integral:
-                return nan if a & ~sign > infinity else a
-            (x,) = to_number(from_bits(a))
-            return to_bits(from_number(copysign(whole(x), x)))[0]  # type: ignore[no-any-return]
-
-        return fround
-
-    found: dict[str, Callable[..., int]] = {
-        "fadd": fadd, "fsub": fsub, "fmul": fmul, "fdiv": fdiv, "fsqrt": fsqrt, "feq": feq, "flt": flt, "fle": fle,
-        "fmin": fmin, "fmax": fmax, "fceil": rounding(math.ceil), "ffloor": rounding(math.floor),
-        "ftrunc": rounding(math.trunc), "fnearest": rounding(round),
-    }  # fmt: skip
-    if f is not F64:
-        found["fma"] = fma
-    return {f"{name}{f.width}": function for name, function in found.items()}
-
-
-def quick_conversions() -> dict[str, Callable[[int], int]]:
-    """Conversions between f16, f32, f64 and integers that the host's doubles do rightly."""
-    found: dict[str, Callable[[int], int]] = {}
-    small = (F16, F32, F64)
-    for f in small:
-        for to in small:
-            found[f"fconvert{f.width}_{to.width}"] = _quick_convert(f, to)
-        for width in (8, 16, 32, 64, 128):
-            top = 1 << width - 1
-            found[f"to_uint{f.width}_{width}"] = _quick_to_integer(f, 0, 2 * top - 1, 2 * top - 1)
-            found[f"to_sint{f.width}_{width}"] = _quick_to_integer(f, -top, top - 1, 2 * top - 1)
-            found[f"from_uint{width}_{f.width}"] = _quick_from_integer(f, 0)
-            found[f"from_sint{width}_{f.width}"] = _quick_from_integer(f, top)
-    return found
-
-
-_LETTERS: Final = {16: ("<H", "<e"), 32: ("<I", "<f"), 64: ("<Q", "<d")}
-
-
-def _quick_convert(f: Format, to: Format) -> Unary:
-    from_bits, to_number = Struct(_LETTERS[f.width][0]).pack, Struct(_LETTERS[f.width][1]).unpack
-    to_bits, from_number = Struct(_LETTERS[to.width][0]).unpack, Struct(_LETTERS[to.width][1]).pack
-    nan, infinity, sign = to.nan, to.infinity, to.sign
-
-    def fconvert(a: int) -> int:
-        (x,) = to_number(from_bits(a))
-        try:
-            return to_bits(from_number(x))[0] if x == x else nan
-        except OverflowError:
-            return infinity if x > 0 else infinity | sign
-
-    return fconvert
-
-
-def _quick_to_integer(f: Format, low: int, high: int, mask: int) -> Unary:
-    from_bits, to_number = Struct(_LETTERS[f.width][0]).pack, Struct(_LETTERS[f.width][1]).unpack
-    infinity = f.infinity
-
-    def to_integer(a: int) -> int:
-        if a & infinity == infinity:
-            return saturated(f, a, low, high) & mask
-        whole = int(to_number(from_bits(a))[0])
-        return (low if whole < low else high if whole > high else whole) & mask
-
-    return to_integer
-
-
-def _quick_from_integer(f: Format, top: int) -> Unary:
-    """Integers below 2^53 are doubles; Python rounds the others rightly to a double, but not to a narrower format."""
-    to_bits, from_number = Struct(_LETTERS[f.width][0]).unpack, Struct(_LETTERS[f.width][1]).pack
-    limit, infinity = 1 << 128 if f is F64 else 1 << 53, f.infinity
-
-    def from_integer(a: int) -> int:
-        whole = (a ^ top) - top
-        if not -limit < whole < limit:
-            return rounded(f, whole, 0)
-        try:
-            return to_bits(from_number(float(whole)))[0]  # type: ignore[no-any-return]
-        except OverflowError:
-            return infinity if whole > 0 else infinity | f.sign
-
-    return from_integer
-
-
-def _helpers() -> dict[str, Callable[..., int]]:
-    found: dict[str, Callable[..., int]] = {}
-    for f in FORMATS.values():
-        found.update(exact_helpers(f))
-    found.update(exact_conversions())
-    for f in (F16, F32, F64):
-        found.update(quick_helpers(f))
-    found.update(quick_conversions())
-    return found
-
-
-HELPERS: Final[dict[str, Callable[..., int]]] = _helpers()
-"""What generated text calls: the quickest form of every float operation and conversion."""

@@ -23,9 +23,9 @@ from liftcheck.errors import InternalError, Unsupported
 
 def fcc(condition: object, x: Term, y: Term) -> Term:
     """The truth of a float condition code."""
-    if condition not in _CONDITIONS:
+    if condition not in CONDITIONS:
         raise InternalError(f"no float condition {condition!r}")
-    return _CONDITIONS[str(condition)](x, y)
+    return CONDITIONS[str(condition)](x, y)
 
 
 def _one(x: Term, y: Term) -> Term:
@@ -36,7 +36,7 @@ def _uno(x: Term, y: Term) -> Term:
     return b.bor(b.isnan(x), b.isnan(y))
 
 
-_CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
+CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
     "ord": lambda x, y: b.band(b.bnot(b.isnan(x)), b.bnot(b.isnan(y))),
     "uno": _uno,
     "eq": b.feq,

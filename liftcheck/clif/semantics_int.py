@@ -69,12 +69,12 @@ def immediate(r: Request) -> int:
 
 def icc(condition: object, x: Term, y: Term) -> Term:
     """The truth of an integer condition code."""
-    if condition not in _CONDITIONS:
+    if condition not in CONDITIONS:
         raise InternalError(f"no integer condition {condition!r}")
-    return _CONDITIONS[str(condition)](x, y)
+    return CONDITIONS[str(condition)](x, y)
 
 
-_CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
+CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
     "eq": b.eq,
     "ne": b.ne,
     "slt": b.slt,
