@@ -171,9 +171,9 @@ class _Writer:
     def _segment(self, segment: Segment, path: tuple[Segment, ...], depth: int, label: Segment) -> Iterator[str]:
         pad = " " * depth
         for inst in _plain(segment):
-            for step in self.low.lower(inst):
-                extras = [("m" if x is None else repr(x)) for x in step.extras]
-                lines = step.recipe.emit(extras, [f"v{o}" for o in step.outs], list(map(self._name, step.ins)), "t")
+            for recipe, values, outs, ins in self.low.lower(inst):
+                extras = ["m" if x is self.low.memory else repr(x) for x in values]
+                lines = recipe.emit(extras, [f"v{o}" for o in outs], list(map(self._name, ins)), "t")
                 yield from (pad + _WINDOW.sub(r"m_\1", line) for line in lines)
         path = (*path, segment)
         last = segment.insts[-1] if segment.insts else None

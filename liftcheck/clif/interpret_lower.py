@@ -11,13 +11,13 @@ Sources: cranelift-codegen-meta's documentation of each instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from liftcheck import layout
 from liftcheck.clif import interpret_recipes as recipes
 from liftcheck.clif.interpret_recipes import Recipe, plain, pure
-from liftcheck.clif.ir import Inst, MemFlags
-from liftcheck.clif.memory import Shape, shape_of
+from liftcheck.clif.ir import Function, Inst, MemFlags
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.errors import Unsupported
 
@@ -33,22 +33,24 @@ HANDLERS: Final = layout.CODE + layout.CODE_SIZE // 4 * 3
 SP: Final = ("sp",)
 
 
-class Step(NamedTuple):
-    """A recipe with its extras' values (the memory is None here) and its registers."""
-
-    recipe: Recipe
-    extras: tuple[object, ...]
-    outs: tuple[int, ...]
-    ins: tuple[int, ...]
+Step = tuple[Recipe, tuple[object, ...], tuple[int, ...], tuple[int, ...]]
+"""A recipe with its extras' values, the registers of its results and those of its operands."""
 
 
 class Registers(dict[object, int]):
     """Numbers registers on first mention. Keys are values, or tuples for registers without a value."""
 
-    def __init__(self, aliases: dict[int, int]) -> None:
+    def __init__(self, function: Function) -> None:
         super().__init__()
         self.count = 0
-        self.aliases = aliases
+        self.aliases = function.aliases
+        params, types = [v for v, _ in function.blocks[0].params], function.types
+        if not self.aliases and params == list(islice(types, len(params))):
+            # The usual case, all at once: the entry's parameters come first anyway.
+            self.update(zip(types, range(len(types))))
+            self.count = len(types)
+        for value in params:
+            self[value]
 
     def __missing__(self, key: object) -> int:
         if key in self.aliases:
@@ -66,8 +68,10 @@ class Lowerer:
     def __init__(self, code: Code) -> None:
         self.code = code
         self.function = code.function
+        self.memory = code.program.memory
+        self.big_endian = code.program.big_endian
         self.types: dict[int, Type] = code.function.types
-        self.reg = Registers(code.function.aliases)
+        self.reg = Registers(code.function)
         self.constants: dict[int, int] = {}
         self.on_stack: set[int] = set()
         if code.function.aliases:
@@ -83,26 +87,16 @@ class Lowerer:
             if value in self.types:
                 self.types[alias] = self.types[value]
 
-    def simple(self, inst: Inst) -> tuple[Recipe, Iterator[int] | tuple[object, ...]]:
-        """An opcode with a meaning: its recipe, and the registers of results and operands."""
-        args = inst.args
-        try:
-            recipe = pure(inst.op, inst.type, inst.imm, *map(self.types.__getitem__, args))
-        except Unsupported as missing:
-            return recipes.refusing(), (missing.reason,)
-        return recipe, map(self.reg.__getitem__, inst.results + args)
-
     def lower(self, inst: Inst) -> list[Step]:
         """The steps of one instruction."""
         special = LOWERERS.get(inst.op)
         if special is not None:
             return special(self, inst)
-        recipe, registers = self.simple(inst)
-        if recipe is recipes.refusing():
-            return [Step(recipe, tuple(registers), (), ())]
-        numbers = tuple(registers)
-        count = len(inst.results)
-        return [Step(recipe, (), numbers[:count], numbers[count:])]  # type: ignore[arg-type]
+        try:
+            recipe = pure(inst.op, inst.type, inst.imm, *map(self.types.__getitem__, inst.args))
+        except Unsupported as missing:
+            return self.refuse(missing.reason)
+        return [(recipe, (), self.registers(inst.results), self.registers(inst.args))]
 
     # Constants and addresses.
 
@@ -119,30 +113,33 @@ class Lowerer:
 
     def refuse(self, reason: str) -> list[Step]:
         """A step that refuses when it is reached."""
-        return [Step(recipes.refusing(), (reason,), (), ())]
+        return [(recipes.refusing(), (reason,), (), ())]
 
     def registers(self, values: Sequence[int]) -> tuple[int, ...]:
         return tuple(map(self.reg.__getitem__, values))
 
-    def shape(self, type_: Type, flags: MemFlags) -> Shape:
-        return shape_of(type_, flags.endianness == "big" or (not flags.endianness and self.code.program.big_endian))
+    def big(self, flags: MemFlags) -> bool:
+        """Whether an access is big-endian."""
+        return self.big_endian if not flags.endianness else flags.endianness == "big"
 
-    def load(self, out: int, address: int, shape: Shape, wider: Type | None, inst: Inst, on_stack: bool) -> Step:
-        recipe = recipes.load(shape, wider, on_stack, bool(inst.offset), inst.flags.aligned)
-        return Step(recipe, self._extras(inst), (out,), (address,))
+    def load(self, out: int, address: int, type_: Type, wider: Type | None, inst: Inst, on_stack: bool) -> Step:
+        flags = inst.flags
+        recipe = recipes.load(type_, self.big(flags), wider, on_stack, inst.offset != 0, flags.aligned)
+        return (recipe, self._extras(inst), (out,), (address,))
 
-    def store(self, value: int, address: int, shape: Shape, narrows: bool, inst: Inst, on_stack: bool) -> Step:
-        recipe = recipes.store(shape, narrows, on_stack, bool(inst.offset), inst.flags.aligned)
-        return Step(recipe, self._extras(inst), (), (value, address))
+    def store(self, value: int, address: int, type_: Type, narrows: bool, inst: Inst, on_stack: bool) -> Step:
+        flags = inst.flags
+        recipe = recipes.store(type_, self.big(flags), narrows, on_stack, inst.offset != 0, flags.aligned)
+        return (recipe, self._extras(inst), (), (value, address))
 
     def _extras(self, inst: Inst) -> tuple[object, ...]:
         code = recipes.trap_of(inst.flags)
-        return (None, inst.offset, code) if inst.offset else (None, code)
+        return (self.memory, inst.offset, code) if inst.offset else (self.memory, code)
 
     def slot_address(self, out: int, slot: int, offset: int, type_: Type = I64) -> Step:
         """The address of a byte of a stack slot."""
         template = "{d0} = {a0} + {k0}" if type_ is I64 else f"{{d0}} = {{a0}} + {{k0}} & {type_.mask}"
-        return Step(plain(template, 1, 1, 1), (self.code.slots[slot] + offset,), (out,), (self.reg[SP],))
+        return (plain(template, 1, 1, 1), (self.code.slots[slot] + offset,), (out,), (self.reg[SP],))
 
 
 def _iconst(low: Lowerer, inst: Inst) -> list[Step]:
@@ -166,28 +163,24 @@ def _nop(low: Lowerer, inst: Inst) -> list[Step]:
 def _load(low: Lowerer, inst: Inst) -> list[Step]:
     assert inst.type is not None
     address = inst.args[0]
-    shape = low.shape(inst.type, inst.flags)
-    return [low.load(low.reg[inst.results[0]], low.reg[address], shape, None, inst, address in low.on_stack)]
+    return [low.load(low.reg[inst.results[0]], low.reg[address], inst.type, None, inst, address in low.on_stack)]
 
 
 def _store(low: Lowerer, inst: Inst) -> list[Step]:
     value, address = inst.args
-    shape = low.shape(low.types[value], inst.flags)
-    return [low.store(low.reg[value], low.reg[address], shape, False, inst, address in low.on_stack)]
+    return [low.store(low.reg[value], low.reg[address], low.types[value], False, inst, address in low.on_stack)]
 
 
 def _narrow_load(low: Lowerer, inst: Inst) -> list[Step]:
-    narrow = TYPES[f"i{inst.op[5:]}"]
     address, out = inst.args[0], inst.results[0]
     wider = low.types[out] if inst.op[0] == "s" else None
-    shape = low.shape(narrow, inst.flags)
-    return [low.load(low.reg[out], low.reg[address], shape, wider, inst, address in low.on_stack)]
+    narrow = TYPES[f"i{inst.op[5:]}"]
+    return [low.load(low.reg[out], low.reg[address], narrow, wider, inst, address in low.on_stack)]
 
 
 def _narrow_store(low: Lowerer, inst: Inst) -> list[Step]:
     value, address = inst.args
-    shape = low.shape(TYPES[f"i{inst.op[6:]}"], inst.flags)
-    return [low.store(low.reg[value], low.reg[address], shape, True, inst, address in low.on_stack)]
+    return [low.store(low.reg[value], low.reg[address], TYPES[f"i{inst.op[6:]}"], True, inst, address in low.on_stack)]
 
 
 def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
@@ -195,8 +188,8 @@ def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
     narrow = TYPES[f"i{inst.op[5:]}"]
     half, address = low.reg["half", id(inst)], inst.args[0]
     widen = pure(f"{inst.op[0]}widen_low", narrow.vector(narrow.lanes * 2), None, narrow.vector(narrow.lanes * 2))
-    load = low.load(half, low.reg[address], low.shape(narrow, inst.flags), None, inst, address in low.on_stack)
-    return [load, Step(widen, (), (low.reg[inst.results[0]],), (half,))]
+    load = low.load(half, low.reg[address], narrow, None, inst, address in low.on_stack)
+    return [load, (widen, (), (low.reg[inst.results[0]],), (half,))]
 
 
 def _stack_addr(low: Lowerer, inst: Inst) -> list[Step]:
@@ -210,10 +203,9 @@ def _stack_access(low: Lowerer, inst: Inst) -> list[Step]:
     first = low.slot_address(address, inst.imm, inst.offset)  # type: ignore[arg-type]
     plainly = Inst(inst.op, inst.type)
     assert inst.type is not None
-    shape = low.shape(inst.type, inst.flags)
     if inst.op == "stack_load":
-        return [first, low.load(low.reg[inst.results[0]], address, shape, None, plainly, True)]
-    return [first, low.store(low.reg[inst.args[0]], address, shape, False, plainly, True)]
+        return [first, low.load(low.reg[inst.results[0]], address, inst.type, None, plainly, True)]
+    return [first, low.store(low.reg[inst.args[0]], address, inst.type, False, plainly, True)]
 
 
 def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
@@ -226,8 +218,8 @@ def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
 
 def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
     assert inst.type is not None
-    recipe = recipes.atomic(inst.op, str(inst.imm), inst.type, low.shape(inst.type, inst.flags))
-    return [Step(recipe, (None, recipes.trap_of(inst.flags)), low.registers(inst.results), low.registers(inst.args))]
+    recipe = recipes.atomic(inst.op, str(inst.imm), inst.type, low.big(inst.flags))
+    return [(recipe, (low.memory, recipes.trap_of(inst.flags)), low.registers(inst.results), low.registers(inst.args))]
 
 
 def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
@@ -235,19 +227,19 @@ def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
     assert inst.type is not None
     order = inst.flags.endianness or ("big" if low.code.program.big_endian else "little")
     imm = "" if source.lanes == inst.type.lanes else order
-    return [Step(pure("bitcast", inst.type, imm, source), (), low.registers(inst.results), low.registers(inst.args))]
+    return [(pure("bitcast", inst.type, imm, source), (), low.registers(inst.results), low.registers(inst.args))]
 
 
 def _shuffle(low: Lowerer, inst: Inst) -> list[Step]:
     mask = inst.imm
     assert isinstance(mask, tuple)
-    return [Step(recipes.shuffle(), (mask,), low.registers(inst.results), low.registers(inst.args))]
+    return [(recipes.shuffle(), (mask,), low.registers(inst.results), low.registers(inst.args))]
 
 
 def _trap_if(low: Lowerer, inst: Inst) -> list[Step]:
     """`trapz`, `trapnz`, `uadd_overflow_trap`: the trap code is an extra."""
     recipe = pure(inst.op, inst.type, None, *(low.types[a] for a in inst.args))
-    return [Step(recipe, (inst.imm,), low.registers(inst.results), low.registers(inst.args))]
+    return [(recipe, (inst.imm,), low.registers(inst.results), low.registers(inst.args))]
 
 
 def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
@@ -267,18 +259,18 @@ def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
         if op == "irsub":
             op, operands = "isub", (operands[1], operands[0])
         recipe = pure(op, kind, None, kind, right)
-    return [Step(recipe, (), low.registers(inst.results), operands)]
+    return [(recipe, (), low.registers(inst.results), operands)]
 
 
 def _pinned(low: Lowerer, inst: Inst) -> list[Step]:
     if inst.op == "get_pinned_reg":
-        return [Step(plain("{d0} = {k0}.pinned", 1, 1, 0), (None,), low.registers(inst.results), ())]
-    return [Step(plain("{k0}.pinned = {a0}", 1, 0, 1), (None,), (), low.registers(inst.args))]
+        return [(plain("{d0} = {k0}.pinned", 1, 1, 0), (low.memory,), low.registers(inst.results), ())]
+    return [(plain("{k0}.pinned = {a0}", 1, 0, 1), (low.memory,), (), low.registers(inst.args))]
 
 
 def _frame_place(low: Lowerer, inst: Inst) -> list[Step]:
     up = low.code.frame if inst.op == "get_frame_pointer" else 0
-    return [Step(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.registers(inst.results), (low.reg[SP],))]
+    return [(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.registers(inst.results), (low.reg[SP],))]
 
 
 def _return_address(low: Lowerer, inst: Inst) -> list[Step]:
@@ -299,7 +291,7 @@ def _global(low: Lowerer, number: int, out: int) -> list[Step]:
     if kind == "vmctx":
         for register, param in enumerate(low.function.signature.params):
             if param.purpose == "vmctx":
-                return [Step(plain("{d0} = {a0}", 0, 1, 1), (), (out,), (register,))]
+                return [(plain("{d0} = {a0}", 0, 1, 1), (), (out,), (register,))]
     elif kind == "symbol":
         return _symbol(low, rest, out)
     elif kind in ("load", "iadd_imm"):
@@ -323,10 +315,10 @@ def _derived_global(low: Lowerer, kind: object, rest: list[object], out: int, nu
     assert isinstance(base_number, int) and isinstance(offset, int) and isinstance(type_, Type)
     steps = _global(low, base_number, base)
     if kind == "iadd_imm":
-        return [*steps, Step(plain(f"{{d0}} = {{a0}} + {{k0}} & {type_.mask:#x}", 1, 1, 1), (offset,), (out,), (base,))]
+        return [*steps, (plain(f"{{d0}} = {{a0}} + {{k0}} & {type_.mask:#x}", 1, 1, 1), (offset,), (out,), (base,))]
     flags = next((x for x in rest if isinstance(x, MemFlags)), MemFlags())
     inst = Inst("load", type_, flags=flags, offset=offset)
-    return [*steps, low.load(out, base, low.shape(type_, flags), None, inst, False)]
+    return [*steps, low.load(out, base, type_, None, inst, False)]
 
 
 def _refused(low: Lowerer, inst: Inst) -> list[Step]:

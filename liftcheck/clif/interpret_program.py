@@ -16,8 +16,8 @@ from functools import cache
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer
-from liftcheck.clif.interpret_recipes import Op, compiled, plain
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, ROUTINES, SP, Lowerer
+from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.libcalls import NAMES, Libcall, libcall
 from liftcheck.clif.memory import Memory
@@ -179,8 +179,6 @@ class _Lowering:
 
     def run(self) -> None:
         blocks = self.function.blocks
-        for value, _ in blocks[0].params:
-            self.reg[value]
         entry = self.code.entry
         entry.kind = GO
         self.heads[blocks[0].number] = entry
@@ -204,23 +202,24 @@ class _Lowering:
     def _block(self, block: Block) -> None:
         segment = self._head(block.number)
         ops, start = segment.ops, 0
-        lowerer, insts, memory = self.lowerer, block.insts, self.code.program.memory
-        lower, simple = lowerer.lower, lowerer.simple
+        lowerer, insts, reg, types = self.lowerer, block.insts, self.reg, self.lowerer.types
         for at, inst in enumerate(insts):
-            if inst.op in _ENDS:
+            op = inst.op
+            if op in _ENDS:
                 segment.insts = insts[start : at + 1]
                 segment.cost = at + 1 - start
                 self.segments.append(segment)
                 start = at + 1
                 segment = self._end(segment, inst)
                 ops = segment.ops
-            elif inst.op not in LOWERERS:
-                recipe, registers = simple(inst)
-                ops.append(recipe.make(*registers))
+            elif op in BINARY:
+                # The commonest shape, written out: this is the hot path of preparing a program.
+                a, b = inst.args
+                recipe = pure(op, inst.type, inst.imm, types[a], types[b])
+                ops.append(recipe.make(reg[inst.results[0]], reg[a], reg[b]))
             else:
-                for step in lower(inst):
-                    extras = (memory, *step.extras[1:]) if step.extras and step.extras[0] is None else step.extras
-                    ops.append(step.recipe.make(*extras, *step.outs, *step.ins))
+                for recipe, extras, outs, ins in lowerer.lower(inst):
+                    ops.append(recipe.make(*extras, *outs, *ins))
 
     def _end(self, segment: Segment, inst: Inst) -> Segment:
         """Write the terminator; answers the segment for what follows a call in the block."""
@@ -364,6 +363,10 @@ def _switch(index: int, default: Callable[[list[int]], object],
 
     return go
 
+
+BINARY: Final = frozenset({"iadd", "isub", "imul", "band", "bor", "bxor", "ishl", "ushr", "sshr", "rotl", "rotr",
+                           "icmp", "smin", "smax", "umin", "umax", "fcmp", "fadd", "fsub", "fmul", "fdiv"})
+"""Opcodes of two operands and one result that have a meaning for every type."""
 
 _ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
                           "return_call_indirect", "try_call", "try_call_indirect"})

@@ -25,7 +25,7 @@ from typing import Any, Final
 from liftcheck.bits import concrete
 from liftcheck.bits.concrete import Trap
 from liftcheck.clif.ir import MemFlags
-from liftcheck.clif.memory import Memory, Refusal, Shape, decoder, encoder
+from liftcheck.clif.memory import Memory, Refusal, Shape, decoder, encoder, shape_of
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.semantics import meaning
 from liftcheck.clif.types import Type
@@ -72,7 +72,9 @@ def _factory(emit: Emit, extras: int, outs: int, ins: int) -> Callable[..., Op]:
         once = len(re.findall(rf"\bx{i}\b", text)) == 1
         text = re.sub(rf"\bx{i}\b", f"r[a{i}]", text) if once else f"        x{i} = r[a{i}]\n{text}"
     params = [*names, *(f"d{i}" for i in range(outs)), *(f"a{i}" for i in range(ins))]
-    return compiled(f"def make({', '.join(params)}):\n    def op(r):\n{text or '        pass'}\n    return op", "make")
+    # Defaults of the closure, not its cells: made and read faster.
+    head = f"def make({', '.join(params)}):\n    def op(r{''.join(f', {p}={p}' for p in params)}):"
+    return compiled(f"{head}\n{text or '        pass'}\n    return op", "make")
 
 
 def compiled(source: str, name: str) -> Callable[..., Any]:
@@ -160,8 +162,9 @@ class _Access:
 
 
 @cache
-def load(shape: Shape, wider: Type | None, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
-    """A load of `shape`; `wider` is the type to which a sign-extending load extends."""
+def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
+    """A load of a type; `wider` is the type to which a sign-extending load extends."""
+    shape = shape_of(type_, big)
     access = _Access(shape, on_stack, offset, aligned)
     size, letter = shape.size, _struct_letter(shape)
     decode = decoder(shape)
@@ -190,8 +193,9 @@ def load(shape: Shape, wider: Type | None, on_stack: bool, offset: bool, aligned
 
 
 @cache
-def store(shape: Shape, narrows: bool, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
-    """A store of `shape`; `narrows`: the value is wider than that. Operands: value, address."""
+def store(type_: Type, big: bool, narrows: bool, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
+    """A store of a type; `narrows`: the value is wider than that. Operands: value, address."""
+    shape = shape_of(type_, big)
     access = _Access(shape, on_stack, offset, aligned)
     size, letter = shape.size, _struct_letter(shape)
     encode = encoder(shape)
@@ -228,8 +232,9 @@ def _struct_letter(shape: Shape) -> str:
 
 
 @cache
-def atomic(op: str, operation: str, type_: Type, shape: Shape) -> Recipe:
+def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
     """`atomic_load` (p), `atomic_store` (x, p), `atomic_rmw` (p, x), `atomic_cas` (p, e, x). Extras: memory, code."""
+    shape = shape_of(type_, big)
     kind = {"atomic_load": _atomic_load, "atomic_store": _atomic_store, "atomic_cas": _atomic_cas}.get(op)
     function = kind(shape) if kind else _atomic_rmw(operation, type_, shape)
     name = helper("atomic", function)
