@@ -21,6 +21,7 @@ from liftcheck.clif.printer import print_module
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
 from liftcheck.oracles.evidence import (
+    NOTHING,
     CompilerLike,
     Expected,
     Hooks,
@@ -48,6 +49,34 @@ class _Share(NamedTuple):
     pairs: list[list[tuple[int, Target]]]
 
 
+def is_for(case: Case, target: Target) -> bool:
+    """Whether a case is meant for a target's ISA (tag 'isas'; without it, for all)."""
+    isas = case.tags.get("isas")
+    return not isinstance(isas, tuple) or target.isa in isas
+
+
+def _by_targets(cases: Sequence[Case], targets: Sequence[Target]) -> dict[tuple[int, ...], list[int]]:
+    """Case numbers by the indexes of the targets that they are for."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    known: dict[object, tuple[int, ...]] = {}
+    for number, case in enumerate(cases):
+        isas = case.tags.get("isas")
+        chosen = known.get(isas)
+        if chosen is None:
+            chosen = known[isas] = tuple(i for i, target in enumerate(targets) if is_for(case, target))
+        if chosen:
+            groups.setdefault(chosen, []).append(number)
+    return groups
+
+
+def _whole(replies: Sequence[Reply]) -> Program | CompileFailure:
+    """A program's code if all its functions were compiled, else the first failure: a finding before a refusal."""
+    failures = [reply for reply in replies if isinstance(reply, CompileFailure)]
+    if failures:
+        return next((failure for failure in failures if failure.is_finding), failures[0])
+    return [reply for reply in replies if isinstance(reply, FunctionCode)]
+
+
 class Judge:
     """Judges batches with one compiler and its runners. Not shared between threads or processes."""
 
@@ -70,25 +99,35 @@ class Judge:
         return suspects
 
     def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-                wants: frozenset[str] = frozenset()) -> list[list[Sequence[Reply]]]:
-        """What the compiler makes of every case (inner) for every target (outer)."""
+                wants: frozenset[str] = frozenset()) -> list[list[Program | CompileFailure | None]]:
+        """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None where
+        the case is not for that ISA."""
+        made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
+        for chosen, numbers in _by_targets(cases, targets).items():
+            self._compile_group(cases, numbers, targets, chosen, made, tally, wants)
+        return made
+
+    def _compile_group(self, cases: Sequence[Case], numbers: list[int], targets: Sequence[Target],
+                       chosen: tuple[int, ...], made: list[list[Program | CompileFailure | None]], tally: Tally,
+                       wants: frozenset[str]) -> None:
+        """One request: the cases `numbers` for the targets `chosen`."""
         started = time.perf_counter()
-        text = "\n".join([print_module(case.module) for case in cases])
+        text = "\n".join([print_module(cases[number].module) for number in numbers])
         printed = time.perf_counter()
-        replies = self.compiler.compile_text(text, targets, wants)
-        self._need_trampolines(cases, targets)
+        asked = [targets[index] for index in chosen]
+        replies = self.compiler.compile_text(text, asked, wants)
+        self._need_trampolines([cases[number] for number in numbers], asked)
         tally.seconds["generate"] += printed - started
         tally.seconds["compile"] += time.perf_counter() - printed
-        bounds = [0]
-        for case in cases:
-            bounds.append(bounds[-1] + len(case.module.functions))
-        split: list[list[Sequence[Reply]]] = []
-        for target, reply in zip(targets, replies, strict=True):
-            damage = self.hooks.code
+        damage = self.hooks.code
+        for index, reply in zip(chosen, replies, strict=True):
             if damage is not None:
-                reply = [damage(r, target) if isinstance(r, FunctionCode) else r for r in reply]
-            split.append([reply[a:b] for a, b in zip(bounds, bounds[1:])])
-        return split
+                reply = [damage(r, targets[index]) if isinstance(r, FunctionCode) else r for r in reply]
+            start, row = 0, made[index]
+            for number in numbers:
+                end = start + len(cases[number].module.functions)
+                row[number] = _whole(reply[start:end])
+                start = end
 
     def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
         """Compiles the trampolines of signatures not met before; one request for all of them."""
@@ -108,7 +147,7 @@ class Judge:
 
     def _expect(self, case: Case, targets: Sequence[Target]) -> dict[bool, Expected]:
         """The reference's outcomes by byte order, for the byte orders of `targets`."""
-        orders = {target.big_endian for target in targets}
+        orders = {target.big_endian for target in targets if is_for(case, target)}
         if len(orders) > 1 and not depends_on_byte_order(case.module):
             same = self._reference(case, False)
             return {False: same, True: same}
@@ -120,13 +159,13 @@ class Judge:
             found = found._replace(outcomes=self.hooks.expected(case, found.outcomes))
         return found
 
-    def _settle(self, cases: Sequence[Case], targets: Sequence[Target], compiled: list[list[Sequence[Reply]]],
+    def _settle(self, cases: Sequence[Case], targets: Sequence[Target], compiled: list[list[Program | CompileFailure | None]],
                 expected: list[dict[bool, Expected]], ran: set[tuple[int, str]], tally: Tally) -> list[Suspect]:
         """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
         suspects: list[Suspect] = []
-        by_isa: dict[str, list[tuple[Target, list[Sequence[Reply]]]]] = {}
-        for target, replies in zip(targets, compiled):
-            by_isa.setdefault(target.isa, []).append((target, replies))
+        by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
+        for entry in zip(targets, compiled):
+            by_isa.setdefault(entry[0].isa, []).append(entry)
         for entries in by_isa.values():
             shares: dict[int, _Share] = {}
             for number, case in enumerate(cases):
@@ -135,24 +174,24 @@ class Judge:
                 self._run_share(cases, share, expected, suspects, ran, tally)
         return suspects
 
-    def _place(self, number: int, case: Case, entries: list[tuple[Target, list[Sequence[Reply]]]],
+    def _place(self, number: int, case: Case, entries: list[tuple[Target, list[Program | CompileFailure | None]]],
                expected: dict[bool, Expected], shares: dict[int, _Share], suspects: list[Suspect], tally: Tally) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
         seen: list[tuple[tuple[object, ...], list[tuple[int, Target]]]] = []
         for target, replies in entries:
-            program = replies[number]
-            failure = next((r for r in program if not isinstance(r, FunctionCode)), None)
+            code = replies[number]
+            if code is None:
+                continue
             made = self.trampoline(case, target)
-            if failure is None and not isinstance(made, FunctionCode):
-                failure = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
-            if failure is not None:
-                self._refuse(number, target, failure, suspects, tally)
+            if isinstance(made, CompileFailure) and not isinstance(code, CompileFailure):
+                code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
+            if isinstance(code, CompileFailure):
+                self._refuse(number, target, code, suspects, tally)
                 continue
             trouble = expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
-            code: Program = [r for r in program if isinstance(r, FunctionCode)]
             runner = self.runners.pick(target, code)
             if isinstance(runner, str):
                 tally.undecided[target.isa, runner] += 1
@@ -246,10 +285,10 @@ class Judge:
         started = time.perf_counter()
         tally.programs += len(cases)
         for isa in dict.fromkeys(target.isa for target in targets):
-            tally.programs_by_isa[isa] += len(cases)
             tally.executed.setdefault(isa, Counter())
-        seen = [next(iter(found.values())) for found in expected]
+        seen = [next(iter(found.values()), NOTHING) for found in expected]
         for number, isa in ran:
+            tally.programs_by_isa[isa] += 1
             tally.executed[isa].update(seen[number].executed)
         behaviour = tally.behaviour
         for case, one in zip(cases, seen):

@@ -96,6 +96,10 @@ class Expected(NamedTuple):
     called: bool = False
 
 
+NOTHING: Final = Expected([], "", {})
+"""For a case that none of the targets is for."""
+
+
 class Runners(Protocol):
     """Hands out runners. `pick` gives the runner for a target's program, or a reason why there is none."""
 

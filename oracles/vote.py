@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from liftcheck.case import Case, FunctionCode, Outcome, Target
+from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally
@@ -78,10 +78,11 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     if suspect.failure is not None:
         return Confirmed(suspect.verdict.klass, "")
     first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
-    if list(first) != list(second):
+    if first != second:
         return Confirmed(compare.NONDETERMINISTIC, "")
-    program = [reply for reply in first if isinstance(reply, FunctionCode)]
-    own = _poll(judge, case, target, runners.every(target, program))
+    if first is None or isinstance(first, CompileFailure):
+        return Confirmed("", "not compiled the second time")
+    own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
         return Confirmed("", "not repeated in a fresh runner", tuple(own))
@@ -109,9 +110,8 @@ def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[
 
 def _ask(judge: Judge, case: Case, target: Target) -> list[Ballot]:
     """The vote of another target, on the judge's own runners."""
-    program = judge.compile([case], [target], Tally())[0][0]
-    code = [reply for reply in program if isinstance(reply, FunctionCode)]
-    runner = judge.runners.pick(target, code) if len(code) == len(program) else "not compiled"
+    code = judge.compile([case], [target], Tally())[0][0]
+    runner = "not compiled" if code is None or isinstance(code, CompileFailure) else judge.runners.pick(target, code)
     if isinstance(runner, str):
         return [Ballot(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
     return [ballot(judge, case, target, runner)]

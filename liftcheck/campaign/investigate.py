@@ -14,7 +14,7 @@ from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
 from liftcheck.campaign.taint import shows_nan_bits
-from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, FunctionCode, Target
+from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.verify import verify
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
@@ -84,7 +84,7 @@ class Investigator:
             detail=suspect.verdict.detail, votes=votes(case, verdict.ballots),
             runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
                                         if b.target == suspect.target and b.verdict.kind == compare.DISAGREE)),
-            compiler=f"{self.judge.compiler.name}@{self.judge.compiler.version}",
+            compiler=self.judge.compiler.name,
             seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
             profile=str(case.tags.get("profile", "")))
         return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}")
@@ -153,9 +153,10 @@ class Investigator:
         targets = [t for t in (finding.target, finding.witness) if t is not None]
         wants = frozenset({"disassembly", "rules"})
         replies = self.judge.compile([finding.case], targets, Tally(), wants)
-        texts, rules = {}, []
+        texts: dict[str, str] = {}
+        rules: list[list[str]] = []
         for target, reply in zip(targets, replies):
-            code = [r for r in reply[0] if isinstance(r, FunctionCode)]
+            code = reply[0] if reply[0] is not None and not isinstance(reply[0], CompileFailure) else []
             rules.append([str(rule) for r in code for rule in _items(r.extra.get("rules"))])
             if code:
                 texts[str(target)] = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)

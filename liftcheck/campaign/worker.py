@@ -88,7 +88,7 @@ class Worker:
 
     @property
     def compiler_version(self) -> str:
-        return f"{self.compiler.name}@{self.compiler.version}"
+        return self.compiler.name
 
     def close(self) -> None:
         """Ends the compiler's child and the runners' processes."""
