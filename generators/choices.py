@@ -2,8 +2,8 @@
 
 The one idea: a generator sees nothing but a stream of small integers, so the same stream gives the same program in any
 process, and a recorded stream can be replayed, shrunk by Hypothesis, or edited. Zero is the simplest choice everywhere.
-The PRNG's method is `random.Random.getrandbits` itself (Mersenne Twister, the same in every Python since 3.2), bound as an
-attribute, so that a draw costs one C call.
+The PRNG's method is `random.Random.getrandbits` itself (Mersenne Twister, the same in every Python since 3.2), bound as
+an attribute, so that a draw costs one C call.
 """
 
 from __future__ import annotations

@@ -1,0 +1,238 @@
+"""Expression templates: chains of operations that mid-end rules and lowering rules match.
+
+The one idea: a template is an s-expression over one type `T`; for each type of its class it is resolved against the table
+into a tree of rows, once, and then instantiated with values in scope and interesting constants. Left-hand sides of
+`.isle` rules become such templates too (`rules.py`).
+
+    name | types | expression
+    operators     op.TYPE or op.TYPE.condition; TYPE is T, H (half as wide), D (twice), B (i8), W (i32), Q (i64),
+                  X (i128), I (integers of T's shape), L (T's lane); condition `?` is drawn
+    atoms         x y z   a value of the type that the place wants (the same name, the same value)
+                  k k2    a constant, drawn       kz  a constant or a value
+                  n       a constant in 0…2·width       p  a power of two       q  a power of two, ±1      m  a mask
+                  a number, -1, w (the width), w-1, h (half the width), min, max
+
+Sources: what the left-hand sides in Cranelift's `src/opts/*.isle` and `src/isa/*/lower.isle` look for, said anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
+from liftcheck.generators.template_list import TEMPLATES
+
+if TYPE_CHECKING:
+    from liftcheck.generators.body import Body
+    from liftcheck.generators.tables import Row, Table
+
+
+class Node(NamedTuple):
+    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes and leaves."""
+
+    row: Row
+    condition: str
+    arguments: tuple[Node | Leaf, ...]
+
+
+class Leaf(NamedTuple):
+    """A value or a constant. `constant` is None for values, else what kind; `place` is where a name's value is kept."""
+
+    kind: Type
+    constant: str | None
+    place: int
+
+
+def _tokens(text: str) -> Iterator[str]:
+    yield from text.replace("(", " ( ").replace(")", " ) ").split()
+
+
+Tree = str | list["Tree"]
+
+
+def parse(text: str) -> Tree:
+    """An s-expression as nested lists of strings."""
+    stack: list[list[Tree]] = [[]]
+    for token in _tokens(text):
+        if token == "(":
+            stack.append([])
+        elif token == ")":
+            done = stack.pop()
+            stack[-1].append(done)
+        else:
+            stack[-1].append(token)
+    return stack[0][0]
+
+
+_CLASSES: Final[dict[str, tuple[str, ...]]] = {
+    "int": ("i8", "i16", "i32", "i64"), "wide": ("i16", "i32", "i64"), "all": ("i8", "i16", "i32", "i64", "i128"),
+    "word": ("i32", "i64"), "i8": ("i8",), "i16": ("i16",), "i32": ("i32",), "i64": ("i64",), "i128": ("i128",),
+    "ivec": ("i8x16", "i16x8", "i32x4", "i64x2"), "float": ("f32", "f64"), "fvec": ("f32x4", "f64x2"),
+    "floats": ("f32", "f64", "f32x4", "f64x2"),
+    "any": ("i8", "i16", "i32", "i64", "i128", "i8x16", "i16x8", "i32x4", "i64x2"),
+}
+_NAMED: Final = {"B": I8, "W": I32, "Q": I64, "X": I128}
+
+
+def _named_type(letter: str, kind: Type) -> Type | None:
+    if letter == "T":
+        return kind
+    if letter in _NAMED:
+        return _NAMED[letter]
+    if letter == "I":
+        return kind.as_int()
+    if letter == "L":
+        return kind.lane
+    if letter in TYPES:
+        return TYPES[letter]
+    return kind.half_width() if letter == "H" else kind.double_width() if letter == "D" else None
+
+
+class _Missing(Exception):
+    """The table lacks a typing that the template needs."""
+
+
+class _Resolver:
+    """Resolves one template for one type."""
+
+    def __init__(self, table: Table, kind: Type, index: dict[tuple[str, Type | None], list[Row]]) -> None:
+        self.table = table
+        self.kind = kind
+        self.index = index
+        self.places: dict[tuple[str, Type], int] = {}
+
+    def node(self, tree: Tree, wanted: Type | None) -> Node | Leaf:
+        if isinstance(tree, str):
+            return self._leaf(tree, wanted)
+        head, *children = tree
+        assert isinstance(head, str)
+        name, letter, condition = (head.split(".") + ["", ""])[:3]
+        control = _named_type(letter, self.kind) if letter else None
+        if letter and control is None:
+            raise _Missing(head)
+        known = [self._result(child) for child in children]
+        row = self._row(name, control, known)
+        args = tuple([self.node(child, t) for child, t in zip(children, row.args)])
+        return Node(row, condition, args)
+
+    def _row(self, name: str, control: Type | None, known: list[Type | None]) -> Row:
+        fitting = [row for row in self.index.get((name, control), ()) if len(row.args) == len(known)
+                   and all(k is None or k is t for k, t in zip(known, row.args))]
+        if not fitting:
+            raise _Missing(name)
+        return next((row for row in fitting if all(t is control for t in row.args)),
+                    next((row for row in fitting if row.args[0] is I8), fitting[0]))
+
+    def _result(self, tree: Tree) -> Type | None:
+        """The type of an operation's result, None for atoms without a type of their own."""
+        if isinstance(tree, str):
+            name, _, letter = tree.partition(":")
+            return _named_type(letter, self.kind) if letter else None
+        node = self.node(tree, None)
+        return node.row.results[0] if isinstance(node, Node) else node.kind
+
+    def _leaf(self, text: str, wanted: Type | None) -> Leaf:
+        name, _, letter = text.partition(":")
+        kind = _named_type(letter, self.kind) if letter else wanted
+        if kind is None or kind not in self.table.const:
+            raise _Missing(text)
+        place = self.places.setdefault((name, kind), len(self.places))
+        return Leaf(kind, None if name in ("x", "y", "z", "v") or len(name) > 1 and name[0] == "v" else name, place)
+
+
+def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:
+    """Every template for every type of its class that the table can emit."""
+    index: dict[tuple[str, Type | None], list[Row]] = {}
+    for row in table.by_shape.values():
+        if row.results and not row.op.endswith(("div", "rem")) and "load" not in row.op and "atomic" not in row.op:
+            index.setdefault((row.op, row.type), []).append(row)
+    found: list[Node] = []
+    for line in lines:
+        _, classes, text = (part.strip() for part in line.split("|"))
+        tree = parse(text)
+        for name in classes.split(","):
+            for type_name in _CLASSES[name]:
+                try:
+                    node = _Resolver(table, TYPES[type_name], index).node(tree, TYPES[type_name])
+                except _Missing:
+                    continue
+                if isinstance(node, Node):
+                    found.append(node)
+    return tuple(found)
+
+
+def templates(table: Table) -> tuple[Node, ...]:
+    """The resolved templates of `template_list.py`."""
+    return resolve(table, TEMPLATES)
+
+
+def emit_pattern(body: Body) -> None:
+    """One template with values in scope."""
+    patterns = body.program.patterns
+    instantiate(body, patterns[body.bits(16) % len(patterns)])
+
+
+def instantiate(body: Body, node: Node) -> None:
+    """Emit a template; its result comes into scope, the values in between now and then."""
+    places: dict[int, int] = {}
+    _emit(body, node, places)
+
+
+def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
+    args: list[int] = []
+    for argument in node.arguments:
+        if argument.__class__ is Node:
+            args.append(_emit(body, argument, places))  # type: ignore[arg-type]
+            continue
+        kind, constant, place = argument  # type: ignore[misc]
+        value = places.get(place)
+        if value is None:
+            value = places[place] = body.value(kind) if constant is None else _constant(body, constant, kind)
+        args.append(value)
+    row, condition, _ = node
+    imm: object = None
+    if row.imm:
+        r = body.bits(24)
+        if condition and condition != "?":
+            imm = condition if not condition.isdigit() else int(condition)
+        elif row.imm == "intcc":
+            imm = INT_CONDITIONS[r % 10]
+        elif row.imm == "floatcc":
+            imm = FLOAT_CONDITIONS[r % 14]
+        else:
+            imm = body.immediate(row.imm, row.args[0], r)
+    return body.apply(row, tuple(args), imm)
+
+
+def _constant(body: Body, name: str, kind: Type) -> int:
+    """A constant by its template name; for vectors the same in every lane, for floats of that value."""
+    name = name.rstrip("23456789") if name[0] in "knpqm" else name
+    if name == "k":
+        return body.const(kind)
+    if name == "kz":
+        return body.const(kind) if body.bits(1) else body.value(kind)
+    lane, width = kind.lane, kind.lane_bits
+    r = body.bits(8)
+    if kind.is_float:
+        return body.const(kind, _splat(kind, _float_constant(name, lane, r)))
+    number = {"w": width, "w-1": width - 1, "h": width // 2, "min": 1 << (width - 1), "max": (1 << (width - 1)) - 1,
+              "n": r % (2 * width), "p": 1 << r % width, "q": (1 << r % width) + (r >> 7) * 2 - 1,
+              "m": (1 << r % (width + 1)) - 1}.get(name)
+    if number is None:
+        number = int(name)
+    return body.const(kind, _splat(kind, number & lane.mask))
+
+
+def _splat(kind: Type, lane: int) -> int:
+    return sum(lane << shift for shift in range(0, kind.bits, kind.lane_bits))
+
+
+def _float_constant(name: str, lane: Type, r: int) -> int:
+    """0, 1, -1, 2, a power of two as bits of a float type."""
+    mantissa = {16: 10, 32: 23, 64: 52, 128: 112}[lane.bits]
+    bias = (1 << (lane.bits - 2 - mantissa)) - 1
+    power = {"0": None, "1": 0, "-1": 0, "2": 1, "p": r % 16 - 8}.get(name, 3)
+    bits = 0 if power is None else (bias + power) << mantissa
+    return bits | (1 << (lane.bits - 1) if name[0] == "-" else 0)

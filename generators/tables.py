@@ -1,0 +1,227 @@
+"""What a generator may emit for a set of ISAs: the compiler's matrix turned into tables that one index reads.
+
+The one idea: everything that does not depend on a program's choices is computed once per set of ISAs: which typings are
+allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made; how a float is
+rid of unspecified NaN bits. A campaign's program is for all its ISAs, or for the subset that alone has some typings, so
+that those are executed too (`Context.subsets`).
+It holds no weights (see `profiles.py`) and emits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from liftcheck import nan
+from liftcheck.clif.ir import NO_FLAGS, MemFlags
+from liftcheck.clif.opcodes import OPCODES, Variant, variants
+from liftcheck.clif.types import F128, I8, I16, I32, I64, I128, TYPES, Type
+from liftcheck.generators.profiles import FAMILY_OF, type_class
+
+LITTLE: Final = MemFlags(endianness="little")
+
+UNREACHED: Final[dict[str, str]] = {
+    "debugtrap": "stops the process for a debugger",
+    "stack_switch": "needs a second stack and its control block",
+    "tls_value": "needs thread-local storage that no runner provides",
+    "symbol_value": "an address, which is never compared; calls reach symbols instead",
+    "global_value": "removed in 0.134; an address",
+    "get_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
+    "set_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
+    "get_exception_handler_address": "an address inside the code, different on each ISA",
+    "resumable_trap": "stops the process, as debugtrap does", "resumable_trapnz": "stops the process",
+    "stack_load": "removed in 0.134; stack_addr and load are the same", "stack_store": "as stack_load",
+}
+"""Opcodes that no program holds, and why. The `*_imm` forms are not printed in any dialect (`iconst` + op)."""
+
+
+class Row(NamedTuple):
+    """A plain typing, ready to emit. `imm` says which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; `watch` the operand
+    places through which NaN bits show; `nan` is 0 (result never tainted), 1 (may be), 2 (if an operand is)."""
+
+    op: str
+    type: Type | None
+    args: tuple[Type, ...]
+    results: tuple[Type, ...]
+    imm: str
+    flags: MemFlags
+    watch: tuple[int, ...]
+    nan: int
+    key: str
+
+
+@dataclass(slots=True)
+class Table:
+    """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that not every ISA of the campaign
+    has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast'."""
+
+    isas: tuple[str, ...]
+    allowed: frozenset[str]
+    rows: tuple[Row, ...] = ()
+    groups: tuple[tuple[str, str, tuple[Row, ...]], ...] = ()
+    by_shape: Mapping[tuple[str, Type | None, tuple[Type, ...]], Row] = field(default_factory=dict)
+    exclusive: tuple[Row, ...] = ()
+    const: Mapping[Type, str] = field(default_factory=dict)
+    types: tuple[Type, ...] = ()
+    loads: tuple[Row, ...] = ()
+    stores: tuple[Row, ...] = ()
+    atomics: tuple[Row, ...] = ()
+    divisions: tuple[Row, ...] = ()
+    conversions: tuple[Row, ...] = ()
+    traps: tuple[Row, ...] = ()
+    patterns: tuple[object, ...] = ()
+    cache: dict[object, object] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        return key in self.allowed
+
+
+_IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
+               "Shuffle": "mask"}
+
+
+def _row(variant: Variant) -> Row:
+    op, kind, args = variant.op, variant.type, variant.arg_types
+    floats = tuple(place for place in nan.observed(op, len(args)) if args[place].is_float)
+    tainted = any(t.is_float for t in variant.result_types)
+    effect = 0 if not tainted else 1 if op in nan.CREATES else 2 if op in nan.PROPAGATES else 0
+    flags = NO_FLAGS
+    if op == "bitcast" and kind is not None and kind.lanes != args[0].lanes:
+        flags = LITTLE
+    if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
+        floats, effect = (), 2
+    return Row(op, kind, args, variant.result_types, _IMM.get(OPCODES[op].format.name, ""), flags, floats, effect,
+               variant.key)
+
+
+_MEMORY_OPS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
+                      "uload16x4", "sload16x4", "uload32x2", "sload32x2")
+_STORE_OPS: Final = ("store", "istore8", "istore16", "istore32")
+
+
+def access_bytes(row: Row) -> int:
+    """How many bytes of memory a load, store or atomic touches."""
+    digits = row.op.lstrip("iuslod").removeprefix("tore").removeprefix("oad")
+    if digits[:1].isdigit():
+        width, _, lanes = digits.partition("x")
+        return int(width) * int(lanes or 1) // 8
+    assert row.type is not None
+    return row.type.bytes
+
+
+def build_table(isas: tuple[str, ...], allowed: frozenset[str], common: frozenset[str]) -> Table:
+    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have."""
+    table = Table(isas, allowed)
+    every = [_row(variant) for name in OPCODES for variant in variants(name) if variant.key in allowed]
+    table.const = _constants(table, every)
+    rows = [row for row in every if all(t in table.const for t in row.args)
+            and all(t in table.const for t in row.results)]
+    plain = [row for row in rows if row.op in FAMILY_OF and not _pointless(row)]
+    table.rows = tuple(plain)
+    table.by_shape = {(row.op, row.type, row.args): row for row in rows}
+    table.types = tuple(t for t in TYPES.values() if t in table.const)
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in plain:
+        kind = row.type or (row.results[0] if row.results else I64)
+        grouped.setdefault((FAMILY_OF[row.op], type_class(kind)), []).append(row)
+    table.groups = tuple((family, klass, tuple(grouped[family, klass])) for family, klass in sorted(grouped))
+    table.exclusive = tuple(row for row in plain if row.key not in common)
+    table.loads = tuple(row for row in rows if row.op in _MEMORY_OPS)
+    table.stores = tuple(row for row in rows if row.op in _STORE_OPS)
+    table.atomics = tuple(row for row in rows if row.op.startswith("atomic_") or row.op == "fence")
+    table.divisions = tuple(row for row in rows if row.op in ("udiv", "sdiv", "urem", "srem"))
+    table.conversions = tuple(row for row in rows if row.op in ("fcvt_to_uint", "fcvt_to_sint"))
+    table.traps = tuple(row for row in rows if row.op in ("trapz", "trapnz", "uadd_overflow_trap"))
+    return table
+
+
+def _pointless(row: Row) -> bool:
+    """A bitcast of a type to itself is legal and does nothing: it is kept, everything else has a point."""
+    return False
+
+
+def _constants(table: Table, rows: list[Row]) -> dict[Type, str]:
+    """How a value of each type comes into being; types that cannot be made on these ISAs are left out."""
+    found: dict[Type, str] = {}
+    has = table.has
+    for kind in TYPES.values():
+        if kind.is_vector:
+            if has(f"vconst.{kind.name}"):
+                found[kind] = "vconst"
+        elif kind is I128:
+            if has("iconcat.i64"):
+                found[kind] = "wide"
+        elif kind is F128 or kind.is_float:
+            if has(f"{kind.name}const"):
+                found[kind] = "f128const" if kind is F128 else "fconst"
+        elif has(f"iconst.{kind.name}"):
+            found[kind] = "iconst"
+    for row in rows:
+        if row.op == "bitcast" and row.type not in found and row.args[0] in found and row.type is not None:
+            found[row.type] = "bitcast"
+    return {kind: found[kind] for kind in TYPES.values() if kind in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """For what programs are made: build one per campaign, it caches tables.
+
+    isas         the ISAs of the campaign, in a fixed order
+    matrices     for each the keys that the compiler has (anything with `in`)
+    conventions  the calling conventions that programs may use on all of `isas` (see `CONVENTIONS`)
+    size         about how many instructions a program has
+    inputs       how many runs a case has
+    features     what the compiler's version knows: 'try_call', 'regions' (alias regions), 'frame_pointers'
+    vectors_in_signatures  ISAs that can pass and return vectors
+    """
+
+    isas: tuple[str, ...]
+    matrices: Mapping[str, Container[str]]
+    size: int = 60
+    inputs: int = 8
+    features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
+    conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
+    tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
+    subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """Every typing that at least one of the ISAs has, with the ISAs that have it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in OPCODES:
+            for variant in variants(name):
+                having = tuple(isa for isa in self.isas if variant.key in self.matrices[isa])
+                if having:
+                    found[variant.key] = having
+        return found
+
+    def table(self, isas: tuple[str, ...]) -> Table:
+        """The table for a subset of the campaign's ISAs."""
+        found = self.tables.get(isas)
+        if found is None:
+            keys = self.keys()
+            common = frozenset(key for key, having in keys.items() if len(having) == len(self.isas))
+            allowed = frozenset(key for key, having in keys.items() if all(isa in having for isa in isas))
+            found = self.tables[isas] = build_table(isas, allowed, common)
+        return found
+
+    def subsets(self) -> list[tuple[tuple[str, ...], int]]:
+        """Sets of ISAs worth programs of their own, with how many typings each is the largest set for."""
+        if not self.subset_cache:
+            counts: dict[tuple[str, ...], int] = {self.isas: 0}
+            for having in self.keys().values():
+                counts[having] = counts.get(having, 0) + 1
+            self.subset_cache.extend(sorted(counts.items()))
+        return self.subset_cache
+
+
+CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all"),
+    "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all"),
+    "riscv64": ("system_v", "fast", "tail", "preserve_all"),
+    "s390x": ("system_v", "fast", "tail", "preserve_all"),
+}
+"""The calling conventions of 0.135 by ISA. Not here: `winch` (few registers returned, refused on two ISAs), `probestack`,
+and `cold`, which was removed."""
+
+SCALAR_INTS: Final = (I8, I16, I32, I64, I128)

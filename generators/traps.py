@@ -1,0 +1,130 @@
+"""Instructions that may trap: guarded so that they do not, or left open on purpose.
+
+The one idea: a program either may trap or may not (`Program.may_trap`, drawn once). If not, every operand that decides is
+bounded first: divisors are made odd and positive, floats clamped into the target's range, addends halved.
+Rule relied on: Cranelift keeps trapping instructions and stores in program order and treats every instruction that may trap
+as observing every store (`inst_predicates.rs`, the head of `alias_analysis.rs` in 0.135), so memory after a trap is
+exact. A load is kept although its result is unused unless it is `notrap`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from liftcheck.clif.types import I8, Type
+from liftcheck.generators.body import Body
+from liftcheck.generators.tables import Row
+
+
+def divide(body: Body) -> None:
+    """A division or remainder: by an interesting constant, by something that is not zero, or by anything."""
+    rows = body.program.divisions
+    row = rows[body.bits(10) % len(rows)]
+    kind = row.type
+    assert kind is not None
+    r = body.bits(8)
+    signed = row.op[0] == "s"
+    if r & 3 == 0 or (r & 3 == 1 and not body.program.may_trap):
+        divisor = body.const(kind, _divisor(body, kind, signed))
+    elif body.program.may_trap and body.is_entry and r & 0xC == 0:
+        divisor = body.value(kind)
+    else:
+        divisor = body.value(kind)
+        if signed:
+            divisor = body.ins("band", kind, (divisor, body.const(kind, kind.mask >> 1)), kind)
+        divisor = body.ins("bor", kind, (divisor, body.const(kind, 1)), kind)
+    body.plain(row, divisor, 1)
+
+
+def _divisor(body: Body, kind: Type, signed: bool) -> int:
+    from liftcheck.generators.values import table
+
+    value = table(kind)[body.bits(10)]
+    if value == 0 or (signed and value == kind.mask):
+        return 3
+    return value
+
+
+@cache
+def _limits(float_kind: Type, int_kind: Type, signed: bool) -> tuple[int, int] | None:
+    """Bit patterns of the least and greatest float that converts, exactly representable in between; None if unknown."""
+    parameters = {16: (5, 10), 32: (8, 23), 64: (11, 52), 128: (15, 112)}
+    exponent, mantissa = parameters[float_kind.bits]
+    bias = (1 << (exponent - 1)) - 1
+    power = int_kind.bits - (1 if signed else 0)
+    top = ((1 << exponent) - 1) << mantissa
+    high = min((power + bias) << mantissa, top) - 1
+    low = (1 << (float_kind.bits - 1)) | (min((power + bias) << mantissa, top - 1)) if signed else 0
+    return low, high
+
+
+def convert(body: Body) -> None:
+    """A float to integer conversion that traps out of range: clamped before, or not."""
+    rows = body.program.conversions
+    row = rows[body.bits(10) % len(rows)]
+    kind, result = row.args[0], row.type
+    assert result is not None
+    if body.program.may_trap and body.is_entry and body.bits(2) == 0:
+        body.plain(row)
+        return
+    limits = _limits(kind, result, row.op == "fcvt_to_sint")
+    if limits is None or not (body.table.has(f"fcmp.{kind.name}") and body.table.has(f"select.{kind.name}.i8")):
+        body.plain(row, body.const(kind, 0), 0)
+        return
+    value = body.value(kind)
+    low, high = body.const(kind, limits[0]), body.const(kind, limits[1])
+    for bound, code in ((low, "ge"), (high, "le")):
+        fits = body.ins("fcmp", kind, (value, bound), I8, code)
+        value = body.ins("select", kind, (fits, value, bound), kind)
+    body.plain(row, value, 0)
+
+
+def trap(body: Body) -> None:
+    """A conditional trap, or an addition that traps on overflow."""
+    rows = body.program.traps
+    row = rows[body.bits(10) % len(rows)]
+    if row.op == "uadd_overflow_trap":
+        _overflow_trap(body, row)
+    else:
+        _conditional(body, row)
+
+
+def _overflow_trap(body: Body, row: Row) -> None:
+    kind = row.args[0]
+    a, b = body.value(kind), body.value(kind) if body.bits(1) else body.const(kind)
+    if not (body.program.may_trap and body.is_entry and body.bits(2) == 0):
+        a = body.ins("ushr", kind, (a, body.const(I8, 1)), kind)
+        b = body.ins("ushr", kind, (b, body.const(I8, 1)), kind)
+    code = ("heap_oob", "int_ovf", "user9", "stk_ovf")[body.bits(2)]
+    body.push(body.ins(row.op, row.type, (a, b), kind, code), kind)
+
+
+def _conditional(body: Body, row: Row) -> None:
+    kind = row.args[0]
+    r = body.bits(16)
+    code = ("int_divz", "heap_oob", "int_ovf", "bad_toint", f"user{1 + (r & 127)}", "user11", "user250",
+            "user1")[r >> 8 & 7]
+    zero = row.op == "trapz"
+    if body.program.may_trap and body.is_entry:
+        if kind is I8 and r & 0x800:
+            condition = body.truth()
+            if body.types[condition] is not kind:
+                condition = body.value(kind)
+            if zero:
+                body.effect(row.op, kind, (condition,), code)
+                return
+        condition = body.value(kind)
+        if not zero:
+            condition = body.ins("icmp", kind, (condition, body.const(kind)), I8, "eq")
+            kind = I8
+            if not body.table.has("trapnz.i8"):
+                return
+        body.effect(row.op, kind, (condition,), code)
+        return
+    if zero:
+        condition = body.ins("bor", kind, (body.value(kind), body.const(kind, 1 << (r & 7))), kind)
+    else:
+        value = body.ins("band", kind, (body.value(kind), body.const(kind, 0x3F)), kind)
+        condition = body.ins("icmp", kind, (value, body.const(kind, 0x40)), I8, "ugt")
+        kind = I8
+    body.effect(row.op, kind, (condition,), code)
