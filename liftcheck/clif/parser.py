@@ -4,7 +4,8 @@ The one idea: recursive descent without recursion over flat tokens, statement by
 becomes a diagnostic, its values count as defined, and reading goes on at the next line, so that one run collects all of
 a file's errors and none of them twice. A file is cut at lines that begin with `function`, which can stand nowhere else.
 It accepts what the reader of any version from 0.95 on accepts, but for: dynamic vector types (refused by name),
-reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is `verify`'s business.
+reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is
+`verify`'s business.
 Sources: cranelift-reader 0.135 and 0.130 `parser.rs`.
 """
 

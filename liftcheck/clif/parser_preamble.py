@@ -16,9 +16,9 @@ from liftcheck.clif.ir import AbiParam, FuncRef, Function, Signature, StackSlot
 from liftcheck.clif.lexer import Cursor
 from liftcheck.clif.parser_operands import constant_data, declared, memflags, optional_offset
 
-CALL_CONVS: Final = ("fast", "cold", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
-                     "preserve_all")
-"""Every convention with a name in any version (`cold` left after 0.130)."""
+CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
+                     "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")
+"""Every convention that the reader of any version takes (the last three up to 0.110)."""
 
 
 class Refused(Exception):
