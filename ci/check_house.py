@@ -1,7 +1,7 @@
 """Holds the house rules that a linter does not know; the rest is ruff's and mypy's.
 
-Rules: every module, and every public class, says what it is; nothing imports the module `random`, whose functions
-share hidden state (`from random import Random` is an explicit generator); no module-level name is rebound through
+Rules: every module, and every public class, says what it is; nothing draws from the functions of the
+module `random`, which share hidden state (`Random(seed)` is an explicit generator); no module-level name is rebound through
 `global`; no `except:` without a type; functions and modules keep to a length. Prints one line a broken rule; exit code
 1 if any.
 
@@ -11,6 +11,7 @@ share hidden state (`from random import Random` is an explicit generator); no mo
 from __future__ import annotations
 
 import ast
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +43,12 @@ def check(name: str, text: str) -> Iterator[tuple[int, str]]:
         yield 1, "the module does not say what it is"
     if text.count("\n") > MODULE_LINES and name not in MAY_BE_LONG:
         yield 1, f"{text.count(chr(10))} lines: a module keeps to {MODULE_LINES}"
+    imported = any(isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names)
+                   for node in ast.walk(tree))
     for node in ast.walk(tree):
         yield from _node(name, node)
+        if _shares_random_state(node, imported):
+            yield getattr(node, "lineno", 1), "hidden random state: draw from an explicit Random(seed) or Choices"
 
 
 def _node(name: str, node: ast.AST) -> Iterator[tuple[int, str]]:
@@ -57,14 +62,15 @@ def _node(name: str, node: ast.AST) -> Iterator[tuple[int, str]]:
         length = (node.end_lineno or node.lineno) - node.lineno + 1
         if length > FUNCTION_LINES and name not in MAY_BE_LONG:
             yield node.lineno, f"function {node.name} has {length} lines: at most {FUNCTION_LINES}"
-    elif _shares_random_state(node):
-        yield node.lineno, "imports random: draw from an explicit generator (generators.choices, Random(seed))"
 
 
-def _shares_random_state(node: ast.AST) -> bool:
-    """`import random`, or a function of it by name."""
-    if isinstance(node, ast.Import):
-        return any(alias.name == "random" for alias in node.names)
+_RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_"))
+
+
+def _shares_random_state(node: ast.AST, imported: bool) -> bool:
+    """`random.choice(…)` where the module is imported, or a function of it imported by name."""
+    if imported and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random":
+        return node.attr in _RANDOM_FUNCTIONS
     return isinstance(node, ast.ImportFrom) and node.module == "random" and [a.name for a in node.names] != ["Random"]
 
 

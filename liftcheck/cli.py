@@ -23,7 +23,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from liftcheck import __version__
 from liftcheck.commands.options import near_miss
-from liftcheck.errors import LiftcheckError, UsageError
+from liftcheck.errors import InputError, LiftcheckError, UsageError
 
 
 class Command(NamedTuple):
@@ -57,6 +57,8 @@ COMMANDS: Final = {command.name: command for _, commands in GROUPS for command i
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
+
+_ERRORS_SHOWN: Final = 8
 
 _EXAMPLES: Final = """\
 Examples:
@@ -113,7 +115,7 @@ def _guarded(action: Callable[[], int]) -> int:
     try:
         return action()
     except LiftcheckError as error:
-        _complain(str(error))
+        _complain(_message(error))
         return error.exit_code
     except BrokenPipeError:
         raise
@@ -125,6 +127,14 @@ def _guarded(action: Callable[[], int]) -> int:
         return 2
     except Exception as error:
         return _own_bug(error)
+
+
+def _message(error: LiftcheckError) -> str:
+    """What to print of an error: of many diagnostics the first ones, for the rest follows from them as a rule."""
+    if not isinstance(error, InputError) or len(error.diagnostics) <= _ERRORS_SHOWN:
+        return str(error)
+    shown = "\n".join(map(str, error.diagnostics[:_ERRORS_SHOWN]))
+    return f"{shown}\n… and {len(error.diagnostics) - _ERRORS_SHOWN} more errors"
 
 
 def _own_bug(error: Exception) -> int:

@@ -73,7 +73,8 @@ def test_a_kept_layer_is_not_reported(tmp_path: Path, importer: str, line: str) 
 
 @pytest.mark.parametrize("text", [
     "import os\n",
-    '"""M."""\nimport random\n',
+    '"""M."""\nfrom random import choice\n',
+    '"""M."""\nimport random\nx = random.choice([1])\n',
     '"""M."""\ntry:\n    pass\nexcept:\n    pass\n',
     '"""M."""\nN = 0\ndef f():\n    global N\n    N = 1\n',
     '"""M."""\nclass Public:\n    pass\n',

@@ -7,8 +7,13 @@ is run on --args, written as in a run line: `--args '1, -2, 0x1.8p0, [1 2 3 4]'`
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from liftcheck.commands import options
+from liftcheck.commands import options, output
+
+if TYPE_CHECKING:
+    from liftcheck.case import Outcome
+    from liftcheck.commands.calls import Call
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -24,3 +29,33 @@ def add_call(parser: argparse.ArgumentParser) -> None:
     """`--function` and `--args`: one call instead of the file's run lines."""
     parser.add_argument("--function", metavar="NAME", help="run this function, not the file's run lines")
     parser.add_argument("--args", default="", metavar="VALUES", help="its arguments, as in a run line, commas between")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Interprets every call; 1 if a run line's expectation is not met."""
+    from liftcheck.clif.interpret import prepare
+    from liftcheck.commands import calls
+
+    program = calls.read_program(args)
+    prepared = prepare(program.module, args.big_endian)
+    results = []
+    for call in program.calls:
+        outcome = prepared.run(call.function, call.line.args, fuel=args.fuel)
+        results.append((call, outcome))
+        if not args.json:
+            print(_line(call, outcome))
+    if args.json:
+        output.print_json("interpret", {"file": program.file, "big_endian": args.big_endian,
+                                        "calls": [_document(call, outcome) for call, outcome in results]})
+    return int(any(call.is_met(outcome) is False for call, outcome in results))
+
+
+def _line(call: Call, outcome: Outcome) -> str:
+    met = call.is_met(outcome)
+    comment = {None: "", True: "  ; as expected", False: f"  ; WRONG: the run line says {call.expectation()}"}[met]
+    return f"{call.text()} = {call.outcome_text(outcome)}{comment}"
+
+
+def _document(call: Call, outcome: Outcome) -> dict[str, object]:
+    return {"call": call.text(), "line": call.line.line, "expected": call.expectation() or None,
+            "as_expected": call.is_met(outcome), "outcome": call.outcome_json(outcome)}

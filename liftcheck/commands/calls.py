@@ -1,0 +1,140 @@
+"""The calls that `interpret` and `run` make: a file's run lines, or one call from the command line.
+
+The one idea: `--args` is read by the reader of run lines, typed by the function's signature, so there is one notation
+for values. A `Program` is a file with its calls; a call's `function` is a number in the module. It runs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from liftcheck.case import Outcome
+from liftcheck.clif.filetest import FileTest, TestFunction
+from liftcheck.clif.ir import Module
+from liftcheck.clif.lexer import Cursor
+from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.runlines import RunLine, data_text, read_run_lines
+from liftcheck.clif.types import Type
+from liftcheck.commands import output
+from liftcheck.commands.options import near_miss
+from liftcheck.errors import Diagnostic, InputError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: function number `function` of the module, which is called `name`."""
+
+    function: int
+    name: str
+    line: RunLine
+
+    def text(self) -> str:
+        """`%f(1, 2)`, as a run line has it."""
+        return f"{self.name}({', '.join(map(value_text, self.line.args, self.line.arg_types))})"
+
+    def expectation(self) -> str:
+        """`== 3` if the run line expects something, else ''."""
+        if self.line.comparison == "print":
+            return ""
+        return f"{self.line.comparison} {values_text(self.line.expected, self.line.result_types)}"
+
+    def is_met(self, outcome: Outcome) -> bool | None:
+        """Whether an outcome is as the run line expects; None if it expects nothing. NaNs count by their bits."""
+        if self.line.comparison == "print":
+            return None
+        if outcome.kind != "returned":
+            return False
+        return (outcome.values == self.line.expected) == (self.line.comparison == "==")
+
+    def outcome_text(self, outcome: Outcome) -> str:
+        """`3`, `[1, 2]`, `trap int_divz`, `out_of_fuel`."""
+        if outcome.kind == "returned":
+            return values_text(outcome.values, self.line.result_types)
+        kind = {"trapped": "trap"}.get(outcome.kind, outcome.kind)
+        return f"{kind} {outcome.detail}".rstrip()
+
+    def outcome_json(self, outcome: Outcome) -> dict[str, object]:
+        """An outcome in a JSON document: values as CLIF text, since JSON's readers lose large integers."""
+        return {"kind": outcome.kind, "detail": outcome.detail,
+                "values": list(map(value_text, outcome.values, self.line.result_types))}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A file that was read. `source` are its lines."""
+
+    file: str
+    source: tuple[str, ...]
+    test: FileTest
+    module: Module
+    calls: tuple[Call, ...]
+
+
+def value_text(value: int, kind: Type) -> str:
+    """A value as a run line has it."""
+    return data_text(value, kind)
+
+
+def values_text(values: tuple[int, ...], kinds: tuple[Type, ...]) -> str:
+    """Results: one as it stands, several in brackets, none as `()`."""
+    texts = list(map(value_text, values, kinds))
+    if not texts:
+        return "()"
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def read_program(args: argparse.Namespace) -> Program:
+    """The file and the calls that a command line asks for; InputError or UsageError says what is wrong."""
+    program = read_file(args.file)
+    if args.function is None and args.args:
+        raise UsageError("--args needs --function: which function are they for?")
+    calls = _all_calls(program.test) if args.function is None else [_one_call(program.test, args.function, args.args)]
+    if not calls:
+        names = ", ".join(test.name for test in program.test.functions if test.function)
+        raise UsageError(f"{program.file} has no run lines (`; run: %f(1) == 2`); choose a function: "
+                         f"--function NAME [--args VALUES] (there are: {names})")
+    return Program(program.file, program.source, program.test, program.module, tuple(calls))
+
+
+def read_file(path: str) -> Program:
+    """A file with at least one function, without calls."""
+    text = output.read_text(path)
+    name = "<stdin>" if path == "-" else path
+    test = parse_filetest(text, name)
+    if not any(function.function for function in test.functions):
+        refused = [f"{function.name}: {function.refused}" for function in test.functions if function.refused]
+        raise InputError([Diagnostic(name, 0, 0, "; ".join(refused) or "there is no function in this file")])
+    return Program(name, tuple(text.split("\n")), test, test.module(), ())
+
+
+def _readable(test: FileTest) -> list[TestFunction]:
+    """Functions in the order of the module, which leaves out those that were refused."""
+    return [function for function in test.functions if function.function]
+
+
+def _all_calls(test: FileTest) -> list[Call]:
+    return [Call(number, function.name, line)
+            for number, function in enumerate(_readable(test)) for line in function.run_lines]
+
+
+def _one_call(test: FileTest, name: str, values: str) -> Call:
+    wanted = name if name.startswith(("%", "u")) else f"%{name}"
+    functions = _readable(test)
+    for number, function in enumerate(functions):
+        if function.name == wanted:
+            return Call(number, wanted, _parse_call(function, values))
+    names = [function.name for function in functions]
+    raise UsageError(f"no function '{wanted}'{near_miss(wanted, names)} (there are: {', '.join(names)})")
+
+
+def _parse_call(function: TestFunction, values: str) -> RunLine:
+    """Reads the values of `--args` by the function's signature."""
+    text = f"; print: %call({values})"
+    errors: list[Diagnostic] = []
+    lines = read_run_lines([(1, text)], function.signature, Cursor([text], 1, "--args"), errors)
+    if errors or len(lines) != 1 or "\n" in values:
+        kinds = ", ".join(param.type.name for param in function.signature.params)
+        message = errors[0].message if errors else "one call is wanted"
+        raise UsageError(f"--args '{values}': {message} ({function.name} takes: {kinds or 'nothing'})")
+    return lines[0]
