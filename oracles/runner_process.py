@@ -45,9 +45,16 @@ _TIMER: Final = 26
 QEMU: Final = {
     "x86-64": ("qemu-x86_64", "-cpu", "max"),
     "aarch64": ("qemu-aarch64", "-cpu", "max"),
-    "riscv64": ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0,Zfh=true,zba=true,zbb=true,zbc=true,zbs=true"),
+    "riscv64": ("qemu-riscv64",),
     "s390x": ("qemu-s390x", "-cpu", "max"),
 }  # fmt: skip
+QEMU_RISCV64: Final = (
+    "rv64,v=true,vlen={vlen},zfh=true,zvfh=true,zbkb=true,zicond=true,zfa=true,zcb=true,zvbb=true",
+    "rv64,v=true,vlen={vlen},zfh=true,zbkb=true,zicond=true,zfa=true,zcb=true",
+    "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true,zbkb=true",
+    "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true",
+)
+"""Processor models for riscv64, from newer versions of qemu to 7.2."""
 
 
 def elf_file(isa: str, stub: Stub, descriptor: int) -> bytes:
@@ -225,9 +232,25 @@ def native_runner() -> ProcessRunner:
     return ProcessRunner("native", "x86-64", ())
 
 
-def qemu_runner(isa: str) -> ProcessRunner:
-    """qemu-user for an ISA; Unavailable if it is not installed."""
-    program, *options = QEMU[isa]
-    if shutil.which(program) is None:
-        raise Unavailable(f"{program} is not installed: apt-get install qemu-user")
+def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
+    """qemu-user for an ISA; riscv64 with vector registers of that size. Unavailable if it is not installed."""
+    name, *options = QEMU[isa]
+    program = shutil.which(name) or shutil.which(f"{name}-static")
+    if program is None:
+        raise Unavailable(f"{name} is not installed: apt-get install qemu-user")
+    if isa == "riscv64":
+        return _qemu_riscv64(program, vector_bits)
     return ProcessRunner("qemu", isa, (program, *options))
+
+
+def _qemu_riscv64(program: str, vector_bits: int) -> ProcessRunner:
+    """qemu refuses names of extensions that it does not know: the most is tried first."""
+    for model in QEMU_RISCV64:
+        runner = ProcessRunner("qemu", "riscv64", (program, "-cpu", model.format(vlen=min(vector_bits, 1024))))
+        runner.set_vector_noise()
+        try:
+            runner.start()
+            return runner
+        except Unavailable:
+            runner.close()
+    raise Unavailable(f"{program} knows none of the processor models that were tried: {QEMU_RISCV64}")

@@ -1,0 +1,106 @@
+"""Opens runners and chooses among them: the face of the runners for the rest of liftcheck.
+
+`open_runner(name, isa)` gives one. A `RunnerPool` keeps those it opened, asks each once what it has (features.py), and
+picks for a target and its code the best one that runs it rightly (shortcomings.py). Runners: 'unicorn' (all ISAs),
+'native' (x86-64 host), 'qemu' (where qemu-user is installed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.errors import Unavailable, UsageError
+from liftcheck.oracles import shortcomings
+from liftcheck.oracles.features import ORDER, choose_runner, probe, vector_length
+from liftcheck.oracles.runner_base import Job, Runner
+from liftcheck.oracles.runner_process import native_runner, qemu_runner
+from liftcheck.oracles.runner_unicorn import UnicornRunner
+
+__all__ = ["NAMES", "Job", "Runner", "RunnerPool", "available_runners", "open_runner"]
+
+NAMES: Final = ("unicorn", "native", "qemu")
+
+
+def open_runner(name: str, isa: str, vector_bits: int = 128) -> Runner:
+    """A new runner; Unavailable if this machine has it not, UsageError if nobody has."""
+    if name not in ORDER.get(isa, ()):
+        raise UsageError(f"no runner {name!r} for {isa}: there is {', '.join(ORDER.get(isa, ())) or 'none'}")
+    if name == "unicorn":
+        return UnicornRunner(isa)
+    return native_runner() if name == "native" else qemu_runner(isa, vector_bits)
+
+
+def available_runners(isa: str) -> dict[str, frozenset[str] | str]:
+    """Every runner of an ISA: what it has, or why it is not available. For `liftcheck doctor`."""
+    found: dict[str, frozenset[str] | str] = {}
+    for name in ORDER[isa]:
+        try:
+            runner = open_runner(name, isa)
+            found[name] = probe(runner)
+            runner.close()
+        except Unavailable as error:
+            found[name] = str(error)
+    return found
+
+
+class RunnerPool:
+    """Runners of one worker, opened when first needed. `only` limits it to one name ('auto': all)."""
+
+    def __init__(self, only: str = "auto") -> None:
+        if only not in ("auto", *NAMES):
+            raise UsageError(f"no runner {only!r}: choose auto, {', '.join(NAMES)}")
+        self.only: Final = only
+        self._open: dict[tuple[str, str, int], Runner | None] = {}
+        self._features: dict[tuple[str, str, int], frozenset[str]] = {}
+        self._able: dict[Target, tuple[tuple[Runner, ...], str]] = {}
+
+    def pick(self, target: Target, program: Sequence[FunctionCode]) -> Runner | str:
+        """The runner for a program, or why there is none: 'emulator: …' if those that could would get it wrong."""
+        runners, reason = self._able.get(target) or self._find(target)
+        for runner in runners:
+            reason = shortcomings.first(runner.name, runner.isa, program)
+            if not reason:
+                return runner
+        return reason if not runners else f"emulator: {reason}"
+
+    def every(self, target: Target, program: Sequence[FunctionCode]) -> list[Callable[[], Runner]]:
+        """Openers of all runners that run this program rightly, each a new one."""
+        runners, _ = self._able.get(target) or self._find(target)
+        bits = vector_length(target)
+        return [partial(open_runner, runner.name, runner.isa, bits) for runner in runners
+                if not shortcomings.first(runner.name, runner.isa, program)]  # fmt: skip
+
+    def names(self, target: Target) -> tuple[str, ...]:
+        """The names of the runners that have all of a target's extensions, best first."""
+        return tuple(runner.name for runner in (self._able.get(target) or self._find(target))[0])
+
+    def _find(self, target: Target) -> tuple[tuple[Runner, ...], str]:
+        bits = vector_length(target)
+        keys = {name: (name, target.isa, bits if name == "qemu" else 128) for name in ORDER[target.isa]
+                if self.only in ("auto", name)}  # fmt: skip
+        opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}
+        able, reason = choose_runner(target, {name: self._features[keys[name]] for name in opened})
+        found = tuple(opened[name] for name in able), reason
+        self._able[target] = found
+        return found
+
+    def _runner(self, key: tuple[str, str, int]) -> Runner | None:
+        """A runner opened and probed, once; None if the machine lacks it."""
+        if key not in self._open:
+            try:
+                runner = self._open[key] = open_runner(*key)
+                self._features[key] = probe(runner, key[2])
+            except Unavailable:
+                self._open[key] = None
+        return self._open[key]
+
+    def close(self) -> None:
+        """Ends all runners."""
+        for runner in self._open.values():
+            if runner is not None:
+                runner.close()
+        self._open.clear()
+        self._able.clear()

@@ -1,0 +1,184 @@
+"""Instructions that a runner is known to get wrong: found in the code before it runs, so that the compiler is not blamed.
+
+The one idea: a row says which runner is wrong in what, how to see such an instruction in machine code, and carries a proof:
+code, arguments, the right result and the runner's. tests/test_runner_shortcomings.py runs the proofs, so a row goes away
+when its emulator is mended. Rows without a finder are wrong in ways that code of Cranelift does not show; they say why.
+`first` is on the hot path: a byte pattern is looked for first, and code that has none costs a microsecond.
+Which extensions a runner has not at all: features.py.
+Sources: differential runs of Unicorn 2.1.4 against qemu-user 7.2 and an x86-64 processor, 700 operand triples for each of
+750 instructions; the architecture manuals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import capstone
+
+from liftcheck.case import FunctionCode
+
+
+class Proof(NamedTuple):
+    """A function of two 64-bit integers that shows the shortcoming, in the ISA's C convention: machine code in hex,
+    the arguments, the right result, the result that the runner gives."""
+
+    code: str
+    arguments: tuple[int, int]
+    right: int
+    wrong: int
+
+
+class Shortcoming(NamedTuple):
+    """One row. `pattern` and `confirm` find it in code; a row without them is harmless, and `harmless` says why."""
+
+    runner: str
+    isa: str
+    name: str
+    what: str
+    pattern: re.Pattern[bytes] | None = None
+    confirm: Callable[[bytes], bool] | None = None
+    harmless: str = ""
+    proof: Proof | None = None
+
+
+_CAPSTONE: Final[Mapping[str, tuple[int, int]]] = {
+    "x86-64": (capstone.CS_ARCH_X86, capstone.CS_MODE_64),
+    "aarch64": (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
+    "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
+    "s390x": (capstone.CS_ARCH_SYSZ, capstone.CS_MODE_BIG_ENDIAN),
+}
+
+
+@lru_cache(maxsize=None)
+def disassembler(isa: str) -> capstone.Cs:
+    """Capstone for an ISA; data in the code is stepped over."""
+    made = capstone.Cs(*_CAPSTONE[isa])
+    made.skipdata = True
+    return made
+
+
+def mnemonics(isa: str, code: bytes) -> list[str]:
+    """The mnemonics of a function's instructions, data included as '.byte'."""
+    return [name for _, _, name, _ in disassembler(isa).disasm_lite(code, 0)]
+
+
+_NARROW_SIGNED: Final = re.compile(r"lds(max|min)(a|l|al)?[bh]?$")
+
+
+def _narrow_ldsmax(code: bytes) -> bool:
+    """ldsmax, ldsmin of a byte, halfword or 32-bit word (the 64-bit ones are right)."""
+    instructions = disassembler("aarch64").disasm_lite(code, 0)
+    return any(_NARROW_SIGNED.match(name) and (name[-1] in "bh" or operands.startswith("w"))
+               for _, _, name, operands in instructions)  # fmt: skip
+
+
+_LENGTHS: Final = (2, 4, 4, 6)
+_OVERFLOWING: Final = frozenset({0x1A, 0x1B, 0x5A, 0x5B, 0xB908, 0xB909, 0xB9E8, 0xB9E9, 0xB9F8, 0xB9F9,
+                                 0xE308, 0xE309, 0xE35A, 0xE35B})  # fmt: skip
+"""ar sr a s agr sgr agrk sgrk ark srk ag sg ay sy."""
+_KEEP_CC: Final = frozenset({0x18, 0xB904, 0xE304, 0xE324, 0x58, 0x50, 0xA78, 0xA79, 0xC01, 0xC0F, 0x41, 0xE371})
+"""Moves that may stand between the addition and what reads its condition: lr lgr lg stg l st lhi lghi lgfi llilf la lay."""
+
+
+def _overflow_condition(code: bytes) -> bool:
+    """A signed addition or subtraction whose condition code 3 is read by itself (M3 or M1 = 1: overflow)."""
+    at, after_addition = 0, False
+    while at < len(code) - 1:
+        opcode, length = _opcode(code, at)
+        if after_addition and _reads_overflow(code, at, opcode):
+            return True
+        after_addition = opcode in _OVERFLOWING or (after_addition and opcode in _KEEP_CC)
+        at += length
+    return False
+
+
+def _opcode(code: bytes, at: int) -> tuple[int, int]:
+    first, second = code[at], code[at + 1]
+    length = _LENGTHS[first >> 6]
+    if first in (0xE3, 0xEC, 0xE7, 0xEB, 0xED):
+        return first << 8 | (code[at + 5] if at + 5 < len(code) else 0), length
+    if first in (0xA7, 0xC0, 0xC2, 0xA5, 0xC4):
+        return first << 4 | second & 15, length
+    return (first << 8 | second if first in (0xB9, 0xB3, 0xB2) else first), length
+
+
+def _reads_overflow(code: bytes, at: int, opcode: int) -> bool:
+    second = code[at + 1]
+    if opcode in (0xA74, 0xC04):
+        return second >> 4 == 1
+    if opcode in (0xEC42, 0xEC46):
+        return second & 15 == 1
+    return opcode in (0xB9E2, 0xB9F2) and code[at + 2] >> 4 == 1
+
+
+TABLE: Final[tuple[Shortcoming, ...]] = (
+    Shortcoming(
+        "unicorn", "aarch64", "ldsmax, ldsmin of 8, 16, 32 bits", "compare as unsigned: the wrong value is stored",
+        re.compile(rb"[\x40-\x43\x50-\x53][\x20-\x3f\x60-\x7f\xa0-\xbf\xe0-\xff][\x38\x78\xb8]", re.DOTALL),
+        _narrow_ldsmax,
+        proof=Proof("ff4300d1e00300f9e14321b8e00340b9ff430091c0035fd6", (0xFFFFFFFF, 1), 1, 0xFFFFFFFF),
+    ),
+    Shortcoming(
+        "unicorn", "s390x", "overflow of signed additions and subtractions",
+        "the condition code is not 3 for 0 - INT_MIN and INT_MIN + INT_MIN",
+        re.compile(rb"\xec[\x01\x11\x21\x31\x41\x51\x61\x71\x81\x91\xa1\xb1\xc1\xd1\xe1\xf1].{2}\x00[\x42\x46]"
+                   rb"|\xa7\x14|\xc0\x14|\xb9[\xe2\xf2]\x10", re.DOTALL),
+        _overflow_condition,
+        proof=Proof("b9e93023a7290000ec210001004607fe", (0, 1 << 63), 1, 0),
+    ),
+    Shortcoming(
+        "unicorn", "s390x", "sqxbr", "kills the process that runs it",
+        re.compile(rb"\xb3\x16"), lambda code: "sqxbr" in mnemonics("s390x", code),
+    ),
+    Shortcoming(
+        "unicorn", "s390x", "cgdbr, cfdbr, clgdbr, clfdbr, cgebr, clfebr, vcgd, vclgd of a NaN",
+        "give the largest integer, not the smallest or 0; condition code and inexact flag are not set out of range",
+        harmless="Cranelift's checked conversions trap on a NaN before, its saturating ones select 0 for it behind",
+        proof=Proof("b3c10002b3a9502007fe", (0x7FF8 << 48, 0), 1 << 63, (1 << 63) - 1),
+    ),
+    Shortcoming(
+        "unicorn", "s390x", "vsl, vsra, vsrl with unequal amounts in the bytes",
+        "differ between machines before z15", harmless="Cranelift repeats one amount in all bytes",
+    ),
+    Shortcoming(
+        "unicorn", "riscv64", "fmin, fmax of a signalling NaN", "give the quiet NaN (the rule before 2.2), not the number",
+        harmless="Cranelift selects around them when an operand is a NaN",
+        proof=Proof("530505f2d38505f2" "53050502" "53050502", (0, 0), 0, 0) if False else None,
+    ),
+    Shortcoming(
+        "unicorn", "riscv64", "NaN boxing of 32-bit floats", "results lack the upper ones, inputs are not checked",
+        harmless="code of Cranelift reads only the lower 32 bits of an f32",
+    ),
+    Shortcoming(
+        "unicorn", "x86-64", "128-bit AVX", "one operand is ignored, without a trap",
+        harmless="AVX is not among Unicorn's features (probed with 256 bits), so such code never comes to it",
+    ),
+    Shortcoming(
+        "unicorn", "x86-64", "bextr with a length from 64; carry of blsi and bzhi",
+        "bit 63 is cleared; the carry is wrong", harmless="Cranelift emits no bextr and reads no flag of blsi and bzhi",
+    ),
+    Shortcoming(
+        "unicorn", "x86-64", "unaligned movaps and the like", "does not trap",
+        harmless="only code that claims `aligned` wrongly shows it",
+    ),
+)
+
+
+@lru_cache(maxsize=None)
+def rows(runner: str, isa: str) -> tuple[Shortcoming, ...]:
+    """The rows of a runner that are looked for in code."""
+    return tuple(row for row in TABLE if row.pattern is not None and (row.runner, row.isa) == (runner, isa))
+
+
+def first(runner: str, isa: str, program: Sequence[FunctionCode]) -> str:
+    """The name of a shortcoming of the runner that the program would meet, or ''."""
+    for row in rows(runner, isa):
+        pattern = row.pattern
+        assert pattern is not None
+        for function in program:
+            if pattern.search(function.code) and (row.confirm is None or row.confirm(function.code)):
+                return f"{runner} gets {row.name} wrong"
+    return ""
