@@ -1,9 +1,8 @@
 """Holds the house rules that a linter does not know; the rest is ruff's and mypy's.
 
-Rules: every module, and every public class, says what it is; nothing draws from the functions of the
-module `random`, which share hidden state (`Random(seed)` is an explicit generator); no module-level name is rebound through
-`global`; no `except:` without a type; functions and modules keep to a length. Prints one line a broken rule; exit code
-1 if any.
+Rules: every module, and every public class, says what it is; nothing draws from the functions of the module `random`,
+which share hidden state (`Random(seed)` is an explicit generator); no module-level name is rebound through `global`;
+no `except:` without a type; functions and modules keep to a length. Prints one line a broken rule; exit code 1 if any.
 
     python ci/check_house.py [ROOT]
 """

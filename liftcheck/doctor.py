@@ -1,9 +1,8 @@
 """What this machine can do for liftcheck, and for each gap the command that closes it.
 
-The one idea: a check is a row (what, state, detail, remedy); one function per group makes its rows from what is
-installed, without importing the packages or building anything, so that the whole answer takes a fraction of a second.
-Only essential rows decide whether liftcheck is usable here. It does not run the emulators: the tests do.
-Sources: Cranelift's `isa/x64/settings` (setting names of CPU features), QEMU's change logs 7.2 to 9.0 (RISC-V).
+The one idea: a check is a row (what, state, detail, remedy); one function per group makes its rows from what is there.
+It builds and downloads nothing; runners are asked with their probes (oracles/features.py), which takes half a second.
+Only essential rows decide whether liftcheck is usable here.
 """
 
 from __future__ import annotations
@@ -14,13 +13,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Final
 
 from liftcheck.case import ISAS
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 
 OK: Final = "ok"
@@ -30,22 +31,7 @@ MISSING: Final = "missing"
 NEEDED_SPACE: Final = 1_000_000_000
 """Bytes that a build of Cranelift wants free: 0.4 GB for itself, and cargo's registry."""
 
-QEMU: Final = {"aarch64": "qemu-aarch64", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x"}
-
-CPU_FEATURES: Final = {
-    "sse4_2": "has_sse42", "popcnt": "has_popcnt", "abm": "has_lzcnt", "bmi1": "has_bmi1", "bmi2": "has_bmi2",
-    "avx": "has_avx", "avx2": "has_avx2", "fma": "has_fma", "avx_vnni": "has_avx_vnni", "avx512f": "has_avx512f",
-    "avx512dq": "has_avx512dq", "avx512vl": "has_avx512vl", "avx512_bitalg": "has_avx512bitalg",
-    "avx512vbmi": "has_avx512vbmi", "avx512_vnni": "has_avx512vnni", "cx16": "has_cmpxchg16b",
-}
-"""Linux's name of a CPU feature -> the Cranelift setting that makes use of it."""
-
-QEMU_RISCV: Final = (
-    ((7, 2), "V, Zba, Zbb, Zbc, Zbs, Zbkb, Zfh, Zfhmin, C"), ((8, 0), "Zicond, Zca, Zcb, Zcd"),
-    ((8, 1), "Zfa, Zvfh"), ((8, 2), "Zvbb"),
-)
-"""From which version on `qemu-riscv64` has which extensions."""
-
+QEMU: Final = {"x86-64": "qemu-x86_64", "aarch64": "qemu-aarch64", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -75,18 +61,20 @@ class Report:
         rows = [{field: getattr(check, field) for field in fields} for check in self.checks]
         return {"usable": self.usable, "checks": rows}
 
-    def as_text(self) -> str:
-        """Groups of aligned lines; under each gap the command that closes it."""
+    def as_text(self, columns: int = 100) -> str:
+        """Groups of aligned lines, wrapped; under each gap the command that closes it."""
         lines: list[str] = []
         width = max(len(check.name) for check in self.checks)
+        indent = " " * (width + 12)
         group = ""
         for check in self.checks:
             if check.group != group:
                 group = check.group
-                lines += ["" if lines else None, group] if lines else [group]  # type: ignore[list-item]
-            lines.append(f"  {check.state:<8}{check.name:<{width}}  {check.detail}")
+                lines += ["", group] if lines else [group]
+            lines += textwrap.wrap(f"  {check.state:<8}{check.name:<{width}}  {check.detail}", columns,
+                                   subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
             if check.remedy:
-                lines.append(f"  {'':<8}{'':<{width}}  -> {check.remedy}")
+                lines.append(f"{indent}-> {check.remedy}")
         return "\n".join([*lines, "", self._summary()])
 
     def _summary(self) -> str:
@@ -143,14 +131,14 @@ def _package(name: str, wanted: str, for_tests: bool) -> Check:
 
 
 def _toolchain() -> Iterator[Check]:
-    for tool, remedy in (("cargo", "https://rustup.rs, or: apt-get install cargo"),
-                         ("rustc", "https://rustup.rs, or: apt-get install rustc")):
-        yield _tool("Building Cranelift", tool, remedy, essential=True)
-    remedy = "apt-get install gcc"
+    """What a build wants: essential only while nothing is built."""
+    needed = not builds.listed()
+    for tool in ("cargo", "rustc"):
+        yield _tool("Building Cranelift", tool, f"{RUSTUP}, or: apt-get install {tool}", needed)
     linker = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
-    yield Check("Building Cranelift", "C compiler", OK if linker else MISSING,
-                shutil.which(linker) or "none of cc, gcc, clang is on the PATH", "" if linker else remedy,
-                essential=True)
+    detail = shutil.which(linker) or "none of cc, gcc, clang is on the PATH"
+    yield Check("Building Cranelift", "C compiler", OK if linker else MISSING, detail,
+                "" if linker else "apt-get install gcc", needed)
 
 
 def _tool(group: str, tool: str, remedy: str, essential: bool = False) -> Check:
@@ -174,104 +162,83 @@ def _first_line(command: list[str]) -> str:
 
 
 def _runners() -> Iterator[Check]:
-    yield _unicorn()
-    yield _native()
-    for isa, program in QEMU.items():
-        yield _qemu(isa, program)
-
-
-def _unicorn() -> Check:
     try:
-        version = metadata.version("unicorn")
+        metadata.version("unicorn")
     except metadata.PackageNotFoundError:
-        return Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
-    return Check("Runners", "unicorn", OK, f"{version}: {', '.join(ISAS)} (docs/runners.md lists what it lacks)",
-                 essential=True)
+        yield Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
+        return
+    from liftcheck.oracles.features import PROBES
+    from liftcheck.oracles.runners import available_runners
+
+    for isa in ISAS:
+        known = frozenset(PROBES[isa])
+        for name, has in available_runners(isa).items():
+            yield _no_runner(isa, name, has) if isinstance(has, str) else _runner(isa, name, has, known)
 
 
-def _native() -> Check:
-    machine = platform.machine()
-    if machine not in ("x86_64", "AMD64") or platform.system() != "Linux":
-        return Check("Runners", "native", LIMITED,
-                     f"this is {platform.system()} on {machine}; native runs want Linux on x86-64: Unicorn takes over")
-    present = cpu_features()
-    lacking = [setting for setting in CPU_FEATURES.values() if setting not in present]
-    detail = f"x86-64 with {', '.join(name.removeprefix('has_') for name in present)}"
-    return Check("Runners", "native", OK, detail + (f"; the CPU lacks {', '.join(lacking)}" if lacking else ""))
+def _runner(isa: str, name: str, has: frozenset[str], known: frozenset[str]) -> Check:
+    """What a runner that works here has and lacks of the extensions that liftcheck knows."""
+    lacks = known - has
+    version = f"{_version(isa, name)}; " if _version(isa, name) else ""
+    detail = f"{version}runs the base set" + (f" and {_extensions(has)}" if has & known else "")
+    detail += f"; lacks {_extensions(lacks)}" if lacks else ""
+    remedy = "a newer QEMU has more: see its change log" if name == "qemu" and lacks and isa == "riscv64" else ""
+    return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=name == "unicorn")
 
 
-def cpu_features(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
-    """The x86-64 settings of Cranelift whose instructions this CPU runs."""
-    try:
-        text = cpuinfo.read_text(errors="replace")
-    except OSError:
-        return ()
-    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    words = set(flags.group(1).split()) if flags else set()
-    return tuple(setting for flag, setting in CPU_FEATURES.items() if flag in words)
+def _no_runner(isa: str, name: str, why: str) -> Check:
+    if name == "unicorn":
+        return Check("Runners", f"{name} {isa}", MISSING, why, "pip install -e .", essential=True)
+    remedy = "apt-get install qemu-user" if name == "qemu" else ""
+    return Check("Runners", f"{name} {isa}", LIMITED, why.split("\n")[0] or "not available", remedy)
 
 
-def _qemu(isa: str, program: str) -> Check:
-    path = shutil.which(program) or shutil.which(f"{program}-static")
-    if path is None:
-        return Check("Runners", program, LIMITED,
-                     f"not installed; what Unicorn lacks on {isa} stays undecided", "apt-get install qemu-user")
-    version = qemu_version(_first_line([path, "--version"]))
-    if version is None:
-        return Check("Runners", program, LIMITED, f"{path} does not tell its version", "apt-get install qemu-user")
-    return _qemu_found(isa, program, version)
+def _extensions(names: frozenset[str]) -> str:
+    return ", ".join(sorted(name.removeprefix("has_") for name in names))
 
 
-def _qemu_found(isa: str, program: str, version: tuple[int, int]) -> Check:
-    text = f"{version[0]}.{version[1]}"
-    if isa != "riscv64":
-        return Check("Runners", program, OK, text)
-    has = [names for since, names in QEMU_RISCV if version >= since]
-    lacks = [names for since, names in QEMU_RISCV if version < since]
-    detail = f"{text} with {', '.join(has) or 'the base set'}" + (f"; lacks {', '.join(lacks)}" if lacks else "")
-    remedy = "a newer QEMU (8.2 has them all)" if lacks else ""
-    return Check("Runners", program, LIMITED if lacks else OK, detail, remedy)
+def _version(isa: str, name: str) -> str:
+    if name == "unicorn":
+        return metadata.version("unicorn")
+    if name != "qemu":
+        return ""
+    path = shutil.which(QEMU[isa]) or shutil.which(f"{QEMU[isa]}-static")
+    return qemu_version(_first_line([path, "--version"])) if path else ""
 
 
-def qemu_version(text: str) -> tuple[int, int] | None:
-    """(major, minor) out of what `qemu-… --version` prints."""
-    found = re.search(r"version (\d+)\.(\d+)", text)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+def qemu_version(text: str) -> str:
+    """`7.2.22` out of what `qemu-… --version` prints, '' if it is not there."""
+    found = re.search(r"version (\d+(?:\.\d+)+)", text)
+    return found.group(1) if found else ""
 
 
 def _builds() -> Iterator[Check]:
-    names = list(_built())
-    if not names:
-        yield Check("Compilers", "cranelift", LIMITED, "not built yet; the first use builds it (about two minutes)",
-                    "liftcheck compiler add cranelift")
-    for name in names:
-        yield Check("Compilers", name, OK, "built")
-
-
-def _built() -> Iterable[str]:
-    from liftcheck.compilers.cranelift import builds
-
+    """The builds there are, and whether the one that plain `cranelift` means is among them."""
+    built = builds.listed()
+    for build in built:
+        yield Check("Compilers", build.name, OK, f"{build.version}, built in {build.seconds:.0f} s")
     try:
-        return [str(build.name) for build in builds.listed()]
-    except Unavailable:
-        return []
+        newest = f"cranelift@{builds.newest()}"
+    except Unavailable as error:
+        yield Check("Compilers", "cranelift", LIMITED if built else MISSING, str(error), "rustup update stable",
+                    essential=not built)
+        return
+    if newest not in {build.spec for build in built}:
+        yield Check("Compilers", newest, LIMITED, "not built yet; its first use builds it (about two minutes)",
+                    f"liftcheck compiler add {newest}")
 
 
 def _disk() -> Iterator[Check]:
-    folder = cache_folder()
+    folder = builds.cache()
     place = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(place).free
     detail = f"{folder}: {free / 1e9:.1f} GB free"
+    remedy = "export LIFTCHECK_CACHE=FOLDER"
     if not os.access(place, os.W_OK):
-        yield Check("Disk", "cache folder", MISSING, f"{place} cannot be written",
-                    "export XDG_CACHE_HOME=FOLDER that can be written", essential=True)
+        yield Check("Disk", "cache folder", MISSING, f"{place} cannot be written", f"{remedy} that can be written",
+                    essential=True)
     elif free < NEEDED_SPACE:
         yield Check("Disk", "cache folder", LIMITED, f"{detail}; a build of Cranelift wants 1 GB",
-                    "liftcheck compiler remove NAME, or export XDG_CACHE_HOME=FOLDER elsewhere")
+                    f"liftcheck compiler remove NAME, or {remedy} elsewhere")
     else:
         yield Check("Disk", "cache folder", OK, detail)
-
-
-def cache_folder() -> Path:
-    """Where builds are cached."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liftcheck"

@@ -6,6 +6,7 @@ For each gap stands the command that closes it. Exit code 0 if the main job (fuz
 from __future__ import annotations
 
 import argparse
+import shutil
 
 from liftcheck.commands import options, output
 
@@ -21,5 +22,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json("doctor", report.as_json())
     else:
-        print(report.as_text())
+        print(report.as_text(min(110, shutil.get_terminal_size((100, 24)).columns)))
     return 0 if report.usable else 3

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from liftcheck.commands import options
+from liftcheck.commands import options, output
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -12,3 +13,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time", type=options.duration, default=60.0, metavar="DURATION",
                         help="give up making it smaller after this long (default: 60s)")
     options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reduces one finding."""
+    from liftcheck.campaign.reduce import size
+    from liftcheck.campaign.replay import reduce_again
+    from liftcheck.campaign.store import load
+
+    before = size(load(Path(args.finding)).case)
+    finding, place = reduce_again(Path(args.finding), args.time)
+    after = size(finding.case)
+    if args.json:
+        output.print_json("reduce", {"folder": str(place), "before": before, "after": after, "class": finding.klass})
+    else:
+        print(f"{place}: {before} lines before, {after} now")
+    return 0
