@@ -15,6 +15,7 @@ import re
 from typing import Final
 
 from liftcheck.clif import literals
+from liftcheck.clif.cfg import edge_values
 from liftcheck.clif.filetest import FileTest, TestFunction, read_header
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
 from liftcheck.clif.lexer import END, Cursor, Fault
@@ -431,22 +432,6 @@ class _FunctionReader:
         if value not in self.broken:
             self.broken.add(value)
             self.errors.append(self.p.place_of(inst.line, f"v{value}", f"undefined value v{value}"))
-
-
-def edge_values(inst: Inst) -> list[int]:
-    """The values in a branch's block arguments and in an exception table."""
-    found = [a for call in inst.targets for a in call.args if isinstance(a, int)]
-    if inst.table is not None:
-        for call in table_calls(inst.table):
-            found += [a for a in call.args if isinstance(a, int)]
-        found += [item[1] for item in inst.table.items if item[0] == "context" and isinstance(item[1], int)]
-    return found
-
-
-def table_calls(table: ExceptionTable) -> list[BlockCall]:
-    """The edges of an exception table: handlers first, the normal return last."""
-    handlers = [item[-1] for item in table.items if isinstance(item[-1], BlockCall)]
-    return [*handlers, table.normal]
 
 
 def _resolve_aliases(func: Function) -> None:

@@ -276,7 +276,8 @@ def _exact_flags(inst: Inst) -> str:
 
 def _compiled(portable: bool) -> dict[str, Printer]:
     """All opcodes' printers. The templates are ours alone: nothing of an input is ever evaluated."""
-    names: dict[str, Any] = {"float_text": float_text, "offset": _offset, "flags": _portable_flags if portable else _exact_flags}
+    flags = _portable_flags if portable else _exact_flags
+    names: dict[str, Any] = {"float_text": float_text, "offset": _offset, "flags": flags}
     table: dict[str, Printer] = {}
     lines = []
     for name, opcode in OPCODES.items():
