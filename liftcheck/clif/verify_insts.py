@@ -42,12 +42,12 @@ class InstVerifier:
                 self.defined.update((value, (block.number, place)) for value in inst.results)
         self.by_format: dict[str, Callable[[Inst], Iterator[str]]] = {
             "MultiAry": self._return, "Call": self._call, "CallIndirect": self._call_indirect,
-            "TryCall": self._try_call, "TryCallIndirect": self._try_call_indirect, "FuncAddr": self._func_ref, "StackAddr": self._stack_slot,
-            "StackLoad": self._stack_slot, "StackStore": self._stack_slot, "UnaryConst": self._constant,
-            "BinaryImm8": self._lane, "TernaryImm8": self._lane, "Shuffle": self._shuffle, "UnaryImm": self._iconst,
-            "IntCompare": self._condition, "FloatCompare": self._condition, "AtomicRmw": self._condition,
-            "ExceptionHandlerAddress": self._handler, "NullAry": self._setting, "Unary": self._setting,
-            "Store": self._store,
+            "TryCall": self._try_call, "TryCallIndirect": self._try_call_indirect, "FuncAddr": self._func_ref,
+            "StackAddr": self._stack_slot, "StackLoad": self._stack_slot, "StackStore": self._stack_slot,
+            "UnaryConst": self._constant, "BinaryImm8": self._lane, "TernaryImm8": self._lane,
+            "Shuffle": self._shuffle, "UnaryImm": self._iconst, "IntCompare": self._condition,
+            "FloatCompare": self._condition, "AtomicRmw": self._condition, "ExceptionHandlerAddress": self._handler,
+            "NullAry": self._setting, "Unary": self._setting, "Store": self._store,
         }
 
     def problems(self, block: Block, place: int, inst: Inst) -> Iterator[str]:
