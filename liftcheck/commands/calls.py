@@ -7,7 +7,7 @@ for values. A `Program` is a file with its calls; a call's `function` is a numbe
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from liftcheck.case import Outcome
 from liftcheck.clif.filetest import FileTest, TestFunction
@@ -16,6 +16,7 @@ from liftcheck.clif.lexer import Cursor
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine, data_text, read_run_lines
 from liftcheck.clif.types import Type
+from liftcheck.clif.verify import verify
 from liftcheck.commands import output
 from liftcheck.commands.options import near_miss
 from liftcheck.errors import Diagnostic, InputError, UsageError
@@ -98,14 +99,19 @@ def read_program(args: argparse.Namespace) -> Program:
 
 
 def read_file(path: str) -> Program:
-    """A file with at least one function, without calls."""
+    """A well-formed file with at least one function, without calls."""
     text = output.read_text(path)
     name = "<stdin>" if path == "-" else path
     test = parse_filetest(text, name)
     if not any(function.function for function in test.functions):
         refused = [f"{function.name}: {function.refused}" for function in test.functions if function.refused]
         raise InputError([Diagnostic(name, 0, 0, "; ".join(refused) or "there is no function in this file")])
-    return Program(name, tuple(text.split("\n")), test, test.module(), ())
+    source, module = text.split("\n"), test.module()
+    wrong = [replace(found, source=source[found.line - 1].strip() if 0 < found.line <= len(source) else "")
+             for found in verify(module, file=name)]
+    if wrong:
+        raise InputError(wrong)
+    return Program(name, tuple(source), test, module, ())
 
 
 def _readable(test: FileTest) -> list[TestFunction]:

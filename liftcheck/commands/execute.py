@@ -1,14 +1,42 @@
 """Compiles a file for an ISA, links it, runs it there and prints the results beside the reference interpreter's.
 
 Without --function every run line of the file is run; with it that function on --args. Exit code 1 if a result differs
-from the reference or from the run line's expectation.
+from the reference or from the run line's expectation, 2 if a function cannot be compiled or run on a target.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from liftcheck.commands import interpret, options
+from liftcheck.commands import interpret, options, output
+
+if TYPE_CHECKING:
+    from liftcheck.case import Case, Outcome, Target
+    from liftcheck.commands.calls import Call, Program
+    from liftcheck.compilers.base import Compiler
+    from liftcheck.oracles.differential import Judge
+    from liftcheck.oracles.runners import RunnerPool
+
+
+class Result(NamedTuple):
+    """One call on one target. `problem` says why there is no outcome; `agrees` is the comparison with the reference."""
+
+    call: Call
+    target: Target
+    runner: str
+    reference: Outcome
+    outcome: Outcome | None
+    agrees: bool | None
+    problem: str = ""
+
+    @property
+    def code(self) -> int:
+        """What this result makes of the exit code."""
+        if self.outcome is None:
+            return 2
+        return int(self.agrees is False or self.call.is_met(self.outcome) is False)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +48,153 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_settings(parser)
     options.add_runner(parser)
     options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs every call on every target; the exit code is the worst of all results."""
+    from liftcheck.commands import calls, targets
+
+    program = calls.read_program(args)
+    with targets.opened(args.compiler) as compiler:
+        places = targets.make_targets(compiler, options.flat(args.isa, options.ISAS),
+                                      options.flat(args.opt, ("speed",)), args.settings)
+        name = compiler.name
+        results = run_everywhere(compiler, program, places, args.runner)
+    if args.json:
+        output.print_json("run", {"file": program.file, "compiler": name, "results": [_document(r) for r in results]})
+    else:
+        print(_text(results, name))
+    codes = {result.code for result in results}
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def run_everywhere(compiler: Compiler, program: Program, places: Sequence[Target],
+                   runners: Sequence[str]) -> list[Result]:
+    """Results target by target, in the order of the file's calls."""
+    from liftcheck.oracles.differential import Judge
+    from liftcheck.oracles.runners import RunnerPool
+
+    pool = RunnerPool(runners[0] if len(runners) == 1 else "auto")
+    judge = Judge(compiler, pool)
+    try:
+        return [result for target in places for calls in _by_function(program.calls)
+                for result in _run_function(judge, pool, program, calls, target)]
+    finally:
+        pool.close()
+
+
+def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
+    """Calls of one function together: they are inputs of one case."""
+    groups: dict[int, list[Call]] = {}
+    for call in calls:
+        groups.setdefault(call.function, []).append(call)
+    return list(groups.values())
+
+
+def _run_function(judge: Judge, pool: RunnerPool, program: Program, calls: Sequence[Call],
+                  target: Target) -> list[Result]:
+    """All calls of one function on one target."""
+    from liftcheck.clif.interpret import prepare
+
+    case = _case(program, calls)
+    prepared = prepare(case.module, target.big_endian)
+    expected = [prepared.run(case.entry, call.line.args) for call in calls]
+    found = _outcomes(judge, pool, case, target)
+    if isinstance(found, str):
+        return [Result(call, target, "", wanted, None, None, found) for call, wanted in zip(calls, expected)]
+    runner, outcomes = found
+    return [Result(call, target, runner, wanted, outcome, _agrees(case, wanted, outcome))
+            for call, wanted, outcome in zip(calls, expected, outcomes)]
+
+
+def _case(program: Program, calls: Sequence[Call]) -> Case:
+    """The functions that can be reached from the one that is called, and the calls' arguments."""
+    from liftcheck.case import Case
+    from liftcheck.clif.ir import Module
+
+    functions = program.module.functions
+    wanted, todo = set(), [calls[0].function]
+    while todo:
+        number = todo.pop()
+        if number not in wanted:
+            wanted.add(number)
+            names = {ref.name for ref in functions[number].func_refs.values()}
+            todo += [other for other, function in enumerate(functions) if function.name in names]
+    numbers = sorted(wanted)
+    module = Module([functions[number] for number in numbers])
+    return Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
+
+
+def _outcomes(judge: Judge, pool: RunnerPool, case: Case, target: Target) -> tuple[str, list[Outcome]] | str:
+    """The runner's name and its outcomes, or why there are none."""
+    from liftcheck.case import CompileFailure
+    from liftcheck.errors import Unsupported
+    from liftcheck.oracles.evidence import Tally
+    from liftcheck.oracles.link import link
+    from liftcheck.oracles.runner_base import Job
+
+    code = judge.compile([case], [target], Tally())[0][0]
+    made = judge.trampoline(case, target)
+    failure = code if isinstance(code, CompileFailure) else made if isinstance(made, CompileFailure) else None
+    if failure is not None:
+        return f"{failure.kind}: {failure.message or failure.reason}"
+    assert code is not None and not isinstance(code, CompileFailure) and not isinstance(made, CompileFailure)
+    runner = pool.pick(target, code)
+    if isinstance(runner, str):
+        return f"cannot be run here: {runner}"
+    entry = case.module.functions[case.entry]
+    try:
+        image = link([code], target.isa)
+    except Unsupported as error:
+        return f"cannot be linked: {error.reason}"
+    job = Job(made, image.entry(0, entry.name), entry.signature, case.inputs)
+    return runner.name, runner.run(image, [job])[0]
+
+
+def _agrees(case: Case, wanted: Outcome, outcome: Outcome) -> bool | None:
+    """The oracle's verdict on two outcomes; None if it cannot say."""
+    from liftcheck.oracles import compare
+
+    if wanted == outcome:
+        return True
+    _, verdict = compare.compare_runs([wanted], [outcome], compare.return_types(case))
+    return {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
+
+
+def _text(results: Sequence[Result], compiler: str) -> str:
+    lines: list[str] = []
+    heading = ""
+    for result in results:
+        here = f"{compiler}, {result.target}" + (f", on {result.runner}" if result.runner else "")
+        if here != heading:
+            heading = here
+            lines += ["", f"; {here}"] if lines else [f"; {here}"]
+        lines.append(_line(result))
+    return "\n".join(lines)
+
+
+def _line(result: Result) -> str:
+    call = result.call
+    if result.outcome is None:
+        return f"{call.text()}: {result.problem}"
+    comments = []
+    if result.agrees is False:
+        comments.append(f"DISAGREES: the reference says {call.outcome_text(result.reference)}")
+    elif result.agrees is None:
+        comments.append(f"undecided: the reference says {call.outcome_text(result.reference)}")
+    if call.is_met(result.outcome) is False:
+        comments.append(f"WRONG: the run line says {call.expectation()}")
+    elif call.is_met(result.outcome):
+        comments.append("as expected")
+    return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
+
+
+def _document(result: Result) -> dict[str, object]:
+    call, outcome = result.call, result.outcome
+    return {
+        "call": call.text(), "line": call.line.line, "isa": result.target.isa, "settings": dict(result.target.settings),
+        "runner": result.runner or None, "reference": call.outcome_json(result.reference),
+        "outcome": call.outcome_json(outcome) if outcome is not None else None, "agrees": result.agrees,
+        "expected": call.expectation() or None, "as_expected": call.is_met(outcome) if outcome is not None else None,
+        "problem": result.problem or None,
+    }
