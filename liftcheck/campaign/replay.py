@@ -61,7 +61,7 @@ def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] =
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
-    pool = planner.open_runners()
+    pool = planner.runners
     try:
         return judge_again(finding, Judge(opened, pool), opened, planner)
     finally:
@@ -100,7 +100,7 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
-    pool = planner.open_runners()
+    pool = planner.runners
     try:
         judge = Judge(opened, pool)
         reduced = Investigator(judge, pool, options).reduce(finding, seconds)[0]

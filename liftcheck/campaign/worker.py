@@ -82,7 +82,7 @@ class Worker:
         self.hooks = hooks
         self.planner = Planner(options)
         self.compiler = self.planner.open_compiler()
-        self.runners = self.planner.open_runners()
+        self.runners = self.planner.runners
         self.judge = Judge(self.compiler, self.runners, hooks)
         self.investigator = Investigator(self.judge, self.runners, options)
 

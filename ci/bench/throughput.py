@@ -1,0 +1,79 @@
+"""How many (program, ISA, level) pairs one core judges in a second: one JSON line.
+
+Programs of about 60 instructions, four ISAs, two levels, 8 inputs each; this process and its children share one core, as a
+campaign's worker does. Nothing is written and nothing but a worker's own code is measured: its start-up is left out.
+
+    python ci/bench/throughput.py [--seconds 20] [--seed 1] [--profile-python FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import os
+import time
+
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.report import STAGES
+from liftcheck.campaign.worker import Task, Worker
+from liftcheck.oracles.evidence import Hooks, Tally
+
+WARM_UP = 3
+"""Batches before the clock starts: trampolines, tables and the emulators' first translations."""
+
+
+def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float]:
+    """Batches for about `seconds`: what they did, how many findings there were, and how long it took."""
+    for batch in range(WARM_UP):
+        worker.do(Task("batch", batch))
+    tally, findings, batch = Tally(), 0, WARM_UP
+    started = time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        answer = worker.do(Task("batch", batch))
+        if answer.troubles or answer.fatal:
+            raise SystemExit(f"{answer.troubles} {answer.fatal}")
+        tally.add(answer.tally)
+        findings += len(answer.findings)
+        batch += 1
+    return tally, findings, time.perf_counter() - started
+
+
+def document(tally: Tally, findings: int, seconds: float) -> dict[str, object]:
+    """The line that is printed. `unaccounted` is the share of time between the stages."""
+    staged = sum(tally.seconds.values())
+    share = {stage: round(tally.seconds[stage] / seconds, 4) for stage in STAGES}
+    pairs = tally.pairs.total()
+    return {
+        "pairs_per_second": round(pairs / seconds, 1), "pairs": pairs, "programs": tally.programs,
+        "seconds": round(seconds, 2), "time_share": {**share, "unaccounted": round(1 - staged / seconds, 4)},
+        "compile_and_run": round((tally.seconds["compile"] + tally.seconds["run"]) / seconds, 4),
+        "us_per_program": {stage: round(tally.seconds[stage] / tally.programs * 1e6) for stage in STAGES},
+        "findings": findings, "undecided": sum(tally.undecided.values()), "refused": sum(tally.refused.values()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--compiler", default="cranelift")
+    parser.add_argument("--profile-python", metavar="FILE", help="write a cProfile of the loop to FILE")
+    args = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    worker = Worker(FuzzOptions(compiler=args.compiler, seed=args.seed, sweep=False), Hooks())
+    profiler = cProfile.Profile() if args.profile_python else None
+    try:
+        if profiler:
+            profiler.enable()
+        tally, findings, seconds = measure(worker, args.seconds)
+        if profiler:
+            profiler.disable()
+            profiler.dump_stats(args.profile_python)
+    finally:
+        worker.close()
+    print(json.dumps(document(tally, findings, seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What a batch consists of: which settings, which targets, which profile, which programs.
+
+The one idea: a plan is drawn from the batch's own seed, so it depends on nothing but the campaign's options and the batch's
+number. All ISAs of a batch share one world: 'plain', what every runner runs, or 'rich', with the extensions that only
+native execution and qemu run (riscv64 V and Zb*, AVX, s390x from z15); each world has its own matrices, so that programs
+hold what the compiler has there. On top come settings that change code but no typing: register allocator, padding, PIC, ….
+Sources of the sweep: settings that changed the code of upstream's run tests when flipped alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, batch_seed, case_seed
+from liftcheck.case import Case, Target
+from liftcheck.compilers import matrix
+from liftcheck.compilers.base import Compiler
+from liftcheck.compilers.registry import open_compiler
+from liftcheck.errors import Unavailable, UsageError
+from liftcheck.generators import profiles, programs
+from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.oracles.runners import RunnerPool
+
+INPUTS: Final = 8
+SIZE: Final = 60
+"""About how many instructions a program has."""
+BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
+               ("preserve_frame_pointers", "true"))
+"""Without these much does not compile at all (i128 in signatures, vector returns, tail calls)."""
+PLAIN, RICH = "plain", "rich"
+FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    PLAIN: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
+                       "has_sse41", "has_sse42"),
+            "aarch64": ("has_lse",), "riscv64": (), "s390x": ()},
+    RICH: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
+                      "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma"),
+           "aarch64": ("has_lse", "has_fp16"),
+           "riscv64": ("has_v", "has_zvl128b", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd"),
+           "s390x": ("has_mie3", "has_vxrs_ext2")},
+}
+"""By world and ISA: extensions that are switched on, as far as the compiler knows them and a runner runs them."""
+OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
+    "x86-64": ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_avx2"),
+    "aarch64": ("has_lse", "has_fp16"),
+    "riscv64": ("has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd"),
+    "s390x": ("has_mie3", "has_vxrs_ext2"),
+}
+"""Extensions that a batch may switch off again: they choose between lowerings but decide about no typing."""
+SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
+    (48, ("regalloc_algorithm", "single_pass")), (16, ("bb_padding_log2_minus_one", "4")),
+    (16, ("enable_nan_canonicalization", "true")), (16, ("is_pic", "true")), (16, ("use_colocated_libcalls", "true")),
+    (12, ("machine_code_cfg_info", "true")), (40, ("opt_level", "speed_and_size")),
+)
+"""Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
+
+
+class Anything:
+    """A matrix that holds everything: for compilers that cannot be asked."""
+
+    def __contains__(self, _key: object) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One batch."""
+
+    options: FuzzOptions
+    numbers: range
+    targets: tuple[Target, ...]
+    profile: str
+    context: Context
+
+    def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
+        """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left out."""
+        cases = []
+        for position, number in enumerate(self.numbers):
+            if only is not None and number != only:
+                continue
+            name = f"seed {self.options.seed} case {number}"
+            slot = position * INPUTS
+            choices = RandomChoices(case_seed(self.options.seed, number))
+            try:
+                case = programs.generate(choices, self.profile, self.context, slot=slot, name=name)
+            except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+                troubles.append((name, f"generator: {type(error).__name__}: {error}"))
+                continue
+            tags = {**case.tags, "seed": self.options.seed, "number": number}
+            cases.append(Case(case.module, case.entry, case.inputs, case.memories, slot, name, tags))
+        return cases
+
+
+class Planner:
+    """Makes plans; opens what they need. Every process has its own."""
+
+    def __init__(self, options: FuzzOptions) -> None:
+        self.options = options
+        self._known: dict[str, frozenset[str]] = {}
+        self._contexts: dict[tuple[str, ...], Context] = {}
+        self._compiler: Compiler | None = None
+
+    def open_compiler(self) -> Compiler:
+        """The compiler under test; the same one at every call."""
+        if self._compiler is None:
+            self._compiler = open_compiler(self.options.compiler)
+        return self._compiler
+
+    @cached_property
+    def runners(self) -> RunnerPool:
+        """Runners for the campaign's ISAs; they open when they are first needed."""
+        names = tuple(dict.fromkeys(self.options.runners)) or ("auto",)
+        if len(names) > 1:
+            raise UsageError(f"one runner, or auto for the best of all: not {', '.join(names)}")
+        return RunnerPool(names[0])
+
+    def prepare(self, say: Callable[[str], None] | None) -> str:
+        """Does once, in the parent, what takes long: builds the compiler, asks its matrices. Gives the compiler's name.
+        UsageError for settings and profiles that do not exist, Unavailable for a compiler or runners that are missing."""
+        for name in self.options.profiles:
+            profiles.by_name(name)
+        compiler = self.open_compiler()
+        try:
+            self._check_settings(compiler)
+            self._check_runners()
+            for world in self.worlds:
+                self.context(world)
+            return compiler.name
+        finally:
+            compiler.close()
+            self.runners.close()
+
+    def _check_runners(self) -> None:
+        """Every ISA must have a runner."""
+        for isa in self.options.isas:
+            if not self.runners.names(Target(isa)):
+                raise Unavailable(f"no runner for {isa} with --runner {' '.join(self.options.runners)}: "
+                                  "`liftcheck doctor` says what this machine lacks")
+
+    def _check_settings(self, compiler: Compiler) -> None:
+        """Every `--set` must be known on one of the ISAs."""
+        for name, _ in self.options.settings:
+            if not any(name in self.settings_of(isa) for isa in self.options.isas):
+                raise UsageError(f"{compiler.name} has no setting {name!r} on {', '.join(self.options.isas)}")
+
+    def settings_of(self, isa: str) -> frozenset[str]:
+        """Names of the settings that the compiler has on an ISA."""
+        if isa not in self._known:
+            self._known[isa] = frozenset(self.open_compiler().settings(isa))
+        return self._known[isa]
+
+    @cached_property
+    def worlds(self) -> tuple[str, ...]:
+        """The worlds that differ on this machine: 'rich' only if a runner here runs more than Unicorn does."""
+        if not self.options.sweep:
+            return (PLAIN,)
+        rich = any(self.features(RICH, isa) != self.features(PLAIN, isa) for isa in self.options.isas)
+        return (PLAIN, RICH) if rich else (PLAIN,)
+
+    def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
+        """The extensions that are on in a world: the compiler knows them and a runner runs them."""
+        known = self.settings_of(isa)
+        return tuple((name, "true") for name in FEATURES[world][isa]
+                     if name in known and self.runners.names(Target(isa, ((name, "true"),))))
+
+    def context(self, world: str) -> Context:
+        """For what programs are made in a world."""
+        isas = self.options.isas
+        if (world,) not in self._contexts:
+            compiler = self.open_compiler()
+            matrices: Mapping[str, Container[str]] = {
+                isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas}
+            self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS))
+        return self._contexts[world,]
+
+    def target(self, world: str, isa: str, level: str, more: tuple[tuple[str, str], ...]) -> Target:
+        """An ISA's target: base settings, extensions, the batch's draws, the user's settings; unknown ones left out."""
+        known = self.settings_of(isa)
+        chosen = dict((*BASE, *self.features(world, isa), *more, *self.options.settings, ("opt_level", level)))
+        return Target(isa, tuple(sorted((k, v) for k, v in chosen.items() if k in known and v != "false")))
+
+    def known(self, compiler: Compiler, target: Target) -> Target:
+        """The target without settings that this version of the compiler does not have."""
+        known = self.settings_of(target.isa)
+        return Target(target.isa, tuple(s for s in target.settings if s[0] in known))
+
+    def plan(self, batch: int) -> Plan:
+        """What batch `batch` consists of."""
+        draw = random.Random(batch_seed(self.options.seed, batch))
+        world = draw.choice(self.worlds)
+        profile = draw.choice(self.options.profiles) if self.options.profiles else "all"
+        drawn = [setting for chance, setting in SWEEPS if draw.randrange(256) < chance] if self.options.sweep else []
+        levels = [("speed_and_size" if ("opt_level", "speed_and_size") in drawn and level == "speed" else level)
+                  for level in self.options.opt_levels]
+        more = tuple(setting for setting in drawn if setting[0] != "opt_level")
+        targets = []
+        for isa in self.options.isas:
+            off = self._switched_off(isa, draw)
+            targets += [self.target(world, isa, level, (*more, *off)) for level in dict.fromkeys(levels)]
+        return Plan(self.options, batch_cases(self.options, batch), tuple(targets), profile, self.context(world))
+
+    def _switched_off(self, isa: str, draw: random.Random) -> tuple[tuple[str, str], ...]:
+        """In a quarter of the batches each optional extension is off with a chance of one half."""
+        if not self.options.sweep or draw.randrange(4):
+            return ()
+        return tuple((name, "false") for name in OPTIONAL[isa] if draw.randrange(2))
+
+
+assert BATCH * INPUTS <= 256
