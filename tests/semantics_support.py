@@ -1,4 +1,4 @@
-"""What the tests of meanings share: every row with its typings, immediates, boundary-heavy operands, and the comparison.
+"""What the tests of meanings share: every row with its typings, immediates, boundary-heavy operands, the comparison.
 
 `typings` covers more than `opcodes.variants`: also vectors of 16, 32, 256 and 512 bits. `differs` runs one typed opcode
 as a closure, as pasted source and in z3, and says what differs.
@@ -23,13 +23,13 @@ from liftcheck.clif.types import INTS, TYPES, Type
 
 NOT_FUNCTIONS = frozenset({
     "jump", "brif", "br_table", "debugtrap", "trap", "resumable_trap", "resumable_trapnz", "return", "call",
-    "call_indirect", "return_call", "return_call_indirect", "func_addr", "try_call", "try_call_indirect", "load", "store",
-    "uload8", "sload8", "istore8", "uload16", "sload16", "istore16", "uload32", "sload32", "istore32", "stack_switch",
-    "uload8x8", "sload8x8", "uload16x4", "sload16x4", "uload32x2", "sload32x2", "stack_load", "stack_store", "stack_addr",
-    "dynamic_stack_load", "dynamic_stack_store", "dynamic_stack_addr", "global_value", "symbol_value", "tls_value",
-    "get_pinned_reg", "set_pinned_reg", "get_frame_pointer", "get_stack_pointer", "get_return_address",
-    "get_exception_handler_address", "nop", "atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence",
-    "sequence_point",
+    "call_indirect", "return_call", "return_call_indirect", "func_addr", "try_call", "try_call_indirect", "load",
+    "store", "uload8", "sload8", "istore8", "uload16", "sload16", "istore16", "uload32", "sload32", "istore32",
+    "stack_switch", "uload8x8", "sload8x8", "uload16x4", "sload16x4", "uload32x2", "sload32x2", "stack_load",
+    "stack_store", "stack_addr", "dynamic_stack_load", "dynamic_stack_store", "dynamic_stack_addr", "global_value",
+    "symbol_value", "tls_value", "get_pinned_reg", "set_pinned_reg", "get_frame_pointer", "get_stack_pointer",
+    "get_return_address", "get_exception_handler_address", "nop", "atomic_rmw", "atomic_cas", "atomic_load",
+    "atomic_store", "fence", "sequence_point",
 })  # fmt: skip
 """Opcodes that are memory's, control flow's or the machine's: the interpreter states them."""
 
@@ -162,7 +162,8 @@ def by_closure(what: Meaning, operands: tuple[int, ...]) -> Result:
 
 def by_source(what: Meaning, operands: tuple[int, ...]) -> Result:
     """What the source says, pasted into a function with the operands as literals."""
-    statements, results = concrete.python_source(what, [str(x) for x in operands], "u", lambda code: f"return {code!r}")
+    names = [str(x) for x in operands]
+    statements, results = concrete.python_source(what, names, "u", lambda code: f"return {code!r}")
     found: dict[str, Any] = {}
     text = "\n    ".join(["def f():", *statements, f"return ({''.join(r + ', ' for r in results)})"])
     exec(text, concrete.NAMESPACE, found)
