@@ -1,0 +1,74 @@
+"""What a compiler under test is: CLIF text and targets in, machine code with tables or typed failures out.
+
+The one idea: a compiler never raises for what it does badly. A refusal, a panic, a death are values (`CompileFailure`),
+one a function and target. What *we* ask wrongly is raised: `UnknownSetting` for a setting that it does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from liftcheck.case import CompileFailure, FunctionCode, Target
+from liftcheck.errors import UsageError
+
+Reply = FunctionCode | CompileFailure
+
+WANTS: Final = ("disassembly", "vcode", "srclocs", "frame", "rules", "clif", "blocks")
+"""What `FunctionCode.extra` can hold besides the code:
+
+disassembly, vcode, clif (optimized)    text
+srclocs    rows [first byte, end, ordinal of the instruction in layout order, its line in the text]
+frame      {'frame_to_fp_offset', 'slots': [offset of each stack slot]}; {'frame_size'} before 0.127
+rules      'file:line term' of every ISLE rule that matched
+blocks     first byte of every block; only with the setting machine_code_cfg_info
+"""
+
+
+class UnknownSetting(UsageError):
+    """The compiler has no such setting or value: see `liftcheck compiler list` for versions, the message for near names."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class Setting(NamedTuple):
+    """One setting of a compiler. kind: 'bool', 'num', 'enum' (`values` lists them) or 'preset' (give it as 'preset')."""
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+    default: str
+    description: str
+    shared: bool
+
+
+class Complaint(NamedTuple):
+    """Something wrong with a text. stage: 'read', 'verify', 'run line', or 'panic' (a bug of the reader); line from 1."""
+
+    stage: str
+    line: int
+    function: str
+    message: str
+    place: str = ""
+
+
+class Compiler(Protocol):
+    """A compiler under test. `name` is what opens it again ('cranelift@0.130.0'), `version` its number."""
+
+    name: str
+    version: str
+
+    def compile_text(self, text: str, targets: Sequence[Target],
+                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+        """Outer list: the targets in order; inner: the functions of the text in order."""
+        ...
+
+    def settings(self, isa: str) -> dict[str, Setting]:
+        """Every setting there is on this ISA, by name."""
+        ...
+
+    def close(self) -> None:
+        """Ends what runs in the background; the compiler may be used again afterwards."""
+        ...

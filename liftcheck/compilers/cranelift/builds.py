@@ -1,0 +1,240 @@
+"""Bridges that are built: list, add, remove, ensure. Built by cargo on first use, kept in the user's cache folder.
+
+The one idea: a build is a folder named by its key, made elsewhere and moved into place when it is finished; so it is there
+or not, whoever is killed when. One process builds at a time; the others wait and then find it.
+Where: `$LIFTCHECK_CACHE`, else `$XDG_CACHE_HOME/liftcheck`, else `~/.cache/liftcheck`; in it `bridges/VERSION-PROFILE-KEY`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from liftcheck.compilers.cranelift import cargo, sources
+from liftcheck.compilers.cranelift.cargo import Report
+from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, RELEASE, Source, numbers
+from liftcheck.errors import Unavailable, UsageError
+
+__all__ = ["FUZZ", "PROFILES", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed", "newest", "numbers",
+           "remove", "source_of"]
+
+BINARY: Final = "liftcheck-bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One finished bridge. `spec` opens it again; `seconds` is what building took."""
+
+    spec: str
+    version: str
+    profile: str
+    key: str
+    seconds: float
+    rustc: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.spec if self.profile == FUZZ else f"{self.spec} ({self.profile})"
+
+    @property
+    def binary(self) -> Path:
+        return self.folder / BINARY
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
+
+def cache() -> Path:
+    """The folder of all builds."""
+    own = os.environ.get("LIFTCHECK_CACHE")
+    base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liftcheck"
+    return base / "bridges"
+
+
+def listed() -> list[Build]:
+    """Every build there is, by version."""
+    found = [build for build in map(_read, cache().glob("*/build.json")) if build is not None]
+    return sorted(found, key=lambda build: (numbers(build.version), build.spec, build.profile))
+
+
+def _read(record: Path) -> Build | None:
+    """None for a record that an older liftcheck wrote or that lost its binary: it counts as not built."""
+    try:
+        build = Build(**json.loads(record.read_text()), folder=record.parent)
+    except (OSError, TypeError, ValueError):
+        return None
+    return build if build.binary.exists() else None
+
+
+def available() -> list[str]:
+    """Versions that can be asked for here, newest first; those in `sources.KNOWN` that this toolchain builds."""
+    rustc = cargo.rustc_version()
+    usable = [v for v, wants in sources.KNOWN.items() if rustc is None or wants <= numbers(rustc)]
+    return sorted(usable, key=numbers, reverse=True)
+
+
+def newest() -> str:
+    """The version that plain 'cranelift' means: the newest known one that this toolchain builds."""
+    if cargo.rustc_version() is None:
+        built = [build.version for build in listed() if build.spec == f"cranelift@{build.version}"]
+        return max(built, key=numbers) if built else max(sources.KNOWN, key=numbers)
+    versions = available()
+    if not versions:
+        raise Unavailable(f"rustc {cargo.rustc_version()} is older than every known Cranelift wants: rustup update stable")
+    return versions[0]
+
+
+def source_of(spec: str) -> Source:
+    """'cranelift', 'cranelift@0.130.0' or 'cranelift=PATH' as a source; UsageError for anything else."""
+    if spec == "cranelift":
+        return sources.published(newest())
+    if spec.startswith("cranelift="):
+        return sources.at_path(spec.removeprefix("cranelift="))
+    if spec.startswith("cranelift@"):
+        return sources.published(spec.removeprefix("cranelift@"))
+    raise UsageError(f"'{spec}' is no Cranelift: say cranelift, cranelift@VERSION or cranelift=PATH")
+
+
+def find(spec: str, profile: str = FUZZ) -> Build | None:
+    """The build that `spec` means now, if it is there. Without a toolchain any build of that version will do."""
+    source, rustc = source_of(spec), cargo.rustc_version()
+    if rustc is None and source.path is None:
+        same = [b for b in listed() if (b.spec, b.profile) == (source.spec, profile)]
+        return same[-1] if same else None
+    return _find(source, profile, rustc or "")
+
+
+def _find(source: Source, profile: str, rustc: str) -> Build | None:
+    key = sources.key(source, profile, rustc)
+    return _read(cache() / f"{source.version}-{profile}-{key}" / "build.json")
+
+
+def ensure(spec: str, profile: str = FUZZ, report: Report | None = None) -> Build:
+    """The build that `spec` means, made now if it is not there (about two minutes)."""
+    if profile not in PROFILES:
+        raise UsageError(f"no build profile '{profile}'; there is {', '.join(PROFILES)}")
+    found = find(spec, profile)
+    if found is not None:
+        return found
+    source = source_of(spec)
+    rustc = cargo.require()
+    _check_version(source, rustc)
+    with _only_one(report):
+        return _find(source, profile, rustc) or _make(source, profile, rustc, report)
+
+
+add = ensure
+
+
+def remove(spec: str) -> list[Build]:
+    """Deletes every build of `spec`, all profiles and states of a path; UsageError if there is none."""
+    wanted = f"cranelift={Path(spec.partition('=')[2]).expanduser().resolve()}" if "=" in spec else spec
+    gone = [build for build in listed() if build.spec == wanted]
+    if not gone:
+        built = ", ".join(sorted({build.spec for build in listed()})) or "nothing"
+        raise UsageError(f"'{spec}' is not built; built: {built}")
+    for build in gone:
+        shutil.rmtree(build.folder)
+    return gone
+
+
+def _check_version(source: Source, rustc: str) -> None:
+    """Unknown versions and toolchains that are too old are told at once, not after a minute of building."""
+    wants = sources.KNOWN.get(source.version)
+    if wants is None and source.path is None:
+        wants = cargo.published_wants(source.version)
+        if wants is None:
+            raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known()}")
+    if wants is not None and wants > numbers(rustc):
+        raise Unavailable(f"cranelift {source.version} wants rustc {'.'.join(map(str, wants))}, here is {rustc}: "
+                          f"rustup update stable")
+
+
+@contextlib.contextmanager
+def _only_one(report: Report | None) -> Iterator[None]:
+    """Holds the one lock of the cache folder; says so if another process has it."""
+    folder = cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")
+    except OSError as error:
+        raise Unavailable(f"the cache folder cannot be written ({error}): "
+                          f"export LIFTCHECK_CACHE=FOLDER that can be written") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            (report or cargo.Report()).say("another process is building a Cranelift; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(source: Source, profile: str, rustc: str, report: Report | None) -> Build:
+    folder = cache()
+    for stale in folder.glob("making-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix="making-", dir=folder))
+    try:
+        return _install(source, profile, rustc, work, report or cargo.Report())
+    except OSError as error:
+        raise Unavailable(f"building in {folder} fails ({error}); a build wants 1 GB there: "
+                          f"free space, or export LIFTCHECK_CACHE=FOLDER elsewhere") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _install(source: Source, profile: str, rustc: str, work: Path, report: Report) -> Build:
+    start = time.monotonic()
+    key = sources.key(source, profile, rustc)
+    project, done = work / "bridge", work / "done"
+    done.mkdir()
+    _write_project(source, profile, project)
+    label = source.spec if profile == FUZZ else f"{source.spec} ({profile})"
+    cargo.build(project, source, report, label)
+    shutil.copy2(project / "target" / "release" / BINARY, done / BINARY)
+    shutil.copy2(project / "Cargo.lock", done / "Cargo.lock")
+    record = {"spec": source.spec, "version": _locked_version(project, source), "profile": profile, "key": key,
+              "seconds": round(time.monotonic() - start, 1), "rustc": rustc}
+    (done / "build.json").write_text(json.dumps(record, indent=1))
+    final = cache() / f"{source.version}-{profile}-{key}"
+    shutil.rmtree(final, ignore_errors=True)
+    done.rename(final)
+    report.say(f"built {label} in {record['seconds']:.0f} s")
+    build = _read(final / "build.json")
+    assert build is not None
+    return build
+
+
+def _write_project(source: Source, profile: str, project: Path) -> None:
+    shutil.copytree(sources.BRIDGE / "src", project / "src")
+    shutil.copy2(sources.BRIDGE / "build.rs", project / "build.rs")
+    (project / "Cargo.toml").write_text(sources.manifest(source, profile))
+    lock = sources.lock_file(source)
+    if lock is not None:
+        shutil.copy2(lock, project / "Cargo.lock")
+
+
+def _locked_version(project: Path, source: Source) -> str:
+    found = re.search(r'name = "cranelift-codegen"\nversion = "([^"]+)"', (project / "Cargo.lock").read_text())
+    return found.group(1) if found else source.version
+
+
+def run_time(build: Build) -> float:
+    """Seconds from starting a bridge to its end on no input."""
+    start = time.monotonic()
+    subprocess.run([build.binary], stdin=subprocess.DEVNULL, check=True, timeout=30)
+    return time.monotonic() - start

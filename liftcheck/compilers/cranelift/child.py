@@ -1,0 +1,146 @@
+"""The bridge as a child process: messages out and in, with a deadline, and what is known when it dies.
+
+The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit, and the
+deadline is one *per function and target*, not per request. It decides nothing: `client.py` tries again and blames.
+The child runs in a process group of its own (Ctrl-C reaches the campaign alone) and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import resource
+import select
+import struct
+import subprocess
+import time
+import weakref
+from pathlib import Path
+from typing import Final
+
+READING: Final = 0xFFFFFFFF
+_LENGTH: Final = struct.Struct("<I")
+_PROGRESS: Final = struct.Struct("<III")
+_PIPE_SIZE: Final = 1 << 20
+_CHUNK: Final = 1 << 18
+
+
+class Died(Exception):
+    """The child is gone: over function and target `at` of the request, or None while reading or idle."""
+
+    def __init__(self, status: int, words: str, timeout: float | None, at: tuple[int, int] | None) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+        self.timeout = timeout
+        self.at = at
+
+
+class Child:
+    """One bridge process. Not thread-safe; a fork must not use its parent's (`owner` tells)."""
+
+    def __init__(self, binary: Path, memory: int) -> None:
+        self.owner: Final = os.getpid()
+        self._progress: Final = os.memfd_create("liftcheck-progress")
+        self._words: Final = os.memfd_create("liftcheck-stderr")
+        self._process = subprocess.Popen(
+            [binary, "--progress", str(self._progress)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
+        self._in: Final = self._process.stdin.fileno()
+        self._out: Final = self._process.stdout.fileno()
+        for fd in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        os.set_blocking(self._in, False)
+        self._readable = select.poll()
+        self._readable.register(self._out, select.POLLIN)
+        self.close: Final = weakref.finalize(self, _end, self._process, self.owner, (self._progress, self._words))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exchange(self, request: bytes, timeout: float) -> bytes:
+        """One request and its reply. `timeout` in seconds is for each function and target on its own; raises Died."""
+        try:
+            self._send(_LENGTH.pack(len(request)) + request, timeout)
+            data = self._receive(timeout)
+            while len(data) < 4:
+                data += self._receive(timeout)
+            size = int.from_bytes(data[:4], "little") + 4
+            if len(data) < size:
+                data = self._rest(data, size, timeout)
+        except BrokenPipeError:
+            self._dead(None)
+        return data[4:]
+
+    def _send(self, message: bytes, timeout: float) -> None:
+        sent, deadline = 0, time.monotonic() + timeout
+        view = memoryview(message)
+        while sent < len(message):
+            try:
+                sent += os.write(self._in, view[sent:])
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self._dead(timeout)
+                select.select([], [self._in], [], 0.1)
+
+    def _receive(self, timeout: float) -> bytes:
+        """What there is to read, at least a byte."""
+        serial = -1
+        while not self._readable.poll(timeout * 1000):
+            now = self._position()[0]
+            if now == serial:
+                self._dead(timeout)
+            serial = now
+        data = os.read(self._out, _CHUNK)
+        if not data:
+            self._dead(None)
+        return data
+
+    def _rest(self, data: bytes, size: int, timeout: float) -> bytes:
+        parts, missing = [data], size - len(data)
+        while missing:
+            part = self._receive(timeout)
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
+
+    def _position(self) -> tuple[int, int, int]:
+        record = os.pread(self._progress, _PROGRESS.size, 0)
+        return _PROGRESS.unpack(record) if len(record) == _PROGRESS.size else (0, READING, 0)
+
+    def _dead(self, timeout: float | None) -> None:
+        """Makes sure that it is dead, and raises what is known."""
+        if timeout is not None:
+            self._process.kill()
+        _, function, target = self._position()
+        status = self._wait()
+        words = os.pread(self._words, 1 << 16, max(0, os.fstat(self._words).st_size - (1 << 16)))
+        self.close()
+        at = None if function == READING else (function, target)
+        raise Died(status, words.decode(errors="replace"), timeout, at)
+
+    def _wait(self) -> int:
+        """It may have closed its pipe and still be dumping core."""
+        try:
+            return self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _end(process: subprocess.Popen[bytes], owner: int, descriptors: tuple[int, ...]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    if os.getpid() == owner:
+        process.kill()
+        process.wait()
+    for fd in descriptors:
+        os.close(fd)
