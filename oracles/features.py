@@ -72,6 +72,8 @@ PROBES: Final[Mapping[str, Mapping[str, str]]] = {
         "has_vxrs_ext3": "e701200020b207fe",
     },
 }
+ABSENT: Final[Mapping[tuple[str, str], frozenset[str]]] = {("unicorn", "riscv64"): frozenset({"has_zcb"})}
+"""What a probe cannot see: Unicorn takes reserved compressed instructions for no-operations."""
 ALWAYS: Final = frozenset({"has_m", "has_a", "has_f", "has_d", "has_zicsr", "has_zifencei"})
 """Features that every runner has."""
 
@@ -162,7 +164,7 @@ def probe(runner: Runner, vector_bits: int = 128) -> frozenset[str]:
         found |= {f"has_zvl{1 << k}b" for k in range(5, vector_bits.bit_length())}
     if "has_zfh" in found:
         found.add("has_zfhmin")
-    return frozenset(found)
+    return frozenset(found) - ABSENT.get((runner.name, runner.isa), frozenset())
 
 
 ORDER: Final[Mapping[str, tuple[str, ...]]] = {

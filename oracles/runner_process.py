@@ -33,7 +33,7 @@ from liftcheck.oracles.link import Image
 from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault
 from liftcheck.oracles.stub import Stub
 
-TICKS: Final = 4
+TICKS: Final = 12
 """Ticks (10 ms of user time) that a row may take; the first may be partial."""
 PATIENCE: Final = 3.0
 """Seconds without progress after which a process is taken for hung."""
@@ -44,7 +44,7 @@ _SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11:
 _TIMER: Final = 26
 QEMU: Final = {
     "x86-64": ("qemu-x86_64", "-cpu", "max"),
-    "aarch64": ("qemu-aarch64", "-cpu", "max"),
+    "aarch64": ("qemu-aarch64", "-cpu", "max,pauth-impdef=on"),
     "riscv64": ("qemu-riscv64",),
     "s390x": ("qemu-s390x", "-cpu", "max"),
 }  # fmt: skip
