@@ -13,6 +13,9 @@ What is covered, with the meaning that the island has (Principles of Operation S
   wfc, wfk of short and extended floats; vfce, vfch, vfche of short floats, with or without CC
   vfll long -> extended, vflr extended -> long
   vfmin, vfmax     with M6 = 1 (a NaN gives a NaN, -0 < +0) and M6 = 3 (the C++ std::min, std::max), short and long floats
+  vpopct           of halfwords, words, doublewords
+  wc(l)gd, vc(l)gd, c(l)gxbr, c(l)fxbr   which Unicorn has, but converts a NaN to the largest integer, not to the smallest
+                   (signed) or 0; they do not stop, so only sites that are found count: `missed_conversion` tells of others
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
 All but those that set it keep the condition code. Islands use 288 bytes below the stack pointer, which belong to nobody
 (the s390x ABI has no red zone). Which NaN results is left to the older instructions.
@@ -33,7 +36,8 @@ _ALWAYS, _EQUAL, _LESS, _GREATER, _UNORDERED = 15, 8, 4, 2, 1
 _NEAR: Final = 0xFFFE
 
 PREFILTER: Final = re.compile(
-    rb"\xb9[\xec\xed\xfd]|\xe7.{4}[\x85\x8e\x8f\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]", re.DOTALL
+    rb"\xb9[\xec\xed\xfd]|\xb3[\x9a\x9e\xaa\xae]"
+    rb"|\xe7.{4}[\x50\x85\x8e\x8f\xc0\xc2\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]", re.DOTALL
 )
 
 
@@ -342,6 +346,64 @@ def _combine_signs(island: Island, size: int, at: int, largest: bool) -> None:
         island.rxy(0x24, 0, _RESULT + at)
 
 
+def _popcount(code: bytes) -> Island | None:
+    """vpopct of halfwords, words, doublewords: popcnt counts each byte, a multiplication by 0x0101… adds them."""
+    f = _Fields(code)
+    if f.m4 not in (1, 2, 3):
+        return None
+    island = Island()
+    island.enter((), True)
+    island.vector(0x0E, f.v2, _A)
+    island.raw(b"\xc0\x1e\x01\x01\x01\x01\xc0\x19\x01\x01\x01\x01")
+    load, store = {1: (0x91, 0x70), 2: (0x16, 0x50), 3: (0x04, 0x24)}[f.m4]
+    for at in range(0, 16, 1 << f.m4):
+        island.rxy(load, 0, _A + at)
+        island.rre(0xB9E1, 0, 0)
+        island.rre(0xB90C, 0, 1)
+        island.rsy(0x0C, 0, 0, 56, 0)
+        island.rxy(store, 0, _RESULT + at)
+    island.leave((), True, f.v1)
+    return island
+
+
+def _to_integer(code: bytes) -> Island | None:
+    """vclgd (0xc0), vcgd (0xc2) and their single-lane forms: Unicorn has them, but gives the largest integer for a NaN."""
+    f = _Fields(code)
+    if f.m4 != 3:
+        return None
+    island, save = Island(), (0,)
+    island.enter(save, True)
+    island.vector(0x0E, f.v2, _A)
+    island.vector(0x06, 0, _A)
+    island.raw(bytes((0xE7, 0, 0, code[3], code[4] & 0xF0, code[5])))
+    island.vector(0x0E, 0, _RESULT)
+    island.ri(0xA5D if code[5] == 0xC0 else 0xA5C, 1, 0 if code[5] == 0xC0 else 0x8000)
+    for at in _lanes(f, 8):
+        island.rx(0x68, 0, _A + at)
+        island.rxe(0x19, 0, _A + at)
+        island.jump(_ALWAYS ^ _UNORDERED, f"number{at}")
+        island.rxy(0x24, 1, _RESULT + at)
+        island.label(f"number{at}")
+    island.leave(save, True, f.v1)
+    return island
+
+
+def _extended_to_integer(code: bytes) -> Island:
+    """cfxbr, cgxbr (signed), clfxbr, clgxbr of the pair R2: as above, in the general register R1."""
+    r1, r2, signed = code[3] >> 4, code[3] & 15, code[1] in (0x9A, 0xAA)
+    wide = code[1] >= 0xA0
+    island = Island()
+    island.raw(code[:4])
+    island.rre(0xB349, r2, r2)
+    island.jump(_ALWAYS ^ _UNORDERED, "number")
+    if wide:
+        island.ri(0xA5C if signed else 0xA5D, r1, 0x8000 if signed else 0)
+    else:
+        island.raw(bytes((0xC0, r1 << 4 | 9)) + (0x8000_0000 if signed else 0).to_bytes(4, "big"))
+    island.label("number")
+    return island
+
+
 def _bit_permute(code: bytes) -> Island | None:
     """vbperm: r0 collects, r1 is the index, r2 the byte."""
     f = _Fields(code)
@@ -457,6 +519,8 @@ def _halfword(code: bytes) -> Island:
 _BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Island | None]]] = {
     (0xB9, 0xFD): _multiply32, (0xB9, 0xED): _multiply64, (0xB9, 0xEC): _multiply64,
     (0xE3, 0x38): _halfword, (0xE3, 0x39): _halfword, (0xE3, 0x3C): _halfword,
+    (0xB3, 0x9A): _extended_to_integer, (0xB3, 0x9E): _extended_to_integer, (0xB3, 0xAA): _extended_to_integer,
+    (0xB3, 0xAE): _extended_to_integer, (0xE7, 0x50): _popcount, (0xE7, 0xC0): _to_integer, (0xE7, 0xC2): _to_integer,
     (0xE7, 0x85): _bit_permute, (0xE7, 0x8E): _multiply_add, (0xE7, 0x8F): _multiply_add,
     (0xE7, 0xC4): _convert, (0xE7, 0xC5): _convert, (0xE7, 0xC7): _unary, (0xE7, 0xCC): _unary, (0xE7, 0xCE): _unary,
     (0xE7, 0xCA): _compare_scalar, (0xE7, 0xCB): _compare_scalar,
@@ -470,7 +534,7 @@ def island_for(code: bytes) -> Island | None:
     """The island of the instruction at the start of `code`, None if it needs none or has none."""
     if len(code) < 4:
         return None
-    key = (code[0], code[1] if code[0] == 0xB9 else code[5] if len(code) > 5 else -1)
+    key = (code[0], code[1] if code[0] in (0xB9, 0xB3) else code[5] if len(code) > 5 else -1)
     builder = _BUILDERS.get(key)
     return builder(code) if builder else None
 
@@ -503,7 +567,7 @@ class Supplement:
         if island is None:
             return False
         self.code += bytes(len(self.code) & 1)
-        length = 4 if code[0] == 0xB9 else 6
+        length = 4 if code[0] in (0xB9, 0xB3) else 6
         at = len(self.code)
         halfwords = at - offset >> 1
         if length == 4 and halfwords * 2 > _NEAR:
@@ -514,7 +578,18 @@ class Supplement:
         return True
 
 
+_SILENT: Final = re.compile(rb"\xb3[\x9a\x9e\xaa\xae]|\xe7.{3}[\x30-\x3f][\xc0\xc2]", re.DOTALL)
+
+
+def missed_conversion(code: bytes) -> bool:
+    """Whether a function may convert floats to integers at a place that `reachable` does not find (behind a jump table)."""
+    places = {match.start() for match in _SILENT.finditer(code) if not match.start() & 1}
+    return bool(places) and b"\x07\xf1" in code and not places <= set(reachable(code, 0, len(code)))
+
+
 _LENGTHS: Final = (2, 4, 4, 6)
+_MULTIPLY: Final = frozenset({0xEC, 0xED, 0xFD})
+_CONVERT: Final = frozenset({0x9A, 0x9E, 0xAA, 0xAE})
 _COMPARE_AND_BRANCH: Final = frozenset({0x64, 0x65, 0x76, 0x77, 0x7C, 0x7D, 0x7E, 0x7F})
 
 
@@ -528,7 +603,7 @@ def reachable(code: bytes, start: int, size: int) -> list[int]:
         while at < end - 1 and at not in seen:
             seen.add(at)
             first, second = code[at], code[at + 1]
-            if (first == 0xB9 and second in (0xEC, 0xED, 0xFD)) or first == 0xE7:
+            if first == 0xE7 or (first == 0xB9 and second in _MULTIPLY) or (first == 0xB3 and second in _CONVERT):
                 found.append(at)
             target, falls = _flow(code, at, first, second)
             if target is not None and start <= target < end:
