@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import Function, Module, Signature
+from liftcheck.clif.lexer import shown
 from liftcheck.clif.runlines import RunLine
 from liftcheck.errors import Diagnostic, InputError
 
@@ -117,8 +118,8 @@ def read_header(text: str, file: str, errors: list[Diagnostic]) -> FileTest:
             dangling = 0
         elif not _other_command(test, words):
             column = len(line) - len(line.lstrip()) + 1
-            message = f"expected 'function' or a test command, found '{words[0][:40]}'"
-            errors.append(Diagnostic(file, number, column, message, line.strip()[:200]))
+            message = f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
+            errors.append(Diagnostic(file, number, column, message, shown(line.strip(), 200)))
             break
     if dangling and test.targets:
         errors.append(Diagnostic(file, dangling, 1, "a 'set' after the last 'target' has no effect"))

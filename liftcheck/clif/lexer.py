@@ -61,6 +61,12 @@ def code_of(line: str) -> tuple[str, str | None]:
     return line[:start], line[start:]
 
 
+def shown(text: str, length: int) -> str:
+    """The start of a piece of input, fit for a terminal."""
+    text = text[:length]
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+
+
 class Cursor:
     """Tokens of a run of lines, and a position in them. `line_of[i]` is the line number of token i."""
 
@@ -104,13 +110,14 @@ class Cursor:
     def found(self) -> str:
         """The current token for a message."""
         token = self.tokens[self.index]
-        return f"'{token[:40]}'" if token else "the end of the text"
+        return f"'{shown(token, 40)}'" if token else "the end of the text"
 
     def diagnostic(self, fault: Fault) -> Diagnostic:
         """Where a fault is, with its line's text."""
         line = self.line_of[fault.index]
         text = self._source[line - self._first] if line - self._first < len(self._source) else ""
-        return Diagnostic(self.file, line, self._column(fault.index, line, text), fault.message, text.strip()[:200])
+        return Diagnostic(self.file, line, self._column(fault.index, line, text), fault.message,
+                          shown(text.strip(), 200))
 
     def _column(self, index: int, line: int, text: str) -> int:
         if self.tokens[index] == END:
@@ -127,7 +134,8 @@ class Cursor:
         """A diagnostic about the first `token` on a line (or about the line)."""
         text = self._source[line - self._first]
         match = re.search(rf"\b{re.escape(token)}\b", text) if token else None
-        return Diagnostic(self.file, line, match.start() + 1 if match else 1, message, text.strip()[:200])
+        return Diagnostic(self.file, line, match.start() + 1 if match else 1, message,
+                          shown(text.strip(), 200))
 
     def column_of(self, line: int, text: str) -> int:
         """How far to the right of its line's start `text` stands."""
@@ -148,15 +156,25 @@ class Cursor:
 
     def value(self, what: str = "a value") -> int:
         """`v12` -> 12."""
-        token = self.tokens[self.index]
-        number = self.values.get(token)
+        number = self.values.get(self.tokens[self.index])
         if number is None:
-            number = self.entity_number(token, "v", (1 << 31) - 2)
-            if number is None:
+            if not self.at_value():
                 self.fail(f"expected {what} (v0, v1, …), found {self.found()}")
-            self.values[token] = number
+            number = self.values[self.tokens[self.index]]
         self.index += 1
         return number
+
+    def at_value(self) -> bool:
+        """Is the current token a value? What is one is remembered in `values`."""
+        token = self.tokens[self.index]
+        if token in self.values:
+            return True
+        digits = token[1:]
+        if token[:1] != "v" or not digits.isdigit() or (digits[0] == "0" and digits != "0") or len(digits) > 10 \
+                or int(digits) > (1 << 31) - 2:
+            return False
+        self.values[token] = int(digits)
+        return True
 
     @staticmethod
     def entity_number(token: str, prefix: str, limit: int = (1 << 32) - 2) -> int | None:

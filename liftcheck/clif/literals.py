@@ -24,15 +24,14 @@ class BadLiteral(ValueError):
 
 def unsigned(text: str, bits: int) -> int:
     """A decimal number without underscores, or `0x…`; at most 2^bits - 1."""
-    digits = text[2:] if text.startswith("0x") else text
-    if not (_HEX if text.startswith("0x") else _DECIMAL).match(digits):
-        raise BadLiteral(f"'{text}' is not an unsigned {bits}-bit number")
-    return _fits(int(digits, 16 if text.startswith("0x") else 10), bits, text)
-
-
-def _fits(value: int, bits: int, text: str) -> int:
+    is_hex = text.startswith("0x")
+    digits = text[2:] if is_hex else text
+    if not (_HEX if is_hex else _DECIMAL).match(digits):
+        raise BadLiteral(f"'{text[:40]}' is not an unsigned {bits}-bit number")
+    digits = digits.lstrip("0") or "0"
+    value = int(digits, 16 if is_hex else 10) if len(digits) <= 40 else 1 << bits
     if value >> bits:
-        raise BadLiteral(f"'{text}' does not fit in {bits} bits")
+        raise BadLiteral(f"'{text[:40]}' does not fit in {bits} bits")
     return value
 
 
@@ -47,7 +46,7 @@ def _signed(value: int, negative: bool, bits: int, text: str) -> int:
     if not negative:
         return value
     if value > 1 << (bits - 1):
-        raise BadLiteral(f"negative number '{text}' is too small for {bits} bits")
+        raise BadLiteral(f"negative number '{text[:40]}' is too small for {bits} bits")
     return -value & ((1 << bits) - 1)
 
 
@@ -55,10 +54,10 @@ def imm64(text: str) -> int:
     """Like `immediate` of 64 bits, with underscores in decimal numbers too; signed result."""
     negative, body = text[:1] == "-", text[1:] if text[:1] in ("-", "+") else text
     if body.startswith("-"):
-        raise BadLiteral(f"'{text}' is not a number")
+        raise BadLiteral(f"'{text[:40]}' is not a number")
     digits = body.replace("_", "")
     if digits.startswith("0x") and len(digits) > 18:
-        raise BadLiteral(f"'{text}' has too many hexadecimal digits")
+        raise BadLiteral(f"'{text[:40]}' has too many hexadecimal digits")
     value = _signed(unsigned(digits, 64), negative, 64, text)
     return value - (1 << 64) if value >> 63 else value
 
@@ -88,7 +87,7 @@ def constant(text: str) -> bytes:
     """`0x…` with an even number of digits, at most 32, most significant byte first -> bytes in memory order."""
     digits = text[2:].replace("_", "")
     if not text.startswith("0x") or not _HEX.match(digits):
-        raise BadLiteral(f"expected a hexadecimal constant, e.g. 0x1234, found '{text}'")
+        raise BadLiteral(f"expected a hexadecimal constant, e.g. 0x1234, found '{text[:40]}'")
     if len(digits) % 2 or len(digits) > 32:
         raise BadLiteral("a hexadecimal constant has an even number of digits, at most 32")
     return bytes.fromhex(digits)[::-1]
@@ -111,7 +110,7 @@ def _special(body: str, exponent_bits: int, fraction_bits: int) -> int:
         return plain
     name, _, digits = body.partition(":0x")
     if name not in ("NaN", "sNaN") or not _HEX.match(digits):
-        raise BadLiteral(f"a float is hexadecimal (0x1.8p3), 0.0, Inf or NaN, not '{body}'")
+        raise BadLiteral(f"a float is hexadecimal (0x1.8p3), 0.0, Inf or NaN, not '{body[:40]}'")
     payload = int(digits, 16)
     if payload >= quiet or (name == "sNaN" and payload == 0):
         raise BadLiteral(f"invalid {name} payload")
@@ -123,9 +122,9 @@ def _hex_float(body: str, exponent_bits: int, fraction_bits: int) -> int:
     whole, _, fraction = mantissa.partition(".")
     digits = whole + fraction
     if not _HEX.match(digits) or len(digits) > 32:
-        raise BadLiteral(f"invalid digits in float '0x{body}'")
-    if letter and not (_EXPONENT.match(power) and -(1 << 15) <= int(power) < 1 << 15):
-        raise BadLiteral(f"bad exponent in float '0x{body}'")
+        raise BadLiteral(f"invalid digits in float '0x{body[:40]}'")
+    if letter and not (_EXPONENT.match(power) and len(power) <= 40 and -(1 << 15) <= int(power) < 1 << 15):
+        raise BadLiteral(f"bad exponent in float '0x{body[:40]}'")
     significand = int(digits, 16)
     exponent = (int(power) if letter else 0) - 4 * len(fraction)
     return _encode(significand, exponent, exponent_bits, fraction_bits) if significand else 0

@@ -103,7 +103,7 @@ class Memory:
         if low < layout.STACK:
             raise Trap("stk_ovf")
         size = max(self.stack_size, FIRST_STACK)
-        while STACK_TOP - size < low:
+        while STACK_TOP - size > low:
             size *= 2
         size = min(size, layout.STACK_SIZE)
         self.stack_buf = bytearray(size - self.stack_size) + self.stack_buf

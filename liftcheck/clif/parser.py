@@ -30,10 +30,12 @@ from liftcheck.clif.parser_preamble import (
     user_name,
 )
 from liftcheck.clif.runlines import read_run_lines
-from liftcheck.clif.types import Type
+from liftcheck.clif.types import TYPES, Type
 from liftcheck.errors import Diagnostic, InputError, Unsupported
 
 MAX_ERRORS: Final = 100
+LONG: Final = 2_000_000
+"""Functions with more characters are first read in part: nonsense of any size is answered at once."""
 MAX_BLOCK: Final = 100_000
 _FUNCTION_LINE: Final = re.compile(r"^[ \t\r\f\v]*function\b", re.MULTILINE | re.ASCII)
 
@@ -53,17 +55,30 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
     starts = [match.start() for match in _FUNCTION_LINE.finditer(text)]
     head = text[:starts[0]] if starts else text
     result = read_header(head, file, errors)
+    line = head.count("\n") + 1
     for start, end in zip(starts, [*starts[1:], len(text)]):
         if len(errors) >= MAX_ERRORS:
             errors.append(Diagnostic(file, 0, 0, f"more than {MAX_ERRORS} errors, the rest of the file was not read"))
             break
-        lines = text[start:end].split("\n")
-        cursor = Cursor(lines, text.count("\n", 0, start) + 1, file)
-        result.functions.extend(_functions(cursor, errors))
+        piece = text[start:end]
+        if end - start <= LONG or not _hopeless(piece, line, file, errors):
+            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors))
+        line += piece.count("\n")
     result.errors.extend(errors)
     if strict and errors:
         raise InputError(errors)
     return result
+
+
+def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> bool:
+    """Is something wrong early in a very long function? Then the errors up to there are all that is reported of it."""
+    lines = piece[:LONG // 2].split("\n")
+    found: list[Diagnostic] = []
+    _functions(Cursor(lines, line, file), found)
+    cut = (line + len(lines) - 1, len(lines[-1]) - 1000)
+    early = [error for error in found if (error.line, error.column) < cut]
+    errors.extend(early)
+    return bool(early)
 
 
 def _functions(cursor: Cursor, errors: list[Diagnostic]) -> list[TestFunction]:
@@ -180,9 +195,8 @@ class _FunctionReader:
         else:
             p.skip_line(fault.index)
         for token in p.tokens[start:p.index]:
-            number = p.entity_number(token, "v")
-            if number is not None:
-                self.broken.add(number)
+            if token in p.values:
+                self.broken.add(p.values[token])
 
     def _body(self) -> None:
         p, tokens = self.p, self.p.tokens
@@ -246,7 +260,7 @@ class _FunctionReader:
         loc = self._source_location() if tokens[p.index][:1] == "@" else None
         results: tuple[int, ...] = ()
         first = p.index
-        if tokens[first] in p.values or p.entity_number(tokens[first], "v") is not None:
+        if p.at_value():
             results = self._results()
             if tokens[p.index] == "->":
                 self._alias(results, first)
@@ -317,7 +331,7 @@ class _FunctionReader:
     def _suffix(self) -> Type:
         p = self.p
         p.index += 1
-        if p.entity_number(p.tokens[p.index], "dt") is not None:
+        if p.tokens[p.index] not in TYPES and p.entity_number(p.tokens[p.index], "dt") is not None:
             raise Refused(DYNAMIC_TYPES)
         return p.type("a type after the opcode")
 

@@ -34,7 +34,7 @@ def trap_code(token: str) -> str | None:
     if token in _NAMED_TRAPS:
         return token
     digits = token[4:]
-    if token.startswith("user") and digits.isdigit() and int(digits) < 1 << 16:
+    if token.startswith("user") and digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 16:
         return f"user{int(digits)}"
     return None
 
@@ -118,7 +118,7 @@ def _block_argument(p: Cursor) -> int | str:
 
 def _values(p: Cursor) -> tuple[int, ...]:
     """Comma-separated values, maybe none."""
-    if p.entity_number(p.tokens[p.index], "v") is None:
+    if not p.at_value():
         return ()
     found = [p.value()]
     while p.optional(","):

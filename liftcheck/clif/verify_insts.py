@@ -156,7 +156,7 @@ class InstVerifier:
 
     def _payload(self, arg: str, sig: Signature | None, kind: str) -> Type | None:
         """The type of `ret0` or `exn1` on an edge of that kind, None if it has none there."""
-        if sig is None or arg[:3] != kind:
+        if sig is None or arg[:3] != kind or not arg[3:].isdigit():
             return None
         place = int(arg[3:])
         if kind == "ret":
