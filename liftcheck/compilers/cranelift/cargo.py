@@ -134,17 +134,25 @@ def build(project: Path, source: Source, report: Report, label: str) -> None:
 
 def _resolve(project: Path, source: Source) -> None:
     """Writes Cargo.lock. Every Cranelift crate gets the same version, though their requirements allow later ones."""
-    done = _run(["cargo", "fetch"], project)
+    if source.path is None and (project / "Cargo.lock").exists():
+        return
+    done = _run(["cargo", "update", "--workspace"], project)
     if done.returncode:
         _complain_if_offline(done.stderr)
         raise Unavailable(f"cargo cannot resolve {source.spec}: {_last(done.stderr)}")
-    if source.checkout:
-        return
-    lock = (project / "Cargo.lock").read_text()
-    for name, version in re.findall(r'name = "(cranelift-[\w-]+)"\nversion = "([^"]+)"', lock):
-        if version != source.version:
-            # Not every crate was published with every version: then the resolved one stays.
-            _run(["cargo", "update", "-p", f"{name}@{version}", "--precise", source.version], project)
+    if not source.checkout:
+        _pin(project, source.version)
+
+
+def _pin(project: Path, version: str) -> None:
+    """A crate can only go back once those that want it newer did: so several rounds, until nothing changes."""
+    lock = project / "Cargo.lock"
+    before = ""
+    while before != (before := lock.read_text()):
+        for name, locked in re.findall(r'name = "(cranelift-[\w-]+)"\nversion = "([^"]+)"', before):
+            if locked != version:
+                # Not every crate was published with every version: then the resolved one stays.
+                _run(["cargo", "update", "-p", f"{name}@{locked}", "--precise", version], project)
 
 
 def _crates(project: Path) -> int:
