@@ -193,7 +193,10 @@ def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
 
 
 def _stack_addr(low: Lowerer, inst: Inst) -> list[Step]:
-    low.on_stack.update(inst.results)
+    if inst.type is I64:
+        low.on_stack.update(inst.results)
+    else:
+        low.memory.short = True
     return [low.slot_address(low.reg[inst.results[0]], inst.imm, inst.offset, inst.type or I64)]  # type: ignore[arg-type]
 
 
@@ -213,7 +216,9 @@ def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
     address = low.code.program.address_of(name)
     if address is None:
         return low.refuse(f"address of {name}, which is not in the module")
-    return low.number(inst, address)
+    assert inst.type is not None
+    low.memory.short |= inst.type is not I64
+    return low.number(inst, address & inst.type.mask)
 
 
 def _atomic(low: Lowerer, inst: Inst) -> list[Step]:

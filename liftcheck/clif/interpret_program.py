@@ -20,7 +20,7 @@ from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, ROUTINES, SP, Lowere
 from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.libcalls import NAMES, Libcall, libcall
-from liftcheck.clif.memory import Memory
+from liftcheck.clif.memory import ARENA_HALF, Memory
 
 GO, CALL, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, HOT, LOWER = range(8)
 """What follows a segment's terminator: the next segment, a call, a return, …"""
@@ -159,6 +159,8 @@ class Program:
 
     def at(self, address: int) -> Code | Libcall | None:
         """What is at an address, for indirect calls."""
+        if self.memory.short and address < 1 << 32:
+            address |= ARENA_HALF
         index, odd = divmod(address - layout.CODE, FUNCTION_STRIDE)
         if not odd and 0 <= index < len(self.codes):
             return self.codes[index]

@@ -24,6 +24,7 @@ from liftcheck.clif.types import Type
 
 ADDRESS_MASK: Final = (1 << 64) - 1
 STACK_TOP: Final = layout.STACK + layout.STACK_SIZE
+ARENA_HALF: Final = layout.ARENA >> 32 << 32
 FIRST_STACK: Final = 0x1000
 """Bytes of stack that exist at first; it grows downwards to `layout.STACK_SIZE`."""
 
@@ -50,11 +51,13 @@ def shape_of(type_: Type, big: bool) -> Shape:
 
 
 class Memory:
-    """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists."""
+    """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists;
+    `short`: the program takes addresses as i32, which mean the lower half of an address in the arena."""
 
-    __slots__ = ("_others", "base", "buf", "pinned", "size", "stack_base", "stack_buf", "stack_size")
+    __slots__ = ("_others", "base", "buf", "pinned", "short", "size", "stack_base", "stack_buf", "stack_size")
 
     def __init__(self) -> None:
+        self.short = False
         self.stack_buf = bytearray()
         self.stack_base = STACK_TOP
         self.stack_size = 0
@@ -72,6 +75,8 @@ class Memory:
         """The region and the offset in it of `size` bytes; raises `Trap` with the access's code, or `Crash` if it has
         none (`notrap`)."""
         address &= ADDRESS_MASK
+        if self.short and address < 1 << 32:
+            address |= ARENA_HALF
         for base, buf in ((self.base, self.buf), (self.stack_base, self.stack_buf), *self._others):
             if base <= address and address + size <= base + len(buf):
                 return buf, address - base
