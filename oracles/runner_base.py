@@ -25,6 +25,7 @@ from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
+from liftcheck.oracles.decode import lacking
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.stub import load_stub
 from liftcheck.oracles.trampolines import Packing, packing
@@ -33,6 +34,7 @@ STACK_TOP: Final = layout.STACK + layout.STACK_SIZE - 0x1000
 STACK_GUARD: Final = 0x10_0000
 _NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8080, 0xA5A5_5A5A_0FF0_7F01)
 """Upper bits of narrow arguments: all set, mixed, only the sign bits above each width, mixed."""
+_REFUSALS: Final = ("illegal", "program check")
 
 
 class Job(NamedTuple):
@@ -269,8 +271,13 @@ class BaseRunner:
         code = image.trap_at(pc)
         if code is not None:
             return Outcome("trapped", (), memory, code)
-        if image.function_at(pc) is None:
+        found = image.function_at(pc)
+        if found is None:
             return Outcome("crashed", (), memory, f"wild jump to {pc:#x}")
+        if what in _REFUSALS and self.name != "native":
+            name = lacking(self.isa, found[0].code[found[1] :])
+            if name:
+                return Outcome("unsupported", (), b"", f"{self.name} lacks {name}")
         return Outcome("crashed", (), memory, f"{what} at {image.where(pc)}")
 
     def _ended_in_stub(self, event: Fault, memory: bytes) -> Outcome:

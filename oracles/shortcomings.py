@@ -12,13 +12,12 @@ Sources: differential runs of Unicorn 2.1.4 against qemu-user 7.2 and an x86-64 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-import capstone
-
 from liftcheck.case import FunctionCode
+from liftcheck.oracles.decode import disassembler, mnemonics
 from liftcheck.oracles.supplement_s390x import missed_conversion
 
 
@@ -43,27 +42,6 @@ class Shortcoming(NamedTuple):
     confirm: Callable[[bytes], bool] | None = None
     harmless: str = ""
     proof: Proof | None = None
-
-
-_CAPSTONE: Final[Mapping[str, tuple[int, int]]] = {
-    "x86-64": (capstone.CS_ARCH_X86, capstone.CS_MODE_64),
-    "aarch64": (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
-    "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
-    "s390x": (capstone.CS_ARCH_SYSZ, capstone.CS_MODE_BIG_ENDIAN),
-}
-
-
-@lru_cache(maxsize=None)
-def disassembler(isa: str) -> capstone.Cs:
-    """Capstone for an ISA; data in the code is stepped over."""
-    made = capstone.Cs(*_CAPSTONE[isa])
-    made.skipdata = True
-    return made
-
-
-def mnemonics(isa: str, code: bytes) -> list[str]:
-    """The mnemonics of a function's instructions, data included as '.byte'."""
-    return [name for _, _, name, _ in disassembler(isa).disasm_lite(code, 0)]
 
 
 _NARROW_SIGNED: Final = re.compile(r"lds(max|min)(a|l|al)?[bh]?$")
