@@ -1,8 +1,8 @@
 """The host's x86-64 as a third opinion: small machine code assembled by keystone, called through ctypes.
 
 A snippet finds x, y, z in rax, rcx, r9 and in xmm0, xmm1, xmm2, and leaves its results in rax, r8 or in xmm0 (rows
-say which). The rows below are (opcode, operand types, result types, immediate, CPU features, text), made from templates over
-widths. Source: Intel SDM volume 2.
+say which). The rows below are (opcode, operand types, result types, immediate, CPU features, text), made from
+templates over widths. Source: Intel SDM volume 2.
 """
 
 from __future__ import annotations
@@ -239,6 +239,10 @@ def packed_rows() -> Iterator[Row]:
     yield from _moving_rows()
 
 
+_PACKS = [("snarrow", "packsswb", "i16x8", "i8x16"), ("snarrow", "packssdw", "i32x4", "i16x8"),
+          ("unarrow", "packuswb", "i16x8", "i8x16"), ("unarrow", "packusdw", "i32x4", "i16x8")]  # fmt: skip
+
+
 def _moving_rows() -> Iterator[Row]:
     for sign in "su":
         for small, large in (("b", "w"), ("w", "d"), ("d", "q")):
@@ -246,8 +250,7 @@ def _moving_rows() -> Iterator[Row]:
             source, to = _vector(_LANES[small]), _vector(_LANES[large])
             yield Row(f"{sign}widen_low", source, to, widen, "xmm", needs=_SSE41)
             yield Row(f"{sign}widen_high", source, to, f"psrldq xmm0, 8; {widen}", "xmm", needs=_SSE41)
-    for op, text, t, to in (("snarrow", "packsswb", "i16x8", "i8x16"), ("snarrow", "packssdw", "i32x4", "i16x8"),
-                            ("unarrow", "packuswb", "i16x8", "i8x16"), ("unarrow", "packusdw", "i32x4", "i16x8")):  # fmt: skip
+    for op, text, t, to in _PACKS:
         yield Row(op, f"{t} {t}", to, f"{text} xmm0, xmm1", "xmm", needs=_SSE41)
     yield Row("x86_pshufb", "i8x16 i8x16", "i8x16", "pshufb xmm0, xmm1", "xmm", needs=_SSSE3)
     yield Row("x86_pmulhrsw", "i16x8 i16x8", "i16x8", "pmulhrsw xmm0, xmm1", "xmm", needs=_SSSE3)

@@ -1,8 +1,9 @@
 """A reader and evaluator for the instruction specifications that cranelift-codegen publishes (`src/spec/*.isle`).
 
-The language (as used there, 0.135): s-expressions; `(spec (op params) (modifies …) (provide formula …))`
-relates `result`, parameters and state; `(instantiate op …)` gives widths; `(macro (name params) body)` is called as `name!`;
-`(form name …)` names a list of instantiations. Values: bit-vectors with a width, integers, truth values, names of enumerators.
+The language (as used there, 0.135): s-expressions; `(spec (op params) (modifies …) (provide formula …))` relates
+`result`, parameters and state; `(instantiate op …)` gives widths; `(macro (name params) body)` is called as
+`name!`; `(form name …)` names a list of instantiations. Values: bit-vectors with a width, integers, truth values,
+names of enumerators.
 
 What is checked is a relation: with our result and our trap put in, every formula must hold. Two liberties: where the
 operation trapped, the result is free; where the specification says that a NaN is not determined (`relax_nan`, promote,

@@ -10,7 +10,7 @@ import semantics_support as support
 from liftcheck.bits import build
 from liftcheck.clif import semantics
 from liftcheck.clif.opcodes import OPCODES
-from liftcheck.clif.semantics import RULES, has_meaning, meaning
+from liftcheck.clif.semantics import RULES, constant, has_meaning, meaning
 from liftcheck.clif.semantics_int import value
 from liftcheck.clif.types import I8, I32, TYPES
 from liftcheck.errors import Unsupported
@@ -72,6 +72,16 @@ def test_a_wrong_rule_gives_a_wrong_value(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.undo()
     meaning.cache_clear()
     assert support.by_closure(typing.meaning(None), (6, 7)) == (13,)
+
+
+def test_constants_without_terms_are_the_meanings() -> None:
+    random = Random(5)
+    for op in ("iconst", "f16const", "f32const", "f64const", "f128const", "vconst"):
+        for typing in support.typings(op):
+            for imm in support.immediates(typing, random):
+                expected = support.by_closure(typing.meaning(imm), ())
+                assert (constant(op, typing.results[0], imm),) == expected
+    assert constant("iadd", I32, None) is None
 
 
 def test_refusals_are_named() -> None:

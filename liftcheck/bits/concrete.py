@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
@@ -76,7 +76,7 @@ def _filled(template: Template, names: Sequence[str], prefix: str, leave: Callab
     ]
 
 
-@cache
+@lru_cache(maxsize=16384)
 def template_of(meaning: Meaning) -> Template:
     """The template of a meaning, pasted or as a call."""
     template = _written(meaning)
@@ -114,7 +114,7 @@ def _compiled(template: Template, inputs: int) -> Callable[..., Any]:
     return function
 
 
-@cache
+@lru_cache(maxsize=16384)
 def closure(meaning: Meaning) -> Callable[..., Any]:
     """A function of the inputs: the value, a tuple of several values, or None; raises `Trap`."""
     return _compiled(_written(meaning), len(meaning.inputs))

@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from liftcheck.bits import code as c
 from liftcheck.bits.code import ATOM, CALL, Code
-from liftcheck.bits.term import Term
+from liftcheck.bits.term import Term, repeated
 
 if TYPE_CHECKING:
     from liftcheck.bits.emit import Emitter
 
 DECLINED: Final = Code("", -1, 0, 0)
 """What a flat form returns where going lane by lane is better."""
-
-
-def repeated(value: int, lane: int, lanes: int) -> int:
-    """`value` in every lane."""
-    return sum(value << lane * i for i in range(lanes))
 
 
 def unpack(em: Emitter, term: Term) -> list[Code]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from liftcheck.bits.prim import PRIMS
-from liftcheck.bits.term import Term
+from liftcheck.bits.term import Term, repeated, value_of
 
 
 def text(term: Term) -> str:
-    """The term in readable form; variables by name, constants in decimal or hexadecimal."""
+    """The term in readable form; variables by name, constants in decimal or hexadecimal, of equal lanes one."""
     if term.prim == "const":
-        value = term.params[0]
-        assert isinstance(value, int)
+        value = value_of(term)
+        if value == repeated(value & term.mask, term.lane, term.lanes):
+            value &= term.mask
         return str(value) if value < 1000 else hex(value)
     if term.prim == "var":
         return str(term.params[0])

@@ -70,7 +70,12 @@ def var(name: str, lane: int, lanes: int = 1) -> Term:
 
 def const(value: int, lane: int, lanes: int = 1) -> Term:
     """A constant; every lane of a vector has the value `value` modulo the lane's width."""
-    return packed_const(sum((value & (1 << lane) - 1) << lane * i for i in range(lanes)), lane, lanes)
+    return packed_const(repeated(value & (1 << lane) - 1, lane, lanes), lane, lanes)
+
+
+def repeated(value: int, lane: int, lanes: int) -> int:
+    """`value` in every lane."""
+    return sum(value << lane * i for i in range(lanes))
 
 
 def packed_const(value: int, lane: int, lanes: int) -> Term:

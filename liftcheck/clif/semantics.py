@@ -20,7 +20,7 @@ from liftcheck.bits.term import Term, var
 from liftcheck.clif import semantics_float, semantics_int, semantics_simd
 from liftcheck.clif.semantics_int import Request, Rule
 from liftcheck.clif.types import Type
-from liftcheck.errors import Unsupported
+from liftcheck.errors import InternalError, Unsupported
 
 RULES: Final[dict[str, Rule]] = {**semantics_int.RULES, **semantics_float.RULES, **semantics_simd.RULES}
 """Every opcode with a meaning."""
@@ -48,8 +48,22 @@ def meaning(
     return Meaning(inputs, answer.results, answer.traps)
 
 
+def constant(op: str, result_type: Type, imm: object) -> int | None:
+    """The value of `iconst`, `f32const`, `vconst` and their like, without making terms; None for other opcodes."""
+    if op not in _CONSTANTS:
+        return None
+    if isinstance(imm, bytes):
+        return int.from_bytes(imm, "little")
+    if not isinstance(imm, int):
+        raise InternalError(f"{op} needs an integer or bytes, not {imm!r}")
+    return imm & result_type.mask
+
+
+_CONSTANTS: Final = frozenset({"iconst", "f16const", "f32const", "f64const", "f128const", "vconst"})
+
+
 def _input(index: int, kind: Type) -> Term:
     return var("xyzuvw"[index], kind.lane_bits, kind.lanes)
 
 
-__all__ = ["RULES", "Meaning", "has_meaning", "meaning"]
+__all__ = ["RULES", "Meaning", "constant", "has_meaning", "meaning"]
