@@ -148,7 +148,10 @@ class Body:
             args = tuple([forced if at == place else value(t) for at, t in enumerate(arg_types)])
         imm: object = None
         if imm_kind:
-            imm = self.immediate(imm_kind, arg_types[0], r >> 8)
+            if imm_kind == "distinct":
+                args = self.distinct(args, arg_types[0])
+            else:
+                imm = self.immediate(imm_kind, arg_types[0], r >> 8)
         tainted = self.tainted
         if watch:
             cleaned = list(args)
@@ -178,6 +181,8 @@ class Body:
     def apply(self, row: Row, args: tuple[int, ...], imm: object) -> int:
         """Emit one row with given operands and immediate; gives the first result, which is in scope."""
         tainted = self.tainted
+        if row.imm == "distinct":
+            args = self.distinct(args, row.args[0])
         if row.watch:
             args = tuple([self.clean(arg) if at in row.watch else arg for at, arg in enumerate(args)])
         n = self.n
@@ -198,7 +203,13 @@ class Body:
             return _FLOAT_CONDITIONS[r & 15]
         if kind == "lane":
             return r % first.lanes
+        if kind == "first lane":
+            return 0
         return self.mask(r)
+
+    def distinct(self, args: tuple[int, ...], kind: Type) -> tuple[int, ...]:
+        """The operands, with a constant in place of the second if it is the first."""
+        return (args[0], self.const(kind)) if args[0] == args[1] else args
 
     def mask(self, r: int) -> tuple[int, ...]:
         """Sixteen lane numbers of 0…31: the shapes that backends have instructions for, or random ones."""
@@ -237,6 +248,13 @@ class Body:
         elif self.program.supply and self.bits(2):
             return self.supplied(kind)
         return self.const(kind)
+
+    def latest(self, kind: Type) -> int:
+        """One of the newest values of a type: what a return or a final store shows."""
+        pool = self.pools[kind]
+        if not pool:
+            return self.value(kind)
+        return pool[-1 - self.bits(4) % min(3, len(pool))]
 
     def supplied(self, kind: Type) -> int:
         """A value of a type of which there is none yet: converted from what there is, else a constant."""

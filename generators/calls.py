@@ -241,7 +241,7 @@ def finish(body: Body) -> None:
             if args is not None:
                 _tail_call(body, callee, args)
                 return
-    body.insts.append(Inst("return", None, (), tuple([body.value(param.type) for param in signature.returns])))
+    body.insts.append(Inst("return", None, (), tuple([body.latest(param.type) for param in signature.returns])))
 
 
 def _tail_call(body: Body, callee: Callee, args: tuple[int, ...]) -> None:
@@ -252,4 +252,4 @@ def _tail_call(body: Body, callee: Callee, args: tuple[int, ...]) -> None:
         number = _signature_number(body, callee.signature)
         body.insts.append(Inst("return_call_indirect", I64, (), (address, *args), number))
     else:
-        body.insts.append(Inst("return_call", None, (), args, reference))
+        body.insts.append(Inst("return_call", None, (), args, number))

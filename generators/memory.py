@@ -17,7 +17,7 @@ from liftcheck.generators.body import Body
 from liftcheck.generators.tables import Row, access_bytes
 
 _OFFSETS = (0, 1, -1, 8, 16, 127, 128, -128, -129, 255, 256, -256, -257, 2047, 2048, -2048, -2049, 4095, 4096, 0x7FF8,
-            0x8000, 32760, 65535, 65536, 0x7FFFF, 0x80000, -0x80000, -0x80001, 0xFFFFF, 0x100000, 0x7FFFFFFF,
+            0x8000, 32760, 65535, 65536, 0x7FFFF, 0x80000, -0x80000, -0x80001, 0xFFFFF, 0x100000, 0x7FFFFF80,
             -0x80000000, 0x7FFFF000, 12, 24, 504, -512, 1008, -1024, 16380, 32768 - 4, 4095 * 8, 4095 * 16, 513)
 _AMOUNTS = (I64, I64, I32, I8)
 _NOTRAP = MemFlags(trap="")
@@ -127,6 +127,8 @@ def _reused(body: Body, size: int, align: int, r: int) -> tuple[int, int, int, i
         near = last
         if near < low or near + size > high or near % align:
             return None
+    if not -0x80000000 <= near < 0x7FFFFF80:
+        return None
     recent.append((value, low, high, known, near, region))
     body.log.append(recent)
     return value, near, known, region
@@ -161,6 +163,7 @@ def address(body: Body, size: int, align: int = 1, offsets: bool = True) -> tupl
         said = _OFFSETS[body.bits(8) % len(_OFFSETS)]
         if align > 1:
             said &= -align
+        said = max(said, -0x80000000 + 64)
     if said != offset:
         value = _add(body, value, body.const(I64, (offset - said) & I64.mask))
         low, high = low - offset + said, high - offset + said
@@ -338,14 +341,21 @@ def make_slot(body: Body) -> None:
 
 
 def final_stores(body: Body, count: int) -> None:
-    """Stores of values of many types at the end of the entry, so that little that was computed is dead."""
-    number, low, high, _, _, _ = body.pointers[0]
-    rows = [row for row in body.program.full_stores if body.pools[row.args[0]]]
+    """Stores of the newest values of many types at the end of the entry, so that little that was computed is dead."""
+    number, _, high, _, _, _ = body.pointers[0]
     at = high - 16 * count
-    for _ in range(count):
-        if not rows:
+    kinds = body.program.storable
+    first = body.bits(8)
+    seen: set[int] = set()
+    for step in range(len(kinds) * 4):
+        kind = kinds[(first + step) % len(kinds)]
+        pool = body.pools[kind]
+        depth = 1 + step // len(kinds)
+        if len(pool) < depth or pool[-depth] in seen:
+            continue
+        seen.add(pool[-depth])
+        body.effect("store", kind, (body.clean(pool[-depth]), number), None, NO_FLAGS, at)
+        at += max(kind.bytes, 8)
+        count -= 1
+        if count == 0:
             return
-        row = rows[body.bits(10) % len(rows)]
-        kind = row.args[0]
-        body.effect("store", kind, (body.clean(body.value(kind)), number), None, NO_FLAGS, at)
-        at += max(kind.bytes, 1)

@@ -112,9 +112,12 @@ class _Resolver:
         control = _named_type(letter, self.kind) if letter else None
         if letter and control is None:
             raise _Missing(head)
-        known = [self._result(child) for child in children]
+        resolved = [self.node(child, None) if isinstance(child, list) else None for child in children]
+        known = [node.row.results[0] if isinstance(node, Node) else self._said(child)
+                 for node, child in zip(resolved, children)]
         row = self._row(name, control, known)
-        args = tuple([self.node(child, t) for child, t in zip(children, row.args)])
+        args = tuple([node if node is not None else self.node(child, t)
+                      for node, child, t in zip(resolved, children, row.args)])
         return Node(row, condition, args)
 
     def _row(self, name: str, control: Type | None, known: list[Type | None]) -> Row:
@@ -125,13 +128,11 @@ class _Resolver:
         return next((row for row in fitting if all(t is control for t in row.args)),
                     next((row for row in fitting if row.args[0] is I8), fitting[0]))
 
-    def _result(self, tree: Tree) -> Type | None:
-        """The type of an operation's result, None for atoms without a type of their own."""
-        if isinstance(tree, str):
-            name, _, letter = tree.partition(":")
-            return _named_type(letter, self.kind) if letter else None
-        node = self.node(tree, None)
-        return node.row.results[0] if isinstance(node, Node) else node.kind
+    def _said(self, atom: Tree) -> Type | None:
+        """The type that an atom names, None if it is the place's."""
+        assert isinstance(atom, str)
+        letter = atom.partition(":")[2]
+        return _named_type(letter, self.kind) if letter else None
 
     def _leaf(self, text: str, wanted: Type | None) -> Leaf:
         name, _, letter = text.partition(":")

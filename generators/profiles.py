@@ -64,10 +64,10 @@ class Profile(NamedTuple):
     families: Mapping[str, int] = {}
     classes: Mapping[str, int] = {}
     other: int = 4
-    structure: int = 150
-    functions: tuple[int, ...] = (3, 5, 3, 1)
+    structure: int = 185
+    functions: tuple[int, ...] = (3, 6, 3, 1)
     keep: int = 150
-    traps: int = 60
+    traps: int = 85
     size: float = 1.0
 
 
@@ -76,7 +76,7 @@ _INT_CLASSES: Final = {"word": 10, "narrow": 8, "wide": 2, "fp": 0, "half": 0, "
 _FLOAT: Final = {"float": 12, "fcompare": 5, "fconvert": 8, "load": 3, "store": 3, "select": 3, "convert": 3}
 
 PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (
-    Profile("default", {"pattern": 10, "load": 6, "store": 6, "call": 4, "rule": 6, "any": 6, "quiet": 1, "shift": 5,
+    Profile("default", {"pattern": 10, "load": 6, "store": 6, "call": 6, "rule": 6, "any": 6, "quiet": 1, "shift": 5,
                         "atomic": 2, "trap": 2, "div": 4, "address": 1, "x86": 2, "count": 3}, _CLASSES),
     Profile("integers", {"pattern": 12, "div": 6, "shift": 8, "rule": 8, "call": 2, "float": 0, "fcompare": 0,
                          "fconvert": 0}, _INT_CLASSES),

@@ -77,6 +77,12 @@ class Program:
         """The expression templates that the table can emit."""
         return _cached(self.table, "patterns", lambda: templates(self.table))
 
+    @property
+    def storable(self) -> tuple[Type, ...]:
+        """The types that a plain store takes."""
+        return _cached(self.table, "storable", lambda: tuple(
+            row.args[0] for row in self.table.stores if row.op == "store"))
+
     def users(self, kind: Type) -> tuple[Row, ...]:
         """Rows of one or two operands whose first and last are of `kind`."""
         return _cached(self.table, ("users", kind), lambda: tuple(
@@ -212,7 +218,7 @@ def _menu(program: Program, on: int, random: int) -> list[object]:
     if table.exclusive:
         menu += [table.exclusive] * (size * 3)
     if program.may_trap:
-        menu += [memory.one_past] * max(1, size >> 3)
+        menu += [memory.one_past] * max(1, size >> 2)
     return menu
 
 
@@ -287,9 +293,16 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     if recursive:
         body.straight(2)
         calls.recursion(body, calls.Callee(body.function.name, signature, kinds, 0))
+    if entry and program.specs and bits(2):
+        body.straight(3)
+        calls.call(body)
+    if r >> 4 & 3 == 0:
+        body.straight(2)
+        control.counted_loop(body, budget >> 2, 1)
+        budget -= budget >> 2
     control.fill(body, budget)
     if entry:
-        memory.final_stores(body, (2, 4, 6, 3)[r >> 12 & 3])
+        memory.final_stores(body, (4, 8, 6, 12)[r >> 12 & 3])
     calls.finish(body)
     for block in body.late:
         body.function.blocks.append(block)

@@ -37,8 +37,14 @@ UNREACHED: Final[dict[str, str]] = {
 
 
 class Row(NamedTuple):
-    """A plain typing, ready to emit. `imm` says which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; `watch` the operand
-    places through which NaN bits show; `nan` is 0 (result never tainted), 1 (may be), 2 (if an operand is)."""
+    """A plain typing, ready to emit.
+
+    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; 'first lane' where backends have a part of the lanes
+            only (64-bit vectors, f16 lanes); 'distinct': no immediate, but operands that differ (0.135's mid-end panics
+            on `bxor.f32 v0, v0`, which would throw the whole program away)
+    watch   the operand places through which NaN bits show
+    nan     0: the result is never tainted, 1: it may be, 2: it is if an operand is
+    """
 
     op: str
     type: Type | None
@@ -91,8 +97,12 @@ def _row(variant: Variant) -> Row:
         flags = LITTLE
     if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
         floats, effect = (), 2
-    return Row(op, kind, args, variant.result_types, _IMM.get(OPCODES[op].format.name, ""), flags, floats, effect,
-               variant.key)
+    imm = _IMM.get(OPCODES[op].format.name, "")
+    if imm == "lane" and (args[0].bits < 128 or args[0].lane_bits == 16 and args[0].is_float):
+        imm = "first lane"
+    if op in ("band", "bor", "bxor") and args[0].is_float:
+        imm = "distinct"
+    return Row(op, kind, args, variant.result_types, imm, flags, floats, effect, variant.key)
 
 
 _MEMORY_OPS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
@@ -183,11 +193,14 @@ class Context:
     features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
     conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
     tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
+    key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""
-        found: dict[str, tuple[str, ...]] = {}
+        if self.key_cache:
+            return self.key_cache
+        found = self.key_cache
         for name in OPCODES:
             for variant in variants(name):
                 having = tuple(isa for isa in self.isas if variant.key in self.matrices[isa])
