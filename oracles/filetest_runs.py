@@ -1,0 +1,213 @@
+"""`test run` and `test compile` of a filetest: compile a file for all its targets, run all run lines of a target at once.
+
+The one idea: the file is printed from the model with explicit conventions and compiled with exactly the settings that it
+states, as upstream does, in one request for all targets; then each target is one image and one call of a runner with
+all inputs. Where that fails as a whole (a symbol, an instruction that the runner lacks), function by function.
+
+A missing lowering, an extension that no runner here has, a setting that this version lacks are skips with their reasons;
+a panic, a death, invalid IR are failures. Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Protocol
+
+from liftcheck.case import CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction
+from liftcheck.clif.ir import Function, Signature
+from liftcheck.clif.printer import print_module
+from liftcheck.clif.runlines import RunLine
+from liftcheck.compilers.base import Compiler, UnknownSetting
+from liftcheck.compilers.registry import open_compiler
+from liftcheck.errors import Unsupported
+from liftcheck.oracles.filetest_report import Failure, Report
+from liftcheck.oracles.link import link
+from liftcheck.oracles.runners import Job, Runner, RunnerPool
+from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+
+Reply = FunctionCode | CompileFailure
+
+
+class _Exact(Protocol):
+    """A compiler that can be asked for exactly the settings given."""
+
+    def compile_text(self, text: str, targets: Sequence[Target], *, raw: bool) -> list[list[Reply]]: ...
+
+
+class Engine:
+    """One compiler and its runners, for one process."""
+
+    def __init__(self, compiler: str, runner: str) -> None:
+        self.compiler: Final[Compiler] = open_compiler(compiler)
+        self.pool: Final = RunnerPool(runner)
+        self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.pool.close()
+        self.compiler.close()
+
+    def run(self, test: FileTest, targets: Sequence[FileTarget], report: Report) -> None:
+        """Judge a file on some targets."""
+        chosen = [Target(target.isa, target.settings) for target in targets]
+        for target in chosen:
+            for function in test.functions:
+                if function.function is None:
+                    units = len(function.run_lines) * test.has("run") + test.has("compile")
+                    report.skip(target.isa, function.refused, units)
+        functions = [f for f in test.functions if f.function is not None]
+        text = print_module(test.module(), default_conv=test.default_call_conv)
+        for target, replies in self._compiled(text, chosen, len(functions)):
+            _Judge(self, test, functions, target, replies, report).judge()
+
+    def _compiled(self, text: str, targets: list[Target], count: int) -> list[tuple[Target, list[Reply]]]:
+        """The replies for each target; a target that this compiler does not know is refused for every function."""
+        if not count or not targets:
+            return []
+        try:
+            return list(zip(targets, self.compile(text, targets)))
+        except (UnknownSetting, Unsupported) as error:
+            if len(targets) > 1:
+                return [pair for target in targets for pair in self._compiled(text, [target], count)]
+            refusal = CompileFailure("unsupported", f"settings: {error}")
+            return [(targets[0], [refusal] * count)]
+
+    def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
+        """The compiler's answer, with exactly the targets' settings if it can do that."""
+        from liftcheck.compilers.cranelift.client import Cranelift
+
+        if isinstance(self.compiler, Cranelift):
+            return self.compiler.compile_text(text, targets, raw=True)
+        return self.compiler.compile_text(text, targets)
+
+    def trampolines(self, signatures: Sequence[Signature], target: Target) -> dict[Signature, Reply]:
+        """A trampoline for each signature, compiled with the target's settings."""
+        wanted = trampoline_target(target)
+        missing = [s for s in dict.fromkeys(signatures) if (s, wanted) not in self._trampolines]
+        if missing:
+            text = "\n".join(trampoline_text(s, f"%trampoline{i}") for i, s in enumerate(missing))
+            for signature, reply in zip(missing, self.compile(text, [wanted])[0], strict=True):
+                self._trampolines[signature, wanted] = reply
+        return {s: self._trampolines[s, wanted] for s in signatures}
+
+
+class _Judge:
+    """One file on one target."""
+
+    def __init__(self, engine: Engine, test: FileTest, functions: list[TestFunction], target: Target,
+                 replies: list[Reply], report: Report) -> None:
+        self.engine = engine
+        self.test = test
+        self.functions = functions
+        self.modeled: list[Function] = test.module().functions
+        self.target = target
+        self.replies = replies
+        self.report = report
+
+    def judge(self) -> None:
+        if self.test.has("compile"):
+            for function, reply in zip(self.functions, self.replies, strict=True):
+                self._compile_unit(function, reply)
+        if self.test.has("run"):
+            self._run_units()
+
+    # test compile
+
+    def _compile_unit(self, function: TestFunction, reply: Reply) -> None:
+        if isinstance(reply, FunctionCode):
+            self.report.passes(self.target.isa)
+            if any("precise-output" in c.options for c in self.test.commands):
+                self.report.notes["test compile precise-output: that it compiles is tested, its text is not"] += 1
+        else:
+            self._failed(function, reply, [function.line])
+
+    def _failed(self, function: TestFunction, reply: CompileFailure, lines: Sequence[int]) -> None:
+        """Units that the compiler gave no code for."""
+        if reply.is_finding:
+            for line in lines:
+                what = f"{reply.kind}: {reply.message or reply.reason} {reply.place}".rstrip()
+                self.report.fails(self.target.isa, Failure(self.test.file, line, str(self.target), function.name,
+                                                           "machine code", what))
+            return
+        name = self.engine.compiler.name
+        said = "refuses the text" if reply.kind == "input" else "lacks"
+        self.report.skip(self.target.isa, f"{name} on {self.target.isa} {said}: {reply.reason}", len(lines))
+
+    # test run
+
+    def _run_units(self) -> None:
+        wanted: list[int] = []
+        for number, (function, reply) in enumerate(zip(self.functions, self.replies, strict=True)):
+            if not function.run_lines:
+                continue
+            if isinstance(reply, CompileFailure):
+                self._failed(function, reply, [line.line for line in function.run_lines])
+            else:
+                wanted.append(number)
+        program = [reply for reply in self.replies if isinstance(reply, FunctionCode)]
+        if wanted and self._run(wanted, program):
+            for number in wanted:
+                reply = self.replies[number]
+                assert isinstance(reply, FunctionCode)
+                reason = self._run([number], _closure(reply, program))
+                self.report.skip(self.target.isa, reason, len(self.functions[number].run_lines))
+
+    def _run(self, wanted: list[int], program: list[FunctionCode]) -> str:
+        """Run the functions `wanted` with `program` linked around them; answers why nothing was run, or ''."""
+        runner = self.engine.pool.pick(self.target, program)
+        if isinstance(runner, str):
+            return runner
+        trampolines = self.engine.trampolines([self.modeled[n].signature for n in wanted], self.target)
+        refused = [t for t in trampolines.values() if isinstance(t, CompileFailure)]
+        if refused:
+            return f"no trampoline on {self.target.isa}: {refused[0].reason}"
+        try:
+            outcomes = self._start(runner, wanted, program, trampolines)
+        except Unsupported as error:
+            return f"linker: {error.reason}"
+        for number, results in zip(wanted, outcomes, strict=True):
+            for line, outcome in zip(self.functions[number].run_lines, results, strict=True):
+                self._judge_line(line, outcome, runner)
+        return ""
+
+    def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
+               trampolines: dict[Signature, Reply]) -> list[list[Outcome]]:
+        image = link([program], self.target.isa)
+        jobs = []
+        for number in wanted:
+            signature = self.modeled[number].signature
+            trampoline = trampolines[signature]
+            assert isinstance(trampoline, FunctionCode)
+            inputs = [line.args for line in self.functions[number].run_lines]
+            jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
+        return runner.run(image, jobs)
+
+    def _judge_line(self, line: RunLine, outcome: Outcome, runner: Runner) -> None:
+        from liftcheck.oracles.filetests import failure, is_met
+
+        isa = self.target.isa
+        if is_met(line, outcome):
+            self.report.passes(isa)
+        elif outcome.kind == "unsupported":
+            self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
+        else:
+            self.report.fails(isa, failure(self.test.file, f"{self.target} ({runner.name})", line, outcome))
+
+
+def _closure(code: FunctionCode, program: list[FunctionCode]) -> list[FunctionCode]:
+    """A function and whatever it refers to, directly or not."""
+    named = {function.name: function for function in program}
+    found = {code.name: code}
+    pending = [code]
+    while pending:
+        for relocation in pending.pop().relocations:
+            other = named.get(relocation.name)
+            if other is not None and other.name not in found:
+                found[other.name] = other
+                pending.append(other)
+    return list(found.values())

@@ -1,0 +1,242 @@
+"""Cranelift's own filetests, run by liftcheck: the engine of `liftcheck test`.
+
+The one idea: a file is read once, and its units (see `filetest_report`) are handed to judges that each know one test kind:
+`test interpret` and `test verifier` here, `test run` and `test compile` in `filetest_runs`, which needs a compiler and
+runners. Files are spread over processes; a report is a sum, so their order does not matter.
+
+`test interpret` runs little-endian, as upstream does on its hosts, unless a file is for big-endian targets alone. With
+`interpreter_only` the run lines of `test run` files are interpreted too; where such a line expects one NaN of several that
+CLIF allows (its file says so by not asking for `test interpret`), the unit is skipped under that name.
+Results are compared by their bits, NaNs too, as upstream does.
+What is out of scope: `test optimize`, `test unwind`, … (skipped by name), the text that `test compile` expects.
+Sources: upstream's `cranelift/filetests` (which command means what), cranelift-reader 0.135 `run_command.rs`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from liftcheck.case import BIG_ENDIAN, ISAS, Outcome
+from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, read_text
+from liftcheck.clif.interpret import Prepared, prepare
+from liftcheck.clif.ir import Function
+from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.runlines import RunLine, data_text
+from liftcheck.clif.types import I128, Type
+from liftcheck.clif.verify import verify
+from liftcheck.errors import InputError
+from liftcheck.nan import is_nan
+from liftcheck.oracles.filetest_report import Failure, Report
+from liftcheck.oracles.filetest_runs import Engine
+
+JUDGED: Final = frozenset({"interpret", "run", "verifier", "compile"})
+INTERPRETER: Final = "interpreter"
+FUEL: Final = 100_000_000
+_BIG_TRIPLES: Final = BIG_ENDIAN | {"pulley32be", "pulley64be"}
+UPSTREAM_ONLY: Final = frozenset({"fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat"})
+"""To i128: upstream's interpreter saturates at i128's bounds, signed or not, trapping or not; no backend has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`isas` limits the ISAs (empty: those that a file names); `jobs` is the number of processes."""
+
+    isas: tuple[str, ...] = ()
+    compiler: str = "cranelift"
+    runner: str = "auto"
+    interpreter_only: bool = False
+    jobs: int = 1
+
+
+def main_like(paths: Sequence[str], options: Options) -> Report:
+    """Run every file below the paths. InputError if there is none."""
+    started = time.monotonic()
+    files = _files(paths)
+    report = Report()
+    if not options.interpreter_only:
+        # Built here, once and visibly, before the workers ask for it.
+        with Engine(options.compiler, options.runner):
+            pass
+    if options.jobs == 1 or len(files) < 4:
+        report.add(run_files(files, options))
+    else:
+        with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("fork")) as pool:
+            shares = [pool.submit(run_files, share, options) for share in _shares(files, options.jobs)]
+            for share in shares:
+                report.add(share.result())
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _files(paths: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(str(p) for p in path.rglob("*.clif") if p.is_file())
+            if not inside:
+                raise InputError.at("no .clif file in this folder", name)
+            found += inside
+        elif path.exists():
+            found.append(name)
+        else:
+            raise InputError.at("no such file or folder", name)
+    return list(dict.fromkeys(found))
+
+
+def _shares(files: list[str], jobs: int) -> list[list[str]]:
+    """The files in `jobs` heaps of about the same size."""
+    heaps: list[tuple[int, list[str]]] = [(0, []) for _ in range(jobs)]
+    for file in sorted(files, key=lambda f: (-Path(f).stat().st_size, f)):
+        lightest = min(range(jobs), key=lambda i: heaps[i][0])
+        weight, heap = heaps[lightest]
+        heaps[lightest] = (weight + Path(file).stat().st_size + 2000, [*heap, file])
+    return [heap for _, heap in heaps if heap]
+
+
+def run_files(files: Iterable[str], options: Options) -> Report:
+    """Run some files in this process."""
+    report = Report()
+    if options.interpreter_only:
+        for file in files:
+            _run_file(file, options, None, report)
+        return report
+    with Engine(options.compiler, options.runner) as engine:
+        for file in files:
+            _run_file(file, options, engine, report)
+    return report
+
+
+def _run_file(file: str, options: Options, engine: Engine | None, report: Report) -> None:
+    try:
+        test = parse_filetest(read_text(Path(file)), file)
+    except InputError as error:
+        report.broken += error.diagnostics
+        return
+    report.files += 1
+    if test.has("interpret") or (engine is None and test.has("run")):
+        _interpret(test, report)
+    if test.has("verifier"):
+        _verify(test, report)
+    if engine is not None and (test.has("run") or test.has("compile")):
+        engine.run(test, _targets(test, options, report), report)
+    for command in test.commands:
+        if command.name not in JUDGED:
+            report.skip(command.name, f"test {command.name}: not judged by liftcheck", len(test.functions))
+    if not test.commands:
+        report.skip("no command", "the file has no test command", len(test.functions))
+
+
+def _targets(test: FileTest, options: Options, report: Report) -> list[FileTarget]:
+    """The file's targets that are ISAs of ours and asked for. Without a target line a file runs on the host's ISA."""
+    found = []
+    lines = sum(len(f.run_lines) for f in test.functions) or len(test.functions)
+    for target in test.targets or [FileTarget("x86-64", "x86_64", test.settings)]:
+        if target.isa not in ISAS:
+            report.outside[target.isa] += lines
+        elif not options.isas or target.isa in options.isas:
+            found.append(target)
+    return found
+
+
+# test interpret
+
+
+def _interpret(test: FileTest, report: Report) -> None:
+    triples = [target.isa for target in test.targets]
+    big_endian = bool(triples) and all(triple in _BIG_TRIPLES for triple in triples)
+    prepared = prepare(test.module(), big_endian)
+    number = 0
+    for function in test.functions:
+        if function.function is None:
+            report.skip(INTERPRETER, function.refused, len(function.run_lines))
+            continue
+        for line in function.run_lines:
+            _interpret_line(test, function, line, prepared, number, report)
+        number += 1
+
+
+def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, prepared: Prepared, number: int,
+                    report: Report) -> None:
+    outcome = prepared.run(number, line.args, fuel=FUEL)
+    if is_met(line, outcome):
+        report.passes(INTERPRETER)
+        return
+    if outcome.kind == "unsupported":
+        report.skip(INTERPRETER, f"interpreter: {outcome.detail}")
+    elif test.has("interpret") and function.function is not None and _is_upstreams_own(function.function):
+        report.skip(INTERPRETER, "upstream's interpreter saturates conversions to i128, which no backend has")
+    elif not test.has("interpret") and _differs_in_nans_only(line, outcome):
+        report.skip(INTERPRETER, "the file expects one ISA's NaN, which CLIF leaves open")
+    else:
+        report.fails(INTERPRETER, failure(test.file, INTERPRETER, line, outcome))
+
+
+def _is_upstreams_own(function: Function) -> bool:
+    return any(inst.op in UPSTREAM_ONLY and inst.type is I128 for block in function.blocks for inst in block.insts)
+
+
+def _differs_in_nans_only(line: RunLine, outcome: Outcome) -> bool:
+    return outcome.kind == "returned" and line.comparison == "==" and all(
+        _same_but_nan(got, expected, type_)
+        for got, expected, type_ in zip(outcome.values, line.expected, line.result_types, strict=True))
+
+
+def _same_but_nan(got: int, expected: int, type_: Type) -> bool:
+    if not type_.is_float:
+        return got == expected
+    width = type_.lane_bits
+    lanes = [(got >> at & type_.lane_mask, expected >> at & type_.lane_mask) for at in range(0, type_.bits, width)]
+    return all(a == b or (is_nan(a, width) and is_nan(b, width)) for a, b in lanes)
+
+
+# test verifier
+
+
+def _verify(test: FileTest, report: Report) -> None:
+    """A function passes if our verifier finds errors just where the file has `error:` comments; texts are not compared."""
+    isas = [target.isa for target in test.targets] or [None]
+    for function in test.functions:
+        expected = sorted({line for line, text in function.annotations if text.lstrip("; ").startswith("error:")})
+        for isa in isas:
+            if function.function is None:
+                report.skip("verifier", function.refused)
+                continue
+            found = verify(function.function, isa, default_conv=test.default_call_conv, file=test.file)
+            if bool(found) == bool(expected):
+                report.passes("verifier")
+            else:
+                report.fails("verifier", Failure(
+                    test.file, expected[0] if expected else function.line, "verifier", function.name,
+                    f"an error in line {expected[0]}" if expected else "no error",
+                    "; ".join(str(d.message) for d in found[:3]) or "no error"))
+
+
+# What judges share
+
+
+def is_met(line: RunLine, outcome: Outcome) -> bool:
+    """Whether an outcome is what a run line asks for; `print` lines ask for a return alone."""
+    if outcome.kind != "returned":
+        return False
+    return line.comparison == "print" or (outcome.values == line.expected) == (line.comparison == "==")
+
+
+def failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Failure:
+    """A failed run line for people."""
+    call = f"{line.function or 'run'}({_values(line.args, line.arg_types)})"
+    expected = f"{line.comparison} {_values(line.expected, line.result_types)}"
+    got = f"{outcome.kind} {outcome.detail}".rstrip()
+    if outcome.kind == "returned":
+        got = _values(outcome.values, line.result_types)
+    return Failure(file, line.line, where, call, expected, got)
+
+
+def _values(values: Sequence[int], types: Sequence[Type]) -> str:
+    return ", ".join(map(data_text, values, types))
