@@ -44,6 +44,9 @@ class Context(Protocol):
     def signed(self, term: Term) -> Code:
         """The value read as two's complement."""
 
+    def is_signed(self, term: Term) -> bool:
+        """Whether the raw form already is the signed value."""
+
     def atom(self, term: Term) -> Code:
         """The unsigned value as a name or literal, free to be repeated."""
 

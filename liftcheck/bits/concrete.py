@@ -132,11 +132,12 @@ def _bit_reversed() -> bytes:
 
 def _structs() -> dict[str, object]:
     found: dict[str, object] = {}
-    for letter, width in (("H", 16), ("I", 32), ("Q", 64)):
-        for lanes in (1, 2, 4, 8, 16, 32):
+    for letter, width in (("B", 8), ("H", 16), ("I", 32), ("Q", 64)):
+        for lanes in (1, 2, 4, 8, 16, 32, 64):
             packer = Struct(f"<{lanes}{letter}")
             found[f"P{width}x{lanes}"] = packer.pack
             found[f"U{width}x{lanes}"] = packer.unpack
+            found[f"S{width}x{lanes}"] = Struct(f"<{lanes}{letter.lower()}").unpack
     return found
 
 

@@ -33,6 +33,7 @@ class Emitter:
         for node in order:
             self._uses.update(node.args)
         self._constant: Final = _constants(order)
+        self._signed: Final = _only_signed(order)
         self._memo: Final[dict[tuple[str, int, Term], Code]] = {}
         self._lanes: Final[dict[Term, list[Code]]] = {}
         self._locals = 0
@@ -41,10 +42,16 @@ class Emitter:
     # Views of one lane (the context of `prim`).
 
     def raw(self, term: Term) -> Code:
-        """See `code.Context`."""
-        if self._uses[term] > 1 and term.prim != "sext":
-            return self.exact(term)
-        return self._viewed("raw", term)
+        """See `code.Context`. What has several users is masked at once, unless it fits as a signed number."""
+        if self._uses[term] == 1 or not PRIMS[term.prim].lanewise:
+            return self._viewed("raw", term)
+        known = self._memo.get(self._key("raw", term)) or self._memo.get(self._key("exact", term))
+        if known is None:
+            top, code = 1 << term.lane - 1, PRIMS[term.prim].python(self, term)
+            if not code.within(-top, top - 1) or term in self._constant:
+                return self.exact(term)
+            known = self._memo[self._key("raw", term)] = self._shared(term, code)
+        return known
 
     def exact(self, term: Term) -> Code:
         """See `code.Context`."""
@@ -58,6 +65,11 @@ class Emitter:
             return raw
         biased = c.infix(self.exact(term), "^", c.literal(top), 0, 2 * top - 1)
         return c.subtracted(biased, c.literal(top))
+
+    def is_signed(self, term: Term) -> bool:
+        """See `code.Context`."""
+        top, raw = 1 << term.lane - 1, self.raw(term)
+        return raw.low < 0 and raw.within(-top, top - 1)
 
     def atom(self, term: Term) -> Code:
         """See `code.Context`."""
@@ -150,8 +162,12 @@ class Emitter:
     def _write(self, view: str, term: Term) -> Code:
         row = PRIMS[term.prim]
         if not row.lanewise:
-            return self._structural(term)
-        if view == "exact" and row.exact is not None:
+            code = self._structural(term)
+            return c.masked(code, term.mask) if view == "exact" else code
+        raw = self._memo.get(self._key("raw", term))
+        if view == "exact" and raw is not None:
+            code = raw
+        elif view == "exact" and row.exact is not None:
             code = row.exact(self, term)
         else:
             code = row.python(self, term)
@@ -195,7 +211,7 @@ class Emitter:
         if term.prim == "permute":
             return self._permuted(term)
         if not PRIMS[term.prim].lanewise:
-            return unpack(self, term)
+            return unpack(self, term, term in self._signed)
         outer, lanes = self._lane, []
         for self._lane in range(term.lanes):
             lanes.append(self.exact(term))
@@ -214,4 +230,13 @@ def _constants(order: list[Term]) -> frozenset[Term]:
         closed = node.args and all(a in found or a.prim == "const" for a in node.args)
         if closed and PRIMS[node.prim].lanewise and node.lanes == 1:
             found.add(node)
+    return frozenset(found)
+
+
+def _only_signed(order: list[Term]) -> frozenset[Term]:
+    """The vectors that are only ever read as signed lanes: they are unpacked as such."""
+    found = {node for node in order if node.lanes > 1 and node.prim in ("var", "permute")}
+    for node in reversed(order):
+        if node.prim not in ("sext", "slt", "sle") and node not in found:
+            found.difference_update(node.args)
     return frozenset(found)

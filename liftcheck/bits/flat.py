@@ -22,13 +22,16 @@ DECLINED: Final = Code("", -1, 0, 0)
 """What a flat form returns where going lane by lane is better."""
 
 
-def unpack(em: Emitter, term: Term) -> list[Code]:
-    """The lanes of a value that is there as a whole."""
+def unpack(em: Emitter, term: Term, signed: bool = False) -> list[Code]:
+    """The lanes of a value that is there as a whole; signed ones where that is as cheap."""
     source = em.flat_atom(term.args[0] if term.prim == "shape" else term)
     names = em.local_names(term.lanes, term.mask)
     left = ", ".join(n.text for n in names)
     size = term.bits // 8
-    if term.lane == 8:
+    if signed and term.lane in (8, 16, 32, 64) and term.lanes > 2:
+        em.statements.append(f"{left} = S{term.lane}x{term.lanes}(({source.text}).to_bytes({size}, 'little'))")
+        names = [n._replace(low=-(1 << term.lane - 1), high=(1 << term.lane - 1) - 1) for n in names]
+    elif term.lane == 8:
         em.statements.append(f"{left} = ({source.text}).to_bytes({size}, 'little')")
     elif term.lane in (16, 32, 64) and term.lanes > 2:
         em.statements.append(f"{left} = U{term.lane}x{term.lanes}(({source.text}).to_bytes({size}, 'little'))")

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from liftcheck.bits import code as c
 from liftcheck.bits.code import Code, Context
-from liftcheck.bits.term import Term, value_of
+from liftcheck.bits.term import Term, repeated, value_of
 
 Writer = Callable[[Context, Term], Code]
 Smt = Callable[..., Any]
@@ -173,7 +173,7 @@ def _signed_compare(operator: str) -> Writer:
         top = 1 << t.args[0].lane - 1
         if sign := _sign_test(cx, t, top):
             return sign
-        sides = [cx.raw(a) for a in t.args]
+        sides = [_signed_literal(a) if _uniform(a) else cx.raw(a) for a in t.args]
         if not all(s.within(-top, top - 1) for s in sides):
             sides = [_biased(cx, a, top) for a in t.args]
         return c.truth(sides[0], operator, sides[1])
@@ -181,12 +181,17 @@ def _signed_compare(operator: str) -> Writer:
     return write
 
 
+def _uniform(a: Term) -> bool:
+    """A constant with the same value in every lane."""
+    return a.prim == "const" and value_of(a) == repeated(value_of(a) & a.mask, a.lane, a.lanes)
+
+
 def _sign_test(cx: Context, t: Term, top: int) -> Code | None:
     """Comparisons with zero look at the sign bit alone."""
     a, b = t.args
-    if t.prim == "slt" and b.prim == "const" and not value_of(b):
+    if t.prim == "slt" and b.prim == "const" and not value_of(b) and not cx.is_signed(a):
         return c.truth(cx.exact(a), ">", c.literal(top - 1))
-    if t.prim == "sle" and a.prim == "const" and not value_of(a):
+    if t.prim == "sle" and a.prim == "const" and not value_of(a) and not cx.is_signed(b):
         return c.truth(cx.exact(b), "<", c.literal(top))
     return None
 
@@ -199,11 +204,21 @@ def _biased(cx: Context, a: Term, top: int) -> Code:
     return c.infix(exact, "^", c.literal(top), 0, 2 * top - 1)
 
 
-def _ite(view: str) -> Writer:
-    def write(cx: Context, t: Term) -> Code:
-        return c.ternary(cx.condition(t.args[0]), getattr(cx, view)(t.args[1]), getattr(cx, view)(t.args[2]))
+def _ite(cx: Context, t: Term) -> Code:
+    """A constant goes with the other side's sign, so that the range stays narrow."""
+    sides = [cx.raw(a) for a in t.args[1:]]
+    if min(s.low for s in sides) < 0:
+        sides = [_signed_literal(a) if _uniform(a) else s for a, s in zip(t.args[1:], sides)]
+    return c.ternary(cx.condition(t.args[0]), *sides)
 
-    return write
+
+def _signed_literal(constant: Term) -> Code:
+    value = value_of(constant) & constant.mask
+    return c.literal(value - (value >> constant.lane - 1 << constant.lane))
+
+
+def _ite_exact(cx: Context, t: Term) -> Code:
+    return c.ternary(cx.condition(t.args[0]), cx.exact(t.args[1]), cx.exact(t.args[2]))
 
 
 def _flat_ite(cx: Context, t: Term) -> Code:
@@ -226,6 +241,8 @@ def _sext_exact(cx: Context, t: Term) -> Code:
     (inner,) = t.args
     if inner.lane == 1:
         return c.ternary(cx.condition(inner), c.literal(t.mask), c.literal(0))
+    if cx.is_signed(inner):
+        return cx.raw(inner)
     a = cx.atom(inner)
     above = c.added(a, c.literal(t.mask - inner.mask))
     text = c.ternary(c.truth(a, "<", c.literal(1 << inner.lane - 1)), a, above).text
@@ -454,7 +471,7 @@ def _rows() -> list[Prim]:
         Prim("ule", "{0} <=u {1}", _compare("<="), lambda z, t, a, b: z.ULE(a, b), predicate=True),
         Prim("slt", "{0} <s {1}", _signed_compare("<"), lambda z, t, a, b: a < b, predicate=True),
         Prim("sle", "{0} <=s {1}", _signed_compare("<="), lambda z, t, a, b: a <= b, predicate=True),
-        Prim("ite", "{0} ? {1} : {2}", _ite("raw"), lambda z, t, p, a, b: z.If(p == 1, a, b), exact=_ite("exact"),
+        Prim("ite", "{0} ? {1} : {2}", _ite, lambda z, t, p, a, b: z.If(p == 1, a, b), exact=_ite_exact,
              flat=_flat_ite),
         Prim("zext", "zext({0})", _zext, lambda z, t, a: z.ZeroExt(t.lane - a.size(), a)),
         Prim("sext", "sext({0})", _sext, lambda z, t, a: z.SignExt(t.lane - a.size(), a), exact=_sext_exact),

@@ -69,16 +69,17 @@ def _avg_round(x: Term, y: Term) -> Term:
     return b.extract(b.add(wide, const(1, wide.lane, wide.lanes)), 1, x.lane)
 
 
-def _saturates(step: Callable[[Term, Term], Term], signed: bool) -> Rule:
-    """The exact sum or difference in twice the width, cut to the lane's range."""
+def _uadd_sat(x: Term, y: Term) -> Term:
+    return b.clamp_unsigned(b.add(b.zext(x, 2 * x.lane), b.zext(y, 2 * x.lane)), x.lane, signed=False)
 
-    def rule(x: Term, y: Term) -> Term:
-        if signed:
-            return b.clamp_signed(step(b.sext(x, 2 * x.lane), b.sext(y, 2 * x.lane)), x.lane)
-        exact = step(b.zext(x, 2 * x.lane), b.zext(y, 2 * x.lane))
-        return b.clamp_unsigned(exact, x.lane, signed=step is b.sub)
 
-    return value(rule)
+def _usub_sat(x: Term, y: Term) -> Term:
+    return b.ite(b.ult(y, x), b.sub(x, y), const(0, x.lane, x.lanes))
+
+
+def _saturates(step: Callable[[Term, Term], Term]) -> Rule:
+    """The exact sum or difference in twice the width, cut to the lane's signed range."""
+    return value(lambda x, y: b.clamp_signed(step(b.sext(x, 2 * x.lane), b.sext(y, 2 * x.lane)), x.lane))
 
 
 def _rounded_product(x: Term, y: Term) -> Term:
@@ -176,10 +177,10 @@ RULES: Final[dict[str, Rule]] = {
     "x86_pshufb": value(_pshufb),
     "x86_blendv": INTEGER["blendv"],
     "avg_round": value(_avg_round),
-    "uadd_sat": _saturates(b.add, signed=False),
-    "usub_sat": _saturates(b.sub, signed=False),
-    "sadd_sat": _saturates(b.add, signed=True),
-    "ssub_sat": _saturates(b.sub, signed=True),
+    "uadd_sat": value(_uadd_sat),
+    "usub_sat": value(_usub_sat),
+    "sadd_sat": _saturates(b.add),
+    "ssub_sat": _saturates(b.sub),
     "sqmul_round_sat": value(_sqmul_round_sat),
     "x86_pmulhrsw": value(_pmulhrsw),
     "x86_pmaddubsw": value(_pmaddubsw),
