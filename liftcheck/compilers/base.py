@@ -6,7 +6,9 @@ one a function and target. What *we* ask wrongly is raised: `UnknownSetting` for
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
@@ -26,15 +28,21 @@ blocks     first byte of every block; only with the setting machine_code_cfg_inf
 
 
 class UnknownSetting(UsageError):
-    """The compiler has no such setting or value: see `liftcheck compiler list` for versions, the message for near names."""
+    """The compiler has no such setting or value: the message names near ones."""
 
     def __init__(self, message: str, name: str) -> None:
         super().__init__(message)
         self.name = name
 
 
+def cache_folder() -> Path:
+    """Where builds and matrices are: `$LIFTCHECK_CACHE`, `$XDG_CACHE_HOME/liftcheck`, or `~/.cache/liftcheck`."""
+    own = os.environ.get("LIFTCHECK_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liftcheck"
+
+
 class Setting(NamedTuple):
-    """One setting of a compiler. kind: 'bool', 'num', 'enum' (`values` lists them) or 'preset' (give it as 'preset')."""
+    """One setting of a compiler. kind: 'bool', 'num', 'enum' (see `values`) or 'preset' (give it as 'preset')."""
 
     name: str
     kind: str
@@ -45,7 +53,7 @@ class Setting(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """Something wrong with a text. stage: 'read', 'verify', 'run line', or 'panic' (a bug of the reader); line from 1."""
+    """Something wrong with a text. stage: 'read', 'verify', 'run line' or 'panic' (a bug of theirs); line from 1."""
 
     stage: str
     line: int
@@ -55,10 +63,16 @@ class Complaint(NamedTuple):
 
 
 class Compiler(Protocol):
-    """A compiler under test. `name` is what opens it again ('cranelift@0.130.0'), `version` its number."""
+    """A compiler under test. `name` is what opens it again ('cranelift@0.130.0'), `version` its number.
 
-    name: str
-    version: str
+    It may have a text `cache_key` that changes whenever it may compile differently; then its matrix is kept on disk.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     def compile_text(self, text: str, targets: Sequence[Target],
                      wants: frozenset[str] = frozenset()) -> list[list[Reply]]:

@@ -1,8 +1,8 @@
 """Bridges that are built: list, add, remove, ensure. Built by cargo on first use, kept in the user's cache folder.
 
-The one idea: a build is a folder named by its key, made elsewhere and moved into place when it is finished; so it is there
-or not, whoever is killed when. One process builds at a time; the others wait and then find it.
-Where: `$LIFTCHECK_CACHE`, else `$XDG_CACHE_HOME/liftcheck`, else `~/.cache/liftcheck`; in it `bridges/VERSION-PROFILE-KEY`.
+The one idea: a build is a folder named by its key, made elsewhere and moved into place when finished; so it is there or
+not, whoever is killed when. One process builds at a time; the others wait and then find it.
+Where: `bridges/VERSION-PROFILE-KEY` in `base.cache_folder()`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from liftcheck.compilers.base import cache_folder
 from liftcheck.compilers.cranelift import cargo, sources
 from liftcheck.compilers.cranelift.cargo import Report
 from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, RELEASE, Source, numbers
@@ -60,9 +59,7 @@ class Build:
 
 def cache() -> Path:
     """The folder of all builds."""
-    own = os.environ.get("LIFTCHECK_CACHE")
-    base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liftcheck"
-    return base / "bridges"
+    return cache_folder() / "bridges"
 
 
 def listed() -> list[Build]:
@@ -94,7 +91,7 @@ def newest() -> str:
         return max(built, key=numbers) if built else max(sources.KNOWN, key=numbers)
     versions = available()
     if not versions:
-        raise Unavailable(f"rustc {cargo.rustc_version()} is older than every known Cranelift wants: rustup update stable")
+        raise Unavailable(f"rustc {cargo.rustc_version()} is too old for every known Cranelift: rustup update stable")
     return versions[0]
 
 
@@ -154,7 +151,7 @@ def remove(spec: str) -> list[Build]:
 
 def _check_version(source: Source, rustc: str) -> None:
     """Unknown versions and toolchains that are too old are told at once, not after a minute of building."""
-    wants = sources.KNOWN.get(source.version)
+    wants: tuple[int, ...] | None = sources.KNOWN.get(source.version)
     if wants is None and source.path is None:
         wants = cargo.published_wants(source.version)
         if wants is None:
@@ -170,7 +167,7 @@ def _only_one(report: Report | None) -> Iterator[None]:
     folder = cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "w")
+        lock = open(folder / "lock", "w")  # noqa: SIM115 (the `with` below closes it)
     except OSError as error:
         raise Unavailable(f"the cache folder cannot be written ({error}): "
                           f"export LIFTCHECK_CACHE=FOLDER that can be written") from error
@@ -232,9 +229,3 @@ def _locked_version(project: Path, source: Source) -> str:
     found = re.search(r'name = "cranelift-codegen"\nversion = "([^"]+)"', (project / "Cargo.lock").read_text())
     return found.group(1) if found else source.version
 
-
-def run_time(build: Build) -> float:
-    """Seconds from starting a bridge to its end on no input."""
-    start = time.monotonic()
-    subprocess.run([build.binary], stdin=subprocess.DEVNULL, check=True, timeout=30)
-    return time.monotonic() - start

@@ -1,7 +1,7 @@
 """The bridge as a child process: messages out and in, with a deadline, and what is known when it dies.
 
-The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit, and the
-deadline is one *per function and target*, not per request. It decides nothing: `client.py` tries again and blames.
+The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit, and
+the deadline is one *per function and target*, not per request. It decides nothing: `client.py` tries again and blames.
 The child runs in a process group of its own (Ctrl-C reaches the campaign alone) and ends with its parent.
 """
 

@@ -2,8 +2,8 @@
 
 The one idea: a request that kills the bridge is repeated without the pair of function and target that was being
 compiled, and that pair alone decides, in a process of its own, what it did. So the guilty function is a typed failure,
-the others are compiled, and a kill from outside is not noticed. Nothing is guessed: what was never compiled is never in a
-reply.
+the others are compiled, and a kill from outside is not noticed. What was never compiled is never in
+a reply.
 Not thread-safe: a `Cranelift` a worker. After a fork the child gets a bridge of its own.
 """
 
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from liftcheck.case import ISA_ALIASES, ISAS, CompileFailure, Target
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
@@ -38,7 +38,7 @@ _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One compile request: the text, its targets (settings as given), what is wanted besides code, time for each pair."""
+    """One compile request: the text, targets with settings as given, what is wanted besides code, time a pair."""
 
     text: str
     targets: tuple[Target, ...]
@@ -48,7 +48,7 @@ class _Work:
 
 
 class Cranelift:
-    """A Cranelift of one build. `name` opens it again; `timeout` in seconds a function, `memory` in bytes of the child."""
+    """A Cranelift of one build. `name` opens it again; `timeout`: seconds a function; `memory`: bytes of the child."""
 
     def __init__(self, spec: str | Build = "cranelift", profile: str = builds.FUZZ, timeout: float = TIMEOUT,
                  memory: int = MEMORY) -> None:
@@ -73,6 +73,11 @@ class Cranelift:
     def traces_rules(self) -> bool:
         """Whether `wants={'rules'}` can be answered: from 0.130 on."""
         return builds.numbers(self.version) >= (0, 130)
+
+    @property
+    def cache_key(self) -> str:
+        """What identifies the build."""
+        return f"{self.version}-{self.build.profile}-{self.build.key}"
 
     @property
     def pid(self) -> int:
@@ -215,7 +220,7 @@ class Cranelift:
             self.close()
             raise
 
-    def _ask(self, request: bytes) -> dict[str, object]:
+    def _ask(self, request: bytes) -> dict[str, Any]:
         """A request without machine code in its reply; a death is tried once more."""
         try:
             reply = self._exchange(request, self.timeout)

@@ -14,7 +14,8 @@ from typing import Any, Final
 from liftcheck.case import CompileFailure
 
 _MISSING_TERM: Final = re.compile(r"no rule matched for term (\S+)")
-_REFUSED_TEXT: Final = re.compile(r"should be implemented in ISLE: inst = `(?:.*= )?(\S+)")
+_REFUSED_TEXT: Final = re.compile(
+    r"should be implemented in ISLE: inst = `(?:[v\d, ]+= )?([\w.]+).*type = `(?:Some\(types::(\w+)\))?", re.DOTALL)
 _TYPE: Final = re.compile(r"\b[if](?:8|16|32|64|128)(?:x\d+)?(?:xN)?\b")
 _NUMBER: Final = re.compile(r"\b(?:0x[0-9a-fA-F]+|[a-z]{0,5}\d+)\b")
 
@@ -24,9 +25,13 @@ _REFUSING_PANICS: Final = (
     ("put_in_xmm_mem_64: expected", "", "operand is no 64-bit vector"),
     ("Invalid OperandSize", "", "operand size without an instruction"),
     ("implicit argument size is not properly aligned", "", "argument in memory is not aligned"),
-    ("internal error: entered unreachable code", "/isa/x64/", "x64 lowering of this type unreachable"),
-    ("internal error: entered unreachable code", "/isa/riscv64/", "riscv64 lowering of this type unreachable"),
-    ("called `Option::unwrap()` on a `None` value", "/isa/aarch64/", "aarch64 lowering of this type lacks a case"),
+    ("internal error: entered unreachable code", "/isa/x64/inst/emit.rs", "unreachable for this type"),
+    ("internal error: entered unreachable code", "/isa/x64/lower/isle.rs", "unreachable for this type"),
+    ("internal error: entered unreachable code", "/isa/x64/abi.rs", "unreachable for this convention"),
+    ("internal error: entered unreachable code", "/isa/riscv64/", "unreachable for this type"),
+    ("called `Option::unwrap()` on a `None` value", "/isa/aarch64/lower/isle.rs", "lacks a case for this type"),
+    ("Unsupported floating-point size for vector op", "", "floating-point lanes without an instruction"),
+    ("calling convention yet", "/abi.rs", "convention not supported"),
     ("should be implemented in ISLE", "", "no lowering"),
     ("Unexpected SSA-value type", "", "type without registers"),
     ("is not supported", "/isa/", "said not to be supported"),
@@ -74,8 +79,8 @@ def refusal_reason(message: str) -> str:
     found = _REFUSED_TEXT.search(message)
     if not found:
         return fold(message)
-    op, _, kind = found.group(1).partition(".")
-    return f"no lowering of {op}" + (f".{kind}" if kind else "")
+    op, kind = found.group(1).split(".")[0], found.group(2)
+    return f"no lowering of {op}" + (f".{kind.lower()}" if kind else "")
 
 
 def fold(message: str) -> str:
@@ -99,10 +104,11 @@ def _file(place: str) -> str:
 
 
 def death(status: int, last_words: str, timeout: float | None) -> CompileFailure:
-    """A child that died or was killed over one function. `status` is as of `Popen.returncode`, `timeout` if we did it."""
+    """A child that died or was killed over one function. `status` is `Popen.returncode`, `timeout` if we did it."""
     words = last_words.strip()[-2000:]
     if timeout is not None:
-        return CompileFailure("timeout", "compilation does not end", f"no answer within {timeout:g} s; {words}".strip("; "))
+        message = f"no answer within {timeout:g} s; {words}".strip("; ")
+        return CompileFailure("timeout", "compilation does not end", message)
     if "memory allocation of" in words or "out of memory" in words.lower():
         return CompileFailure("memory", "compilation runs out of memory", words)
     if "has overflowed its stack" in words:
