@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from liftcheck.commands import options
+from liftcheck.commands import options, output
+from liftcheck.errors import InputError, UsageError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -21,3 +22,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
                         help="run every run line in the reference interpreter and compile nothing")
     options.add_jobs(parser)
     options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the files; 1 if a unit failed, 2 if a file could not be read."""
+    from liftcheck.oracles.filetests import Options, main_like
+
+    if len(args.runner) > 1:
+        raise UsageError("liftcheck test takes one --runner: auto, unicorn, native or qemu")
+    chosen = Options(options.flat(args.isa, ()), args.compiler, args.runner[0], args.interpreter_only,
+                     args.jobs or options.cores())
+    report = main_like(args.paths, chosen)
+    if report.broken and not report.files:
+        raise InputError(report.broken)
+    if args.json:
+        output.print_json("test", report.document())
+    else:
+        print("\n".join(report.lines()))
+    return report.exit_code
