@@ -15,10 +15,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.clif.ir import Signature
-from liftcheck.clif.printer import print_module
-from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
 from liftcheck.oracles.evidence import (
     NOTHING,
@@ -36,6 +32,11 @@ from liftcheck.oracles.evidence import (
 from liftcheck.oracles.link import fingerprint, link
 from liftcheck.oracles.runner_base import Job, Runner
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.ir import Signature
+from liftcheck.clif.printer import print_module
+from liftcheck.errors import Unsupported
 
 _NO_HOOKS = Hooks()
 

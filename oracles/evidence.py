@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from liftcheck.oracles.compare import Verdict
+from liftcheck.oracles.runner_base import Runner
+
 from liftcheck import layout
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import Module
 from liftcheck.errors import Unsupported
-from liftcheck.oracles.compare import Verdict
-from liftcheck.oracles.runner_base import Runner
 
 FUEL: Final = 2_000_000
 STAGES: Final = ("generate", "interpret", "compile", "link", "run", "compare")

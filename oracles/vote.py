@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally
 from liftcheck.oracles.runner_base import Runner
+
+from liftcheck.case import Case, CompileFailure, Outcome, Target
 
 
 class Ballot(NamedTuple):

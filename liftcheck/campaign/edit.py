@@ -111,7 +111,7 @@ def is_constant(inst: Inst) -> bool:
 
 def is_pure(inst: Inst) -> bool:
     """Whether the instruction can be dropped when nobody reads its results."""
-    return inst.op not in CALLS and OPCODES[inst.op].is_pure
+    return not OPCODES[inst.op].effects
 
 
 def tidy(function: Function) -> Function:

@@ -73,7 +73,7 @@ def _function_cost(function: Function) -> tuple[int, int]:
     details += sum(bool(p.extension) + bool(p.purpose) for p in (*signature.params, *signature.returns))
     details += sum(slot.align > 1 for slot in function.stack_slots.values())
     for block in function.blocks:
-        bulk += _WEIGHT_PARAM * len(block.params)
+        bulk += _WEIGHT_PARAM * len(block.params) if block is not function.blocks[0] else 0
         details += block.cold
         for inst in block.insts:
             bulk += _WEIGHT_CONSTANT if is_constant(inst) else _WEIGHT_INST
