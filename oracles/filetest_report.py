@@ -1,17 +1,21 @@
 """What `liftcheck test` found: units passed, failed, skipped by reason; as lines for people and as one JSON document.
 
-The one idea: a unit is one run line on one ISA with one list of settings (or on the interpreter), or one function on one
-target for `test compile` and `test verifier`. A unit that could not be judged is a skip with a reason, and reasons are
-counted; run lines for ISAs that liftcheck does not have are no units, and are said apart.
+The one idea: a unit is one run line on one ISA with one list of settings (or on the interpreter), or one function on
+one target for `test compile` and `test verifier`. A unit that could not be judged is a skip with a reason, and reasons
+are counted; run lines for ISAs that liftcheck does not have are no units, and are said apart. A unit in which the
+compiler is proven wrong (see `filetest_known`) is a finding: listed with its cause, neither passed nor failed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from liftcheck.case import Outcome
+from liftcheck.clif.runlines import RunLine, data_text
+from liftcheck.clif.types import Type
 from liftcheck.errors import Diagnostic
 
 
@@ -26,23 +30,55 @@ class Failure(NamedTuple):
     got: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what} on {self.where}\n    expected {self.expected}\n    got      {self.got}"
+        place = f"{self.file}:{self.line}: {self.what} on {self.where}"
+        return f"{place}\n    expected {self.expected}\n    got      {self.got}"
+
+
+def is_met(line: RunLine, outcome: Outcome) -> bool:
+    """Whether an outcome is what a run line asks for; `print` lines ask for a return alone."""
+    if outcome.kind != "returned":
+        return False
+    return line.comparison == "print" or (outcome.values == line.expected) == (line.comparison == "==")
+
+
+def line_failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Failure:
+    """A run line that was not met."""
+    call = f"{line.function or 'run'}({_values(line.args, line.arg_types)})"
+    expected = f"{line.comparison} {_values(line.expected, line.result_types)}"
+    got = f"{outcome.kind} {outcome.detail}".rstrip()
+    if outcome.kind == "returned":
+        got = _values(outcome.values, line.result_types)
+    return Failure(file, line.line, where, call, expected, got)
+
+
+def _values(values: Sequence[int], types: Sequence[Type]) -> str:
+    return ", ".join(map(data_text, values, types))
 
 
 @dataclass(slots=True)
 class Report:
-    """Sums over files. `outside` counts run lines per architecture that is not one of ours; `broken` are files that could
-    not be read; `by_target` counts what was judged as (ISA or 'interpreter', verdict)."""
+    """Sums over files.
+
+    outside    run lines by architecture that is not one of ours
+    broken     what is wrong with files that could not be read
+    by_target  (ISA or 'interpreter' or 'verifier', verdict) -> units
+    """
 
     files: int = 0
     passed: int = 0
     failures: list[Failure] = field(default_factory=list)
+    findings: list[tuple[str, Failure]] = field(default_factory=list)
     skips: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     by_target: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[Diagnostic] = field(default_factory=list)
     seconds: float = 0.0
+
+    def finds(self, where: str, cause: str, unit: Failure) -> None:
+        """A real difference: `cause` says what it is, with its page."""
+        self.findings.append((cause, unit))
+        self.by_target[where, "findings"] += 1
 
     @property
     def failed(self) -> int:
@@ -75,6 +111,7 @@ class Report:
         self.files += other.files
         self.passed += other.passed
         self.failures += other.failures
+        self.findings += other.findings
         self.skips += other.skips
         self.outside += other.outside
         self.notes += other.notes
@@ -85,6 +122,11 @@ class Report:
         """For people; the last line is `N passed, N failed, N skipped`."""
         yield from map(str, self.broken)
         yield from map(str, sorted(self.failures))
+        if self.findings:
+            yield "findings (real differences, neither passed nor failed):"
+            for cause, count in Counter(cause for cause, _ in self.findings).most_common():
+                places = sorted({f"{unit.file}:{unit.line}" for found, unit in self.findings if found == cause})
+                yield f"  {count:6}  {cause}: {', '.join(places)}"
         if self.skips:
             yield "skipped, by reason:"
             yield from (f"  {count:6}  {reason}" for reason, count in self.skips.most_common())
@@ -94,6 +136,8 @@ class Report:
         yield from (f"note: {note} ({count})" for note, count in sorted(self.notes.items()))
         for where in sorted({where for where, _ in self.by_target}):
             counts = ", ".join(f"{self.by_target[where, v]} {v}" for v in ("passed", "failed", "skipped"))
+            if self.by_target[where, "findings"]:
+                counts += f", {self.by_target[where, 'findings']} findings"
             yield f"{where}: {counts}"
         yield f"{self.files} files in {self.seconds:.1f} s"
         yield f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -111,6 +155,7 @@ class Report:
             "outside": dict(sorted(self.outside.items())),
             "notes": dict(sorted(self.notes.items())),
             "by_target": {w: {v: self.by_target[w, v] for v in ("passed", "failed", "skipped")} for w in wheres},
+            "findings": [{"cause": cause, **unit._asdict()} for cause, unit in sorted(self.findings)],
             "failures": [failure._asdict() for failure in sorted(self.failures)],
             "broken": [str(diagnostic) for diagnostic in self.broken],
         }

@@ -1,18 +1,18 @@
-"""`test run` and `test compile` of a filetest: compile a file for all its targets, run all run lines of a target at once.
+"""`test run` and `test compile` of a filetest: compile a file for all its targets, run all lines of a target at once.
 
-The one idea: the file is printed from the model with explicit conventions and compiled with exactly the settings that it
-states, as upstream does, in one request for all targets; then each target is one image and one call of a runner with
-all inputs. Where that fails as a whole (a symbol, an instruction that the runner lacks), function by function.
+The one idea: the file is printed from the model with explicit conventions and compiled with exactly the settings that
+it states, as upstream does, in one request for all targets; then each target is one image and one call of a runner
+with all inputs. Where that fails as a whole (a symbol, an instruction that the runner lacks), function by function.
 
-A missing lowering, an extension that no runner here has, a setting that this version lacks are skips with their reasons;
-a panic, a death, invalid IR are failures. Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
+A missing lowering, an extension that no runner here has, a setting that this version lacks are skips with reasons; a
+panic, a death, invalid IR are failures. Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction
@@ -22,18 +22,13 @@ from liftcheck.clif.runlines import RunLine
 from liftcheck.compilers.base import Compiler, UnknownSetting
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unsupported
-from liftcheck.oracles.filetest_report import Failure, Report
+from liftcheck.oracles import filetest_known as known
+from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 Reply = FunctionCode | CompileFailure
-
-
-class _Exact(Protocol):
-    """A compiler that can be asked for exactly the settings given."""
-
-    def compile_text(self, text: str, targets: Sequence[Target], *, raw: bool) -> list[list[Reply]]: ...
 
 
 class Engine:
@@ -171,12 +166,14 @@ class _Judge:
         except Unsupported as error:
             return f"linker: {error.reason}"
         for number, results in zip(wanted, outcomes, strict=True):
-            for line, outcome in zip(self.functions[number].run_lines, results, strict=True):
-                self._judge_line(line, outcome, runner)
+            wrong = [(line, outcome) for line, outcome in zip(self.functions[number].run_lines, results, strict=True)
+                     if not self._passes(line, outcome, runner)]
+            if wrong:
+                self._explain(number, wrong, runner, program)
         return ""
 
     def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
-               trampolines: dict[Signature, Reply]) -> list[list[Outcome]]:
+               trampolines: Mapping[Signature, Reply]) -> list[list[Outcome]]:
         image = link([program], self.target.isa)
         jobs = []
         for number in wanted:
@@ -187,16 +184,46 @@ class _Judge:
             jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
         return runner.run(image, jobs)
 
-    def _judge_line(self, line: RunLine, outcome: Outcome, runner: Runner) -> None:
-        from liftcheck.oracles.filetests import failure, is_met
-
+    def _passes(self, line: RunLine, outcome: Outcome, runner: Runner) -> bool:
+        """Counts a unit that passed or that the runner lacks something for."""
         isa = self.target.isa
-        if is_met(line, outcome):
-            self.report.passes(isa)
-        elif outcome.kind == "unsupported":
+        if outcome.kind == "unsupported":
             self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
-        else:
-            self.report.fails(isa, failure(self.test.file, f"{self.target} ({runner.name})", line, outcome))
+            return True
+        if not is_met(line, outcome):
+            return False
+        self.report.passes(isa)
+        return True
+
+    def _explain(self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner,
+                 program: list[FunctionCode]) -> None:
+        """Units that did not pass: findings where the compiler is proven wrong, failures otherwise."""
+        reply = self.replies[number]
+        assert isinstance(reply, FunctionCode)
+        clean = self._without_noise(number, runner, program)
+        for line, outcome in wrong:
+            unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
+            passes = clean is not None and is_met(line, clean[line])
+            cause = known.cause(self.target.isa, self.modeled[number], reply, outcome, passes)
+            if cause:
+                self.report.finds(self.target.isa, cause, unit)
+            else:
+                self.report.fails(self.target.isa, unit)
+
+    def _without_noise(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
+        """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the
+        function has no narrow arguments."""
+        signature = self.modeled[number].signature
+        extended = signature._replace(params=tuple(
+            p._replace(extension="uext") if p.type.is_int and not p.type.is_vector and p.type.bits < 64 else p
+            for p in signature.params))
+        if extended == signature:
+            return None
+        trampoline = self.engine.trampolines([extended], self.target)[extended]
+        if isinstance(trampoline, CompileFailure):
+            return None
+        results = self._start(runner, [number], program, {signature: trampoline})[0]
+        return dict(zip(self.functions[number].run_lines, results, strict=True))
 
 
 def _closure(code: FunctionCode, program: list[FunctionCode]) -> list[FunctionCode]:

@@ -1,12 +1,12 @@
 """Cranelift's own filetests, run by liftcheck: the engine of `liftcheck test`.
 
-The one idea: a file is read once, and its units (see `filetest_report`) are handed to judges that each know one test kind:
+The one idea: a file is read once, and its units (see `filetest_report`) go to judges that each know one test kind:
 `test interpret` and `test verifier` here, `test run` and `test compile` in `filetest_runs`, which needs a compiler and
 runners. Files are spread over processes; a report is a sum, so their order does not matter.
 
 `test interpret` runs little-endian, as upstream does on its hosts, unless a file is for big-endian targets alone. With
-`interpreter_only` the run lines of `test run` files are interpreted too; where such a line expects one NaN of several that
-CLIF allows (its file says so by not asking for `test interpret`), the unit is skipped under that name.
+`interpreter_only` the run lines of `test run` files are interpreted too; where such a line expects one NaN of several
+that CLIF allows (its file says so by not asking for `test interpret`), the unit is skipped under that name.
 Results are compared by their bits, NaNs too, as upstream does.
 What is out of scope: `test optimize`, `test unwind`, … (skipped by name), the text that `test compile` expects.
 Sources: upstream's `cranelift/filetests` (which command means what), cranelift-reader 0.135 `run_command.rs`.
@@ -27,12 +27,12 @@ from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, read_tex
 from liftcheck.clif.interpret import Prepared, prepare
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.runlines import RunLine, data_text
+from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import I128, Type
 from liftcheck.clif.verify import verify
 from liftcheck.errors import InputError
 from liftcheck.nan import is_nan
-from liftcheck.oracles.filetest_report import Failure, Report
+from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_runs import Engine
 
 JUDGED: Final = frozenset({"interpret", "run", "verifier", "compile"})
@@ -175,7 +175,7 @@ def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, prepa
     elif not test.has("interpret") and _differs_in_nans_only(line, outcome):
         report.skip(INTERPRETER, "the file expects one ISA's NaN, which CLIF leaves open")
     else:
-        report.fails(INTERPRETER, failure(test.file, INTERPRETER, line, outcome))
+        report.fails(INTERPRETER, line_failure(test.file, INTERPRETER, line, outcome))
 
 
 def _is_upstreams_own(function: Function) -> bool:
@@ -200,7 +200,7 @@ def _same_but_nan(got: int, expected: int, type_: Type) -> bool:
 
 
 def _verify(test: FileTest, report: Report) -> None:
-    """A function passes if our verifier finds errors just where the file has `error:` comments; texts are not compared."""
+    """A function passes if our verifier finds errors just if it has `error:` comments; texts are not compared."""
     isas = [target.isa for target in test.targets] or [None]
     for function in test.functions:
         expected = sorted({line for line, text in function.annotations if text.lstrip("; ").startswith("error:")})
@@ -216,27 +216,3 @@ def _verify(test: FileTest, report: Report) -> None:
                     test.file, expected[0] if expected else function.line, "verifier", function.name,
                     f"an error in line {expected[0]}" if expected else "no error",
                     "; ".join(str(d.message) for d in found[:3]) or "no error"))
-
-
-# What judges share
-
-
-def is_met(line: RunLine, outcome: Outcome) -> bool:
-    """Whether an outcome is what a run line asks for; `print` lines ask for a return alone."""
-    if outcome.kind != "returned":
-        return False
-    return line.comparison == "print" or (outcome.values == line.expected) == (line.comparison == "==")
-
-
-def failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Failure:
-    """A failed run line for people."""
-    call = f"{line.function or 'run'}({_values(line.args, line.arg_types)})"
-    expected = f"{line.comparison} {_values(line.expected, line.result_types)}"
-    got = f"{outcome.kind} {outcome.detail}".rstrip()
-    if outcome.kind == "returned":
-        got = _values(outcome.values, line.result_types)
-    return Failure(file, line.line, where, call, expected, got)
-
-
-def _values(values: Sequence[int], types: Sequence[Type]) -> str:
-    return ", ".join(map(data_text, values, types))

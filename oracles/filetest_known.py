@@ -1,0 +1,43 @@
+"""Units of upstream's run tests in which Cranelift itself is wrong: how such a unit is told from a failure of ours.
+
+The one idea: a proof, not a list of names. Upstream's harness passes narrow arguments extended and does not look at
+callee-saved registers; liftcheck fills the upper bits with noise and looks. So a unit that passes when its narrow
+arguments are zero-extended, and does not otherwise, shows code that reads bits that no convention defines; and a
+callee-saved register that comes back changed is ABI damage, whatever the results.
+`PAGES` maps what is understood to its page.
+Sources: RISC-V psABI, "Procedure Calling Convention" (fs0-fs11 are preserved); Cranelift's docs on `uext` and `sext`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.case import FunctionCode, Outcome
+from liftcheck.clif.ir import Function
+from liftcheck.oracles.shortcomings import disassembler
+
+UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
+PAGES: Final = {
+    ("riscv64", "swizzle"): "docs/findings/riscv64-swizzle-of-splat.md",
+    ("riscv64", "fs1"): "docs/findings/riscv64-fs1-not-saved.md",
+}
+"""(ISA, opcode or register) -> the page that explains it."""
+
+
+def cause(isa: str, function: Function, code: FunctionCode, outcome: Outcome, passes_without_noise: bool) -> str:
+    """What is wrong with the compiled code, with the page if there is one; '' if nothing is proven."""
+    if outcome.kind == "abi" and isa == "riscv64" and _loses_fs1(code):
+        return f"fs1 is not saved by the callee ({PAGES[isa, 'fs1']})"
+    if not passes_without_noise:
+        return ""
+    ops = {inst.op for block in function.blocks for inst in block.insts}
+    page = next((page for (of, op), page in PAGES.items() if of == isa and op in ops), "no page yet")
+    return f"{UPPER_BITS} ({page})"
+
+
+def _loses_fs1(code: FunctionCode) -> bool:
+    """Whether a RISC-V function uses fs1 and never stores it to its frame."""
+    operands = [(name, text) for _, _, name, text in disassembler("riscv64").disasm_lite(code.code, 0)]
+    saved = any(name in ("fsd", "c.fsd", "c.fsdsp") and text.startswith("fs1,") and "(sp)" in text
+                for name, text in operands)
+    return not saved and any("fs1" in text for _, text in operands)
