@@ -1,0 +1,1 @@
+"""Terms over bit-vectors and IEEE floats, and what is derived from them: Python, z3, text."""

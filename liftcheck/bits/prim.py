@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from liftcheck.bits import code as c
+from liftcheck.bits import prim_smt as smt
 from liftcheck.bits.code import Code, Context
 from liftcheck.bits.term import Term, repeated, value_of
 
 Writer = Callable[[Context, Term], Code]
-Smt = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Prim:
     name: str
     show: str
     python: Writer
-    smt: Smt
+    smt: smt.Smt
     exact: Writer | None = None
     flat: Writer | None = None
     lanewise: bool = True
@@ -309,19 +309,12 @@ def _convert(name: str) -> Writer:
 
 def _isnan(cx: Context, t: Term) -> Code:
     width = t.args[0].lane
-    infinity = _INFINITY[width]
+    infinity = smt.INFINITY[width]
     bits = c.infix(cx.exact(t.args[0]), "&", c.literal((1 << width - 1) - 1), 0, t.mask)
     return c.truth(bits, ">", c.literal(infinity))
 
 
-_INFINITY: Final = {16: 0x7C00, 32: 0x7F80_0000, 64: 0x7FF << 52, 128: 0x7FFF << 112}
-
-
-# Whole vectors as one integer. H is the top bit of each lane.
-
-
-def _tops(t: Term) -> int:
-    return sum(1 << t.lane * i + t.lane - 1 for i in range(t.lanes))
+# Whole vectors as one integer.
 
 
 def _flat_bits(operator: str) -> Writer:
@@ -334,105 +327,6 @@ def _flat_bits(operator: str) -> Writer:
 def _flat_not(cx: Context, t: Term) -> Code:
     whole = (1 << t.bits) - 1
     return c.infix(cx.flat(t.args[0]), "^", c.literal(whole), 0, whole)
-
-
-# The z3 side.
-
-
-def _fp(operation: Callable[..., Any]) -> Smt:
-    """A float operation on bit patterns with one result of the same format."""
-
-    def build(z: Any, t: Term, *operands: Any) -> Any:
-        return _pattern(z, operation(z, *(_number(z, o) for o in operands)), t.lane)
-
-    return build
-
-
-def _sort(z: Any, width: int) -> Any:
-    return {16: z.FPSort(5, 11), 32: z.FPSort(8, 24), 64: z.FPSort(11, 53), 128: z.FPSort(15, 113)}[width]
-
-
-def _number(z: Any, pattern: Any) -> Any:
-    return z.fpBVToFP(pattern, _sort(z, pattern.size()))
-
-
-def _pattern(z: Any, number: Any, width: int) -> Any:
-    quiet = _INFINITY[width] | (_INFINITY[width] & -_INFINITY[width]) >> 1
-    return z.If(z.fpIsNaN(number), z.BitVecVal(quiet, width), z.fpToIEEEBV(number))
-
-
-def _fp_compare(operation: Callable[..., Any]) -> Smt:
-    return lambda z, t, a, b: operation(z, _number(z, a), _number(z, b))
-
-
-def _smt_minimum(smaller: bool) -> Smt:
-    """Written with comparisons: z3's own fp.min leaves the sign of zero open."""
-
-    def build(z: Any, t: Term, a: Any, b: Any) -> Any:
-        x, y = _number(z, a), _number(z, b)
-        less = z.fpLT(x, y) if smaller else z.fpGT(x, y)
-        equal = a | b if smaller else a & b
-        ordered = z.If(z.fpEQ(x, y), equal, z.If(less, a, b))
-        nan = z.Or(z.fpIsNaN(x), z.fpIsNaN(y))
-        return z.If(nan, _pattern(z, z.fpNaN(_sort(z, t.lane)), t.lane), ordered)
-
-    return build
-
-
-def _smt_to_integer(signed: bool) -> Smt:
-    """Saturating: z3 leaves conversions out of range open, so the range is cut first, in a format that holds it."""
-
-    def build(z: Any, t: Term, a: Any) -> Any:
-        x, width = _number(z, a), t.lane
-        wide = z.FPSort(15, 2 * 128 + 2)
-        exact = z.fpFPToFP(z.RNE(), x, wide)
-        low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
-        convert = z.fpToSBV if signed else z.fpToUBV
-        inside = convert(z.RTZ(), exact, z.BitVecSort(width))
-        below = z.fpLEQ(exact, z.fpRealToFP(z.RNE(), z.RealVal(low), wide))
-        above = z.fpGEQ(exact, z.fpRealToFP(z.RNE(), z.RealVal(high), wide))
-        bounded = z.If(below, z.BitVecVal(low, width), z.If(above, z.BitVecVal(high, width), inside))
-        return z.If(z.fpIsNaN(x), z.BitVecVal(0, width), bounded)
-
-    return build
-
-
-def _smt_round(mode: str) -> Smt:
-    return _fp(lambda z, a: z.fpRoundToIntegral(getattr(z, mode)(), a))
-
-
-def _smt_clz(z: Any, t: Term, a: Any) -> Any:
-    result = z.BitVecVal(t.lane, t.lane)
-    for i in range(t.lane):
-        result = z.If(z.Extract(i, i, a) == 1, z.BitVecVal(t.lane - 1 - i, t.lane), result)
-    return result
-
-
-def _smt_ctz(z: Any, t: Term, a: Any) -> Any:
-    result = z.BitVecVal(t.lane, t.lane)
-    for i in reversed(range(t.lane)):
-        result = z.If(z.Extract(i, i, a) == 1, z.BitVecVal(i, t.lane), result)
-    return result
-
-
-def _smt_popcnt(z: Any, t: Term, a: Any) -> Any:
-    return z.Sum([z.ZeroExt(t.lane - 1, z.Extract(i, i, a)) for i in range(t.lane)])
-
-
-def _smt_reverse(step: int) -> Smt:
-    """Pieces of `step` bits in reverse order."""
-
-    def build(z: Any, t: Term, a: Any) -> Any:
-        pieces = [z.Extract(i + step - 1, i, a) for i in range(0, t.lane, step)]
-        return z.Concat(*pieces) if len(pieces) > 1 else pieces[0]
-
-    return build
-
-
-def _smt_extract(z: Any, t: Term, a: Any) -> Any:
-    low = t.params[0]
-    assert isinstance(low, int)
-    return z.Extract(low + t.lane - 1, low, a)
 
 
 def _whole(cx: Context, t: Term) -> Code:
@@ -475,37 +369,37 @@ def _rows() -> list[Prim]:
              flat=_flat_ite),
         Prim("zext", "zext({0})", _zext, lambda z, t, a: z.ZeroExt(t.lane - a.size(), a)),
         Prim("sext", "sext({0})", _sext, lambda z, t, a: z.SignExt(t.lane - a.size(), a), exact=_sext_exact),
-        Prim("extract", "bits({0}, from {p0})", _extract, _smt_extract),
+        Prim("extract", "bits({0}, from {p0})", _extract, smt.extract),
         Prim("concat", "{0} :: {1}", _concat, lambda z, t, high, low: z.Concat(high, low)),
-        Prim("clz", "clz({0})", _clz, _smt_clz),
-        Prim("ctz", "ctz({0})", _ctz, _smt_ctz),
-        Prim("popcnt", "popcnt({0})", _popcnt, _smt_popcnt),
-        Prim("bitrev", "bitrev({0})", _bitrev, _smt_reverse(1)),
-        Prim("bswap", "bswap({0})", _bswap, _smt_reverse(8)),
-        Prim("fadd", "{0} +f {1}", _float("fadd"), _fp(lambda z, a, b: z.fpAdd(z.RNE(), a, b))),
-        Prim("fsub", "{0} -f {1}", _float("fsub"), _fp(lambda z, a, b: z.fpSub(z.RNE(), a, b))),
-        Prim("fmul", "{0} *f {1}", _float("fmul"), _fp(lambda z, a, b: z.fpMul(z.RNE(), a, b))),
-        Prim("fdiv", "{0} /f {1}", _float("fdiv"), _fp(lambda z, a, b: z.fpDiv(z.RNE(), a, b))),
-        Prim("fsqrt", "fsqrt({0})", _float("fsqrt"), _fp(lambda z, a: z.fpSqrt(z.RNE(), a))),
-        Prim("fma", "fma({0}, {1}, {2})", _float("fma"), _fp(lambda z, a, b, d: z.fpFMA(z.RNE(), a, b, d))),
-        Prim("fmin", "fmin({0}, {1})", _float("fmin"), _smt_minimum(True)),
-        Prim("fmax", "fmax({0}, {1})", _float("fmax"), _smt_minimum(False)),
-        Prim("fceil", "fceil({0})", _float("fceil"), _smt_round("RTP")),
-        Prim("ffloor", "ffloor({0})", _float("ffloor"), _smt_round("RTN")),
-        Prim("ftrunc", "ftrunc({0})", _float("ftrunc"), _smt_round("RTZ")),
-        Prim("fnearest", "fnearest({0})", _float("fnearest"), _smt_round("RNE")),
-        Prim("feq", "{0} ==f {1}", _float("feq"), _fp_compare(lambda z, a, b: z.fpEQ(a, b)), predicate=True),
-        Prim("flt", "{0} <f {1}", _float("flt"), _fp_compare(lambda z, a, b: z.fpLT(a, b)), predicate=True),
-        Prim("fle", "{0} <=f {1}", _float("fle"), _fp_compare(lambda z, a, b: z.fpLEQ(a, b)), predicate=True),
-        Prim("fisnan", "isnan({0})", _isnan, lambda z, t, a: z.fpIsNaN(_number(z, a)), predicate=True),
+        Prim("clz", "clz({0})", _clz, smt.clz),
+        Prim("ctz", "ctz({0})", _ctz, smt.ctz),
+        Prim("popcnt", "popcnt({0})", _popcnt, smt.popcnt),
+        Prim("bitrev", "bitrev({0})", _bitrev, smt.reverse(1)),
+        Prim("bswap", "bswap({0})", _bswap, smt.reverse(8)),
+        Prim("fadd", "{0} +f {1}", _float("fadd"), smt.operation(lambda z, a, b: z.fpAdd(z.RNE(), a, b))),
+        Prim("fsub", "{0} -f {1}", _float("fsub"), smt.operation(lambda z, a, b: z.fpSub(z.RNE(), a, b))),
+        Prim("fmul", "{0} *f {1}", _float("fmul"), smt.operation(lambda z, a, b: z.fpMul(z.RNE(), a, b))),
+        Prim("fdiv", "{0} /f {1}", _float("fdiv"), smt.operation(lambda z, a, b: z.fpDiv(z.RNE(), a, b))),
+        Prim("fsqrt", "fsqrt({0})", _float("fsqrt"), smt.operation(lambda z, a: z.fpSqrt(z.RNE(), a))),
+        Prim("fma", "fma({0}, {1}, {2})", _float("fma"), smt.operation(lambda z, a, b, d: z.fpFMA(z.RNE(), a, b, d))),
+        Prim("fmin", "fmin({0}, {1})", _float("fmin"), smt.minimum(True)),
+        Prim("fmax", "fmax({0}, {1})", _float("fmax"), smt.minimum(False)),
+        Prim("fceil", "fceil({0})", _float("fceil"), smt.rounding("RTP")),
+        Prim("ffloor", "ffloor({0})", _float("ffloor"), smt.rounding("RTN")),
+        Prim("ftrunc", "ftrunc({0})", _float("ftrunc"), smt.rounding("RTZ")),
+        Prim("fnearest", "fnearest({0})", _float("fnearest"), smt.rounding("RNE")),
+        Prim("feq", "{0} ==f {1}", _float("feq"), smt.comparison(lambda z, a, b: z.fpEQ(a, b)), predicate=True),
+        Prim("flt", "{0} <f {1}", _float("flt"), smt.comparison(lambda z, a, b: z.fpLT(a, b)), predicate=True),
+        Prim("fle", "{0} <=f {1}", _float("fle"), smt.comparison(lambda z, a, b: z.fpLEQ(a, b)), predicate=True),
+        Prim("fisnan", "isnan({0})", _isnan, lambda z, t, a: z.fpIsNaN(smt.number(z, a)), predicate=True),
         Prim("fconvert", "to_float({0})", _convert("fconvert"),
-             lambda z, t, a: _pattern(z, z.fpFPToFP(z.RNE(), _number(z, a), _sort(z, t.lane)), t.lane)),
+             lambda z, t, a: smt.pattern(z, z.fpFPToFP(z.RNE(), smt.number(z, a), smt.sort(z, t.lane)), t.lane)),
         Prim("from_uint", "float_of_unsigned({0})", _convert("from_uint"),
-             lambda z, t, a: _pattern(z, z.fpToFPUnsigned(z.RNE(), a, _sort(z, t.lane)), t.lane)),
+             lambda z, t, a: smt.pattern(z, z.fpToFPUnsigned(z.RNE(), a, smt.sort(z, t.lane)), t.lane)),
         Prim("from_sint", "float_of_signed({0})", _convert("from_sint"),
-             lambda z, t, a: _pattern(z, z.fpSignedToFP(z.RNE(), a, _sort(z, t.lane)), t.lane)),
-        Prim("to_uint", "saturate_unsigned({0})", _convert("to_uint"), _smt_to_integer(False)),
-        Prim("to_sint", "saturate_signed({0})", _convert("to_sint"), _smt_to_integer(True)),
+             lambda z, t, a: smt.pattern(z, z.fpSignedToFP(z.RNE(), a, smt.sort(z, t.lane)), t.lane)),
+        Prim("to_uint", "saturate_unsigned({0})", _convert("to_uint"), smt.to_integer(False)),
+        Prim("to_sint", "saturate_signed({0})", _convert("to_sint"), smt.to_integer(True)),
     ]  # fmt: skip
 
 
