@@ -1,0 +1,244 @@
+"""A case as one of Cranelift's own filetests: the program, a wrapper per input, run lines with right expectations.
+
+The one idea: a run line can pass numbers and nothing else, so each input gets a wrapper that makes the data region in a
+stack slot, fills it, calls the entry with the slot's address in place of the pointers, and returns the entry's results
+with NaNs replaced and a checksum of the region. What the wrapper returns is computed by interpreting the very text's
+module, so it cannot drift from it. Of the initial memory only the words that make a difference are filled in.
+An input that traps cannot be a run line, nor can one whose results are unspecified NaNs of a type that no backend
+compares; both are named in a comment.
+Sources: cranelift-reader `run_command.rs`, `testfile.rs`; cranelift-filetests `test_run.rs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from liftcheck.case import Case, Outcome, Target
+from liftcheck.clif.build import FunctionBuilder
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.ir import AbiParam, Block, FuncRef, Function, Module, Signature, StackSlot
+from liftcheck.clif.printer import print_module
+from liftcheck.clif.runlines import RunLine, run_line_text
+from liftcheck.clif.types import F32, F64, I8, I32, I64, TYPES, Type
+from liftcheck.layout import SLOT_SIZE, slot_address
+from liftcheck.nan import is_nan
+
+_FUEL: Final = 2_000_000
+_WORDS: Final = SLOT_SIZE // 8
+_ALWAYS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
+                  ("preserve_frame_pointers", "true"))
+_OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
+_DEFAULTS: Final = {"opt_level": "none", "regalloc_algorithm": "backtracking", "bb_padding_log2_minus_one": "0",
+                    "log2_min_function_alignment": "0", "probestack_strategy": "outline", "tls_model": "none",
+                    "libcall_call_conv": "isa_default", "probestack_size_log2": "12",
+                    "enable_heap_access_spectre_mitigation": "true", "enable_table_access_spectre_mitigation": "true",
+                    "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}
+_TRIPLES: Final = {"x86-64": "x86_64"}
+_CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
+
+
+def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = False) -> str:
+    """The file. Where results depend on the byte order, targets of the other order than `big_endian` are left out (if all
+    targets are of one order, it is that one)."""
+    orders = {target.big_endian for target in targets}
+    big_endian = orders == {True} or (big_endian and orders != {False})
+    made = [_wrapped(case, run, big_endian) for run in range(len(case.inputs))]
+    other = [_wrapped(case, run, not big_endian) for run in range(len(case.inputs))] if len(orders) > 1 else made
+    same = all(a[1:] == b[1:] for a, b in zip(made, other))
+    kept = [target for target in targets if same or target.big_endian == big_endian]
+    lines = ["test run", *_header(kept)]
+    if case.name:
+        lines.append(f"; {case.name}")
+    left_out = dict.fromkeys(target.isa for target in targets if target not in kept)
+    if left_out:
+        lines.append(f"; the expectations are for {'big' if big_endian else 'little'}-endian targets: "
+                     f"{', '.join(left_out)} left out")
+    texts = ["\n".join(lines) + "\n", print_module(case.module)]
+    for wrapper, line, remark in made:
+        texts.append(f"{print_module(Module([wrapper])).rstrip()}\n{line}\n" if line else f"; {remark}\n")
+    return "\n".join(texts)
+
+
+def _header(targets: Sequence[Target]) -> list[str]:
+    """`set` and `target` lines; a setting is said again wherever it differs from the target before."""
+    lines: list[str] = []
+    current: dict[str, str] = {}
+    for target in targets:
+        wanted = dict((*_ALWAYS, *target.settings))
+        own = [name if value == "true" else f"{name}={value}" for name, value in sorted(wanted.items())
+               if name.startswith(_OWN_FLAGS) or value == "preset"]
+        shared = {name: value for name, value in wanted.items()
+                  if not name.startswith(_OWN_FLAGS) and value != "preset"}
+        for name in sorted({*shared, *current}):
+            value = shared.get(name, _DEFAULTS.get(name, "false"))
+            if current.get(name, _DEFAULTS.get(name, "false")) != value:
+                lines.append(f"set {name}={value}")
+                current[name] = value
+        lines.append(" ".join(["target", _TRIPLES.get(target.isa, target.isa), *own]))
+    return lines
+
+
+def _wrapped(case: Case, run: int, big_endian: bool) -> tuple[Function, str, str]:
+    """The wrapper of one input, its run line, or '' and why there is none."""
+    memory = _needed_memory(case, run, big_endian)
+    wrapper, args, types = _wrapper(case, run, memory)
+    outcome = _interpret(Module([*case.module.functions, wrapper]), len(case.module.functions), args, {}, big_endian)
+    direct = _run(case, run, memory, big_endian)
+    if direct.kind != "returned" or outcome.kind != "returned":
+        ended = direct if direct.kind != "returned" else outcome
+        return wrapper, "", f"input {run} is no run line: it {ended.kind} ({ended.detail})"
+    returns = tuple(param.type for param in wrapper.signature.returns)
+    for value, kind in zip(outcome.values, returns):
+        if kind.is_float and kind not in _CLEANED and _has_nan(value, kind):
+            return wrapper, "", f"input {run} is no run line: it returns a NaN of type {kind} with unspecified bits"
+    line = RunLine(wrapper.name, args, "==", outcome.values, 0, types, returns)
+    return wrapper, run_line_text(line), ""
+
+
+def _has_nan(value: int, kind: Type) -> bool:
+    return any(is_nan(value >> shift & kind.lane_mask, kind.lane_bits) for shift in range(0, kind.bits, kind.lane_bits))
+
+
+def _interpret(module: Module, entry: int, args: tuple[int, ...], regions: dict[int, bytes], big_endian: bool) -> Outcome:
+    return prepare(module, big_endian).run(entry, args, regions, fuel=_FUEL)
+
+
+def _run(case: Case, run: int, memory: bytes, big_endian: bool) -> Outcome:
+    regions = {slot_address(case.slot + run): memory} if case.memories else {}
+    return _interpret(case.module, case.entry, case.inputs[run], regions, big_endian)
+
+
+def _changes(outcome: Outcome, before: bytes) -> tuple[object, ...]:
+    """What a run did, without the bytes of memory that it left alone."""
+    written = tuple((at, new) for at, (old, new) in enumerate(zip(before, outcome.memory)) if old != new)
+    return outcome.kind, outcome.values, outcome.detail, written
+
+
+def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
+    """The initial memory with zeros wherever they lead to the same values and the same final bytes where written."""
+    if not case.memories:
+        return b""
+    memory = bytearray(case.memories[run])
+    prepared = prepare(case.module, big_endian)
+    base = slot_address(case.slot + run)
+    wanted = prepared.run(case.entry, case.inputs[run], {base: bytes(memory)}, fuel=_FUEL)
+    touched = bytes(a ^ b for a, b in zip(wanted.memory, memory))
+
+    def same(low: int, high: int) -> bool:
+        trial = memory.copy()
+        trial[low:high] = bytes(high - low)
+        got = prepared.run(case.entry, case.inputs[run], {base: bytes(trial)}, fuel=_FUEL)
+        if got[:2] != wanted[:2] or got.detail != wanted.detail:
+            return False
+        return all(new == final or (new == start and not flip) for new, final, start, flip
+                   in zip(got.memory, wanted.memory, trial, touched))
+
+    stack = [(0, SLOT_SIZE)]
+    while stack:
+        low, high = stack.pop()
+        if not any(memory[low:high]) or same(low, high):
+            memory[low:high] = bytes(high - low)
+        elif high - low > 8:
+            middle = (low + high) // 16 * 8
+            stack += [(middle, high), (low, middle)]
+    return bytes(memory)
+
+
+def _wrapper(case: Case, run: int, memory: bytes) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
+    """`function %runN(data…) -> results…, checksum`; its arguments and their types."""
+    entry = case.module.functions[case.entry]
+    params, row = entry.signature.params, case.inputs[run]
+    away = _pointers(case, run)
+    data = [at for at in range(len(params)) if at not in away]
+    types = tuple(params[at].type for at in data)
+    returns = [param.type for param in entry.signature.returns] + ([I64] if case.memories else [])
+    signature = Signature(tuple(map(AbiParam, types)), tuple(map(AbiParam, returns)), "system_v")
+    builder = FunctionBuilder(f"%run{run}", signature)
+    func = builder.func
+    func.signatures[0] = entry.signature
+    func.func_refs[0] = FuncRef(entry.name, 0, True)
+    base = _region(builder, memory) if case.memories else -1
+    given = dict(zip(data, builder.entry_params))
+    args = tuple(given[at] if at in given else _moved(builder, base, away[at]) for at in range(len(params)))
+    results = builder.call(0, *args)
+    shown = [_shown(builder, value, param.type) for value, param in zip(results, entry.signature.returns)]
+    if case.memories:
+        shown.append(_checksum(builder, base))
+    builder.ret(*shown)
+    return func, tuple(row[at] for at in data), types
+
+
+def _pointers(case: Case, run: int) -> dict[int, int]:
+    """Parameters that point into the data region in every run: place -> bytes from its start."""
+    found: dict[int, int] = {}
+    if not case.memories:
+        return found
+    for at, param in enumerate(case.module.functions[case.entry].signature.params):
+        if param.type is I64:
+            offsets = {row[at] - slot_address(case.slot + n) for n, row in enumerate(case.inputs)}
+            if len(offsets) == 1 and 0 <= next(iter(offsets)) <= SLOT_SIZE:
+                found[at] = next(iter(offsets))
+    return found
+
+
+def _moved(builder: FunctionBuilder, base: int, away: int) -> int:
+    return builder.ins("iadd", I64, base, builder.iconst(I64, away)) if away else base
+
+
+def _region(builder: FunctionBuilder, memory: bytes) -> int:
+    """A zeroed stack slot with the words of `memory`; stored byte by byte, so that any byte order does."""
+    func = builder.func
+    func.stack_slots[0] = StackSlot(SLOT_SIZE, 16)
+    base = builder.ins("stack_addr", I64, imm=0)
+    zero = builder.iconst(I64, 0)
+    loop, ready = builder.block(I64), builder.block()
+    builder.jump(loop, zero)
+    builder.switch_to(loop)
+    at = loop.params[0][0]
+    builder.ins("store", I64, zero, builder.ins("iadd", I64, base, at))
+    _next(builder, loop, ready, at)
+    builder.switch_to(ready)
+    for word in range(_WORDS):
+        part = memory[word * 8:word * 8 + 8]
+        for offset, byte in enumerate(part):
+            if byte:
+                builder.ins("store", I8, builder.iconst(I8, byte), base, offset=word * 8 + offset)
+    return base
+
+
+def _next(builder: FunctionBuilder, loop: Block, ready: Block, at: int, *carried: int) -> None:
+    """The end of a loop over the words of the region."""
+    following = builder.ins("iadd", I64, at, builder.iconst(I64, 8))
+    limit = builder.iconst(I64, SLOT_SIZE)
+    more = builder.ins("icmp", I64, following, limit, imm="ult")
+    builder.brif(more, loop, (following, *carried), ready, carried)
+
+
+def _shown(builder: FunctionBuilder, value: int, kind: Type) -> int:
+    """A result with its NaNs replaced by zero, where the type can be compared everywhere."""
+    if kind not in _CLEANED:
+        return value
+    shape = kind.as_truthy()
+    ordered = builder.ins("fcmp", kind, value, value, imm="ord")
+    if not kind.is_vector:
+        name = "f32const" if kind is F32 else "f64const"
+        return builder.ins("select", kind, ordered, value, builder.ins(name, None, imm=0))
+    bits = builder.ins("band", shape, builder.ins("bitcast", shape, value), ordered)
+    return builder.ins("bitcast", kind, bits)
+
+
+def _checksum(builder: FunctionBuilder, base: int) -> int:
+    """A sum over all words of the region that a change of any byte changes: h = rotl(h ^ word, 13) * odd."""
+    loop, ready = builder.block(I64, I64), builder.block(I64)
+    zero = builder.iconst(I64, 0)
+    builder.jump(loop, zero, zero)
+    builder.switch_to(loop)
+    at, total = (value for value, _ in loop.params)
+    word = builder.ins("load", I64, builder.ins("iadd", I64, base, at))
+    mixed = builder.ins("bxor", I64, total, word)
+    turned = builder.ins("rotl", I64, mixed, builder.iconst(I32, 13))
+    product = builder.ins("imul", I64, turned, builder.iconst(I64, 0x9E3779B97F4A7C15))
+    _next(builder, loop, ready, at, product)
+    builder.switch_to(ready)
+    return ready.params[0][0]
