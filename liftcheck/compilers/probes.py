@@ -1,7 +1,7 @@
 """One tiny CLIF function for every typing of every opcode, and for what conventions can carry: the matrix' questions.
 
 The one idea: operands are parameters, so nothing folds away and each probe asks for one lowering. What a signature
-cannot carry on some ISA is asked again through memory (`by_memory`), so a type's gap in the ABI does not hide its lowerings.
+cannot carry on some ISA is asked again through memory (`by_memory`), so a gap in the ABI hides no lowering.
 Keys are `opcodes.Variant.key`, and for conventions `param.CONV.T`, `return.CONV.T`, `call.CONV`, `return_call.CONV`,
 `try_call.CONV`. It asks nobody (`matrix.py`).
 """
@@ -150,7 +150,7 @@ def _branches(body: list[str]) -> bool:
 
 def _through_memory(variant: Variant, preamble: str, body: list[str]) -> str:
     """Operands are loaded from v90 on, results are stored there; '' where there is nothing to carry."""
-    if _branches(body) or not (variant.arg_types or variant.result_types):
+    if _branches(body) or "TAIL" in body or not (variant.arg_types or variant.result_types):
         return ""
     loads = [f"v{place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(variant.arg_types)]
     stores = [f"store v{10 + place}, v90+{64 * place}" for place in range(len(variant.result_types))]

@@ -1,7 +1,7 @@
 """Where a Cranelift comes from: a published version, a wasmtime checkout, or one modified crate; and its Cargo.toml.
 
-The one idea: everything that decides the binary goes into one key (the bridge's sources, manifest, lock file, toolchain,
-the files of a path), so a build is found again exactly as long as it would come out the same.
+The one idea: everything that decides the binary goes into one key (the bridge's sources, manifest, lock file,
+toolchain, the files of a path), so a build is found again exactly as long as it would come out the same.
 It builds nothing (`builds.py`).
 """
 
@@ -25,8 +25,8 @@ PROFILES: Final = (FUZZ, RELEASE)
 
 KNOWN: Final = {
     "0.95.1": (1, 65), "0.96.4": (1, 66), "0.100.1": (1, 70), "0.105.4": (1, 73), "0.110.3": (1, 76),
-    "0.113.1": (1, 78), "0.115.1": (1, 81), "0.118.0": (1, 83), "0.120.2": (1, 84), "0.125.4": (1, 88), "0.127.4": (1, 89),
-    "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.135.8": (1, 95),
+    "0.113.1": (1, 78), "0.115.1": (1, 81), "0.118.0": (1, 83), "0.120.2": (1, 84), "0.125.4": (1, 88),
+    "0.127.4": (1, 89), "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.135.8": (1, 95),
 }
 """Versions that the bridge was compiled against, with the rustc that each wants. Others from 0.95 on are tried."""
 OLDEST: Final = (0, 95)
