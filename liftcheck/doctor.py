@@ -214,17 +214,19 @@ def qemu_version(text: str) -> str:
 
 def _builds() -> Iterator[Check]:
     """The builds there are, and whether the one that plain `cranelift` means is among them."""
-    built = builds.listed()
-    for build in built:
+    built = {build.name: build for build in builds.listed()}
+    for build in built.values():
         yield Check("Compilers", build.name, OK, f"{build.version}, built in {build.seconds:.0f} s")
     try:
         newest = f"cranelift@{builds.newest()}"
+        ready = builds.find("cranelift") is not None
     except Unavailable as error:
         yield Check("Compilers", "cranelift", LIMITED if built else MISSING, str(error), "rustup update stable",
                     essential=not built)
         return
-    if newest not in {build.spec for build in built}:
-        yield Check("Compilers", newest, LIMITED, "not built yet; its first use builds it (about two minutes)",
+    if not ready:
+        state = "built by another liftcheck or rustc" if newest in built else "not built yet"
+        yield Check("Compilers", f"{newest} now", LIMITED, f"{state}; its next use builds it (about two minutes)",
                     f"liftcheck compiler add {newest}")
 
 

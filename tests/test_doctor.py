@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -16,7 +17,9 @@ def row(report: doctor.Report, name: str) -> doctor.Check:
 
 
 def empty_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without programs, on which nothing was built yet."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LIFTCHECK_CACHE", str(tmp_path / "cache"))
 
 
 def test_no_cargo_is_a_gap_that_matters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -26,6 +29,18 @@ def test_no_cargo_is_a_gap_that_matters(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "rustup.rs" in row(report, "cargo").remedy
     assert not report.usable
     assert "cargo" in report.as_text().splitlines()[-1]
+
+
+def test_no_cargo_is_no_gap_where_a_compiler_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    empty_path(monkeypatch, tmp_path)
+    folder = tmp_path / "cache" / "bridges" / "0.135.8-fuzz-0"
+    folder.mkdir(parents=True)
+    (folder / "liftcheck-bridge").touch()
+    record = {"spec": "cranelift@0.135.8", "version": "0.135.8", "profile": "fuzz", "key": "0", "seconds": 1.0,
+              "rustc": "1.95.0"}
+    (folder / "build.json").write_text(json.dumps(record))
+    report = doctor.examine()
+    assert not row(report, "cargo").essential and row(report, "cranelift@0.135.8").state == doctor.OK
 
 
 def test_no_qemu_is_a_gap_that_does_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

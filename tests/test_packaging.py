@@ -32,7 +32,8 @@ def data_files() -> Iterator[tuple[str, Path]]:
     owners = {folder: name for name, folder in packages.items()}
     for folder in {ROOT / top for top in TOP}:
         for path in folder.rglob("*"):
-            if path.is_file() and path.suffix != ".py" and not any(part in IGNORED for part in path.parts):
+            hidden = any(part in IGNORED or part.startswith(".") for part in path.relative_to(ROOT).parts)
+            if path.is_file() and path.suffix != ".py" and not hidden:
                 owner = next(parent for parent in path.parents if parent in owners)
                 yield owners[owner], path.relative_to(owner)
 
