@@ -96,6 +96,7 @@ class InstVerifier:
             actual = types[inst.args[opcode.infer_from]]
             if actual is not ctrl:
                 yield f"its type is {ctrl}, its operand's {actual}"
+            ctrl = actual
         try:
             results, args = opcode.result_types(ctrl), opcode.arg_types(ctrl)
         except KeyError:
