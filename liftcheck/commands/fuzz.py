@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from liftcheck.campaign.options import FuzzOptions
 
 DEFAULT_SECONDS: Final = 60.0
+WIDTH: Final = 140
+"""Columns of the tables where there is no terminal to fit into."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +53,20 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.run import fuzz
 
     chosen = campaign_options(args)
-    if args.seed is None:
-        output.note(f"seed {chosen.seed}")
-    with LiveProgress(Console(stderr=True)) as progress:
+
+    class Seeded(LiveProgress):
+        """Says the seed with the compiler, so that even a campaign that is killed can be repeated."""
+
+        def started(self, compiler: str) -> None:
+            super().started(f"{compiler} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
+
+    with Seeded(Console(stderr=True)) as progress:
         report = fuzz(chosen, progress)
     if args.json:
         output.print_json("fuzz", report.document())
     else:
-        show(report, Console())
+        console = Console()
+        show(report, console if console.is_terminal else Console(width=WIDTH))
     return report.exit_code
 
 
