@@ -173,7 +173,8 @@ def test_wanting_more_leaves_the_code_alone(cranelift: Cranelift) -> None:
 def test_rules_that_matched(cranelift: Cranelift) -> None:
     text = ADD.replace("iadd v0, v1", "isub v0, v0")
     targets = [Target("s390x", (("opt_level", level),)) for level in ("none", "speed")]
-    none, speed = (code(column[0]).extra["rules"] for column in cranelift.compile_text(text, targets, frozenset({"rules"})))
+    answer = cranelift.compile_text(text, targets, frozenset({"rules"}))
+    none, speed = (code(column[0]).extra["rules"] for column in answer)
     assert all(".isle:" in rule and " " in rule for rule in (*none, *speed))  # type: ignore[misc]
     assert any("src/opts/" in rule for rule in speed)  # type: ignore[attr-defined]
     assert not any("src/opts/" in rule for rule in none)  # type: ignore[attr-defined]
@@ -277,7 +278,8 @@ def test_verifying_text(cranelift: Cranelift) -> None:
 
 def test_all_of_the_verifiers_complaints_come(cranelift: Cranelift) -> None:
     text = ADD.replace("return v2", "v3 = iadd.i32 v0, v1\n    v4 = fadd v0, v1\n    return v2")
-    assert {complaint.line for complaint in cranelift.verify_text(text)} == {4, 5} or len(cranelift.verify_text(text)) == 1
+    complaints = cranelift.verify_text(text)
+    assert {complaint.line for complaint in complaints} in ({4, 5}, {5}), complaints
 
 
 def test_reading_a_filetest(cranelift: Cranelift) -> None:

@@ -34,7 +34,8 @@ build)
   if test -n "$BREAK"; then
     printf 'error[E0308]: mismatched types\\n --> src/isa/x64/inst.rs:7:1\\nerror: could not compile\\n' >&2; exit 101
   fi
-  mkdir -p target/release; printf '#!/bin/sh\\n' > target/release/liftcheck-bridge; chmod +x target/release/liftcheck-bridge;;
+  mkdir -p target/release; printf '#!/bin/sh\\n' > target/release/liftcheck-bridge
+  chmod +x target/release/liftcheck-bridge;;
 esac
 """
 
@@ -44,7 +45,8 @@ def toolchain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cargo that builds nothing, alone on the PATH with a shell; the cache is empty. Gives the log of its calls."""
     tools, log = tmp_path / "tools", tmp_path / "log"
     tools.mkdir()
-    for name, text in (("cargo", FAKE_CARGO), ("rustc", "#!/bin/sh\necho 'rustc 1.95.0 (fake)'\n"), ("cc", "#!/bin/sh\n")):
+    rustc = "#!/bin/sh\necho 'rustc 1.95.0 (fake)'\n"
+    for name, text in (("cargo", FAKE_CARGO), ("rustc", rustc), ("cc", "#!/bin/sh\n")):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     for name in ("sh", "mkdir", "chmod", "sleep"):
@@ -87,7 +89,7 @@ def test_removing(toolchain: Path) -> None:
     report, _ = quiet()
     build = builds.ensure("cranelift@0.131.0", report=report)
     assert builds.remove("cranelift@0.131.0") == [build] and builds.listed() == []
-    with pytest.raises(UsageError, match="'cranelift@0.131.0' is not built; built: nothing"):
+    with pytest.raises(UsageError, match=r"'cranelift@0\.131\.0' is not built; built: nothing"):
         builds.remove("cranelift@0.131.0")
 
 
@@ -119,7 +121,8 @@ def test_waiting_is_said(toolchain: Path) -> None:
 
 def test_a_failed_build_leaves_nothing(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREAK", "1")
-    with pytest.raises(Unavailable, match=r"does not build:\nerror\[E0308\]: mismatched types\n --> src/isa/x64/inst.rs"):
+    words = r"does not build:\nerror\[E0308\]: mismatched types\n --> src/isa/x64/inst.rs"
+    with pytest.raises(Unavailable, match=words):
         builds.ensure("cranelift@0.131.0", report=quiet()[0])
     assert builds.listed() == [] and not list(builds.cache().glob("making-*"))
 
@@ -144,7 +147,7 @@ def test_no_cargo(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build = builds.ensure("cranelift@0.131.0", report=quiet()[0])
     monkeypatch.setenv("PATH", "/nowhere")
     start = time.monotonic()
-    with pytest.raises(Unavailable, match="sh.rustup.rs"):
+    with pytest.raises(Unavailable, match=r"sh\.rustup\.rs"):
         open_compiler("cranelift@0.130.0")
     assert time.monotonic() - start < 1
     assert builds.ensure("cranelift@0.131.0") == build
@@ -234,7 +237,8 @@ def test_a_checkout(toolchain: Path, tmp_path: Path) -> None:
         assert f'cranelift-reader = {{ path = "{root}/cranelift/reader" }}' in sources.manifest(source, "fuzz")
     workspace = '[workspace.dependencies]\ncranelift-codegen = { path = "x", version = "0.140.0" }\n'
     (root / "Cargo.toml").write_text(workspace)
-    (root / "cranelift/codegen/Cargo.toml").write_text('[package]\nname = "cranelift-codegen"\nversion.workspace = true\n')
+    inherits = '[package]\nname = "cranelift-codegen"\nversion.workspace = true\n'
+    (root / "cranelift/codegen/Cargo.toml").write_text(inherits)
     assert builds.source_of(f"cranelift={root}").version == "0.140.0"
 
 

@@ -1,7 +1,7 @@
 """The bridge as a child process: messages out and in, with a deadline, and what is known when it dies.
 
-The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit, and
-the deadline is one *per function and target*, not per request. It decides nothing: `client.py` tries again and blames.
+The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit; the
+deadline is one *per function and target*, in processor time. It decides nothing: `client.py` tries again and blames.
 The child runs in a process group of its own (Ctrl-C reaches the campaign alone) and ends with its parent.
 """
 
@@ -24,6 +24,8 @@ _LENGTH: Final = struct.Struct("<I")
 _PROGRESS: Final = struct.Struct("<III")
 _PIPE_SIZE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
+IDLE: Final = 4
+"""A child that does not run at all gets so many times its time on the clock."""
 
 
 class Died(Exception):
@@ -65,7 +67,7 @@ class Child:
         return self._process.pid
 
     def exchange(self, request: bytes, timeout: float) -> bytes:
-        """One request and its reply. `timeout` in seconds is for each function and target on its own; raises Died."""
+        """One request and its reply. `timeout`: seconds of processor time for each function and target; or Died."""
         try:
             self._send(_LENGTH.pack(len(request)) + request, timeout)
             data = self._receive(timeout)
@@ -91,16 +93,30 @@ class Child:
 
     def _receive(self, timeout: float) -> bytes:
         """What there is to read, at least a byte."""
-        serial = -1
-        while not self._readable.poll(timeout * 1000):
-            now = self._position()[0]
-            if now == serial:
-                self._dead(timeout)
-            serial = now
+        if not self._readable.poll(timeout * 250):
+            self._wait_for_progress(timeout)
         data = os.read(self._out, _CHUNK)
         if not data:
             self._dead(None)
         return data
+
+    def _wait_for_progress(self, timeout: float) -> None:
+        """Until there is something to read, or one function has had its time: of the processor, as hosts are busy."""
+        serial, since, burnt = self._position()[0], time.monotonic(), self._cpu()
+        while not self._readable.poll(timeout * 250):
+            now = self._position()[0]
+            if now != serial:
+                serial, since, burnt = now, time.monotonic(), self._cpu()
+            elif self._cpu() - burnt >= timeout or time.monotonic() - since >= IDLE * timeout:
+                self._dead(timeout)
+
+    def _cpu(self) -> float:
+        """Seconds of processor time so far."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _rest(self, data: bytes, size: int, timeout: float) -> bytes:
         parts, missing = [data], size - len(data)

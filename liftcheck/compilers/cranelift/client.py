@@ -30,9 +30,10 @@ DEFAULTS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_im
                    ("preserve_frame_pointers", "true"))
 """Without them i128 in signatures, vector returns and tail calls are refused on some ISAs."""
 
-TIMEOUT: Final = 20.0
-MEMORY: Final = 4 << 30
+TIMEOUT: Final = 5.0
+MEMORY: Final = 2 << 30
 _TRIPLES: Final = {"x86-64": "x86_64"}
+Decided = dict[tuple[int, int], Reply]
 _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
 
@@ -48,7 +49,7 @@ class _Work:
 
 
 class Cranelift:
-    """A Cranelift of one build. `name` opens it again; `timeout`: seconds a function; `memory`: bytes of the child."""
+    """A Cranelift of one build. `name` opens it again; `timeout`: processor seconds a function; `memory`: bytes."""
 
     def __init__(self, spec: str | Build = "cranelift", profile: str = builds.FUZZ, timeout: float = TIMEOUT,
                  memory: int = MEMORY) -> None:
@@ -136,7 +137,7 @@ class Cranelift:
 
     # -- compiling
 
-    def _compile(self, work: _Work, skip: dict[tuple[int, int], Reply] | None = None) -> list[protocol.Column]:
+    def _compile(self, work: _Work, skip: Decided | None = None) -> list[protocol.Column]:
         handles = [self._handle(target, work.raw) for target in work.targets]
         request = protocol.compile_request(work.text, handles, work.wants, tuple(skip or ()))
         reply = self._exchange(request, work.timeout)
@@ -148,20 +149,28 @@ class Cranelift:
 
     def _compile_again(self, work: _Work, died: Died) -> list[protocol.Column]:
         """After a death: without what is known to be guilty, until an answer comes."""
-        decided: dict[tuple[int, int], Reply] = {}
+        decided: Decided = {}
         strikes: Counter[tuple[int, int] | None] = Counter()
         while True:
             strikes[died.at] += 1
             if died.at is not None:
-                verdict = self._alone(work, *died.at)
-                if isinstance(verdict, CompileFailure) or strikes[died.at] > 1:
-                    decided[died.at] = verdict
+                decided |= self._verdict(work, died, strikes[died.at], decided)
             elif strikes[None] > 1:
                 return self._compile_pieces(work, failures.death(died.status, died.words, died.timeout))
             try:
                 return self._compile(work, decided)
             except Died as again:
                 died = again
+
+    def _verdict(self, work: _Work, died: Died, strikes: int, decided: Decided) -> Decided:
+        """What is decided about the pair that was being compiled; nothing if it was killed from outside."""
+        assert died.at is not None
+        endless = any(function == died.at[0] and isinstance(reply, CompileFailure) and reply.kind == "timeout"
+                      for (function, _), reply in decided.items())
+        if died.timeout is not None and endless:
+            return {died.at: failures.death(died.status, died.words, died.timeout)}
+        verdict = self._alone(work, *died.at)
+        return {died.at: verdict} if isinstance(verdict, CompileFailure) or strikes > 1 else {}
 
     def _alone(self, work: _Work, function: int, target: int) -> Reply:
         """What one function does on one target in a process of its own."""
@@ -277,7 +286,7 @@ def _check(answer: dict[str, object]) -> None:
         raise InternalError(f"the bridge does not understand: {answer['error']}")
 
 
-def _filled(columns: list[protocol.Column], skip: dict[tuple[int, int], Reply] | None) -> list[protocol.Column]:
+def _filled(columns: list[protocol.Column], skip: Decided | None) -> list[protocol.Column]:
     for (function, target), reply in (skip or {}).items():
         columns[target][function] = reply
     return columns
