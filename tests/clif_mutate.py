@@ -1,7 +1,7 @@
 """Breaks CLIF at random: edits of the text, token by token or line by line, and edits of the tree.
 
-The one idea: what replaces a thing is usually of the same kind (a value for a value, a type for a type, an opcode for one
-of the same format), so that most of the results get past the parser and try the verifier. Every draw is from the
+The one idea: what replaces a thing is usually of the same kind (a value for a value, a type for a type, an opcode for
+one of the same format), so that most of the results get past the parser and try the verifier. Every draw is from the
 `random.Random` that is handed in.
 """
 
@@ -90,11 +90,14 @@ def _exchange(rng: random.Random, text: str) -> str:
     return "".join(tokens)
 
 
+_WORDS = ("cold", "notrap", "readonly", "little", "big", "aligned", "uext", "sret", "sarg(8)", "vmctx", "tail",
+          "system_v", "preserve_all", "-", "+", ".", ",", "(", ")", ";", "[", "ret0", "exn0", "$", "->", "0.0", "+NaN",
+          "user1", "heap_oob", "v0", "block0", "i32", "@12", "<1>", "colocated", "patchable")
+
+
 def _insert(rng: random.Random, text: str) -> str:
     tokens = _TOKENS.findall(text)
-    word = rng.choice(("cold", "notrap", "readonly", "little", "big", "aligned", "uext", "sret", "sarg(8)", "vmctx", "tail",
-                       "system_v", "preserve_all", "-", "+", ".", ",", "(", ")", ";", "[", "ret0", "exn0", "$", "->",
-                       "0.0", "+NaN", "user1", "heap_oob", "v0", "block0", "i32", "@12", "<1>", "colocated", "patchable"))
+    word = rng.choice(_WORDS)
     tokens.insert(rng.randrange(len(tokens)), f" {word} ")
     return "".join(tokens)
 
@@ -122,8 +125,8 @@ def _cut(rng: random.Random, text: str) -> str:
     return text[:rng.randrange(len(text))] if rng.random() < 0.2 else text
 
 
-_TEXT_EDITS = (_swap_like, _swap_like, _swap_like, _swap_like, _opcode, _opcode, _type, _type, _number, _delete, _double,
-               _exchange, _insert, _insert, _line_delete, _line_move, _line_move, _line_copy, _cut)
+_TEXT_EDITS = (_swap_like, _swap_like, _swap_like, _swap_like, _opcode, _opcode, _type, _type, _number, _delete,
+               _double, _exchange, _insert, _insert, _line_delete, _line_move, _line_move, _line_copy, _cut)
 
 
 def mutate_tree(rng: random.Random, func: Function) -> Function:

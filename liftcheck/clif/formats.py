@@ -73,3 +73,18 @@ FLOAT_CONDITIONS: Final = ("ord", "uno", "eq", "ne", "one", "ueq", "lt", "le", "
 ATOMIC_OPERATIONS: Final = ("add", "sub", "and", "nand", "or", "xor", "xchg", "umin", "umax", "smin", "smax")
 TRAP_CODES: Final = ("stk_ovf", "int_ovf", "heap_oob", "int_divz", "bad_toint")
 """The trap codes with a name; the others are `user1` to `user250`."""
+
+OLD_TRAP_CODES: Final = ("heap_misaligned", "table_oob", "icall_null", "bad_sig", "unreachable", "interrupt",
+                         "null_reference", "null_i31ref")
+"""Trap codes that had a name up to 0.112; later versions have user codes in their place."""
+_NAMED_TRAPS: Final = frozenset(TRAP_CODES) | frozenset(OLD_TRAP_CODES)
+
+
+def trap_code(text: str) -> str | None:
+    """A trap code's text in its one spelling, or None if the text is none (older versions have user0 to user65535)."""
+    if text in _NAMED_TRAPS:
+        return text
+    digits = text[4:]
+    if text.startswith("user") and digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 16:
+        return f"user{int(digits)}"
+    return None

@@ -13,30 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from liftcheck.clif import literals
-from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS, TRAP_CODES
+from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS, TRAP_CODES, trap_code
 from liftcheck.clif.ir import NO_FLAGS, BlockCall, ExceptionTable, Function, Inst, MemFlags
 from liftcheck.clif.lexer import Cursor
 from liftcheck.clif.opcodes import Opcode
 from liftcheck.clif.types import TYPES, Type
 
-OLD_TRAP_CODES: Final = ("heap_misaligned", "table_oob", "icall_null", "bad_sig", "unreachable", "interrupt",
-                         "null_reference", "null_i31ref")
-"""Trap codes that had a name up to 0.112; later versions have user codes in their place."""
-_NAMED_TRAPS: Final = frozenset(TRAP_CODES) | frozenset(OLD_TRAP_CODES)
 _INT_CONDITIONS: Final = frozenset(INT_CONDITIONS)
 _FLOAT_CONDITIONS: Final = frozenset(FLOAT_CONDITIONS)
 
 Reader = Callable[[Cursor, Function, Opcode, "Type | None"], Inst]
-
-
-def trap_code(token: str) -> str | None:
-    """The trap code's text in its one spelling, or None if the token is none."""
-    if token in _NAMED_TRAPS:
-        return token
-    digits = token[4:]
-    if token.startswith("user") and digits.isdigit() and len(digits) <= 20 and int(digits) < 1 << 16:
-        return f"user{int(digits)}"
-    return None
 
 
 def _take_trap_code(p: Cursor) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from liftcheck.clif.cfg import Cfg, edge_values, edges, table_calls
-from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS, trap_code
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, MemFlags, Signature
 from liftcheck.clif.opcodes import DYNAMIC, OPCODES, Opcode
 from liftcheck.clif.types import Type
@@ -47,6 +47,7 @@ class InstVerifier:
             "UnaryConst": self._constant, "BinaryImm8": self._lane, "TernaryImm8": self._lane,
             "Shuffle": self._shuffle, "UnaryImm": self._iconst, "IntCompare": self._condition,
             "FloatCompare": self._condition, "AtomicRmw": self._condition, "ExceptionHandlerAddress": self._handler,
+            "Trap": self._trap, "CondTrap": self._trap, "IntAddTrap": self._trap,
             "NullAry": self._setting, "Unary": self._setting, "Store": self._store,
         }
 
@@ -284,6 +285,10 @@ class InstVerifier:
     def _iconst(self, inst: Inst) -> Iterator[str]:
         if not isinstance(inst.imm, int):
             yield f"the constant is {inst.imm!r}"
+
+    def _trap(self, inst: Inst) -> Iterator[str]:
+        if not isinstance(inst.imm, str) or trap_code(inst.imm) != inst.imm:
+            yield f"{inst.imm!r} is not a trap code"
 
     def _condition(self, inst: Inst) -> Iterator[str]:
         known = {"icmp": INT_CONDITIONS, "fcmp": FLOAT_CONDITIONS, "atomic_rmw": ATOMIC_OPERATIONS}[inst.op]
