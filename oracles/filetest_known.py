@@ -14,7 +14,7 @@ from typing import Final
 
 from liftcheck.case import FunctionCode, Outcome
 from liftcheck.clif.ir import Function
-from liftcheck.oracles.shortcomings import disassembler
+from liftcheck.oracles.decode import disassembler
 
 UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
 PAGES: Final = {

@@ -150,7 +150,8 @@ class _Judge:
                 reply = self.replies[number]
                 assert isinstance(reply, FunctionCode)
                 reason = self._run([number], _closure(reply, program))
-                self.report.skip(self.target.isa, reason, len(self.functions[number].run_lines))
+                if reason:
+                    self.report.skip(self.target.isa, reason, len(self.functions[number].run_lines))
 
     def _run(self, wanted: list[int], program: list[FunctionCode]) -> str:
         """Run the functions `wanted` with `program` linked around them; answers why nothing was run, or ''."""

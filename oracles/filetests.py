@@ -201,7 +201,7 @@ def _same_but_nan(got: int, expected: int, type_: Type) -> bool:
 
 def _verify(test: FileTest, report: Report) -> None:
     """A function passes if our verifier finds errors just if it has `error:` comments; texts are not compared."""
-    isas = [target.isa for target in test.targets] or [None]
+    isas: list[str | None] = [target.isa for target in test.targets] or [None]
     for function in test.functions:
         expected = sorted({line for line, text in function.annotations if text.lstrip("; ").startswith("error:")})
         for isa in isas:

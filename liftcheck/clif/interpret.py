@@ -79,6 +79,7 @@ class Prepared:
         self._rest = 0
         self._entry: Code | None = None
         self._stopped: tuple[Segment, Op | None] | None = None
+        self._stats: Stats | None = None
 
     def run(
         self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None, fuel: int = DEFAULT_FUEL
@@ -93,6 +94,7 @@ class Prepared:
             if other.hot is not None:
                 other.hot.reset()
         self._stopped = None
+        self._stats = None
         self._rest = max(0, fuel - SLICE)
         values, kind, detail = self._guarded(code, list(args), min(fuel, SLICE))
         content = bytes(memory.buf) if regions else b""
@@ -101,6 +103,11 @@ class Prepared:
     @property
     def stats(self) -> Stats:
         """What the last run did; worked out when asked."""
+        if self._stats is None:
+            self._stats = self._counted()
+        return self._stats
+
+    def _counted(self) -> Stats:
         executed: Counter[str] = Counter()
         looped = called = False
         instructions = 0
@@ -119,7 +126,6 @@ class Prepared:
             instructions -= len(missed)
             executed.subtract(missed)
             executed += Counter()
-            self._stopped = None
         return Stats(looped, called, instructions, executed)
 
     def _guarded(self, code: Code, args: list[int], fuel: int) -> tuple[tuple[int, ...], str, str]:

@@ -1,0 +1,255 @@
+"""The engine of `liftcheck test`: what is a unit, what passes, fails, is skipped and is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from liftcheck.case import CompileFailure, FunctionCode, Outcome
+from liftcheck.clif.parser import parse_module
+from liftcheck.errors import InputError, Unavailable
+from liftcheck.oracles import filetest_known
+from liftcheck.oracles.filetest_report import Report
+from liftcheck.oracles.filetests import Options, main_like
+
+ALONE = Options(interpreter_only=True)
+
+GOOD = """test interpret
+test run
+target x86_64
+target aarch64
+target riscv64 has_c
+target s390x
+target pulley64
+
+function %add(i8, i8) -> i8 {
+block0(v0: i8, v1: i8):
+    v2 = iadd v0, v1
+    return v2
+}
+; run: %add(1, 2) == 3
+; run: %add(127, 1) == -128
+; run: %add(1, 1) != 3
+
+function %pair(f32) -> f32, i32 {
+    fn0 = %add(i8, i8) -> i8
+block0(v0: f32):
+    v1 = fneg v0
+    v2 = iconst.i8 200
+    v3 = call fn0(v2, v2)
+    v4 = uextend.i32 v3
+    return v1, v4
+}
+; run: %pair(+NaN) == [-NaN, 144]
+; print: %pair(0x1.0)
+
+function %yes() -> i8 {
+block0:
+    v0 = iconst.i8 7
+    return v0
+}
+; run
+"""
+
+
+def written(folder: Path, text: str, name: str = "a.clif") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_every_run_line_is_a_unit_of_the_interpreter(tmp_path: Path) -> None:
+    report = main_like([written(tmp_path, GOOD)], ALONE)
+    assert (report.passed, report.failed, report.skipped) == (6, 0, 0)
+    assert list(report.lines())[-1] == "6 passed, 0 failed, 0 skipped"
+    assert report.exit_code == 0
+
+
+def test_a_failure_names_its_line_and_both_results(tmp_path: Path) -> None:
+    file = written(tmp_path, GOOD.replace("%add(127, 1) == -128", "%add(127, 1) == 5"))
+    report = main_like([file], ALONE)
+    assert (report.passed, report.failed) == (5, 1)
+    failed = report.failures[0]
+    assert (failed.file, failed.line, failed.where) == (file, 15, "interpreter")
+    assert (failed.what, failed.expected, failed.got) == ("%add(127, 1)", "== 5", "-128")
+    assert report.exit_code == 1
+    assert f"{file}:15" in "\n".join(report.lines())
+
+
+def test_nans_are_compared_by_their_bits(tmp_path: Path) -> None:
+    report = main_like([written(tmp_path, GOOD.replace("[-NaN,", "[+NaN,"))], ALONE)
+    assert report.failed == 1
+
+
+def test_a_nan_that_one_isa_chooses_is_skipped_by_name(tmp_path: Path) -> None:
+    text = """test run
+target x86_64
+
+function %f(f32) -> f32 {
+block0(v0: f32):
+    v1 = fadd v0, v0
+    return v1
+}
+; run: %f(-NaN:0x1) == -NaN:0x1
+; run: %f(0x1.0) == 0x1.0
+"""
+    report = main_like([written(tmp_path, text)], ALONE)
+    assert report.skips == {"the file expects one ISA's NaN, which CLIF leaves open": 1}
+    assert report.failed == 1
+    asked = main_like([written(tmp_path, "test interpret\n" + text)], ALONE)
+    assert asked.failed == 2
+
+
+def test_files_for_big_endian_targets_alone_run_big_endian(tmp_path: Path) -> None:
+    text = """test run
+target s390x
+
+function %f(i32) -> i8 {
+    ss0 = explicit_slot 4
+block0(v0: i32):
+    v1 = stack_addr.i64 ss0
+    store v0, v1
+    v2 = load.i8 v1
+    return v2
+}
+; run: %f(0x11223344) == 0x11
+"""
+    assert main_like([written(tmp_path, text)], ALONE).passed == 1
+    both = text.replace("target s390x", "target s390x\ntarget x86_64")
+    assert main_like([written(tmp_path, both)], ALONE).failed == 1
+
+
+def test_verifier_files_pass_if_errors_are_where_they_are_announced(tmp_path: Path) -> None:
+    text = """test verifier
+
+function %good(i32) -> i32 {
+block0(v0: i32):
+    return v0
+}
+
+function %bad(i32) -> i64 {
+block0(v0: i32):
+    return v0 ; error: arguments of return must match function signature
+}
+"""
+    report = main_like([written(tmp_path, text)], ALONE)
+    assert (report.passed, report.failed) == (2, 0)
+    report = main_like([written(tmp_path, text.replace("; error: arguments of", "; no"))], ALONE)
+    assert (report.passed, report.failed) == (1, 1)
+
+
+def test_other_kinds_are_skipped_by_name(tmp_path: Path) -> None:
+    report = main_like([written(tmp_path, "test unwind\n\nfunction %f() {\nblock0:\n    return\n}\n")], ALONE)
+    assert report.skips == {"test unwind: not judged by liftcheck": 1}
+
+
+def test_what_the_interpreter_refuses_is_a_skip_with_the_reason(tmp_path: Path) -> None:
+    text = "test interpret\n\nfunction %f() {\nblock0:\n    debugtrap\n    return\n}\n; print: %f()\n"
+    report = main_like([written(tmp_path, text)], ALONE)
+    assert report.skips == {"interpreter: debugtrap is not interpreted": 1}
+
+
+def test_unreadable_files_are_said_and_the_others_run(tmp_path: Path) -> None:
+    written(tmp_path, "test interpret\nfunction %f( {\n", "bad.clif")
+    written(tmp_path, GOOD, "good.clif")
+    report = main_like([str(tmp_path)], ALONE)
+    assert report.passed == 6
+    assert report.broken[0].file.endswith("bad.clif")
+    assert report.exit_code == 2
+
+
+def test_no_files_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \.clif file"):
+        main_like([str(tmp_path)], ALONE)
+    with pytest.raises(InputError, match="no such file"):
+        main_like([str(tmp_path / "missing.clif")], ALONE)
+
+
+def test_several_processes_give_the_same_report(tmp_path: Path) -> None:
+    for i in range(6):
+        written(tmp_path, GOOD.replace("== 3", "== 4") if i == 3 else GOOD, f"{i}.clif")
+    one = main_like([str(tmp_path)], ALONE)
+    two = main_like([str(tmp_path)], Options(interpreter_only=True, jobs=2))
+    one.seconds = two.seconds = 0
+    assert json.dumps(one.document()) == json.dumps(two.document())
+    assert (one.files, one.passed, one.failed) == (6, 35, 1)
+
+
+def test_reports_add_up() -> None:
+    total, part = Report(), Report()
+    part.passes("x", 3)
+    part.skip("x", "why", 2)
+    part.skip("x", "never", 0)
+    total.add(part)
+    total.add(part)
+    assert (total.passed, total.skips) == (6, {"why": 4})
+    assert total.document()["by_target"] == {"x": {"passed": 6, "failed": 0, "skipped": 4}}
+
+
+# With a compiler
+
+
+def compiled(paths: list[str], options: Options = Options()) -> Report:  # noqa: B008
+    try:
+        return main_like(paths, options)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+
+def test_the_four_isas_pass_what_the_interpreter_passes(tmp_path: Path) -> None:
+    report = compiled([written(tmp_path, GOOD)])
+    assert [str(f) for f in report.failures] == []
+    assert (report.passed, report.skipped) == (30, 0)
+    assert report.outside == {"pulley64": 6}
+    assert report.by_target["s390x", "passed"] == 6
+
+
+def test_an_isa_can_be_chosen(tmp_path: Path) -> None:
+    report = compiled([written(tmp_path, GOOD)], Options(isas=("riscv64",)))
+    assert {where for where, _ in report.by_target} == {"interpreter", "riscv64"}
+
+
+def test_a_wrong_expectation_fails_on_every_isa(tmp_path: Path) -> None:
+    report = compiled([written(tmp_path, GOOD.replace("%add(127, 1) == -128", "%add(127, 1) == 5"))])
+    wheres = sorted(f.where.split()[0] for f in report.failures)
+    assert wheres == ["aarch64", "interpreter", "riscv64", "s390x", "x86-64"]
+
+
+def test_missing_settings_and_lowerings_are_skips_with_reasons(tmp_path: Path) -> None:
+    text = GOOD.replace("target riscv64 has_c", "target riscv64 has_warp_drive")
+    report = compiled([written(tmp_path, text)])
+    assert (report.failed, report.skipped) == (0, 6)
+    assert "has_warp_drive" in next(iter(report.skips))
+
+
+def test_compile_units(tmp_path: Path) -> None:
+    header = "test compile precise-output\nset opt_level=speed\ntarget x86_64\ntarget s390x\n\n"
+    report = compiled([written(tmp_path, header + GOOD[GOOD.index("function"):])])
+    assert (report.passed, report.failed) == (6, 0)
+    assert any("precise-output" in note for note in report.notes)
+
+
+def test_a_function_that_cannot_be_linked_does_not_hurt_the_others(tmp_path: Path) -> None:
+    calling = "function %g() {\n    fn0 = %elsewhere()\nblock0:\n    call fn0()\n    return\n}\n; print: %g()\n\n"
+    report = compiled([written(tmp_path, "test run\ntarget x86_64\n\n" + calling + GOOD[GOOD.index("function"):])])
+    assert (report.passed, report.failed, report.skipped) == (6, 0, 1)
+    assert "%elsewhere" in next(iter(report.skips))
+
+
+def test_only_proof_makes_a_finding() -> None:
+    function = parse_module("function %f(i8) -> i8 {\nblock0(v0: i8):\n    return v0\n}").functions[0]
+    wrong, code = Outcome("returned", (1,)), FunctionCode("%f", b"\x82\x80")
+    assert filetest_known.cause("riscv64", function, code, wrong, False) == ""
+    assert filetest_known.UPPER_BITS in filetest_known.cause("riscv64", function, code, wrong, True)
+    damage = Outcome("abi", detail="callee-saved register or stack pointer")
+    assert filetest_known.cause("riscv64", function, code, damage, False) == ""
+    uses_fs1 = FunctionCode("%f", bytes.fromhex("d3840522") + b"\x82\x80")
+    assert "fs1" in filetest_known.cause("riscv64", function, uses_fs1, damage, False)
+    assert filetest_known.cause("aarch64", function, uses_fs1, damage, False) == ""
+
+
+def test_a_panic_is_a_failure_and_a_refusal_is_not() -> None:
+    assert CompileFailure("panic", "x").is_finding
+    assert not CompileFailure("unsupported", "x").is_finding
