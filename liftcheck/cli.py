@@ -16,7 +16,6 @@ import shutil
 import signal
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Final, NamedTuple, NoReturn
@@ -139,6 +138,8 @@ def _message(error: LiftcheckError) -> str:
 
 def _own_bug(error: Exception) -> int:
     """An exception that nobody expected is our bug: say so in one line, and where it came from."""
+    import traceback  # costs 10 ms, and nobody hopes to need it
+
     if os.environ.get("LIFTCHECK_TRACEBACK"):
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -8,10 +8,8 @@ profile or a version exists is asked of the part that owns it, when the command 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -29,6 +27,8 @@ _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 def near_miss(word: str, choices: Iterable[str]) -> str:
     """The choice that `word` was probably meant to be, as '; did you mean X?', or ''."""
+    import difflib  # only wrong usage needs it
+
     close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -121,7 +121,7 @@ def whole(text: str) -> int:
 
 def fresh_seed() -> int:
     """A seed for a campaign that names none; it is printed, so that the campaign can be repeated."""
-    return secrets.randbits(32)
+    return int.from_bytes(os.urandom(4), "little")
 
 
 def cores() -> int:
