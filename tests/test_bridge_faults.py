@@ -7,12 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.compilers.cranelift import failures
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.errors import Unavailable
 
 TARGETS = [Target("x86-64"), Target("s390x")]
 
@@ -77,9 +80,34 @@ def test_killed_while_idle(bridge: Cranelift) -> None:
     os.kill(bridge.pid, signal.SIGKILL)
     time.sleep(0.05)
     assert isinstance(bridge.compile_text(function("a"), TARGETS)[0][0], FunctionCode)
-    os.kill(bridge.pid, signal.SIGKILL)
-    time.sleep(0.05)
-    assert bridge.verify_text(function("a")) == []
+    for target in (None, TARGETS[0]):
+        os.kill(bridge.pid, signal.SIGKILL)
+        time.sleep(0.05)
+        assert bridge.verify_text(function("a"), target) == []
+
+
+def test_a_bridge_that_is_gone(bridge: Cranelift, tmp_path: Path) -> None:
+    lost = Cranelift(replace(bridge.build, folder=tmp_path))
+    with pytest.raises(Unavailable, match="liftcheck compiler add cranelift@"):
+        lost.compile_text(function("a"), TARGETS)
+
+
+def test_it_ends_with_its_parent(bridge: Cranelift) -> None:
+    """Even in the middle of a compilation that never ends, and though siblings hold the pipe open."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        bridge.compile_text(function("a"), TARGETS)
+        os.write(writing, str(bridge.pid).encode())
+        bridge.timeout = 60
+        bridge.compile_text(function("fault_hang"), TARGETS)
+    orphan = int(os.read(reading, 20))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{orphan}").exists() and "Z" not in Path(f"/proc/{orphan}/stat").read_text().split()[2]:
+        assert time.monotonic() < deadline, "the bridge outlives its parent"
+        time.sleep(0.1)
 
 
 def test_a_slow_function_among_many_has_its_own_deadline(bridge: Cranelift) -> None:

@@ -51,7 +51,9 @@ class Child:
             stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0)
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_AS)
+            limit = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (limit, limit))
         self._in: Final = self._process.stdin.fileno()
         self._out: Final = self._process.stdout.fileno()
         for fd in (self._in, self._out):

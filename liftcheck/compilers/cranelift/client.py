@@ -24,7 +24,7 @@ from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
 from liftcheck.compilers.cranelift import builds, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
 from liftcheck.compilers.cranelift.child import Child, Died
-from liftcheck.errors import InputError, InternalError, Unsupported, UsageError
+from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 
 DEFAULTS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
                    ("preserve_frame_pointers", "true"))
@@ -113,11 +113,20 @@ class Cranelift:
     def verify_text(self, text: str, target: Target | None = None) -> list[Complaint]:
         """What the reader (its first complaint) or the verifier (all of them) has against the text; [] accepts it."""
         try:
-            handle = protocol.NONE if target is None else self._handle(target, False)
-            return protocol.complaints(self._ask(b"V" + struct.pack("<I", handle) + text.encode()))
+            return self._verify(text, target)
+        except Died:
+            self.close()
+        try:
+            return self._verify(text, target)
         except Died as died:
             failure = failures.death(died.status, died.words, died.timeout)
             return [Complaint("panic", 0, "", failure.reason + ": " + failure.message)]
+
+    def _verify(self, text: str, target: Target | None) -> list[Complaint]:
+        handle = protocol.NONE if target is None else self._handle(target, False)
+        answer, _ = protocol.head(self._exchange(b"V" + struct.pack("<I", handle) + text.encode(), self.timeout))
+        _check(answer)
+        return protocol.complaints(answer)
 
     def read_filetest(self, text: str) -> list[Complaint]:
         """What upstream's reader has against a whole filetest, run lines included; [] accepts it."""
@@ -213,7 +222,11 @@ class Cranelift:
     def _running(self) -> Child:
         if self._child is None or self._child.owner != os.getpid():
             self._handles.clear()
-            self._child = Child(self.build.binary, self.memory)
+            try:
+                self._child = Child(self.build.binary, self.memory)
+            except OSError as error:
+                raise Unavailable(f"the bridge of {self.name} does not start ({error}): "
+                                  f"liftcheck compiler add {self.name}") from error
         return self._child
 
     def _exchange(self, request: bytes, timeout: float) -> bytes:
