@@ -133,6 +133,17 @@ def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str], t
     assert str(tmp_path) in refused(capsys, "test", str(tmp_path))
 
 
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", "nothing to judge"),
+    ("test run\ntarget arm\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() == 1\n",
+     "only for ISAs that liftcheck does not have: arm (1 run lines)"),
+])
+def test_a_file_without_units_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str,
+                                         expected: str) -> None:
+    (tmp_path / "none.clif").write_text(text)
+    assert expected in refused(capsys, "test", str(tmp_path / "none.clif"))
+
+
 @pytest.mark.parametrize("command", FILE_COMMANDS)
 def test_a_file_without_permission_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
                                               tmp_path: Path, command: str) -> None:

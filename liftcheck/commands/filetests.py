@@ -8,6 +8,7 @@ One unit is one run line on one ISA and setting. Skips are listed by reason; the
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from liftcheck.commands import options, output
 from liftcheck.errors import InputError, UsageError
@@ -35,8 +36,18 @@ def run(args: argparse.Namespace) -> int:
     report = main_like(args.paths, chosen)
     if report.broken and not report.files:
         raise InputError(report.broken)
+    if not report.by_target and not report.broken:
+        raise InputError.at(_nothing(report.outside), args.paths[0] if len(args.paths) == 1 else "these files")
     if args.json:
         output.print_json("test", report.document())
     else:
         print("\n".join(report.lines()))
     return report.exit_code
+
+
+def _nothing(outside: Mapping[str, int]) -> str:
+    """Why there was nothing to judge."""
+    if outside:
+        lines = ", ".join(f"{name} ({count} run lines)" for name, count in sorted(outside.items()))
+        return f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)}"
+    return "nothing to judge: no run line or function under a `test` command for the ISAs asked for"
