@@ -13,14 +13,19 @@ every other runner that can run it, on every other ISA and at other levels, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally
 from liftcheck.oracles.runner_base import Runner
 
 from liftcheck.case import Case, CompileFailure, Outcome, Target
+
+
+_EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
+"""An assertion of qemu's own: guest code cannot make this of its own accord."""
 
 
 class Ballot(NamedTuple):
@@ -87,13 +92,15 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
         return Confirmed("", "not repeated in a fresh runner", tuple(own))
+    if all(_EMULATOR_DEATH in b.verdict.detail for b in against):
+        return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
     if sides:
         who = f"{suspect.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
         return Confirmed("", f"emulator: {who}", tuple(own))
     ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
     witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
-    klass = compare.WRONG_MEANING if _reference_is_alone(ballots) else suspect.verdict.klass
+    klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else suspect.verdict.klass
     return Confirmed(klass, "", tuple(ballots), witness)
 
 
@@ -123,13 +130,17 @@ def _nearest(ballots: Sequence[Ballot], target: Target) -> list[Ballot]:
     return sorted(ballots, key=lambda b: (b.target.isa != target.isa, b.target.big_endian != target.big_endian))
 
 
-def _reference_is_alone(ballots: Sequence[Ballot]) -> bool:
+def _reference_is_alone(ballots: Sequence[Ballot], types: Sequence[Type]) -> bool:
     """Whether two ISAs or more answered, all of them against the reference and in the same way (by byte order)."""
     said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
-    if len({b.target.isa for b in said}) < 2 or any(b.verdict.kind == compare.AGREE for b in said):
+    if len({b.target.isa for b in said}) < 2 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):
         return False
-    by_order: dict[bool, set[object]] = {}
-    for b in said:
-        values = (b.outcome.kind, b.outcome.values, b.outcome.detail) if b.outcome else None
-        by_order.setdefault(b.target.big_endian, set()).add((b.run, values))
-    return all(len(answers) == 1 for answers in by_order.values())
+    for order in (False, True):
+        side = [b for b in said if b.target.big_endian == order]
+        if any(b.run != side[0].run or not _same(side[0].outcome, b.outcome, types) for b in side[1:]):
+            return False
+    return True
+
+
+def _same(left: Outcome | None, right: Outcome | None, types: Sequence[Type]) -> bool:
+    return left is not None and right is not None and compare.compare(left, right, types).kind == compare.AGREE

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from liftcheck import __version__
 from liftcheck.campaign.finding import Finding
-from liftcheck.case import Case, Outcome
+from liftcheck.case import BIG_ENDIAN, Case, Outcome
 from liftcheck.clif.printer import print_module
+from liftcheck.generators.filetests import filetest_text
 from liftcheck.oracles.compare import WRONG_MEANING, hex_value, return_types
 
 
@@ -21,7 +22,7 @@ def filetest(finding: Finding) -> str:
     if finding.failure is not None:
         return "".join(["test compile\n", *(f"target {target_line(str(target))}\n" for target in targets[:1]), "\n",
                         print_module(finding.case.module)])
-    return "".join(["test run\n", *(f"target {target_line(str(t))}\n" for t in targets), "\n", print_module(finding.case.module)])
+    return filetest_text(finding.case, targets, big_endian=finding.target.isa in BIG_ENDIAN)
 
 
 def target_line(text: str) -> str:

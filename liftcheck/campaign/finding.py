@@ -67,6 +67,8 @@ class Finding:
     """Into the campaign when it was found."""
     disassembly: dict[str, str] = field(default_factory=dict)
     """A target's text -> disassembly of the entry's module there, for the bad target and the witness."""
+    damaged: tuple[str, ...] = ()
+    """ABI damage: callee-saved registers that the code uses and does not save, as far as its disassembly shows."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
 
@@ -76,6 +78,8 @@ def fold_key(finding: Finding) -> str:
     failure, its reason and place."""
     if finding.failure is not None:
         return f"{finding.klass} | {finding.target.isa} | {finding.failure.reason} | {finding.failure.place}"
+    if finding.damaged:
+        return f"{finding.klass} | {finding.target.isa} | {' '.join(finding.damaged)}"
     where = "reference" if finding.klass == "wrong meaning" else finding.target.isa
     return f"{finding.klass} | {where} | {' '.join(sorted(opcodes(finding.case)))}"
 
@@ -95,6 +99,8 @@ def folder_name(finding: Finding) -> str:
     words = [finding.klass, finding.target.isa]
     if finding.failure is not None:
         words.append(finding.failure.reason[:40])
+    elif finding.damaged:
+        words += finding.damaged
     elif finding.reduced:
         words += sorted(opcodes(finding.case), key=lambda op: ("load" in op, "store" in op, op))[:3]
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")[:80].strip("-")
@@ -159,6 +165,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "actual": encode_outcome(finding.actual),
         "failure": failure,
         "votes": [{"who": v.who, "outcome": v.outcome, "with_reference": v.with_reference} for v in finding.votes],
+        "damaged": list(finding.damaged),
         "suspects": list(finding.suspects),
         "seed": finding.seed,
         "case": finding.number,
@@ -182,7 +189,7 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             klass=data["class"], case=decode_case(data["recipe"], where), target=decode_target(data["target"]),
             targets=tuple(map(decode_target, data["targets"])),
             witness=decode_target(data["witness"]) if data["witness"] else None, run=data["run"], failure=failure,
-            detail=data["detail"], runners=tuple(data["runners"]), compiler=data["compiler"], seed=data["seed"],
+            detail=data["detail"], damaged=tuple(data["damaged"]), runners=tuple(data["runners"]), compiler=data["compiler"], seed=data["seed"],
             number=data["case"], profile=data["profile"], reduced=data["reduced"], key=data["key"],
             count=data["count"], seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None)

@@ -10,15 +10,17 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from liftcheck.campaign.abi import unsaved
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
 from liftcheck.campaign.taint import shows_nan_bits
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.verify import verify
+from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Runners, Suspect, Tally, interpret
+from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
 BASE_SETTINGS: Final = frozenset({"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"})
@@ -87,7 +89,10 @@ class Investigator:
             compiler=self.judge.compiler.name,
             seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
             profile=str(case.tags.get("profile", "")))
-        return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}")
+        if verdict.klass == compare.ABI_DAMAGE:
+            finding = self.illustrated(finding)
+        own = not finding.damaged and finding.failure is None
+        return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}" if own else fold_key(finding))
 
     def reduce(self, finding: Finding, seconds: float | None = None) -> list[Finding]:
         """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""
@@ -95,7 +100,7 @@ class Investigator:
         first = tidied(narrow_inputs(finding.case, [finding.run]) if finding.run < len(finding.case.inputs) else finding.case)
         start = first if self.shows(first, finding) else finding.case
         if not self.shows(start, finding):
-            return [finding]
+            return [self.illustrated(finding)]
         done = reduce_case(start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits)
         target = reduce_settings(finding.target, lambda t: self.shows(done.case, dataclasses.replace(finding, target=t)))
         return self._finished(finding, done.case, target)
@@ -125,10 +130,10 @@ class Investigator:
         tally = Tally()
         suspects = [s for s in self.judge.judge([case], [target], tally) if _alike(s, smaller)]
         if not suspects or cost(case) >= cost(finding.case):
-            return [finding]
+            return [self.illustrated(finding)]
         verdict = confirm(self.judge, case, suspects[0], voters(target), self.runners)
         if verdict.klass != finding.klass:
-            return [finding]
+            return [self.illustrated(finding)]
         named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
         still = tuple(t for t in finding.targets if t == finding.target or self._again(named, finding, t))
         made = self._finding(named, suspects[0], (target, *(t for t in still if t != finding.target)), verdict)
@@ -151,8 +156,7 @@ class Investigator:
     def illustrated(self, finding: Finding) -> Finding:
         """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""
         targets = [t for t in (finding.target, finding.witness) if t is not None]
-        wants = frozenset({"disassembly", "rules"})
-        replies = self.judge.compile([finding.case], targets, Tally(), wants)
+        replies = self._listed(finding.case, targets)
         texts: dict[str, str] = {}
         rules: list[list[str]] = []
         for target, reply in zip(targets, replies):
@@ -162,8 +166,19 @@ class Investigator:
                 texts[str(target)] = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
-        return dataclasses.replace(finding, disassembly=texts,
-                                   suspects=tuple(suspects[:_RULES_SHOWN] if same_isa else rules[0][:_RULES_SHOWN]))
+        damaged: tuple[str, ...] = ()
+        if finding.klass == compare.ABI_DAMAGE:
+            damaged = unsaved(finding.target.isa, texts.get(str(finding.target), ""))
+        detail = f"used but not saved: {', '.join(damaged)}" if damaged else finding.detail
+        return dataclasses.replace(finding, disassembly=texts, damaged=damaged, detail=detail,
+                                   suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]))
+
+    def _listed(self, case: Case, targets: list[Target]) -> list[list[Program | CompileFailure | None]]:
+        """The case compiled with disassembly, and with the names of the rules where the compiler can tell them."""
+        try:
+            return self.judge.compile([case], targets, Tally(), frozenset({"disassembly", "rules"}))
+        except Unsupported:
+            return self.judge.compile([case], targets, Tally(), frozenset({"disassembly"}))
 
 
 def _items(value: object) -> Sequence[object]:

@@ -14,13 +14,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
-from liftcheck.case import Case
+from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Hooks, Suspect, Tally
@@ -110,14 +110,25 @@ class Worker:
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
         try:
-            self._judge(cases, plan.targets, answer)
+            self._judge_all(cases, plan.targets, answer)
         except Unavailable as error:
             answer.fatal = str(error)
-        except Exception as error:
-            self._singly(cases, plan.targets, answer, error)
         return answer
 
-    def _judge(self, cases: Sequence[Case], targets: Sequence[Any], answer: Answer) -> None:
+    def _judge_all(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer) -> None:
+        """Judges a batch; if our own code fails on it, case by case, and names the one that it fails on."""
+        try:
+            self._judge(cases, targets, answer)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(cases) == 1:
+                self._give_up(cases[0], targets, answer, error)
+                return
+            for case in cases:
+                self._judge_all([case], targets, answer)
+
+    def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer) -> None:
         tally = Tally()
         suspects = self.judge.judge(cases, targets, tally)
         found: list[Finding] = []
@@ -129,22 +140,14 @@ class Worker:
         answer.tally.add(tally)
         answer.findings += found
 
-    def _singly(self, cases: Sequence[Case], targets: Sequence[Any], answer: Answer, error: Exception) -> None:
-        """Our own code failed on a batch: judges its cases one by one and names the one that it fails on."""
-        if len(cases) == 1:
-            kind = f"liftcheck: {error.reason}" if isinstance(error, Unsupported) else f"liftcheck: {type(error).__name__}"
-            for isa in dict.fromkeys(target.isa for target in targets):
-                answer.tally.undecided[isa, kind] += sum(target.isa == isa for target in targets)
-            text = "".join(traceback.format_exception(error, limit=-LAYERS))
-            answer.troubles.append((cases[0].name, text))
-            return
-        for case in cases:
-            try:
-                self._judge([case], targets, answer)
-            except Unavailable:
-                raise
-            except Exception as problem:
-                self._singly([case], targets, answer, problem)
+    @staticmethod
+    def _give_up(case: Case, targets: Sequence[Target], answer: Answer, error: Exception) -> None:
+        """A case that our own code fails on: undecided on every target, with a traceback."""
+        kind = f"liftcheck: {error.reason}" if isinstance(error, Unsupported) else f"liftcheck: {type(error).__name__}"
+        for target in targets:
+            answer.tally.undecided[target.isa, kind] += 1
+        answer.tally.programs += 1
+        answer.troubles.append((case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
 
     def _reduce(self, task: Task) -> Answer:
         answer = Answer(task)
