@@ -1,0 +1,71 @@
+"""Each row of the table of shortcomings is shown by its proof, found in code, and written in docs/runners.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_runner_samples import RUNNERS, SIGNATURE, opened, trampoline
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.oracles.features import ORDER
+from liftcheck.oracles.link import link
+from liftcheck.oracles.runner_base import Runner
+from liftcheck.oracles.runners import Job, RunnerPool
+from liftcheck.oracles.shortcomings import TABLE, Shortcoming, first
+
+PROVEN = [row for row in TABLE if row.proof is not None]
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "runners.md"
+
+
+def result(runner: Runner, row: Shortcoming) -> int:
+    assert row.proof is not None
+    image = link([[FunctionCode("%f", bytes.fromhex(row.proof.code))]], row.isa)
+    job = Job(trampoline(row.isa), image.entry(0, "%f"), SIGNATURE, [(*row.proof.arguments, 0)])
+    (outcome,) = runner.run(image, [job])[0]
+    assert outcome.kind == "returned"
+    return outcome.values[0]
+
+
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_proof_shows_the_shortcoming(row: Shortcoming) -> None:
+    """If this fails because the runner is right: its emulator was mended, delete the row."""
+    assert row.proof is not None
+    assert result(opened(row.runner, row.isa), row) == row.proof.wrong
+
+
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_other_runners_are_right(row: Shortcoming) -> None:
+    assert row.proof is not None
+    others = [name for name in ORDER[row.isa] if name != row.runner]
+    assert {name: result(opened(name, row.isa), row) for name in others} == dict.fromkeys(others, row.proof.right)
+
+
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_routed_rows_are_found_in_code(row: Shortcoming) -> None:
+    assert row.proof is not None
+    found = first(row.runner, row.isa, [FunctionCode("%f", bytes.fromhex(row.proof.code))])
+    assert found == ("" if row.harmless else f"{row.runner} gets {row.name} wrong")
+
+
+def test_every_row_is_looked_for_or_says_why_not() -> None:
+    assert all((row.pattern is None) == bool(row.harmless) for row in TABLE)
+    assert {(row.runner, row.isa) for row in TABLE} <= set(RUNNERS)
+
+
+def test_the_page_has_every_row() -> None:
+    page = PAGE.read_text()
+    for row in TABLE:
+        assert f"| {row.runner} | {row.isa} | {row.name} | {row.what} | {row.harmless or 'routed elsewhere'} |" in page
+
+
+def test_pool_goes_round_a_shortcoming() -> None:
+    row = next(row for row in PROVEN if not row.harmless and row.isa == "aarch64")
+    assert row.proof is not None
+    program = [FunctionCode("%f", bytes.fromhex(row.proof.code))]
+    pool, target = RunnerPool("unicorn"), Target("aarch64", (("has_lse", "true"),))
+    assert pool.pick(target, program) == f"emulator: unicorn gets {row.name} wrong"
+    chosen = pool.pick(target, [])
+    assert not isinstance(chosen, str)
+    assert chosen.name == "unicorn"
+    pool.close()
