@@ -13,7 +13,6 @@ import re
 
 from liftcheck.clif.ir import BlockCall, Function, Inst, MemFlags
 from liftcheck.clif.opcodes import DYNAMIC, OPCODES
-from liftcheck.clif.portable import OLD_OPCODES
 from liftcheck.clif.types import TYPES
 
 _TOKENS = re.compile(r"[%@#]?\w+|->|\s+|.", re.DOTALL)
@@ -135,7 +134,14 @@ def mutate_tree(rng: random.Random, func: Function) -> Function:
     for _ in range(rng.choice((1, 1, 2, 3))):
         if any(block.insts for block in func.blocks):
             rng.choice(_TREE_EDITS)(rng, func)
+    for block in func.blocks:
+        for inst in block.insts:
+            _retype(func, inst)
     return func
+
+
+def _some_value(rng: random.Random, func: Function) -> int:
+    return rng.choice([value for value in func.types if value not in func.aliases] or [0])
 
 
 def _some_inst(rng: random.Random, func: Function) -> Inst:
@@ -157,7 +163,6 @@ def _tree_type(rng: random.Random, func: Function) -> None:
     inst = _some_inst(rng, func)
     if inst.type is not None:
         inst.type = rng.choice(_SMALL_TYPES)
-        _retype(func, inst)
 
 
 def _retype(func: Function, inst: Inst) -> None:
@@ -174,7 +179,7 @@ def _tree_arg(rng: random.Random, func: Function) -> None:
     inst = _some_inst(rng, func)
     if inst.args:
         args = list(inst.args)
-        args[rng.randrange(len(args))] = rng.choice(list(func.types))
+        args[rng.randrange(len(args))] = _some_value(rng, func)
         inst.args = tuple(args)
 
 
@@ -195,7 +200,7 @@ def _tree_target(rng: random.Random, func: Function) -> None:
         call = targets[place]
         targets[place] = rng.choice((BlockCall(rng.choice(func.blocks).number, call.args),
                                      BlockCall(call.block, call.args[1:]),
-                                     BlockCall(call.block, (*call.args, rng.choice(list(func.types))))))
+                                     BlockCall(call.block, (*call.args, _some_value(rng, func)))))
         inst.targets = tuple(targets)
 
 
@@ -244,7 +249,3 @@ def _tree_cold(rng: random.Random, func: Function) -> None:
 
 _TREE_EDITS = (_tree_op, _tree_op, _tree_type, _tree_type, _tree_arg, _tree_arg, _tree_arg, _tree_param, _tree_target,
                _tree_target, _tree_move, _tree_move, _tree_delete, _tree_flags, _tree_imm, _tree_signature, _tree_cold)
-
-
-def uses_older_dialect(func: Function) -> bool:
-    return any(inst.op in OLD_OPCODES for block in func.blocks for inst in block.insts)

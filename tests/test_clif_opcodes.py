@@ -78,7 +78,8 @@ def _immediate(form: str) -> object:
     return {"UnaryImm": 1, "UnaryIeee16": 1, "UnaryIeee32": 1, "UnaryIeee64": 1, "BinaryImm8": 1, "TernaryImm8": 1,
             "BinaryImm64": -3, "Shuffle": tuple(range(16)), "IntCompare": "slt", "FloatCompare": "uno",
             "IntCompareImm": ("slt", -1), "IntAddTrap": "user1", "CondTrap": "int_ovf", "Trap": "user2",
-            "AtomicRmw": "xchg", "StackAddr": 0, "StackLoad": 0, "StackStore": 0, "UnaryGlobalValue": 0, "FuncAddr": 0}.get(form)
+            "AtomicRmw": "xchg", "StackAddr": 0, "StackLoad": 0, "StackStore": 0, "UnaryGlobalValue": 0,
+            "FuncAddr": 0}.get(form)
 
 
 _STRAIGHT = [name for name, row in OPCODES.items() if not row.terminator and not row.is_call and name not in DYNAMIC

@@ -4,8 +4,9 @@ The one idea: `verify` gives all findings as diagnostics and an empty list means
 take the printed text. Function-wide rules are here, those of single instructions in `verify_insts.py`.
 
 Where it differs from upstream on purpose (`DIFFERENCES` says so by name, tests hold the two against each other):
-references to undeclared global values in a declaration or `stack_limit` are errors here, upstream fails later; an
-`Inst.type` that contradicts its operand is an error, the text has no such thing.
+references to undeclared global values in a declaration or `stack_limit` are errors here, upstream fails later. A tree
+can contradict itself where its text cannot (an `Inst.type` that is not its operand's, a stale entry in `types`, an
+alias as an operand): errors here.
 Source: cranelift-codegen 0.135 `verifier/mod.rs`.
 """
 
@@ -28,6 +29,7 @@ DIFFERENCES: Final = {
     "wide vectors": "vector types of more than 512 bits: unknown here, accepted upstream (no backend has them)",
     "dynamic types": "dynamic vector types: refused by name here",
     "multi-line string": "a quoted string with a line break: error here",
+    "junk in run lines": "a character that begins no token in a run line: error here, skipped in places upstream",
     "huge numbers": "value and entity numbers that make upstream allocate gigabytes: accepted here",
 }
 """All known differences between parse + verify here and reader + verifier upstream, with what each side does."""
