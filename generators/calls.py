@@ -11,11 +11,14 @@ tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, prese
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.clif.ir import AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature
 from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.generators.body import Body
+
+if TYPE_CHECKING:
+    from liftcheck.generators.programs import Program
 
 POINTEE: Final = 64
 _COST_LIMIT: Final = 500
@@ -41,12 +44,9 @@ def _param(kind: Type, r: int) -> AbiParam:
     return AbiParam(kind, _EXTENSIONS[r & 3] if kind.is_int and kind.bits < 64 and not kind.is_vector else "")
 
 
-def draw_signature(program: object, convention: str, entry: bool) -> tuple[Signature, tuple[str, ...]]:
+def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Signature, tuple[str, ...]]:
     """A signature: a few parameters and returns, now and then many (stack-passed, implicit sret)."""
-    from liftcheck.generators.programs import Program
-
-    assert isinstance(program, Program)
-    bits, palette = program.bits, program.palette
+    bits, palette = program.bits, program.passable(convention)
     r = bits(32)
     count = (2, 1, 3, 4, 2, 3, 5, 6)[r & 7]
     if r & 0x78 == 0:
@@ -75,7 +75,8 @@ def draw_signature(program: object, convention: str, entry: bool) -> tuple[Signa
 
 def _pointer(body: Body, tail: bool) -> int | None:
     """A pointer to POINTEE bytes that may be written, aligned to 16; not into this frame for a tail call."""
-    usable = [p for p in body.pointers if p[2] - p[1] >= POINTEE and p[3] >= 16 and not p[5] and not (tail and p[4] >= 0)]
+    usable = [p for p in body.pointers
+              if p[2] - p[1] >= POINTEE and p[3] >= 16 and not p[5] and not (tail and p[4] >= 0)]
     if not usable:
         return None
     value, low, high, _, slot, _ = usable[body.bits(4) % len(usable)]
@@ -172,7 +173,8 @@ def try_call(body: Body) -> bool:
     if "try_call" not in body.program.context.features or not table.has("try_call"):
         return False
     callee = _affordable(body)
-    if callee is None or callee.signature.call_conv not in _CATCHING:
+    if callee is None or callee.signature.call_conv not in _CATCHING \
+            or not body.program.convention_has("try_call", callee.signature.call_conv):
         return False
     args = _arguments(body, callee)
     if args is None:

@@ -1,9 +1,9 @@
 """Control flow that ends: branches, tables, loops of every shape, early returns, blocks that trap.
 
-The one idea: every structure is entered from the current block and leaves a new current block, so structures nest; every
-cycle counts something down that nothing else writes. Values made inside of an arm go out of scope with it; what passes
-on are block parameters, permuted on back edges (the swap problem). Loop trips are few (1 to 6), because the interpreter
-and four emulators walk them all.
+The one idea: every structure is entered from the current block and leaves a new current block, so structures nest;
+every cycle counts something down that nothing else writes. Values made inside of an arm go out of scope with it; what
+passes on are block parameters, permuted on back edges (the swap problem). Loop trips are few (1 to 6), because the
+interpreter and four emulators walk them all.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def chain(body: Body, budget: int, depth: int) -> None:
     kind = _COUNTERS[body.bits(2)]
     value = body.value(kind)
     mark = len(body.log)
-    for step in range(2 + body.bits(1)):
+    for _ in range(2 + body.bits(1)):
         condition = body.ins("icmp", kind, (value, body.const(kind)), I8, ("eq", "ult", "sgt", "ne")[body.bits(2)])
         following = body.block()
         body.brif(condition, _call(join, _arguments(body, kinds)), _call(following))

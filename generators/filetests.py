@@ -39,8 +39,8 @@ _CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
 
 
 def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = False) -> str:
-    """The file. Where results depend on the byte order, targets of the other order than `big_endian` are left out (if all
-    targets are of one order, it is that one)."""
+    """The file. Where results depend on the byte order, targets of the other order than `big_endian` are left out
+    (if all targets are of one order, it is that one)."""
     orders = {target.big_endian for target in targets}
     big_endian = orders == {True} or (big_endian and orders != {False})
     made = [_wrapped(case, run, big_endian) for run in range(len(case.inputs))]
@@ -100,7 +100,8 @@ def _has_nan(value: int, kind: Type) -> bool:
     return any(is_nan(value >> shift & kind.lane_mask, kind.lane_bits) for shift in range(0, kind.bits, kind.lane_bits))
 
 
-def _interpret(module: Module, entry: int, args: tuple[int, ...], regions: dict[int, bytes], big_endian: bool) -> Outcome:
+def _interpret(module: Module, entry: int, args: tuple[int, ...], regions: dict[int, bytes],
+               big_endian: bool) -> Outcome:
     return prepare(module, big_endian).run(entry, args, regions, fuel=_FUEL)
 
 

@@ -2,10 +2,10 @@
 
 The one idea: an address is built together with the interval of bytes that may be touched relative to it. An index is
 reduced to a known range (mask, shift, remainder, extension), scaled, added, and whatever room is left goes to constant
-offsets, so accesses stay inside their region whatever the data, unless a trap is wanted. Recent addresses are used again
-with the same or a near offset: that is what alias analysis, store merging and load sinking see.
-Traps that are wanted are `one_past` accesses: just outside of the region, by a constant or for some inputs only. Stores of
-more than 8 bytes are then wholly outside, because a backend may split them and do the first half.
+offsets, so accesses stay inside their region whatever the data, unless a trap is wanted. Recent addresses are used
+again with the same or a near offset: that is what alias analysis, store merging and load sinking see.
+Traps that are wanted are `one_past` accesses: just outside of the region, by a constant or for some inputs only.
+Stores of more than 8 bytes are then wholly outside, because a backend may split them and do the first half.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Expression templates: chains of operations that mid-end rules and lowering rules match.
 
-The one idea: a template is an s-expression over one type `T`; for each type of its class it is resolved against the table
-into a tree of rows, once, and then instantiated with values in scope and interesting constants. Left-hand sides of
-`.isle` rules become such templates too (`rules.py`).
+The one idea: a template is an s-expression over one type `T`; for each type of its class it is resolved against the
+table into a tree of rows, once, and then instantiated with values in scope and interesting constants. Left-hand sides
+of `.isle` rules become such templates too (`rules.py`).
 
     name | types | expression
     operators     op.TYPE or op.TYPE.condition; TYPE is T, H (half as wide), D (twice), B (i8), W (i32), Q (i64),
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Node(NamedTuple):
-    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes and leaves."""
+    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes, leaves."""
 
     row: Row
     condition: str
@@ -108,7 +108,7 @@ class _Resolver:
             return self._leaf(tree, wanted)
         head, *children = tree
         assert isinstance(head, str)
-        name, letter, condition = (head.split(".") + ["", ""])[:3]
+        name, letter, condition = [*head.split("."), "", ""][:3]
         control = _named_type(letter, self.kind) if letter else None
         if letter and control is None:
             raise _Missing(head)
@@ -121,8 +121,14 @@ class _Resolver:
         return Node(row, condition, args)
 
     def _row(self, name: str, control: Type | None, known: list[Type | None]) -> Row:
-        fitting = [row for row in self.index.get((name, control), ()) if len(row.args) == len(known)
-                   and all(k is None or k is t for k, t in zip(known, row.args))]
+        rows = self.index.get((name, control), [])
+        fitting = rows if len(rows) == 1 else []
+        if len(rows) > 1:
+            fitting = [row for row in rows if all(k is None or k is t for k, t in zip(known, row.args))]
+        elif rows and any(k is not None and k is not t for k, t in zip(known, rows[0].args)):
+            fitting = []
+        if fitting and len(fitting[0].args) != len(known):
+            fitting = []
         if not fitting:
             raise _Missing(name)
         return next((row for row in fitting if all(t is control for t in row.args)),
@@ -140,7 +146,7 @@ class _Resolver:
         if kind is None or kind not in self.table.const:
             raise _Missing(text)
         place = self.places.setdefault((name, kind), len(self.places))
-        return Leaf(kind, None if name in ("x", "y", "z", "v") or len(name) > 1 and name[0] == "v" else name, place)
+        return Leaf(kind, None if name in ("x", "y", "z", "v") or (len(name) > 1 and name[0] == "v") else name, place)
 
 
 def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:
@@ -184,10 +190,10 @@ def instantiate(body: Body, node: Node) -> None:
 def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
     args: list[int] = []
     for argument in node.arguments:
-        if argument.__class__ is Node:
-            args.append(_emit(body, argument, places))  # type: ignore[arg-type]
+        if isinstance(argument, Node):
+            args.append(_emit(body, argument, places))
             continue
-        kind, constant, place = argument  # type: ignore[misc]
+        kind, constant, place = argument
         value = places.get(place)
         if value is None:
             value = places[place] = body.value(kind) if constant is None else _constant(body, constant, kind)

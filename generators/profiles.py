@@ -2,8 +2,8 @@
 
 The one idea: a profile is weights, and every program switches about half of its families off (a swarm), because bugs
 hide where few things happen often rather than everything seldom.
-It does not say what a family emits: `tables.py` sorts plain opcodes into families by `FAMILY_OF`, the other families are
-functions registered in `programs.py`.
+It does not say what a family emits: `tables.py` sorts plain opcodes into families by `FAMILY_OF`, the other families
+are functions registered in `programs.py`.
 Source of swarm testing: Groce, Zhang, Eide, Chen, Regehr, "Swarm Testing" (ISSTA 2012).
 """
 
@@ -72,7 +72,8 @@ class Profile(NamedTuple):
 
 
 _CLASSES: Final = {"word": 10, "narrow": 5, "wide": 3, "fp": 5, "half": 1, "quad": 1, "ivec": 4, "fvec": 3, "vec64": 1}
-_INT_CLASSES: Final = {"word": 10, "narrow": 8, "wide": 2, "fp": 0, "half": 0, "quad": 0, "ivec": 0, "fvec": 0, "vec64": 0}
+_INT_CLASSES: Final = {"word": 10, "narrow": 8, "wide": 2, "fp": 0, "half": 0, "quad": 0, "ivec": 0, "fvec": 0,
+                       "vec64": 0}
 _FLOAT: Final = {"float": 12, "fcompare": 5, "fconvert": 8, "load": 3, "store": 3, "select": 3, "convert": 3}
 
 PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (
@@ -82,7 +83,8 @@ PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (
                          "fconvert": 0}, _INT_CLASSES),
     Profile("floats", _FLOAT, _CLASSES | {"fp": 20, "half": 6, "quad": 6, "fvec": 6, "ivec": 1, "vec64": 1}, other=1),
     Profile("simd", {"lanes": 10, "saturate": 6, "x86": 4, "load": 4, "store": 3, "pattern": 6},
-            {"ivec": 20, "fvec": 10, "vec64": 5, "word": 2, "narrow": 1, "fp": 1, "wide": 1, "half": 1, "quad": 1}, other=3),
+            {"ivec": 20, "fvec": 10, "vec64": 5, "word": 2, "narrow": 1, "fp": 1, "wide": 1, "half": 1, "quad": 1},
+            other=3),
     Profile("memory", {"load": 30, "store": 30, "atomic": 6, "add": 5, "convert": 4, "shift": 4}, _CLASSES, other=1),
     Profile("calls", {"call": 30}, _CLASSES, other=2, functions=(0, 2, 4, 6)),
     Profile("control", {"compare": 8, "fcompare": 3, "select": 4, "call": 2}, _CLASSES, other=2, structure=235),
@@ -103,6 +105,6 @@ def by_name(name: str) -> Profile:
     return found
 
 
-MIX: Final = (("default", 40), ("integers", 8), ("floats", 6), ("simd", 10), ("memory", 9), ("calls", 6), ("control", 6),
-              ("atomics", 3), ("traps", 3), ("wide", 4), ("rules", 8), ("large", 0))
+MIX: Final = (("default", 40), ("integers", 8), ("floats", 6), ("simd", 10), ("memory", 9), ("calls", 6),
+              ("control", 6), ("atomics", 3), ("traps", 3), ("wide", 4), ("rules", 8), ("large", 0))
 """What `all` draws from, by weight of 103; `large` is drawn by its own dial in `programs.py`, once in 512 programs."""

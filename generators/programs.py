@@ -1,10 +1,10 @@
 """Programs: the functions of a case, their swarm of families, and the inputs they run on.
 
-The one idea: `generate` is a pure function of the choices, the profile and the context. It draws which ISAs the program is
-for, which families and types are switched on, makes functions leaves first (the last one is the entry) and draws inputs.
-Well-formed and ending by construction; what may trap says so (`tags['may_trap']`).
-Nothing that differs between ISAs flows into what is compared: addresses of stack slots and functions go nowhere but into
-accesses, calls, and a stack slot that nobody reads.
+The one idea: `generate` is a pure function of the choices, the profile and the context. It draws which ISAs the
+program is for, which families and types are switched on, makes functions leaves first (the last one is the entry) and
+draws inputs. Well-formed and ending by construction; what may trap says so (`tags['may_trap']`).
+Nothing that differs between ISAs flows into what is compared: addresses of stack slots and functions go nowhere but
+into accesses, calls, and a stack slot that nobody reads.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from liftcheck.generators.values import memory_pool, runtime_table
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 Emitter = Callable[[Body], object]
+MenuEntry = tuple[Row, ...] | Emitter
+Weighted = tuple[list[tuple[int, int, list[MenuEntry]]], list[tuple[int, list[MenuEntry]]]]
 _BIG_POINTER: Final = 1024
 
 
@@ -75,7 +77,7 @@ class Program:
     @property
     def patterns(self) -> tuple[Node, ...]:
         """The expression templates that the table can emit."""
-        return _cached(self.table, "patterns", lambda: templates(self.table))
+        return _patterns(self.table)
 
     @property
     def storable(self) -> tuple[Type, ...]:
@@ -87,6 +89,16 @@ class Program:
         """Rows of one or two operands whose first and last are of `kind`."""
         return _cached(self.table, ("users", kind), lambda: tuple(
             row for row in self.table.rows if 1 <= len(row.args) <= 2 and row.args[0] is kind and row.args[-1] is kind))
+
+    def passable(self, convention: str) -> tuple[Type, ...]:
+        """The palette's types that every ISA of the program passes and returns in a convention."""
+        allowed = _cached(self.table, ("passable", convention), lambda: _passable(self, convention))
+        return tuple([kind for kind in self.palette if kind in allowed]) or (I64,)
+
+    def convention_has(self, what: str, convention: str) -> bool:
+        """Whether every ISA has 'call', 'return_call' or 'try_call' of a convention (if the matrix was asked)."""
+        matrices = [self.context.matrices[isa] for isa in self.isas]
+        return all(f"{what}.{convention}" in m or "call.system_v" not in m for m in matrices)
 
     def producers(self, kind: Type) -> tuple[Row, ...]:
         """Rows that make a `kind` from other types."""
@@ -129,6 +141,10 @@ def _cached(table: Table, key: object, make: Callable[[], T]) -> T:
     return cast(T, found)
 
 
+def _patterns(table: Table) -> tuple[Node, ...]:
+    return _cached(table, "patterns", lambda: templates(table))
+
+
 def _cleaner(table: Table, kind: Type) -> str:
     if not table.has(f"fcmp.{kind.name}"):
         return ""
@@ -145,17 +161,8 @@ def _draw_isas(bits: Callable[[int], int], profile: Profile, context: Context) -
     r = bits(16)
     if len(subsets) < 2 or r & 255 < 256 - SUBSET_SHARE.get(profile.name, 72):
         return context.isas
-    weights = _subset_weights(context)
+    weights = context.subset_weights()
     return weights[(r >> 8) % len(weights)]
-
-
-def _subset_weights(context: Context) -> tuple[tuple[str, ...], ...]:
-    """The subsets, each as often as the square root of its number of typings says."""
-    listed: list[tuple[str, ...]] = []
-    for isas, count in context.subsets():
-        if count and isas != context.isas:
-            listed += [isas] * max(1, round(count ** 0.5))
-    return tuple(listed) or (context.isas,)
 
 
 SUBSET_SHARE: Final = {"simd": 230, "floats": 110, "calls": 50, "memory": 90}
@@ -195,18 +202,18 @@ def _specials(table: Table) -> tuple[tuple[str, int, Emitter], ...]:
         found.append(("fconvert", 1, traps.convert))
     if table.traps:
         found.append(("trap", 1, traps.trap))
-    if templates(table):
+    if _patterns(table):
         found.append(("pattern", 5, emit_pattern))
     return tuple(found)
 
 
-def _menu(program: Program, on: int, random: int) -> list[object]:
+def _menu(program: Program, on: int, random: int) -> list[MenuEntry]:
     """The swarm: groups of rows and emitters, each as often as its weight says, about half of them left out."""
     table, profile = program.table, program.profile
     groups, specials = _cached(table, ("menu", profile.name), lambda: _weighted(table, profile))
     families = _switches(on, profile.keep)
     classes = _switches(random, 190)
-    menu: list[object] = []
+    menu: list[MenuEntry] = []
     for family, klass, entries in groups:
         if families >> family & 1 and classes >> klass & 1:
             menu += entries
@@ -231,16 +238,17 @@ def _switches(random: int, keep: int) -> int:
     return random | mixed if keep < 210 else random | mixed | third
 
 
-def _weighted(table: Table, profile: Profile) -> tuple[list[tuple[int, int, list[object]]], list[tuple[int, list[object]]]]:
-    names = sorted({family for family, _, _ in table.groups} | {name for name, _, _ in _specials(table)})
+def _weighted(table: Table, profile: Profile) -> Weighted:
+    every = _specials(table)
+    names = sorted({family for family, _, _ in table.groups} | {name for name, _, _ in every})
     class_names = sorted({klass for _, klass, _ in table.groups})
-    groups: list[tuple[int, int, list[object]]] = []
+    groups: list[tuple[int, int, list[MenuEntry]]] = []
     for family, klass, rows in table.groups:
         weight = profile.families.get(family, profile.other) * profile.classes.get(klass, profile.other)
         if weight:
             groups.append((names.index(family), class_names.index(klass), [rows] * max(1, weight // 8)))
-    specials: list[tuple[int, list[object]]] = []
-    for name, factor, emitter in _specials(table):
+    specials: list[tuple[int, list[MenuEntry]]] = []
+    for name, factor, emitter in every:
         weight = profile.families.get(name, profile.other) * factor
         if weight:
             specials.append((names.index(name), [emitter] * weight))
@@ -342,10 +350,18 @@ def _shuffle(body: Body) -> None:
         blocks[a], blocks[b] = blocks[b], blocks[a]
 
 
+def _passable(program: Program, convention: str) -> frozenset[Type]:
+    matrices = [program.context.matrices[isa] for isa in program.isas]
+    ways = ("param",) if convention == "preserve_all" else ("param", "return")
+    return frozenset(kind for kind in program.table.types if all(
+        f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways))
+
+
 def _conventions(program: Program) -> tuple[str, ...]:
     """Those that all ISAs of the program have, the usual ones more often."""
     lists = [program.context.conventions[isa] for isa in program.isas]
-    shared = [name for name in lists[0] if all(name in names for names in lists)]
+    shared = [name for name in lists[0] if all(name in names for names in lists)
+              and program.convention_has("call", name)]
     return tuple(name for name in shared for _ in range({"system_v": 4, "tail": 4, "fast": 3}.get(name, 2)))
 
 
@@ -366,7 +382,7 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
     while r >= weights[last]:
         r -= weights[last]
         last += 1
-    whole = int(context.size * profile.size * (160 + bits(6) * 3) / 256)
+    whole = int(context.size * profile.size * (160 + bits(6) * 3) / 360)
     size = max(4, int(whole / (1 + 0.75 * last)) - 8)
     made = [_make_function(program, number, last, size) for number in range(last + 1)]
     functions = [function for function, _ in made]

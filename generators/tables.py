@@ -1,9 +1,9 @@
 """What a generator may emit for a set of ISAs: the compiler's matrix turned into tables that one index reads.
 
 The one idea: everything that does not depend on a program's choices is computed once per set of ISAs: which typings are
-allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made; how a float is
-rid of unspecified NaN bits. A campaign's program is for all its ISAs, or for the subset that alone has some typings, so
-that those are executed too (`Context.subsets`).
+allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made; how a
+float is rid of unspecified NaN bits. A campaign's program is for all its ISAs, or for the subset that alone has some
+typings, so that those are executed too (`Context.subsets`).
 It holds no weights (see `profiles.py`) and emits nothing.
 """
 
@@ -39,8 +39,8 @@ UNREACHED: Final[dict[str, str]] = {
 class Row(NamedTuple):
     """A plain typing, ready to emit.
 
-    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; 'first lane' where backends have a part of the lanes
-            only (64-bit vectors, f16 lanes); 'distinct': no immediate, but operands that differ (0.135's mid-end panics
+    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; 'first lane' where backends have a part of the
+    lanes only (64-bit vectors, f16 lanes); 'distinct': no immediate, but operands that differ (0.135's mid-end panics
             on `bxor.f32 v0, v0`, which would throw the whole program away)
     watch   the operand places through which NaN bits show
     nan     0: the result is never tainted, 1: it may be, 2: it is if an operand is
@@ -98,7 +98,7 @@ def _row(variant: Variant) -> Row:
     if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
         floats, effect = (), 2
     imm = _IMM.get(OPCODES[op].format.name, "")
-    if imm == "lane" and (args[0].bits < 128 or args[0].lane_bits == 16 and args[0].is_float):
+    if imm == "lane" and (args[0].bits < 128 or (args[0].lane_bits == 16 and args[0].is_float)):
         imm = "first lane"
     if op in ("band", "bor", "bxor") and args[0].is_float:
         imm = "distinct"
@@ -194,6 +194,7 @@ class Context:
     conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
     tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
@@ -227,6 +228,14 @@ class Context:
             self.subset_cache.extend(sorted(counts.items()))
         return self.subset_cache
 
+    def subset_weights(self) -> list[tuple[str, ...]]:
+        """The subsets, each as often as the square root of its number of typings says."""
+        if not self.weight_cache:
+            for isas, count in self.subsets():
+                if count and isas != self.isas:
+                    self.weight_cache.extend([isas] * max(1, round(count ** 0.5)))
+        return self.weight_cache or [self.isas]
+
 
 CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
     "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all"),
@@ -234,7 +243,7 @@ CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
     "riscv64": ("system_v", "fast", "tail", "preserve_all"),
     "s390x": ("system_v", "fast", "tail", "preserve_all"),
 }
-"""The calling conventions of 0.135 by ISA. Not here: `winch` (few registers returned, refused on two ISAs), `probestack`,
-and `cold`, which was removed."""
+"""The calling conventions of 0.135 by ISA. Not here: `winch` (few registers returned, refused on two ISAs),
+`probestack`, and `cold`, which was removed."""
 
 SCALAR_INTS: Final = (I8, I16, I32, I64, I128)

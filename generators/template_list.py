@@ -267,7 +267,7 @@ widening high mul 8 | ivec | (imul.i16x8 (swiden_high.i8x16 x) (swiden_high.i8x1
 widening high mul 32 | ivec | (imul.i64x2 (uwiden_high.i32x4 x) (uwiden_high.i32x4 y))
 pairwise widen | ivec | (iadd_pairwise.i16x8 (swiden_low.i8x16 x) (swiden_high.i8x16 x))
 pairwise widen u | ivec | (iadd_pairwise.i32x4 (uwiden_low.i16x8 x) (uwiden_high.i16x8 x))
-dot product | ivec | (iadd_pairwise.i32x4 (imul.i32x4 (swiden_low.i16x8 x) (swiden_low.i16x8 y)) (imul.i32x4 (swiden_high.i16x8 x) (swiden_high.i16x8 y)))
+dot product | ivec | (iadd_pairwise.i32x4 (imul.i32x4 (swiden_low.i16x8 x) (swiden_low.i16x8 y)) (imul.i32x4 x2 y2))
 narrow widen | ivec | (snarrow.i16x8 (swiden_low.i8x16 x) (swiden_high.i8x16 x))
 abs vector | ivec | (smax.T x (ineg.T x))
 absolute difference | ivec | (isub.T (umax.T x y) (umin.T x y))

@@ -1,10 +1,10 @@
 """Instructions that may trap: guarded so that they do not, or left open on purpose.
 
-The one idea: a program either may trap or may not (`Program.may_trap`, drawn once). If not, every operand that decides is
-bounded first: divisors are made odd and positive, floats clamped into the target's range, addends halved.
-Rule relied on: Cranelift keeps trapping instructions and stores in program order and treats every instruction that may trap
-as observing every store (`inst_predicates.rs`, the head of `alias_analysis.rs` in 0.135), so memory after a trap is
-exact. A load is kept although its result is unused unless it is `notrap`.
+The one idea: a program either may trap or may not (`Program.may_trap`, drawn once). If not, every operand that
+decides is bounded first: divisors are made odd and positive, floats clamped into the target's range, addends halved.
+Rule relied on: Cranelift keeps trapping instructions and stores in program order and treats every instruction that
+may trap as observing every store (`inst_predicates.rs`, the head of `alias_analysis.rs` in 0.135), so memory after a
+trap is exact. A load is kept although its result is unused unless it is `notrap`.
 """
 
 from __future__ import annotations

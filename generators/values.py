@@ -47,8 +47,9 @@ def floats(width: int) -> list[int]:
     bias, top, sign = (1 << (exponent - 1)) - 1, ((1 << exponent) - 1) << mantissa, 1 << (width - 1)
     one = bias << mantissa
     found = [0, one, one + 1, one - 1, one - (1 << mantissa), one + (1 << mantissa), 1, (1 << mantissa) - 1,
-             1 << mantissa, top - 1, top, one + (1 << (mantissa - 1)), one + (3 << (mantissa - 2)), 2, (1 << mantissa) + 1]
-    found += [top | 1 << (mantissa - 1), top | 1, top | (1 << mantissa) - 1, top | 1 << (mantissa - 2)]
+             1 << mantissa, top - 1, top, one + (1 << (mantissa - 1)), one + (3 << (mantissa - 2)), 2]
+    found += [(1 << mantissa) + 1, top | 1 << (mantissa - 1), top | 1, top | (1 << mantissa) - 1]
+    found.append(top | 1 << (mantissa - 2))
     for power in (1, 2, 3, 7, 8, 10, 15, 16, 23, 24, 31, 32, 52, 53, 62, 63, 64, 127, 128):
         if power < bias:
             place = (bias + power) << mantissa
