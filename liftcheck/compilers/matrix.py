@@ -31,7 +31,8 @@ Settings = Sequence[tuple[str, str]]
 class Matrix:
     """What a compiler has on one ISA under some settings.
 
-    lacks    key -> reason, for every key that was asked for and refused
+    lacks    key -> reason, for every key that was asked for and that the compiler cannot do
+    invalid  key -> complaint, where its verifier refuses the typing itself: no gap, it means nothing there
     has      the keys that compile, all of their conditions or operations
     choices  key -> the conditions or operations that compile, for keys of which only some do (they are in `lacks`)
     panics   key -> message, where the refusal was a panic that is no known face of a missing lowering
@@ -43,6 +44,7 @@ class Matrix:
     lacks: Mapping[str, str]
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     panics: Mapping[str, str] = field(default_factory=dict)
+    invalid: Mapping[str, str] = field(default_factory=dict)
 
     def __contains__(self, key: object) -> bool:
         return key in self.has
@@ -55,7 +57,9 @@ class Matrix:
 
     def reason(self, key: str) -> str:
         """Why `key` is not there; '' if it is."""
-        return "" if key in self.has else self.lacks.get(key, "unknown to this version")
+        if key in self.has:
+            return ""
+        return self.lacks.get(key) or self.invalid.get(key, "unknown to this version")
 
 
 def load(compiler: Compiler, isa: str, settings: Settings = ()) -> Matrix:
@@ -107,17 +111,19 @@ def _sorted(compiler: Compiler, target: Target, asked: Sequence[Probe],
             answers: Sequence[CompileFailure | None]) -> Matrix:
     lacks: dict[str, str] = {}
     panics: dict[str, str] = {}
+    invalid: dict[str, str] = {}
     good: dict[str, list[str]] = {}
     for probe, answer in zip(asked, answers):
         if answer is None:
             good.setdefault(probe.key, []).append(probe.choice)
             continue
-        kind = "" if answer.kind == "unsupported" else f"{answer.kind}: "
-        lacks.setdefault(probe.key, kind + answer.reason)
+        kind = "" if answer.kind in ("unsupported", "input") else f"{answer.kind}: "
+        (invalid if answer.kind == "input" else lacks).setdefault(probe.key, kind + answer.reason)
         if answer.is_finding:
             panics.setdefault(probe.key, f"{answer.message} ({answer.place})")
     partly = {key: tuple(choices) for key, choices in good.items() if key in lacks}
-    return Matrix(compiler.name, target, frozenset(good) - lacks.keys(), lacks, partly, panics)
+    has = frozenset(good) - lacks.keys() - invalid.keys()
+    return Matrix(compiler.name, target, has, lacks, partly, panics, invalid)
 
 
 # -- on disk
@@ -143,7 +149,8 @@ def _read(path: Path, compiler: Compiler, target: Target) -> Matrix | None:
     try:
         data = json.loads(path.read_text())
         choices = {key: tuple(names) for key, names in data["choices"].items()}
-        return Matrix(compiler.name, target, frozenset(data["has"]), data["lacks"], choices, data["panics"])
+        return Matrix(compiler.name, target, frozenset(data["has"]), data["lacks"], choices, data["panics"],
+                      data["invalid"])
     except (OSError, ValueError, KeyError, AttributeError):
         return None
 
@@ -151,7 +158,8 @@ def _read(path: Path, compiler: Compiler, target: Target) -> Matrix | None:
 def _write(path: Path, matrix: Matrix) -> None:
     """A full disk costs a second per start and nothing else."""
     data = {"compiler": matrix.compiler, "target": str(matrix.target), "has": sorted(matrix.has),
-            "lacks": dict(matrix.lacks), "choices": dict(matrix.choices), "panics": dict(matrix.panics)}
+            "lacks": dict(matrix.lacks), "choices": dict(matrix.choices), "panics": dict(matrix.panics),
+            "invalid": dict(matrix.invalid)}
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)

@@ -74,8 +74,8 @@ def _body(variant: Variant, form: str, choice: str) -> tuple[str, list[str]]:
 def _operands(variant: Variant, form: str, choice: str) -> tuple[str, str]:
     values = [f"v{place}" for place in range(len(variant.arg_types))]
     listed = ", ".join(values)
-    if form in ("IntCompare", "FloatCompare", "AtomicRmw"):
-        return "", f"{choice} {listed}"
+    if choice:
+        return "", f"{choice} {listed}" + (", 3" if form == "IntCompareImm" else "")
     if form == "LoadNoOffset" and variant.op == "bitcast":
         assert variant.type is not None
         return "", f"little {listed}" if variant.type.lanes != variant.arg_types[0].lanes else listed
@@ -98,7 +98,7 @@ _IMMEDIATES: Final[dict[str, _Immediate]] = {
     "UnaryIeee32": lambda v, c: ("", "0x1.8p1"), "UnaryIeee64": lambda v, c: ("", "0x1.8p1"), "UnaryConst": _constant,
     "UnaryGlobalValue": lambda v, c: (f"    gv0 = symbol {'tls ' if v.op == 'tls_value' else ''}%data\n", "gv0"),
     "BinaryImm8": lambda v, c: ("", "1"), "TernaryImm8": lambda v, c: ("", "1"), "BinaryImm64": lambda v, c: ("", "3"),
-    "IntCompareImm": lambda v, c: ("", "3"), "Shuffle": lambda v, c: ("", _MASK),
+    "Shuffle": lambda v, c: ("", _MASK),
     "IntAddTrap": lambda v, c: ("", "user1"), "Trap": lambda v, c: ("", "user1"),
     "CondTrap": lambda v, c: ("", "user1"),
     "StackAddr": lambda v, c: (_SLOT, "ss0+8"), "StackLoad": lambda v, c: (_SLOT, "ss0"),

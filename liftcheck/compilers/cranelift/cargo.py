@@ -12,13 +12,14 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import IO, Final
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import IO, TYPE_CHECKING, Final
 
 from liftcheck.compilers.cranelift.sources import Source
 from liftcheck.errors import Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 RUSTUP: Final = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 _OFFLINE: Final = ("failed to download", "Could not resolve", "network failure", "failed to query", "spurious network",
@@ -29,6 +30,9 @@ class Report:
     """Tells a person on standard error how a build goes: a bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
+        # Starting rich takes longer than opening a bridge that is built.
+        from rich.console import Console
+
         self.console: Final = console or Console(file=sys.stderr)
         self._bar: Progress | None = None
         self._said = 0
@@ -40,6 +44,15 @@ class Report:
         """`total` is the number of crates to build."""
         self.say(f"building {label}: {total} crates, about two minutes, once")
         if self.console.is_terminal:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                SpinnerColumn,
+                TextColumn,
+                TimeElapsedColumn,
+            )
+
             columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                        TextColumn("crates"), TimeElapsedColumn())
             self._bar = Progress(*columns, console=self.console, transient=True)
