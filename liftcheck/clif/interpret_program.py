@@ -16,11 +16,12 @@ from functools import cache
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, ROUTINES, SP, Lowerer
-from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer
+from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure, refusing
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.libcalls import NAMES, Libcall, libcall
 from liftcheck.clif.memory import ARENA_HALF, Memory
+from liftcheck.errors import Unsupported
 
 GO, CALL, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, HOT, LOWER = range(8)
 """What follows a segment's terminator: the next segment, a call, a return, …"""
@@ -214,11 +215,19 @@ class _Lowering:
                 start = at + 1
                 segment = self._end(segment, inst)
                 ops = segment.ops
-            elif op in BINARY:
-                # The commonest shape, written out: this is the hot path of preparing a program.
-                a, b = inst.args
-                recipe = pure(op, inst.type, inst.imm, types[a], types[b])
-                ops.append(recipe.make(reg[inst.results[0]], reg[a], reg[b]))
+            elif op not in LOWERERS and (count := len(inst.args)) < 3 and len(inst.results) == 1:
+                # The commonest shapes, written out: this is the hot path of preparing a program.
+                try:
+                    if count == 2:
+                        a, b = inst.args
+                        recipe = pure(op, inst.type, inst.imm, types[a], types[b])
+                        ops.append(recipe.make(reg[inst.results[0]], reg[a], reg[b]))
+                    else:
+                        a, = inst.args
+                        recipe = pure(op, inst.type, inst.imm, types[a])
+                        ops.append(recipe.make(reg[inst.results[0]], reg[a]))
+                except Unsupported as missing:
+                    ops.append(refusing().make(missing.reason))
             else:
                 for recipe, extras, outs, ins in lowerer.lower(inst):
                     ops.append(recipe.make(*extras, *outs, *ins))
@@ -365,10 +374,6 @@ def _switch(index: int, default: Callable[[list[int]], object],
 
     return go
 
-
-BINARY: Final = frozenset({"iadd", "isub", "imul", "band", "bor", "bxor", "ishl", "ushr", "sshr", "rotl", "rotr",
-                           "icmp", "smin", "smax", "umin", "umax", "fcmp", "fadd", "fsub", "fmul", "fdiv"})
-"""Opcodes of two operands and one result that have a meaning for every type."""
 
 _ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
                           "return_call_indirect", "try_call", "try_call_indirect"})
