@@ -75,6 +75,14 @@ def uimm32(text: str) -> int:
     return value
 
 
+def decimal32(text: str) -> int:
+    """An unsigned 32-bit number in decimal digits, a plus sign allowed."""
+    digits = text.removeprefix("+")
+    if digits.startswith("0x"):
+        raise BadLiteral(f"'{text[:40]}' is not a decimal number")
+    return unsigned(digits, 32)
+
+
 def offset32(text: str) -> int:
     """A signed byte offset; the text has a sign."""
     value = imm64(text)

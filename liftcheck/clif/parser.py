@@ -377,10 +377,10 @@ class _FunctionReader:
         first = p.index
         p.index += 1
         while not p.optional(">"):
-            token = p.tokens[p.index]
-            if not token[:1].isdigit() and p.entity_number(token, "ss") is None:
-                p.fail(f"expected a number or a stack slot in debug tags, found {p.found()}")
-            p.index += 1
+            if p.tokens[p.index].startswith("ss"):
+                p.entity("ss", "a stack slot")
+            else:
+                p.number(literals.uimm32, "a number or a stack slot in debug tags")
             if not p.optional(","):
                 p.take(">", "after debug tags")
                 break

@@ -89,7 +89,7 @@ def external_name(p: Cursor) -> str:
 def user_name(p: Cursor, what: str) -> str:
     space = p.entity("u", what)
     p.take(":", "in a name of the form u0:0")
-    return f"u{space}:{p.number(lambda text: literals.unsigned(text.removeprefix('+'), 32), 'a number')}"
+    return f"u{space}:{p.number(literals.decimal32, 'a number')}"
 
 
 def preamble(p: Cursor, func: Function) -> bool:
@@ -182,7 +182,7 @@ def _alias_region(p: Cursor, func: Function) -> None:
     if number != sum(entity.startswith("region") for entity, _ in func.preamble):
         p.fail(f"alias regions are declared once and in order, not region{number} here", p.index - 1)
     _equals(p)
-    user = p.number(lambda text: literals.unsigned(text.removeprefix("+"), 32), "a number")
+    user = p.number(literals.decimal32, "a number")
     text = p.tokens[p.index]
     if text[:1] != '"' or len(text) < 2:
         p.fail(f"expected a description in quotes, found {p.found()}")
