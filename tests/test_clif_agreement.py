@@ -1,7 +1,7 @@
 """Parser and verifier here against the real reader and verifier: on randomly broken programs they accept the same.
 
 The real ones answer through the bridge. What differs on purpose is listed in `verify.DIFFERENCES`; the seeds below meet
-little of it, so any other difference is a bug. (60,000 programs on other seeds had none either.)
+little of it, so any other difference is a bug. (20,000 programs on another seed had none either.)
 """
 
 from __future__ import annotations
