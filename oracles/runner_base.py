@@ -19,7 +19,7 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, FunctionCode, Outcome
@@ -28,7 +28,7 @@ from liftcheck.errors import InternalError
 from liftcheck.oracles.decode import lacking
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.stub import load_stub
-from liftcheck.oracles.trampolines import Packing, packing
+from liftcheck.oracles.trampolines import HEADER, STACK_POINTER, Packing, packing
 
 STACK_TOP: Final = layout.STACK + layout.STACK_SIZE - 0x1000
 STACK_GUARD: Final = 0x10_0000
@@ -68,8 +68,13 @@ class Fault(NamedTuple):
 class Runner(Protocol):
     """Runs jobs of one image on one ISA. One runner serves one thread; `close` ends its processes."""
 
-    name: str
-    isa: str
+    @property
+    def name(self) -> str:
+        """'unicorn', 'native' or 'qemu'."""
+
+    @property
+    def isa(self) -> str:
+        """The ISA whose code it runs."""
 
     def run(self, image: Image, jobs: Sequence[Job]) -> list[list[Outcome]]:
         """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does."""
@@ -86,7 +91,7 @@ class Arena:
     def __init__(self, isa: str, descriptor: int = -1) -> None:
         shared = mmap.MAP_SHARED if descriptor >= 0 else mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         self.bytes: Final = mmap.mmap(descriptor, layout.ARENA_SIZE, flags=shared)
-        self.order: Final = "big" if isa in BIG_ENDIAN else "little"
+        self.order: Final[Literal["big", "little"]] = "big" if isa in BIG_ENDIAN else "little"
         self.write(layout.CONTROL, control_block(self.order))
         self.write(layout.STACK, bytes(range(1, 252)) * (layout.STACK_SIZE // 251))
 
@@ -105,18 +110,18 @@ class Arena:
         self.write(address, value.to_bytes(8, self.order))
 
 
-def control_block(order: str) -> bytes:
+def control_block(order: Literal["big", "little"]) -> bytes:
     """Noise and canaries of the control block: integer words at 64, vector registers at 320, all different."""
     words = [0xC0DE_0000_0000_0000 | 0x0101_0101 * (k + 1) for k in range(32)]
     words += [0x7FF4_DEAD_0000_0000 | 0x1_0001 * (k + 1) for k in range(64)]
-    endian = "big" if order == "big" else "little"
-    return bytes(64) + b"".join(word.to_bytes(8, endian) for word in words)
+    return bytes(64) + b"".join(word.to_bytes(8, order) for word in words)
 
 
 class Batch:
-    """The rows of one call of `run`, written to the arena, and what happened to them."""
+    """The rows of one call of `run`, written to the arena, and what happened to them; `endless` are the jobs of which a
+    row did not end: their other rows get less time."""
 
-    __slots__ = ("end", "events", "image", "jobs", "packings", "starts")
+    __slots__ = ("end", "endless", "events", "image", "jobs", "packings", "starts")
 
     def __init__(self, image: Image, jobs: Sequence[Job], packings: list[Packing]) -> None:
         self.image: Final = image
@@ -125,6 +130,7 @@ class Batch:
         self.starts: Final[list[int]] = []
         self.end = layout.ROWS
         self.events: Final[dict[int, Fault | Outcome]] = {}
+        self.endless: Final[set[int]] = set()
 
     def find(self, row: int) -> tuple[int, int]:
         """The job and the input of the row at an address; InternalError if no row is there."""
@@ -237,7 +243,7 @@ class BaseRunner:
             self.arena.write(layout.slot_address(job.slot + index), job.memories[index])
 
     def _outcomes(self, batch: Batch) -> list[list[Outcome]]:
-        arena, events = self.arena.bytes, batch.events
+        arena, events, make = self.arena.bytes, batch.events, tuple.__new__
         rows = arena[layout.ROWS - layout.ARENA : batch.end - layout.ARENA]
         everything: list[list[Outcome]] = []
         for job, form, start in zip(batch.jobs, batch.packings, batch.starts):
@@ -250,12 +256,20 @@ class BaseRunner:
                     memory = arena[data : data + layout.SLOT_SIZE]
                     data += layout.SLOT_STRIDE
                 if events and at + layout.ROWS in events:
-                    outcomes.append(self._ended(batch.image, events[at + layout.ROWS], memory))
+                    ended = self._ended(batch.image, events[at + layout.ROWS], memory)
+                    outcomes.append(self._lost_stack(rows[at : at + HEADER], ended))
                 else:
-                    outcomes.append(Outcome("returned", unpack(rows, at), memory))
+                    outcomes.append(make(Outcome, ("returned", unpack(rows, at), memory, "")))
                 at += size
             everything.append(outcomes)
         return everything
+
+    def _lost_stack(self, header: bytes, ended: Outcome) -> Outcome:
+        """A crash behind a return with a changed stack pointer, which the trampoline noted, is the ABI's damage."""
+        noted = int.from_bytes(header[STACK_POINTER : STACK_POINTER + 8], self.arena.order)
+        if ended.kind != "crashed" or noted == 0 or layout.STACK <= noted <= layout.STACK + layout.STACK_SIZE:
+            return ended
+        return Outcome("abi", (), ended.memory, "callee-saved register or stack pointer")
 
     def _ended(self, image: Image, event: Fault | Outcome, memory: bytes) -> Outcome:
         """The outcome of a row that did not return."""

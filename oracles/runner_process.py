@@ -1,13 +1,13 @@
 """A process of its own as a runner: native on an x86-64 host, and under qemu-user for every ISA.
 
-The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows as
-in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers with
-a byte. It is no Python process, so wild stores hurt nobody, and its death (the answer's end of file) leaves the address of
-the guilty row in the shared control block: that row is noted, a new process goes on behind it.
+The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows
+as in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers
+with a byte. It is no Python process, so wild stores hurt nobody, and its death (the answer's end of file) leaves the
+address of the guilty row in the shared control block: that row is noted, a new process goes on behind it.
 A fault enters the stub's signal handler, which writes signal, PC and address into the row and goes on with the next.
-Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends itself.
-New code is made visible to qemu by an mprotect there and back (qemu drops its translations); a native processor needs
-nothing. The answer is awaited with a deadline, for code that hid from its timer.
+Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends
+itself. New code is made visible to qemu by an mprotect there and back (qemu drops its translations); a native processor
+needs nothing. The answer is awaited with a deadline, for code that hid from its timer.
 Not a sandbox: generated code may make system calls if it jumps onto one; qemu shares its process with the guest.
 Sources: kernel uapi (sigcontext of the four ISAs), qemu-user 7.2; for qemu s390x, SIGILL and SIGFPE come with the PC
 behind the instruction and its start in si_addr.
@@ -126,6 +126,11 @@ class ProcessRunner(BaseRunner):
         self.arena.set_word(layout.CONTROL + 32, ticks)
         self.restarts = 0
 
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._worker.process.pid if self._worker is not None else None
+
     def load(self, image: Image) -> None:
         self.arena.write(image.base, image.code)
         self._dirty = max(self._dirty, image.base + len(image.code) - layout.ARENA)
@@ -143,7 +148,7 @@ class ProcessRunner(BaseRunner):
         if not worker.poll.poll(20_000) or not os.read(worker.answers, 1):
             worker.end()
             self._worker = None
-            raise Unavailable(f"{self.name} for {self.isa} does not start: {' '.join(self._command) or 'native process'}")
+            raise Unavailable(f"{self.name} for {self.isa} does not start: {' '.join(self._command)}".rstrip(": "))
         self._dirty = 0
 
     def drive(self, batch: Batch) -> None:
@@ -173,6 +178,10 @@ class ProcessRunner(BaseRunner):
             return bool(os.read(worker.answers, 1))
         except BrokenPipeError:
             return False
+        except BaseException:  # interrupted (Ctrl-C): the answer would come to the next batch
+            worker.end()
+            self._worker = None
+            raise
 
     def _note_death(self, batch: Batch) -> None:
         """The row in the control block killed the process: note it, prepare to go on behind it."""
@@ -185,8 +194,8 @@ class ProcessRunner(BaseRunner):
         if row == batch.end:
             self.arena.set_word(layout.CONTROL, row)
             return
-        kind, detail = ("out_of_fuel", "no progress") if hung else ("crashed", f"worker died: {_status(worker.process)}")
-        batch.events[row] = Outcome(kind, detail=detail)
+        died = Outcome("crashed", detail=f"worker died: {_status(worker.process)}")
+        batch.events[row] = Outcome("out_of_fuel", detail="no progress") if hung else died
         self.arena.set_word(layout.CONTROL, batch.following(row))
 
     def _collect(self, batch: Batch) -> None:

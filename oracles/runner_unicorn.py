@@ -3,8 +3,8 @@
 The one idea: one `emu_start` runs the whole batch. What costs and what bites was measured with unicorn 2.1.4:
 - Virtual TLB mode with a fill hook makes a store cost 1 ns instead of 25, and lets guard pages be refused in the hook,
   so that the arena is one mapping which the host reads and writes directly.
-- A refused access raises error 21 whatever it was; the hook keeps its kind and page. On AArch64 pages are 1 KiB, and
-  `paddr` must be the address as passed.
+- A refused access raises error 21 whatever it was; the hook keeps its kind and page. `paddr` must be the address as
+  passed. AArch64's pages are set to 4 KiB: with the 1 KiB of its own the TLB overflows.
 - Code that was written over is translated anew only after `ctl_remove_cache`, from the function's start.
 - `count` and `timeout` of `emu_start` are never used (one is ignored on translated code, the other costs a thread): a
   watchdog thread stops an endless row by processor time. After such a stop the PC may be behind the registers: the row
@@ -25,8 +25,8 @@ import unicorn
 from unicorn import arm64_const, riscv_const, s390x_const, x86_const
 
 from liftcheck import layout
+from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
-from liftcheck.oracles import softfma
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault
 from liftcheck.oracles.supplement_s390x import Supplement
@@ -39,15 +39,16 @@ _SETUP: Final = {
               s390x_const.UC_S390X_REG_PC),
 }  # fmt: skip
 _READ_WRITE, _READ_EXECUTE = 3, 5
-_PAGE: Final = 12
+_PAGE, _PAGE_SIZE = 12, 0x1000
 _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
 """Seconds of processor time that a row gets at its first, second and last try."""
 _TICK: Final = 0.005
+_PROGRAM_CHECK: Final = "program check"
 _INTERRUPTS: Final = {
     ("x86-64", 0): ("arithmetic", 0), ("x86-64", 3): ("trap", 1), ("aarch64", 1): ("illegal", 0),
     ("aarch64", 7): ("trap", 0), ("riscv64", 2): ("illegal", 4), ("riscv64", 8): ("system call", 4),
-    ("s390x", 3): ("program check", 0),
+    ("s390x", 3): (_PROGRAM_CHECK, 0),
 }  # fmt: skip
 """(ISA, interrupt) -> word for people, bytes by which the PC is ahead."""
 _ENDLESS: Final = Outcome("out_of_fuel", detail="processor time")
@@ -80,8 +81,8 @@ _ALLOWED: Final = {
 
 
 class Watchdog(threading.Thread):
-    """Stops an emulator when the thread that runs it has used its processor time. A stop that is sent between two starts
-    is lost, so it is sent again at every tick until disarmed."""
+    """Stops an emulator when the thread that runs it has used its processor time. A stop that is sent between two
+    starts is lost, so it is sent again at every tick until disarmed."""
 
     def __init__(self, stop: Callable[[], object]) -> None:
         super().__init__(daemon=True, name="liftcheck-watchdog")
@@ -114,6 +115,8 @@ class UnicornRunner(BaseRunner):
         uc = self._uc = unicorn.Uc(architecture, mode)
         if model is not None:
             uc.ctl_set_cpu_model(model)
+        if isa == "aarch64":
+            uc.ctl_set_page_size(_PAGE_SIZE)
         uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
         self._pin = (ctypes.c_char * layout.ARENA_SIZE).from_buffer(self.arena.bytes)
         uc.mem_map_ptr(layout.ARENA, layout.ARENA_SIZE, unicorn.UC_PROT_ALL, ctypes.addressof(self._pin))
@@ -154,9 +157,9 @@ class UnicornRunner(BaseRunner):
     def _fma(self, bits: int) -> None:
         """xmm0 = xmm0 * xmm1 + xmm2 in the lowest lane, for the library calls FmaF32 and FmaF64."""
         uc, mask = self._uc, (1 << bits) - 1
-        registers = [uc.reg_read(x86_const.UC_X86_REG_XMM0 + i) for i in range(3)]
-        result = softfma.fma(*[register & mask for register in registers], bits)
-        uc.reg_write(x86_const.UC_X86_REG_XMM0, registers[0] & ~mask | result)
+        x, y, z = (uc.reg_read(x86_const.UC_X86_REG_XMM0 + i) for i in range(3))
+        result = exact_fma(F32 if bits == 32 else F64, x & mask, y & mask, z & mask)
+        uc.reg_write(x86_const.UC_X86_REG_XMM0, x & ~mask | result)
 
     def _on_fill(self, _uc: Any, address: int, access: int, entry: Any, _data: object) -> bool:
         offset = address - layout.ARENA
@@ -202,18 +205,20 @@ class UnicornRunner(BaseRunner):
             watchdog.deadline = None
 
     def _stopped(self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int]) -> float:
-        """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the next limit."""
+        """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the next
+        limit."""
         following = batch.following(row)
         if error is None and self._interrupt is None:
             count = tries[row] = tries.get(row, 0) + 1
-            if count < len(LIMITS):
+            if count < (1 if batch.find(row)[0] in batch.endless else len(LIMITS)):
                 self.restore(batch, row)
                 return LIMITS[count]
             known = self._watchdog.stops > self._stops
+            batch.endless.add(batch.find(row)[0])
             batch.events[row] = _ENDLESS if known else Outcome("crashed", detail="the machine halted")
         else:
             event = self._fault(error, pc)
-            if event.what == "program check" and self._patched(batch, row, event.pc):
+            if event.what == _PROGRAM_CHECK and self._patched(batch, row, event.pc):
                 return LIMITS[0]
             batch.events[row] = event
         self.arena.set_word(layout.CONTROL, following)
@@ -225,8 +230,13 @@ class UnicornRunner(BaseRunner):
             return Fault("memory fault", pc, self._refused[1])
         if self._interrupt is not None:
             what, ahead = _INTERRUPTS.get((self.isa, self._interrupt), (f"interrupt {self._interrupt}", 0))
-            return Fault(what, pc - ahead)
+            zero = self.isa == "s390x" and what == _PROGRAM_CHECK and self._halfword(pc) == b"\0\0"
+            return Fault("illegal" if zero else what, pc - ahead)
         return Fault("illegal" if error == unicorn.UC_ERR_INSN_INVALID else f"emulator error {error}", pc)
+
+    def _halfword(self, address: int) -> bytes:
+        inside = layout.ARENA <= address < layout.ARENA + layout.ARENA_SIZE
+        return self.arena.read(address, 2) if inside else b""
 
     def _patched(self, batch: Batch, row: int, pc: int) -> bool:
         """s390x: replaces an instruction that Unicorn lacks, and makes the row ready to run again."""

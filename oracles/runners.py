@@ -47,12 +47,15 @@ def available_runners(isa: str) -> dict[str, frozenset[str] | str]:
 
 
 class RunnerPool:
-    """Runners of one worker, opened when first needed. `only` limits it to one name ('auto': all)."""
+    """Runners of one worker, opened when first needed. `only` limits it to some names, with commas between them
+    ('auto': all). Open it in the process and thread that uses it; pin that to a core first."""
 
     def __init__(self, only: str = "auto") -> None:
-        if only not in ("auto", *NAMES):
-            raise UsageError(f"no runner {only!r}: choose auto, {', '.join(NAMES)}")
-        self.only: Final = only
+        names = only.split(",")
+        for name in names:
+            if name not in ("auto", *NAMES):
+                raise UsageError(f"no runner {name!r}: choose auto, {', '.join(NAMES)}")
+        self.allowed: Final = frozenset(NAMES if "auto" in names else names)
         self._open: dict[tuple[str, str, int], Runner | None] = {}
         self._features: dict[tuple[str, str, int], frozenset[str]] = {}
         self._able: dict[Target, tuple[tuple[Runner, ...], str]] = {}
@@ -80,7 +83,7 @@ class RunnerPool:
     def _find(self, target: Target) -> tuple[tuple[Runner, ...], str]:
         bits = vector_length(target)
         keys = {name: (name, target.isa, bits if name == "qemu" else 128) for name in ORDER[target.isa]
-                if self.only in ("auto", name)}  # fmt: skip
+                if name in self.allowed}  # fmt: skip
         opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}
         able, reason = choose_runner(target, {name: self._features[keys[name]] for name in opened})
         found = tuple(opened[name] for name in able), reason

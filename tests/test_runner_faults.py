@@ -11,7 +11,7 @@ import pytest
 from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, FunctionCode, Outcome
+from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Outcome
 from liftcheck.errors import InternalError
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runner_process import ProcessRunner
@@ -175,3 +175,34 @@ def test_worker_ends_with_its_pipe() -> None:
     while worker.process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert worker.process.returncode == 9
+
+
+def test_interrupted_batch_does_not_answer_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = opened("native", "x86-64")
+    assert isinstance(runner, ProcessRunner)
+    image = link([[FunctionCode("%f", SAMPLES["x86-64"].good)]], "x86-64")
+    job = good_job("x86-64", image.entry(0, "%f"), 0, 3)
+    assert_good("x86-64", runner.run(image, [job])[0])
+
+    def interrupted(self: object, timeout: float) -> None:
+        raise KeyboardInterrupt
+
+    worker = runner._worker
+    assert worker is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "poll", type("Poll", (), {"poll": interrupted})())
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(image, [job])
+    assert_good("x86-64", runner.run(image, [job])[0])
+    runner.close()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_endless_rows_of_one_job_cost_little(isa: str) -> None:
+    runner = opened("unicorn", isa)
+    image = link([[FunctionCode("%f", SAMPLES[isa].faults["endless"])]], isa)
+    started = time.process_time()
+    outcomes = runner.run(image, [good_job(isa, image.entry(0, "%f"), 0, 8)])[0]
+    assert {outcome.kind for outcome in outcomes} == {"out_of_fuel"}
+    assert time.process_time() - started < 1.5
+    runner.close()

@@ -65,6 +65,13 @@ def test_pool_hands_out_one_runner_and_openers_of_new_ones() -> None:
     pool.close()
 
 
+def test_pool_is_limited_by_names() -> None:
+    pool = RunnerPool("unicorn,native")
+    assert "qemu" not in pool.names(Target("s390x", ()))
+    assert RunnerPool("auto").allowed == {"unicorn", "native", "qemu"}
+    pool.close()
+
+
 def test_unknown_runners_are_usage_errors() -> None:
     with pytest.raises(UsageError, match="choose auto"):
         RunnerPool("bochs")
