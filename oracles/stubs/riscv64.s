@@ -12,12 +12,12 @@ start: addr t0, CONTROL
  ld sp,8(t1)
  lbu t2,41(t0)
  beqz t2,1f
- vsetvli t2,zero,e8,m8,ta,ma
+ vsetvli t2,zero,e64,m8,ta,ma
  addi t2,t0,320
- vle8.v v0,(t2)
- vle8.v v8,(t2)
- vle8.v v16,(t2)
- vle8.v v24,(t2)
+ vle64.v v0,(t2)
+ vle64.v v8,(t2)
+ vle64.v v16,(t2)
+ vle64.v v24,(t2)
 1:
  .irp n,0,1,2,3,4,5,6,7,8,9,10,11
  fld fs\n,320+16*\n(t0)
