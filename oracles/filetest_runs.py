@@ -69,7 +69,8 @@ class Engine:
         except (UnknownSetting, Unsupported) as error:
             if len(targets) > 1:
                 return [pair for target in targets for pair in self._compiled(text, [target], count)]
-            refusal = CompileFailure("unsupported", f"settings: {error}")
+            what = f"the setting {error.name}" if isinstance(error, UnknownSetting) else str(error)
+            refusal = CompileFailure("unsupported", what)
             return [(targets[0], [refusal] * count)]
 
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
