@@ -1,6 +1,7 @@
 """Assembles oracles/stubs/*.s with the GNU cross assemblers and writes the bytes and labels next to them as JSON.
 
-Run after a change of a stub; nothing assembles at run time. tests/test_runner_stubs.py holds sources and bytes together.
+Run after a change of a stub; nothing assembles at run time. tests/test_runner_stubs.py holds sources and bytes
+together.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def assemble(isa: str, source: str) -> tuple[bytes, dict[str, int]]:
         tool("ld", f"-Ttext={layout.STUB:#x}", "-e", f"{layout.STUB:#x}", "-o", "elf", "o")
         tool("objcopy", "-O", "binary", "-j", ".text", "elf", "bin")
         rows = [line.split() for line in tool("nm", "elf").splitlines()]
-        labels = {row[2]: int(row[0], 16) - layout.STUB for row in rows if len(row) == 3 and row[1] in "tT" and row[2][0] != "_"}
+        ours = [row for row in rows if len(row) == 3 and row[1] in "tT" and row[2][0] != "_"]
+        labels = {name: int(address, 16) - layout.STUB for address, _, name in ours}
         return (place / "bin").read_bytes(), dict(sorted(labels.items(), key=lambda item: item[1]))
 
 

@@ -1,8 +1,8 @@
 """Where things lie in the address space of generated code: the same numbers on every runner and in the interpreter.
 
 Everything sits above 4 GiB (truncated pointers fault) and inside one 64 MiB arena (near relocations reach). Page 0 and
-everything between the areas is unmapped. Slot k is the data region of one run: one page of `SLOT_SIZE` bytes, unmapped on
-both sides, so that an access one byte past either end traps. Generated programs get slot addresses as arguments.
+everything between the areas is unmapped. Slot k is the data region of one run: one page of `SLOT_SIZE` bytes, unmapped
+on both sides, so that an access one byte past either end traps. Generated programs get slot addresses as arguments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names instructions for people: Capstone, and what it does not know.
 
-Used where a runner stops at an instruction that is no trap of the compiler's: is it an instruction that the runner lacks
-(then the outcome is 'unsupported'), or no instruction at all (then the code has gone wild)?
+Used where a runner stops at an instruction that is no trap of the compiler's: is it an instruction that the runner
+lacks (then the outcome is 'unsupported'), or no instruction at all (then the code has gone wild)?
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _MODES: Final[Mapping[str, tuple[int, int]]] = {
     "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
     "s390x": (capstone.CS_ARCH_SYSZ, capstone.CS_MODE_BIG_ENDIAN),
 }
-_TRAPPING: Final = frozenset({"d", "dr", "dl", "dlr", "dlg", "dlgr", "dsg", "dsgr", "dsgf", "dsgfr", "ud2", "udf", "brk",
-                              "int3", "ebreak", "unimp", "c.unimp", "hlt"})  # fmt: skip
+_TRAPPING: Final = frozenset({"d", "dr", "dl", "dlr", "dlg", "dlgr", "dsg", "dsgr", "dsgf", "dsgfr", "ud2", "udf",
+                              "brk", "int3", "ebreak", "unimp", "c.unimp", "hlt"})  # fmt: skip
 """Instructions that stop a runner which has them."""
 _RISCV_VECTOR: Final = 0x57
 _RISCV_VECTOR_MEMORY: Final = (0x07, 0x27)

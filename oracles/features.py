@@ -1,7 +1,7 @@
 """Which instruction-set extensions a target's settings let the compiler use, and which a runner has.
 
-The one idea: a runner is asked, not believed: every extension has a probe, a few bytes that use it and return; a runner has
-the extension if they return. So a newer qemu or another processor is known for what it is. Presets of the compiler
+The one idea: a runner is asked, not believed: every extension has a probe, a few bytes that use it and return; a runner
+has the extension if they return. So a newer qemu or another processor is known for what it is. Presets of the compiler
 (haswell, x86-64-v3, has_c, arch13, …) stand for their features.
 What a runner executes wrongly is another matter: shortcomings.py.
 Sources: cranelift-codegen-meta 0.135.8 isa/*.rs (presets); the manuals for the probes, assembled with GNU as where it
@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from liftcheck.case import FunctionCode, Target
-from liftcheck.clif.ir import Signature
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runner_base import Job, Runner
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.clif.ir import Signature
 
 PROBES: Final[Mapping[str, Mapping[str, str]]] = {
     "x86-64": {

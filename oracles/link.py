@@ -1,10 +1,10 @@
 """Places compiled functions at `layout.CODE` and joins them by their relocations.
 
-The one idea: an image holds many programs, each with symbols of its own (every program calls its functions %f0, %f1, …),
-so that one start of an emulator runs a whole batch. Names that no function of the program bears are library calls, which
-live beside the runner's loop at fixed addresses, or `externals` of the caller. Everything lies in one 64 MiB arena, which
-every near call of the four ISAs reaches (the shortest is AArch64's, 128 MiB), so there are no veneers; a relocation that
-does not reach is an `InternalError`, never a wrong address.
+The one idea: an image holds many programs, each with symbols of its own (every program calls its functions %f0, %f1,
+…), so that one start of an emulator runs a whole batch. Names that no function of the program bears are library calls,
+which live beside the runner's loop at fixed addresses, or `externals` of the caller. Everything lies in one 64 MiB
+arena, which every near call of the four ISAs reaches (the shortest is AArch64's, 128 MiB), so there are no veneers; a
+relocation that does not reach is an `InternalError`, never a wrong address.
 It does not know calling conventions (trampolines.py) nor instructions (relocations.py).
 """
 
@@ -14,11 +14,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from liftcheck.oracles import relocations
+from liftcheck.oracles.stub import load_stub
+
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
-from liftcheck.oracles import relocations
-from liftcheck.oracles.stub import load_stub
 
 _FILL: Final = {"x86-64": b"\xcc", "aarch64": b"\0", "riscv64": b"\0", "s390x": b"\0"}
 """What stands between functions: a byte that traps where it is executed."""

@@ -1,9 +1,10 @@
 """Writes one relocation into code bytes: the table of kinds that Cranelift's four backends emit.
 
 Letters as in the ELF supplements: S the symbol, A the addend, P the patched place, G the address of an 8-byte slot that
-holds S (`G` kinds are in `GOT_KINDS`; the linker makes the slots). Kinds go by Cranelift's Debug names; its Display names
-are taken too. Thread-local kinds are refused by name: generated programs have no thread-local data.
-Sources: cranelift-codegen binemit/mod.rs and the backends' emit.rs; the psABI supplements of x86-64, AArch64, RISC-V, s390x.
+holds S (`G` kinds are in `GOT_KINDS`; the linker makes the slots). Kinds go by Cranelift's Debug names; its Display
+names are taken too. Thread-local kinds are refused by name: generated programs have no thread-local data.
+Sources: cranelift-codegen binemit/mod.rs and the backends' emit.rs; the psABI supplements of x86-64, AArch64, RISC-V,
+s390x.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The runners' own machine code: the loop over rows, the server around it, library calls (stubs/*.s, assembled as JSON).
+"""The runners' own machine code: the loop over rows, the server around it, library calls (stubs/*.s, assembled as
+JSON).
 
 Bytes are committed, so that no assembler is needed; ci/assemble_stubs.py makes them. All labels are addresses here.
 """

@@ -1,7 +1,7 @@
 """Lets Unicorn run z14 instructions that it lacks: each is replaced by a jump to an island of older instructions.
 
-The one idea: the replacement is machine code, so a loop over such an instruction costs no stop of the emulator. Sites are
-found before a run by following the control flow from each function's entry (so data between functions or behind a
+The one idea: the replacement is machine code, so a loop over such an instruction costs no stop of the emulator. Sites
+are found before a run by following the control flow from each function's entry (so data between functions or behind a
 `bras` is never taken for code), and one that was missed (behind a jump table) stops as illegal, is replaced then, and
 its row runs again. Instructions whose meaning has no island here stay, and end their row as 'unsupported'.
 
@@ -12,10 +12,12 @@ What is covered, with the meaning that the island has (Principles of Operation S
   wf/vf{a,s,m,d}, vfpso, vfi of short and extended floats, vfsq, vfma, vfms of short ones, lane by lane
   wfc, wfk of short and extended floats; vfce, vfch, vfche of short floats, with or without CC
   vfll long -> extended, vflr extended -> long
-  vfmin, vfmax     with M6 = 1 (a NaN gives a NaN, -0 < +0) and M6 = 3 (the C++ std::min, std::max), short and long floats
-  vpopct           of halfwords, words, doublewords
-  wc(l)gd, vc(l)gd, c(l)gxbr, c(l)fxbr   which Unicorn has, but converts a NaN to the largest integer, not to the smallest
-                   (signed) or 0; they do not stop, so only sites that are found count: `missed_conversion` tells of others
+  vfmin, vfmax     with M6 = 1 (a NaN gives a NaN, -0 < +0) and M6 = 3 (the C++ std::min, std::max), short and long
+  floats vpopct           of halfwords, words, doublewords
+  wc(l)gd, vc(l)gd, c(l){f,g}{e,d,x}br   which Unicorn has, but converts a NaN to the largest integer, not to the
+  smallest
+                   (signed) or 0; they do not stop, so only sites that are found count: `missed_conversion` tells of
+                   others
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
 All but those that set it keep the condition code. Islands use 288 bytes below the stack pointer, which belong to nobody
 (the s390x ABI has no red zone). Which NaN results is left to the older instructions.
@@ -35,8 +37,9 @@ _A, _B, _C, _RESULT, _SAVE, _GPRS = 0, 16, 32, 48, 64, 144
 _ALWAYS, _EQUAL, _LESS, _GREATER, _UNORDERED = 15, 8, 4, 2, 1
 _NEAR: Final = 0xFFFE
 
+_CONVERT: Final = frozenset({0x98, 0x99, 0x9A, 0x9C, 0x9D, 0x9E, 0xA8, 0xA9, 0xAA, 0xAC, 0xAD, 0xAE})
 PREFILTER: Final = re.compile(
-    rb"\xb9[\xec\xed\xfd]|\xb3[\x9a\x9e\xaa\xae]"
+    rb"\xb9[\xec\xed\xfd]|\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]"
     rb"|\xe7.{4}[\x50\x85\x8e\x8f\xc0\xc2\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]", re.DOTALL
 )
 
@@ -246,7 +249,8 @@ _WANTED: Final = {0xE8: _EQUAL, 0xEB: _GREATER, 0xEA: _GREATER | _EQUAL}
 
 
 def _compare_lanes(code: bytes) -> Island | None:
-    """vfce, vfch, vfche of short floats: lanes of ones or zeros; with M6 bit 0 the condition code says all, some, none."""
+    """vfce, vfch, vfche of short floats: lanes of ones or zeros; with M6 bit 0 the condition code says all, some,
+    none."""
     f = _Fields(code)
     sets_cc = bool(f.m_high & 1)
     if f.m4 != 2 or f.m_low & 4 or (sets_cc and f.m_low & 8):
@@ -367,7 +371,8 @@ def _popcount(code: bytes) -> Island | None:
 
 
 def _to_integer(code: bytes) -> Island | None:
-    """vclgd (0xc0), vcgd (0xc2) and their single-lane forms: Unicorn has them, but gives the largest integer for a NaN."""
+    """vclgd (0xc0), vcgd (0xc2) and their single-lane forms: Unicorn has them, but gives the largest integer for a
+    NaN."""
     f = _Fields(code)
     if f.m4 != 3:
         return None
@@ -388,13 +393,12 @@ def _to_integer(code: bytes) -> Island | None:
     return island
 
 
-def _extended_to_integer(code: bytes) -> Island:
-    """cfxbr, cgxbr (signed), clfxbr, clgxbr of the pair R2: as above, in the general register R1."""
-    r1, r2, signed = code[3] >> 4, code[3] & 15, code[1] in (0x9A, 0xAA)
-    wide = code[1] >= 0xA0
+def _scalar_to_integer(code: bytes) -> Island:
+    """c(l){f,g}{e,d,x}br: the 32 or 64 bits of a short, long or extended float R2, into R1; NaNs as above."""
+    r1, r2, signed, wide = code[3] >> 4, code[3] & 15, not code[1] & 4, code[1] >= 0xA0
     island = Island()
     island.raw(code[:4])
-    island.rre(0xB349, r2, r2)
+    island.rre((0xB309, 0xB319, 0xB349)[code[1] & 3], r2, r2)
     island.jump(_ALWAYS ^ _UNORDERED, "number")
     if wide:
         island.ri(0xA5C if signed else 0xA5D, r1, 0x8000 if signed else 0)
@@ -519,8 +523,8 @@ def _halfword(code: bytes) -> Island:
 _BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Island | None]]] = {
     (0xB9, 0xFD): _multiply32, (0xB9, 0xED): _multiply64, (0xB9, 0xEC): _multiply64,
     (0xE3, 0x38): _halfword, (0xE3, 0x39): _halfword, (0xE3, 0x3C): _halfword,
-    (0xB3, 0x9A): _extended_to_integer, (0xB3, 0x9E): _extended_to_integer, (0xB3, 0xAA): _extended_to_integer,
-    (0xB3, 0xAE): _extended_to_integer, (0xE7, 0x50): _popcount, (0xE7, 0xC0): _to_integer, (0xE7, 0xC2): _to_integer,
+    **{(0xB3, second): _scalar_to_integer for second in _CONVERT},
+    (0xE7, 0x50): _popcount, (0xE7, 0xC0): _to_integer, (0xE7, 0xC2): _to_integer,
     (0xE7, 0x85): _bit_permute, (0xE7, 0x8E): _multiply_add, (0xE7, 0x8F): _multiply_add,
     (0xE7, 0xC4): _convert, (0xE7, 0xC5): _convert, (0xE7, 0xC7): _unary, (0xE7, 0xCC): _unary, (0xE7, 0xCE): _unary,
     (0xE7, 0xCA): _compare_scalar, (0xE7, 0xCB): _compare_scalar,
@@ -578,18 +582,18 @@ class Supplement:
         return True
 
 
-_SILENT: Final = re.compile(rb"\xb3[\x9a\x9e\xaa\xae]|\xe7.{3}[\x30-\x3f][\xc0\xc2]", re.DOTALL)
+SILENT: Final = re.compile(rb"\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]|\xe7.{3}[\x30-\x3f][\xc0\xc2]", re.DOTALL)
 
 
 def missed_conversion(code: bytes) -> bool:
-    """Whether a function may convert floats to integers at a place that `reachable` does not find (behind a jump table)."""
-    places = {match.start() for match in _SILENT.finditer(code) if not match.start() & 1}
+    """Whether a function may convert floats to integers at a place that `reachable` does not find (behind a jump
+    table)."""
+    places = {match.start() for match in SILENT.finditer(code) if not match.start() & 1}
     return bool(places) and b"\x07\xf1" in code and not places <= set(reachable(code, 0, len(code)))
 
 
 _LENGTHS: Final = (2, 4, 4, 6)
 _MULTIPLY: Final = frozenset({0xEC, 0xED, 0xFD})
-_CONVERT: Final = frozenset({0x9A, 0x9E, 0xAA, 0xAE})
 _COMPARE_AND_BRANCH: Final = frozenset({0x64, 0x65, 0x76, 0x77, 0x7C, 0x7D, 0x7E, 0x7F})
 
 

@@ -1,17 +1,17 @@
 """Trampolines: functions, compiled by the compiler under test, that carry one run's arguments and results.
 
-The one idea: a runner's loop knows no calling convention. It calls `function %trampolineN() system_v`, whose text is made
-here for a signature; that function finds the current row through `layout.CONTROL`, loads callee and arguments from it,
-calls indirectly with the callee's own signature, finds the row anew (so nothing but results lives over the call) and
-stores the results there. It also compares the stack pointer before and after the call, which its own
-epilogue would hide from the loop. Narrow integers without an extension flag are loaded as i64 and reduced: the noise that `pack`
-puts into the upper bits reaches the callee's registers.
+The one idea: a runner's loop knows no calling convention. It calls `function %trampolineN() system_v`, whose text is
+made here for a signature; that function finds the current row through `layout.CONTROL`, loads callee and arguments from
+it, calls indirectly with the callee's own signature, finds the row anew (so nothing but results lives over the call)
+and stores the results there. It also compares the stack pointer before and after the call, which its own
+epilogue would hide from the loop. Narrow integers without an extension flag are loaded as i64 and reduced: the noise
+that `pack` puts into the upper bits reaches the callee's registers.
 
-A row is a header of `HEADER` bytes (stubs/x86-64.s says what is where), then arguments, then results, each in a field of
-16 bytes or a multiple. Vectors are stored lane by lane from lane 0, every lane in the target's byte order, as CLIF's own
-loads and stores have it; i128 and f128 in the target's byte order.
-`Packing` turns values into the bytes of a row and back; it is made once per signature and byte order, as generated Python
-over one precompiled struct, because it runs once for every input.
+A row is a header of `HEADER` bytes (stubs/x86-64.s says what is where), then arguments, then results, each in a field
+of 16 bytes or a multiple. Vectors are stored lane by lane from lane 0, every lane in the target's byte order, as CLIF's
+own loads and stores have it; i128 and f128 in the target's byte order.
+`Packing` turns values into the bytes of a row and back; it is made once per signature and byte order, as generated
+Python over one precompiled struct, because it runs once for every input.
 It does not place or link trampolines (runner_base.py).
 """
 
@@ -28,7 +28,7 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import Type
 
 HEADER: Final = 80
-_STACK_POINTER: Final = 64
+STACK_POINTER: Final = 64
 """Where the trampoline notes the stack pointer before the call, then how it differs behind it; the loop wants 0."""
 _FIELD: Final = 16
 _LETTERS: Final = {8: "B", 16: "H", 32: "I", 64: "Q"}
@@ -68,7 +68,7 @@ def trampoline_text(signature: Signature, name: str = "%trampoline") -> str:
     results, _ = _offsets(signature.returns, behind)
     lines = [f"v0 = iconst.i64 {layout.CONTROL:#x}", "v1 = load.i64 notrap aligned v0",
              "v2 = load.i64 notrap aligned v1+24", "v3 = get_stack_pointer.i64",
-             f"store notrap aligned v3, v1+{_STACK_POINTER}"]  # fmt: skip
+             f"store notrap aligned v3, v1+{STACK_POINTER}"]  # fmt: skip
     passed, value = [], 4
     for param, offset in zip(signature.params, arguments, strict=True):
         loaded = "i64" if _is_noisy(param) else param.type.name
@@ -86,9 +86,9 @@ def trampoline_text(signature: Signature, name: str = "%trampoline") -> str:
     lines += [f"v{value} = iconst.i64 {layout.CONTROL:#x}", f"{row} = load.i64 notrap aligned v{value}"]
     lines += [f"store notrap aligned {result}, {row}+{offset}"
               for result, offset in zip(returned, results, strict=True)]  # fmt: skip
-    lines += [f"v{value + 2} = load.i64 notrap aligned {row}+{_STACK_POINTER}",
+    lines += [f"v{value + 2} = load.i64 notrap aligned {row}+{STACK_POINTER}",
               f"v{value + 3} = get_stack_pointer.i64", f"v{value + 4} = bxor v{value + 2}, v{value + 3}",
-              f"store notrap aligned v{value + 4}, {row}+{_STACK_POINTER}"]  # fmt: skip
+              f"store notrap aligned v{value + 4}, {row}+{STACK_POINTER}"]  # fmt: skip
     body = "\n".join("    " + line for line in [*lines, "return"])
     return f"function {name}() system_v {{\n    sig0 = {signature_text(signature)}\n\nblock0:\n{body}\n}}\n"
 

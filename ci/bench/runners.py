@@ -2,8 +2,9 @@
 
     python ci/bench/runners.py [--isa s390x] [--rounds 7]
 
-A batch is one call of `Runner.run`. 'new' is code that the runner has not seen, 'same' runs the last image again. Each number
-is the best of the rounds, on the thread's core; the last line is the same as JSON, with the ratio to the first runner.
+A batch is one call of `Runner.run`. 'new' is code that the runner has not seen, 'same' runs the last image again. Each
+number is the best of the rounds, on the thread's core; the last line is the same as JSON, with the ratio to the first
+runner.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import os
 import time
 from collections.abc import Callable
 
+from liftcheck.oracles.features import ORDER
+from liftcheck.oracles.link import Image, link
+from liftcheck.oracles.runners import Job, Runner, open_runner
+from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Target
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
-from liftcheck.oracles.features import ORDER
-from liftcheck.oracles.link import Image, link
-from liftcheck.oracles.runners import Job, Runner, open_runner
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 ROWS = 8
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")
@@ -47,7 +49,8 @@ def program(number: int) -> str:
     lines += [f"    v{value} = iconst.i64 1",
               f"    v{value + 1} = iadd v5, v{value}", f"    v{value + 2} = iconst.i64 8",
               f"    v{value + 3} = icmp ult v{value + 1}, v{value + 2}",
-              f"    brif v{value + 3}, block1({last}, v{value + 1}), block2", "block2:", f"    return {last}"]  # fmt: skip
+              f"    brif v{value + 3}, block1({last}, v{value + 1}), block2",
+              "block2:", f"    return {last}"]  # fmt: skip
     body = "\n".join(lines)
     return f"function %f{number}(i64, i64, i64) -> i64 system_v {{\n{body}\n}}\n"
 
