@@ -146,7 +146,8 @@ class _Resolver:
         if kind is None or kind not in self.table.const:
             raise _Missing(text)
         place = self.places.setdefault((name, kind), len(self.places))
-        return Leaf(kind, None if name in ("x", "y", "z", "v") or (len(name) > 1 and name[0] == "v") else name, place)
+        is_value = name.rstrip("23456789") in ("x", "y", "z", "v")
+        return Leaf(kind, None if is_value else name, place)
 
 
 def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:

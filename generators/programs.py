@@ -310,7 +310,7 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
         budget -= budget >> 2
     control.fill(body, budget)
     if entry:
-        memory.final_stores(body, (4, 8, 6, 12)[r >> 12 & 3])
+        memory.final_stores(body, min((4, 8, 6, 12)[r >> 12 & 3], 2 + size // 6))
     calls.finish(body)
     for block in body.late:
         body.function.blocks.append(block)
