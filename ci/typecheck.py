@@ -1,7 +1,7 @@
 """Runs mypy --strict over the whole package.
 
-The one idea: mypy looks for `liftcheck.oracles` below liftcheck/, but generators/ and oracles/ stand at the top level. So it
-is shown a folder of links in which they stand where they are imported; paths in its answer are put back.
+The one idea: mypy looks for `liftcheck.oracles` below liftcheck/, but generators/ and oracles/ stand at the top level.
+So it is shown a folder of links in which they stand where they are imported; paths in its answer are put back.
 
     python ci/typecheck.py [FILE …]         # all of it, or only complaints about these files
 """
