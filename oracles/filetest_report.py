@@ -90,8 +90,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all passed, 1 something failed, 2 a file could not be read."""
-        return 1 if self.failures else 2 if self.broken else 0
+        """0 nothing found, 1 something failed or is a finding, 2 a file could not be read."""
+        return 1 if self.failures or self.findings else 2 if self.broken else 0
 
     def passes(self, where: str, count: int = 1) -> None:
         self.passed += count
