@@ -74,7 +74,7 @@ def run_everywhere(compiler: Compiler, program: Program, places: Sequence[Target
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.runners import RunnerPool
 
-    pool = RunnerPool(runners[0] if len(runners) == 1 else "auto")
+    pool = RunnerPool(",".join(runners))
     judge = Judge(compiler, pool)
     try:
         return [result for target in places for calls in _by_function(program.calls)

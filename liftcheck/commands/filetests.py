@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Mapping
 
 from liftcheck.commands import options, output
-from liftcheck.errors import InputError, UsageError
+from liftcheck.errors import InputError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the files; 1 if a unit failed, 2 if a file could not be read."""
     from liftcheck.oracles.filetests import Options, main_like
 
-    if len(args.runner) > 1:
-        raise UsageError("liftcheck test takes one --runner: auto, unicorn, native or qemu")
-    chosen = Options(options.flat(args.isa, ()), args.compiler, args.runner[0], args.interpreter_only,
+    chosen = Options(options.flat(args.isa, ()), args.compiler, ",".join(args.runner), args.interpreter_only,
                      args.jobs or options.cores())
     report = main_like(args.paths, chosen)
     if report.broken and not report.files:
