@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
 from liftcheck.generators.template_list import TEMPLATES
+from liftcheck.generators.values import table as table_of
 
 if TYPE_CHECKING:
     from liftcheck.generators.body import Body
@@ -204,7 +205,7 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
     if row.imm:
         r = body.bits(24)
         if condition and condition != "?":
-            imm = condition if not condition.isdigit() else int(condition)
+            imm = _given(condition)
         elif row.imm == "intcc":
             imm = INT_CONDITIONS[r % 10]
         elif row.imm == "floatcc":
@@ -214,9 +215,24 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
     return body.apply(row, tuple(args), imm)
 
 
+def _given(condition: str) -> object:
+    """A condition, a lane number, or the lanes of a shuffle (a hexadecimal number, lane 0 lowest)."""
+    if condition.startswith("0x"):
+        return tuple([int(condition, 16) >> 8 * lane & 255 for lane in range(16)])
+    return int(condition) if condition.isdigit() else condition
+
+
+def divisor(body: Body, kind: Type) -> int:
+    """An interesting constant that neither division traps on."""
+    value = table_of(kind)[body.bits(10)]
+    return 3 if value in (0, kind.mask) else value
+
+
 def _constant(body: Body, name: str, kind: Type) -> int:
     """A constant by its template name; for vectors the same in every lane, for floats of that value."""
     name = name.rstrip("23456789") if name[0] in "knpqm" else name
+    if name == "kd":
+        return body.const(kind, divisor(body, kind))
     if name == "k":
         return body.const(kind)
     if name == "kz":

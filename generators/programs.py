@@ -20,6 +20,7 @@ from liftcheck.generators.body import Body
 from liftcheck.generators.choices import Choices
 from liftcheck.generators.patterns import Node, emit_pattern, templates
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
+from liftcheck.generators.rules import emit_rule
 from liftcheck.generators.tables import Context, Row, Table
 from liftcheck.generators.values import memory_pool, runtime_table
 from liftcheck.layout import SLOT_SIZE, slot_address
@@ -189,7 +190,7 @@ def _memory_rows(table: Table, profile: Profile) -> tuple[tuple[Row, ...], ...]:
         weighted(tuple(r for r in table.stores if r.op == "store"))))
 
 
-def _specials(table: Table) -> tuple[tuple[str, int, Emitter], ...]:
+def _specials(table: Table, with_rules: bool) -> tuple[tuple[str, int, Emitter], ...]:
     """The families that are functions: name, factor on their weight, emitter."""
     found: list[tuple[str, int, Emitter]] = [("load", 3, memory.load), ("store", 3, memory.store),
                                              ("load", 2, memory.sunk_load), ("store", 1, memory.store_run),
@@ -204,13 +205,16 @@ def _specials(table: Table) -> tuple[tuple[str, int, Emitter], ...]:
         found.append(("trap", 1, traps.trap))
     if _patterns(table):
         found.append(("pattern", 5, emit_pattern))
+    if with_rules:
+        found.append(("rule", 5, emit_rule))
     return tuple(found)
 
 
 def _menu(program: Program, on: int, random: int) -> list[MenuEntry]:
     """The swarm: groups of rows and emitters, each as often as its weight says, about half of them left out."""
     table, profile = program.table, program.profile
-    groups, specials = _cached(table, ("menu", profile.name), lambda: _weighted(table, profile))
+    groups, specials = _cached(table, ("menu", profile.name), lambda: _weighted(
+        table, profile, bool(program.context.rules)))
     families = _switches(on, profile.keep)
     classes = _switches(random, 190)
     menu: list[MenuEntry] = []
@@ -238,8 +242,8 @@ def _switches(random: int, keep: int) -> int:
     return random | mixed if keep < 210 else random | mixed | third
 
 
-def _weighted(table: Table, profile: Profile) -> Weighted:
-    every = _specials(table)
+def _weighted(table: Table, profile: Profile, with_rules: bool) -> Weighted:
+    every = _specials(table, with_rules)
     names = sorted({family for family, _, _ in table.groups} | {name for name, _, _ in every})
     class_names = sorted({klass for _, klass, _ in table.groups})
     groups: list[tuple[int, int, list[MenuEntry]]] = []

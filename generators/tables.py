@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from liftcheck import nan
 from liftcheck.clif.ir import NO_FLAGS, MemFlags
@@ -76,7 +76,8 @@ class Table:
     divisions: tuple[Row, ...] = ()
     conversions: tuple[Row, ...] = ()
     traps: tuple[Row, ...] = ()
-    patterns: tuple[object, ...] = ()
+    rule_index: dict[str, list[Row]] = field(default_factory=dict)
+    rule_cache: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     cache: dict[object, object] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
@@ -125,8 +126,7 @@ def build_table(isas: tuple[str, ...], allowed: frozenset[str], common: frozense
     table = Table(isas, allowed)
     every = [_row(variant) for name in OPCODES for variant in variants(name) if variant.key in allowed]
     table.const = _constants(table, every)
-    rows = [row for row in every if all(t in table.const for t in row.args)
-            and all(t in table.const for t in row.results)]
+    rows = [row for row in every if all(t in table.const for t in row.args)]
     plain = [row for row in rows if row.op in FAMILY_OF and not _pointless(row)]
     table.rows = tuple(plain)
     table.by_shape = {(row.op, row.type, row.args): row for row in rows}
@@ -183,7 +183,7 @@ class Context:
     size         about how many instructions a program has
     inputs       how many runs a case has
     features     what the compiler's version knows: 'try_call', 'regions' (alias regions), 'frame_pointers'
-    vectors_in_signatures  ISAs that can pass and return vectors
+    rules        patterns of the compiler's own rules (`rules.load`), or none
     """
 
     isas: tuple[str, ...]
@@ -192,6 +192,7 @@ class Context:
     inputs: int = 8
     features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
     conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
+    rules: tuple[Any, ...] = ()
     tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)

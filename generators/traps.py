@@ -95,7 +95,7 @@ def _overflow_trap(body: Body, row: Row) -> None:
     if not (body.program.may_trap and body.is_entry and body.bits(2) == 0):
         a = body.ins("ushr", kind, (a, body.const(I8, 1)), kind)
         b = body.ins("ushr", kind, (b, body.const(I8, 1)), kind)
-    code = ("heap_oob", "int_ovf", "user9", "stk_ovf")[body.bits(2)]
+    code = ("heap_oob", "int_ovf", "user9", "user25")[body.bits(2)]
     body.push(body.ins(row.op, row.type, (a, b), kind, code), kind)
 
 
@@ -114,7 +114,9 @@ def _conditional(body: Body, row: Row) -> None:
                 body.effect(row.op, kind, (condition,), code)
                 return
         condition = body.value(kind)
-        if not zero:
+        if not zero and r & 0x1000:
+            condition = body.ins("ushr", kind, (condition, body.const(I8, kind.bits - 1)), kind)
+        elif not zero:
             condition = body.ins("icmp", kind, (condition, body.const(kind)), I8, "eq")
             kind = I8
             if not body.table.has("trapnz.i8"):
@@ -125,6 +127,5 @@ def _conditional(body: Body, row: Row) -> None:
         condition = body.ins("bor", kind, (body.value(kind), body.const(kind, 1 << (r & 7))), kind)
     else:
         value = body.ins("band", kind, (body.value(kind), body.const(kind, 0x3F)), kind)
-        condition = body.ins("icmp", kind, (value, body.const(kind, 0x40)), I8, "ugt")
-        kind = I8
+        condition = body.ins("ushr", kind, (value, body.const(I8, 6)), kind)
     body.effect(row.op, kind, (condition,), code)

@@ -1,0 +1,345 @@
+"""Programs that a compiler's own rules match: templates read from the left-hand sides of its `.isle` files.
+
+The one idea: a rule's left-hand side is already the shape of a program. `read` turns it into a pattern over opcodes,
+types, constants and variables, dropping what it does not know (guards, extractors of machine things), and `instances`
+finds typings that the matrix allows, by backtracking over the rows of the table. A rule is resolved when it is first
+drawn, and kept with the table. Guards on constants are not solved: constants are drawn from the interesting ones.
+Which Cranelift is under test decides where the files lie (`find`); without them there are no such programs.
+Sources: `cranelift/isle/docs/language-reference.md`; the published crate ships `src/opts` and `src/isa/*/lower.isle`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.types import TYPES, Type
+from liftcheck.generators.body import Body
+from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate
+from liftcheck.generators.tables import Row, Table
+
+_TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
+_MOST_INSTANCES: Final = 12
+_CONSTANT_TERMS: Final = re.compile(r"(.*_from_value|.*_from_iconst|iconst.*|f\d+const|vconst|uimm.*|.*imm.*from.*)$")
+_WRAPPERS: Final = {"sext32_value": ("sextend", "i32"), "zext32_value": ("uextend", "i32"),
+                    "sext8_value": ("sextend", "i8"), "zext8_value": ("uextend", "i8"),
+                    "sext16_value": ("sextend", "i16"), "zext16_value": ("uextend", "i16"),
+                    "extended_value_from_value": ("uextend", ""), "uextend_maybe": ("uextend", ""),
+                    "sextend_maybe": ("sextend", ""), "maybe_uextend": ("uextend", ""),
+                    "maybe_sextend": ("sextend", "")}
+_DIVISIONS: Final = frozenset({"udiv", "sdiv", "urem", "srem"})
+_TESTS: Final = frozenset({"brif", "trapz", "trapnz"})
+_TYPE_TESTS: Final[dict[str, Callable[[Type], bool]]] = {
+    "fits_in_64": lambda t: t.bits <= 64 and not t.is_vector, "fits_in_32": lambda t: t.bits <= 32 and not t.is_vector,
+    "fits_in_16": lambda t: t.bits <= 16 and not t.is_vector, "ty_int": lambda t: t.is_int and not t.is_vector,
+    "ty_vec128": lambda t: t.is_vector and t.bits == 128, "multi_lane": lambda t: t.is_vector,
+    "ty_int_ref_scalar_64_extract": lambda t: t.is_int and t.bits <= 64 and not t.is_vector,
+    "ty_scalar_float": lambda t: t.is_float and not t.is_vector, "ty_32_or_64": lambda t: t.bits in (32, 64),
+    "ty_vec64": lambda t: t.is_vector and t.bits == 64, "ty_supported_vec": lambda t: t.is_vector,
+    "ty_32": lambda t: t.bits == 32, "ty_64": lambda t: t.bits == 64, "ty_8_or_16": lambda t: t.bits in (8, 16),
+    "ty_int_vec128": lambda t: t.is_int and (not t.is_vector or t.bits == 128), "vr128_ty": lambda t: t.bits == 128,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operation of a rule. Its controlling type is `exact`, or satisfies `test`, and is bound to `variable`.
+    `condition` as in `patterns.Node`."""
+
+    name: str
+    variable: str
+    exact: Type | None
+    test: str
+    condition: str
+    arguments: tuple[Op | Atom, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A variable, or a constant: `constant` is None, a name for a drawn one, or a number's text."""
+
+    name: str
+    constant: str | None = None
+
+
+class _Unknown(Exception):
+    """The rule speaks of something that has no counterpart in CLIF."""
+
+
+def find(version: str) -> Path | None:
+    """The `src` folder of a published Cranelift in cargo's registry, if cargo has fetched it."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    found = sorted((home / "registry" / "src").glob(f"*/cranelift-codegen-{version}/src"))
+    return found[0] if found else None
+
+
+def load(source: Path | None, isas: tuple[str, ...]) -> tuple[Op, ...]:
+    """Every pattern of the mid-end's and the given ISAs' rules below a crate's `src` folder; () if there is none."""
+    if source is None:
+        return ()
+    folders = {"x86-64": "x64"}
+    files = sorted((source / "opts").glob("*.isle"))
+    files += [source / "isa" / folders.get(isa, isa) / "lower.isle" for isa in isas]
+    patterns = dict.fromkeys(op for path in files if path.is_file() for op in read(path.read_text(encoding="utf-8")))
+    return tuple(patterns)
+
+
+def read(text: str) -> Iterator[Op]:
+    """The patterns of one file's rules, in order; rules that cannot be said in CLIF alone are left out."""
+    counter = 0
+    for form in _forms(text):
+        if isinstance(form, list) and form and form[0] == "rule":
+            left = next((part for part in form[1:] if isinstance(part, list)), None)
+            counter += 1
+            if left and left[0] in ("simplify", "lower", "simplify_skeleton", "lower_branch") and len(left) > 1:
+                try:
+                    pattern = _Reader().value(left[1:2])
+                except _Unknown:
+                    continue
+                if isinstance(pattern, Op) and any(isinstance(a, Op) or a.constant for a in pattern.arguments):
+                    yield pattern
+
+
+def _forms(text: str) -> Iterator[Tree]:
+    """Top-level s-expressions; `x @ (…)` keeps its `@` as a token of its own."""
+    stack: list[list[Tree]] = [[]]
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token[0] == ";":
+            continue
+        if token == "(":
+            stack.append([])
+        elif token == ")":
+            if len(stack) == 1:
+                return
+            done = stack.pop()
+            if len(stack) == 1:
+                yield done
+            else:
+                stack[-1].append(done)
+        else:
+            stack[-1].append(token)
+
+
+def _arguments(parts: list[Tree]) -> list[list[Tree]]:
+    """Groups an argument list: each group is one pattern, `name @ pattern` being one group of three."""
+    groups: list[list[Tree]] = []
+    at = 0
+    while at < len(parts):
+        size = 3 if at + 2 < len(parts) and parts[at + 1] == "@" else 1
+        groups.append(parts[at:at + size])
+        at += size
+    return groups
+
+
+class _Reader:
+    """Reads one rule."""
+
+    def __init__(self) -> None:
+        self.fresh = 0
+
+    def value(self, group: list[Tree]) -> Op | Atom:
+        """A pattern of a value. A bound one (`x @ (…)`) is its pattern: using it again would need sharing."""
+        tree = group[-1]
+        if isinstance(tree, str):
+            if tree == "_":
+                self.fresh += 1
+                return Atom(f"_{self.fresh}")
+            return Atom(tree)
+        if not tree or not isinstance(tree[0], str):
+            raise _Unknown("()")
+        head, rest = tree[0], _arguments(tree[1:])
+        if head in ("has_type", "first_result", "inst_result", "and", "def_inst") and rest:
+            return self.value(rest[-1])
+        if head in _TESTS and rest:
+            return self.value(rest[0])
+        if _CONSTANT_TERMS.match(head):
+            return self._constant(rest)
+        if head in _WRAPPERS and rest:
+            name, narrow = _WRAPPERS[head]
+            inner = self.value(rest[-1])
+            if narrow:
+                inner = Op("bor", "", TYPES[narrow], "", "", (inner, Atom("_" + narrow)))
+            return Op(name, "", None, "", "", (inner,))
+        if head in INT_CONDITIONS or head in OPCODES:
+            return self._operation(head, rest)
+        if head.startswith("sinkable_load"):
+            return Atom("load")
+        raise _Unknown(head)
+
+    def _constant(self, rest: list[list[Tree]]) -> Atom:
+        last = rest[-1][-1] if rest else "k"
+        if isinstance(last, str):
+            number = re.fullmatch(r"-?(0x[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)", last)
+            return Atom(last, str(int(last.replace("_", ""), 0)) if number else "k")
+        self.fresh += 1
+        return Atom(f"_k{self.fresh}", "k")
+
+    def _operation(self, head: str, rest: list[list[Tree]]) -> Op:
+        condition = ""
+        name = head
+        if head in INT_CONDITIONS:
+            name, condition = "icmp", head
+        opcode = OPCODES[name]
+        wanted = len(opcode.args)
+        variable, exact, test = "", None, ""
+        form = opcode.format.name
+        if len(rest) > wanted and opcode.ctrl | {None} and (len(rest) - wanted) >= 1:
+            variable, exact, test = self._type(rest[0])
+            rest = rest[1:]
+        if form in ("IntCompare", "FloatCompare") and not condition and len(rest) > wanted:
+            condition, rest = _condition(rest[0][-1]), rest[1:]
+        elif form in ("LoadNoOffset",) and len(rest) > wanted:
+            rest = rest[len(rest) - wanted:]
+        elif form == "Shuffle" and len(rest) > wanted:
+            condition = _mask(rest[-1][-1])
+        arguments = rest[:wanted]
+        if len(arguments) < wanted or opcode.is_call or opcode.can_load or opcode.can_store or not opcode.results:
+            raise _Unknown(name)
+        found = [self.value(group) for group in arguments]
+        if name in _DIVISIONS:
+            if not isinstance(found[1], Atom) or not found[1].constant:
+                raise _Unknown("a division by a variable may trap")
+            found[1] = Atom(found[1].name, "kd")
+        return Op(name, variable, exact, test, condition, tuple(found))
+
+    def _type(self, group: list[Tree]) -> tuple[str, Type | None, str]:
+        """A pattern of a type: the name that it binds, the one type that it is, the test that it is under."""
+        variable = group[0] if len(group) == 3 and isinstance(group[0], str) else ""
+        tree = group[-1]
+        if isinstance(tree, str):
+            if tree.startswith("$"):
+                return variable, TYPES.get(tree[1:].lower()), ""
+            return (variable or ("" if tree == "_" else tree)), None, ""
+        test = tree[0] if tree and isinstance(tree[0], str) else ""
+        inner = tree[-1] if len(tree) > 1 else "_"
+        while isinstance(inner, list) and inner:
+            inner = inner[-1]
+        if isinstance(inner, str) and not variable and inner not in ("_", "@"):
+            variable = inner
+        return variable, None, test
+
+
+_CONDITION_WORDS: Final = {"Signed": "s", "Unsigned": "u", "Less": "l", "Greater": "g", "Equal": "e", "Not": "n",
+                           "Ordered": "ord", "Unordered": "uno"}
+
+
+def _condition(tree: Tree) -> str:
+    """`(IntCC.SignedLessThan)` as CLIF has it, '?' for a variable."""
+    if isinstance(tree, list) and len(tree) == 1 and isinstance(tree[0], str):
+        words = re.findall("[A-Z][a-z]*", tree[0].partition(".")[2])
+        short = "".join(_CONDITION_WORDS.get(word, "") for word in words)
+        fixed = {"e": "eq", "ne": "ne", "sl": "slt", "sg": "sgt", "sle": "sle", "sge": "sge", "ul": "ult", "ug": "ugt",
+                 "ule": "ule", "uge": "uge", "l": "lt", "g": "gt", "le": "le", "ge": "ge"}.get(short, short)
+        if fixed in INT_CONDITIONS or fixed in FLOAT_CONDITIONS:
+            return fixed
+    return "?"
+
+
+def _mask(tree: Tree) -> str:
+    """The lanes of `(u128_from_immediate 0x…)` as that number, '?' for others."""
+    if isinstance(tree, list) and isinstance(tree[-1], str) and tree[-1].startswith("0x"):
+        number = int(tree[-1].replace("_", ""), 16)
+        if all(number >> 8 * lane & 255 < 32 for lane in range(16)) and number >> 128 == 0:
+            return hex(number)
+    return "?"
+
+
+class _Solver:
+    """Finds typings of one pattern that a table allows."""
+
+    def __init__(self, table: Table, rows: dict[str, list[Row]]) -> None:
+        self.table = table
+        self.rows = rows
+        self.places: dict[tuple[str, Type], int] = {}
+
+    def solve(self, pattern: Op | Atom, wanted: Type | None,
+              bound: dict[str, Type]) -> Iterator[tuple[Node | Leaf, dict[str, Type]]]:
+        """Every way to make `pattern` a value of type `wanted` (None: any); with the names bound."""
+        if isinstance(pattern, Atom):
+            yield from self._leaf(pattern, wanted, bound)
+            return
+        for row in self.rows.get(pattern.name, ()):
+            if wanted is not None and row.results[0] is not wanted:
+                continue
+            kind = row.type
+            if pattern.exact is not None and kind is not pattern.exact:
+                continue
+            if kind is not None and pattern.test in _TYPE_TESTS and not _TYPE_TESTS[pattern.test](kind):
+                continue
+            inner = bound
+            if pattern.variable and kind is not None:
+                if inner.get(pattern.variable, kind) is not kind:
+                    continue
+                inner = {**inner, pattern.variable: kind}
+            for args, names in self._arguments(pattern.arguments, row.args, inner):
+                yield Node(row, pattern.condition, args), names
+
+    def _arguments(self, patterns: tuple[Op | Atom, ...], kinds: tuple[Type, ...],
+                   bound: dict[str, Type]) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
+        if not patterns:
+            yield (), bound
+            return
+        for first, names in self.solve(patterns[0], kinds[0], bound):
+            for others, all_names in self._arguments(patterns[1:], kinds[1:], names):
+                yield (first, *others), all_names
+                if isinstance(first, Node):
+                    break
+
+    def _leaf(self, atom: Atom, wanted: Type | None,
+              bound: dict[str, Type]) -> Iterator[tuple[Node | Leaf, dict[str, Type]]]:
+        if wanted is None or wanted not in self.table.const:
+            return
+        key = "value " + atom.name
+        if atom.constant is None and bound.get(key, wanted) is not wanted:
+            return
+        place = self.places.setdefault((atom.name, wanted), len(self.places))
+        yield Leaf(wanted, atom.constant, place), {**bound, key: wanted}
+
+
+def row_index(table: Table) -> dict[str, list[Row]]:
+    """Rows by opcode, common types first so that a rule's first instances are the likely ones."""
+    index: dict[str, list[Row]] = {}
+    order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
+    for row in table.by_shape.values():
+        if row.results and "load" not in row.op and "atomic" not in row.op:
+            index.setdefault(row.op, []).append(row)
+    for rows in index.values():
+        rows.sort(key=lambda row: order.get(row.type.name if row.type else "", 9))
+    return index
+
+
+def instances(table: Table, index: dict[str, list[Row]], pattern: Op) -> tuple[Node, ...]:
+    """Up to a dozen typings of a pattern, at most a few for each controlling type."""
+    found: list[Node] = []
+    per_type: dict[Type | None, int] = {}
+    for node, _ in islice(_Solver(table, index).solve(pattern, None, {}), 400):
+        if isinstance(node, Node) and per_type.get(node.row.type, 0) < 2:
+            per_type[node.row.type] = per_type.get(node.row.type, 0) + 1
+            found.append(node)
+            if len(found) == _MOST_INSTANCES:
+                break
+    return tuple(found)
+
+
+def emit_rule(body: Body) -> None:
+    """A rule's left-hand side with values in scope; an ordinary template if the rule has no typing on these ISAs."""
+    rules = body.program.context.rules
+    table = body.table
+    place = body.bits(16) % len(rules)
+    found = table.rule_cache.get(place)
+    if found is None:
+        if not table.rule_index:
+            table.rule_index.update(row_index(table))
+        found = table.rule_cache[place] = instances(table, table.rule_index, rules[place])
+    if found:
+        instantiate(body, found[body.bits(8) % len(found)])
+    else:
+        emit_pattern(body)
