@@ -59,6 +59,8 @@ class Cranelift:
         self.timeout = timeout
         self.memory = memory
         self.deaths = 0
+        self._always: Final = frozenset({"srclocs"} if builds.numbers(self.version) < (0, 110) else ())
+        """Before 0.110 only loads and stores with a source location are in the trap table of three ISAs."""
         self._child: Child | None = None
         self._handles: dict[tuple[Target, bool], int] = {}
         self._settings: dict[str, dict[str, Setting]] = {}
@@ -103,7 +105,7 @@ class Cranelift:
         """
         if "rules" in wants and not self.traces_rules:
             raise Unsupported(f"{self.name} does not say which ISLE rules matched (0.130 and newer do)")
-        work = _Work(text, tuple(targets), protocol.wants_mask(wants), timeout or self.timeout, raw)
+        work = _Work(text, tuple(targets), protocol.wants_mask(wants | self._always), timeout or self.timeout, raw)
         try:
             columns = self._compile(work)
         except Died as died:
