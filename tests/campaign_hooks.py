@@ -1,0 +1,83 @@
+"""Hooks for campaigns under test: module-level functions, because workers are spawned and find them by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from collections.abc import Sequence
+
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.oracles.evidence import CompilerLike, Hooks
+
+
+def _number(case: Case) -> int:
+    number = case.tags["number"]
+    assert isinstance(number, int)
+    return number
+
+
+def _kill_bridge(cases: Sequence[Case], compiler: CompilerLike) -> None:
+    pid = getattr(compiler, "pid")
+    assert isinstance(pid, int)
+    os.kill(pid, signal.SIGKILL)
+
+
+def bridge_dies() -> Hooks:
+    """The compiler's child is killed before every batch."""
+    return Hooks(before=_kill_bridge)
+
+
+def _die_on_five(cases: Sequence[Case], compiler: CompilerLike) -> None:
+    if any(_number(case) == 5 for case in cases):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def worker_dies() -> Hooks:
+    """The worker is killed whenever it works on case 5."""
+    return Hooks(before=_die_on_five)
+
+
+def _fail_on_seven(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
+    if _number(case) == 7:
+        raise ZeroDivisionError("planted")
+    return outcomes
+
+
+def harness_fails() -> Hooks:
+    """Our own code fails on case 7."""
+    return Hooks(expected=_fail_on_seven)
+
+
+def _wrong_on_three(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
+    if case.tags.get("number", 3) != 3:
+        return outcomes
+    return [o._replace(memory=o.memory[:2000] + bytes([o.memory[2000] ^ 1]) + o.memory[2001:]) if o.memory else
+            o._replace(values=tuple(v ^ 1 for v in o.values)) for o in outcomes]
+
+
+def reference_is_wrong() -> Hooks:
+    """The reference is wrong about case 3."""
+    return Hooks(expected=_wrong_on_three)
+
+
+def _panic(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    if target.isa == "riscv64" and len(code.code) > 900:
+        return CompileFailure("panic", "planted panic", "planted panic 12", "somewhere.rs:1:2")
+    return code
+
+
+def compiler_panics() -> Hooks:
+    """Every bigger function makes the compiler panic on riscv64, at one place."""
+    return Hooks(code=_panic)
+
+
+def _jump_to_itself(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    if target.isa == "x86-64" and len(code.code) % 13 == 0:
+        return dataclasses.replace(code, code=b"\xeb\xfe" + code.code[2:])
+    return code
+
+
+def code_never_ends() -> Hooks:
+    """Some functions begin with a jump to themselves on x86-64."""
+    return Hooks(code=_jump_to_itself)
