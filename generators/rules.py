@@ -93,18 +93,21 @@ def load(source: Path | None, isas: tuple[str, ...]) -> tuple[Op, ...]:
 
 def read(text: str) -> Iterator[Op]:
     """The patterns of one file's rules, in order; rules that cannot be said in CLIF alone are left out."""
-    counter = 0
     for form in _forms(text):
         if isinstance(form, list) and form and form[0] == "rule":
             left = next((part for part in form[1:] if isinstance(part, list)), None)
-            counter += 1
             if left and left[0] in ("simplify", "lower", "simplify_skeleton", "lower_branch") and len(left) > 1:
                 try:
                     pattern = _Reader().value(left[1:2])
                 except _Unknown:
                     continue
-                if isinstance(pattern, Op) and any(isinstance(a, Op) or a.constant for a in pattern.arguments):
+                if isinstance(pattern, Op) and _says_something(pattern):
                     yield pattern
+
+
+def _says_something(pattern: Op) -> bool:
+    """Whether the pattern is more than one opcode on any operands, which programs are full of anyway."""
+    return pattern.condition.startswith("0x") or any(isinstance(a, Op) or a.constant for a in pattern.arguments)
 
 
 def _forms(text: str) -> Iterator[Tree]:
@@ -309,7 +312,8 @@ def row_index(table: Table) -> dict[str, list[Row]]:
     index: dict[str, list[Row]] = {}
     order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
     for row in table.by_shape.values():
-        if row.results and "load" not in row.op and "atomic" not in row.op:
+        opcode = OPCODES[row.op]
+        if row.results and not opcode.can_load and (row.op in _DIVISIONS or not opcode.can_trap):
             index.setdefault(row.op, []).append(row)
     for rows in index.values():
         rows.sort(key=lambda row: order.get(row.type.name if row.type else "", 9))
