@@ -3,14 +3,14 @@
 The one idea: equal outcomes agree at once (tuple equality, done by the caller on whole lists); only unequal ones come
 here. Two rules of tolerance, and no third:
 
-- **NaN.** The sign and payload of a NaN made by arithmetic are unspecified, so float-typed returned values (lane by lane)
-  agree when both lanes are NaN. Memory and integers are compared exactly: the generator canonicalizes a NaN before
-  its bits can be seen there (`liftcheck.nan` lists the opcodes that make such NaNs).
-- **Torn stores.** An access that straddles the end of the data region traps, but a backend may split it and have done the
-  part inside. After a memory trap the bytes next to the region's ends, within one access of them, are not compared.
+- **NaN.** The sign and payload of a NaN made by arithmetic are unspecified, so float-typed returned values (lane by
+  lane) agree when both lanes are NaN. Memory and integers are compared exactly: the generator canonicalizes a NaN
+  before its bits can be seen there (`liftcheck.nan` lists the opcodes that make such NaNs).
+- **Torn stores.** An access that straddles the end of the data region traps, but a backend may split it and have done
+  the part inside. After a memory trap the bytes next to the region's ends, within one access of them, are not compared.
 
-Everything else that differs has a class: see `CLASSES`. What is not known (a runner without the instruction, a reference
-that ran out of fuel) is undecided with its reason, never agreement.
+Everything else that differs has a class: see `CLASSES`. What is not known (a runner without the instruction, a
+reference that ran out of fuel) is undecided with its reason, never agreement.
 Sources: Cranelift's `docs/ir.md` and `ir/instructions` (NaN bits, trapping accesses), IEEE 754-2019 §6.2.3.
 """
 

@@ -4,8 +4,8 @@ The one idea: Python objects are built only for what disagrees. One request comp
 start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
 byte order that matters, and whole lists of outcomes are compared by equality; only unequal ones meet `compare`.
 
-`Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with the
-votes of other runners and ISAs, is `vote.py`'s work.
+`Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with
+the votes of other runners and ISAs, is `vote.py`'s work.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.ir import Signature
+from liftcheck.clif.printer import print_module
+from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
 from liftcheck.oracles.evidence import (
     NOTHING,
@@ -32,11 +36,6 @@ from liftcheck.oracles.evidence import (
 from liftcheck.oracles.link import fingerprint, link
 from liftcheck.oracles.runner_base import Job, Runner
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
-
-from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.clif.ir import Signature
-from liftcheck.clif.printer import print_module
-from liftcheck.errors import Unsupported
 
 _NO_HOOKS = Hooks()
 
@@ -93,7 +92,7 @@ class Judge:
         compiled = self.compile(cases, targets, tally, wants)
         started = time.perf_counter()
         expected = [self._expect(case, targets) for case in cases]
-        tally.seconds["interpret"] += time.perf_counter() - started
+        tally.spend("interpret", time.perf_counter() - started)
         ran: set[tuple[int, str]] = set()
         suspects = self._settle(cases, targets, compiled, expected, ran, tally)
         self._count(cases, targets, expected, ran, tally)
@@ -101,8 +100,8 @@ class Judge:
 
     def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
                 wants: frozenset[str] = frozenset()) -> list[list[Program | CompileFailure | None]]:
-        """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None where
-        the case is not for that ISA."""
+        """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
+        where the case is not for that ISA."""
         made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
         for chosen, numbers in _by_targets(cases, targets).items():
             self._compile_group(cases, numbers, targets, chosen, made, tally, wants)
@@ -118,8 +117,8 @@ class Judge:
         asked = [targets[index] for index in chosen]
         replies = self.compiler.compile_text(text, asked, wants)
         self._need_trampolines([cases[number] for number in numbers], asked)
-        tally.seconds["generate"] += printed - started
-        tally.seconds["compile"] += time.perf_counter() - printed
+        tally.spend("generate", printed - started)
+        tally.spend("compile", time.perf_counter() - printed)
         damage = self.hooks.code
         for index, reply in zip(chosen, replies, strict=True):
             if damage is not None:
@@ -160,8 +159,15 @@ class Judge:
             found = found._replace(outcomes=self.hooks.expected(case, found.outcomes))
         return found
 
-    def _settle(self, cases: Sequence[Case], targets: Sequence[Target], compiled: list[list[Program | CompileFailure | None]],
-                expected: list[dict[bool, Expected]], ran: set[tuple[int, str]], tally: Tally) -> list[Suspect]:
+    def _settle(
+        self,
+        cases: Sequence[Case],
+        targets: Sequence[Target],
+        compiled: list[list[Program | CompileFailure | None]],
+        expected: list[dict[bool, Expected]],
+        ran: set[tuple[int, str]],
+        tally: Tally,
+    ) -> list[Suspect]:
         """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
         suspects: list[Suspect] = []
         by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
@@ -175,8 +181,16 @@ class Judge:
                 self._run_share(cases, share, expected, suspects, ran, tally)
         return suspects
 
-    def _place(self, number: int, case: Case, entries: list[tuple[Target, list[Program | CompileFailure | None]]],
-               expected: dict[bool, Expected], shares: dict[int, _Share], suspects: list[Suspect], tally: Tally) -> None:
+    def _place(
+        self,
+        number: int,
+        case: Case,
+        entries: list[tuple[Target, list[Program | CompileFailure | None]]],
+        expected: dict[bool, Expected],
+        shares: dict[int, _Share],
+        suspects: list[Suspect],
+        tally: Tally,
+    ) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
         seen: list[tuple[tuple[object, ...], list[tuple[int, Target]]]] = []
         for target, replies in entries:
@@ -208,7 +222,9 @@ class Judge:
             share.pairs.append([(number, target)])
             seen.append((mark, share.pairs[-1]))
 
-    def _refuse(self, number: int, target: Target, failure: CompileFailure, suspects: list[Suspect], tally: Tally) -> None:
+    def _refuse(
+        self, number: int, target: Target, failure: CompileFailure, suspects: list[Suspect], tally: Tally
+    ) -> None:
         klass = compare.COMPILE_CLASSES.get(failure.kind)
         if klass is None:
             tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
@@ -222,8 +238,8 @@ class Judge:
         started = time.perf_counter()
         outcomes, ready = self._run(cases, share)
         done = time.perf_counter()
-        tally.seconds["link"] += ready - started
-        tally.seconds["run"] += done - ready
+        tally.spend("link", ready - started)
+        tally.spend("run", done - ready)
         isa = share.runner.isa
         for pairs, actual in zip(share.pairs, outcomes):
             number, target = pairs[0]
@@ -237,7 +253,7 @@ class Judge:
                 tally.agreed[isa] += len(pairs)
             else:
                 self._differ(cases, pairs, wanted, actual, share.runner, suspects, tally)
-        tally.seconds["compare"] += time.perf_counter() - done
+        tally.spend("compare", time.perf_counter() - done)
 
     def _run(self, cases: Sequence[Case], share: _Share) -> tuple[list[list[Outcome] | str], float]:
         """Outcomes per program (or why it could not be run), and when linking was done.
@@ -258,7 +274,9 @@ class Judge:
             entry = case.module.functions[case.entry]
             made = self.trampoline(case, target)
             assert isinstance(made, FunctionCode)
-            jobs.append(Job(made, image.entry(position, entry.name), entry.signature, case.inputs, case.memories, case.slot))
+            jobs.append(
+                Job(made, image.entry(position, entry.name), entry.signature, case.inputs, case.memories, case.slot)
+            )
             turn = met[number] = met.get(number, -1) + 1
             if turn == len(rounds):
                 rounds.append([])
@@ -311,4 +329,4 @@ class Judge:
             behaviour["called"] += one.called
             behaviour["trapped"] += sum([outcome.kind == "trapped" for outcome in one.outcomes])
             behaviour["compared"] += bool(case.module.functions[case.entry].signature.returns or case.memories)
-        tally.seconds["compare"] += time.perf_counter() - started
+        tally.spend("compare", time.perf_counter() - started)

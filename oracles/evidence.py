@@ -1,4 +1,5 @@
-"""The values a differential oracle works with: what was seen, what was counted, what is suspected; and the reference's run.
+"""The values a differential oracle works with: what was seen, what was counted, what is suspected; and the reference's
+run.
 
 It judges nothing (`differential.py`) and confirms nothing (`vote.py`).
 """
@@ -10,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from liftcheck.oracles.compare import Verdict
-from liftcheck.oracles.runner_base import Runner
-
 from liftcheck import layout
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import Module
 from liftcheck.errors import Unsupported
+from liftcheck.oracles.compare import Verdict
+from liftcheck.oracles.runner_base import Runner
 
 FUEL: Final = 2_000_000
 STAGES: Final = ("generate", "interpret", "compile", "link", "run", "compare")
@@ -28,8 +28,11 @@ Reply = FunctionCode | CompileFailure
 class CompilerLike(Protocol):
     """What is asked of a compiler under test (`compilers.base.Compiler`)."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
 
     def compile_text(self, text: str, targets: Sequence[Target],
                      wants: frozenset[str] = frozenset()) -> list[list[Reply]]: ...
@@ -62,13 +65,19 @@ class Tally:
     programs_by_isa: Counter[str] = field(default_factory=Counter)
     executed: dict[str, Counter[str]] = field(default_factory=dict)
     behaviour: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def spend(self, stage: str, seconds: float) -> None:
+        """Counts time to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     def add(self, other: Tally) -> None:
         """Adds another stretch to this one."""
         self.programs += other.programs
-        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "programs_by_isa", "behaviour", "seconds"):
+        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "programs_by_isa", "behaviour"):
             getattr(self, name).update(getattr(other, name))
+        for stage, seconds in other.seconds.items():
+            self.spend(stage, seconds)
         for isa, counts in other.executed.items():
             self.executed.setdefault(isa, Counter()).update(counts)
 
@@ -117,7 +126,8 @@ def depends_on_byte_order(module: Module) -> bool:
 
 
 def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:
-    """The reference's outcomes for every input of a case. Only the first run is looked into: that costs as much as a run."""
+    """The reference's outcomes for every input of a case. Only the first run is looked into: that costs as much as a
+    run."""
     try:
         prepared = prepare(case.module, big_endian)
         entry, memories, stats = case.entry, case.memories, None

@@ -3,7 +3,8 @@
 The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
 every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
 
-- it does not come again in a fresh runner: undecided, 'not repeated' (another program's wild store, an emulator's state);
+- it does not come again in a fresh runner: undecided, 'not repeated' (another program's wild store, an emulator's
+  state);
 - another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
 - the compiler gives other bytes the second time: 'nondeterministic output';
 - every ISA, at every level, stands against the reference, and they agree with one another: 'wrong meaning', ours;
@@ -15,14 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally
 from liftcheck.oracles.runner_base import Runner
-
-from liftcheck.case import Case, CompileFailure, Outcome, Target
-
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""

@@ -18,7 +18,7 @@ def _number(case: Case) -> int:
 
 
 def _kill_bridge(cases: Sequence[Case], compiler: CompilerLike) -> None:
-    pid = getattr(compiler, "pid")
+    pid = compiler.pid
     assert isinstance(pid, int)
     os.kill(pid, signal.SIGKILL)
 

@@ -33,8 +33,15 @@ def verdicts(report: FuzzReport) -> dict[str, Any]:
     document = report.document()
     isas = {isa: {name: value for name, value in row.items() if name != "pairs_per_second"}
             for isa, row in document["isas"].items()}
-    return {"isas": isas, "programs": document["programs"], "pairs": document["pairs"], "executed": document["executed"],
-            "behaviour": document["behaviour"], "undecided": document["undecided"], "refused": document["refused"]}
+    return {
+        "isas": isas,
+        "programs": document["programs"],
+        "pairs": document["pairs"],
+        "executed": document["executed"],
+        "behaviour": document["behaviour"],
+        "undecided": document["undecided"],
+        "refused": document["refused"],
+    }
 
 
 def test_the_job_count_changes_nothing_but_speed() -> None:
@@ -61,7 +68,9 @@ def test_one_case_is_the_same_alone_as_in_its_batch() -> None:
     alone = plan.generate(5, [])
     planner.open_compiler().close()
     planner.runners.close()
-    assert [(c.inputs, c.slot, c.name) for c in alone] == [(c.inputs, c.slot, c.name) for c in whole if c.name == alone[0].name]
+    assert [(c.inputs, c.slot, c.name) for c in alone] == [
+        (c.inputs, c.slot, c.name) for c in whole if c.name == alone[0].name
+    ]
 
 
 def test_case_numbers_are_cut_into_batches_without_gaps() -> None:

@@ -1,4 +1,5 @@
-"""The one place that knows where outcomes may legally differ: each rule has a case that passes and one that must not."""
+"""The one place that knows where outcomes may legally differ: each rule has a case that passes and one that must
+not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What may happen to a campaign: killed bridges and workers, full disks, Ctrl-C, amok code. It goes on or ends cleanly, with
-the right exit code, and every finding made before is on disk."""
+"""What may happen to a campaign: killed bridges and workers, full disks, Ctrl-C, amok code. It goes on or ends cleanly,
+with the right exit code, and every finding made before is on disk."""
 
 from __future__ import annotations
 
@@ -33,8 +33,18 @@ LITTLE = "function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    return v0\n}
 
 
 def options(**changes: Any) -> FuzzOptions:
-    return FuzzOptions(**{"isas": ("x86-64",), "cases": 32, "seconds": None, "seed": 5, "jobs": 1, "reduce_seconds": 1.0,
-                          "sweep": False, **changes})
+    return FuzzOptions(
+        **{
+            "isas": ("x86-64",),
+            "cases": 32,
+            "seconds": None,
+            "seed": 5,
+            "jobs": 1,
+            "reduce_seconds": 1.0,
+            "sweep": False,
+            **changes,
+        }
+    )
 
 
 def finding(number: int = 1, klass: str = "compiler panic") -> Finding:
@@ -76,7 +86,14 @@ def test_our_own_failure_costs_one_case_its_verdict() -> None:
 def test_code_that_never_ends_is_a_finding(tmp_path: Path) -> None:
     report = fuzz(options(out=tmp_path, cases=16), hooks=campaign_hooks.code_never_ends)
     assert report.tally.programs == 16
-    assert {f.klass for f in report.findings} <= {"endless", "crash", "ABI damage", "wrong result", "wrong memory", "wrong trap"}
+    assert {f.klass for f in report.findings} <= {
+        "endless",
+        "crash",
+        "ABI damage",
+        "wrong result",
+        "wrong memory",
+        "wrong trap",
+    }
     assert "endless" in {f.klass for f in report.findings}
     assert report.exit_code == 1
 
@@ -173,7 +190,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "liftcheck-test", str(place)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "liftcheck-test", str(place)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting a tmpfs needs privileges")
     yield place
@@ -241,7 +260,7 @@ def test_exit_codes(tmp_path: Path) -> None:
 # what is read back
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "{\"format\": 99}", "{\"format\": 1}", "[" * 100000, "\x00\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": 99}', '{"format": 1}', "[" * 100000, "\x00\xff"])
 def test_a_broken_recipe_is_an_input_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "finding.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match="finding"):

@@ -1,7 +1,8 @@
 """Planted faults: each kind is caught and rightly named on each ISA, and identical sides are silent.
 
-Wrong bytes are the compiler's own bytes for a slightly different program (another operation, immediate, condition, operand),
-put in the place of the right ones after compilation: so the fault looks as a compiler's own fault would, on every ISA.
+Wrong bytes are the compiler's own bytes for a slightly different program (another operation, immediate, condition,
+operand), put in the place of the right ones after compilation: so the fault looks as a compiler's own fault would, on
+every ISA.
 """
 
 from __future__ import annotations
@@ -70,7 +71,12 @@ CLOBBER = {"x86-64": "31db", "aarch64": "130080d2", "riscv64": "93040000", "s390
 """rbx, x19, s1, r6 := 0"""
 ENDLESS = {"x86-64": "ebfe", "aarch64": "00000014", "riscv64": "6f000000", "s390x": "a7f40000"}
 WILD = {"x86-64": "31c0ffe0", "aarch64": "090080d220011fd6", "riscv64": "67000000", "s390x": "a719000007f1"}
-NO_STACK = {"x86-64": "4831e4c3", "aarch64": "090080d23f010091c0035fd6", "riscv64": "1301000067800000", "s390x": "a7f9000007fe"}
+NO_STACK = {
+    "x86-64": "4831e4c3",
+    "aarch64": "090080d23f010091c0035fd6",
+    "riscv64": "1301000067800000",
+    "s390x": "a7f9000007fe",
+}
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +262,9 @@ def test_a_wrong_meaning_is_told_from_one_isa_alone(compiler: Compiler, runners:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_fault_at_one_level_only_names_the_other_as_witness(compiler: Compiler, runners: RunnerPool, isa: str) -> None:
+def test_a_fault_at_one_level_only_names_the_other_as_witness(
+    compiler: Compiler, runners: RunnerPool, isa: str
+) -> None:
     damage = swapped(compiler, isa, "%add", "iadd v0, v1", "isub v0, v1")
 
     def at_speed(code: FunctionCode, target: Target) -> FunctionCode:
@@ -269,7 +277,8 @@ def test_a_fault_at_one_level_only_names_the_other_as_witness(compiler: Compiler
 
 
 class Liar:
-    """A compiler that takes one opcode for another on one ISA: a fault that stays the same whatever the program becomes."""
+    """A compiler that takes one opcode for another on one ISA: a fault that stays the same whatever the program
+    becomes."""
 
     def __init__(self, honest: Compiler, isa: str, old: str, new: str) -> None:
         self.honest, self.isa, self.old, self.new = honest, isa, old, new
@@ -278,7 +287,9 @@ class Liar:
     def compile_text(self, text: str, targets: Sequence[Target],
                      wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
         lie = text if "%trampoline" in text else text.replace(self.old, self.new)
-        return [self.honest.compile_text(lie if target.isa == self.isa else text, [target], wants)[0] for target in targets]
+        return [
+            self.honest.compile_text(lie if target.isa == self.isa else text, [target], wants)[0] for target in targets
+        ]
 
 
 @pytest.mark.parametrize(("isa", "old", "new"), [

@@ -1,7 +1,8 @@
 """How many (program, ISA, level) pairs one core judges in a second: one JSON line.
 
-Programs of about 60 instructions, four ISAs, two levels, 8 inputs each; this process and its children share one core, as a
-campaign's worker does. Nothing is written and nothing but a worker's own code is measured: its start-up is left out.
+Programs of about 60 instructions, four ISAs, two levels, 8 inputs each; this process and its children share one core,
+as a campaign's worker does. Nothing is written and nothing but a worker's own code is measured: its start-up is left
+out.
 
     python ci/bench/throughput.py [--seconds 20] [--seed 1] [--profile-python FILE]
 """
@@ -42,13 +43,13 @@ def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float]:
 def document(tally: Tally, findings: int, seconds: float) -> dict[str, object]:
     """The line that is printed. `unaccounted` is the share of time between the stages."""
     staged = sum(tally.seconds.values())
-    share = {stage: round(tally.seconds[stage] / seconds, 4) for stage in STAGES}
+    share = {stage: round(tally.seconds.get(stage, 0.0) / seconds, 4) for stage in STAGES}
     pairs = tally.pairs.total()
     return {
         "pairs_per_second": round(pairs / seconds, 1), "pairs": pairs, "programs": tally.programs,
         "seconds": round(seconds, 2), "time_share": {**share, "unaccounted": round(1 - staged / seconds, 4)},
-        "compile_and_run": round((tally.seconds["compile"] + tally.seconds["run"]) / seconds, 4),
-        "us_per_program": {stage: round(tally.seconds[stage] / tally.programs * 1e6) for stage in STAGES},
+        "compile_and_run": round((tally.seconds.get("compile", 0.0) + tally.seconds.get("run", 0.0)) / seconds, 4),
+        "us_per_program": {stage: round(tally.seconds.get(stage, 0.0) / tally.programs * 1e6) for stage in STAGES},
         "findings": findings, "undecided": sum(tally.undecided.values()), "refused": sum(tally.refused.values()),
     }
 

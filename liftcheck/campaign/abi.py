@@ -1,7 +1,9 @@
-"""Which callee-saved registers a function uses without saving them: a guess from its disassembly, for folding and pages.
+"""Which callee-saved registers a function uses without saving them: a guess from its disassembly, for folding and
+pages.
 
-The one idea: a register that belongs to the caller and occurs in the code, but is not stored in the prologue (the leading
-instructions that store registers or set up the frame), was not saved. That is enough to tell one ABI bug from another; it proves nothing, and it judges nothing.
+The one idea: a register that belongs to the caller and occurs in the code, but is not stored in the prologue (the
+leading instructions that store registers or set up the frame), was not saved. That is enough to tell one ABI bug from
+another; it proves nothing, and it judges nothing.
 Sources: the ELF psABIs of the four ISAs (callee-saved registers of the default convention).
 """
 
@@ -28,7 +30,7 @@ _SAVING: Final = {
                       re.compile(r"push|mov[qaup]*(?= qword ptr \[rsp)|movq(?= %\w+, [^,]*\(%rsp)")),
     "aarch64": _Saving(_all(("x", "w"), range(19, 29)) | _all(("d", "s", "q", "v", "h", "b"), range(8, 16)),
                        re.compile(r"stp|str")),
-    "riscv64": _Saving(_all(("s",), range(1, 12)) | _all(("fs",), range(0, 12)), re.compile(r"sd|fsd|c\.sdsp|c\.fsdsp")),
+    "riscv64": _Saving(_all(("s",), range(1, 12)) | _all(("fs",), range(12)), re.compile(r"sd|fsd|c\.sdsp|c\.fsdsp")),
     "s390x": _Saving(_all(("r",), range(6, 14)) | _all(("f", "v"), range(8, 16)), re.compile(r"stmg|stg|std|vst")),
 }
 _FRAME: Final = re.compile(r"block|addi? sp|mv s0|sub|mov|lay|aghi|lgr|push|endbr|pacia|bti|add x29|stg? %r14")
@@ -52,7 +54,9 @@ def _unsaved(isa: str, text: str) -> set[str]:
     for line in text.splitlines()[1:]:
         line = line.partition(";")[0].strip()
         prologue = prologue and bool(not line or saves.match(line) or _FRAME.match(line))
-        names = [registers[word] for word in _WORD.findall(line.partition(" ")[2].replace("%", "")) if word in registers]
+        names = [
+            registers[word] for word in _WORD.findall(line.partition(" ")[2].replace("%", "")) if word in registers
+        ]
         if prologue and saves.match(line):
             saved.update(_range(names) if line.startswith("stmg") else names)
         else:

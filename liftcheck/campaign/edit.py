@@ -15,7 +15,9 @@ from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, 
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import F16, F32, F64, F128, I64, I128, Type
 
-CALLS: Final = frozenset({"call", "call_indirect", "return_call", "return_call_indirect", "try_call", "try_call_indirect"})
+CALLS: Final = frozenset(
+    {"call", "call_indirect", "return_call", "return_call_indirect", "try_call", "try_call_indirect"}
+)
 BRANCHES: Final = frozenset({"jump", "brif", "br_table", "try_call", "try_call_indirect"})
 TERMINATORS: Final = BRANCHES | {"return", "return_call", "return_call_indirect", "trap"}
 _FLOAT_CONSTANT: Final = {F16: "f16const", F32: "f32const", F64: "f64const"}
@@ -47,7 +49,9 @@ def map_values(inst: Inst, rename: Callable[[int], int]) -> Inst:
         items = tuple(tuple(call(part) if isinstance(part, BlockCall) else part for part in item)
                       if item[0] != "context" else ("context", _renamed(item[1], rename)) for item in table.items)
         table = ExceptionTable(table.sig, call(table.normal), items)
-    return dataclasses.replace(inst, args=tuple(map(rename, inst.args)), targets=tuple(map(call, inst.targets)), table=table)
+    return dataclasses.replace(
+        inst, args=tuple(map(rename, inst.args)), targets=tuple(map(call, inst.targets)), table=table
+    )
 
 
 def _renamed(value: object, rename: Callable[[int], int]) -> object:
@@ -153,8 +157,8 @@ def _merge_chains(function: Function) -> None:
     """Joins a block to the one that jumps to it when nobody else does."""
     entered: dict[int, int] = {}
     for block in function.blocks:
-        for target in edges(block.insts[-1]):
-            entered[target.block] = entered.get(target.block, 0) + 1
+        for edge in edges(block.insts[-1]):
+            entered[edge.block] = entered.get(edge.block, 0) + 1
     by_number = {block.number: block for block in function.blocks}
     gone: set[int] = set()
     for block in function.blocks:
@@ -167,7 +171,9 @@ def _merge_chains(function: Function) -> None:
             block.insts[-1:] = target.insts
             target.insts = [last]
             gone.add(target.number)
-            mapping = {value: arg for (value, _), arg in zip(target.params, last.targets[0].args) if isinstance(arg, int)}
+            mapping = {
+                value: arg for (value, _), arg in zip(target.params, last.targets[0].args) if isinstance(arg, int)
+            }
             replace_uses(function, _closed(mapping))
     function.blocks[:] = [block for block in function.blocks if block.number not in gone]
 
@@ -241,7 +247,9 @@ def _drop_declarations(function: Function) -> None:
     refs = {inst.imm for inst in insts if inst.op in ("call", "return_call", "try_call", "func_addr")}
     function.func_refs = {n: r for n, r in function.func_refs.items() if n in refs}
     signatures: set[object] = {ref.sig for ref in function.func_refs.values()}
-    signatures |= {inst.imm for inst in insts if inst.op in ("call_indirect", "return_call_indirect", "try_call_indirect")}
+    signatures |= {
+        inst.imm for inst in insts if inst.op in ("call_indirect", "return_call_indirect", "try_call_indirect")
+    }
     signatures |= {inst.table.sig for inst in insts if inst.table is not None}
     function.signatures = {n: s for n, s in function.signatures.items() if n in signatures}
     pool = {inst.imm for inst in insts if inst.op in ("vconst", "f128const")}
@@ -270,7 +278,9 @@ def _renumbered(inst: Inst, values: Mapping[int, int], blocks: Mapping[int, int]
 
     table = inst.table
     if table is not None:
-        items = tuple(tuple(call(part) if isinstance(part, BlockCall) else part for part in item) for item in table.items)
+        items = tuple(
+            tuple(call(part) if isinstance(part, BlockCall) else part for part in item) for item in table.items
+        )
         table = ExceptionTable(table.sig, call(table.normal), items)
     return dataclasses.replace(inst, results=tuple(values[r] for r in inst.results),
                                targets=tuple(map(call, inst.targets)), table=table, loc=None, line=0)

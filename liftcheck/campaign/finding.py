@@ -1,7 +1,7 @@
 """A finding as data: the program, where it goes wrong and how, who stands against whom; and its JSON form.
 
-The one idea: the recipe is data, not a seed. The program is kept as text with its inputs and memory, so a finding can be
-replayed by a later liftcheck whose generator draws other programs. The seed is told besides, for people.
+The one idea: the recipe is data, not a seed. The program is kept as text with its inputs and memory, so a finding can
+be replayed by a later liftcheck whose generator draws other programs. The seed is told besides, for people.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One voter: `who` ('reference (big-endian)', 'x86-64 opt_level=none on unicorn'), `outcome` as text, and whether it
-    stands `with_reference`; None if it could say nothing."""
+    """One voter: `who` ('reference (big-endian)', 'x86-64 opt_level=none on unicorn'), `outcome` as text, and whether
+    it stands `with_reference`; None if it could say nothing."""
 
     who: str
     outcome: str
@@ -186,12 +186,25 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             raise InputError.at(f"format {data['format']} is not {FORMAT}, the one this liftcheck reads", where)
         failure = CompileFailure(**data["failure"]) if data["failure"] else None
         return Finding(
-            klass=data["class"], case=decode_case(data["recipe"], where), target=decode_target(data["target"]),
+            klass=data["class"],
+            case=decode_case(data["recipe"], where),
+            target=decode_target(data["target"]),
             targets=tuple(map(decode_target, data["targets"])),
-            witness=decode_target(data["witness"]) if data["witness"] else None, run=data["run"], failure=failure,
-            detail=data["detail"], damaged=tuple(data["damaged"]), runners=tuple(data["runners"]), compiler=data["compiler"], seed=data["seed"],
-            number=data["case"], profile=data["profile"], reduced=data["reduced"], key=data["key"],
-            count=data["count"], seconds=data["seconds"],
-            original=decode_case(data["original"], where) if data["original"] else None)
+            witness=decode_target(data["witness"]) if data["witness"] else None,
+            run=data["run"],
+            failure=failure,
+            detail=data["detail"],
+            damaged=tuple(data["damaged"]),
+            runners=tuple(data["runners"]),
+            compiler=data["compiler"],
+            seed=data["seed"],
+            number=data["case"],
+            profile=data["profile"],
+            reduced=data["reduced"],
+            key=data["key"],
+            count=data["count"],
+            seconds=data["seconds"],
+            original=decode_case(data["original"], where) if data["original"] else None,
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError.at(f"not a finding: {type(error).__name__}: {error}", where) from error

@@ -1,7 +1,7 @@
 """From suspects to findings: the vote, then the reduction, then what a page needs.
 
-The one idea: a suspect becomes a finding only after its vote (`oracles.vote`), and a reduced program replaces the original
-only after a vote of its own. What the vote clears away is counted as undecided with its reason, not dropped.
+The one idea: a suspect becomes a finding only after its vote (`oracles.vote`), and a reduced program replaces the
+original only after a vote of its own. What the vote clears away is counted as undecided with its reason, not dropped.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
-BASE_SETTINGS: Final = frozenset({"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"})
+BASE_SETTINGS: Final = frozenset(
+    {"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"}
+)
 """Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
 _RULES_SHOWN: Final = 12
+_BY_VALUE: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING)
 
 
 class AllRunners(Runners, RunnerChoice, Protocol):
@@ -49,7 +52,7 @@ class Investigator:
 
     def investigate(self, case: Case, group: Sequence[Suspect], tally: Tally) -> list[Finding]:
         """The finding that a case's suspects of one class make, or none; `tally` is put right."""
-        cleared = []
+        cleared: list[Target] = []
         for suspect in group:
             verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
             if verdict.klass:
@@ -64,7 +67,9 @@ class Investigator:
         return []
 
     @staticmethod
-    def _recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally) -> None:
+    def _recount(
+        group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally
+    ) -> None:
         """Compile findings were not counted as pairs yet; the vote may have given the class another name."""
         for one in group:
             if one.target in cleared:
@@ -97,20 +102,25 @@ class Investigator:
     def reduce(self, finding: Finding, seconds: float | None = None) -> list[Finding]:
         """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""
         limits = Limits(self.bounds.reduce_seconds if seconds is None else seconds)
-        first = tidied(narrow_inputs(finding.case, [finding.run]) if finding.run < len(finding.case.inputs) else finding.case)
+        first = tidied(
+            narrow_inputs(finding.case, [finding.run]) if finding.run < len(finding.case.inputs) else finding.case
+        )
         start = first if self.shows(first, finding) else finding.case
         if not self.shows(start, finding):
             return [self.illustrated(finding)]
-        done = reduce_case(start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits)
-        target = reduce_settings(finding.target, lambda t: self.shows(done.case, dataclasses.replace(finding, target=t)))
+        done = reduce_case(
+            start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits
+        )
+        target = reduce_settings(
+            finding.target, lambda t: self.shows(done.case, dataclasses.replace(finding, target=t))
+        )
         return self._finished(finding, done.case, target)
 
     def shows(self, case: Case, finding: Finding) -> bool:
         """Whether a case goes wrong as the finding does: same class, same target, its witness still right."""
         targets = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
-        if finding.failure is None and finding.klass in (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING):
-            if shows_nan_bits(case.module):
-                return False
+        if finding.klass in _BY_VALUE and shows_nan_bits(case.module, case.entry):
+            return False
         tally = Tally()
         asked = [t for t in targets if t is not None]
         if finding.klass == compare.WRONG_MEANING:
@@ -210,14 +220,16 @@ def voters(target: Target) -> list[Target]:
     """Who else is asked: the same ISA at the other level, and the other ISAs at both."""
     base = tuple(setting for setting in target.settings if setting[0] in BASE_SETTINGS)
     levels = ("none", "speed")
-    own = [Target(target.isa, tuple(sorted((*(s for s in target.settings if s[0] != "opt_level"), ("opt_level", level)))))
-           for level in levels]
+    own = [
+        Target(target.isa, tuple(sorted((*(s for s in target.settings if s[0] != "opt_level"), ("opt_level", level)))))
+        for level in levels
+    ]
     plain = [Target(isa, tuple(sorted((*base, ("opt_level", level))))) for isa in ISAS for level in levels]
     return list(dict.fromkeys([*own, *(t for t in plain if t.isa != target.isa or t not in own)]))
 
 
 def _another_isa(target: Target) -> Target:
-    return next(t for t in voters(target) if t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian
+    return next(t for t in voters(target) if (t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian)
                 or (target.big_endian and t.isa != target.isa))
 
 

@@ -1,4 +1,5 @@
-"""The live line of a campaign on a terminal: pairs judged per second by ISA, findings, time left. Plain lines elsewhere."""
+"""The live line of a campaign on a terminal: pairs judged per second by ISA, findings, time left. Plain lines
+elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class LiveProgress:
             self._live.start()
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 

@@ -14,7 +14,8 @@ from typing import Final
 from liftcheck.case import ISAS
 
 BATCH: Final = 16
-"""Programs a batch: one compile request and one start of each emulator. 16 programs x 8 inputs fill half of the slots."""
+"""Programs a batch: one compile request and one start of each emulator. 16 programs x 8 inputs fill half of the
+slots."""
 CHUNK: Final = 2
 """Batches that a worker is handed at a time."""
 

@@ -1,9 +1,9 @@
 """The reducer's passes: each proposes smaller programs, none decides anything.
 
 The one idea: a pass is a function from a case and a site number to the candidates at that site, or None past the last
-site. The driver (`reduce.py`) takes the first candidate that is cheaper and still shows the fault, and asks again at the
-same site number, or else goes on to the next. So a pass holds no state, and a new one is a function and a line in `PASSES`.
-Candidates may be ill-formed or change the meaning: the driver's door refuses those.
+site. The driver (`reduce.py`) takes the first candidate that is cheaper and still shows the fault, and asks again at
+the same site number, or else goes on to the next. So a pass holds no state, and a new one is a function and a line in
+`PASSES`. Candidates may be ill-formed or change the meaning: the driver's door refuses those.
 
 Order matters for speed, not for the result: first what removes most (inputs, whole functions, halves of the program).
 How candidates are made is in `proposals.py`.

@@ -1,9 +1,10 @@
 """What a batch consists of: which settings, which targets, which profile, which programs.
 
-The one idea: a plan is drawn from the batch's own seed, so it depends on nothing but the campaign's options and the batch's
-number. All ISAs of a batch share one world: 'plain', what every runner runs, or 'rich', with the extensions that only
-native execution and qemu run (riscv64 V and Zb*, AVX, s390x from z15); each world has its own matrices, so that programs
-hold what the compiler has there. On top come settings that change code but no typing: register allocator, padding, PIC, ….
+The one idea: a plan is drawn from the batch's own seed, so it depends on nothing but the campaign's options and the
+batch's number. All ISAs of a batch share one world: 'plain', what every runner runs, or 'rich', with the extensions
+that only native execution and qemu run (riscv64 V and Zb*, AVX, s390x from z15); each world has its own matrices, so
+that programs hold what the compiler has there. On top come settings that change code but no typing: register allocator,
+padding, PIC, ….
 Sources of the sweep: settings that changed the code of upstream's run tests when flipped alone.
 """
 
@@ -77,7 +78,8 @@ class Plan:
     context: Context
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
-        """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left out."""
+        """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
+        out."""
         cases = []
         for position, number in enumerate(self.numbers):
             if only is not None and number != only:
@@ -120,7 +122,8 @@ class Planner:
 
     def prepare(self, say: Callable[[str], None] | None) -> str:
         """Does once, in the parent, what takes long: builds the compiler, asks its matrices. Gives the compiler's name.
-        UsageError for settings and profiles that do not exist, Unavailable for a compiler or runners that are missing."""
+        UsageError for settings and profiles that do not exist, Unavailable for a compiler or runners that are
+        missing."""
         for name in self.options.profiles:
             profiles.by_name(name)
         compiler = self.open_compiler()

@@ -1,15 +1,14 @@
 """Worker processes and their supervision: hands out tasks, hears answers, replaces the dead.
 
 The one idea: the pool knows what every worker was given and has not answered. When one dies or falls silent, its first
-unanswered task is the guilty one: it is tried once more, then case by case, and a case that kills alone is reported by name
-(`Death`). The other tasks go to other workers as if nothing had happened. No worker outlives `close`.
+unanswered task is the guilty one: it is tried once more, then case by case, and a case that kills alone is reported by
+name (`Death`). The other tasks go to other workers as if nothing had happened. No worker outlives `close`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from liftcheck.campaign import worker
@@ -198,10 +198,10 @@ def _cause(code: int | None) -> str:
 def children(pid: int) -> list[int]:
     """The processes that `pid` started and that still run (Linux)."""
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
-                    if int(file.read().rpartition(")")[2].split()[1]) == pid:
-                        found.append(int(name))
+                text = (place / "stat").read_text(encoding="ascii", errors="replace")
+                if int(text.rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(place.name))
     return found

@@ -24,12 +24,15 @@ def nth_inst(case: Case, site: int) -> tuple[int, int, int] | None:
 
 
 def replacements(function: Function, block: int, position: int, kind: Type) -> list[int]:
-    """Values of type `kind` that an instruction may be replaced by: operands first, then parameters, then neighbours."""
+    """Values of type `kind` that an instruction may be replaced by: operands first, then parameters, then
+    neighbours."""
     inst = function.blocks[block].insts[position]
     values = [a for a in inst.args if function.types.get(a) is kind]
     values += [v for v, t in function.blocks[0].params if t is kind][:3]
     values += [v for v, t in function.blocks[block].params if t is kind][:2]
-    earlier = [r for other in function.blocks[block].insts[:position] for r in other.results if function.types[r] is kind]
+    earlier = [
+        r for other in function.blocks[block].insts[:position] for r in other.results if function.types[r] is kind
+    ]
     return list(dict.fromkeys([*values, *earlier[-2:]]))
 
 

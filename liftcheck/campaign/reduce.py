@@ -1,8 +1,8 @@
 """Makes a disagreeing program as small as it gets while it still shows the same fault.
 
-The one idea: passes propose (`passes.py`), one door judges. A candidate passes the door when it is cheaper by `cost`, the
-verifier accepts it, it is new, and the caller's question ("does it still go wrong in the same way, in the same place?")
-is answered yes. Every acceptance lowers the cost, so it ends; passes are repeated until none of them helps.
+The one idea: passes propose (`passes.py`), one door judges. A candidate passes the door when it is cheaper by `cost`,
+the verifier accepts it, it is new, and the caller's question ("does it still go wrong in the same way, in the same
+place?") is answered yes. Every acceptance lowers the cost, so it ends; passes are repeated until none of them helps.
 
 What it does not do: it does not know what a fault is, and it never asks a compiler itself.
 """

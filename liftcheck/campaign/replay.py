@@ -1,7 +1,8 @@
 """Runs a finding again from its folder: does it still disagree?
 
-The one idea: a replay is a judgement of the stored program on the stored targets, with nothing of the generator in it. With
-another compiler the same program meets another version; a setting that this version does not know is dropped, and said.
+The one idea: a replay is a judgement of the stored program on the stored targets, with nothing of the generator in it.
+With another compiler the same program meets another version; a setting that this version does not know is dropped, and
+said.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Replayed:
 
 
 def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] = ("auto",)) -> Replayed:
-    """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is missing."""
+    """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is
+    missing."""
     finding = store.load(folder)
     options = FuzzOptions(isas=(finding.target.isa,), compiler=compiler or finding.compiler, runners=runners)
     planner = Planner(options)

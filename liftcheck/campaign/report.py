@@ -1,7 +1,8 @@
 """What a campaign did: the JSON document and the tables for people.
 
-The one idea: nothing is left out. Every program is agreed, disagreed, undecided or refused, each of the latter two with its
-reason and count; what liftcheck itself got wrong is listed under its own heading. docs/json.md explains the document.
+The one idea: nothing is left out. Every program is agreed, disagreed, undecided or refused, each of the latter two with
+its reason and count; what liftcheck itself got wrong is listed under its own heading. docs/json.md explains the
+document.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class FuzzReport:
     def time_share(self) -> dict[str, float]:
         """Stage -> share of the workers' time."""
         total = sum(self.tally.seconds.values()) or 1.0
-        return {stage: self.tally.seconds[stage] / total for stage in STAGES}
+        return {stage: self.tally.seconds.get(stage, 0.0) / total for stage in STAGES}
 
     def shares(self) -> dict[str, float]:
         """What share of programs looped, called, and was compared; what share of runs trapped."""
@@ -93,9 +94,19 @@ class FuzzReport:
 
     def _finding(self, finding: Finding) -> dict[str, Any]:
         path = self.store.paths.get(finding.key)
-        brief = {"class": finding.klass, "isa": finding.target.isa, "target": str(finding.target), "key": finding.key,
-                 "count": finding.count, "seed": finding.seed, "case": finding.number, "detail": finding.detail,
-                 "reduced": finding.reduced, "seconds": round(finding.seconds, 3), "folder": str(path) if path else None}
+        brief = {
+            "class": finding.klass,
+            "isa": finding.target.isa,
+            "target": str(finding.target),
+            "key": finding.key,
+            "count": finding.count,
+            "seed": finding.seed,
+            "case": finding.number,
+            "detail": finding.detail,
+            "reduced": finding.reduced,
+            "seconds": round(finding.seconds, 3),
+            "folder": str(path) if path else None,
+        }
         if path is None:
             brief["finding"] = encode(finding)
         return brief
@@ -155,7 +166,9 @@ def _reasons(title: str, reasons: dict[str, int]) -> Text:
     lines = [f"  {count:>8,}  {reason}" for reason, count in list(reasons.items())[:_REASONS_SHOWN]]
     more = len(reasons) - _REASONS_SHOWN
     if more > 0:
-        lines.append(f"  {sum(list(reasons.values())[_REASONS_SHOWN:]):>8,}  for {more} more reasons (--json lists them)")
+        lines.append(
+            f"  {sum(list(reasons.values())[_REASONS_SHOWN:]):>8,}  for {more} more reasons (--json lists them)"
+        )
     return Text("\n".join([f"{title}, by reason:", *lines]))
 
 
@@ -179,7 +192,9 @@ def _findings(report: FuzzReport) -> Table:
 
 
 def _troubles(report: FuzzReport) -> Text:
-    lines = [f"  {case}: {text.strip().splitlines()[-1] if text.strip() else ''}" for case, text in report.troubles[:10]]
+    lines = [
+        f"  {case}: {text.strip().splitlines()[-1] if text.strip() else ''}" for case, text in report.troubles[:10]
+    ]
     return Text("\n".join([f"{len(report.troubles)} cases without a verdict for liftcheck's own or the machine's fault "
                            "(please report; --json has the tracebacks):", *lines]))
 
@@ -192,4 +207,6 @@ def show(report: FuzzReport, console: Console) -> None:
     for finding in report.store.unsaved.values():
         console.print(describe.page(finding, "FINDING"), markup=False, highlight=False)
     if report.reductions_left:
-        console.print(f"{report.reductions_left} findings were not reduced for lack of time: `liftcheck reduce FINDING` does it")
+        console.print(
+            f"{report.reductions_left} findings were not reduced for lack of time: `liftcheck reduce FINDING` does it"
+        )

@@ -1,8 +1,8 @@
 """A campaign: batches out to workers, findings in, until the time or the cases are up.
 
 The one idea: verdicts are the workers' and depend on the case alone; this process only counts, folds equal findings
-together and keeps them on disk. A finding is written the moment its vote is in, unreduced; its reduction replaces it later,
-and folds it into an equal one. So nothing that happens afterwards can lose it.
+together and keeps them on disk. A finding is written the moment its vote is in, unreduced; its reduction replaces it
+later, and folds it into an equal one. So nothing that happens afterwards can lose it.
 
 Ctrl-C once: no new work, what is under way is stopped, the report is made. Twice: at once.
 """
@@ -58,8 +58,11 @@ class Silent:
     def said(self, message: str) -> None: ...
 
 
-def fuzz(options: FuzzOptions, progress: Progress | None = None, hooks: Callable[[], Hooks] | None = None) -> FuzzReport:
-    """Runs a campaign and gives its report. Unavailable if the machine lacks something; OSError if --out cannot be made."""
+def fuzz(
+    options: FuzzOptions, progress: Progress | None = None, hooks: Callable[[], Hooks] | None = None
+) -> FuzzReport:
+    """Runs a campaign and gives its report. Unavailable if the machine lacks something; OSError if --out cannot be
+    made."""
     campaign = Campaign(options, progress or Silent(), hooks)
     with campaign.interruptible():
         campaign.run()
@@ -172,7 +175,7 @@ class Campaign:
         return Task("batch", number) if len(batch_cases(self.options, number)) else None
 
     def _reductions_may(self) -> bool:
-        spent = self.report.tally.seconds["reduce"] + self.options.reduce_seconds * 0.5 * len(self.reducing)
+        spent = self.report.tally.seconds.get("reduce", 0.0) + self.options.reduce_seconds * 0.5 * len(self.reducing)
         return spent <= 2.0 + REDUCE_SHARE * self.elapsed * self.options.jobs
 
     def _feed_reduction(self, idle: bool) -> Task | None:
@@ -206,8 +209,9 @@ class Campaign:
         self.reductions.append(key)
 
     def _likeness(self, finding: Finding) -> Finding | None:
-        """A reduced finding that this one looks like, when reductions have used up their share: class and ISA are the same
-        and all its opcodes occur here. Until then everything is reduced, so that nothing new hides behind what is known."""
+        """A reduced finding that this one looks like, when reductions have used up their share: class and ISA are the
+        same and all its opcodes occur here. Until then everything is reduced, so that nothing new hides behind what is
+        known."""
         if self._reductions_may() and len(self.reductions) < 4 * self.options.jobs:
             return None
         mine = opcodes(finding.case)
@@ -262,7 +266,9 @@ class Campaign:
         for isa in self.options.isas:
             tally.undecided[isa, f"worker died: {death.why}"] += len(self.options.opt_levels)
         self.report.tally.add(tally)
-        self.report.troubles.append((f"seed {self.options.seed} case {task.case}", f"worker died twice on it: {death.why}"))
+        self.report.troubles.append(
+            (f"seed {self.options.seed} case {task.case}", f"worker died twice on it: {death.why}")
+        )
 
     def _take_stock(self) -> None:
         """Brings the report up to date; writes counts that changed since a finding was written, at the end only."""

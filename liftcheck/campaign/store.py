@@ -1,8 +1,9 @@
 """Finding folders: written whole or not at all, never lost.
 
-The one idea: a folder is made under a hidden name beside its place, every file is flushed to the disk, and only then it is
-renamed into place. So a crash, a kill or a full disk leaves either a whole finding or none, and those written before stay.
-What cannot be written is kept in memory and handed back by `unsaved`, so that the campaign can print it at its end.
+The one idea: a folder is made under a hidden name beside its place, every file is flushed to the disk, and only then it
+is renamed into place. So a crash, a kill or a full disk leaves either a whole finding or none, and those written before
+stay. What cannot be written is kept in memory and handed back by `unsaved`, so that the campaign can print it at its
+end.
 """
 
 from __future__ import annotations

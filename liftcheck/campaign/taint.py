@@ -1,77 +1,82 @@
 """Whether a program lets the bits of an arithmetic NaN be seen: then a difference in them proves nothing.
 
 The one idea: the reducer may take out the instructions by which the generator made a NaN canonical. So every candidate is
-checked: a value that arithmetic made (`liftcheck.nan.CREATES`) and that flows by moves into memory, an integer or a
-call is visible, unless a select on the value's own unordered comparison stands between. Returned floats are fine: they
-are compared modulo NaN. It errs on the side of 'visible'.
+checked: a value that arithmetic made (`liftcheck.nan.CREATES`), or that came into a function from a caller or a callee,
+and that flows by moves into memory or an integer, is visible, unless its own unordered comparison masks its NaNs out.
+Returned floats are fine: they are compared modulo NaN. It errs on the side of 'visible'.
 """
 
 from __future__ import annotations
 
-from liftcheck.campaign.edit import edges
+from liftcheck.campaign.edit import edges, values_read
 from liftcheck.clif.ir import Function, Inst, Module
+from liftcheck.clif.opcodes import OPCODES
 from liftcheck.nan import CREATES, PROPAGATES, observed
 
 
-def shows_nan_bits(module: Module) -> bool:
-    """Whether any function of the module does."""
-    return any(_function_shows(function) for function in module.functions)
+def shows_nan_bits(module: Module, entry: int) -> bool:
+    """Whether any function of the module does; the arguments of function `entry` are exact."""
+    return any(_Taint(function, number == entry).shows() for number, function in enumerate(module.functions))
 
 
-def _function_shows(function: Function) -> bool:
-    made = {result: inst for block in function.blocks for inst in block.insts for result in inst.results}
-    tainted = _tainted(function, made)
-    if not tainted:
-        return False
-    for block in function.blocks:
-        for inst in block.insts:
-            if inst.op == "return" or inst.op in ("jump", "brif", "br_table"):
-                continue
-            if inst.op.startswith(("return_call", "call", "try_call")):
-                if not tainted.isdisjoint(inst.args):
-                    return True
-                continue
-            if any(inst.args[i] in tainted for i in observed(inst.op, len(inst.args)) if i < len(inst.args)):
-                if not _is_canonical_form(inst, made):
-                    return True
-    return False
+class _Taint:
+    """The analysis of one function."""
 
+    def __init__(self, function: Function, is_entry: bool) -> None:
+        self.function = function
+        self.insts = [inst for block in function.blocks for inst in block.insts]
+        self.made = {result: inst for inst in self.insts for result in inst.results}
+        first = () if is_entry else function.blocks[0].params
+        self.tainted = {value for value, kind in first if kind.is_float}
+        self._spread()
 
-def _tainted(function: Function, made: dict[int, Inst]) -> set[int]:
-    """Values that may hold a NaN made by arithmetic; results of calls that are floats count as such."""
-    tainted: set[int] = set()
-    params = {block.number: block.params for block in function.blocks}
-    changed = True
-    while changed:
-        before = len(tainted)
-        for block in function.blocks:
-            for inst in block.insts:
-                tainted.update(_results_tainted(function, inst, tainted, made))
-                for target in edges(inst) if inst.op not in ("return",) else ():
+    def shows(self) -> bool:
+        return any(self._inst_shows(inst) for inst in self.insts)
+
+    def _inst_shows(self, inst: Inst) -> bool:
+        if OPCODES[inst.op].terminator or OPCODES[inst.op].is_call:
+            return False
+        seen = [inst.args[i] for i in observed(inst.op, len(inst.args)) if i < len(inst.args)]
+        if self.tainted.isdisjoint(seen):
+            return False
+        return not (inst.op == "bitcast" and self._is_masked(inst))
+
+    def _is_masked(self, cast: Inst) -> bool:
+        """All that reads the bits of `cast` masks them with the ordered comparison of the value they come from."""
+        users = [inst for inst in self.insts if cast.results[0] in values_read(inst)]
+        return all(user.op == "band" and any(self._is_ordered(arg, cast.args[0]) for arg in user.args) for user in users)
+
+    def _is_ordered(self, mask: int, value: int) -> bool:
+        condition = self.made.get(mask)
+        return (condition is not None and condition.op == "fcmp" and condition.args == (value, value)
+                and condition.imm in ("ord", "eq"))
+
+    def _spread(self) -> None:
+        """Follows taint to a fixed point."""
+        params = {block.number: block.params for block in self.function.blocks}
+        count = -1
+        while count != len(self.tainted):
+            count = len(self.tainted)
+            for inst in self.insts:
+                self.tainted.update(self._results(inst))
+                for target in edges(inst):
                     for (value, kind), arg in zip(params.get(target.block, ()), target.args):
-                        if kind.is_float and (arg in tainted or not isinstance(arg, int)):
-                            tainted.add(value)
-        changed = len(tainted) != before
-    return tainted
+                        if kind.is_float and (arg in self.tainted or not isinstance(arg, int)):
+                            self.tainted.add(value)
 
+    def _results(self, inst: Inst) -> list[int]:
+        results = [r for r in inst.results if self.function.types[r].is_float]
+        if inst.op in CREATES or OPCODES[inst.op].is_call:
+            return results
+        moves = inst.op in PROPAGATES and not self.tainted.isdisjoint(inst.args)
+        return results if moves and not self._is_clean_select(inst) else []
 
-def _results_tainted(function: Function, inst: Inst, tainted: set[int], made: dict[int, Inst]) -> list[int]:
-    results = [r for r in inst.results if function.types[r].is_float]
-    if inst.op in CREATES or "call" in inst.op:
-        return results
-    if inst.op in PROPAGATES and not tainted.isdisjoint(inst.args) and not _is_canonical_form(inst, made):
-        return results
-    return []
-
-
-def _is_canonical_form(inst: Inst, made: dict[int, Inst]) -> bool:
-    """select(fcmp.uno/ne x x, constant, x) or select(fcmp.ord/eq x x, x, constant): whatever x is, its NaNs are gone."""
-    if inst.op not in ("select", "bitselect", "blendv"):
-        return False
-    condition = made.get(inst.args[0])
-    while condition is not None and condition.op == "bitcast":
-        condition = made.get(condition.args[0])
-    if condition is None or condition.op != "fcmp" or condition.args[0] != condition.args[1]:
-        return False
-    kept = {"uno": 2, "ne": 2, "ord": 1, "eq": 1}.get(str(condition.imm))
-    return kept is not None and inst.args[kept] == condition.args[0]
+    def _is_clean_select(self, inst: Inst) -> bool:
+        """select(fcmp.uno/ne x x, exact, x) or select(fcmp.ord/eq x x, x, exact): the NaNs of x are gone."""
+        if inst.op != "select":
+            return False
+        condition = self.made.get(inst.args[0])
+        if condition is None or condition.op != "fcmp" or condition.args[0] != condition.args[1]:
+            return False
+        kept = {"uno": 2, "ne": 2, "ord": 1, "eq": 1}.get(str(condition.imm))
+        return kept is not None and inst.args[kept] == condition.args[0] and inst.args[3 - kept] not in self.tainted

@@ -1,8 +1,8 @@
 """One worker process: generates, judges, confirms, reduces; tells its parent what came of it.
 
-The one idea: a worker is disposable. It owns a compiler's child process and its runners and holds no finding longer than it
-takes to send it, so that its death costs one batch, which its parent hands to another worker. It ignores Ctrl-C (the
-parent decides) and ends when its pipe closes.
+The one idea: a worker is disposable. It owns a compiler's child process and its runners and holds no finding longer
+than it takes to send it, so that its death costs one batch, which its parent hands to another worker. It ignores Ctrl-C
+(the parent decides) and ends when its pipe closes.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Worker:
         plan = self.planner.plan(task.number)
         started = time.perf_counter()
         cases = plan.generate(task.case if task.kind == "case" else None, answer.troubles)
-        answer.tally.seconds["generate"] += time.perf_counter() - started
+        answer.tally.spend("generate", time.perf_counter() - started)
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
         try:
@@ -136,7 +136,7 @@ class Worker:
         for group in _grouped(suspects):
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
-            tally.seconds["confirm"] += time.perf_counter() - started
+            tally.spend("confirm", time.perf_counter() - started)
         answer.tally.add(tally)
         answer.findings += found
 
@@ -158,7 +158,7 @@ class Worker:
         except Exception as error:
             answer.troubles.append((task.finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
             answer.findings = [task.finding]
-        answer.tally.seconds["reduce"] += time.perf_counter() - started
+        answer.tally.spend("reduce", time.perf_counter() - started)
         return answer
 
 
