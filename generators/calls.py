@@ -59,6 +59,9 @@ def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Sign
     params = [_param(kind, r >> 20 + at % 10) for at, kind in enumerate(kinds)]
     roles = ["data"] * count
     out = [_param(kind, r >> 19 + at % 10) for at, kind in enumerate(draw_types(random >> 8 * count, palette, returns))]
+    tails = [callee for callee in program.specs if callee.signature.call_conv == "tail"]
+    if convention == "tail" and tails and r & 0x100:
+        out = list(tails[-1].signature.returns)
     if entry or r & 0x600000 == 0 or not returns:
         sret = not entry and returns == 0 and convention in ("system_v", "fast")
         place = 0 if entry or sret else (r >> 23) % (count + 1)

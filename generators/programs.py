@@ -224,10 +224,14 @@ def _menu(program: Program, on: int, random: int) -> list[MenuEntry]:
     for family, entries in specials:
         if families >> family & 1:
             menu += entries
-    size = max(8, len(menu) >> 5)
+    size = max(8, len(menu) >> 4)
     menu += [table.rows] * size
+    always = ((table.conversions, traps.convert), (table.traps, traps.trap), (table.atomics, memory.atomic))
+    for rows, emitter in always:
+        if rows:
+            menu += [emitter] * (size >> 1)
     if table.exclusive:
-        menu += [table.exclusive] * (size * 3)
+        menu += [table.exclusive] * (size * 4)
     if program.may_trap:
         menu += [memory.one_past] * max(1, size >> 2)
     return menu

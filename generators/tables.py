@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from liftcheck import nan
 from liftcheck.clif.ir import NO_FLAGS, MemFlags
 from liftcheck.clif.opcodes import OPCODES, Variant, variants
-from liftcheck.clif.types import F128, I8, I16, I32, I64, I128, TYPES, Type
+from liftcheck.clif.types import F128, I64, I128, TYPES, Type
 from liftcheck.generators.profiles import FAMILY_OF, type_class
 
 LITTLE: Final = MemFlags(endianness="little")
@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Table:
-    """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that not every ISA of the campaign
+    """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that no other ISA of the campaign
     has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast'."""
 
     isas: tuple[str, ...]
@@ -121,13 +121,14 @@ def access_bytes(row: Row) -> int:
     return row.type.bytes
 
 
-def build_table(isas: tuple[str, ...], allowed: frozenset[str], common: frozenset[str]) -> Table:
-    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have."""
+def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[str] = frozenset()) -> Table:
+    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have and `own` those
+    that no other ISA of the campaign has."""
     table = Table(isas, allowed)
     every = [_row(variant) for name in OPCODES for variant in variants(name) if variant.key in allowed]
     table.const = _constants(table, every)
     rows = [row for row in every if all(t in table.const for t in row.args)]
-    plain = [row for row in rows if row.op in FAMILY_OF and not _pointless(row)]
+    plain = [row for row in rows if row.op in FAMILY_OF]
     table.rows = tuple(plain)
     table.by_shape = {(row.op, row.type, row.args): row for row in rows}
     table.types = tuple(t for t in TYPES.values() if t in table.const)
@@ -136,19 +137,16 @@ def build_table(isas: tuple[str, ...], allowed: frozenset[str], common: frozense
         kind = row.type or (row.results[0] if row.results else I64)
         grouped.setdefault((FAMILY_OF[row.op], type_class(kind)), []).append(row)
     table.groups = tuple((family, klass, tuple(grouped[family, klass])) for family, klass in sorted(grouped))
-    table.exclusive = tuple(row for row in plain if row.key not in common)
-    table.loads = tuple(row for row in rows if row.op in _MEMORY_OPS)
-    table.stores = tuple(row for row in rows if row.op in _STORE_OPS)
-    table.atomics = tuple(row for row in rows if row.op.startswith("atomic_") or row.op == "fence")
-    table.divisions = tuple(row for row in rows if row.op in ("udiv", "sdiv", "urem", "srem"))
-    table.conversions = tuple(row for row in rows if row.op in ("fcvt_to_uint", "fcvt_to_sint"))
-    table.traps = tuple(row for row in rows if row.op in ("trapz", "trapnz", "uadd_overflow_trap"))
+    table.exclusive = tuple(row for row in plain if row.key in own)
+    def of(*ops: str) -> tuple[Row, ...]:
+        """The rows of some opcodes, those of these ISAs alone five times."""
+        return tuple(row for row in rows if row.op in ops for _ in range(5 if row.key in own else 1))
+
+    table.loads, table.stores = of(*_MEMORY_OPS), of(*_STORE_OPS)
+    table.atomics = of("atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence")
+    table.divisions, table.conversions = of("udiv", "sdiv", "urem", "srem"), of("fcvt_to_uint", "fcvt_to_sint")
+    table.traps = of("trapz", "trapnz", "uadd_overflow_trap")
     return table
-
-
-def _pointless(row: Row) -> bool:
-    """A bitcast of a type to itself is legal and does nothing: it is kept, everything else has a point."""
-    return False
 
 
 def _constants(table: Table, rows: list[Row]) -> dict[Type, str]:
@@ -215,9 +213,9 @@ class Context:
         found = self.tables.get(isas)
         if found is None:
             keys = self.keys()
-            common = frozenset(key for key, having in keys.items() if len(having) == len(self.isas))
+            own = frozenset(key for key, having in keys.items() if having == isas and isas != self.isas)
             allowed = frozenset(key for key, having in keys.items() if all(isa in having for isa in isas))
-            found = self.tables[isas] = build_table(isas, allowed, common)
+            found = self.tables[isas] = build_table(isas, allowed, own)
         return found
 
     def subsets(self) -> list[tuple[tuple[str, ...], int]]:
@@ -230,11 +228,11 @@ class Context:
         return self.subset_cache
 
     def subset_weights(self) -> list[tuple[str, ...]]:
-        """The subsets, each as often as the square root of its number of typings says."""
+        """The subsets, those with more typings of their own more often."""
         if not self.weight_cache:
             for isas, count in self.subsets():
                 if count and isas != self.isas:
-                    self.weight_cache.extend([isas] * max(1, round(count ** 0.5)))
+                    self.weight_cache.extend([isas] * max(2, round(count ** 0.75)))
         return self.weight_cache or [self.isas]
 
 
@@ -246,5 +244,3 @@ CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The calling conventions of 0.135 by ISA. Not here: `winch` (few registers returned, refused on two ISAs),
 `probestack`, and `cold`, which was removed."""
-
-SCALAR_INTS: Final = (I8, I16, I32, I64, I128)
