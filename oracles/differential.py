@@ -13,13 +13,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import compare
+from liftcheck.oracles import compare, trampolines
 from liftcheck.oracles.evidence import (
     NOTHING,
     CompilerLike,
@@ -35,9 +36,18 @@ from liftcheck.oracles.evidence import (
 )
 from liftcheck.oracles.link import fingerprint, link
 from liftcheck.oracles.runner_base import Job, Runner
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+from liftcheck.oracles.trampolines import trampoline_text
 
 _NO_HOOKS = Hooks()
+
+
+@cache
+def trampoline_target(target: Target) -> Target:
+    """For what a target's trampolines are compiled. Most signatures are new ones, so the compiler's verifier is left
+    out."""
+    plain = trampolines.trampoline_target(target)
+    kept = tuple(setting for setting in plain.settings if setting[0] != "enable_verifier")
+    return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
 
 
 class _Share(NamedTuple):

@@ -62,7 +62,7 @@ def reference_is_wrong() -> Hooks:
 
 
 def _panic(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
-    if target.isa == "riscv64" and len(code.code) > 900:
+    if target.isa == "riscv64" and len(code.code) > 500:
         return CompileFailure("panic", "planted panic", "planted panic 12", "somewhere.rs:1:2")
     return code
 

@@ -1,9 +1,9 @@
 """Whether a program lets the bits of an arithmetic NaN be seen: then a difference in them proves nothing.
 
-The one idea: the reducer may take out the instructions by which the generator made a NaN canonical. So every candidate is
-checked: a value that arithmetic made (`liftcheck.nan.CREATES`), or that came into a function from a caller or a callee,
-and that flows by moves into memory or an integer, is visible, unless its own unordered comparison masks its NaNs out.
-Returned floats are fine: they are compared modulo NaN. It errs on the side of 'visible'.
+The one idea: the reducer may take out the instructions by which the generator made a NaN canonical. So every candidate
+is checked: a value that arithmetic made (`liftcheck.nan.CREATES`), or that came into a function from a caller or a
+callee, and that flows by moves into memory or an integer, is visible, unless its own unordered comparison masks its
+NaNs out. Returned floats are fine: they are compared modulo NaN. It errs on the side of 'visible'.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class _Taint:
     def _is_masked(self, cast: Inst) -> bool:
         """All that reads the bits of `cast` masks them with the ordered comparison of the value they come from."""
         users = [inst for inst in self.insts if cast.results[0] in values_read(inst)]
-        return all(user.op == "band" and any(self._is_ordered(arg, cast.args[0]) for arg in user.args) for user in users)
+        return all(
+            user.op == "band" and any(self._is_ordered(arg, cast.args[0]) for arg in user.args) for user in users
+        )
 
     def _is_ordered(self, mask: int, value: int) -> bool:
         condition = self.made.get(mask)
