@@ -69,3 +69,26 @@ def test_pool_goes_round_a_shortcoming() -> None:
     assert not isinstance(chosen, str)
     assert chosen.name == "unicorn"
     pool.close()
+
+
+RTZ = "577003cd" "d792334a" "67800000"
+"""vsetivli zero, 6, e32, m1; vfcvt.rtz.x.f.v v5, v3; ret."""
+RTZ_BEHIND_DYN = "577003cd" "5791310a" "d792334a" "67800000"
+"""The same behind vfsub.vv, which takes the current rounding mode."""
+
+
+def test_qemu_aborts_on_a_first_rounding_mode_of_its_own() -> None:
+    """The row without a proof that returns: the worker dies, and only of the code that the row finds."""
+    found = first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ))])
+    assert found == "qemu gets vfcvt.rtz behind vsetvli wrong"
+    assert first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ_BEHIND_DYN))]) == ""
+    assert _outcome_in_qemu(RTZ).startswith("crashed")
+    assert _outcome_in_qemu(RTZ_BEHIND_DYN).startswith("returned")
+
+
+def _outcome_in_qemu(code: str) -> str:
+    runner = opened("qemu", "riscv64")
+    image = link([[FunctionCode("%f", bytes.fromhex(code))]], "riscv64")
+    job = Job(trampoline("riscv64"), image.entry(0, "%f"), SIGNATURE, [(0, 0, 0)])
+    (outcome,) = runner.run(image, [job])[0]
+    return f"{outcome.kind} {outcome.detail}"
