@@ -97,7 +97,7 @@ def _reads_overflow(code: bytes, at: int, opcode: int) -> bool:
 
 def _rounds_first(code: bytes) -> bool:
     """A vector conversion with a rounding mode of its own, not behind a floating-point instruction of the current mode
-    in the same translation block (qemu 7.2 then saves the opcode of one instruction twice, and asserts that it does not).
+    in the same translation block (qemu 7.2 then saves the opcode of one instruction twice, which it asserts against).
     """
     at, current = 0, False
     while at < len(code) - 3:

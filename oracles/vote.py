@@ -91,7 +91,7 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
         return Confirmed("", "not repeated in a fresh runner", tuple(own))
-    if all(_EMULATOR_DEATH in b.verdict.detail for b in against):
+    if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
     if sides:

@@ -78,11 +78,12 @@ RTZ_BEHIND_DYN = "577003cd" "5791310a" "d792334a" "67800000"
 
 
 def test_qemu_aborts_on_a_first_rounding_mode_of_its_own() -> None:
-    """The row without a proof that returns: the worker dies, and only of the code that the row finds."""
+    """The row without a proof that returns: the worker dies (or hangs in dying), and only of the code that the row
+    finds."""
     found = first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ))])
     assert found == "qemu gets vfcvt.rtz behind vsetvli wrong"
     assert first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ_BEHIND_DYN))]) == ""
-    assert _outcome_in_qemu(RTZ).startswith("crashed")
+    assert _outcome_in_qemu(RTZ).startswith(("crashed", "out_of_fuel no progress"))
     assert _outcome_in_qemu(RTZ_BEHIND_DYN).startswith("returned")
 
 
