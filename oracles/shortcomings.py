@@ -125,7 +125,17 @@ _ROUNDED: Final = frozenset({0x00, 0x04, 0x08, 0x0C, 0x2C, 0x20, 0x60, 0x68})
 """funct7 (but for the format) of fadd fsub fmul fdiv fsqrt fcvt.f.f fcvt.int.f fcvt.f.int."""
 
 
+def _has_ctzw(code: bytes) -> bool:
+    """A ctzw (Zbb) at an even offset."""
+    words = (int.from_bytes(code[at:at + 4], "little") for at in range(0, len(code) - 3, 2))
+    return any(word & 0xFFF0707F == 0x6010101B for word in words)
+
+
 TABLE: Final[tuple[Shortcoming, ...]] = (
+    Shortcoming(
+        "qemu", "riscv64", "ctzw", "counts on into the upper word where the lower one is 0 (qemu 7.2)",
+        re.compile(rb"[\x1b\x9b][\x10-\x1f\x90-\x9f][\x10-\x1f]\x60", re.DOTALL), _has_ctzw,
+    ),
     Shortcoming(
         "qemu", "riscv64", "vfcvt.rtz behind vsetvli", "aborts on an assertion of its translator (qemu 7.2)",
         re.compile(rb"[\x57\xd7][\x10-\x1f\x90-\x9f][%s][\x48-\x4b]"

@@ -90,7 +90,7 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
-        return Confirmed("", "not repeated in a fresh runner", tuple(own))
+        return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]

@@ -6,7 +6,7 @@ the smallest program, then expected and actual, then who stands against whom; pr
 
 from __future__ import annotations
 
-from liftcheck import __version__
+from liftcheck import __version__, layout
 from liftcheck.campaign.finding import Finding
 from liftcheck.case import BIG_ENDIAN, Case, Outcome
 from liftcheck.clif.printer import print_module
@@ -77,7 +77,16 @@ def _what(finding: Finding) -> str:
 
 def _program(finding: Finding) -> str:
     how = "reduced" if finding.reduced else "as generated, not reduced"
-    return f"## Program ({how})\n\n```\n{filetest(finding).rstrip()}\n```\n"
+    case = finding.case
+    entry = case.module.functions[case.entry].name
+    text = print_module(case.module).rstrip()
+    parts = [f"## Program ({how})\n", f"```\n{text}\n```\n"]
+    if len(case.module.functions) > 1:
+        parts.append(f"`{entry}` is called.")
+    if any(case.memories):
+        parts.append(f"The data region of 4096 bytes at {layout.slot_address(case.slot):#x} is an argument.")
+    parts.append("`program.clif` has the whole as a filetest, ready to paste upstream.\n")
+    return "\n".join(parts)
 
 
 def _difference(finding: Finding) -> str:

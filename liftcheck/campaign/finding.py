@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from liftcheck.case import Case, CompileFailure, Outcome, Target
+from liftcheck.clif.opcodes import key_of
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import InputError
@@ -89,9 +90,8 @@ _DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "v
 
 def opcodes(case: Case) -> frozenset[str]:
     """The opcodes with types of a case, less those that every program has."""
-    return frozenset(f"{inst.op}.{inst.type}" if inst.type is not None else inst.op
-                     for function in case.module.functions for block in function.blocks for inst in block.insts
-                     if inst.op not in _DULL)
+    return frozenset(key_of(inst, function.types) for function in case.module.functions for block in function.blocks
+                     for inst in block.insts if inst.op not in _DULL)
 
 
 def folder_name(finding: Finding) -> str:

@@ -28,6 +28,8 @@ BASE_SETTINGS: Final = frozenset(
 )
 """Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
 _RULES_SHOWN: Final = 12
+_VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
+"""A wrong value is the same fault whether it is returned or stored: a reduction may turn the one into the other."""
 _BY_VALUE: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING)
 
 
@@ -142,7 +144,7 @@ class Investigator:
         if not suspects or cost(case) >= cost(finding.case):
             return [self.illustrated(finding)]
         verdict = confirm(self.judge, case, suspects[0], voters(target), self.runners)
-        if verdict.klass != finding.klass:
+        if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= set(_VALUES):
             return [self.illustrated(finding)]
         named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
         still = tuple(t for t in finding.targets if t == finding.target or self._again(named, finding, t))
@@ -201,6 +203,8 @@ def _alike(suspect: Suspect, finding: Finding) -> bool:
         return _same_failure(suspect.failure, finding.failure)
     if finding.klass == compare.WRONG_MEANING:
         return suspect.failure is None
+    if finding.klass in _VALUES:
+        return suspect.verdict.klass in _VALUES
     return suspect.verdict.klass == finding.klass
 
 

@@ -40,6 +40,9 @@ Probe = Callable[[Case], "tuple[int, ...] | None"]
 Pass = Callable[[Case, int, Probe], "Sequence[Case] | Iterator[Case] | None"]
 
 
+_STORES: Final = frozenset({"store", "istore8", "istore16", "istore32"})
+
+
 def narrow_inputs(case: Case, runs: Sequence[int]) -> Case:
     """The case with only the given runs; they must be neighbours, so that each keeps its data region."""
     inputs = tuple(case.inputs[i] for i in runs)
@@ -113,14 +116,18 @@ def halves(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 
 def cut_after(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """Ends the entry function right after its site-th instruction, returning that instruction's results."""
+    """Ends the entry function right after its site-th instruction, returning that instruction's results; or right
+    before it, returning what it would have stored."""
     function = case.module.functions[case.entry]
     sites = [(b, i) for b, block in enumerate(function.blocks) for i, inst in enumerate(block.insts)
-             if inst.results and not is_constant(inst) and inst.op not in TERMINATORS]
+             if (inst.results or inst.op in _STORES) and not is_constant(inst) and inst.op not in TERMINATORS]
     if site >= len(sites):
         return None
     block, position = sites[site]
-    return [cut(case, case.entry, block, position + 1, function.blocks[block].insts[position].results)]
+    inst = function.blocks[block].insts[position]
+    if inst.op in _STORES:
+        return [cut(case, case.entry, block, position, inst.args[:1])]
+    return [cut(case, case.entry, block, position + 1, inst.results)]
 
 
 def branches(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
