@@ -9,7 +9,7 @@ from liftcheck import layout
 from liftcheck.campaign.edit import renumber, tidy
 from liftcheck.campaign.investigate import probe
 from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, size, tidied
-from liftcheck.campaign.taint import shows_nan_bits
+from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import Case, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
@@ -226,3 +226,24 @@ def test_generated_programs_never_show_nan_bits(seed: int) -> None:
     context = Context(("x86-64",), {"x86-64": Anything()}, inputs=1)
     case = programs.generate(RandomChoices(seed), "floats", context)
     assert not shows_nan_bits(case.module, case.entry)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_generated_programs_never_show_addresses(seed: int) -> None:
+    context = Context(("x86-64",), {"x86-64": Anything()}, inputs=1)
+    assert not shows_addresses(
+        programs.generate(RandomChoices(seed), "calls" if seed % 2 else "default", context).module
+    )
+
+
+@pytest.mark.parametrize(("body", "shows"), [
+    ("v2 = stack_addr.i64 ss0\n return v2", True),
+    ("v2 = stack_addr.i64 ss0\n v3 = icmp eq v2, v0\n v4 = uextend.i64 v3\n return v4", True),
+    ("v2 = stack_addr.i64 ss0\n store v2, v0\n return v1", True),
+    ("v2 = stack_addr.i64 ss0\n store v2, v2\n return v1", False),
+    ("v2 = stack_addr.i64 ss0\n store v2, v2\n v3 = load.i64 v2\n return v3", True),
+    ("v2 = stack_addr.i64 ss0\n store v1, v2\n v3 = load.i64 v2\n return v3", False),
+])
+def test_visible_addresses_are_seen(body: str, shows: bool) -> None:
+    text = f"function %f(i64, i64) -> i64 {{\n ss0 = explicit_slot 8\n\nblock0(v0: i64, v1: i64):\n {body}\n}}\n"
+    assert shows_addresses(parse_module(text, "test")) is shows

@@ -14,13 +14,14 @@ from liftcheck.campaign.abi import unsaved
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
-from liftcheck.campaign.taint import shows_nan_bits
+from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
-from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.differential import Judge, trampoline_target
 from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret
+from liftcheck.oracles.trampolines import trampoline_text
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
 BASE_SETTINGS: Final = frozenset(
@@ -121,7 +122,9 @@ class Investigator:
     def shows(self, case: Case, finding: Finding) -> bool:
         """Whether a case goes wrong as the finding does: same class, same target, its witness still right."""
         targets = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
-        if finding.klass in _BY_VALUE and shows_nan_bits(case.module, case.entry):
+        if finding.klass in _BY_VALUE and (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
+            return False
+        if finding.damaged and not set(finding.damaged) <= set(self._unsaved(case, finding.target)):
             return False
         tally = Tally()
         asked = [t for t in targets if t is not None]
@@ -178,12 +181,27 @@ class Investigator:
                 texts[str(target)] = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
-        damaged: tuple[str, ...] = ()
-        if finding.klass == compare.ABI_DAMAGE:
+        damaged, detail = finding.damaged, finding.detail
+        if finding.klass == compare.ABI_DAMAGE and not damaged:
             damaged = unsaved(finding.target.isa, texts.get(str(finding.target), ""))
-        detail = f"used but not saved: {', '.join(damaged)}" if damaged else finding.detail
+            where = "" if damaged else " by the trampoline, which the same compiler made"
+            damaged = damaged or self._unsaved_by_trampoline(finding.case, finding.target)
+            detail = f"used but not saved{where}: {', '.join(damaged)}" if damaged else detail
         return dataclasses.replace(finding, disassembly=texts, damaged=damaged, detail=detail,
                                    suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]))
+
+    def _unsaved(self, case: Case, target: Target) -> tuple[str, ...]:
+        """Callee-saved registers that the case's own code uses and does not save."""
+        reply = self.judge.compile([case], [target], Tally(), frozenset({"disassembly"}))[0][0]
+        if reply is None or isinstance(reply, CompileFailure):
+            return ()
+        return unsaved(target.isa, "\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in reply))
+
+    def _unsaved_by_trampoline(self, case: Case, target: Target) -> tuple[str, ...]:
+        text = trampoline_text(case.module.functions[case.entry].signature)
+        reply = self.judge.compiler.compile_text(text, [trampoline_target(target)], frozenset({"disassembly"}))[0][0]
+        return () if isinstance(reply, CompileFailure) else unsaved(
+            target.isa, f"{reply.name}:\n{reply.extra.get('disassembly', '')}")
 
     def _listed(self, case: Case, targets: list[Target]) -> list[list[Program | CompileFailure | None]]:
         """The case compiled with disassembly, and with the names of the rules where the compiler can tell them."""

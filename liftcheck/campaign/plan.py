@@ -22,7 +22,7 @@ from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
-from liftcheck.generators import profiles, programs
+from liftcheck.generators import profiles, programs, rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
 from liftcheck.oracles.runners import RunnerPool
@@ -34,6 +34,8 @@ BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implic
                ("preserve_frame_pointers", "true"), ("enable_verifier", "false"))
 """Without the first three much does not compile at all (i128 in signatures, vector returns, tail calls). The compiler's
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
+ROTA: Final = 4
+"""Every fourth program holds what is due on the rota of typings (`generators.rota`)."""
 PLAIN, RICH = "plain", "rich"
 FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     PLAIN: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
@@ -89,8 +91,9 @@ class Plan:
             name = f"seed {self.options.seed} case {number}"
             slot = position * INPUTS
             choices = RandomChoices(case_seed(self.options.seed, number))
+            turn = number // ROTA if number % ROTA == ROTA - 1 else None
             try:
-                case = programs.generate(choices, self.profile, self.context, slot=slot, name=name)
+                case = programs.generate(choices, self.profile, self.context, slot=slot, name=name, turn=turn)
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 troubles.append((name, f"generator: {type(error).__name__}: {error}"))
                 continue
@@ -166,6 +169,11 @@ class Planner:
         rich = any(self.features(RICH, isa) != self.features(PLAIN, isa) for isa in self.options.isas)
         return (PLAIN, RICH) if rich else (PLAIN,)
 
+    @cached_property
+    def rules(self) -> tuple[rules.Op, ...]:
+        """Shapes of programs from the compiler's own rules; () if its sources are not on this machine."""
+        return rules.load(rules.find(self.open_compiler().version), self.options.isas)
+
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
         """The extensions that are on in a world: the compiler knows them and a runner runs them."""
         known = self.settings_of(isa)
@@ -179,7 +187,8 @@ class Planner:
             compiler = self.open_compiler()
             matrices: Mapping[str, Container[str]] = {
                 isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas}
-            self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS))
+            self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS),
+                                             rules=self.rules)
         return self._contexts[world,]
 
     def target(self, world: str, isa: str, level: str, more: tuple[tuple[str, str], ...]) -> Target:

@@ -1,12 +1,16 @@
-"""Whether a program lets the bits of an arithmetic NaN be seen: then a difference in them proves nothing.
+"""Whether a program shows what may legally differ: the bits of an arithmetic NaN, or where its stack and code lie.
 
 The one idea: the reducer may take out the instructions by which the generator made a NaN canonical. So every candidate
 is checked: a value that arithmetic made (`liftcheck.nan.CREATES`), or that came into a function from a caller or a
 callee, and that flows by moves into memory or an integer, is visible, unless its own unordered comparison masks its
-NaNs out. Returned floats are fine: they are compared modulo NaN. It errs on the side of 'visible'.
+NaNs out. Returned floats are fine: they are compared modulo NaN. Addresses of stack slots and functions are visible
+where they, or what was computed from them, are returned or stored elsewhere than in the stack. It errs on the side of
+'visible'.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from liftcheck.campaign.edit import edges, values_read
 from liftcheck.clif.ir import Function, Inst, Module
@@ -82,3 +86,44 @@ class _Taint:
             return False
         kept = {"uno": 2, "ne": 2, "ord": 1, "eq": 1}.get(str(condition.imm))
         return kept is not None and inst.args[kept] == condition.args[0] and inst.args[3 - kept] not in self.tainted
+
+
+_ADDRESSES: Final = frozenset({"stack_addr", "func_addr", "symbol_value", "get_frame_pointer", "get_stack_pointer",
+                               "get_return_address"})
+
+
+def shows_addresses(module: Module) -> bool:
+    """Whether the address of a stack slot or a function, or a value made of one, leaves through a return or a store to
+    anything but the stack. A callee's parameters count as harmless: the generator's callees do not show theirs."""
+    return any(_addresses_show(function) for function in module.functions)
+
+
+def _addresses_show(function: Function) -> bool:
+    insts = [inst for block in function.blocks for inst in block.insts]
+    if not any(inst.op in _ADDRESSES for inst in insts):
+        return False
+    held = _addresses(function, insts)
+    for inst in insts:
+        if inst.op in ("return", "atomic_rmw", "atomic_cas") and not held.isdisjoint(inst.args[inst.op != "return":]):
+            return True
+        if "store" in inst.op and inst.args[0] in held and not held.intersection(inst.args[1:]):
+            return True
+    return False
+
+
+def _addresses(function: Function, insts: list[Inst]) -> set[int]:
+    """Values made of addresses; what is loaded from the stack is one if one was stored there."""
+    params = {block.number: block.params for block in function.blocks}
+    held: set[int] = set()
+    spilled = False
+    count = -1
+    while count != len(held) + spilled:
+        count = len(held) + spilled
+        for inst in insts:
+            spilled = spilled or ("store" in inst.op and inst.args[0] in held)
+            through = "load" in inst.op and not spilled
+            if inst.op in _ADDRESSES or not (held.isdisjoint(inst.args) or through or OPCODES[inst.op].is_call):
+                held.update(inst.results)
+            for target in edges(inst):
+                held.update(value for (value, _), arg in zip(params.get(target.block, ()), target.args) if arg in held)
+    return held
