@@ -11,11 +11,14 @@ tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, prese
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.clif.ir import AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature
 from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.generators.body import Body
+from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.profiles import type_class
 
 if TYPE_CHECKING:
     from liftcheck.generators.programs import Program
@@ -46,7 +49,32 @@ def _param(kind: Type, r: int) -> AbiParam:
 
 def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Signature, tuple[str, ...]]:
     """A signature: a few parameters and returns, now and then many (stack-passed, implicit sret)."""
-    bits, palette = program.bits, program.passable(convention)
+    if entry:
+        return _entry_signature(program, convention)
+    tails = [callee for callee in program.specs if callee.signature.call_conv == "tail"]
+    return _drawn(program.bits, program.passable(convention), convention, False, tails)
+
+
+def _entry_signature(program: Program, convention: str) -> tuple[Signature, tuple[str, ...]]:
+    """One of a few dozen signatures a profile and set of ISAs: what calls an entry (trampolines, packing of rows) is
+    then made once, not for every program. Inner functions have signatures without end."""
+    few = program.isas == program.context.isas
+    table, number = program.table, program.bits(5 if few else 3)
+    key = ("entry", program.profile.name, convention, number)
+    found: tuple[Signature, tuple[str, ...]] | None = table.cache.get(key)
+    if found is None:
+        bits = RandomChoices(number).bits
+        program.passable(convention)
+        allowed = table.cache["passable", convention]
+        classes, other = program.profile.classes, program.profile.other
+        pool = [kind for kind in table.types if kind in allowed for _ in range(classes.get(type_class(kind), other))]
+        palette = tuple([pool[bits(16) % len(pool)] for _ in range(6)]) if pool else (I64,)
+        found = table.cache[key] = _drawn(bits, palette, convention, True, [])
+    return found
+
+
+def _drawn(bits: Callable[[int], int], palette: tuple[Type, ...], convention: str, entry: bool,
+           tails: list[Callee]) -> tuple[Signature, tuple[str, ...]]:
     r = bits(32)
     count = (2, 1, 3, 4, 2, 3, 5, 6)[r & 7]
     if r & 0x78 == 0:
@@ -59,7 +87,6 @@ def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Sign
     params = [_param(kind, r >> 20 + at % 10) for at, kind in enumerate(kinds)]
     roles = ["data"] * count
     out = [_param(kind, r >> 19 + at % 10) for at, kind in enumerate(draw_types(random >> 8 * count, palette, returns))]
-    tails = [callee for callee in program.specs if callee.signature.call_conv == "tail"]
     if convention == "tail" and tails and r & 0x100:
         out = list(tails[-1].signature.returns)
     if entry or r & 0x600000 == 0 or not returns:
