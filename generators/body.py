@@ -195,7 +195,7 @@ class Body:
             tainted.add(n)
         return n
 
-    def immediate(self, kind: str, first: Type, r: int) -> object:
+    def immediate(self, kind: str | tuple[object, ...], first: Type, r: int) -> object:
         """The immediate of a row, from the random bits `r` (24 of them)."""
         if kind == "intcc":
             return _INT_CONDITIONS[r % 20]
@@ -203,8 +203,8 @@ class Body:
             return _FLOAT_CONDITIONS[r & 15]
         if kind == "lane":
             return r % first.lanes
-        if kind == "first lane":
-            return 0
+        if isinstance(kind, tuple):
+            return kind[r % len(kind)]
         return self.mask(r)
 
     def distinct(self, args: tuple[int, ...], kind: Type) -> tuple[int, ...]:

@@ -272,7 +272,11 @@ def store_run(body: Body) -> None:
 def atomic(body: Body) -> None:
     """Any atomic operation or a fence, at an aligned address."""
     rows = body.program.atomics
-    row = rows[body.bits(10) % len(rows)]
+    emit_atomic(body, rows[body.bits(10) % len(rows)])
+
+
+def emit_atomic(body: Body, row: Row) -> None:
+    """One atomic operation of the row's typing."""
     if row.op == "fence":
         body.effect("fence", None, ())
         return
@@ -285,7 +289,8 @@ def atomic(body: Body) -> None:
     elif row.op == "atomic_store":
         body.effect(row.op, kind, (body.value(kind), at), None, flags)
     elif row.op == "atomic_rmw":
-        operation = ATOMIC_OPERATIONS[body.bits(8) % len(ATOMIC_OPERATIONS)]
+        operations = row.imm if isinstance(row.imm, tuple) else ATOMIC_OPERATIONS
+        operation = operations[body.bits(8) % len(operations)]
         body.push(body.ins(row.op, kind, (at, body.value(kind)), kind, operation, flags), kind)
     else:
         expected = body.value(kind)

@@ -117,6 +117,8 @@ class _Resolver:
         known = [node.row.results[0] if isinstance(node, Node) else self._said(child)
                  for node, child in zip(resolved, children)]
         row = self._row(name, control, known)
+        if not takes(row, condition):
+            raise _Missing(head)
         args = tuple([node if node is not None else self.node(child, t)
                       for node, child, t in zip(resolved, children, row.args)])
         return Node(row, condition, args)
@@ -213,6 +215,11 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
         else:
             imm = body.immediate(row.imm, row.args[0], r)
     return body.apply(row, tuple(args), imm)
+
+
+def takes(row: Row, condition: str) -> bool:
+    """Whether the row may have this condition, lane or mask ('' and '?': one that is drawn)."""
+    return condition in ("", "?") or not isinstance(row.imm, tuple) or _given(condition) in row.imm
 
 
 def _given(condition: str) -> object:

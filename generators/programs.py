@@ -20,6 +20,7 @@ from liftcheck.generators.body import Body
 from liftcheck.generators.choices import Choices
 from liftcheck.generators.patterns import Node, emit_pattern, templates
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
+from liftcheck.generators.rota import Duty, duty, perform
 from liftcheck.generators.rules import emit_rule
 from liftcheck.generators.tables import Context, Row, Table
 from liftcheck.generators.values import memory_pool, runtime_table
@@ -34,15 +35,17 @@ _BIG_POINTER: Final = 1024
 class Program:
     """What the functions of one program share: the draws, the tables, the swarm."""
 
-    __slots__ = ("bits", "context", "full_loads", "full_stores", "isas", "loads", "may_trap", "menu",
+    __slots__ = ("bits", "context", "duty", "full_loads", "full_stores", "isas", "loads", "may_trap", "menu",
                  "palette", "prefix", "profile", "specs", "stores", "supply", "table")
 
-    def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str) -> None:
+    def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
+                 duty: Duty | None) -> None:
         self.bits = bits
         self.profile = profile
         self.context = context
         self.prefix = prefix
-        self.isas = _draw_isas(bits, profile, context)
+        self.duty = duty
+        self.isas = duty.isas if duty else _draw_isas(bits, profile, context)
         self.table: Table = context.table(self.isas)
         self.specs: list[calls.Callee] = []
         self.may_trap = bits(8) < profile.traps
@@ -147,7 +150,7 @@ def _patterns(table: Table) -> tuple[Node, ...]:
 
 
 def _cleaner(table: Table, kind: Type) -> str:
-    if not table.has(f"fcmp.{kind.name}"):
+    if not table.can(f"fcmp.{kind.name}", "ord"):
         return ""
     if not kind.is_vector:
         return "select" if table.has(f"select.{kind.name}.i8") else ""
@@ -305,6 +308,9 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     if not body.pointers or r >> 10 & 3 == 0:
         memory.make_slot(body)
     body.count = body.cost = len(body.insts)
+    if entry and program.duty:
+        perform(body, program.duty.keys)
+        budget = max(6, budget - (len(body.insts) >> 1))
     recursive = "counter" in kinds
     if recursive:
         body.straight(2)
@@ -374,16 +380,17 @@ def _conventions(program: Program) -> tuple[str, ...]:
 
 
 def generate(choices: Choices, profile: Profile | str, context: Context, slot: int = 0, prefix: str = "f",
-             name: str = "") -> Case:
+             name: str = "", turn: int | None = None) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
-    `profile` 'all' draws one of `profiles.MIX`. Tags: 'profile', 'isas' (the program is for these only), 'may_trap',
+    `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the rota then.
+    Tags: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
     bits = choices.bits
     if isinstance(profile, str):
         profile = _mixed(bits) if profile == "all" else by_name(profile)
-    program = Program(bits, profile, context, prefix)
+    program = Program(bits, profile, context, prefix, None if turn is None else duty(context, turn))
     weights = profile.functions
     r = bits(16) % sum(weights)
     last = 0

@@ -22,7 +22,7 @@ from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.body import Body
-from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate
+from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate, takes
 from liftcheck.generators.tables import Row, Table
 
 _TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
@@ -273,6 +273,8 @@ class _Solver:
             if wanted is not None and row.results[0] is not wanted:
                 continue
             kind = row.type
+            if not takes(row, pattern.condition):
+                continue
             if pattern.exact is not None and kind is not pattern.exact:
                 continue
             if kind is not None and pattern.test in _TYPE_TESTS and not _TYPE_TESTS[pattern.test](kind):

@@ -25,11 +25,9 @@ UNREACHED: Final[dict[str, str]] = {
     "debugtrap": "stops the process for a debugger",
     "stack_switch": "needs a second stack and its control block",
     "tls_value": "needs thread-local storage that no runner provides",
-    "symbol_value": "an address, which is never compared; calls reach symbols instead",
     "global_value": "removed in 0.134; an address",
     "get_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
     "set_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
-    "get_exception_handler_address": "an address inside the code, different on each ISA",
     "resumable_trap": "stops the process, as debugtrap does", "resumable_trapnz": "stops the process",
     "stack_load": "removed in 0.134; stack_addr and load are the same", "stack_store": "as stack_load",
 }
@@ -39,8 +37,8 @@ UNREACHED: Final[dict[str, str]] = {
 class Row(NamedTuple):
     """A plain typing, ready to emit.
 
-    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; 'first lane' where backends have a part of the
-    lanes only (64-bit vectors, f16 lanes); 'distinct': no immediate, but operands that differ (0.135's mid-end panics
+    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; a tuple of immediates where the compiler has a part
+            of the conditions or lanes only; 'distinct': no immediate, but operands that differ (0.135's mid-end panics
             on `bxor.f32 v0, v0`, which would throw the whole program away)
     watch   the operand places through which NaN bits show
     nan     0: the result is never tainted, 1: it may be, 2: it is if an operand is
@@ -50,7 +48,7 @@ class Row(NamedTuple):
     type: Type | None
     args: tuple[Type, ...]
     results: tuple[Type, ...]
-    imm: str
+    imm: str | tuple[object, ...]
     flags: MemFlags
     watch: tuple[int, ...]
     nan: int
@@ -60,13 +58,16 @@ class Row(NamedTuple):
 @dataclass(slots=True)
 class Table:
     """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that no other ISA of the campaign
-    has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast'."""
+    has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast';
+    `choices` names the conditions, operations or lanes of keys of which there are some only."""
 
     isas: tuple[str, ...]
     allowed: frozenset[str]
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
     groups: tuple[tuple[str, str, tuple[Row, ...]], ...] = ()
     by_shape: Mapping[tuple[str, Type | None, tuple[Type, ...]], Row] = field(default_factory=dict)
+    by_key: Mapping[str, Row] = field(default_factory=dict)
     exclusive: tuple[Row, ...] = ()
     const: Mapping[Type, str] = field(default_factory=dict)
     types: tuple[Type, ...] = ()
@@ -81,14 +82,19 @@ class Table:
     cache: dict[object, object] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
+        """Whether the key may be emitted, with some of its conditions at least."""
         return key in self.allowed
+
+    def can(self, key: str, choice: str) -> bool:
+        """Whether the key may be emitted with this condition."""
+        return key in self.allowed and (key not in self.choices or choice in self.choices[key])
 
 
 _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
                "Shuffle": "mask"}
 
 
-def _row(variant: Variant) -> Row:
+def _row(variant: Variant, choices: Mapping[str, tuple[str, ...]]) -> Row:
     op, kind, args = variant.op, variant.type, variant.arg_types
     floats = tuple(place for place in nan.observed(op, len(args)) if args[place].is_float)
     tainted = any(t.is_float for t in variant.result_types)
@@ -98,17 +104,18 @@ def _row(variant: Variant) -> Row:
         flags = LITTLE
     if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
         floats, effect = (), 2
-    imm = _IMM.get(OPCODES[op].format.name, "")
-    if imm == "lane" and (args[0].bits < 128 or (args[0].lane_bits == 16 and args[0].is_float)):
-        imm = "first lane"
+    imm: str | tuple[object, ...] = _IMM.get(OPCODES[op].format.name, "")
+    if variant.key in choices:
+        imm = tuple(int(choice) if choice.isdigit() else choice for choice in choices[variant.key])
     if op in ("band", "bor", "bxor") and args[0].is_float:
         imm = "distinct"
     return Row(op, kind, args, variant.result_types, imm, flags, floats, effect, variant.key)
 
 
-_MEMORY_OPS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
-                      "uload16x4", "sload16x4", "uload32x2", "sload32x2")
-_STORE_OPS: Final = ("store", "istore8", "istore16", "istore32")
+LOADS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
+                "uload16x4", "sload16x4", "uload32x2", "sload32x2")
+STORES: Final = ("store", "istore8", "istore16", "istore32")
+ATOMICS: Final = ("atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence")
 
 
 def access_bytes(row: Row) -> int:
@@ -121,15 +128,17 @@ def access_bytes(row: Row) -> int:
     return row.type.bytes
 
 
-def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[str] = frozenset()) -> Table:
-    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have and `own` those
-    that no other ISA of the campaign has."""
-    table = Table(isas, allowed)
-    every = [_row(variant) for name in OPCODES for variant in variants(name) if variant.key in allowed]
+def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[str] = frozenset(),
+                choices: Mapping[str, tuple[str, ...]] | None = None) -> Table:
+    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have, `own` those
+    that no other ISA of the campaign has, and `choices` what there is of keys that are there in part."""
+    table = Table(isas, allowed, choices or {})
+    every = [_row(variant, table.choices) for name in OPCODES for variant in variants(name) if variant.key in allowed]
     table.const = _constants(table, every)
     rows = [row for row in every if all(t in table.const for t in row.args)]
     plain = [row for row in rows if row.op in FAMILY_OF]
     table.rows = tuple(plain)
+    table.by_key = {row.key: row for row in rows}
     table.by_shape = {(row.op, row.type, row.args): row for row in rows}
     table.types = tuple(t for t in TYPES.values() if t in table.const)
     grouped: dict[tuple[str, str], list[Row]] = {}
@@ -142,8 +151,8 @@ def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[s
         """The rows of some opcodes, those of these ISAs alone five times."""
         return tuple(row for row in rows if row.op in ops for _ in range(5 if row.key in own else 1))
 
-    table.loads, table.stores = of(*_MEMORY_OPS), of(*_STORE_OPS)
-    table.atomics = of("atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence")
+    table.loads, table.stores = of(*LOADS), of(*STORES)
+    table.atomics = of(*ATOMICS)
     table.divisions, table.conversions = of("udiv", "sdiv", "urem", "srem"), of("fcvt_to_uint", "fcvt_to_sint")
     table.traps = of("trapz", "trapnz", "uadd_overflow_trap")
     return table
@@ -195,6 +204,7 @@ class Context:
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
+    rota_cache: dict[int, Any] = field(default_factory=dict, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""
@@ -203,10 +213,21 @@ class Context:
         found = self.key_cache
         for name in OPCODES:
             for variant in variants(name):
-                having = tuple(isa for isa in self.isas if variant.key in self.matrices[isa])
+                having = tuple(isa for isa in self.isas if self._has(isa, variant.key))
+                while having and self.choices(variant.key, having) == ():
+                    having = having[:-1]
                 if having:
                     found[variant.key] = having
         return found
+
+    def _has(self, isa: str, key: str) -> bool:
+        matrix = self.matrices[isa]
+        return key in matrix or key in getattr(matrix, "choices", ())
+
+    def choices(self, key: str, isas: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The conditions, operations or lanes of a key that all of `isas` have; None if they have every one."""
+        lists = [parts[key] for parts in (getattr(self.matrices[isa], "choices", {}) for isa in isas) if key in parts]
+        return tuple(choice for choice in lists[0] if all(choice in names for names in lists)) if lists else None
 
     def table(self, isas: tuple[str, ...]) -> Table:
         """The table for a subset of the campaign's ISAs."""
@@ -215,7 +236,8 @@ class Context:
             keys = self.keys()
             own = frozenset(key for key, having in keys.items() if having == isas and isas != self.isas)
             allowed = frozenset(key for key, having in keys.items() if all(isa in having for isa in isas))
-            found = self.tables[isas] = build_table(isas, allowed, own)
+            parts = ((key, self.choices(key, isas)) for key in sorted(allowed))
+            found = self.tables[isas] = build_table(isas, allowed, own, {k: part for k, part in parts if part})
         return found
 
     def subsets(self) -> list[tuple[tuple[str, ...], int]]:
@@ -237,10 +259,9 @@ class Context:
 
 
 CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all"),
-    "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all"),
+    "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all", "winch"),
+    "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
     "riscv64": ("system_v", "fast", "tail", "preserve_all"),
     "s390x": ("system_v", "fast", "tail", "preserve_all"),
 }
-"""The calling conventions of 0.135 by ISA. Not here: `winch` (few registers returned, refused on two ISAs),
-`probestack`, and `cold`, which was removed."""
+"""The calling conventions of 0.135 by ISA. Not here: `probestack`, and `cold`, which was removed."""

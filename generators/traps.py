@@ -19,7 +19,11 @@ from liftcheck.generators.tables import Row
 def divide(body: Body) -> None:
     """A division or remainder: by an interesting constant, by something that is not zero, or by anything."""
     rows = body.program.divisions
-    row = rows[body.bits(10) % len(rows)]
+    emit_division(body, rows[body.bits(10) % len(rows)])
+
+
+def emit_division(body: Body, row: Row) -> None:
+    """One division of the row's typing."""
     kind = row.type
     assert kind is not None
     r = body.bits(8)
@@ -61,7 +65,11 @@ def _limits(float_kind: Type, int_kind: Type, signed: bool) -> tuple[int, int] |
 def convert(body: Body) -> None:
     """A float to integer conversion that traps out of range: clamped before, or not."""
     rows = body.program.conversions
-    row = rows[body.bits(10) % len(rows)]
+    emit_conversion(body, rows[body.bits(10) % len(rows)])
+
+
+def emit_conversion(body: Body, row: Row) -> None:
+    """One conversion of the row's typing."""
     kind, result = row.args[0], row.type
     assert result is not None
     if body.program.may_trap and body.is_entry and body.bits(2) == 0:
@@ -82,7 +90,11 @@ def convert(body: Body) -> None:
 def trap(body: Body) -> None:
     """A conditional trap, or an addition that traps on overflow."""
     rows = body.program.traps
-    row = rows[body.bits(10) % len(rows)]
+    emit_trap(body, rows[body.bits(10) % len(rows)])
+
+
+def emit_trap(body: Body, row: Row) -> None:
+    """One conditional trap of the row's typing."""
     if row.op == "uadd_overflow_trap":
         _overflow_trap(body, row)
     else:

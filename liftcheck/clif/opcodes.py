@@ -443,6 +443,8 @@ def _sensible(name: str, ctrl: Type | None, args: tuple[Type, ...]) -> bool:
     """Typings that the table allows and the verifier (or the meaning) does not."""
     if ctrl is None:
         return True
+    if name in ("symbol_value", "tls_value", "global_value"):
+        return ctrl is TYPES["i64"]
     if name == "bitcast":
         return args[0].bits == ctrl.bits
     if name in _SAME_LANES:

@@ -20,7 +20,7 @@ CONVENTIONS: Final = ("fast", "system_v", "tail", "windows_fastcall", "apple_aar
 
 
 class Probe(NamedTuple):
-    """A function. `choice` is the condition or operation where a key has several; `by_memory` may be ''."""
+    """A function. `choice` is the condition, operation or lane where a key has several; `by_memory` may be ''."""
 
     key: str
     choice: str
@@ -52,9 +52,16 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _probes_of(variant: Variant) -> Iterator[Probe]:
     form = OPCODES[variant.op].format.name
-    for choice in _CHOICES.get(form, ("",)):
+    for choice in _choices(variant, form):
         preamble, body = _body(variant, form, choice)
         yield Probe(variant.key, choice, _function(variant, preamble, body), _through_memory(variant, preamble, body))
+
+
+def _choices(variant: Variant, form: str) -> tuple[str, ...]:
+    """What is asked for one by one: conditions, atomic operations, lanes; ('',) for the rest."""
+    if form in ("BinaryImm8", "TernaryImm8"):
+        return tuple(str(lane) for lane in range(variant.arg_types[0].lanes))
+    return _CHOICES.get(form, ("",))
 
 
 # -- one instruction
@@ -74,7 +81,7 @@ def _body(variant: Variant, form: str, choice: str) -> tuple[str, list[str]]:
 def _operands(variant: Variant, form: str, choice: str) -> tuple[str, str]:
     values = [f"v{place}" for place in range(len(variant.arg_types))]
     listed = ", ".join(values)
-    if choice:
+    if form in _CHOICES:
         return "", f"{choice} {listed}" + (", 3" if form == "IntCompareImm" else "")
     if form == "LoadNoOffset" and variant.op == "bitcast":
         assert variant.type is not None
@@ -97,7 +104,7 @@ _IMMEDIATES: Final[dict[str, _Immediate]] = {
     "UnaryImm": lambda v, c: ("", "77"), "UnaryIeee16": lambda v, c: ("", "0x1.8p1"),
     "UnaryIeee32": lambda v, c: ("", "0x1.8p1"), "UnaryIeee64": lambda v, c: ("", "0x1.8p1"), "UnaryConst": _constant,
     "UnaryGlobalValue": lambda v, c: (f"    gv0 = symbol {'tls ' if v.op == 'tls_value' else ''}%data\n", "gv0"),
-    "BinaryImm8": lambda v, c: ("", "1"), "TernaryImm8": lambda v, c: ("", "1"), "BinaryImm64": lambda v, c: ("", "3"),
+    "BinaryImm8": lambda v, c: ("", c), "TernaryImm8": lambda v, c: ("", c), "BinaryImm64": lambda v, c: ("", "3"),
     "Shuffle": lambda v, c: ("", _MASK),
     "IntAddTrap": lambda v, c: ("", "user1"), "Trap": lambda v, c: ("", "user1"),
     "CondTrap": lambda v, c: ("", "user1"),

@@ -1,0 +1,139 @@
+"""Which typings a program has to hold: a rota, so that rare ones are executed by plan and not by luck.
+
+The one idea: every typing that programs can hold is listed under the largest set of ISAs that has it. A round of the
+rota shuffles each list and cuts it into duties of a dozen; turn after turn goes through them, round after round in
+another order, so that a typing whose program is refused comes back in other company. A duty is done at the start of the
+entry function, in the block that every run passes, with operands from memory or parameters, guarded against traps, and
+most results go to memory.
+It is a function of the context and the turn alone. What every program holds anyway (calls, jumps, integer constants) is
+not on it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from liftcheck.clif.ir import BlockCall
+from liftcheck.generators import memory, traps
+from liftcheck.generators.body import Body
+from liftcheck.generators.profiles import FAMILY_OF
+from liftcheck.generators.tables import ATOMICS, LOADS, STORES, UNREACHED, Context, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST: Final = 12
+"""Typings of one duty."""
+ELSEWHERE: Final = frozenset({
+    "jump", "br_table", "trap", "return", "call", "call_indirect", "return_call", "return_call_indirect", "try_call",
+    "try_call_indirect", "func_addr", "stack_addr", "symbol_value", "get_exception_handler_address",
+    "get_frame_pointer", "get_stack_pointer", "get_return_address", *UNREACHED,
+})
+"""Opcodes that are not on the rota: programs are full of them, or they need more around them than a typing."""
+
+
+class Duty(NamedTuple):
+    """What a program has to hold, and the ISAs that it is for."""
+
+    isas: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def duty(context: Context, turn: int) -> Duty:
+    """What is due at a turn, counted from 0."""
+    lists = _lists(context)
+    total = sum(-(-len(keys) // _MOST) for _, keys in lists)
+    return _round(context, turn // total)[turn % total]
+
+
+def _lists(context: Context) -> list[tuple[tuple[str, ...], list[str]]]:
+    """The keys on the rota, by the largest set of ISAs that has them."""
+    found = context.rota_cache.get(-1)
+    if found is None:
+        lists: dict[tuple[str, ...], list[str]] = {context.isas: []}
+        for key, isas in context.keys().items():
+            if key.partition(".")[0] not in ELSEWHERE and key in context.table(isas).by_key:
+                lists.setdefault(isas, []).append(key)
+        found = context.rota_cache[-1] = sorted(lists.items())
+    return found
+
+
+def _round(context: Context, number: int) -> list[Duty]:
+    """The duties of one round; the last that was asked for is kept."""
+    found: list[Duty] | None = context.rota_cache.get(number)
+    if found is None:
+        random = Random(f"round {number}")
+        found = []
+        for isas, keys in _lists(context):
+            shuffled = random.sample(keys, len(keys))
+            found += [Duty(isas, tuple(shuffled[at:at + _MOST])) for at in range(0, len(keys), _MOST)]
+        for old in [place for place in context.rota_cache if place >= 0]:
+            del context.rota_cache[old]
+        context.rota_cache[number] = found
+    return found
+
+
+def perform(body: Body, keys: tuple[str, ...]) -> None:
+    """Emit one instruction of every key in the current block; none of them traps."""
+    entry, body.is_entry = body.is_entry, False
+    for key in keys:
+        row = body.table.by_key[key]
+        _provide(body, row)
+        _emitter(row)(body)
+        if body.insts:
+            _show(body)
+    body.is_entry = entry
+
+
+def _provide(body: Body, row: Row) -> None:
+    """Operands that are no constants, from memory, of types of which there is no value yet."""
+    for kind in row.args:
+        load = body.table.by_key.get(f"load.{kind.name}")
+        if not body.pools[kind] and load is not None:
+            memory.emit_load(body, load)
+
+
+def _show(body: Body) -> None:
+    """Store what the last instruction made, so that it is needed; a value whose bits must not be seen stays."""
+    made = body.insts[-1]
+    if not made.results or body.bits(3) == 0:
+        return
+    value = made.results[-1]
+    kind = body.types[value]
+    store = body.table.by_key.get(f"store.{kind.name}")
+    if store is not None and (value not in body.tainted or body.program.cleaner(kind)):
+        memory.emit_store(body, store, value)
+
+
+def _emitter(row: Row) -> Callable[[Body], object]:
+    if row.op in FAMILY_OF:
+        return partial(Body.plain, row=row)
+    for emit, ops in _EMITTERS:
+        if row.op in ops:
+            return partial(emit, row=row)
+    return partial(_constant, row=row)
+
+
+def _constant(body: Body, row: Row) -> None:
+    kind = row.results[0]
+    body.push(body.const(kind), kind)
+
+
+def _branch(body: Body, row: Row) -> None:
+    """Both ways lead to the same block, with different arguments."""
+    kind = row.args[0]
+    join = body.block((kind,))
+    body.brif(body.value(kind), BlockCall(join.number, (body.value(kind),)),
+              BlockCall(join.number, (body.value(kind),)))
+    body.start(join)
+
+
+_EMITTERS: Final[tuple[tuple[Callable[..., object], frozenset[str]], ...]] = (
+    (memory.emit_load, frozenset(LOADS)), (memory.emit_store, frozenset(STORES)),
+    (memory.emit_atomic, frozenset(ATOMICS)),
+    (traps.emit_division, frozenset({"udiv", "sdiv", "urem", "srem"})),
+    (traps.emit_conversion, frozenset({"fcvt_to_uint", "fcvt_to_sint"})),
+    (traps.emit_trap, frozenset({"trapz", "trapnz", "uadd_overflow_trap"})), (_branch, frozenset({"brif"})),
+)
