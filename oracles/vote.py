@@ -7,7 +7,8 @@ every other runner that can run it, on every other ISA and at other levels, and 
   state);
 - another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
 - the compiler gives other bytes the second time: 'nondeterministic output';
-- every ISA, at every level, stands against the reference, and they agree with one another: 'wrong meaning', ours;
+- every ISA of three or more, at every level, stands against the reference, and they agree with one another: 'wrong
+  meaning', ours;
 - otherwise the compiler is guilty where it was seen, and a target that sides with the reference is the witness.
 """
 
@@ -130,9 +131,9 @@ def _nearest(ballots: Sequence[Ballot], target: Target) -> list[Ballot]:
 
 
 def _reference_is_alone(ballots: Sequence[Ballot], types: Sequence[Type]) -> bool:
-    """Whether two ISAs or more answered, all of them against the reference and in the same way (by byte order)."""
+    """Whether three ISAs or more answered, all against the reference and in the same way (by byte order)."""
     said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
-    if len({b.target.isa for b in said}) < 2 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):
+    if len({b.target.isa for b in said}) < 3 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):
         return False
     for order in (False, True):
         side = [b for b in said if b.target.big_endian == order]

@@ -30,10 +30,10 @@ _SAVING: Final = {
                       re.compile(r"push|mov[qaup]*(?= qword ptr \[rsp)|movq(?= %\w+, [^,]*\(%rsp)")),
     "aarch64": _Saving(_all(("x", "w"), range(19, 29)) | _all(("d", "s", "q", "v", "h", "b"), range(8, 16)),
                        re.compile(r"stp|str")),
-    "riscv64": _Saving(_all(("s",), range(1, 12)) | _all(("fs",), range(12)), re.compile(r"sd|fsd|c\.sdsp|c\.fsdsp")),
+    "riscv64": _Saving(_all(("s",), range(1, 12)) | _all(("fs",), range(12)), re.compile(r"sd|fsd")),
     "s390x": _Saving(_all(("r",), range(6, 14)) | _all(("f", "v"), range(8, 16)), re.compile(r"stmg|stg|std|vst")),
 }
-_FRAME: Final = re.compile(r"block|addi? sp|mv s0|sub|mov|lay|aghi|lgr|push|endbr|pacia|bti|add x29|stg? %r14")
+_FRAME: Final = re.compile(r"block|add(i|i16sp)? sp|mv s0|sub|mov|lay|aghi|lgr|push|endbr|pacia|bti|add x29|stg? %r14")
 """Other instructions of a prologue."""
 _WORD: Final = re.compile(r"[a-z]+[0-9]*[a-z]?")
 
@@ -52,7 +52,7 @@ def _unsaved(isa: str, text: str) -> set[str]:
     saved: set[str] = set()
     prologue = True
     for line in text.splitlines()[1:]:
-        line = line.partition(";")[0].strip()
+        line = line.partition(";")[0].strip().removeprefix("c.")
         prologue = prologue and bool(not line or saves.match(line) or _FRAME.match(line))
         names = [
             registers[word] for word in _WORD.findall(line.partition(" ")[2].replace("%", "")) if word in registers

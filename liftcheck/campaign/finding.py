@@ -18,6 +18,7 @@ from liftcheck.clif.opcodes import key_of
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import InputError
+from liftcheck.oracles.compare import WRONG_MEANING, WRONG_MEMORY, WRONG_RESULT
 
 FORMAT: Final = 1
 
@@ -75,14 +76,19 @@ class Finding:
 
 
 def fold_key(finding: Finding) -> str:
-    """What equal findings share: class, ISA, and the opcodes with types of the reduced program; for a compiler's own
-    failure, its reason and place."""
+    """What equal findings share: class, ISA, and the opcodes with types of the reduced program. A compiler's own
+    failure is known by its reason and place, ABI damage by the registers. A calling convention that the reduction could
+    not do without stands for the fault alone: then the opcodes only happen to use what it loses."""
     if finding.failure is not None:
         return f"{finding.klass} | {finding.target.isa} | {finding.failure.reason} | {finding.failure.place}"
     if finding.damaged:
         return f"{finding.klass} | {finding.target.isa} | {' '.join(finding.damaged)}"
-    where = "reference" if finding.klass == "wrong meaning" else finding.target.isa
-    return f"{finding.klass} | {where} | {' '.join(sorted(opcodes(finding.case)))}"
+    if finding.klass == WRONG_MEANING:
+        return f"{finding.klass} | reference | {' '.join(sorted(opcodes(finding.case)))}"
+    klass = "wrong value" if finding.klass in (WRONG_RESULT, WRONG_MEMORY) else finding.klass
+    needed = {function.signature.call_conv for function in finding.case.module.functions} - {"", "system_v"}
+    what = needed if needed and finding.reduced else opcodes(finding.case)
+    return f"{klass} | {finding.target.isa} | {' '.join(sorted(what))}"
 
 
 _DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "vconst"})

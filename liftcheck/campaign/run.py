@@ -180,12 +180,20 @@ class Campaign:
 
     def _feed_reduction(self, idle: bool) -> Task | None:
         while idle and self.reductions:
-            key = self.reductions.popleft()
+            key = self._most_promising()
             if key in self.findings:
                 self.next_ident += 1
                 self.reducing[self.next_ident] = key
                 return Task("reduce", finding=self.findings[key], ident=self.next_ident)
         return None
+
+    def _most_promising(self) -> str:
+        """Takes from the queue the first finding that looks like none that is known, or else the first."""
+        for position, key in enumerate(self.reductions):
+            if key in self.findings and self._twin(self.findings[key]) is None:
+                del self.reductions[position]
+                return key
+        return self.reductions.popleft()
 
     def _answered(self, answer: Answer) -> None:
         assert answer.task is not None
@@ -213,6 +221,12 @@ class Campaign:
         same and all its opcodes occur here. Until then everything is reduced, so that nothing new hides behind what is
         known."""
         if self._reductions_may() and len(self.reductions) < 4 * self.options.jobs:
+            return None
+        return self._twin(finding)
+
+    def _twin(self, finding: Finding) -> Finding | None:
+        """A reduced finding of the same kind all of whose opcodes occur in this one."""
+        if finding.failure is not None:
             return None
         mine = opcodes(finding.case)
         for known in self.findings.values():
