@@ -41,12 +41,23 @@ from liftcheck.oracles.trampolines import trampoline_text
 _NO_HOOKS = Hooks()
 
 
+_INDIFFERENT = frozenset({
+    "enable_verifier", "regalloc_algorithm", "bb_padding_log2_minus_one", "enable_nan_canonicalization", "is_pic",
+    "use_colocated_libcalls", "machine_code_cfg_info", "has_lse", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca",
+    "has_zcd", "has_zcb", "has_zicond", "has_zbkb",
+})
+"""Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
+_EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
+"""ISAs of which no extension at all does."""
+
+
 @cache
 def trampoline_target(target: Target) -> Target:
-    """For what a target's trampolines are compiled. Most signatures are new ones, so the compiler's verifier is left
-    out."""
-    plain = trampolines.trampoline_target(target)
-    kept = tuple(setting for setting in plain.settings if setting[0] != "enable_verifier")
+    """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
+    batch's settings; without the compiler's verifier, as they are all of one form."""
+    drop_extensions = target.isa in _EXTENSIONS_INDIFFERENT
+    kept = [setting for setting in trampolines.trampoline_target(target).settings
+            if setting[0] not in _INDIFFERENT and not (drop_extensions and setting[0].startswith("has_"))]
     return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
 
 
