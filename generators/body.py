@@ -36,7 +36,7 @@ class Body:
 
     __slots__ = ("addresses", "bits", "block_count", "callees", "const_of", "cost", "count", "current", "function",
                  "insts", "is_entry", "late", "log", "mult", "n", "pointers", "pools", "program", "refs", "region_of",
-                 "sig_numbers", "sink", "spec", "table", "tainted", "types")
+                 "sig_numbers", "sink", "spec", "symbols", "table", "tainted", "types")
 
     def __init__(self, program: Program, name: str, signature: Signature) -> None:
         self.program = program
@@ -52,6 +52,7 @@ class Body:
         self.pointers: list[tuple[int, int, int, int, int, int]] = []
         self.callees = program.specs
         self.refs: dict[tuple[str, bool], int] = {}
+        self.symbols: dict[tuple[str, bool], int] = {}
         self.sig_numbers: dict[Signature, int] = {}
         self.region_of: dict[int, int] = {}
         self.n = self.block_count = self.count = self.cost = 0

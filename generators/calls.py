@@ -4,7 +4,7 @@ The one idea: functions are made leaves first, so a call goes to a function that
 known; a call inside loops is made only if the product stays small. Recursion is direct, through a parameter that the
 callee alone counts down and callers set to 1 or 2.
 A parameter is data, a pointer to `POINTEE` bytes (aligned to 16: the data region or a stack slot), or that counter.
-What it leaves out: `sarg` (x86-64 alone has it) and `winch`.
+A struct (`sarg`, which x86-64 alone has) is a pointer of the caller's and a copy in the callee.
 Sources: Cranelift's `isa/call_conv.rs` and `isa/*/abi.rs` (0.135): `preserve_all` returns nothing, `tail` alone can
 tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, preserve_all or apple_aarch64.
 """
@@ -12,9 +12,9 @@ tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, prese
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from liftcheck.clif.ir import AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature
+from liftcheck.clif.ir import NO_FLAGS, AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature, StackSlot
 from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.generators.body import Body
 from liftcheck.generators.choices import RandomChoices
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 POINTEE: Final = 64
 _COST_LIMIT: Final = 500
-_CATCHING: Final = frozenset({"tail", "system_v", "preserve_all", "apple_aarch64"})
+_CATCHING: Final = frozenset({"tail", "system_v", "preserve_all", "apple_aarch64", "winch"})
 _EXTENSIONS: Final = ("", "uext", "sext", "")
 
 
 class Callee(NamedTuple):
-    """A function that may be called. `kinds` tells of each parameter 'data', 'pointer' or 'counter'."""
+    """A function that may be called. `kinds` tells of each parameter 'data', 'pointer', 'struct' or 'counter'."""
 
     name: str
     signature: Signature
@@ -52,7 +52,8 @@ def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Sign
     if entry:
         return _entry_signature(program, convention)
     tails = [callee for callee in program.specs if callee.signature.call_conv == "tail"]
-    return _drawn(program.bits, program.passable(convention), convention, False, tails)
+    structs = program.isas == ("x86-64",) and convention in ("system_v", "fast")
+    return _drawn(program.bits, program.passable(convention), convention, False, tails, structs)
 
 
 def _entry_signature(program: Program, convention: str) -> tuple[Signature, tuple[str, ...]]:
@@ -61,11 +62,11 @@ def _entry_signature(program: Program, convention: str) -> tuple[Signature, tupl
     few = program.isas == program.context.isas
     table, number = program.table, program.bits(5 if few else 3)
     key = ("entry", program.profile.name, convention, number)
-    found: tuple[Signature, tuple[str, ...]] | None = table.cache.get(key)
+    found = cast("tuple[Signature, tuple[str, ...]] | None", table.cache.get(key))
     if found is None:
         bits = RandomChoices(number).bits
         program.passable(convention)
-        allowed = table.cache["passable", convention]
+        allowed = cast("frozenset[Type]", table.cache["passable", convention])
         classes, other = program.profile.classes, program.profile.other
         pool = [kind for kind in table.types if kind in allowed for _ in range(classes.get(type_class(kind), other))]
         palette = tuple([pool[bits(16) % len(pool)] for _ in range(6)]) if pool else (I64,)
@@ -74,7 +75,7 @@ def _entry_signature(program: Program, convention: str) -> tuple[Signature, tupl
 
 
 def _drawn(bits: Callable[[int], int], palette: tuple[Type, ...], convention: str, entry: bool,
-           tails: list[Callee]) -> tuple[Signature, tuple[str, ...]]:
+           tails: list[Callee], structs: bool = False) -> tuple[Signature, tuple[str, ...]]:
     r = bits(32)
     count = (2, 1, 3, 4, 2, 3, 5, 6)[r & 7]
     if r & 0x78 == 0:
@@ -97,6 +98,9 @@ def _drawn(bits: Callable[[int], int], palette: tuple[Type, ...], convention: st
     if entry and r & 0x80000000:
         params.insert(1, AbiParam(I64))
         roles.insert(1, "pointer")
+    if structs and r & 0xC0 == 0:
+        params.insert(0, AbiParam(I64, "", f"sarg({POINTEE})"))
+        roles.insert(0, "struct")
     if not entry and returns and r & 0x18000000 == 0:
         params.append(AbiParam((I32, I64, I8, I16)[r >> 29 & 3]))
         roles.append("counter")
@@ -124,7 +128,7 @@ def _arguments(body: Body, callee: Callee, tail: bool = False, counter: int | No
     for kind, param in zip(callee.kinds, callee.signature.params):
         if kind == "data":
             args.append(body.value(param.type))
-        elif kind == "pointer":
+        elif kind in ("pointer", "struct"):
             pointer = _pointer(body, tail)
             if pointer is None:
                 return None
@@ -181,7 +185,7 @@ def emit_call(body: Body, callee: Callee, args: tuple[int, ...]) -> tuple[int, .
     returns = callee.signature.returns
     number = reference(body, callee)
     indirect = body.bits(2) == 0
-    address = body.ins("func_addr", I64, (), I64, number) if indirect else -1
+    address = _address(body, callee, number) if indirect else -1
     first = body.n
     results = tuple(range(first, first + len(returns)))
     body.n = first + len(returns)
@@ -197,6 +201,19 @@ def emit_call(body: Body, callee: Callee, args: tuple[int, ...]) -> tuple[int, .
     return results
 
 
+def _address(body: Body, callee: Callee, number: int) -> int:
+    """A callee's address: by its function reference or as that of a symbol."""
+    if body.bits(1) or not body.table.has("symbol_value.i64"):
+        return body.ins("func_addr", I64, (), I64, number)
+    near = body.function.func_refs[number].colocated
+    found = body.symbols.get((callee.name, near))
+    if found is None:
+        found = body.symbols[callee.name, near] = len(body.symbols)
+        body.function.globals[found] = ("symbol", callee.name, 0, near, False)
+        body.function.preamble.append((f"gv{found}", f"symbol {'colocated ' if near else ''}{callee.name}"))
+    return body.ins("symbol_value", I64, (), I64, found)
+
+
 def try_call(body: Body) -> bool:
     """A call with handlers that end the function; False if there is nothing to call so."""
     table = body.table
@@ -210,9 +227,14 @@ def try_call(body: Body) -> bool:
     if args is None:
         return False
     returns = tuple([param.type for param in callee.signature.returns])
-    normal = body.block(returns)
-    r = body.bits(4)
-    payloads = (I64, I64) if r & 1 else ()
+    r = body.bits(6)
+    handled = r >> 4 == 0 and table.has("get_exception_handler_address.i64")
+    if handled and body.current is body.function.blocks[0]:
+        inside = body.block()
+        body.jump(inside)
+        body.start(inside)
+    caller, normal = body.current, body.block(returns)
+    payloads = (I64, I64) if r & 1 and callee.signature.call_conv != "winch" else ()
     handlers = [body.block(payloads) for _ in range(1 + (r >> 1 & 1))]
     names = ("exn0", "exn1") if payloads else ()
     items: list[tuple[object, ...]] = [("tag", at + 1, BlockCall(handler.number, names))
@@ -223,7 +245,7 @@ def try_call(body: Body) -> bool:
                            BlockCall(normal.number, tuple([f"ret{at}" for at in range(len(returns))])), tuple(items))
     number = reference(body, callee)
     if r & 8 and table.has("try_call_indirect.i64"):
-        address = body.ins("func_addr", I64, (), I64, number)
+        address = _address(body, callee, number)
         body.insts.append(Inst("try_call_indirect", I64, (), (address, *args), table=exits))
     else:
         body.insts.append(Inst("try_call", None, (), args, number, table=exits))
@@ -234,7 +256,18 @@ def try_call(body: Body) -> bool:
         finish(body)
         body.leave(mark)
     body.start(normal)
+    if handled:
+        hide(body, body.ins("get_exception_handler_address", I64, (), I64, (caller.number, 0)))
     return True
+
+
+def hide(body: Body, address: int) -> None:
+    """Stores an address, which differs everywhere, in a stack slot that nobody reads."""
+    if body.sink < 0:
+        slots = body.function.stack_slots
+        body.sink = len(slots)
+        slots[body.sink] = StackSlot(8)
+    body.effect("store", I64, (address, body.ins("stack_addr", I64, (), I64, body.sink)), None, NO_FLAGS, 0)
 
 
 def recursion(body: Body, callee: Callee) -> None:
@@ -280,7 +313,7 @@ def _tail_call(body: Body, callee: Callee, args: tuple[int, ...]) -> None:
     number = reference(body, callee)
     body.cost += callee.cost * body.mult
     if body.bits(2) == 0:
-        address = body.ins("func_addr", I64, (), I64, number)
+        address = _address(body, callee, number)
         number = _signature_number(body, callee.signature)
         body.insts.append(Inst("return_call_indirect", I64, (), (address, *args), number))
     else:

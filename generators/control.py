@@ -56,7 +56,7 @@ def _arm(body: Body, block: Block, join: Block, kinds: tuple[Type, ...], budget:
         block.cold = True
     fill(body, budget, depth)
     r = body.bits(6)
-    if r == 1 and body.program.may_trap and body.is_entry:
+    if r in (1, 4, 5) and body.program.may_trap and body.is_entry:
         body.effect("trap", None, (), f"user{1 + body.bits(7)}")
     elif r in (2, 3) and depth > 0:
         finish(body)
@@ -284,9 +284,9 @@ def trap_block(body: Body, budget: int, depth: int) -> None:
         return if_else(body, budget, depth)
     dead, alive = body.block(), body.block()
     kind = _COUNTERS[body.bits(2)]
-    condition = body.ins("icmp", kind, (body.value(kind), body.const(kind)), I8, "eq")
-    calls = (_call(dead), _call(alive))
-    body.brif(condition, *calls)
+    style = body.bits(2) if body.is_entry else 0
+    condition = body.ins("icmp", kind, (body.value(kind), body.const(kind)), I8, "ne" if style == 3 else "eq")
+    body.brif(condition, _call(dead), _call(alive))
     dead.cold = bool(body.bits(1))
     if body.bits(1):
         body.start(dead)

@@ -23,7 +23,8 @@ _AMOUNTS = (I64, I64, I32, I8)
 _NOTRAP = MemFlags(trap="")
 _ALIGNED = MemFlags(aligned=True)
 _BOTH = MemFlags(aligned=True, trap="")
-_LITTLE = MemFlags(endianness="little")
+_FROZEN = tuple(MemFlags(aligned, True, move, trap)
+                for aligned in (False, True) for move, trap in ((False, None), (False, ""), (True, ""), (True, "")))
 _USER = tuple(MemFlags(trap=f"user{n}") for n in (1, 7, 42, 250))
 
 
@@ -182,7 +183,7 @@ def _flags(body: Body, known: int, offset: int, size: int, region: int) -> MemFl
         return NO_FLAGS
     aligned = known % size == 0 and offset % size == 0 and known >= size
     if r & 0x1C == 0:
-        return _LITTLE
+        return body.program.orders[r >> 5 & 1]
     if r & 0x1C == 4:
         return _USER[r >> 6]
     return (_BOTH if r & 0x40 else _ALIGNED) if aligned and r & 0x20 else _NOTRAP
@@ -283,7 +284,7 @@ def emit_atomic(body: Body, row: Row) -> None:
     kind = row.type
     assert kind is not None
     at, _, _, _ = address(body, kind.bytes, kind.bytes, offsets=False)
-    flags = _LITTLE if body.bits(4) == 0 else NO_FLAGS
+    flags = body.program.orders[body.bits(1)] if body.bits(3) == 0 else NO_FLAGS
     if row.op == "atomic_load":
         body.push(body.ins(row.op, kind, (at,), kind, None, flags), kind)
     elif row.op == "atomic_store":
@@ -299,17 +300,38 @@ def emit_atomic(body: Body, row: Row) -> None:
         body.push(body.ins(row.op, kind, (at, expected, body.value(kind)), kind, None, flags), kind)
 
 
+def frozen_load(body: Body) -> None:
+    """A `readonly` load from the part of the data region that nobody writes, now and then one that may be moved."""
+    number, _, high, _, slot, _ = body.pointers[0]
+    if slot >= 0 or not body.is_entry:
+        return load(body)
+    rows = body.program.loads
+    row = rows[body.bits(10) % len(rows)]
+    size, r = access_bytes(row), body.bits(16)
+    aligned = r & 1
+    offset = high + (r >> 4) % ((body.program.frozen - size) // size if aligned else body.program.frozen - size) * (
+        size if aligned else 1)
+    at, kind = number, row.results[0]
+    if r & 2:
+        at = _add(body, number, body.const(I64, high & I64.mask))
+        offset -= high
+    flags = _FROZEN[(4 if aligned and offset % size == 0 and high % size == 0 else 0) + (r >> 2 & 3)]
+    body.push(body.ins(row.op, row.type, (at,), kind, None, flags, offset), kind)
+    return None
+
+
 def one_past(body: Body) -> None:
     """An access just outside of the data region, always or for some inputs."""
     number, low, high, _, slot, _ = body.pointers[0]
     if slot >= 0 or not body.is_entry:
         return load(body)
+    high += body.program.frozen
     rows = body.program.stores if body.bits(1) else body.program.loads
     row = rows[body.bits(10) % len(rows)]
     size = access_bytes(row)
     r = body.bits(8)
     outside = (high, high + 8, low - 64, high - 1 if size <= 8 and size > 1 else high)[r & 3]
-    inside = _pick_offset(body, low, high - size, 1, r)
+    inside = _pick_offset(body, low, high - body.program.frozen - size, 1, r)
     if r & 0x1C:
         condition = body.plain(body.program.comparisons[0]) if body.program.comparisons else body.truth()
         chosen = body.ins("select", I64, (condition, body.const(I64, outside & I64.mask),

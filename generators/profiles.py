@@ -67,7 +67,7 @@ class Profile(NamedTuple):
     structure: int = 185
     functions: tuple[int, ...] = (3, 6, 3, 1)
     keep: int = 150
-    traps: int = 150
+    traps: int = 180
     size: float = 1.0
 
 

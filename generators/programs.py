@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
 from liftcheck.case import BIG_ENDIAN, Case
-from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module, Signature, StackSlot
+from liftcheck.clif.ir import Function, Inst, Module, Signature
 from liftcheck.clif.types import I64, Type
 from liftcheck.generators import calls, control, memory, traps
 from liftcheck.generators.body import Body
@@ -22,7 +22,7 @@ from liftcheck.generators.patterns import Node, emit_pattern, templates
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
 from liftcheck.generators.rota import Duty, duty, perform
 from liftcheck.generators.rules import emit_rule
-from liftcheck.generators.tables import Context, Row, Table
+from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table
 from liftcheck.generators.values import memory_pool, runtime_table
 from liftcheck.layout import SLOT_SIZE, slot_address
 
@@ -30,13 +30,17 @@ Emitter = Callable[[Body], object]
 MenuEntry = tuple[Row, ...] | Emitter
 Weighted = tuple[list[tuple[int, int, list[MenuEntry]]], list[tuple[int, list[MenuEntry]]]]
 _BIG_POINTER: Final = 1024
+_FROZEN: Final = 256
+_INNER: Final = ("preserve_all", "winch")
+"""Conventions of functions that are called from CLIF alone: nothing is returned, or nothing is preserved."""
 
 
 class Program:
-    """What the functions of one program share: the draws, the tables, the swarm."""
+    """What the functions of one program share: the draws, the tables, the swarm. The last `frozen` bytes of a data
+    region are never written; `orders` are the flags of byte orders that may be said."""
 
-    __slots__ = ("bits", "context", "duty", "full_loads", "full_stores", "isas", "loads", "may_trap", "menu",
-                 "palette", "prefix", "profile", "specs", "stores", "supply", "table")
+    __slots__ = ("bits", "context", "duty", "frozen", "full_loads", "full_stores", "isas", "loads", "may_trap",
+                 "menu", "orders", "palette", "prefix", "profile", "specs", "stores", "supply", "table")
 
     def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
                  duty: Duty | None) -> None:
@@ -50,6 +54,8 @@ class Program:
         self.specs: list[calls.Callee] = []
         self.may_trap = bits(8) < profile.traps
         self.supply = bits(2) > 0
+        self.frozen = _FROZEN if bits(3) == 0 else 0
+        self.orders = (LITTLE, BIG) if all(isa in BIG_ENDIAN for isa in self.isas) else (LITTLE, LITTLE)
         on = bits(64)
         self.palette: tuple[Type, ...] = _palette(self.table, profile, on, bits(32))
         self.loads, self.stores, self.full_loads, self.full_stores = _memory_rows(self.table, profile)
@@ -235,6 +241,8 @@ def _menu(program: Program, on: int, random: int) -> list[MenuEntry]:
             menu += [emitter] * (size >> 1)
     if table.exclusive:
         menu += [table.exclusive] * (size * 4)
+    if program.frozen:
+        menu += [memory.frozen_load] * size
     if program.may_trap:
         menu += [memory.one_past] * max(1, size >> 2)
     return menu
@@ -275,20 +283,17 @@ def frame_address(body: Body) -> None:
     if not ops:
         body.program.anything(body)
         return
-    if body.sink < 0:
-        slots = body.function.stack_slots
-        body.sink = len(slots)
-        slots[body.sink] = StackSlot(8)
     op = ops[body.bits(8) % len(ops)]
     imm: object = None
     if op == "stack_addr":
-        imm = body.sink
+        imm = 0
+        if not body.function.stack_slots:
+            return
     if op == "func_addr":
         if not body.callees:
             return
         imm = calls.reference(body, body.callees[0])
-    value = body.ins(op, I64, (), I64, imm)
-    body.effect("store", I64, (value, body.ins("stack_addr", I64, (), I64, body.sink)), None, NO_FLAGS, 0)
+    calls.hide(body, body.ins(op, I64, (), I64, imm))
 
 
 def _make_function(program: Program, number: int, last: int, size: int) -> tuple[Function, tuple[str, ...]]:
@@ -298,7 +303,7 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     entry = number == last
     r = bits(16)
     convention = conventions[r % len(conventions)]
-    if entry and (r >> 8 & 3 or convention == "preserve_all"):
+    if entry and (r >> 8 & 3 or convention in _INNER):
         convention = "system_v"
     signature, kinds = calls.draw_signature(program, convention, entry)
     body = Body(program, f"%{program.prefix}{number}", signature)
@@ -307,21 +312,23 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     budget = size if entry else max(6, size >> 1)
     if not body.pointers or r >> 10 & 3 == 0:
         memory.make_slot(body)
+    body.pointers += [(body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8, -1, 0)
+                      for place, kind in enumerate(kinds) if kind == "struct"]
     body.count = body.cost = len(body.insts)
     if entry and program.duty:
         perform(body, program.duty.keys)
-        budget = max(6, budget - (len(body.insts) >> 1))
     recursive = "counter" in kinds
     if recursive:
         body.straight(2)
         calls.recursion(body, calls.Callee(body.function.name, signature, kinds, 0))
     if entry and program.specs and bits(2):
         body.straight(3)
-        calls.call(body)
-    if r >> 4 & 3 == 0:
+        if bits(2) or not calls.try_call(body):
+            calls.call(body)
+    if r >> 4 & 3 < (2 if entry and budget > 16 else 1):
         body.straight(2)
         control.counted_loop(body, budget >> 2, 1)
-        budget -= budget >> 2
+        budget -= (budget >> 2) + 6
     control.fill(body, budget)
     if entry:
         memory.final_stores(body, min((4, 8, 6, 12)[r >> 12 & 3], 2 + size // 6))
@@ -347,8 +354,8 @@ def _bring_in(body: Body, kinds: tuple[str, ...], entry: bool) -> None:
             body.pointers.append((value, 0, calls.POINTEE, 16, -1, 0))
         elif kind == "pointer":
             away = _BIG_POINTER if body.pointers else 0
-            body.pointers.append((value, -away, SLOT_SIZE - away, 16, -1, 0))
-        else:
+            body.pointers.append((value, -away, SLOT_SIZE - away - body.program.frozen, 16, -1, 0))
+        elif kind == "counter":
             body.push(value, param_type)
 
 
@@ -371,12 +378,15 @@ def _passable(program: Program, convention: str) -> frozenset[Type]:
         f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways))
 
 
+_SHARES: Final = {"system_v": 4, "tail": 4, "fast": 3, "windows_fastcall": 8, "apple_aarch64": 8}
+
+
 def _conventions(program: Program) -> tuple[str, ...]:
     """Those that all ISAs of the program have, the usual ones more often."""
     lists = [program.context.conventions[isa] for isa in program.isas]
     shared = [name for name in lists[0] if all(name in names for names in lists)
               and program.convention_has("call", name)]
-    return tuple(name for name in shared for _ in range({"system_v": 4, "tail": 4, "fast": 3}.get(name, 2)))
+    return tuple(name for name in shared for _ in range(_SHARES.get(name, 2)))
 
 
 def generate(choices: Choices, profile: Profile | str, context: Context, slot: int = 0, prefix: str = "f",
@@ -398,6 +408,8 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
         r -= weights[last]
         last += 1
     whole = int(context.size * profile.size * (160 + bits(6) * 3) / 360)
+    if turn is not None:
+        whole = whole * 5 >> 3
     size = max(4, int(whole / (1 + 0.75 * last)) - 8)
     made = [_make_function(program, number, last, size) for number in range(last + 1)]
     functions = [function for function, _ in made]

@@ -1,7 +1,7 @@
 """Which typings a program has to hold: a rota, so that rare ones are executed by plan and not by luck.
 
 The one idea: every typing that programs can hold is listed under the largest set of ISAs that has it. A round of the
-rota shuffles each list and cuts it into duties of a dozen; turn after turn goes through them, round after round in
+rota shuffles each list and cuts it into duties of a few; turn after turn goes through them, round after round in
 another order, so that a typing whose program is refused comes back in other company. A duty is done at the start of the
 entry function, in the block that every run passes, with operands from memory or parameters, guarded against traps, and
 most results go to memory.
@@ -15,7 +15,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from liftcheck.clif.ir import BlockCall
+from liftcheck.clif.ir import NO_FLAGS, BlockCall
+from liftcheck.clif.types import Type
 from liftcheck.generators import memory, traps
 from liftcheck.generators.body import Body
 from liftcheck.generators.profiles import FAMILY_OF
@@ -24,7 +25,7 @@ from liftcheck.generators.tables import ATOMICS, LOADS, STORES, UNREACHED, Conte
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MOST: Final = 12
+_MOST: Final = 7
 """Typings of one duty."""
 ELSEWHERE: Final = frozenset({
     "jump", "br_table", "trap", "return", "call", "call_indirect", "return_call", "return_call_indirect", "try_call",
@@ -90,9 +91,15 @@ def perform(body: Body, keys: tuple[str, ...]) -> None:
 def _provide(body: Body, row: Row) -> None:
     """Operands that are no constants, from memory, of types of which there is no value yet."""
     for kind in row.args:
-        load = body.table.by_key.get(f"load.{kind.name}")
-        if not body.pools[kind] and load is not None:
-            memory.emit_load(body, load)
+        if not body.pools[kind] and body.table.has(f"load.{kind.name}"):
+            at, offset = _place(body, kind)
+            body.push(body.ins("load", kind, (at,), kind, None, NO_FLAGS, offset), kind)
+
+
+def _place(body: Body, kind: Type) -> tuple[int, int]:
+    """An address in the data region and an offset, for a value of `kind`."""
+    number, low, high, _, _, _ = body.pointers[0]
+    return number, low + body.bits(16) % ((high - low) // kind.bytes) * kind.bytes
 
 
 def _show(body: Body) -> None:
@@ -102,9 +109,9 @@ def _show(body: Body) -> None:
         return
     value = made.results[-1]
     kind = body.types[value]
-    store = body.table.by_key.get(f"store.{kind.name}")
-    if store is not None and (value not in body.tainted or body.program.cleaner(kind)):
-        memory.emit_store(body, store, value)
+    if body.table.has(f"store.{kind.name}") and (value not in body.tainted or body.program.cleaner(kind)):
+        at, offset = _place(body, kind)
+        body.effect("store", kind, (body.clean(value), at), None, NO_FLAGS, offset)
 
 
 def _emitter(row: Row) -> Callable[[Body], object]:

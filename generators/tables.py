@@ -20,6 +20,7 @@ from liftcheck.clif.types import F128, I64, I128, TYPES, Type
 from liftcheck.generators.profiles import FAMILY_OF, type_class
 
 LITTLE: Final = MemFlags(endianness="little")
+BIG: Final = MemFlags(endianness="big")
 
 UNREACHED: Final[dict[str, str]] = {
     "debugtrap": "stops the process for a debugger",
