@@ -32,7 +32,7 @@ from liftcheck.oracles.evidence import (
     Suspect,
     Tally,
     depends_on_byte_order,
-    interpret,
+    interpret_orders,
 )
 from liftcheck.oracles.link import fingerprint, link
 from liftcheck.oracles.runner_base import Job, Runner
@@ -168,16 +168,17 @@ class Judge:
 
     def _expect(self, case: Case, targets: Sequence[Target]) -> dict[bool, Expected]:
         """The reference's outcomes by byte order, for the byte orders of `targets`."""
-        orders = {target.big_endian for target in targets if is_for(case, target)}
+        orders = sorted({target.big_endian for target in targets if is_for(case, target)})
         if len(orders) > 1 and not depends_on_byte_order(case.module):
-            same = self._reference(case, False)
+            same = self._reference(case, [False])[False]
             return {False: same, True: same}
-        return {order: self._reference(case, order) for order in sorted(orders)}
+        return self._reference(case, orders)
 
-    def _reference(self, case: Case, big_endian: bool) -> Expected:
-        found = interpret(case, big_endian)
+    def _reference(self, case: Case, orders: Sequence[bool]) -> dict[bool, Expected]:
+        found = interpret_orders(case, orders)
         if self.hooks.expected is not None:
-            found = found._replace(outcomes=self.hooks.expected(case, found.outcomes))
+            found = {order: one._replace(outcomes=self.hooks.expected(case, one.outcomes))
+                     for order, one in found.items()}
         return found
 
     def _settle(

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from liftcheck import layout
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.clif.interpret import prepare
+from liftcheck.clif.interpret import Prepared, Stats, prepare
 from liftcheck.clif.ir import Module
 from liftcheck.errors import Unsupported
 from liftcheck.oracles.compare import Verdict
@@ -126,21 +126,55 @@ def depends_on_byte_order(module: Module) -> bool:
 
 
 def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:
-    """The reference's outcomes for every input of a case. Only the first run is looked into: that costs as much as a
-    run."""
-    try:
-        prepared = prepare(case.module, big_endian)
-        entry, memories, stats = case.entry, case.memories, None
-        outcomes = []
-        for number, row in enumerate(case.inputs):
-            regions = {layout.slot_address(case.slot + number): memories[number]} if memories else None
-            outcomes.append(prepared.run(entry, row, regions, fuel))
-            stats = stats or prepared.stats
-    except Unsupported as error:
-        return Expected([], f"reference: {error.reason}", {})
-    if stats is None:
-        return Expected([], "no inputs", {})
-    return Expected(outcomes, _trouble(outcomes), stats.executed, stats.looped, stats.called)
+    """The reference's outcomes for every input of a case, in one byte order."""
+    return interpret_orders(case, (big_endian,), fuel)[big_endian]
+
+
+def interpret_orders(case: Case, orders: Sequence[bool], fuel: int = FUEL) -> dict[bool, Expected]:
+    """The reference's outcomes by byte order (True: big-endian). Only the very first run is looked into: that costs as
+    much as a run, and the orders take the same paths but for what they load."""
+    found: dict[bool, Expected] = {}
+    prepared: Prepared | None = None
+    stats: Stats | None = None
+    for order in orders:
+        if prepared is not None and not prepared.turn(order):
+            prepared.release()
+            prepared = None
+        prepared = prepared or prepare(case.module, order)
+        try:
+            outcomes, stats = _outcomes(case, prepared, stats, fuel)
+        except Unsupported as error:
+            found[order] = Expected([], f"reference: {error.reason}", {})
+            continue
+        if stats is None:
+            found[order] = Expected([], "no inputs", {})
+            continue
+        found[order] = Expected(outcomes, _trouble(outcomes), stats.executed, stats.looped, stats.called)
+    if prepared is not None:
+        prepared.release()
+    return found
+
+
+def _outcomes(case: Case, prepared: Prepared, stats: Stats | None, fuel: int) -> tuple[list[Outcome], Stats | None]:
+    """The outcomes of all inputs, and what the first run did, if that is not known."""
+    entry, memories, slot = case.entry, case.memories, case.slot
+    outcomes = []
+    for number, row in enumerate(case.inputs):
+        regions = {layout.slot_address(slot + number): memories[number]} if memories else None
+        outcomes.append(prepared.run(entry, row, regions, fuel))
+        stats = stats or prepared.stats
+    return outcomes, stats
+
+
+def strays_into_others(case: Case, run: int, big_endian: bool, fuel: int = FUEL) -> bool:
+    """Whether a run touches another run's data region: the reference maps its own one, runners have them all."""
+    own = layout.slot_address(case.slot + run)
+    others = {layout.slot_address(slot): bytes(layout.SLOT_SIZE) for slot in range(layout.SLOTS)}
+    regions = {own: case.memories[run] if case.memories else bytes(layout.SLOT_SIZE)}
+    prepared = prepare(case.module, big_endian)
+    alone = prepared.run(case.entry, case.inputs[run], regions, fuel)
+    among = prepared.run(case.entry, case.inputs[run], regions | others | regions, fuel)
+    return alone != among
 
 
 def _trouble(outcomes: Sequence[Outcome]) -> str:

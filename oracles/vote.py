@@ -3,6 +3,7 @@
 The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
 every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
 
+- the reference traps on a wild access that would hit another run's data region: undecided;
 - it does not come again in a fresh runner: undecided, 'not repeated' (another program's wild store, an emulator's
   state);
 - another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
@@ -21,7 +22,7 @@ from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Program, Suspect, Tally
+from liftcheck.oracles.evidence import Program, Suspect, Tally, strays_into_others
 from liftcheck.oracles.runner_base import Runner
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
@@ -83,6 +84,9 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     target = suspect.target
     if suspect.failure is not None:
         return Confirmed(suspect.verdict.klass, "")
+    wild = suspect.expected is not None and suspect.expected.kind == "trapped"
+    if wild and strays_into_others(case, suspect.run, target.big_endian):
+        return Confirmed("", "a wild access hits another run's data region")
     first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
     if first != second:
         return Confirmed(compare.NONDETERMINISTIC, "")

@@ -67,6 +67,7 @@ block0(v0: i64, v1: i64):
     return v2
 }
 """
+VALUES = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
 CLOBBER = {"x86-64": "31db", "aarch64": "130080d2", "riscv64": "93040000", "s390x": "a7690000"}
 """rbx, x19, s1, r6 := 0"""
 ENDLESS = {"x86-64": "ebfe", "aarch64": "00000014", "riscv64": "6f000000", "s390x": "a7f40000"}
@@ -261,6 +262,19 @@ def test_a_wrong_meaning_is_told_from_one_isa_alone(compiler: Compiler, runners:
     assert [f.klass for f in found] == [compare.WRONG_MEANING]
 
 
+def test_a_wild_access_into_another_run_is_nobodys_fault(compiler: Compiler, runners: RunnerPool) -> None:
+    """The reference maps one data region, runners all of them."""
+    text = "function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = load.i64 v0+8192\n    return v1\n}\n"
+    case = Case(parse_module(text), 0, ((layout.slot_address(0),),), (bytes(layout.SLOT_SIZE),))
+    tally = Tally()
+    judge = Judge(compiler, runners)
+    suspects = judge.judge([case], targets("aarch64"), tally)
+    assert [s.verdict.klass for s in suspects] == [compare.WRONG_TRAP] * len(suspects)
+    assert Investigator(judge, runners, FuzzOptions()).investigate(case, suspects, tally) == []
+    assert set(tally.undecided) == {("aarch64", "a wild access hits another run's data region")}
+    assert not +tally.disagreed
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_fault_at_one_level_only_names_the_other_as_witness(
     compiler: Compiler, runners: RunnerPool, isa: str
@@ -301,7 +315,9 @@ def test_a_generated_program_is_reduced_to_a_few_lines(compiler: Compiler, runne
     investigator = Investigator(judge, runners, FuzzOptions(reduce_seconds=20.0))
     for seed in range(200):
         case = programs.generate(RandomChoices(seed), "integers", context)
-        suspects = [s for s in judge.judge([case], targets(isa), Tally()) if s.verdict.klass != compare.ENDLESS]
+        if Judge(compiler, runners).judge([case], targets(isa), Tally()):
+            continue  # a fault that nobody planted
+        suspects = [s for s in judge.judge([case], targets(isa), Tally()) if s.verdict.klass in VALUES]
         if suspects and (found := investigator.investigate(case, suspects[:1], Tally())):
             break
     reduced = investigator.reduce(found[0])[0]

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from liftcheck import layout
 from liftcheck.campaign.abi import unsaved
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.passes import narrow_inputs
@@ -124,6 +125,8 @@ class Investigator:
         targets = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
         if finding.klass in _BY_VALUE and (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
             return False
+        if not case.memories and _points_at_data(case):
+            return False
         if finding.damaged and not set(finding.damaged) <= set(self._unsaved(case, finding.target)):
             return False
         tally = Tally()
@@ -209,6 +212,14 @@ class Investigator:
             return self.judge.compile([case], targets, Tally(), frozenset({"disassembly", "rules"}))
         except Unsupported:
             return self.judge.compile([case], targets, Tally(), frozenset({"disassembly"}))
+
+
+def _points_at_data(case: Case) -> bool:
+    """Whether an argument or a constant of the case is an address of a data region."""
+    values = {value for row in case.inputs for value in row}
+    values |= {inst.imm for function in case.module.functions for block in function.blocks for inst in block.insts
+               if inst.op == "iconst" and isinstance(inst.imm, int)}
+    return any(layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE for value in values)
 
 
 def _items(value: object) -> Sequence[object]:

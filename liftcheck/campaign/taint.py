@@ -121,7 +121,7 @@ def _addresses(function: Function, insts: list[Inst]) -> set[int]:
         count = len(held) + spilled
         for inst in insts:
             spilled = spilled or ("store" in inst.op and inst.args[0] in held)
-            through = "load" in inst.op and not spilled
+            through = OPCODES[inst.op].can_load and not spilled
             if inst.op in _ADDRESSES or not (held.isdisjoint(inst.args) or through or OPCODES[inst.op].is_call):
                 held.update(inst.results)
             for target in edges(inst):
