@@ -100,6 +100,22 @@ class Prepared:
         content = bytes(memory.buf) if regions else b""
         return Outcome(kind, values, content, detail)
 
+    def turn(self, big_endian: bool) -> bool:
+        """Go over to the other byte order, at a part of what preparing costs; False if a function has become hot: then
+        only preparing anew helps."""
+        program = self._program
+        if any(code.hot is not None for code in program.codes):
+            return False
+        program.big_endian = big_endian
+        for code in program.codes:
+            code.turn(big_endian)
+        return True
+
+    def release(self) -> None:
+        """Give memory back at once, not when garbage is collected. It cannot run again."""
+        for code in self._program.codes:
+            code.release()
+
     @property
     def stats(self) -> Stats:
         """What the last run did; worked out when asked."""

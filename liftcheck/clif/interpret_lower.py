@@ -11,12 +11,13 @@ Sources: cranelift-codegen-meta's documentation of each instruction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from liftcheck import layout
 from liftcheck.clif import interpret_recipes as recipes
-from liftcheck.clif.interpret_recipes import Recipe, plain, pure
+from liftcheck.clif.interpret_recipes import Op, Recipe, plain, pure
 from liftcheck.clif.ir import Function, Inst, MemFlags
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.errors import Unsupported
@@ -35,6 +36,16 @@ SP: Final = ("sp",)
 
 Step = tuple[Recipe, tuple[object, ...], tuple[int, ...], tuple[int, ...]]
 """A recipe with its extras' values, the registers of its results and those of its operands."""
+
+
+@lru_cache(maxsize=8192)
+def access(op: str, kind: Type, flags: MemFlags, big_endian: bool, on_stack: bool,
+           offset: bool) -> tuple[Callable[..., Op], str]:
+    """The factory of a plain `load` or `store` and its trap code."""
+    big = big_endian if not flags.endianness else flags.endianness == "big"
+    made = (recipes.load(kind, big, None, on_stack, offset, flags.aligned) if op == "load" else
+            recipes.store(kind, big, False, on_stack, offset, flags.aligned))
+    return made.make, recipes.trap_of(flags)
 
 
 class Registers(dict[object, int]):
@@ -230,7 +241,7 @@ def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
 def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
     source = low.types[inst.args[0]]
     assert inst.type is not None
-    order = inst.flags.endianness or ("big" if low.code.program.big_endian else "little")
+    order = inst.flags.endianness or ("big" if low.big_endian else "little")
     imm = "" if source.lanes == inst.type.lanes else order
     return [(pure("bitcast", inst.type, imm, source), (), low.registers(inst.results), low.registers(inst.args))]
 

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer, access
 from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure, refusing
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.libcalls import NAMES, Libcall, libcall
@@ -103,8 +103,8 @@ class Code:
     """One function. `tail` is the register list after the parameters; `frame` bytes of stack; `sp` the register that
     gets the frame's address, or -1; `copies` are parameters that are structs passed by value: (index, size)."""
 
-    __slots__ = ("address", "align", "copies", "entry", "frame", "function", "hot", "index", "lowerer", "program",
-                 "segments", "slots", "sp", "stack_bytes", "tail")
+    __slots__ = ("address", "align", "copies", "entry", "frame", "function", "hot", "index", "lowerer", "ordered",
+                 "program", "segments", "slots", "sp", "stack_bytes", "tail")
 
     def __init__(self, program: Program, index: int, function: Function) -> None:
         self.program = program
@@ -116,6 +116,7 @@ class Code:
         self.sp = -1
         self.hot: HotCode | None = None
         self.lowerer: Lowerer | None = None
+        self.ordered: list[tuple[list[Op], int, Inst]] = []
         self.slots: dict[int, int] = {}
         self.frame, self.align, self.stack_bytes = self._lay_out()
         self.copies = tuple((i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
@@ -137,12 +138,31 @@ class Code:
         """Make the segments. A function that the interpreter lacks something for refuses where it gets there."""
         _Lowering(self).run()
 
+    def turn(self, big_endian: bool) -> None:
+        """Make the accesses of a function that is lowered, and not hot, for the other byte order."""
+        lowerer = self.lowerer
+        if lowerer is not None:
+            lowerer.big_endian = big_endian
+            for ops, at, inst in self.ordered:
+                for recipe, extras, outs, ins in lowerer.lower(inst):
+                    ops[at] = recipe.make(*extras, *outs, *ins)
+                    at += 1
+
+    def release(self) -> None:
+        """Break the cycles, so that what was made is gone at once."""
+        for segment in self.segments:
+            segment.term, segment.after = _nothing, None
+            segment.targets.clear()
+        self.segments.clear()
+        self.lowerer = None
+        self.hot = None
+
 
 class Program:
     """The functions of a module, and what names and addresses mean."""
 
     def __init__(self, module: Module, big_endian: bool, memory: Memory) -> None:
-        self.big_endian: Final = big_endian
+        self.big_endian = big_endian
         self.memory: Final = memory
         self.codes: Final = [Code(self, i, function) for i, function in enumerate(module.functions)]
         self._by_name: Final = {code.function.name: code for code in self.codes}
@@ -206,6 +226,7 @@ class _Lowering:
         segment = self._head(block.number)
         ops, start = segment.ops, 0
         lowerer, insts, reg, types = self.lowerer, block.insts, self.reg, self.lowerer.types
+        constants, ordered = lowerer.constants, self.code.ordered
         for at, inst in enumerate(insts):
             op = inst.op
             if op in _ENDS:
@@ -215,6 +236,10 @@ class _Lowering:
                 start = at + 1
                 segment = self._end(segment, inst)
                 ops = segment.ops
+            elif op == "iconst":
+                constants[reg[inst.results[0]]] = inst.imm & inst.type.mask  # type: ignore[operator, union-attr]
+            elif op in _PLAIN_ACCESSES:
+                self._access(ops, inst)
             elif op not in LOWERERS and (count := len(inst.args)) < 3 and len(inst.results) == 1:
                 # The commonest shapes, written out: this is the hot path of preparing a program.
                 try:
@@ -229,8 +254,24 @@ class _Lowering:
                 except Unsupported as missing:
                     ops.append(refusing().make(missing.reason))
             else:
+                if op in ORDERED:
+                    ordered.append((ops, len(ops), inst))
                 for recipe, extras, outs, ins in lowerer.lower(inst):
                     ops.append(recipe.make(*extras, *outs, *ins))
+
+    def _access(self, ops: list[Op], inst: Inst) -> None:
+        """A plain load or store, the commonest access."""
+        lowerer, reg, args, flags = self.lowerer, self.reg, inst.args, inst.flags
+        address, offset = args[-1], inst.offset
+        if not flags.endianness:
+            self.code.ordered.append((ops, len(ops), inst))
+        kind = inst.type if inst.op == "load" else lowerer.types[args[0]]
+        make, trap = access(inst.op, kind, flags, lowerer.big_endian, address in lowerer.on_stack, offset != 0)
+        value = reg[inst.results[0] if inst.op == "load" else args[0]]
+        if offset:
+            ops.append(make(lowerer.memory, offset, trap, value, reg[address]))
+        else:
+            ops.append(make(lowerer.memory, trap, value, reg[address]))
 
     def _end(self, segment: Segment, inst: Inst) -> Segment:
         """Write the terminator; answers the segment for what follows a call in the block."""
@@ -375,5 +416,9 @@ def _switch(index: int, default: Callable[[list[int]], object],
     return go
 
 
+_PLAIN_ACCESSES: Final = frozenset({"load", "store"})
+ORDERED: Final = frozenset({op for op, function in LOWERERS.items() if "load" in op or "store" in op or "atomic" in op}
+                           | {"bitcast", "global_value", "symbol_value"})
+"""Opcodes whose steps may depend on the byte order."""
 _ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
                           "return_call_indirect", "try_call", "try_call_indirect"})
