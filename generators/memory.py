@@ -185,7 +185,7 @@ def _flags(body: Body, known: int, offset: int, size: int, region: int) -> MemFl
     if r & 0x1C == 0:
         return body.program.orders[r >> 5 & 1]
     if r & 0x1C == 4:
-        return _USER[r >> 6]
+        return _USER[r >> 6] if body.program.can_say("user_code_of_access") else NO_FLAGS
     return (_BOTH if r & 0x40 else _ALIGNED) if aligned and r & 0x20 else _NOTRAP
 
 
@@ -354,7 +354,7 @@ def make_slot(body: Body) -> None:
     words = (1, 2, 4, 3, 4, 2, 8, 16)[r & 7]
     slots = body.function.stack_slots
     number = len(slots)
-    align = 16 if r & 0x18 else 1
+    align = 16 if r & 0x18 and body.program.can_say("alignment_of_slot") else 1
     slots[number] = StackSlot(words * 8, align)
     region = body.program.region_of(body, number) if r & 0xE0 == 0 else 0
     flags = region_flags(region)

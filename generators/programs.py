@@ -110,6 +110,11 @@ class Program:
         matrices = [self.context.matrices[isa] for isa in self.isas]
         return all(f"{what}.{convention}" in m or "call.system_v" not in m for m in matrices)
 
+    def can_say(self, what: str) -> bool:
+        """Whether the compiler's text knows `text.WHAT` (if the matrix was asked): older versions' says less."""
+        return _cached(self.table, ("text", what), lambda: all(
+            f"text.{what}" in m or "call.system_v" not in m for m in map(self.context.matrices.__getitem__, self.isas)))
+
     def producers(self, kind: Type) -> tuple[Row, ...]:
         """Rows that make a `kind` from other types."""
         return _cached(self.table, ("producers", kind), lambda: tuple(
@@ -385,7 +390,7 @@ def _conventions(program: Program) -> tuple[str, ...]:
     """Those that all ISAs of the program have, the usual ones more often."""
     lists = [program.context.conventions[isa] for isa in program.isas]
     shared = [name for name in lists[0] if all(name in names for names in lists)
-              and program.convention_has("call", name)]
+              and program.convention_has("call", name) and program.convention_has("param", f"{name}.i64")]
     return tuple(name for name in shared for _ in range(_SHARES.get(name, 2)))
 
 

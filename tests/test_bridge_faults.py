@@ -154,6 +154,8 @@ def test_deep_nesting_kills_nobody(bridge: Cranelift) -> None:
 @pytest.mark.parametrize(("message", "place", "kind", "reason"), [
     ("internal error: entered unreachable code: no rule matched for term fpuop2_add at F line 7", "isle_s390x.rs:1:1",
      "unsupported", "no rule for fpuop2_add"),
+    ("Unsupported calling convention: Tail", "/x/cranelift-codegen-0.95.1/src/machinst/abi.rs:1049:9",
+     "unsupported", "convention not supported (cranelift-codegen/src/machinst/abi.rs)"),
     ("internal error: entered unreachable code: no rule matched for term cmp_true at src/opts/arithmetic.isle line 381",
      "cranelift-codegen-0/out/isle_opt.rs:28718:5", "panic", "no mid-end rule for cmp_true"),
     ("internal error: entered unreachable code", "/r/cranelift-codegen-0.135.8/src/isa/x64/inst/emit.rs:1:2",

@@ -447,6 +447,8 @@ def _sensible(name: str, ctrl: Type | None, args: tuple[Type, ...]) -> bool:
         return ctrl is TYPES["i64"]
     if name == "bitcast":
         return args[0].bits == ctrl.bits
+    if name == "fcvt_low_from_sint":
+        return (args[0], ctrl) == (TYPES["i32x4"], TYPES["f64x2"])
     if name in _SAME_LANES:
         return args[0].lanes == ctrl.lanes and (ctrl.lanes == 1 or args[0].bits == ctrl.bits)
     return True

@@ -34,7 +34,7 @@ class Matrix:
     lacks    key -> reason, for every key that was asked for and that the compiler cannot do
     invalid  key -> complaint, where its verifier refuses the typing itself: no gap, it means nothing there
     has      the keys that compile, all of their conditions, operations or lanes
-    choices  key -> the conditions, operations or lanes that compile, for keys of which only some do (they are in `lacks`)
+    choices  key -> the conditions, operations or lanes that compile, for keys of which only some do (also in `lacks`)
     panics   key -> message, where the refusal was a panic that is no known face of a missing lowering
     """
 

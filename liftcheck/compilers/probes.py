@@ -3,7 +3,7 @@
 The one idea: operands are parameters, so nothing folds away and each probe asks for one lowering. What a signature
 cannot carry on some ISA is asked again through memory (`by_memory`), so a gap in the ABI hides no lowering.
 Keys are `opcodes.Variant.key`, and for conventions `param.CONV.T`, `return.CONV.T`, `call.CONV`, `return_call.CONV`,
-`try_call.CONV`. It asks nobody (`matrix.py`).
+`try_call.CONV`, and `text.WHAT` for what the text of older versions cannot say. It asks nobody (`matrix.py`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,16 @@ _SLOT: Final = "    ss0 = explicit_slot 64\n"
 _CALLEE: Final = "    sig0 = () {conv}\n    fn0 = %callee sig0\n"
 
 
+_TEXTS: Final = (
+    # since 0.113: up to 0.110 a flag names one of Cranelift's own codes, and in 0.95 none
+    Probe("text.user_code_of_access", "", "function %p(i64) -> i64 system_v {\nblock0(v0: i64):\n"
+                                          "    v1 = load.i64 user7 v0\n    return v1\n}\n"),
+    # since 0.110
+    Probe("text.alignment_of_slot", "", "function %p() -> i64 system_v {\n    ss0 = explicit_slot 16, align = 16\n"
+                                        "block0:\n    v0 = stack_addr.i64 ss0\n    return v0\n}\n"),
+)
+
+
 @cache
 def probes(version: tuple[int, ...] = (99,)) -> tuple[Probe, ...]:
     """All probes whose opcodes `version` knows."""
@@ -43,7 +53,7 @@ def probes(version: tuple[int, ...] = (99,)) -> tuple[Probe, ...]:
         if _numbers(opcode.since) <= version and (not opcode.removed or version < _numbers(opcode.removed)):
             for variant in variants(name):
                 found += _probes_of(variant)
-    return (*found, *_conventions())
+    return (*found, *_conventions(), *_TEXTS)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

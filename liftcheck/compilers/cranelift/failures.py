@@ -32,6 +32,7 @@ _REFUSING_PANICS: Final = (
     ("called `Option::unwrap()` on a `None` value", "/isa/aarch64/lower/isle.rs", "lacks a case for this type"),
     ("Unsupported floating-point size for vector op", "", "floating-point lanes without an instruction"),
     ("calling convention yet", "/abi.rs", "convention not supported"),
+    ("Unsupported calling convention", "/abi.rs", "convention not supported"),
     ("should be implemented in ISLE", "", "no lowering"),
     ("Unexpected SSA-value type", "", "type without registers"),
     ("is not supported", "/isa/", "said not to be supported"),
