@@ -10,6 +10,7 @@ Sources of the sweep: settings that changed the code of upstream's run tests whe
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Final
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
-from liftcheck.compilers.base import Compiler
+from liftcheck.compilers.base import Compiler, Setting
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import profiles, programs, rules
@@ -107,7 +108,7 @@ class Planner:
 
     def __init__(self, options: FuzzOptions) -> None:
         self.options = options
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[str, Mapping[str, Setting]] = {}
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._compiler: Compiler | None = None
 
@@ -153,12 +154,14 @@ class Planner:
         """Every `--set` must be known on one of the ISAs."""
         for name, _ in self.options.settings:
             if not any(name in self.settings_of(isa) for isa in self.options.isas):
-                raise UsageError(f"{compiler.name} has no setting {name!r} on {', '.join(self.options.isas)}")
+                near = difflib.get_close_matches(name, {n for isa in self.options.isas for n in self.settings_of(isa)})
+                hint = f"; did you mean {' or '.join(sorted(near))}?" if near else ""
+                raise UsageError(f"{compiler.name} has no setting {name!r} on {', '.join(self.options.isas)}{hint}")
 
-    def settings_of(self, isa: str) -> frozenset[str]:
-        """Names of the settings that the compiler has on an ISA."""
+    def settings_of(self, isa: str) -> Mapping[str, Setting]:
+        """The settings that the compiler has on an ISA, by name."""
         if isa not in self._known:
-            self._known[isa] = frozenset(self.open_compiler().settings(isa))
+            self._known[isa] = self.open_compiler().settings(isa)
         return self._known[isa]
 
     @cached_property
@@ -196,12 +199,13 @@ class Planner:
         known = self.settings_of(isa)
         chosen = dict((*BASE, *self.features(world, isa), *more, *self.options.settings, ("opt_level", level)))
         off = {name for name, value in chosen.items() if name.startswith("has_") and value == "false"}
+        off |= {name for name, value in more if name in known and not known[name].takes(value)}
         return Target(isa, tuple(sorted((k, v) for k, v in chosen.items() if k in known and k not in off)))
 
     def known(self, compiler: Compiler, target: Target) -> Target:
-        """The target without settings that this version of the compiler does not have."""
+        """The target without settings and values that this version of the compiler does not have."""
         known = self.settings_of(target.isa)
-        return Target(target.isa, tuple(s for s in target.settings if s[0] in known))
+        return Target(target.isa, tuple(s for s in target.settings if s[0] in known and known[s[0]].takes(s[1])))
 
     def plan(self, batch: int) -> Plan:
         """What batch `batch` consists of."""

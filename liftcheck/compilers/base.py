@@ -51,6 +51,12 @@ class Setting(NamedTuple):
     description: str
     shared: bool
 
+    def takes(self, value: str) -> bool:
+        """Whether it has this value; the compiler itself judges numbers."""
+        if self.kind == "enum":
+            return value in self.values
+        return value in ("true", "false") if self.kind == "bool" else (value == "preset") == (self.kind == "preset")
+
 
 class Complaint(NamedTuple):
     """Something wrong with a text. stage: 'read', 'verify', 'run line' or 'panic' (a bug of theirs); line from 1."""
