@@ -22,6 +22,7 @@ FAKE_CARGO = """#!/bin/sh
 echo "$@" >> "$LOG"
 case "$1" in
 info) case "$3" in
+  *0.129) echo "version: 0.129.2 (latest 0.137.1)"; echo "rust-version: 1.91.0";;
   *0.131.0*) echo "version: 0.131.0"; echo "rust-version: 1.92.0";;
   *0.137.1*) echo "version: 0.137.1"; echo "rust-version: 1.97.0";;
   *0.132.0*) echo "error: failed to download from crates.io" >&2; exit 101;;
@@ -91,6 +92,22 @@ def test_removing(toolchain: Path) -> None:
     assert builds.remove("cranelift@0.131.0") == [build] and builds.listed() == []
     with pytest.raises(UsageError, match=r"'cranelift@0\.131\.0' is not built; built: nothing"):
         builds.remove("cranelift@0.131.0")
+
+
+def test_removing_is_exact(toolchain: Path) -> None:
+    build = builds.ensure("cranelift@0.131.0", report=quiet()[0])
+    for near in ("cranelift@0.131", "0.131.0"):
+        with pytest.raises(UsageError, match=r"is not built; did you mean cranelift@0\.131\.0\?"):
+            builds.remove(near)
+    assert builds.listed() == [build]
+
+
+def test_a_version_without_its_patch_number(toolchain: Path) -> None:
+    assert builds.source_of("cranelift@0.130").spec == "cranelift@0.130.2"
+    assert builds.source_of("cranelift@latest") == builds.source_of("cranelift")
+    assert "info" not in toolchain.read_text()
+    assert builds.source_of("cranelift@0.129").spec == "cranelift@0.129.2"
+    assert "info --color=never cranelift-codegen@0.129" in toolchain.read_text()
 
 
 def test_two_at_once_build_once(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +182,9 @@ def test_no_c_compiler(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("cranelift@0.999.0", "not on crates.io; known to work: 0.95.1, .*0.135.8"), ("cranelift@new", "no version like"),
     ("cranelift@0.90.0", "older than the bridge reads"), ("cranelift=/no/where", "no such folder"),
     ("cranelift=/tmp", "neither a wasmtime checkout"), ("cranelift-0.130", "no compiler called"),
+    ("cranelift@0.130.77", r"not on crates\.io; did you mean 0\.130\.2\?"),
+    ("cranelift@0.90", "no cranelift 0.90 that the bridge reads"),
+    ("0.130.0", r"did you mean cranelift@0\.130\.0\?"), ("cranelfit@0.130.0", r"did you mean cranelift\?"),
 ])
 def test_unknown_names_are_told_at_once(toolchain: Path, spec: str, says: str) -> None:
     start = time.monotonic()

@@ -1,7 +1,8 @@
 """Lists, adds and removes compilers under test.
 
   liftcheck compiler list
-  liftcheck compiler add cranelift@0.130.0        a published version
+  liftcheck compiler add cranelift@0.130.0        a published version, 0.95 to 0.135; cranelift@0.130 is its
+                                                  newest patch, cranelift@latest the newest that cargo here builds
   liftcheck compiler add cranelift=PATH           a wasmtime checkout, or a folder with just a modified
                                                   cranelift-codegen crate (the rest comes from the registry)
   liftcheck compiler remove cranelift@0.130.0

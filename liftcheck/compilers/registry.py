@@ -6,6 +6,8 @@ behind the name ('' for `mine`, '1.2' for `mine@1.2`, 'PATH' for `mine=PATH`) an
 
 from __future__ import annotations
 
+import difflib
+import re
 from importlib import metadata
 from typing import Final, cast
 
@@ -31,5 +33,9 @@ def open_compiler(spec: str) -> Compiler:
     for point in metadata.entry_points(group=GROUP):
         if point.name == name:
             return cast(Compiler, point.load()(rest))
-    raise UsageError(f"no compiler called '{name}'; there is {', '.join(names())} "
+    near = difflib.get_close_matches(name, names(), 1)
+    if re.fullmatch(r"\d+\.\d+[\d.]*", name):
+        near = [f"{OWN}@{name}"]
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"no compiler called '{name}'{hint}; there is {', '.join(names())} "
                      f"(cranelift@VERSION for a published version, cranelift=PATH for sources)")

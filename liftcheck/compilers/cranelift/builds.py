@@ -8,6 +8,7 @@ Where: `bridges/VERSION-PROFILE-KEY` in `base.cache_folder()`.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import fcntl
 import json
 import re
@@ -96,14 +97,29 @@ def newest() -> str:
 
 
 def source_of(spec: str) -> Source:
-    """'cranelift', 'cranelift@0.130.0' or 'cranelift=PATH' as a source; UsageError for anything else."""
-    if spec == "cranelift":
+    """'cranelift' or 'cranelift@latest', 'cranelift@0.130.0', 'cranelift@0.130' (its newest patch) or 'cranelift=PATH'
+    as a source; UsageError for anything else."""
+    if spec in ("cranelift", "cranelift@latest"):
         return sources.published(newest())
     if spec.startswith("cranelift="):
         return sources.at_path(spec.removeprefix("cranelift="))
     if spec.startswith("cranelift@"):
-        return sources.published(spec.removeprefix("cranelift@"))
-    raise UsageError(f"'{spec}' is no Cranelift: say cranelift, cranelift@VERSION or cranelift=PATH")
+        version = spec.removeprefix("cranelift@")
+        return sources.published(_newest_patch(version) if re.fullmatch(r"\d+\.\d+", version) else version)
+    hint = f"; did you mean cranelift@{spec.rpartition('@')[2]}?" if re.search(r"(^|@)\d+\.\d+[\d.]*$", spec) else ""
+    raise UsageError(f"'{spec}' is no Cranelift{hint}: say cranelift, cranelift@VERSION or cranelift=PATH")
+
+
+def _newest_patch(minor: str) -> str:
+    """The newest known version of '0.130'; of a minor number that none is known of, what is built or published."""
+    found = sources.newest_patch(minor, sources.KNOWN) or sources.newest_patch(
+        minor, [build.version for build in listed() if build.spec == f"cranelift@{build.version}"])
+    if found is None and numbers(minor) >= sources.OLDEST:
+        cargo.require()
+        found = cargo.newest_published(minor)
+    if found is None:
+        raise UsageError(f"there is no cranelift {minor} that the bridge reads (0.95 and newer); {sources.known()}")
+    return found
 
 
 def find(spec: str, profile: str = FUZZ) -> Build | None:
@@ -140,10 +156,13 @@ add = ensure
 def remove(spec: str) -> list[Build]:
     """Deletes every build of `spec`, all profiles and states of a path; UsageError if there is none."""
     wanted = f"cranelift={Path(spec.partition('=')[2]).expanduser().resolve()}" if "=" in spec else spec
-    gone = [build for build in listed() if build.spec == wanted]
+    built = listed()
+    gone = [build for build in built if build.spec == wanted]
     if not gone:
-        built = ", ".join(sorted({build.spec for build in listed()})) or "nothing"
-        raise UsageError(f"'{spec}' is not built; built: {built}")
+        specs = list(dict.fromkeys(build.spec for build in built))
+        near = difflib.get_close_matches(spec, specs, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"'{spec}' is not built{hint}; built: {', '.join(specs) or 'nothing'}")
     for build in gone:
         shutil.rmtree(build.folder)
     return gone
@@ -155,7 +174,7 @@ def _check_version(source: Source, rustc: str) -> None:
     if wants is None and source.path is None:
         wants = cargo.published_wants(source.version)
         if wants is None:
-            raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known()}")
+            raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known(source.version)}")
     if wants is not None and wants > numbers(rustc):
         raise Unavailable(f"cranelift {source.version} wants rustc {'.'.join(map(str, wants))}, here is {rustc}: "
                           f"rustup update stable")

@@ -101,12 +101,25 @@ def require() -> str:
 
 def published_wants(version: str) -> tuple[int, ...] | None:
     """The rustc that cranelift-codegen `version` wants; None if crates.io has no such version."""
+    facts = _published(version)
+    found = re.search(r"rust-version: (\d+)\.(\d+)", facts)
+    return (int(found.group(1)), int(found.group(2))) if found else (1, 0) if facts else None
+
+
+def newest_published(minor: str) -> str | None:
+    """The newest version on crates.io that begins like '0.129'; None if there is none."""
+    found = re.search(r"^version: (\d+\.\d+\.\d+)", _published(minor), re.MULTILINE)
+    return found.group(1) if found else None
+
+
+@cache
+def _published(version: str) -> str:
+    """What cargo knows of a version on crates.io, or of the newest that it begins; '' if there is none."""
     done = _run(["cargo", "info", "--color=never", f"cranelift-codegen@{version}"], Path("/"))
     if done.returncode:
         _complain_if_offline(done.stderr)
-        return None
-    found = re.search(r"rust-version: (\d+)\.(\d+)", done.stdout)
-    return (int(found.group(1)), int(found.group(2))) if found else (1, 0)
+        return ""
+    return done.stdout
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

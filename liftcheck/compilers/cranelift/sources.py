@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,8 @@ PROFILES: Final = (FUZZ, RELEASE)
 KNOWN: Final = {
     "0.95.1": (1, 65), "0.96.4": (1, 66), "0.100.1": (1, 70), "0.105.4": (1, 73), "0.110.3": (1, 76),
     "0.113.1": (1, 78), "0.115.1": (1, 81), "0.118.0": (1, 83), "0.120.2": (1, 84), "0.125.4": (1, 88),
-    "0.127.4": (1, 89), "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.135.8": (1, 95),
+    "0.127.4": (1, 89), "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.131.3": (1, 92),
+    "0.132.3": (1, 93), "0.133.3": (1, 94), "0.134.4": (1, 94), "0.135.8": (1, 95),
 }
 """Versions that the bridge was compiled against, with the rustc that each wants. Others from 0.95 on are tried."""
 OLDEST: Final = (0, 95)
@@ -52,15 +53,23 @@ def numbers(version: str) -> tuple[int, ...]:
 def published(version: str) -> Source:
     """A version on crates.io; whether it exists is cargo's to say."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise UsageError(f"'{version}' is no version like 0.135.8; {known()}")
+        raise UsageError(f"'{version}' is no version like 0.135.8, 0.135 or latest; {known()}")
     if numbers(version) < OLDEST:
         raise UsageError(f"cranelift {version} is older than the bridge reads (0.95); {known()}")
     return Source(f"cranelift@{version}", version)
 
 
-def known() -> str:
-    """For messages: the versions that certainly work."""
-    return "known to work: " + ", ".join(sorted(KNOWN, key=numbers))
+def known(near: str = "") -> str:
+    """For messages: the versions that certainly work, first one with the minor number of `near`."""
+    same = newest_patch(near, KNOWN) if near else None
+    hint = f"did you mean {same}? " if same else ""
+    return hint + "known to work: " + ", ".join(sorted(KNOWN, key=numbers))
+
+
+def newest_patch(version: str, among: Iterable[str]) -> str | None:
+    """The newest of the versions `among` those with the same minor number as '0.135' or '0.135.8'."""
+    same = [other for other in among if numbers(other)[:2] == numbers(version)[:2]]
+    return max(same, key=numbers, default=None)
 
 
 def at_path(text: str) -> Source:
