@@ -67,7 +67,7 @@ class Profile(NamedTuple):
     structure: int = 185
     functions: tuple[int, ...] = (3, 6, 3, 1)
     keep: int = 150
-    traps: int = 180
+    traps: int = 205
     size: float = 1.0
 
 
@@ -106,5 +106,5 @@ def by_name(name: str) -> Profile:
 
 
 MIX: Final = (("default", 40), ("integers", 8), ("floats", 6), ("simd", 10), ("memory", 9), ("calls", 6),
-              ("control", 6), ("atomics", 3), ("traps", 3), ("wide", 4), ("rules", 8), ("large", 0))
-"""What `all` draws from, by weight of 103; `large` is drawn by its own dial in `programs.py`, once in 512 programs."""
+              ("control", 6), ("atomics", 3), ("traps", 5), ("wide", 4), ("rules", 8), ("large", 0))
+"""What `all` draws from, by weight of 105; `large` is drawn by its own dial in `programs.py`, once in 512 programs."""
