@@ -23,6 +23,7 @@ from liftcheck.case import ISAS
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
+from liftcheck.generators import rules
 
 OK: Final = "ok"
 LIMITED: Final = "limited"
@@ -216,7 +217,8 @@ def _builds() -> Iterator[Check]:
     """The builds there are, and whether the one that plain `cranelift` means is among them."""
     built = {build.name: build for build in builds.listed()}
     for build in built.values():
-        yield Check("Compilers", build.name, OK, f"{build.version}, built in {build.seconds:.0f} s")
+        took = f"{build.version}, built in {build.seconds:.0f} s"
+        yield Check("Compilers", build.name, OK, took + _rules(build.version))
     try:
         newest = f"cranelift@{builds.newest()}"
         ready = builds.find("cranelift") is not None
@@ -228,6 +230,11 @@ def _builds() -> Iterator[Check]:
         state = "built by another liftcheck or rustc" if newest in built else "not built yet"
         yield Check("Compilers", f"{newest} now", LIMITED, f"{state}; its next use builds it (about two minutes)",
                     f"liftcheck compiler add {newest}")
+
+
+def _rules(version: str) -> str:
+    """Whether the generator can read this version's own rules."""
+    return "" if rules.find(version) else "; no sources in cargo's registry: no programs from its own rules"
 
 
 def _disk() -> Iterator[Check]:
