@@ -61,6 +61,13 @@ def trampoline_target(target: Target) -> Target:
     return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
 
 
+class Foreseen(NamedTuple):
+    """A case in print, and the reference's outcomes by byte order."""
+
+    text: str
+    expected: dict[bool, Expected]
+
+
 class _Share(NamedTuple):
     """The programs of one ISA that one runner runs, and which (case, target) pairs each program stands for."""
 
@@ -108,38 +115,50 @@ class Judge:
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
 
     def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-              wants: frozenset[str] = frozenset()) -> list[Suspect]:
-        """Judges every case on every target; counts into `tally`; gives what disagrees."""
-        compiled = self.compile(cases, targets, tally, wants)
-        started = time.perf_counter()
-        expected = [self._expect(case, targets) for case in cases]
-        tally.spend("interpret", time.perf_counter() - started)
+              wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Suspect]:
+        """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave
+        for each case with these targets."""
+        if foreseen is None:
+            foreseen = [self.foresee(case, targets, tally) for case in cases]
+        compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
+        expected = [one.expected for one in foreseen]
         ran: set[tuple[int, str]] = set()
         suspects = self._settle(cases, targets, compiled, expected, ran, tally)
         self._count(cases, targets, expected, ran, tally)
         return suspects
 
+    def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
+        """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
+        made, while the processor's cache holds it: later it takes half as long again."""
+        started = time.perf_counter()
+        text = print_module(case.module)
+        printed = time.perf_counter()
+        expected = self._expect(case, targets)
+        tally.spend("generate", printed - started)
+        tally.spend("interpret", time.perf_counter() - printed)
+        return Foreseen(text, expected)
+
     def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-                wants: frozenset[str] = frozenset()) -> list[list[Program | CompileFailure | None]]:
+                wants: frozenset[str] = frozenset(),
+                texts: Sequence[str] | None = None) -> list[list[Program | CompileFailure | None]]:
         """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
-        where the case is not for that ISA."""
+        where the case is not for that ISA. `texts`: the cases in print."""
+        texts = texts or [print_module(case.module) for case in cases]
         made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
         for chosen, numbers in _by_targets(cases, targets).items():
-            self._compile_group(cases, numbers, targets, chosen, made, tally, wants)
+            self._compile_group(cases, texts, numbers, targets, chosen, made, tally, wants)
         return made
 
-    def _compile_group(self, cases: Sequence[Case], numbers: list[int], targets: Sequence[Target],
-                       chosen: tuple[int, ...], made: list[list[Program | CompileFailure | None]], tally: Tally,
-                       wants: frozenset[str]) -> None:
+    def _compile_group(self, cases: Sequence[Case], texts: Sequence[str], numbers: list[int],
+                       targets: Sequence[Target], chosen: tuple[int, ...],
+                       made: list[list[Program | CompileFailure | None]], tally: Tally, wants: frozenset[str]) -> None:
         """One request: the cases `numbers` for the targets `chosen`."""
         started = time.perf_counter()
-        text = "\n".join([print_module(cases[number].module) for number in numbers])
-        printed = time.perf_counter()
+        text = "\n".join([texts[number] for number in numbers])
         asked = [targets[index] for index in chosen]
         replies = self.compiler.compile_text(text, asked, wants)
         self._need_trampolines([cases[number] for number in numbers], asked)
-        tally.spend("generate", printed - started)
-        tally.spend("compile", time.perf_counter() - printed)
+        tally.spend("compile", time.perf_counter() - started)
         damage = self.hooks.code
         for index, reply in zip(chosen, replies, strict=True):
             if damage is not None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.pool import children
 from liftcheck.campaign.report import STAGES
-from liftcheck.campaign.worker import Task, Worker
+from liftcheck.campaign.worker import Task, Worker, collect_less
 from liftcheck.oracles.evidence import Hooks, Tally
 
 WARM_UP = 3
@@ -42,6 +42,7 @@ def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, float]:
     processor."""
     for batch in range(WARM_UP):
         worker.do(Task("batch", batch))
+    collect_less()
     tally, findings, batch = Tally(), 0, WARM_UP
     started, used = time.perf_counter(), processor_time()
     while time.perf_counter() - started < seconds:

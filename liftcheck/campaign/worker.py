@@ -7,6 +7,8 @@ than it takes to send it, so that its death costs one batch, which its parent ha
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import signal
 import sys
 import time
@@ -22,7 +24,7 @@ from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
-from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import Hooks, Suspect, Tally
 
 LAYERS: Final = 20
@@ -51,6 +53,14 @@ class Answer:
     ready: str = ""
 
 
+def collect_less(every: int = 40_000) -> None:
+    """Lets the garbage collector look at new objects alone, and seldom: what a campaign keeps (tables, recipes) is
+    large, and nearly nothing of what it drops is in cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(every, 20, 20)
+
+
 def main(connection: Connection, options: FuzzOptions, hooks: Callable[[], Hooks] | None) -> None:
     """The body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -61,6 +71,7 @@ def main(connection: Connection, options: FuzzOptions, hooks: Callable[[], Hooks
         _send(connection, Answer(None, fatal=str(error)))
         return
     try:
+        collect_less()
         _send(connection, Answer(None, ready=worker.compiler_version))
         while (task := connection.recv()) is not None:
             _send(connection, worker.do(task))
@@ -104,21 +115,30 @@ class Worker:
     def _batch(self, task: Task) -> Answer:
         answer = Answer(task)
         plan = self.planner.plan(task.number)
-        started = time.perf_counter()
-        cases = plan.generate(task.case if task.kind == "case" else None, answer.troubles)
-        answer.tally.spend("generate", time.perf_counter() - started)
+        cases: list[Case] = []
+        foreseen: list[Foreseen] = []
+        tally = Tally()
+        for number in (task.case,) if task.kind == "case" else plan.numbers:
+            started = time.perf_counter()
+            made = plan.generate(number, answer.troubles)
+            answer.tally.spend("generate", time.perf_counter() - started)
+            cases += made
+            with contextlib.suppress(Exception):  # judging will meet it again, and say of which case
+                foreseen += [self.judge.foresee(case, plan.targets, tally) for case in made]
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
         try:
-            self._judge_all(cases, plan.targets, answer)
+            self._judge_all(cases, plan.targets, answer, foreseen if len(foreseen) == len(cases) else None)
         except Unavailable as error:
             answer.fatal = str(error)
+        answer.tally.add(tally)
         return answer
 
-    def _judge_all(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer) -> None:
+    def _judge_all(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
+                   foreseen: Sequence[Foreseen] | None = None) -> None:
         """Judges a batch; if our own code fails on it, case by case, and names the one that it fails on."""
         try:
-            self._judge(cases, targets, answer)
+            self._judge(cases, targets, answer, foreseen)
         except Unavailable:
             raise
         except Exception as error:
@@ -128,9 +148,10 @@ class Worker:
             for case in cases:
                 self._judge_all([case], targets, answer)
 
-    def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer) -> None:
+    def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
+               foreseen: Sequence[Foreseen] | None) -> None:
         tally = Tally()
-        suspects = self.judge.judge(cases, targets, tally)
+        suspects = self.judge.judge(cases, targets, tally, foreseen=foreseen)
         found: list[Finding] = []
         started = time.perf_counter()
         for group in _grouped(suspects):

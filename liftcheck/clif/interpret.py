@@ -100,6 +100,10 @@ class Prepared:
         content = bytes(memory.buf) if regions else b""
         return Outcome(kind, values, content, detail)
 
+    def fill_slots(self, garbage: int) -> None:
+        """From now on stack slots begin as bytes of this value: a program whose outcome changes reads the unwritten."""
+        self._memory.garbage = garbage
+
     def turn(self, big_endian: bool) -> bool:
         """Go over to the other byte order, at a part of what preparing costs; False if a function has become hot: then
         only preparing anew helps."""
@@ -115,6 +119,7 @@ class Prepared:
         """Give memory back at once, not when garbage is collected. It cannot run again."""
         for code in self._program.codes:
             code.release()
+        self._program.codes.clear()
 
     @property
     def stats(self) -> Stats:

@@ -153,7 +153,9 @@ class Code:
         for segment in self.segments:
             segment.term, segment.after = _nothing, None
             segment.targets.clear()
+            segment.ops.clear()
         self.segments.clear()
+        self.ordered.clear()
         self.lowerer = None
         self.hot = None
 
