@@ -43,16 +43,19 @@ FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
                        "has_sse41", "has_sse42"),
             "aarch64": ("has_lse",), "riscv64": (), "s390x": ()},
     RICH: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
-                      "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma"),
+                      "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl",
+                      "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"),
            "aarch64": ("has_lse", "has_fp16"),
-           "riscv64": ("has_v", "has_zvl128b", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd"),
+           "riscv64": ("has_v", "has_zvl128b", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd",
+                       "has_zcb", "has_zbkb", "has_zicond", "has_zfhmin", "has_zfh", "has_zvfh"),
            "s390x": ("has_mie3", "has_vxrs_ext2")},
 }
 """By world and ISA: extensions that are switched on, as far as the compiler knows them and a runner runs them."""
 OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
-    "x86-64": ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_avx2"),
+    "x86-64": ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_avx2",
+               "has_avx512vl", "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"),
     "aarch64": ("has_lse", "has_fp16"),
-    "riscv64": ("has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd"),
+    "riscv64": ("has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd", "has_zcb", "has_zbkb", "has_zicond"),
     "s390x": ("has_mie3", "has_vxrs_ext2"),
 }
 """Extensions that a batch may switch off again: they choose between lowerings but decide about no typing."""
@@ -60,7 +63,8 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
     (48, ("regalloc_algorithm", "single_pass")), (16, ("bb_padding_log2_minus_one", "4")),
     (16, ("enable_nan_canonicalization", "true")), (16, ("is_pic", "true")), (16, ("use_colocated_libcalls", "true")),
-    (12, ("machine_code_cfg_info", "true")), (40, ("opt_level", "speed_and_size")),
+    (12, ("machine_code_cfg_info", "true")), (12, ("use_csdb", "true")), (12, ("use_bti", "true")),
+    (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
 )
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
 
