@@ -12,8 +12,9 @@ concrete type (`i8`), or, for operands alone, a set that the operand's type is f
 Effects: branch, return, call, ends (ends its block without a successor), trap (may trap by itself), load, store, effect
 (some other side effect), idem (its side effect may be done twice or removed if dominated).
 `<0.133` after a row says where the opcode was removed, `>=0.125` where it appeared, to the precision of the versions
-that were read: 0.95, 0.110, 0.120, 0.125, 0.130, 0.135 (removals: upstream's changelog).
-It does not hold the reference types (`r32`, `r64`, `null`, `is_null`) of versions up to 0.110.
+that were read: 0.95, 0.96, 0.100, 0.105, 0.110, 0.113, 0.115, 0.118, 0.120, 0.125, 0.127, 0.128, and 0.130 to 0.135.
+It does not hold the reference types (`r32`, `r64`, `null`, `is_null`) of versions up to 0.110, nor `table_addr` of
+those before it, nor `patchable_call` of 0.127.
 Sources: cranelift-codegen-meta of those versions, `shared/instructions.rs`, and the constraint table generated from it.
 """
 
@@ -103,7 +104,7 @@ istore16              Store            Addr    T,Addr                 -         
 uload32               Load             Addr    T                      i64            load
 sload32               Load             Addr    T                      i64            load
 istore32              Store            i64only T,Addr                 -              store
-stack_switch          Ternary          Addr    T,T,T                  T              effect,load,store,call  >=0.120
+stack_switch          Ternary          Addr    T,T,T                  T              effect,load,store,call  >=0.113
 uload8x8              Load             Addr    T                      i16x8          load
 sload8x8              Load             Addr    T                      i16x8          load
 uload16x4             Load             Addr    T                      i32x4          load
@@ -127,10 +128,10 @@ get_return_address    NullAry          Addr    -                      T         
 get_exception_handler_address  ExceptionHandlerAddress  Addr  -       T              -              >=0.125
 # constants, moves, selection
 iconst                UnaryImm         iNarrow -                      T              -
-f16const              UnaryIeee16      -       -                      f16            -              >=0.120
+f16const              UnaryIeee16      -       -                      f16            -              >=0.113
 f32const              UnaryIeee32      -       -                      f32            -
 f64const              UnaryIeee64      -       -                      f64            -
-f128const             UnaryConst       -       -                      f128           -              >=0.120
+f128const             UnaryConst       -       -                      f128           -              >=0.113
 vconst                UnaryConst       Vector  -                      T              -
 nop                   NullAry          -       -                      -              -
 select                Ternary          Any     iB,T,T                 T              -
@@ -164,23 +165,23 @@ sdiv_imm              BinaryImm64      iB      T                      T         
 urem_imm              BinaryImm64      iB      T                      T              -              <0.133
 srem_imm              BinaryImm64      iB      T                      T              -              <0.133
 irsub_imm             BinaryImm64      iB      T                      T              -              <0.133
-sadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.120
-uadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.120
-uadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.110
-sadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.110
-usub_overflow         Binary           iB      T,T                    T,i8           -              >=0.110
-ssub_overflow         Binary           iB      T,T                    T,i8           -              >=0.110
-umul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.110
-smul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.110
+sadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
+uadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
+uadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
+sadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
+usub_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
+ssub_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
+umul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.96
+smul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.96
 uadd_overflow_trap    IntAddTrap       Addr    T,T                    T              trap,idem
-ssub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.120
-usub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.120
-iadd_cin              Ternary          iB      T,T,i8                 T              -              <0.120
-iadd_cout             Binary           iB      T,T                    T,i8           -              <0.110
-iadd_carry            Ternary          iB      T,T,i8                 T,i8           -              <0.120
-isub_bin              Ternary          iB      T,T,i8                 T              -              <0.120
-isub_bout             Binary           iB      T,T                    T,i8           -              <0.110
-isub_borrow           Ternary          iB      T,T,i8                 T,i8           -              <0.120
+ssub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
+usub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
+iadd_cin              Ternary          iB      T,T,i8                 T              -              <0.113
+iadd_cout             Binary           iB      T,T                    T,i8           -              <0.96
+iadd_carry            Ternary          iB      T,T,i8                 T,i8           -              <0.113
+isub_bin              Ternary          iB      T,T,i8                 T              -              <0.113
+isub_bout             Binary           iB      T,T                    T,i8           -              <0.96
+isub_borrow           Ternary          iB      T,T,i8                 T,i8           -              <0.113
 band                  Binary           Any     T,T                    T              -
 bor                   Binary           Any     T,T                    T              -
 bxor                  Binary           Any     T,T                    T              -
@@ -220,8 +221,8 @@ fabs                  Unary            Float   T                      T         
 fcopysign             Binary           Float   T,T                    T              -
 fmin                  Binary           Float   T,T                    T              -
 fmax                  Binary           Float   T,T                    T              -
-fmin_pseudo           Binary           Float   T,T                    T              -              <0.110
-fmax_pseudo           Binary           Float   T,T                    T              -              <0.110
+fmin_pseudo           Binary           Float   T,T                    T              -              <0.100
+fmax_pseudo           Binary           Float   T,T                    T              -              <0.100
 ceil                  Unary            Float   T                      T              -
 floor                 Unary            Float   T                      T              -
 trunc                 Unary            Float   T                      T              -
@@ -253,7 +254,7 @@ fcvt_to_sint_sat      Unary            Int     Float                  T         
 x86_cvtt2dq           Unary            Int     Float                  T              -
 fcvt_from_uint        Unary            Float   Int                    T              -
 fcvt_from_sint        Unary            Float   Int                    T              -
-fcvt_low_from_sint    Unary            Float   Int                    T              -              <0.110
+fcvt_low_from_sint    Unary            Float   Int                    T              -              <0.100
 isplit                Unary            iWide   T                      half(T),half(T)  -
 iconcat               Binary           iNarrow T,T                    double(T)      -
 # atomics and the rest
@@ -263,7 +264,7 @@ atomic_load           LoadNoOffset     iB      Addr                   T         
 atomic_store          StoreNoOffset    iB      T,Addr                 -              store,effect
 fence                 NullAry          -       -                      -              effect
 extract_vector        BinaryImm8       Any     T                      T              -
-sequence_point        NullAry          -       -                      -              effect         >=0.130
+sequence_point        NullAry          -       -                      -              effect         >=0.127
 """
 
 _SAME_LANES: Final = frozenset({"fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq", "fcvt_from_uint",
