@@ -177,6 +177,17 @@ def strays_into_others(case: Case, run: int, big_endian: bool, fuel: int = FUEL)
     return alone != among
 
 
+def reads_garbage(case: Case, big_endian: bool, fuel: int = FUEL) -> bool:
+    """Whether what a case does depends on what its stack slots hold before it writes them. Generated programs never do;
+    a reduction that drops a store may."""
+    prepared = prepare(case.module, big_endian)
+    found = []
+    for garbage in (0, 0xA5):
+        prepared.fill_slots(garbage)
+        found.append(_outcomes(case, prepared, None, fuel)[0])
+    return found[0] != found[1]
+
+
 def _trouble(outcomes: Sequence[Outcome]) -> str:
     """Why a case cannot be judged by these outcomes, or ''."""
     for outcome in outcomes:

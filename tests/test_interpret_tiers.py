@@ -6,6 +6,7 @@ import pytest
 
 from liftcheck import layout
 from liftcheck.clif.interpret import prepare
+from liftcheck.clif.parser import parse_module
 from liftcheck.generators import programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
@@ -35,3 +36,29 @@ def test_generated_programs(seed: int, big_endian: bool) -> None:
             assert outcomes[0] == outcomes[1], f"seed {1000 * seed + number} input {i}"
             executed += tiers[0].stats.instructions
     assert executed > 30 * PROGRAMS
+
+
+def test_a_label_behind_a_call_moves_its_arguments_once() -> None:
+    """A branch that ends a label was taken twice, the first time with what the registers held before."""
+    module = parse_module("""
+function %g(i64) -> i64 system_v {
+block0(v0: i64):
+    return v0
+}
+
+function %f(i64, i64) -> i64 system_v {
+    fn0 = %g(i64) -> i64 system_v
+block0(v0: i64, v1: i64):
+    jump block1(v0)
+block1(v2: i64):
+    v3 = call fn0(v1)
+    v4 = iadd.i64 v2, v1
+    v5 = iconst.i64 20
+    v6 = icmp.i64 ugt v4, v5
+    brif.i8 v6, block2, block1(v4)
+block2:
+    return v4
+}
+""", "test")
+    for hot_after in (None, 0):
+        assert prepare(module, False, hot_after).run(1, [2, 7], {}, 1000).values == (23,)

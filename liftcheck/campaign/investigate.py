@@ -21,7 +21,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge, trampoline_target
-from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret
+from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.trampolines import trampoline_text
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
@@ -126,6 +126,8 @@ class Investigator:
         if finding.klass in _BY_VALUE and (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
             return False
         if not case.memories and _points_at_data(case):
+            return False
+        if finding.klass in _BY_VALUE and reads_garbage(case, finding.target.isa in BIG_ENDIAN):
             return False
         if finding.damaged and not set(finding.damaged) <= set(self._unsaved(case, finding.target)):
             return False

@@ -48,8 +48,12 @@ def heat(code: Code) -> None:
         twin = writer.hot.twins[label]
         twin.take_place_of(label)
         label.kind, label.hot, label.label = HOT, function, number
-        label.ops, label.cost = [], 0
+        label.ops, label.cost, label.term = [], 0, _nothing
     code.hot = writer.hot
+
+
+def _nothing(_r: list[int]) -> None:
+    """The terminator of a label: the compiled function moves the arguments of its branch itself."""
 
 
 class _Writer:

@@ -54,10 +54,12 @@ class Memory:
     """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists;
     `short`: the program takes addresses as i32, which mean the lower half of an address in the arena."""
 
-    __slots__ = ("_others", "base", "buf", "pinned", "short", "size", "stack_base", "stack_buf", "stack_size")
+    __slots__ = ("_others", "base", "buf", "garbage", "pinned", "short", "size", "stack_base", "stack_buf",
+                 "stack_size")
 
     def __init__(self) -> None:
         self.short = False
+        self.garbage = 0
         self.stack_buf = bytearray()
         self.stack_base = STACK_TOP
         self.stack_size = 0
@@ -98,11 +100,12 @@ class Memory:
             buf[at : at + len(content)] = content
 
     def enter(self, low: int, size: int) -> None:
-        """A frame's slots from `low` become zero bytes: deterministic, though real code finds what was there."""
+        """A frame's slots from `low` become `garbage` bytes (zero, unless uninitialised reads are looked for):
+        deterministic, though real code finds what was there."""
         if low < self.stack_base:
             self._grow(low)
         at = low - self.stack_base
-        self.stack_buf[at : at + size] = bytes(size)
+        self.stack_buf[at : at + size] = bytes([self.garbage]) * size if self.garbage else bytes(size)
 
     def _grow(self, low: int) -> None:
         if low < layout.STACK:
