@@ -1,8 +1,8 @@
 """Holds a campaign to its coverage: every typing that the compiler has on an ISA was executed there often enough.
 
 The one idea: the compiler's matrices, in every world of settings that a campaign sweeps, say what could be executed;
-the report says what was. What no program holds by design is in `generators.tables.UNREACHED`, what no
-runner can run in `NO_RUNNER`, with the reasons.
+the report says what was. What no program holds by design is in `generators.tables.UNREACHED`, with its
+reason. Without qemu-user there are typings that no runner runs.
 Prints a line an ISA and one a typing that was executed too seldom; exit code 1 if there is any, 3 without the compiler.
 
     liftcheck fuzz --time 10m --json > report.json; python ci/coverage.py report.json [--least 20] [--scale 3.3]
@@ -15,19 +15,12 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.errors import LiftcheckError
 from liftcheck.generators.tables import UNREACHED
-
-_ZVFH = "half floats in vectors (Zvfh), which Cranelift emits unasked and qemu runs from 8.0 on"
-NO_RUNNER: Final = {"riscv64": dict.fromkeys(
-    ("extractlane.f16x4", "extractlane.f16x8", "fcvt_to_sint_sat.i16x4.f16x4", "fcvt_to_sint_sat.i16x8.f16x8",
-     "fcvt_to_uint_sat.i16x4.f16x4", "fcvt_to_uint_sat.i16x8.f16x8"), _ZVFH)}
-"""By ISA: typings that are generated and compiled, and that no runner may be able to run, with the reason."""
-
 
 def allowed(compiler: str, isas: tuple[str, ...]) -> dict[str, set[str]]:
     """ISA -> the keys that the compiler has there, in any world of a campaign."""
@@ -44,10 +37,10 @@ def allowed(compiler: str, isas: tuple[str, ...]) -> dict[str, set[str]]:
     return found
 
 
-def too_seldom(isa: str, executed: Mapping[str, int], keys: set[str], least: float) -> dict[str, int]:
-    """The keys that were executed less than `least` times and that could be executed, with how often they were."""
+def too_seldom(executed: Mapping[str, int], keys: set[str], least: float) -> dict[str, int]:
+    """The keys that were executed less than `least` times and that programs can hold, with how often they were."""
     return {key: executed.get(key, 0) for key in sorted(keys) if executed.get(key, 0) < least
-            and key.partition(".")[0] not in UNREACHED and key not in NO_RUNNER.get(isa, {})}
+            and key.partition(".")[0] not in UNREACHED}
 
 
 def report(document: Mapping[str, Any], keys: Mapping[str, set[str]], least: float) -> list[str]:
@@ -55,9 +48,8 @@ def report(document: Mapping[str, Any], keys: Mapping[str, set[str]], least: flo
     lines = []
     for isa, having in keys.items():
         executed = document["executed"].get(isa, {})
-        seldom = too_seldom(isa, executed, having, least)
+        seldom = too_seldom(executed, having, least)
         left_out = sorted({key.partition(".")[0] for key in having} & UNREACHED.keys())
-        left_out += [key for key in NO_RUNNER.get(isa, ()) if key in having and executed.get(key, 0) < least]
         lines.append(f"{isa}: {len(having)} typings, {len(seldom)} executed less than {least:g} times, "
                      f"left out for a reason: {', '.join(left_out) or 'nothing'}")
         lines += [f"    {key} {count}" for key, count in seldom.items()]
