@@ -47,6 +47,8 @@ _INDIFFERENT = frozenset({
     "has_zcd", "has_zcb", "has_zicond", "has_zbkb",
 })
 """Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
+_MANY_TRAMPOLINES = 20_000
+"""A campaign has a few thousand; beyond that its worker begins anew."""
 _EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
 """ISAs of which no extension at all does."""
 
@@ -143,6 +145,8 @@ class Judge:
                 texts: Sequence[str] | None = None) -> list[list[Program | CompileFailure | None]]:
         """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
         where the case is not for that ISA. `texts`: the cases in print."""
+        if len(self._trampolines) > _MANY_TRAMPOLINES:
+            self._trampolines.clear()
         texts = texts or [print_module(case.module) for case in cases]
         made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
         for chosen, numbers in _by_targets(cases, targets).items():

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from liftcheck import layout
@@ -61,7 +61,7 @@ def _offsets(params: tuple[AbiParam, ...], start: int) -> tuple[tuple[int, ...],
     return tuple(offsets), start
 
 
-@cache
+@lru_cache(maxsize=256)
 def trampoline_text(signature: Signature, name: str = "%trampoline") -> str:
     """The CLIF text of the trampoline for `signature`, as one function called `name`."""
     arguments, behind = _offsets(signature.params, HEADER)
@@ -118,7 +118,7 @@ class Packing:
         self.unpack: Callable[[object, int], tuple[int, ...]] = _unpacker(signature.returns, behind, big_endian)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def packing(signature: Signature, big_endian: bool) -> Packing:
     """The `Packing` of a signature, made once."""
     return Packing(signature, big_endian)

