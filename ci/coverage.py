@@ -22,6 +22,7 @@ from liftcheck.campaign.plan import Planner
 from liftcheck.errors import LiftcheckError
 from liftcheck.generators.tables import UNREACHED
 
+
 def allowed(compiler: str, isas: tuple[str, ...]) -> dict[str, set[str]]:
     """ISA -> the keys that the compiler has there, in any world of a campaign."""
     planner = Planner(FuzzOptions(isas=isas, compiler=compiler))
