@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
+from liftcheck.clif.printer import print_module
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
-from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.compilers.cranelift.client import DEFAULTS, Cranelift
+from liftcheck.generators import programs
+from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.tables import Context
 
 TEXT = """\
 function %f(i64, i64) -> i64 system_v {
@@ -71,3 +75,28 @@ def test_the_matrix(cranelift: Cranelift) -> None:
         found = matrix.load(cranelift, isa)
         assert {"iadd.i64", "load.i32", "udiv.i64", "fadd.f64", "call", "br_table"} <= found.has, (cranelift.name, isa)
     assert cranelift.deaths == 0
+
+
+def test_every_version_reads_what_is_generated_for_it(cranelift: Cranelift) -> None:
+    """Opcodes, flags, slots and conventions that came later are left out, by the matrix' word."""
+    known = cranelift.settings("x86-64")
+    settings = tuple(sorted((*((k, v) for k, v in DEFAULTS if k in known), ("enable_verifier", "false"))))
+    context = Context(ISAS, {isa: matrix.load(cranelift, isa, settings) for isa in ISAS})
+    done, refused = 0, []
+    for seed in range(60):
+        case = programs.generate(RandomChoices(seed), "all", context)
+        targets = [Target(isa, settings) for isa in case.tags["isas"]]
+        replies = [reply for column in cranelift.compile_text(print_module(case.module), targets) for reply in column]
+        refused += [f"seed {seed}: {reply.message}" for reply in replies
+                    if isinstance(reply, CompileFailure) and reply.kind == "input"]
+        done += all(isinstance(reply, FunctionCode) for reply in replies)
+    assert not refused and done >= 40, (cranelift.name, done, refused[:3])
+
+
+def test_values_that_came_later(cranelift: Cranelift) -> None:
+    setting = cranelift.settings("x86-64").get("regalloc_algorithm")
+    assert (setting is not None and setting.takes("single_pass")) == (builds.numbers(cranelift.version) >= (0, 125))
+    opt_level = cranelift.settings("s390x")["opt_level"]
+    assert opt_level.takes("speed") and not opt_level.takes("fast")
+    verifier = cranelift.settings("s390x")["enable_verifier"]
+    assert verifier.takes("false") and not verifier.takes("preset")
