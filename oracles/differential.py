@@ -364,9 +364,17 @@ class Judge:
         for isa in dict.fromkeys(target.isa for target in targets):
             tally.executed.setdefault(isa, Counter())
         seen = [next(iter(found.values()), NOTHING) for found in expected]
-        for number, isa in ran:
+        ran_on: dict[int, list[str]] = {}
+        for number, isa in sorted(ran):
             tally.programs_by_isa[isa] += 1
-            tally.executed[isa].update(seen[number].executed)
+            ran_on.setdefault(number, []).append(isa)
+        # Most programs ran on the same ISAs: their counts are summed once and not for every ISA.
+        sums: dict[tuple[str, ...], Counter[str]] = {}
+        for number, isas in ran_on.items():
+            sums.setdefault(tuple(isas), Counter()).update(seen[number].executed)
+        for ran_isas, counts in sums.items():
+            for isa in ran_isas:
+                tally.executed[isa].update(counts)
         behaviour = tally.behaviour
         for case, one in zip(cases, seen):
             behaviour["runs"] += len(one.outcomes)
