@@ -83,14 +83,14 @@ def test_every_version_reads_what_is_generated_for_it(cranelift: Cranelift) -> N
     settings = tuple(sorted((*((k, v) for k, v in DEFAULTS if k in known), ("enable_verifier", "false"))))
     context = Context(ISAS, {isa: matrix.load(cranelift, isa, settings) for isa in ISAS})
     done, refused = 0, []
-    for seed in range(60):
+    for seed in range(150):
         case = programs.generate(RandomChoices(seed), "all", context)
         targets = [Target(isa, settings) for isa in case.tags["isas"]]
         replies = [reply for column in cranelift.compile_text(print_module(case.module), targets) for reply in column]
         refused += [f"seed {seed}: {reply.message}" for reply in replies
                     if isinstance(reply, CompileFailure) and reply.kind == "input"]
         done += all(isinstance(reply, FunctionCode) for reply in replies)
-    assert not refused and done >= 40, (cranelift.name, done, refused[:3])
+    assert not refused and done >= 100, (cranelift.name, done, refused[:3])
 
 
 def test_values_that_came_later(cranelift: Cranelift) -> None:
