@@ -251,7 +251,7 @@ def test_a_checkout(toolchain: Path, tmp_path: Path) -> None:
     root = tmp_path / "wasmtime"
     crate(root / "cranelift/codegen")
     (root / "Cargo.lock").write_text("# theirs\n")
-    for spec in (root, root / "cranelift/codegen"):
+    for spec in (root, root / "cranelift", root / "cranelift/codegen"):
         source = builds.source_of(f"cranelift={spec}")
         assert source.checkout and sources.lock_file(source) == root / "Cargo.lock"
         assert f'cranelift-reader = {{ path = "{root}/cranelift/reader" }}' in sources.manifest(source, "fuzz")

@@ -77,8 +77,9 @@ def at_path(text: str) -> Source:
     path = Path(text).expanduser().resolve()
     if not path.is_dir():
         raise UsageError(f"cranelift={text}: no such folder")
-    for root in (path, path.parent.parent):
-        if (root / "cranelift/codegen/Cargo.toml").exists() and path in (root, root / "cranelift/codegen"):
+    for root in (path, path.parent, path.parent.parent):
+        inside = (root, root / "cranelift", root / "cranelift/codegen")
+        if path in inside and (root / "cranelift/codegen/Cargo.toml").exists():
             return Source(f"cranelift={path}", _version_of(root / "cranelift/codegen", root), root, True)
     if _package(path).get("name") != "cranelift-codegen":
         raise UsageError(f"cranelift={text} is neither a wasmtime checkout (with cranelift/codegen) nor a "
