@@ -1,7 +1,8 @@
 """How many (program, ISA, level) pairs one core judges in a second: one JSON line.
 
 Programs of about 60 instructions, four ISAs, two levels, 8 inputs each; this process and its children share one core,
-as a campaign's worker does. `pairs_per_cpu_second` counts the processor time of both, for machines that are not quiet.
+as a campaign's worker does. `pairs_per_cpu_second` counts the processor time of both, for machines that are not quiet;
+`cpu_us_per_program` tells it apart: what the bridge alone needs, without the decoding of its replies here.
 Nothing is written and nothing but a worker's own code is measured: its start-up is left out.
 
     python ci/bench/throughput.py [--seconds 20] [--seed 1] [--profile-python FILE]
@@ -13,7 +14,9 @@ import argparse
 import cProfile
 import json
 import os
+import resource
 import time
+from collections import Counter
 from pathlib import Path
 
 from liftcheck.campaign.options import FuzzOptions
@@ -22,22 +25,31 @@ from liftcheck.campaign.report import STAGES
 from liftcheck.campaign.worker import Task, Worker, collect_less
 from liftcheck.oracles.evidence import Hooks, Tally
 
-WARM_UP = 3
-"""Batches before the clock starts: trampolines, tables and the emulators' first translations."""
+WARM_UP = 30
+"""Batches before the clock starts, some seconds: tables, recipes, trampolines and the emulators' first translations."""
 
 
-def processor_time() -> float:
-    """Seconds of processor time that this process and all its descendants have used."""
-    ticks, todo = 0, [os.getpid()]
+def processor_time() -> dict[str, float]:
+    """Seconds of processor time by program: this one (with Unicorn in it), the bridge, the runners' processes."""
+    ticks: Counter[str] = Counter()
+    todo = [os.getpid()]
     while todo:
         pid = todo.pop()
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # a runner that confirmed a finding has ended: its time is among our children's
+            continue
+        who = "python" if pid == os.getpid() else "bridge" if name.startswith("liftcheck") else "runners"
+        ticks[who] += int(fields[11]) + int(fields[12])
         todo += children(pid)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = {who: ticks[who] / os.sysconf("SC_CLK_TCK") for who in ("python", "bridge", "runners")}
+    seconds["runners"] += ended.ru_utime + ended.ru_stime
+    return seconds
 
 
-def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, float]:
+def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, dict[str, float]]:
     """Batches for about `seconds`: what they did, how many findings there were, how long it took by clock and
     processor."""
     for batch in range(WARM_UP):
@@ -52,17 +64,19 @@ def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, float]:
         tally.add(answer.tally)
         findings += len(answer.findings)
         batch += 1
-    return tally, findings, time.perf_counter() - started, processor_time() - used
+    seconds = time.perf_counter() - started
+    return tally, findings, seconds, {who: now - used[who] for who, now in processor_time().items()}
 
 
-def document(tally: Tally, findings: int, seconds: float, used: float) -> dict[str, object]:
+def document(tally: Tally, findings: int, seconds: float, used: dict[str, float]) -> dict[str, object]:
     """The line that is printed. `unaccounted` is the share of time between the stages."""
     staged = sum(tally.seconds.values())
     share = {stage: round(tally.seconds.get(stage, 0.0) / seconds, 4) for stage in STAGES}
     pairs = tally.pairs.total()
     return {
         "pairs_per_second": round(pairs / seconds, 1),
-        "pairs_per_cpu_second": round(pairs / used, 1),
+        "pairs_per_cpu_second": round(pairs / sum(used.values()), 1),
+        "cpu_us_per_program": {who: round(time / tally.programs * 1e6) for who, time in used.items()},
         "pairs": pairs,
         "programs": tally.programs,
         "seconds": round(seconds, 2),
