@@ -15,6 +15,7 @@ every other runner that can run it, on every other ISA and at other levels, and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -27,6 +28,10 @@ from liftcheck.oracles.runner_base import Runner
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""
+
+
+_DYING: Final = (compare.CRASH, compare.ENDLESS)
+"""An emulator that aborts may hang in dying: which of the two is seen is chance."""
 
 
 class Ballot(NamedTuple):
@@ -87,6 +92,8 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     wild = suspect.expected is not None and suspect.expected.kind == "trapped"
     if wild and strays_into_others(case, suspect.run, target.big_endian):
         return Confirmed("", "a wild access hits another run's data region")
+    if suspect.verdict.klass == compare.ENDLESS:
+        case = _alone(case, suspect.run)
     first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
     if first != second:
         return Confirmed(compare.NONDETERMINISTIC, "")
@@ -95,7 +102,9 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
-        return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
+        klass = suspect.verdict.klass
+        seen = "crash or endless" if klass in _DYING else klass
+        return Confirmed("", f"not repeated in a fresh runner: {seen}", tuple(own))
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
@@ -106,6 +115,12 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
     klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else suspect.verdict.klass
     return Confirmed(klass, "", tuple(ballots), witness)
+
+
+def _alone(case: Case, run: int) -> Case:
+    """One run of a case, in its own data region: a runner waits long for every run that does not end."""
+    memories = case.memories[run:run + 1]
+    return dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=memories, slot=case.slot + run)
 
 
 def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Ballot]:
