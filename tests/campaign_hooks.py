@@ -49,16 +49,17 @@ def harness_fails() -> Hooks:
     return Hooks(expected=_fail_on_seven)
 
 
-def _wrong_on_three(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
-    if case.tags.get("number", 3) != 3:
+def _wrong_on_some(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
+    isas = case.tags.get("isas", ())
+    if _number(case) % 3 or not isinstance(isas, tuple) or len(isas) < 4:
         return outcomes
     return [o._replace(memory=o.memory[:2000] + bytes([o.memory[2000] ^ 1]) + o.memory[2001:]) if o.memory else
             o._replace(values=tuple(v ^ 1 for v in o.values)) for o in outcomes]
 
 
 def reference_is_wrong() -> Hooks:
-    """The reference is wrong about case 3."""
-    return Hooks(expected=_wrong_on_three)
+    """The reference is wrong about every third case, if it is for all ISAs."""
+    return Hooks(expected=_wrong_on_some)
 
 
 def _panic(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
@@ -73,7 +74,7 @@ def compiler_panics() -> Hooks:
 
 
 def _jump_to_itself(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
-    if target.isa == "x86-64" and len(code.code) % 13 == 0:
+    if target.isa == "x86-64" and code.name == "%f1" and len(code.code) % 4 == 0:
         return dataclasses.replace(code, code=b"\xeb\xfe" + code.code[2:])
     return code
 

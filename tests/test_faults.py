@@ -84,8 +84,8 @@ def test_our_own_failure_costs_one_case_its_verdict() -> None:
 
 
 def test_code_that_never_ends_is_a_finding(tmp_path: Path) -> None:
-    report = fuzz(options(out=tmp_path, cases=16), hooks=campaign_hooks.code_never_ends)
-    assert report.tally.programs == 16
+    report = fuzz(options(out=tmp_path, cases=8), hooks=campaign_hooks.code_never_ends)
+    assert report.tally.programs == 8
     assert {f.klass for f in report.findings} <= {
         "endless",
         "crash",
@@ -215,8 +215,8 @@ def test_a_full_disk_keeps_what_was_written_and_tells_the_rest(small_disk: Path)
 
 def test_a_campaign_on_a_full_disk_goes_on(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(60 << 10))
-    report = fuzz(options(out=small_disk, cases=16), hooks=campaign_hooks.code_never_ends)
-    assert report.tally.programs == 16
+    report = fuzz(options(out=small_disk, cases=8), hooks=campaign_hooks.code_never_ends)
+    assert report.tally.programs == 8
     assert report.exit_code == 1
     assert report.store.trouble
     document = report.document()

@@ -120,6 +120,7 @@ class Campaign:
             self._finish_reductions()
         finally:
             self.pool.close(0.2 if self.interrupts else 2.0)
+            self._save_counts()
             self._take_stock()
         self.progress.update(self.report)
 
@@ -241,6 +242,12 @@ class Campaign:
         if more.count & (more.count - 1) == 0:
             self.store.save(known.key, more)
 
+    def _save_counts(self) -> None:
+        """Writes the counts that grew since their findings were written."""
+        for key, finding in self.findings.items():
+            if finding.count & (finding.count - 1):
+                self.store.save(key, finding)
+
     def _keep(self, finding: Finding, old_key: str | None = None) -> None:
         self.findings[finding.key] = finding
         place = self.store.save(finding.key, finding, old_key)
@@ -285,7 +292,7 @@ class Campaign:
         )
 
     def _take_stock(self) -> None:
-        """Brings the report up to date; writes counts that changed since a finding was written, at the end only."""
+        """Brings the report up to date."""
         self.report.seconds = self.elapsed
         self.report.findings = sorted(self.findings.values(), key=lambda finding: finding.seconds)
         self.report.reductions_left = len(self.reductions) + len(self.reducing)
