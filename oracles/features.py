@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from liftcheck.oracles.link import link
-from liftcheck.oracles.runner_base import Job, Runner
-
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Signature
+from liftcheck.oracles.link import link
+from liftcheck.oracles.runner_base import Job, Runner
 
 PROBES: Final[Mapping[str, Mapping[str, str]]] = {
     "x86-64": {

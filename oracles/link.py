@@ -14,12 +14,11 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from liftcheck.oracles import relocations
-from liftcheck.oracles.stub import load_stub
-
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
+from liftcheck.oracles import relocations
+from liftcheck.oracles.stub import load_stub
 
 _FILL: Final = {"x86-64": b"\xcc", "aarch64": b"\0", "riscv64": b"\0", "s390x": b"\0"}
 """What stands between functions: a byte that traps where it is executed."""
