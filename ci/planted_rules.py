@@ -2,8 +2,8 @@
 
 Each row edits one rule of a copy of the published `cranelift-codegen` crate (found in cargo's registry), builds the
 bridge over the copy (`liftcheck compiler add cranelift=PATH`, about two minutes each) and fuzzes it until the limit. A
-finding counts if it is gone when it is replayed on the published version, which has bugs of its own. Prints one JSON line a
-row, with the time of the first that counts; exit code 1 if a row was not found.
+finding counts if it is gone when it is replayed on the published version, which has bugs of its own. Prints one JSON line
+a row, with the time of the first that counts; exit code 1 if a row was not found.
 
     python ci/planted_rules.py [--only NAME] [--limit 60] [--work DIR]
 """
@@ -51,7 +51,7 @@ def registry_crate() -> Path:
     """The published crate's folder in cargo's registry; fetched by building the default bridge first."""
     found = sorted(Path.home().glob(f".cargo/registry/src/*/cranelift-codegen-{VERSION}"))
     if not found:
-        sys.exit(f"cranelift-codegen {VERSION} is not in cargo's registry: run `liftcheck compiler add cranelift@{VERSION}`")
+        sys.exit(f"cranelift-codegen {VERSION} is not in cargo's registry: `liftcheck compiler add cranelift@{VERSION}`")
     return found[0]
 
 

@@ -63,7 +63,8 @@ class Relocation(NamedTuple):
 
 
 class CallSite(NamedTuple):
-    """`offset` is that of the return address; `handlers` are ('tag', n, offset), ('default', offset), ('context', n)."""
+    """`offset` is that of the return address; `handlers` are ('tag', n, offset), ('default', offset), ('context',
+    n)."""
 
     offset: int
     frame_offset: int | None

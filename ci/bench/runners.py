@@ -15,17 +15,16 @@ import os
 import time
 from collections.abc import Callable
 
-from liftcheck.oracles.features import ORDER
-from liftcheck.oracles.link import Image, link
-from liftcheck.oracles.runners import Job, Runner, open_runner
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
-
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Target
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
+from liftcheck.oracles.features import ORDER
+from liftcheck.oracles.link import Image, link
+from liftcheck.oracles.runners import Job, Runner, open_runner
+from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 ROWS = 8
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")
