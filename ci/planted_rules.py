@@ -51,7 +51,7 @@ def registry_crate() -> Path:
     """The published crate's folder in cargo's registry; fetched by building the default bridge first."""
     found = sorted(Path.home().glob(f".cargo/registry/src/*/cranelift-codegen-{VERSION}"))
     if not found:
-        sys.exit(f"cranelift-codegen {VERSION} is not in cargo's registry: `liftcheck compiler add cranelift@{VERSION}`")
+        sys.exit(f"cranelift-codegen {VERSION} is not in the registry: `liftcheck compiler add cranelift@{VERSION}`")
     return found[0]
 
 
