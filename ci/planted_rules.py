@@ -1,9 +1,9 @@
 """Plants wrong rules in the real Cranelift, one at a time, and measures how long a campaign takes to find each.
 
 Each row edits one rule of a copy of the published `cranelift-codegen` crate (found in cargo's registry), builds the
-bridge over the copy (`liftcheck compiler add cranelift=PATH`, about two minutes each) and fuzzes it until the limit. A
-finding counts if it is gone when it is replayed on the published version, which has bugs of its own. Prints one JSON line
-a row, with the time of the first that counts; exit code 1 if a row was not found.
+bridge over the copy (`liftcheck compiler add cranelift=PATH`, about two minutes each) and fuzzes it until the limit.
+A finding counts if it is gone when replayed on the published version, which has bugs of its own. Prints one JSON line a
+row, with the time of the first finding that counts; exit code 1 if a row was not found.
 
     python ci/planted_rules.py [--only NAME] [--limit 60] [--work DIR]
 """
