@@ -20,6 +20,7 @@ from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
+from liftcheck.oracles.decode import instructions
 from liftcheck.oracles.differential import Judge, trampoline_target
 from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.trampolines import trampoline_text
@@ -188,7 +189,8 @@ class Investigator:
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail
         if finding.klass == compare.ABI_DAMAGE and not damaged:
-            damaged = unsaved(finding.target.isa, texts.get(str(finding.target), ""))
+            code = replies[0][0]
+            damaged = () if code is None or isinstance(code, CompileFailure) else _unsaved_in(finding.target.isa, code)
             where = "" if damaged else " by the trampoline, which the same compiler made"
             damaged = damaged or self._unsaved_by_trampoline(finding.case, finding.target)
             detail = f"used but not saved{where}: {', '.join(damaged)}" if damaged else detail
@@ -197,16 +199,13 @@ class Investigator:
 
     def _unsaved(self, case: Case, target: Target) -> tuple[str, ...]:
         """Callee-saved registers that the case's own code uses and does not save."""
-        reply = self.judge.compile([case], [target], Tally(), frozenset({"disassembly"}))[0][0]
-        if reply is None or isinstance(reply, CompileFailure):
-            return ()
-        return unsaved(target.isa, "\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in reply))
+        reply = self.judge.compile([case], [target], Tally())[0][0]
+        return () if reply is None or isinstance(reply, CompileFailure) else _unsaved_in(target.isa, reply)
 
     def _unsaved_by_trampoline(self, case: Case, target: Target) -> tuple[str, ...]:
         text = trampoline_text(case.module.functions[case.entry].signature)
-        reply = self.judge.compiler.compile_text(text, [trampoline_target(target)], frozenset({"disassembly"}))[0][0]
-        return () if isinstance(reply, CompileFailure) else unsaved(
-            target.isa, f"{reply.name}:\n{reply.extra.get('disassembly', '')}")
+        reply = self.judge.compiler.compile_text(text, [trampoline_target(target)])[0][0]
+        return () if isinstance(reply, CompileFailure) else _unsaved_in(target.isa, [reply])
 
     def _listed(self, case: Case, targets: list[Target]) -> list[list[Program | CompileFailure | None]]:
         """The case compiled with disassembly, and with the names of the rules where the compiler can tell them."""
@@ -261,6 +260,10 @@ def voters(target: Target) -> list[Target]:
     ]
     plain = [Target(isa, tuple(sorted((*base, ("opt_level", level))))) for isa in ISAS for level in levels]
     return list(dict.fromkeys([*own, *(t for t in plain if t.isa != target.isa or t not in own)]))
+
+
+def _unsaved_in(isa: str, code: Program) -> tuple[str, ...]:
+    return unsaved(isa, "\n".join("\n".join([f"{r.name}:", *instructions(isa, r.code)]) for r in code))
 
 
 def _another_isa(target: Target) -> Target:
