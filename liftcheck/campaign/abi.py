@@ -33,8 +33,8 @@ _SAVING: Final = {
     "riscv64": _Saving(_all(("s",), range(1, 12)) | _all(("fs",), range(12)), re.compile(r"sd|fsd")),
     "s390x": _Saving(_all(("r",), range(6, 14)) | _all(("f", "v"), range(8, 16)), re.compile(r"stmg|stg|std|vst")),
 }
-_FRAME: Final = re.compile(r"block|add(i|i16sp)? sp|mv s0|lui t6|addi? t6|sub|mov|lay|aghi|lgr|push|endbr|pacia|bti|add x29"
-                          r"|stg? %r14")
+_FRAME: Final = re.compile(r"block|add(i|i16sp)? sp|mv s0|lui t6|addi? t6|sub|mov|lay|aghi|lgr|push|endbr|pacia|bti"
+                          r"|add x29|stg? %r14")
 """Other instructions of a prologue."""
 _END: Final = re.compile(r"(c\.)?(retq?|jr|br)\b")
 """What may end a function: behind the last one stand constants, which read as any instruction."""

@@ -189,8 +189,8 @@ class Investigator:
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail
         if finding.klass == compare.ABI_DAMAGE and not damaged:
-            code = replies[0][0]
-            damaged = () if code is None or isinstance(code, CompileFailure) else _unsaved_in(finding.target.isa, code)
+            bad = replies[0][0]
+            damaged = () if bad is None or isinstance(bad, CompileFailure) else _unsaved_in(finding.target.isa, bad)
             where = "" if damaged else " by the trampoline, which the same compiler made"
             damaged = damaged or self._unsaved_by_trampoline(finding.case, finding.target)
             detail = f"used but not saved{where}: {', '.join(damaged)}" if damaged else detail
