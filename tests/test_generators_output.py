@@ -1,4 +1,4 @@
-"""Cases as filetests, and draws of settings."""
+"""Cases as filetests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from liftcheck.case import ISAS, Target
 from liftcheck.clif.interpret import prepare
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.generators import settings
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.filetests import filetest_text
 from liftcheck.generators.programs import generate
@@ -58,29 +57,3 @@ def test_settings_are_said_again_where_they_change() -> None:
     text = filetest_text(case, [Target("x86-64", (("has_sse3", "true"), ("opt_level", "speed"))), Target("aarch64")])
     lines = [line for line in text.splitlines() if line.startswith(("set opt", "target"))]
     assert lines == ["set opt_level=speed", "target x86_64 has_sse3", "set opt_level=none", "target aarch64"]
-
-
-class Everything:
-    """A set that holds every name."""
-
-    def __contains__(self, _name: object) -> bool:
-        return True
-
-
-def test_settings_are_stable_sorted_and_consistent() -> None:
-    for isa in ISAS:
-        drawn = [settings.draw(RandomChoices(seed), isa, Everything(), Everything()) for seed in range(300)]
-        assert drawn == [settings.draw(RandomChoices(seed), isa, Everything(), Everything()) for seed in range(300)]
-        for target in drawn:
-            names = [name for name, _ in target.settings]
-            assert names == sorted(names) and "enable_pinned_reg" not in names
-            for name in names:
-                assert all(need in names for need in settings.NEEDS.get(name, ()))
-        every = {name for target in drawn for name, _ in target.settings}
-        assert {name for _, name, _ in settings.SHARED} | set(settings.EXTENSIONS[isa]) <= every
-
-
-def test_settings_keep_to_what_there_is() -> None:
-    for seed in range(100):
-        target = settings.draw(RandomChoices(seed), "riscv64", {"opt_level", "has_v", "has_zba"}, {"has_v", "has_zba"})
-        assert {name for name, _ in target.settings} <= {"opt_level", "has_zba"}
