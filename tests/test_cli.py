@@ -269,3 +269,10 @@ def test_doctor_prints_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(out)
     assert document["command"] == "doctor" and document["version"] == __version__
     assert code == (0 if document["usable"] else 3)
+
+
+def test_a_repeated_runner_option_adds_names() -> None:
+    parser = argparse.ArgumentParser()
+    options.add_runner(parser)
+    assert parser.parse_args([]).runner == ["auto"]
+    assert parser.parse_args(["--runner", "unicorn", "--runner", "native,qemu"]).runner == ["unicorn", "native", "qemu"]

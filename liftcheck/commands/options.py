@@ -155,8 +155,18 @@ def add_opt(parser: argparse.ArgumentParser, default: str) -> None:
                         help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})")
 
 
+class _MoreNames(argparse.Action):
+    """Names of a repeated option follow one another; the first ones take the default's place."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
+        assert isinstance(values, list)
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is self.default else [*before, *values])
+
+
 def add_runner(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runner", type=runner_names, default=["auto"], metavar="NAMES",
+    parser.add_argument("--runner", type=runner_names, action=_MoreNames, default=["auto"], metavar="NAMES",
                         help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between")
 
 
