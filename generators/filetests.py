@@ -110,12 +110,6 @@ def _run(case: Case, run: int, memory: bytes, big_endian: bool) -> Outcome:
     return _interpret(case.module, case.entry, case.inputs[run], regions, big_endian)
 
 
-def _changes(outcome: Outcome, before: bytes) -> tuple[object, ...]:
-    """What a run did, without the bytes of memory that it left alone."""
-    written = tuple((at, new) for at, (old, new) in enumerate(zip(before, outcome.memory)) if old != new)
-    return outcome.kind, outcome.values, outcome.detail, written
-
-
 def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
     """The initial memory with zeros wherever they lead to the same values and the same final bytes where written."""
     if not case.memories:

@@ -174,6 +174,7 @@ def strays_into_others(case: Case, run: int, big_endian: bool, fuel: int = FUEL)
     prepared = prepare(case.module, big_endian)
     alone = prepared.run(case.entry, case.inputs[run], regions, fuel)
     among = prepared.run(case.entry, case.inputs[run], regions | others | regions, fuel)
+    prepared.release()
     return alone != among
 
 
@@ -185,6 +186,7 @@ def reads_garbage(case: Case, big_endian: bool, fuel: int = FUEL) -> bool:
     for garbage in (0, 0xA5):
         prepared.fill_slots(garbage)
         found.append(_outcomes(case, prepared, None, fuel)[0])
+    prepared.release()
     return found[0] != found[1]
 
 

@@ -32,11 +32,6 @@ def variables(inputs: tuple[Term, ...]) -> dict[Term, Any]:
     return {v: z3.BitVec(str(v.params[0]), v.bits) for v in inputs}
 
 
-def to_truth(term: Term, env: Mapping[Term, Any]) -> Any:
-    """A truth value as z3's Bool."""
-    return to_z3(term, env) == 1
-
-
 def value(expression: Any) -> int:
     """The number that a closed expression simplifies to."""
     simplified = z3.simplify(expression)

@@ -79,11 +79,6 @@ class Pool:
         """Whether anything is being worked on or waits to be tried again."""
         return bool(self._again) or any(member.tasks for member in self._members)
 
-    @property
-    def pids(self) -> list[int]:
-        """The workers' process numbers."""
-        return [member.process.pid for member in self._members if member.process.pid is not None]
-
     def step(self, feed: Callable[[bool], Task | None], timeout: float) -> Iterator[Answer | Death]:
         """Gives work to whoever has room, waits up to `timeout` seconds, and yields what came.
 

@@ -314,11 +314,6 @@ class Opcode:
     def __repr__(self) -> str:
         return f"Opcode({self.name})"
 
-    @property
-    def side_effects(self) -> bool:
-        """Must not be removed when its results are unused."""
-        return bool(self.effects)
-
     def result_types(self, ctrl: Type | None) -> tuple[Type, ...]:
         """The types of the fixed results (calls' results come from the signature). KeyError: `ctrl` is not allowed."""
         found = self._results_of.get(ctrl)
