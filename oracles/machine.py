@@ -20,7 +20,8 @@ from functools import cache
 from importlib import import_module
 from typing import Final, NamedTuple
 
-from liftcheck.bits.term import Term, var
+from liftcheck.bits.build import add
+from liftcheck.bits.term import Term, const, var
 from liftcheck.compilers.allocation import INT, NONE, show_place
 
 FLAGS: Final = -2
@@ -30,11 +31,14 @@ CONTROL: Final = -4
 """Modes and sticky bits of the floating-point unit: mxcsr, fpcr, fpsr, fcsr, fpc."""
 VECTOR_CONFIGURATION: Final = -5
 """riscv64's vl and vtype."""
+PC: Final = -6
+"""Where a return goes on: only in effects."""
 SPECIALS: Final[Mapping[int, str]] = {
     FLAGS: "flags",
     MEMORY: "memory",
     CONTROL: "control",
     VECTOR_CONFIGURATION: "vector configuration",
+    PC: "pc",
 }
 
 ORDINARY, BRANCH, JUMP, CALL, RETURN, TRAP = range(6)
@@ -70,7 +74,7 @@ class Store(NamedTuple):
 class Effect(NamedTuple):
     """Everything that an instruction does, all at once: terms are over `register` variables, which mean the values
     before it, and the loads' variables. Registers are written at full width (`WIDTHS`). Stores are in their order.
-    What it does to FLAGS is not said: `writes` of the Machine names them."""
+    What it does to FLAGS is not said (`Machine.writes` names them). A return writes PC: the address where it goes on."""
 
     writes: tuple[tuple[int, Term], ...] = ()
     loads: tuple[Load, ...] = ()
@@ -78,19 +82,22 @@ class Effect(NamedTuple):
 
 
 class Access(NamedTuple):
-    """A memory operand: base + index + displacement (NONE: no such register)."""
+    """A memory operand: base + displacement, + a multiple of `scaled` (NONE: no such register)."""
 
     base: int
     displacement: int
     size: int
     read: bool
     written: bool
-    index: int = NONE
+    scaled: int = NONE
 
 
 class Machine(NamedTuple):
-    """One instruction. What it writes under a condition, or in part, is in `reads` too, unless the rest is zeroed.
+    """One instruction.
 
+    reads     what the result depends on. Where an instruction merges (a conditional move, an insertion of a lane), the
+              register that it merges into is among them; where it happens to leave the rest of a register alone
+              (`setcc`, `cvtsi2sd`), because the compiler takes that rest for undefined, it is not
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start
     """
@@ -143,6 +150,13 @@ def register(isa: str, place: int) -> Term:
 def loaded(index: int, size: int) -> Term:
     """The variable for an instruction's load number `index`, of `size` bytes."""
     return var(f"loaded{index}", 8 * size)
+
+
+@cache
+def address(isa: str, base: int, displacement: int) -> Term:
+    """base + displacement, as effects are to write it."""
+    start = register(isa, base)
+    return add(start, const(displacement, 64)) if displacement else start
 
 
 def integer(number: int) -> int:
