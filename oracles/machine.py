@@ -112,6 +112,7 @@ class Machine(NamedTuple):
     target: int | None = None
     accesses: tuple[Access, ...] = ()
     known: bool = True
+    merged: frozenset[int] = frozenset()
 
     @property
     def text(self) -> str:
@@ -142,8 +143,8 @@ def show(place: int) -> str:
 
 @cache
 def register(isa: str, place: int) -> Term:
-    """The variable that means a register's value before an instruction."""
-    return var(show_place(place), WIDTHS[isa][place >> 6])
+    """The variable that means a register's value before an instruction (64 bits for VECTOR_CONFIGURATION)."""
+    return var(show(place), WIDTHS[isa][place >> 6] if place >= 0 else 64)
 
 
 @cache
