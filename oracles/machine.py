@@ -74,7 +74,7 @@ class Store(NamedTuple):
 class Effect(NamedTuple):
     """Everything that an instruction does, all at once: terms are over `register` variables, which mean the values
     before it, and the loads' variables. Registers are written at full width (`WIDTHS`). Stores are in their order.
-    What it does to FLAGS is not said (`Machine.writes` names them). A return writes PC: the address where it goes on."""
+    What it does to FLAGS is not said (`Machine.writes` names them). A return writes PC: where it goes on."""
 
     writes: tuple[tuple[int, Term], ...] = ()
     loads: tuple[Load, ...] = ()
