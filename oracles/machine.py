@@ -98,6 +98,8 @@ class Machine(NamedTuple):
     reads     what the result depends on. Where an instruction merges (a conditional move, an insertion of a lane), the
               register that it merges into is among them; where it happens to leave the rest of a register alone
               (`setcc`, `cvtsi2sd`), because the compiler takes that rest for undefined, it is not
+    merged    those of `reads` whose old value only stays where nothing is written (s390x's lane insertions, of which
+              the compiler uses some for a new value): wrong only where an allocation says that the old value is used
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start
     """
