@@ -117,9 +117,7 @@ class Prepared:
 
     def release(self) -> None:
         """Give memory back at once, not when garbage is collected. It cannot run again."""
-        for code in self._program.codes:
-            code.release()
-        self._program.codes.clear()
+        self._program.release()
 
     @property
     def stats(self) -> Stats:

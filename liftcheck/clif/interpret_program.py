@@ -150,10 +150,11 @@ class Code:
 
     def release(self) -> None:
         """Break the cycles, so that what was made is gone at once."""
-        for segment in self.segments:
-            segment.term, segment.after = _nothing, None
+        for segment in (*self.segments, self.entry):
+            segment.term, segment.after, segment.callee = _nothing, None, None
             segment.targets.clear()
             segment.ops.clear()
+        del self.entry
         self.segments.clear()
         self.ordered.clear()
         self.lowerer = None
@@ -168,6 +169,13 @@ class Program:
         self.memory: Final = memory
         self.codes: Final = [Code(self, i, function) for i, function in enumerate(module.functions)]
         self._by_name: Final = {code.function.name: code for code in self.codes}
+
+    def release(self) -> None:
+        """Break the cycles of all functions."""
+        for code in self.codes:
+            code.release()
+        self.codes.clear()
+        self._by_name.clear()
 
     def named(self, name: str) -> Code | Libcall | None:
         """What a function reference means: a function of the module, else a library routine."""
