@@ -174,14 +174,14 @@ def _draw_isas(bits: Callable[[int], int], profile: Profile, context: Context) -
     """All ISAs mostly; else a set of them that has typings of its own."""
     subsets = context.subsets()
     r = bits(16)
-    if len(subsets) < 2 or r & 255 < 256 - SUBSET_SHARE.get(profile.name, 72):
+    if len(subsets) < 2 or r & 255 < 256 - SUBSET_SHARE.get(profile.name, 44):
         return context.isas
     weights = context.subset_weights()
     return weights[(r >> 8) % len(weights)]
 
 
 SUBSET_SHARE: Final = {"simd": 230, "floats": 110, "calls": 50, "memory": 90}
-"""Chance in 256 that a program is for a subset of the ISAs, where it is not 72."""
+"""Chance in 256 that a program is for a subset of the ISAs, where it is not 44."""
 
 
 def _palette(table: Table, profile: Profile, on: int, r: int) -> tuple[Type, ...]:
