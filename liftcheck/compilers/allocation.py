@@ -90,7 +90,9 @@ class Allocation:
     slot_sizes  how many spill slots a value of each class needs
     offsets     the code offset where each instruction's own bytes begin, after the edits before it; None where the
                 compiler does not say (cold blocks, compilers that cannot)
-    frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`)
+    frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); besides, if
+                they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
+                convention as CLIF spells it; absent: the ISA's default one)
     algorithm   'backtracking' or 'single_pass'
     """
 
