@@ -1,0 +1,73 @@
+"""Translation validation of register allocation: whether one function's allocation, and its code, mean the program.
+
+The one idea: a proof per function, in two parts that share nothing with an allocator. Part 1 (here): every use reads,
+in the place that it was given, the value that the program means, on every path. Part 2 (`validation_code`): the bytes
+do what the allocation says. What each step contributes:
+
+    validation_program   both worlds made explicit: edges, emitted edits, cells
+    validation_rules     promises about one instruction or edit by itself
+    validation_infer     a guess of what holds at each block's entry
+    validation_blocks    the proof, from that guess, by comparing terms (validation_smt: by z3)
+    validation_path      a counterexample, executed along a path
+
+A limit that has a name is `Unsupported` inside and 'undecided' here. docs/validation.md states what is proved, from
+which assumptions, and why it is sound.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from liftcheck.case import FunctionCode
+from liftcheck.compilers.allocation import Allocation
+from liftcheck.errors import Unsupported
+from liftcheck.oracles import validation_blocks, validation_path
+from liftcheck.oracles.validation_infer import needs
+from liftcheck.oracles.validation_program import Program
+from liftcheck.oracles.validation_rules import Rules
+from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counts, Verdict, refuted
+
+
+class Captured(Protocol):
+    """A function with its allocation."""
+
+    @property
+    def code(self) -> FunctionCode: ...
+
+    @property
+    def allocation(self) -> Allocation: ...
+
+
+def validate_allocation(allocation: Allocation, *, z3_only: bool = False) -> Verdict:
+    """Part 1: the allocation against the program. `z3_only` gives every equality of values to z3."""
+    started = time.perf_counter()
+    counts = Counts(instructions=len(allocation.instructions))
+    try:
+        verdict = _validate(allocation, z3_only, counts)
+    except Unsupported as limit:
+        verdict = Verdict(UNDECIDED, f"allocation: {limit.reason}", None, counts)
+    counts.seconds = time.perf_counter() - started
+    return verdict
+
+
+def _validate(allocation: Allocation, z3_only: bool, counts: Counts) -> Verdict:
+    program = Program(allocation)
+    broken = Rules(program).first_broken()
+    if broken is not None:
+        return refuted(validation_path.broken_rule(program, broken), counts)
+    invariants = needs(program)
+    if z3_only:
+        from liftcheck.oracles import validation_smt
+
+        checked = validation_smt.check(program, invariants)
+        counts.by_z3 = checked.obligations
+    else:
+        checked = validation_blocks.check(program, invariants)
+    counts.obligations = checked.obligations
+    if checked.failure is None:
+        return Verdict(VALID, counts=counts)
+    example = validation_path.wrong_use(program, checked.failure, invariants)
+    if example is None:
+        return Verdict(UNDECIDED, "allocation: a claim cannot be proven, and no path shows a wrong use", None, counts)
+    return refuted(example, counts)
