@@ -69,10 +69,14 @@ class Block:
         self.defined: Final[set[int]] = set()
         self.same: Final[dict[Term, Term]] = {}
         self.obligations = 0
-        width, classes = program.width, program.allocation.classes
+        width, classes, cells = program.width, program.allocation.classes, program.cells
+        machine = self.machine
         for pair in invariant:
             vreg, place = divmod(pair, width)
-            self._assume(place, classes[vreg], ENTRY - vreg)
+            if place not in machine and (place < SLOT or cells[classes[vreg]] == 1):
+                machine[place] = ENTRY - vreg
+            else:
+                self._assume(place, classes[vreg], ENTRY - vreg)
 
     def _assume(self, place: int, cls: int, term: Term) -> None:
         """The place holds this term at the block's entry; a place that is claimed twice makes two terms equal."""
@@ -183,13 +187,15 @@ class Block:
 
     def _edge(self, edge: Edge, claims: set[int]) -> Failure | None:
         width, classes = self.program.width, self.program.allocation.classes
-        arguments, machine, defined = edge.arguments, self.machine, self.defined
+        arguments, defined, cells = edge.arguments, self.defined, self.program.cells
+        held = self.machine.get
         self.obligations += len(claims)
         for pair in claims:
             vreg, place = divmod(pair, width)
-            vreg = arguments.get(vreg, vreg)
+            if vreg in arguments:
+                vreg = arguments[vreg]
             meant = vreg if vreg in defined else ENTRY - vreg
-            if place < SLOT and machine.get(place) == meant:
+            if held(place) == meant and (place < SLOT or cells[classes[vreg]] == 1):
                 continue
             if not self._holds(place, classes[vreg], meant):
                 return Failure(self.block, divmod(pair, width)[0], place, NONE, NONE, edge)

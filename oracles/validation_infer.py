@@ -51,16 +51,17 @@ def uses_and_contents(program: Program, block: int) -> tuple[Contents, set[int]]
 def asked_before(program: Program, edge: Edge, fresh: set[int], left: Contents) -> set[int]:
     """What the source of an edge needs at its own entry so that `fresh` holds at the target's."""
     width, classes, defined_in = program.width, program.allocation.classes, program.defined_in
-    arguments, source = edge.arguments, edge.source
+    arguments, source, cells = edge.arguments, edge.source, program.cells
     asked = set()
     for pair in fresh:
         vreg, place = divmod(pair, width)
         if vreg in arguments:
             vreg = arguments[vreg]
-        elif place not in left and defined_in[vreg] != source and place < SLOT:
-            asked.add(pair)
+        if defined_in[vreg] == source:
             continue
-        if defined_in[vreg] != source:
+        if place not in left and (place < SLOT or cells[classes[vreg]] == 1):
+            asked.add(vreg * width + place)
+        else:
             origin = origin_of(program, left, place, classes[vreg])
             if origin != NONE:
                 asked.add(vreg * width + origin)
