@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from liftcheck.case import FunctionCode
+
 SLOT: Final = 256
 NONE: Final = -1
 INT, FLOAT, VECTOR = 0, 1, 2
@@ -89,11 +91,15 @@ class Allocation:
     slots       how many spill slots (of 8 bytes) the frame has
     slot_sizes  how many spill slots a value of each class needs
     offsets     the code offset where each instruction's own bytes begin, after the edits before it; None where the
-                compiler does not say (cold blocks, compilers that cannot)
+                compiler does not say. Not in the order of the instructions: cold blocks come last
+    ends        the code offset behind each instruction's own bytes; () where the compiler does not say
+    edit_ranges for each edit, the code offsets where its bytes begin and end; () where the compiler does not say.
+                An instruction or edit may have no bytes: a branch to what follows, a move to itself
     frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); besides, if
                 they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
                 convention as CLIF spells it; absent: the ISA's default one)
     algorithm   'backtracking' or 'single_pass'
+    damage      what was planted in it, in words; '' for what the allocator answered
     """
 
     blocks: tuple[Block, ...]
@@ -105,8 +111,18 @@ class Allocation:
     slots: int
     slot_sizes: tuple[int, int, int]
     offsets: tuple[int | None, ...] = ()
+    ends: tuple[int, ...] = ()
+    edit_ranges: tuple[tuple[int, int], ...] = ()
     frame: dict[str, object] = field(default_factory=dict)
     algorithm: str = "backtracking"
+    damage: str = ""
+
+
+class Captured(NamedTuple):
+    """A compiled function and the allocation that its code was made from."""
+
+    code: FunctionCode
+    allocation: Allocation
 
 
 def show_place(place: int) -> str:

@@ -23,11 +23,11 @@ from typing import Final
 from liftcheck.compilers.base import cache_folder
 from liftcheck.compilers.cranelift import cargo, sources
 from liftcheck.compilers.cranelift.cargo import Report
-from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, RELEASE, Source, numbers
+from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, REGALLOC, RELEASE, Source, numbers
 from liftcheck.errors import Unavailable, UsageError
 
-__all__ = ["FUZZ", "PROFILES", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed", "newest", "numbers",
-           "remove", "source_of"]
+__all__ = ["FUZZ", "PROFILES", "REGALLOC", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed", "newest",
+           "numbers", "remove", "source_of"]
 
 BINARY: Final = "liftcheck-bridge"
 
@@ -220,7 +220,7 @@ def _install(source: Source, profile: str, rustc: str, work: Path, report: Repor
     done.mkdir()
     _write_project(source, profile, project)
     label = source.spec if profile == FUZZ else f"{source.spec} ({profile})"
-    cargo.build(project, source, report, label)
+    cargo.build(project, source, report, label, with_standin=profile == REGALLOC)
     shutil.copy2(project / "target" / "release" / BINARY, done / BINARY)
     shutil.copy2(project / "Cargo.lock", done / "Cargo.lock")
     record = {"spec": source.spec, "version": _locked_version(project, source), "profile": profile, "key": key,

@@ -20,9 +20,11 @@ from types import TracebackType
 from typing import Any, Final
 
 from liftcheck.case import ISA_ALIASES, ISAS, CompileFailure, Target
+from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
-from liftcheck.compilers.cranelift import builds, failures, protocol
+from liftcheck.compilers.cranelift import builds, capture, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
+from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 
@@ -39,13 +41,17 @@ _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One compile request: the text, targets with settings as given, what is wanted besides code, time a pair."""
+    """One compile request: the text, targets with settings as given, what is wanted besides code, time a pair.
+
+    ahead: what stands in front of the text in the request (see `capture.py`).
+    """
 
     text: str
     targets: tuple[Target, ...]
     wants: int
     timeout: float
     raw: bool
+    ahead: bytes = b""
 
 
 class Cranelift:
@@ -105,7 +111,25 @@ class Cranelift:
         """
         if "rules" in wants and not self.traces_rules:
             raise Unsupported(f"{self.name} does not say which ISLE rules matched (0.130 and newer do)")
-        work = _Work(text, tuple(targets), protocol.wants_mask(wants | self._always), timeout or self.timeout, raw)
+        return self._run(_Work(text, tuple(targets), protocol.wants_mask(wants | self._always),
+                               timeout or self.timeout, raw))
+
+    def allocations(self, text: str, targets: Sequence[Target], damage: Damage | None = None, with_text: bool = False,
+                    timeout: float | None = None, raw: bool = False) -> list[list[Captured | CompileFailure]]:
+        """Compiles like `compile_text` and says what register allocation was given and answered: what `capture` reads.
+
+        Only a bridge of the profile 'regalloc' can: `Cranelift(spec, builds.REGALLOC)`; Unsupported from any other.
+        The code is the same as the ordinary bridge's. `with_text`: `Instruction.text` is filled. `damage`: the
+        allocation is damaged before code is made from it, and `Allocation.damage` says how.
+        """
+        if self.build.profile != builds.REGALLOC:
+            raise Unsupported(f"{self.build.name} does not show register allocation: open it with the profile "
+                              f"'{builds.REGALLOC}'")
+        wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
+        work = _Work(text, tuple(targets), wants, timeout or self.timeout, raw, capture.request(damage))
+        return [capture.read_all(column) for column in self._run(work)]
+
+    def _run(self, work: _Work) -> list[list[Reply]]:
         try:
             columns = self._compile(work)
         except Died as died:
@@ -150,7 +174,8 @@ class Cranelift:
 
     def _compile(self, work: _Work, skip: Decided | None = None) -> list[protocol.Column]:
         handles = [self._handle(target, work.raw) for target in work.targets]
-        request = protocol.compile_request(work.text, handles, work.wants, tuple(skip or ()))
+        request = protocol.compile_request(work.text, handles, work.wants, tuple(skip or ()),
+                                            ahead=work.ahead)
         reply = self._exchange(request, work.timeout)
         answer, at = protocol.head(reply)
         if "results" in answer:
@@ -188,7 +213,7 @@ class Cranelift:
         self.close()
         try:
             handles = [self._handle(work.targets[target], work.raw)]
-            request = protocol.compile_request(work.text, handles, work.wants, (), function)
+            request = protocol.compile_request(work.text, handles, work.wants, (), function, work.ahead)
             reply = self._exchange(request, work.timeout)
         except Died as died:
             return failures.death(died.status, died.words, died.timeout)
@@ -213,7 +238,7 @@ class Cranelift:
 
     def _compile_piece(self, work: _Work, piece: str) -> list[protocol.Column]:
         """One piece of a text, with the whole machinery around it."""
-        part = _Work(piece, work.targets, work.wants, work.timeout, work.raw)
+        part = _Work(piece, work.targets, work.wants, work.timeout, work.raw, work.ahead)
         try:
             return self._compile(part)
         except Died as died:

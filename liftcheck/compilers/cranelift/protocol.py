@@ -16,6 +16,9 @@ from liftcheck.compilers.base import WANTS, Complaint, Reply
 from liftcheck.compilers.cranelift import failures
 
 NONE: Final = 0xFFFFFFFF
+ALLOCATION: Final = 1 << len(WANTS)
+TEXT: Final = ALLOCATION << 1
+"""Wants that only a bridge with the stand-in for regalloc2 knows: see `capture.py`."""
 _BITS: Final = {name: 1 << number for number, name in enumerate(WANTS)}
 _decode: Final = json.JSONDecoder().decode
 _relocation: Final = Relocation._make
@@ -28,13 +31,14 @@ def wants_mask(wants: Collection[str]) -> int:
 
 
 def compile_request(text: str, handles: Sequence[int], wants: int, skip: Collection[tuple[int, int]] = (),
-                    only: int = NONE) -> bytes:
-    """`skip` are (function, target) pairs by index; `only` is the one function to compile."""
+                    only: int = NONE, ahead: bytes = b"") -> bytes:
+    """`skip` are (function, target) pairs by index; `only` is the one function to compile; `ahead`: what a want besides
+    says in front of the text."""
     numbers = [wants, len(handles), *handles, len(skip)]
     for pair in skip:
         numbers += pair
     numbers.append(only)
-    return b"C" + struct.pack(f"<{len(numbers)}I", *numbers) + text.encode()
+    return b"C" + struct.pack(f"<{len(numbers)}I", *numbers) + ahead + text.encode()
 
 
 def head(reply: bytes) -> tuple[dict[str, Any], int]:

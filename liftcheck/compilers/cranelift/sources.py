@@ -19,9 +19,10 @@ from typing import Any, Final
 from liftcheck.errors import UsageError
 
 BRIDGE: Final = Path(__file__).parent / "bridge"
-FUZZ, RELEASE = "fuzz", "release"
-PROFILES: Final = (FUZZ, RELEASE)
-"""fuzz: optimized, with Cranelift's assertions and overflow checks on (20 to 30 % slower); release: without them."""
+FUZZ, RELEASE, REGALLOC = "fuzz", "release", "regalloc"
+PROFILES: Final = (FUZZ, RELEASE, REGALLOC)
+"""fuzz: optimized, with Cranelift's assertions and overflow checks on (20 to 30 % slower); release: without them;
+regalloc: fuzz, with a stand-in for regalloc2 that shows register allocation (`standin.py`)."""
 
 KNOWN: Final = {
     "0.95.1": (1, 65), "0.96.4": (1, 66), "0.100.1": (1, 70), "0.105.4": (1, 73), "0.110.3": (1, 76),
@@ -118,7 +119,7 @@ def manifest(source: Source, profile: str) -> str:
     if numbers(source.version) >= (0, 96):
         lines.append(f"cranelift-control = {{ {_where(source, 'control')} }}")
     lines += ['log = "0.4"', "", "[profile.release]", "opt-level = 3", "debug = false", "strip = true"]
-    if profile == FUZZ:
+    if profile != RELEASE:
         lines += ["debug-assertions = true", "overflow-checks = true"]
     if source.path is not None and not source.checkout:
         lines += ["", "[patch.crates-io]", f"cranelift-codegen = {{ path = {_quoted(source.path)} }}"]
@@ -154,6 +155,9 @@ def key(source: Source, profile: str, rustc: str) -> str:
     lock = lock_file(source)
     for path in (*_files(BRIDGE / "src"), BRIDGE / "build.rs", *([lock] if lock else [])):
         _feed(digest, path.name, path)
+    if profile == REGALLOC:
+        for path in _files(BRIDGE / "standin"):
+            _feed(digest, f"standin/{path.name}", path)
     if source.path is not None:
         for path in _files(source.path / "cranelift" if source.checkout else source.path):
             _feed(digest, str(path.relative_to(source.path)), path)

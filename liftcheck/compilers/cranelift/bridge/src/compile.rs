@@ -1,7 +1,8 @@
 //! Requests and their replies; compiling one text for many targets.
 //!
 //! C request, after its letter, all u32: wants (bits below), number of handles, the handles, number of pairs to skip,
-//! the pairs (function, target), the only function to compile or 0xffffffff; then the text.
+//! the pairs (function, target), the only function to compile or 0xffffffff; then the text (with the feature `standin`,
+//! what `allocation.rs` says in front of it).
 //! Head of the reply: {"names": […], "results": [target][function], "rules": […]}. A result is
 //!   [length of code, alignment, relocations, traps, call sites, extra?]   lists are flat: offset, kind, name, addend, …
 //!   a number    the same as that target's result for this function
@@ -9,6 +10,8 @@
 //!   {"kind", "message", "place", "line"}   a failure, classified further by the client
 //! The code of all results follows the head in order.
 
+#[cfg(feature = "standin")]
+use crate::allocation;
 use crate::isa;
 use crate::json;
 use crate::panics::{caught, Panic};
@@ -45,6 +48,8 @@ struct Request<'a> {
     handles: Vec<usize>,
     skip: Vec<(usize, usize)>,
     only: Option<usize>,
+    #[cfg(feature = "standin")]
+    allocation: allocation::Wanted,
     text: &'a str,
 }
 
@@ -216,7 +221,7 @@ impl Bridge {
                         numbered = Some(Numbered::new(function, details));
                     }
                     let isa = self.isas[*handle].clone();
-                    self.one(function, details, &*isa, request.wants, numbered.as_ref(), fired)
+                    self.one(function, details, &*isa, request, numbered.as_ref(), fired)
                 });
                 columns[number].push(record);
             }
@@ -230,16 +235,19 @@ impl Bridge {
         function: &Function,
         details: &Details,
         isa: &dyn TargetIsa,
-        wants: u32,
+        request: &Request,
         numbered: Option<&Numbered>,
         fired: &mut Fired,
     ) -> Record {
+        let wants = request.wants;
         let context = &mut self.context;
         let faults = self.faults;
         let outcome = caught(|| {
             context.clear();
             context.func = numbered.map_or(function, |n| &n.function).clone();
             context.set_disasm(wants & VCODE != 0);
+            #[cfg(feature = "standin")]
+            allocation::begin(&mut context.func, &request.allocation);
             if faults {
                 misbehave(&function.name.to_string());
             }
@@ -261,10 +269,14 @@ impl Bridge {
             Ok(Err(error)) => record.json = refusal(error, function, details, isa),
             Err(panic) => {
                 self.context = Context::new();
+                #[cfg(feature = "standin")]
+                let panic = allocation::explain(panic);
                 record.json = panicked(panic, function, details, isa);
             }
         }
         rules::take();
+        #[cfg(feature = "standin")]
+        allocation::end();
         record
     }
 }
@@ -491,6 +503,8 @@ fn extras(out: &mut String, compiled: &CompiledCode, extra: &Extra, fired: &mut 
         json::key(out, "blocks");
         json::array(out, &compiled.bb_starts, |out, start| write!(out, "{start}").unwrap());
     }
+    #[cfg(feature = "standin")]
+    allocation::write(out, compiled, extra.function);
 }
 
 fn shown(value: impl Display) -> String {
@@ -570,6 +584,17 @@ impl<'a> Request<'a> {
         let skip = (0..next()?).map(|_| Some((next()?, next()?))).collect::<Option<_>>()?;
         let only = Some(next()?).filter(|only| *only != NONE as usize);
         let known = targets.iter().all(|handle| *handle < handles);
-        known.then_some(Self { wants, handles: targets, skip, only, text: std::str::from_utf8(rest).ok()? })
+        #[cfg(feature = "standin")]
+        let (allocation, rest) = allocation::Wanted::parse(wants, rest)?;
+        let text = std::str::from_utf8(rest).ok()?;
+        known.then_some(Self {
+            wants,
+            handles: targets,
+            skip,
+            only,
+            #[cfg(feature = "standin")]
+            allocation,
+            text,
+        })
     }
 }

@@ -11,6 +11,8 @@
 //! function is being compiled for which target, so that the parent knows whom to blame if this process dies.
 //! One source for all versions; `cfg(clN)` holds from cranelift 0.N on (`build.rs`).
 
+#[cfg(feature = "standin")]
+mod allocation;
 mod compile;
 mod isa;
 mod json;

@@ -1,0 +1,132 @@
+"""What a bridge with the stand-in for regalloc2 says of register allocation, as an `Allocation`.
+
+The one idea: the reply is lists of plain numbers in the order that `bridge/standin/bridge/allocation.rs` states;
+operands are packed into one number each, and a number always means the same operand, so it is unpacked once.
+Nothing here judges an allocation; how the stand-in gets at it is told in `standin.py`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from liftcheck.case import CompileFailure, FunctionCode
+from liftcheck.compilers.allocation import (
+    DEF,
+    EARLY,
+    FIXED,
+    LATE,
+    NONE,
+    USE,
+    Allocation,
+    Block,
+    Captured,
+    Edit,
+    Environment,
+    Instruction,
+    Operand,
+)
+from liftcheck.compilers.base import Reply
+
+DAMAGES: Final[tuple[str, ...]] = ()
+"""Kinds of damage, with what each does in `bridge/standin/src/damage.rs`."""
+
+_MOST: Final = 200_000
+_NO_SCRATCH: Final = 255
+
+
+class Damage(NamedTuple):
+    """A fault to plant in an allocation: one of DAMAGES; `seed` modulo the number of eligible places says where."""
+
+    kind: str
+    seed: int = 0
+
+
+class _Operands(dict[int, Operand]):
+    """Packed operands: vreg + 1 from bit 14 on, class at 12, definition at 11, late at 10, constraint at 7, value."""
+
+    def __missing__(self, packed: int) -> Operand:
+        if len(self) > _MOST:
+            self.clear()
+        cls, constraint, value = packed >> 12 & 3, packed >> 7 & 7, packed & 127
+        operand = Operand((packed >> 14) - 1, cls, DEF if packed & 2048 else USE, LATE if packed & 1024 else EARLY,
+                          constraint, cls << 6 | value if constraint == FIXED else value)
+        self[packed] = operand
+        return operand
+
+
+class _Registers(dict[str, tuple[int, ...]]):
+    """'1,2,3' as numbers."""
+
+    def __missing__(self, text: str) -> tuple[int, ...]:
+        if len(self) > _MOST:
+            self.clear()
+        numbers = self[text] = tuple(map(int, text.split(","))) if text else ()
+        return numbers
+
+
+class _Environments(dict[str, Environment]):
+    """Eight lists of registers, ';' between: preferred and others by class, scratch, fixed slots."""
+
+    def __missing__(self, text: str) -> Environment:
+        lists = [_registers[part] for part in text.split(";")]
+        scratch = tuple(NONE if register == _NO_SCRATCH else register for register in lists[-2])
+        half = (len(lists) - 2) // 2
+        environment = self[text] = Environment(tuple(lists[:half]), tuple(lists[half:-2]), scratch or (NONE,) * half,
+                                               lists[-1])
+        return environment
+
+
+_operands: Final = _Operands()
+_registers: Final = _Registers()
+_environments: Final = _Environments()
+
+
+def request(damage: Damage | None) -> bytes:
+    """What stands in front of the text when allocations are wanted."""
+    kind, seed = damage or ("", 0)
+    return struct.pack("<II", seed, len(kind)) + kind.encode()
+
+
+def read_all(column: Sequence[Reply]) -> list[Captured | CompileFailure]:
+    """One target's replies."""
+    return [reply if isinstance(reply, CompileFailure) else read(reply) for reply in column]
+
+
+def read(code: FunctionCode) -> Captured:
+    """A compiled function with its allocation, which stands in `extra` until now."""
+    extra = dict(code.extra)
+    raw = extra.pop("allocation")
+    frame = extra.get("frame")
+    assert isinstance(raw, list)
+    return Captured(replace(code, extra=extra), decode(raw, frame if isinstance(frame, Mapping) else {}))
+
+
+def decode(raw: list[Any], frame: Mapping[str, object]) -> Allocation:
+    """The lists of a reply as an allocation."""
+    (environment, classes, blocks, operands, places, clobbers, returns, branches, edits, slots, sizes, own, moved,
+     algorithm, damage, text, slot_bytes, convention) = raw
+    get = _operands.__getitem__
+    instructions = [Instruction(tuple(map(get, row))) for row in operands]
+    for number, registers in clobbers:
+        instructions[number] = instructions[number]._replace(clobbers=_registers[registers])
+    for number in returns:
+        instructions[number] = instructions[number]._replace(is_return=True)
+    for number in branches:
+        instructions[number] = instructions[number]._replace(is_branch=True)
+    if text is not None:
+        instructions = [one._replace(text=line) for one, line in zip(instructions, text, strict=True)]
+    four = iter(edits)
+    return Allocation(
+        tuple(map(_block, blocks)), tuple(instructions), tuple(bytes.fromhex(classes)), _environments[environment],
+        tuple(map(tuple, places)), tuple(map(Edit._make, zip(four, four, four, four))), slots, tuple(sizes),
+        (None,) * len(instructions) if own is None else tuple(own[::2]), () if own is None else tuple(own[1::2]),
+        () if moved is None else tuple(zip(moved[::2], moved[1::2])),
+        {**frame, "slot_sizes": slot_bytes, "convention": convention}, algorithm, damage or "")
+
+
+def _block(row: list[Any]) -> Block:
+    first, end, parameters, successors, arguments, predecessors = row
+    return Block(first, end, tuple(parameters), tuple(successors), tuple(map(tuple, arguments)), tuple(predecessors))
