@@ -1,0 +1,279 @@
+"""Whether an instruction's own bytes keep to the operands of the allocation, and whether jumps go to its blocks.
+
+The one idea: own bytes are looked at instruction by instruction, in order: what is read must be a use's register, a
+register that the backend keeps for itself, or one that the same bytes wrote before; what is written must be a
+definition's, a clobber, or scratch; every definition must be written and every use read. Loops and branches inside own
+bytes are taken as straight lines. Calls are taken at their word: they read the uses, write definitions and clobbers.
+
+`_UNREAD` and `_UNWRITTEN` name the exceptions, with their reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.case import FunctionCode
+from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
+from liftcheck.oracles.machine import (
+    BRANCH,
+    CALL,
+    CONTROL,
+    FLAGS,
+    JUMP,
+    MEMORY,
+    RETURN,
+    TRAP,
+    VECTOR_CONFIGURATION,
+    decode,
+    show,
+)
+from liftcheck.oracles.validation_abi import reserved
+from liftcheck.oracles.validation_layout import Layout, Placed
+from liftcheck.oracles.validation_moves import Slots
+from liftcheck.oracles.validation_problem import Problem
+
+_SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
+_LEAVES: Final = (JUMP, RETURN, TRAP)
+
+
+class Body(NamedTuple):
+    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is no frame
+    pointer; `saved`: words of memory, as distances from the stack pointer, that must stay until the function's end."""
+
+    frame_pointer: int | None
+    saved: Mapping[int, str]
+
+
+class Rules:
+    """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
+
+    def __init__(self, isa: str, allocation: Allocation, code: FunctionCode) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.code: Final = code
+        kept = reserved(isa)
+        self.kept: Final = kept
+        self._readable: Final = frozenset(kept.readable | _SPECIAL)
+        self._writable: Final = frozenset(kept.scratch | _SPECIAL)
+        self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed]]]] = []
+        self._stores: Final[list[tuple[int, Placed]]] = []
+
+    def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
+        """What is wrong with these own bytes. Returns are `validation_frame`'s."""
+        what = self.allocation.instructions[instruction]
+        if what.is_return:
+            return []
+        uses, definitions = self._places(instruction)
+        if not own:
+            return self._empty(instruction, uses, definitions)
+        return self._scan(instruction, own, uses, definitions)
+
+    def _places(self, instruction: int) -> tuple[set[int], set[int]]:
+        uses: set[int] = set()
+        definitions: set[int] = set()
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        for operand, place in zip(what.operands, places):
+            if place == NONE and operand.constraint == FIXED:
+                place = operand.value
+            (uses if operand.kind == USE else definitions).add(place)
+        return uses, definitions
+
+    def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
+        """No bytes: no definition may need any. Arguments and uninitialized values are defined by nothing; a copy in
+        place is none."""
+        if not uses or definitions <= uses:
+            return []
+        offset = self.allocation.offsets[instruction] or 0
+        place = min(definitions - uses)
+        rule = "an instruction with a result has no bytes"
+        return [Problem(rule, instruction, offset, place, show(place), "nothing")]
+
+    def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
+        clobbers = self.allocation.instructions[instruction].clobbers
+        readable, writable = self._readable | uses, self._writable | definitions
+        if clobbers:
+            writable = writable.union(clobbers)
+        read: set[int] = set()
+        written: set[int] = set()
+        problems: list[Problem] = []
+        called = False
+        for placed in own:
+            machine = placed.machine
+            if machine.flow == CALL and not called:
+                called = True
+                read |= uses
+                written |= definitions
+                readable = readable | definitions
+                writable = writable | {self.kept.sp, self.kept.link}
+            if not machine.reads <= readable and (bad := machine.reads - machine.merged - readable):
+                problems.append(self._problem("an instruction reads a register that is none of its uses", instruction,
+                                              placed, min(bad), uses, own))  # fmt: skip
+            bad = machine.writes - writable
+            if bad and (bad != {self.kept.link} or all(m.flow != CALL for _, m in own)):
+                problems.append(self._problem("an instruction writes a register that is not its own", instruction,
+                                              placed, min(bad), definitions, own))  # fmt: skip
+            read |= machine.reads
+            written |= machine.writes
+            readable = readable | machine.writes
+            if machine.accesses:
+                self._note(instruction, placed)
+        problems += self._missing(instruction, own, uses - read, definitions - written)
+        return problems
+
+    def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int]) -> list[Problem]:
+        problems = []
+        for place in sorted(unread | unwritten):
+            if place >= SLOT:
+                self._in_slots.append((instruction, place, place in unwritten, own))
+        registers = {p for p in unwritten if p < SLOT}
+        if registers:
+            problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
+                                          registers, own))  # fmt: skip
+        registers = {p for p in unread if p < SLOT}
+        if registers and not self._may_be_unread(instruction, own):
+            problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
+                                          registers, own))  # fmt: skip
+        return problems
+
+    def _may_be_unread(self, instruction: int, own: Sequence[Placed]) -> bool:
+        return False
+
+    def _note(self, instruction: int, placed: Placed) -> None:
+        for access in placed.machine.accesses:
+            if access.written and access.base in (self.kept.sp, self.kept.frame):
+                self._stores.append((instruction, placed))
+
+    def _problem(self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int],
+                 own: Sequence[Placed]) -> Problem:  # fmt: skip
+        names = ", ".join(show(p) for p in sorted(expected)) or "none"
+        return Problem(rule, instruction, placed.offset, place, names, show(place), tuple(own))
+
+    # The frame.
+
+    def frame_problems(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Operands in spill slots are accessed where these lie; other stores stay clear of slots and saved words."""
+        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
+        for instruction, slot, stored, own in self._in_slots:
+            if not self._accessed(slots, body, slot, stored, own):
+                rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
+                expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
+                yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
+        stored_slots = {(instruction, slot) for instruction, slot, stored, _ in self._in_slots if stored}
+        for instruction, placed in self._stores:
+            for access in placed.machine.accesses:
+                distance = self._distance(body, access.base)
+                if not access.written or distance is None or access.scaled != NONE:
+                    continue
+                yield from self._overlaps(instruction, placed, distance + access.displacement, access.size, owners,
+                                          stored_slots, body)  # fmt: skip
+
+    def _overlaps(self, instruction: int, placed: Placed, low: int, size: int, owners: Mapping[int, int],
+                  mine: set[tuple[int, int]], body: Body) -> Iterator[Problem]:  # fmt: skip
+        for at in range(low, low + size):
+            owner = owners.get(at)
+            if owner is not None and (instruction, owner) not in mine:
+                yield Problem("an instruction stores into a spill slot", instruction, placed.offset, owner,
+                              "outside of spill slots", f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                return
+            if (saved := body.saved.get(at - at % 8)) is not None:
+                yield Problem("an instruction stores over what the prologue saved", instruction, placed.offset, NONE,
+                              saved, f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                return
+
+    def _distance(self, body: Body, base: int) -> int | None:
+        if base == self.kept.sp:
+            return 0
+        return body.frame_pointer if base == self.kept.frame else None
+
+    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed]) -> bool:
+        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
+        for _, machine in own:
+            for access in machine.accesses:
+                distance = self._distance(body, access.base)
+                if distance is None or access.scaled != NONE or (not access.written if stored else not access.read):
+                    continue
+                if slots.note(slot, distance + access.displacement, max(access.size, 8)):
+                    return True
+        return False
+
+
+# Jumps.
+
+
+def jumps(isa: str, code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]],
+          starts: Mapping[int, tuple[int, int]]) -> Iterator[Problem]:  # fmt: skip
+    """Direct jumps lead into the own bytes themselves, to traps, or to the starts of successors; what falls through
+    falls into a successor."""
+    relocated = {r.offset for r in code.relocations}
+    for instruction, placed in own.items():
+        if instruction < 0:
+            continue
+        block = layout.lasts.get(instruction)
+        if block is not None and layout.allocation.instructions[instruction].is_return:
+            continue
+        targets = _targets(layout, block, starts)
+        for offset, machine in placed:
+            if machine.target is None or machine.flow not in (BRANCH, JUMP):
+                continue
+            if any(offset <= at < offset + machine.size for at in relocated):
+                continue
+            target = offset + machine.target
+            if not _allowed(isa, code.code, target, placed, targets):
+                yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
+                              _spans(targets), f"{target:#x}", tuple(placed))  # fmt: skip
+        if block is not None:
+            yield from _fallen_into(layout, instruction, block, placed, targets)
+
+
+def _targets(layout: Layout, block: int | None, starts: Mapping[int, tuple[int, int]]) -> list[tuple[int, int]]:
+    if block is None:
+        return []
+    return [starts[b] for b in _reached(layout, block) if b in starts]
+
+
+def _reached(layout: Layout, block: int) -> set[int]:
+    """The successors, and where they lead if they are nothing but a jump."""
+    found: set[int] = set()
+    todo = list(layout.allocation.blocks[block].successors)
+    while todo:
+        b = todo.pop()
+        if b in found:
+            continue
+        found.add(b)
+        row = layout.allocation.blocks[b]
+        if row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first):
+            todo.append(row.successors[0])
+    return found
+
+
+def _allowed(isa: str, code: bytes, target: int, own: Sequence[Placed], targets: Sequence[tuple[int, int]],
+             hops: int = 4) -> bool:  # fmt: skip
+    if any(low <= target <= high for low, high in targets) or any(target == offset for offset, _ in own):
+        return True
+    last = own[-1]
+    if target == last.offset + last.machine.size:
+        return not targets
+    if not 0 <= target < len(code):
+        return False
+    machine = decode(isa, code, target, target + 1)[0]
+    if machine.flow == TRAP:
+        return True
+    if machine.flow == JUMP and machine.target is not None and hops:
+        return _allowed(isa, code, target + machine.target, own, targets, hops - 1)
+    return False
+
+
+def _fallen_into(layout: Layout, instruction: int, block: int, own: Sequence[Placed],
+                 targets: Sequence[tuple[int, int]]) -> Iterator[Problem]:  # fmt: skip
+    if own and own[-1].machine.flow in _LEAVES:
+        return
+    end = own[-1].offset + own[-1].machine.size if own else layout.allocation.offsets[instruction] or 0
+    if any(low <= end <= high for low, high in targets):
+        return
+    yield Problem("control falls into a block that is no successor", instruction, end, NONE, _spans(targets),
+                  f"{end:#x}", tuple(own))  # fmt: skip
+
+
+def _spans(targets: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{high:#x}" for _, high in sorted(targets)) or "nowhere"

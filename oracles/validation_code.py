@@ -1,0 +1,227 @@
+"""Part 2 of the validation of an allocation: the emitted bytes do what the allocation says.
+
+The one idea: the code is cut into pieces, the own bytes of instructions and the bytes of the allocator's moves. A
+move's bytes must have exactly the move's meaning; own bytes may read and write only what the allocation gives their
+instruction (what they compute is the compiler's business and not asked here). Steps:
+
+    validation_layout    which bytes belong to which instruction or move, and what lies between
+    validation_moves     bytes against moves, over `machine_state` (validation_code_smt: by z3)
+    validation_accesses  own bytes against operands, jumps against blocks
+    validation_frame     prologue, exits, spill slots against everything else in the frame
+
+Assumed: the meanings in `machine_*` and what `validation_abi` says of conventions. The compiler's offsets are not: a
+wrong one leads to a refutation, not to a proof. Not asked: whether indirect jumps go where they should, and whether a
+conditional one goes to the right one of two successors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.bits.term import Term
+from liftcheck.compilers.allocation import NONE, SLOT, Captured, Edit, show_place
+from liftcheck.errors import Unsupported
+from liftcheck.oracles import validation_accesses as accesses
+from liftcheck.oracles import validation_frame as frame
+from liftcheck.oracles.machine import show
+from liftcheck.oracles.machine_state import State, describe
+from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
+from liftcheck.oracles.validation_moves import Difference, Sequences, Slots, same, size_of
+from liftcheck.oracles.validation_problem import Problem
+from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
+
+SHOWN: Final = 12
+"""Machine instructions that a counterexample lists at most."""
+
+
+class Found(NamedTuple):
+    """problems: in the order of the code; doubts: named reasons why something was not decided."""
+
+    problems: list[Problem]
+    doubts: list[str]
+    counts: Counts
+
+
+def check(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
+    """The verdict on one function's bytes. `z3_only`: every comparison of moves with their code goes to z3."""
+    started = time.perf_counter()
+    found = examine(isa, captured, z3_only=z3_only)
+    found.counts.seconds = time.perf_counter() - started
+    if found.problems:
+        return refuted(_example(isa, captured, found.problems[0]), found.counts)
+    if found.doubts:
+        return Verdict(UNDECIDED, f"code: {found.doubts[0]}", None, found.counts)
+    return Verdict(VALID, counts=found.counts)
+
+
+def examine(isa: str, captured: Captured, *, z3_only: bool = False) -> Found:
+    """Everything that is wrong or not decided."""
+    try:
+        return Examination(isa, captured, z3_only).run()
+    except Unsupported as limit:
+        return Found([], [limit.reason], Counts(instructions=len(captured.allocation.instructions)))
+
+
+class Examination:
+    """One function's check. Mutable, and used once."""
+
+    def __init__(self, isa: str, captured: Captured, z3_only: bool) -> None:
+        self.isa: Final = isa
+        self.code: Final = captured.code
+        self.allocation: Final = captured.allocation
+        self.layout: Final = Layout(isa, captured.code, captured.allocation)
+        self.slots: Final = Slots()
+        self.sequences: Final = Sequences(isa, self.slots)
+        self.rules: Final = accesses.Rules(isa, captured.allocation, captured.code)
+        self.problems: Final[list[Problem]] = []
+        self.doubts: Final[list[str]] = []
+        self.counts: Final = Counts(instructions=len(captured.allocation.instructions))
+        self.own: Final[dict[int, Sequence[Placed]]] = {}
+        self.labels: Final[dict[int, tuple[int, int]]] = {}
+        """Where a block's label may stand: anywhere among idle instructions before its first piece."""
+        self.z3_only: Final = z3_only
+
+    def run(self) -> Found:
+        """Everything in the order of the code."""
+        order = self.layout.order
+        self._prologue(self.layout.starts[order[0]] if order else 0)
+        end, falls = self.layout.starts[order[0]] if order else 0, True
+        for block in order:
+            end, falls = self._block(block, end, falls)
+        self.problems.extend(self._frame())
+        self.problems.extend(accesses.jumps(self.isa, self.code, self.layout, self.own, self.labels))
+        self.problems.sort(key=lambda problem: problem.offset)
+        return Found(self.problems, self.doubts, self.counts)
+
+    def _prologue(self, end: int) -> None:
+        code, reached = self.layout.code(0, end)
+        self.counts.machine_instructions += len(code)
+        if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
+            self.own[NONE] = code
+
+    def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
+        """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
+        last = self.allocation.blocks[block].end - 1
+        for number, piece in enumerate(self.layout.pieces(block)):
+            if not number:
+                self.labels[block] = self.layout.idle_from(end, piece.start), piece.start
+            if piece.start != end and falls and not self._gap(piece, end):
+                continue
+            code, reached = self.layout.code(piece.start, piece.end, piece.instruction == last and piece.edit == NONE)
+            self.counts.machine_instructions += len(code)
+            end = piece.end
+            if code:
+                falls = code[-1].machine.flow not in LEAVES
+            if self._well_cut(piece, code, reached):
+                self._piece(piece, code)
+        return end, falls
+
+    def _gap(self, piece: Piece, end: int) -> bool:
+        """Bytes between two pieces that control runs through."""
+        if end < piece.start and self.layout.idle_from(end, piece.start) == end:
+            return True
+        code, _ = self.layout.code(min(end, piece.start), piece.start)
+        self._report("bytes that belong to nothing are executed", piece, NONE, "", "", code)
+        return False
+
+    def _well_cut(self, piece: Piece, code: Sequence[Placed], reached: int) -> bool:
+        for _, machine in code:
+            if not machine.known:
+                self.doubts.append(f"an instruction is not in the tables: {machine.name}")
+                return False
+        if reached > piece.end:
+            self._report("an instruction's bytes reach into the next one's", piece, NONE, "", "", code)
+            return False
+        return True
+
+    def _piece(self, piece: Piece, code: Sequence[Placed]) -> None:
+        if piece.edit == NONE:
+            self.own[piece.instruction] = code
+            self.problems.extend(self.rules.check(piece.instruction, code))
+        else:
+            self._move(piece, code)
+
+    # Moves.
+
+    def _move(self, piece: Piece, code: Sequence[Placed]) -> None:
+        edit = self.allocation.edits[piece.edit]
+        self.counts.obligations += 1
+        place = edit.source if edit.source >= SLOT else edit.target
+        if len(code) == 1 and not self.z3_only:
+            distance = same(self.isa, code[0].machine, edit)
+            if distance is not None and (place < SLOT or self.slots.note(place, distance, size_of(self.isa, edit))):
+                return
+        self._execute(piece, edit, code)
+
+    def _execute(self, piece: Piece, edit: Edit, code: Sequence[Placed]) -> None:
+        """The general case: both executed, by normal forms and by z3."""
+        moved = f"{show_place(edit.source)} -> {show_place(edit.target)}"
+        after = self.sequences.code([m for _, m in code])
+        if after is None:
+            self._report("a move's code does something else than moving", piece, edit.target, moved, "", code)
+            return
+        if not self.sequences.learn(edit, after):
+            self._report("a spill slot is not where it was before", piece, max(edit.source, edit.target),
+                         self._lies(edit), "", code)  # fmt: skip
+            return
+        wanted = self.sequences.move(edit)
+        differences = self._judged(wanted, after)
+        if differences:
+            first = min(differences, key=lambda d: d.place != edit.target)
+            shown = f"memory at sp + {first.offset}" if first.place == NONE else show(first.place)
+            self._report(_rule(edit, first), piece, first.place, f"{moved}: {shown} = {_term(first.expected)}",
+                         _term(first.found), code)  # fmt: skip
+
+    def _lies(self, edit: Edit) -> str:
+        place = max(edit.source, edit.target)
+        return f"{show_place(place)} at sp + {self.slots.offsets.get(place)}"
+
+    def _judged(self, wanted: State, after: State) -> list[Difference]:
+        differences = self.sequences.differences(wanted, after)
+        if not self.z3_only and not differences:
+            return []
+        from liftcheck.oracles import validation_code_smt as smt
+
+        if self.z3_only:
+            differences = self.sequences.compared(wanted, after)
+        self.counts.by_z3 += len(differences)
+        return [d for d in differences if not smt.equal(d.expected, d.found)]
+
+    # The rest.
+
+    def _frame(self) -> Iterator[Problem]:
+        if NONE not in self.own:
+            return
+        checked = frame.check(self.isa, self.allocation, self.slots, self.own)
+        self.doubts.extend(checked.doubts)
+        yield from checked.problems
+        yield from self.rules.frame_problems(self.slots, checked.body)
+
+    def _report(self, rule: str, piece: Piece, place: int, expected: str, found: str, code: Sequence[Placed]) -> None:
+        self.problems.append(Problem(rule, piece.instruction, piece.start, place, expected, found, tuple(code)))
+
+
+def _rule(edit: Edit, difference: Difference) -> str:
+    """What a difference is called."""
+    if difference.place == edit.target or (difference.place == NONE and edit.target >= SLOT):
+        return "a spill does not store the value" if edit.target >= SLOT else "a move's target gets another value"
+    return "a move's code changes something else"
+
+
+def _term(t: Term) -> str:
+    return describe(t)
+
+
+def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:
+    allocation = captured.allocation
+    instruction = problem.instruction
+    block = next((b for b, x in enumerate(allocation.blocks) if x.first <= instruction < x.end), 0)
+    code = [f"{offset:#06x}: {captured.code.code[offset : offset + m.size].hex():<16} {m.text}"
+            for offset, m in problem.code[-SHOWN:]]  # fmt: skip
+    text = allocation.instructions[instruction].text if instruction >= 0 else ""
+    return Counterexample(problem.rule, block, (block,), instruction, text, problem.expected, problem.found, NONE,
+                          problem.place, (), tuple(code))  # fmt: skip
+
+

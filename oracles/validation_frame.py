@@ -1,0 +1,266 @@
+"""The frame: what the prologue saves is what every exit gives back, and spill slots keep clear of everything else.
+
+The one idea: execute the prologue from a state where every register is its own variable, forget what the body may
+write, execute each exit's bytes from there, and compare: callee-saved registers must be their variables again, at the
+width that the convention owes; the stack pointer must be back, and control must go to where the entry's return address
+says. What an exit loads is what the body must not touch; spill slots must not overlap that, nor each other, nor
+explicit slots.
+
+A call is taken to preserve the halves of vector registers that its convention preserves, although the allocator counts
+the whole register as clobbered (it cannot speak of halves), unless the call clobbers callee-saved integers as well.
+Stack probes that loop are not executed: a doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.bits.term import Term, var
+from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
+from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Machine, register, show
+from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
+from liftcheck.oracles.validation_abi import PINNED, Owed, Reserved, owed, reserved
+from liftcheck.oracles.validation_accesses import Body
+from liftcheck.oracles.validation_layout import Placed
+from liftcheck.oracles.validation_moves import Slots
+from liftcheck.oracles.validation_problem import Problem
+
+CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
+"""Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
+
+
+class Checked(NamedTuple):
+    problems: list[Problem]
+    doubts: list[str]
+    body: Body
+
+
+class _Doubt(Exception):
+    """Names what is not executed; never leaves this module."""
+
+
+def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequence[Placed]]) -> Checked:
+    """Prologue, exits, slots."""
+    convention = str(allocation.frame.get("convention", ""))
+    promised = owed(isa, convention)
+    if promised is None:
+        return Checked([], [f"convention {convention} is in no table"], Body(None, {}))
+    frame = _Frame(isa, allocation, promised, own)
+    try:
+        frame.enter()
+    except _Doubt as doubt:
+        return Checked([], [str(doubt)], Body(None, {}))
+    problems: list[Problem] = []
+    doubts: list[str] = []
+    for instruction, what in enumerate(allocation.instructions):
+        if what.is_return and instruction in own:
+            try:
+                problems.extend(frame.leave(instruction))
+            except _Doubt as doubt:
+                doubts.append(str(doubt))
+    body = Body(frame.frame_pointer(), frame.saved)
+    problems.extend(_slot_problems(isa, allocation, slots, body, frame))
+    return Checked(problems, doubts, body)
+
+
+class _Frame:
+    """The execution of one function's prologue and exits. Distances in `saved` are from the body's stack pointer."""
+
+    def __init__(self, isa: str, allocation: Allocation, promised: Owed, own: Mapping[int, Sequence[Placed]]) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.own: Final = own
+        self.kept: Final[Reserved] = reserved(isa)
+        self.promised: Final = promised
+        self.owed: Final = _still_owed(isa, allocation, promised, self.kept)
+        self.entry: Final = State(isa)
+        self.saved: Final[dict[int, str]] = {}
+        self.size = 0
+        self.written: Final = _written_by(isa, allocation, self.owed, self.kept)
+
+    def enter(self) -> None:
+        """Execute the prologue."""
+        for offset, machine in self.own.get(-1, ()):
+            self._step(self.entry, offset, machine, "the prologue")
+        found = parts(self.entry.value(self.kept.sp))
+        if found is None or found[0] is not self.entry.base or found[1] > 0:
+            raise _Doubt("the prologue leaves the stack pointer at an unknown place")
+        self.size = -found[1]
+
+    def _step(self, state: State, offset: int, machine: Machine, where: str) -> None:
+        if machine.flow == BRANCH:
+            if machine.target is None or machine.target < 0:
+                raise _Doubt(f"{where} has a loop")
+            return
+        if machine.flow == TRAP:
+            return
+        if machine.effect is not None:
+            try:
+                state.run(machine.effect)
+                return
+            except Opaque:
+                if machine.effect.stores:
+                    raise _Doubt(f"{where} stores outside of the frame") from None
+        if MEMORY in machine.writes and machine.flow != CALL:
+            raise _Doubt(f"{where} stores in a way that has no meaning here: {machine.name}")
+        for place in machine.writes:
+            if place == self.kept.sp and machine.flow != CALL:
+                raise _Doubt(f"{where} moves the stack pointer in a way that has no meaning here: {machine.name}")
+            if 0 <= place < SLOT and place != self.kept.sp:
+                state.registers[place] = var(f"{show(place)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
+
+    def frame_pointer(self) -> int | None:
+        """Its distance from the body's stack pointer."""
+        if self.kept.frame < 0:
+            return None
+        found = parts(self.entry.value(self.kept.frame))
+        return None if found is None or found[0] is not self.entry.base else found[1] + self.size
+
+    def _body_end(self) -> State:
+        """The state before an exit: what the body may write is unknown."""
+        state = State(self.isa)
+        state.registers = dict(self.entry.registers)
+        state.memory = dict(self.entry.memory)
+        for place in self.written:
+            state.registers[place] = var(f"{show(place)} at the end", WIDTHS[self.isa][place >> 6])
+        return state
+
+    def leave(self, instruction: int) -> list[Problem]:
+        """Execute an exit's bytes and compare."""
+        own = self.own[instruction]
+        state = self._body_end()
+        results = self._results(instruction)
+        before = {place: state.value(place) for place in results}
+        end = -1
+        for at, (offset, machine) in enumerate(own):
+            if machine.flow in (RETURN, JUMP):
+                end = at
+                if machine.effect is not None:
+                    self._step(state, offset, machine, "an exit")
+                break
+            self._step(state, offset, machine, "an exit")
+        if end < 0:
+            return [self._problem("an exit does not end in a return or a jump", instruction, own, NONE, "", "")]
+        for offset, size, stored in state.touched:
+            if not stored:
+                for at in range(offset - offset % 8, offset + size, 8):
+                    self.saved[at + self.size] = f"what an exit loads from sp + {at + self.size}"
+        returns = own[end].machine.flow == RETURN
+        problems = [*self._registers(state, instruction, own), *self._stack(state, instruction, own, returns)]
+        for place, value in before.items():
+            if state.value(place) is not value:
+                problems.append(self._problem("an exit changes a result's register", instruction, own, place,
+                                              describe(value), describe(state.value(place))))  # fmt: skip
+        return problems
+
+    def _results(self, instruction: int) -> set[int]:
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        found = {o.value if place == NONE and o.constraint == FIXED else place
+                 for o, place in zip(what.operands, places) if o.kind == USE}  # fmt: skip
+        return {place for place in found if 0 <= place < SLOT}
+
+    def _registers(self, state: State, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
+        for place, bits in self.owed.items():
+            low = self.promised.low if place >= 64 and bits < WIDTHS[self.isa][place >> 6] else 0
+            value, wanted = state.value(place), register(self.isa, place)
+            if value is not wanted and sliced(value, low, bits) is not sliced(wanted, low, bits):
+                yield self._problem("a callee-saved register is not restored", instruction, own, place,
+                                    f"its value on entry, {bits} bits", describe(value))  # fmt: skip
+
+    def _stack(self, state: State, instruction: int, own: Sequence[Placed], returns: bool) -> Iterator[Problem]:
+        """Stack pointer and return address."""
+        found = parts(state.value(self.kept.sp))
+        pushed = 8 if self.kept.link < 0 else 0
+        distance = None if found is None or found[0] is not state.base else found[1] - (pushed if returns else 0)
+        popped = self.promised.pops and distance is not None
+        if distance != 0 and not popped:
+            yield self._problem("an exit does not give the stack pointer back", instruction, own, self.kept.sp,
+                                f"{pushed if returns else 0} above the entry's",
+                                describe(state.value(self.kept.sp)))  # fmt: skip
+        wanted: Term = self.entry_return()
+        if returns:
+            address = state.registers.get(PC)
+        elif pushed:
+            address = None if distance is None else state.load(distance, 8)
+        else:
+            address = state.value(self.kept.link)
+        if address is not wanted:
+            yield self._problem("an exit does not return to the caller", instruction, own, self.kept.link,
+                                describe(wanted), describe(address) if address is not None else "?")  # fmt: skip
+
+    def entry_return(self) -> Term:
+        """The return address on entry."""
+        if self.kept.link < 0:
+            return State(self.isa).load(0, 8)
+        return register(self.isa, self.kept.link)
+
+    def _problem(self, rule: str, instruction: int, own: Sequence[Placed], place: int, expected: str,
+                 found: str) -> Problem:  # fmt: skip
+        return Problem(rule, instruction, own[0].offset if own else 0, place, expected, found, tuple(own))
+
+
+def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved) -> dict[int, int]:
+    """Without the stack pointer and the link register, which have rules of their own, without scratch registers (a
+    linker's veneers may write them: no convention keeps them), and without a pinned register, which the environment
+    does not offer."""
+    offered = {p for group in (*allocation.environment.preferred, *allocation.environment.others) for p in group}
+    pinned = PINNED.get(isa, NONE)
+    gone = {kept.sp, kept.link, *kept.scratch, *(() if pinned in offered else (pinned,))}
+    return {place: bits for place, bits in promised.bits.items() if place not in gone}
+
+
+def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved) -> set[int]:
+    """Registers that hold something else after the body than after the prologue."""
+    found: set[int] = set(kept.scratch)
+    halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]}
+    whole = {p for p in promised if p < 64 and p != kept.frame}
+    for edit in allocation.edits:
+        found.add(edit.target)
+    for what, places in zip(allocation.instructions, allocation.places):
+        for operand, place in zip(what.operands, places):
+            if operand.kind != USE:
+                found.add(operand.value if place == NONE and operand.constraint == FIXED else place)
+        if what.clobbers:
+            clobbers = set(what.clobbers)
+            found |= clobbers if clobbers & whole else clobbers - halves
+            found |= {kept.link}
+    return {place for place in found if 0 <= place < SLOT and WIDTHS[isa][place >> 6]}
+
+
+# Spill slots.
+
+
+def _slot_problems(isa: str, allocation: Allocation, slots: Slots, body: Body, frame: _Frame) -> Iterator[Problem]:
+    calls = any(what.clobbers for what in allocation.instructions)
+    lowest = CALLEE_AREA.get(isa, 0) if calls else 0
+    taken: dict[int, int] = {}
+    explicit = _explicit(allocation)
+    for place, offset in sorted(slots.offsets.items()):
+        size = slots.sizes[place]
+        if offset < lowest or offset + size > frame.size:
+            yield _slot_problem("a spill slot lies outside of the frame", place, offset, f"[{lowest}, {frame.size})")
+        for at in range(offset, offset + size):
+            other = taken.setdefault(at, place)
+            if other != place:
+                yield _slot_problem("two spill slots overlap", place, offset, show(other))
+                break
+        for at in range(offset - offset % 8, offset + size, 8):
+            if at in body.saved:
+                yield _slot_problem("a spill slot overlaps what the prologue saved", place, offset, body.saved[at])
+                break
+        for low, high in explicit:
+            if low < offset + size and offset < high:
+                yield _slot_problem("a spill slot overlaps a stack slot", place, offset, f"[{low}, {high})")
+
+
+def _explicit(allocation: Allocation) -> list[tuple[int, int]]:
+    offsets, sizes = allocation.frame.get("slots", ()), allocation.frame.get("slot_sizes", ())
+    if not isinstance(offsets, (list, tuple)):
+        return []
+    widths = list(sizes) if isinstance(sizes, (list, tuple)) else []
+    return [(o, o + (widths[i] if i < len(widths) else 1)) for i, o in enumerate(offsets) if isinstance(o, int)]
+
+
+def _slot_problem(rule: str, place: int, offset: int, other: str) -> Problem:
+    return Problem(rule, NONE, 0, place, f"clear of {other}", f"sp + {offset}")

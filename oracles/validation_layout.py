@@ -1,0 +1,149 @@
+"""Which bytes belong to which instruction and which move: the code cut as the compiler says, and what is between.
+
+The one idea: the compiler's offsets are trusted no further than that instructions are decoded from them. Every byte
+that control can reach belongs to a piece, and each piece must do what its instruction or move says; a wrong offset
+leaves bytes that do not. What is between two pieces must be idle (no-operations, landing pads) or out of reach: tables,
+padding and constants behind an unconditional jump, islands that are jumped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.case import FunctionCode
+from liftcheck.compilers.allocation import AFTER, BEFORE, NONE, Allocation
+from liftcheck.errors import Unsupported
+from liftcheck.oracles.machine import BRANCH, JUMP, RETURN, TRAP, Machine, decode
+
+LEAVES: Final = (JUMP, RETURN, TRAP)
+
+
+class Placed(NamedTuple):
+    """A machine instruction and where it stands."""
+
+    offset: int
+    machine: Machine
+
+
+class Piece(NamedTuple):
+    """The bytes [start, end) of an instruction, or of the move number `edit` (else NONE) before or after it."""
+
+    instruction: int
+    edit: int
+    start: int
+    end: int
+
+
+class Layout:
+    """One function's pieces. `lasts` and `firsts`: a block by its last and by its first instruction."""
+
+    def __init__(self, isa: str, code: FunctionCode, allocation: Allocation) -> None:
+        self.isa: Final = isa
+        self.bytes: Final = code.code
+        self.allocation: Final = allocation
+        if not allocation.ends or len(allocation.edit_ranges) != len(allocation.edits) or None in allocation.offsets:
+            raise Unsupported("the compiler gives no offsets")
+        self.lasts: Final = {block.end - 1: b for b, block in enumerate(allocation.blocks)}
+        self._edits: Final[dict[tuple[int, int], list[int]]] = {}
+        for number, edit in enumerate(allocation.edits):
+            self._edits.setdefault((edit.instruction, edit.where), []).append(number)
+        starts = [next(self._pieces_of(b)).start for b in range(len(allocation.blocks))]
+        self.order: Final = sorted(range(len(allocation.blocks)), key=lambda b: (starts[b], self._ends_at(b), b))
+        self.starts: Final = starts
+        """Of each block's first piece."""
+
+    def _ends_at(self, block: int) -> int:
+        return self.allocation.ends[self.allocation.blocks[block].end - 1]
+
+    def has_edits_before(self, instruction: int) -> bool:
+        """Whether there are moves before an instruction."""
+        return (instruction, BEFORE) in self._edits
+
+    def pieces(self, block: int) -> list[Piece]:
+        """A block's instructions and moves, in the order in which they are executed."""
+        return list(self._pieces_of(block))
+
+    def _pieces_of(self, block: int) -> Iterator[Piece]:
+        row, offsets, ends = self.allocation.blocks[block], self.allocation.offsets, self.allocation.ends
+        edits, ranges = self._edits, self.allocation.edit_ranges
+        for instruction in range(row.first, row.end):
+            for number in edits.get((instruction, BEFORE), ()):
+                yield Piece(instruction, number, *ranges[number])
+            yield Piece(instruction, NONE, offsets[instruction] or 0, ends[instruction])
+            if instruction + 1 < row.end:
+                for number in edits.get((instruction, AFTER), ()):
+                    yield Piece(instruction, number, *ranges[number])
+
+    def code(self, start: int, end: int, last: bool = False) -> tuple[list[Placed], int]:
+        """What is executed of the bytes [start, end), in order, and where it ends: at `end`, or behind it if the bytes
+        are cut wrongly; before it where control leaves for good (`last`: a block's last instruction)."""
+        if last:
+            return self._last(start, end)
+        found, at = laid(decode(self.isa, self.bytes, start, end), start)
+        if any(placed.machine.flow == JUMP for placed in found):
+            return self._around(start, end)
+        return found, at
+
+    def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
+        """Without islands: bytes that are jumped over, and that nobody here branches into."""
+        placed, _ = laid(decode(self.isa, self.bytes, start, end), start)
+        targets = {offset + m.target for offset, m in placed if m.flow == BRANCH and m.target is not None}
+        found: list[Placed] = []
+        at = start
+        while at < end:
+            machine = self.at(at)
+            behind = at + machine.size
+            target = at + machine.target if machine.flow == JUMP and machine.target is not None else -1
+            if behind < target <= end and not any(behind <= t < target for t in targets):
+                at = target
+                continue
+            found.append(Placed(at, machine))
+            at = behind
+        return found, at
+
+    def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
+        """Up to the last unconditional jump that nothing inside leads past."""
+        found: list[Placed] = []
+        at, inside = start, -1
+        while at < end:
+            machine = self.at(at)
+            found.append(Placed(at, machine))
+            target = at + machine.target if machine.target is not None else -1
+            at += machine.size
+            if machine.flow == BRANCH or (machine.flow == JUMP and at < target and inside >= at):
+                inside = max(inside, target if target < end else -1)
+            if machine.flow in LEAVES and inside < at:
+                break
+        return found, at
+
+    def at(self, offset: int) -> Machine:
+        """The instruction at an offset."""
+        return decode(self.isa, self.bytes, offset, offset + 1)[0]
+
+    def idle_from(self, start: int, end: int) -> int:
+        """The lowest offset from which on only idle instructions stand before `end`."""
+        found, at = laid(decode(self.isa, self.bytes, start, end), start)
+        if at != end:
+            return end
+        low = end
+        for offset, machine in reversed(found):
+            if not idle(machine):
+                break
+            low = offset
+        return low
+
+
+def idle(machine: Machine) -> bool:
+    """An instruction without any effect."""
+    effect = machine.effect
+    return effect is not None and not effect.writes and not effect.stores and not machine.writes
+
+
+def laid(machines: Sequence[Machine], at: int) -> tuple[list[Placed], int]:
+    """Instructions one behind the other, and where the last one ends."""
+    found: list[Placed] = []
+    for machine in machines:
+        found.append(Placed(at, machine))
+        at += machine.size
+    return found, at
