@@ -276,8 +276,8 @@ def _operands(word: int, row: Row) -> _Operands:
         reads.add(_CLASSES["v"])
         texts.append("v0.t")
         if row.masked == 1:
+            merged.update(writes - reads)
             reads.update(writes)
-            merged.update(writes)
     return _Operands(registers, immediate, reads, writes, merged, ", ".join(texts))
 
 
