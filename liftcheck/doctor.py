@@ -228,7 +228,7 @@ def _builds() -> Iterator[Check]:
         return
     if not ready:
         state = "built by another liftcheck or rustc" if newest in built else "not built yet"
-        yield Check("Compilers", f"{newest} now", LIMITED, f"{state}; its next use builds it (about two minutes)",
+        yield Check("Compilers", f"{newest} now", LIMITED, f"{state}; its next use builds it (about three minutes)",
                     f"liftcheck compiler add {newest}")
 
 

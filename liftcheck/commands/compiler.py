@@ -7,7 +7,7 @@
                                                   cranelift-codegen crate (the rest comes from the registry)
   liftcheck compiler remove cranelift@0.130.0
 
-`add` builds with cargo (about two minutes) and says how long it took; builds are cached in the user's cache folder.
+`add` builds with cargo (about three minutes) and says how long it took; builds are cached in the user's cache folder.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _find(source: Source, profile: str, rustc: str) -> Build | None:
 
 
 def ensure(spec: str, profile: str = FUZZ, report: Report | None = None) -> Build:
-    """The build that `spec` means, made now if it is not there (about two minutes)."""
+    """The build that `spec` means, made now if it is not there (about three minutes)."""
     if profile not in PROFILES:
         raise UsageError(f"no build profile '{profile}'; there is {', '.join(PROFILES)}")
     found = find(spec, profile)

@@ -43,7 +43,7 @@ class Report:
 
     def begin(self, label: str, total: int) -> None:
         """`total` is the number of crates to build."""
-        self.say(f"building {label}: {total} crates, about two minutes, once")
+        self.say(f"building {label}: {total} crates, about three minutes, once")
         if self.console.is_terminal:
             from rich.progress import (
                 BarColumn,

@@ -24,9 +24,6 @@ _LENGTH: Final = struct.Struct("<I")
 _PROGRESS: Final = struct.Struct("<III")
 _PIPE_SIZE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
-_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_TOP_PAD_": str(4 << 20),
-                     "MALLOC_MMAP_THRESHOLD_": str(64 << 20)}
-"""glibc otherwise gives memory back to the kernel after every function, which takes a tenth of the time."""
 IDLE: Final = 4
 """A child that does not run at all gets so many times its time on the clock."""
 
@@ -51,7 +48,7 @@ class Child:
         self._words: Final = os.memfd_create("liftcheck-stderr")
         self._process = subprocess.Popen(
             [binary, "--progress", str(self._progress)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0, env=_ALLOCATOR | os.environ)
+            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0)
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_AS)

@@ -27,6 +27,9 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::time::Duration;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Cranelift recurses in places; what needs more than this is reported as a stack overflow.
 const STACK: usize = 64 << 20;
 
