@@ -17,26 +17,22 @@ which assumptions, and why it is sound.
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
-from liftcheck.case import FunctionCode
-from liftcheck.compilers.allocation import Allocation
+from liftcheck.compilers.allocation import Allocation, Captured
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import validation_blocks, validation_path
+from liftcheck.oracles import validation_blocks, validation_code, validation_path
 from liftcheck.oracles.validation_infer import needs
 from liftcheck.oracles.validation_program import Program
 from liftcheck.oracles.validation_rules import Rules
-from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counts, Verdict, refuted
+from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, VALID, Counts, Verdict, merged, refuted
 
 
-class Captured(Protocol):
-    """A function with its allocation."""
-
-    @property
-    def code(self) -> FunctionCode: ...
-
-    @property
-    def allocation(self) -> Allocation: ...
+def validate(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
+    """Both parts. A refuted allocation is not looked at further: what its code does is then beside the point."""
+    first = validate_allocation(captured.allocation, z3_only=z3_only)
+    if first.status == INVALID:
+        return first
+    return merged([first, validation_code.check(isa, captured, z3_only=z3_only)])
 
 
 def validate_allocation(allocation: Allocation, *, z3_only: bool = False) -> Verdict:

@@ -179,7 +179,7 @@ class _Replay:
     def _edits(self, block: int, number: int, where: int) -> None:
         for source, target in self.program.edits_at(number, where):
             cls = (source if source < SLOT else target) >> 6
-            value = self._held(source, cls) or self._value(NONE, f"what was in {show_place(source)}")
+            value = self._held(source, cls) or self._value(NONE, self._contents(source, cls))
             name = "after" if where == AFTER else "before"
             self._note(f"block{block}, edit {name} instruction {number}: {show_place(source)} -> {show_place(target)}",
                        [(target + part, value, part) for part in range(self._span(target, cls))])
@@ -238,7 +238,7 @@ class _Replay:
         operand = self.program.allocation.instructions[number].operands[index]
         place = self.program.allocation.places[number][index]
         meant = self.values[operand.vreg]
-        here = self._contents(place, operand.cls, meant)
+        here = self._contents(place, operand.cls)
         since = self.since.get(place)
         found = f"{here} in {show_place(place)}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
         path = _blocks_of(self.way)[:step + 1]
@@ -246,27 +246,23 @@ class _Replay:
                               f"it reads v{operand.vreg} in {show_place(place)}", found, operand.vreg, place,
                               tuple(self._history(meant, place)))
 
-    def _contents(self, place: int, cls: int, meant: _Value) -> str:
-        """What is in a place that should hold `meant`."""
+    def _contents(self, place: int, cls: int) -> str:
+        """What is in a place that is read as a class."""
         cell = self.machine.get(place)
         if cell is None:
-            return "nothing that was put there on this path"
+            return f"what was in {show_place(place)} when the function began"
         value, part = cell
         if value.name == NONE:
             return value.text
-        if value == meant:
-            return f"only a part of v{meant.name}"
-        if part:
-            return f"a later part of {self._named(value)}"
         held = self.program.allocation.classes[value.name]
-        if held != cls:
-            return f"{self._named(value)}, which is of class {CLASSES[held]},"
-        return f"an older v{value.name}" if value.name == meant.name else self._named(value)
+        if part == 0 and held != cls:
+            return f"{self._named(value)}, read as class {CLASSES[cls]} though of class {CLASSES[held]},"
+        return self._named(value) if self._held(place, cls) else f"only a part of {self._named(value)}"
 
     def _named(self, value: _Value) -> str:
         """The names that the program has for a value now."""
         names = [f"v{name}" for name, other in self.values.items() if other == value]
-        return " = ".join(names) or f"v{value.name}, which is no longer current,"
+        return " = ".join(names[:4]) or f"an older v{value.name}"
 
     def _elsewhere(self, value: _Value) -> str:
         cls = self.program.allocation.classes[value.name]
