@@ -88,16 +88,34 @@ def read(window: bytes) -> Machine:
     name, size = instruction.mnemonic, instruction.size
     bare = name.rpartition(" ")[2]
     operands = instruction.operands
-    reads, writes = _registers(instruction, bare, operands)
     accesses = _accesses(bare, operands)
+    reads, writes = _registers(instruction, bare, operands, accesses)
     flow = _flow(instruction, bare)
     target = None
     if flow in (JUMP, BRANCH, CALL) and operands[0].type == x86.X86_OP_IMM:
-        target = operands[0].imm
-        target -= 1 << 64 if target >> 63 else 0
+        target = _signed(operands[0].imm)
     family = _EFFECTS.get(name)
     effect = family(operands) if family else None
-    return Machine(size, name, instruction.op_str, reads, writes, flow, effect, target, accesses)
+    merged = _merged(bare, operands)
+    return Machine(
+        size, name, instruction.op_str, reads | merged, writes, flow, effect, target, accesses, merged=merged
+    )
+
+
+def _merged(name: str, operands: Any) -> frozenset[int]:
+    """Registers that are read in name only: the zeroing idioms' operand, and the target of conversions of which the
+    upper part stays as it was (the compiler takes that for undefined, or has it from an uninitialized value)."""
+    if (name in _ZEROING and _same_registers(operands)) or (name in _KEEPS_REST and len(operands) == 2):
+        return frozenset({_PLACE_OF[operands[0].reg]})
+    return frozenset()
+
+
+_KEEPS_REST: Final = frozenset({"cvtsi2sd", "cvtsi2ss", "cvtsd2ss", "cvtss2sd", "sqrtsd", "sqrtss"})
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (value >> 63 << 64)
 
 
 def _flow(instruction: Any, name: str) -> int:
@@ -112,20 +130,25 @@ def _flow(instruction: Any, name: str) -> int:
     return ORDINARY
 
 
-def _registers(instruction: Any, name: str, operands: Any) -> tuple[frozenset[int], frozenset[int]]:
+def _registers(
+    instruction: Any, name: str, operands: Any, accesses: tuple[Access, ...]
+) -> tuple[frozenset[int], frozenset[int]]:
     """Reads and writes: Capstone's, then the corrections."""
     told_reads, told_writes = instruction.regs_access()
     reads = {_PLACE_OF[r] for r in told_reads if r in _PLACE_OF}
     writes = {_PLACE_OF[r] for r in told_writes if r in _PLACE_OF}
     if correct := _CORRECTED.get(name):
         correct(operands, reads, writes)
-    if name in _ZEROING and _same_registers(operands):
-        reads -= {_PLACE_OF[operands[-1].reg]}
-    for operand in operands:
-        if operand.type == x86.X86_OP_MEM and name not in _NO_ACCESS:
-            reads |= {MEMORY} if operand.access & capstone.CS_AC_READ else set()
-            writes |= {MEMORY} if operand.access & capstone.CS_AC_WRITE else set()
+    for access in accesses:
+        reads |= {MEMORY} if access.read else set()
+        writes |= {MEMORY} if access.written else set()
+    reads |= {MEMORY} if name in _STACK_READS else set()
+    writes |= {MEMORY} if name in _STACK_WRITES else set()
     return frozenset(reads), frozenset(writes)
+
+
+_STACK_READS: Final = frozenset({"pop", "ret", "leave"})
+_STACK_WRITES: Final = frozenset({"push", "call"})
 
 
 _ZEROING: Final = frozenset(
@@ -150,8 +173,8 @@ def _accesses(name: str, operands: Any) -> tuple[Access, ...]:
             _PLACE_OF.get(o.mem.base, NONE),
             o.mem.disp,
             o.size,
-            bool(o.access & capstone.CS_AC_READ),
-            bool(o.access & capstone.CS_AC_WRITE),
+            bool(o.access & capstone.CS_AC_READ) or name in _MODIFIES,
+            bool(o.access & capstone.CS_AC_WRITE) or name in _MODIFIES,
             _PLACE_OF.get(o.mem.index, NONE),
         )
         for o in operands
@@ -174,6 +197,10 @@ def _nothing(operands: Any, reads: set[int], writes: set[int]) -> None:
     writes.clear()
 
 
+def _writes_flags(operands: Any, reads: set[int], writes: set[int]) -> None:
+    writes.add(FLAGS)
+
+
 def _writes_rax_too(operands: Any, reads: set[int], writes: set[int]) -> None:
     """cmpxchg: the destination is compared, rax takes its old value if they differ."""
     _reads_all(operands, reads, writes)
@@ -181,7 +208,21 @@ def _writes_rax_too(operands: Any, reads: set[int], writes: set[int]) -> None:
     writes |= {0, FLAGS}
 
 
-_CORRECTED: Final[Mapping[str, Correction]] = {"vzeroupper": _nothing, "cmpxchg": _writes_rax_too}
+def _writes_rdx(operands: Any, reads: set[int], writes: set[int]) -> None:
+    """cqo and its like: rax is not written."""
+    writes -= {0}
+
+
+_CORRECTED: Final[Mapping[str, Correction]] = {
+    **dict.fromkeys(("cqo", "cdq", "cwd"), _writes_rdx),
+    **{f"cmov{condition}": _reads_all for condition in ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np",
+                                                        "l", "ge", "le", "g")},
+    "vzeroupper": _nothing,
+    "cmpxchg": _writes_rax_too,
+    "xadd": _writes_flags,
+}  # fmt: skip
+_MODIFIES: Final = frozenset({"cmpxchg", "xadd", "xchg", "rol", "ror", "rcl", "rcr", "shl", "shr", "sar"})
+"""Their memory operand is read and written, whatever Capstone says."""
 
 
 # Effects.

@@ -61,7 +61,7 @@ _READABLE: Final[Mapping[str, tuple[int, ...]]] = {
     "riscv64": (3, 4),
     "s390x": (),
 }
-"""Platform registers (aarch64 x18, riscv64 gp and tp); aarch64's link register, which an exclusive system call reads."""
+"""Platform registers: aarch64 x18, riscv64 gp and tp; aarch64's link register."""
 _CONVENTIONS: Final = dict.fromkeys(("", "fast", "cold", "apple_aarch64"), "system_v")
 PINNED: Final = {"x86-64": 15, "aarch64": 21}
 """With `enable_pinned_reg` it belongs to nobody."""

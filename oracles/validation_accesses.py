@@ -4,8 +4,6 @@ The one idea: own bytes are looked at instruction by instruction, in order: what
 register that the backend keeps for itself, or one that the same bytes wrote before; what is written must be a
 definition's, a clobber, or scratch; every definition must be written and every use read. Loops and branches inside own
 bytes are taken as straight lines. Calls are taken at their word: they read the uses, write definitions and clobbers.
-
-`_UNREAD` and `_UNWRITTEN` name the exceptions, with their reasons.
 """
 
 from __future__ import annotations
@@ -118,10 +116,13 @@ class Rules:
             readable = readable | machine.writes
             if machine.accesses:
                 self._note(instruction, placed)
-        problems += self._missing(instruction, own, uses - read, definitions - written)
+        problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
 
-    def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int]) -> list[Problem]:
+    def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
+                 definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """A use that a definition takes the place of is as good as read where a branch goes round the write: then it
+        is one of the results (x86-64's conditional moves of vectors)."""
         problems = []
         for place in sorted(unread | unwritten):
             if place >= SLOT:
@@ -131,13 +132,10 @@ class Rules:
             problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
         registers = {p for p in unread if p < SLOT}
-        if registers and not self._may_be_unread(instruction, own):
+        if registers and not (registers <= definitions and any(m.flow == BRANCH for _, m in own)):
             problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
         return problems
-
-    def _may_be_unread(self, instruction: int, own: Sequence[Placed]) -> bool:
-        return False
 
     def _note(self, instruction: int, placed: Placed) -> None:
         for access in placed.machine.accesses:
@@ -222,7 +220,7 @@ def jumps(isa: str, code: FunctionCode, layout: Layout, own: Mapping[int, Sequen
             if not _allowed(isa, code.code, target, placed, targets):
                 yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
                               _spans(targets), f"{target:#x}", tuple(placed))  # fmt: skip
-        if block is not None:
+        if block is not None and (placed or not _only_jumps(layout, block)):
             yield from _fallen_into(layout, instruction, block, placed, targets)
 
 
@@ -241,10 +239,15 @@ def _reached(layout: Layout, block: int) -> set[int]:
         if b in found:
             continue
         found.add(b)
-        row = layout.allocation.blocks[b]
-        if row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first):
-            todo.append(row.successors[0])
+        if _only_jumps(layout, b):
+            todo.append(layout.allocation.blocks[b].successors[0])
     return found
+
+
+def _only_jumps(layout: Layout, block: int) -> bool:
+    """A block of one jump, without moves: the assembler sends those who jump to it on, and may leave it out."""
+    row = layout.allocation.blocks[block]
+    return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
 
 
 def _allowed(isa: str, code: bytes, target: int, own: Sequence[Placed], targets: Sequence[tuple[int, int]],

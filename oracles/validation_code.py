@@ -223,5 +223,3 @@ def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:
     text = allocation.instructions[instruction].text if instruction >= 0 else ""
     return Counterexample(problem.rule, block, (block,), instruction, text, problem.expected, problem.found, NONE,
                           problem.place, (), tuple(code))  # fmt: skip
-
-

@@ -1,8 +1,8 @@
 """Whether machine code does a move of the allocator's: between registers, to and from spill slots.
 
-The one idea: the move, over places, and the code, one instruction after the other over registers and frame memory, start
-from the same unknown state; all that either of them touched must hold the same values afterwards, at the full width of
-the class. A move is nearly always one instruction, and then it is enough to compare the two meanings (`same`); otherwise
+The one idea: the move, over places, and the code, one instruction after the other over registers and frame memory,
+start from the same unknown state; all that either of them touched must hold the same values afterwards, at the full
+width of the class. A move is nearly always one instruction, and then it is enough to compare the two meanings (`same`); otherwise
 both are executed (`Sequences`).
 
 Where a slot lies is learnt from the first access to it and checked at every other one (`Slots`).
