@@ -26,8 +26,8 @@ from liftcheck.compilers.cranelift.cargo import Report
 from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, REGALLOC, RELEASE, Source, numbers
 from liftcheck.errors import Unavailable, UsageError
 
-__all__ = ["FUZZ", "PROFILES", "REGALLOC", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed", "newest",
-           "numbers", "remove", "source_of"]
+__all__ = ["FUZZ", "PROFILES", "REGALLOC", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed",
+           "newest", "numbers", "remove", "source_of"]
 
 BINARY: Final = "liftcheck-bridge"
 

@@ -30,8 +30,31 @@ from liftcheck.compilers.allocation import (
 )
 from liftcheck.compilers.base import Reply
 
-DAMAGES: Final[tuple[str, ...]] = ()
-"""Kinds of damage, with what each does in `bridge/standin/src/damage.rs`."""
+DAMAGES: Final[Mapping[str, str]] = {
+    "use": "a use reads another register",
+    "def": "a definition is put into another register",
+    "use-of-value": "a use reads a register that an instruction nearby reads or writes",
+    "swap-uses": "two uses of an instruction read each other's registers",
+    "def-on-def": "two definitions of an instruction share a register",
+    "early-def-on-use": "a definition in the early position shares the register of a use",
+    "class": "a use reads a register of another class",
+    "slot-operand": "an operand on the stack is in another slot",
+    "drop-edit": "a move is missing",
+    "retarget-edit": "a move writes another register or slot",
+    "resource-edit": "a move reads another register or slot",
+    "swap-edits": "two moves of one place, one of which writes what the other reads or writes, change their order",
+    "edit-side": "a move stands on the other side of its instruction, which touches one of its places",
+    "edit-neighbour": "a move stands at the instruction before or behind",
+    "extra-edit": "a register is overwritten just before an instruction reads it",
+    "merge-slots": "two spill slots are one",
+    "half-slot": "a value of two slots is moved by one slot, into its neighbour's",
+    "few-slots": "the frame lacks its last spill slot",
+    "clobber": "a value that lives across an instruction lives in a register that the instruction clobbers",
+    "edge-edit": "a move that passes a block its parameter reads another register",
+    "reuse-copy": "the move that copies an input into the register that the result overwrites is missing",
+}
+"""Kinds of damage (`bridge/standin/bridge/damage.rs`). Some compilations panic with it: then the message says what was
+damaged. A function without a place for it comes out undamaged, and `Allocation.damage` begins with 'nothing'."""
 
 _MOST: Final = 200_000
 _NO_SCRATCH: Final = 255

@@ -1,4 +1,4 @@
-//! What went into register allocation and what came out, as JSON: the bridge's side of the stand-in (`../src/tap.rs`).
+//! What went into register allocation and what came out, as JSON: the bridge's side of the stand-in (`recorded.rs`, `damage.rs`).
 //!
 //! Wants: ALLOCATION, and ALLOCATION_TEXT for the instructions as text with virtual registers. Behind the other numbers of a
 //! `C` request then stand the damage's seed, the length of its kind (0: none) and the kind.
@@ -8,12 +8,20 @@
 //!   code offsets or null (flat: start and end of each instruction; then of each edit), algorithm, damage, text lines,
 //!   the size of each stack slot, the calling convention
 
+#[path = "damage.rs"]
+mod damage;
+#[path = "recorded.rs"]
+mod recorded;
+
 use crate::json;
 use crate::panics::Panic;
+use damage::Damage;
+use recorded::Captured;
 use cranelift_codegen::ir::Function;
 use cranelift_codegen::CompiledCode;
 use log::{LevelFilter, Record};
-use regalloc2::tap::{self, Captured, Damage, Request};
+use regalloc2::tap::{self, Request};
+use regalloc2::{Answer, MachineEnv};
 use std::cell::RefCell;
 use std::fmt::Write;
 
@@ -44,6 +52,10 @@ impl Wanted {
 }
 
 thread_local! {
+    static DAMAGE: RefCell<Option<Damage>> = const { RefCell::new(None) };
+    static CAPTURED: RefCell<Option<Captured>> = const { RefCell::new(None) };
+    /// What was damaged, even if nothing came of it.
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
     /// The text of the function that is being compiled, while it is waited for.
     static TEXT: RefCell<Option<String>> = const { RefCell::new(None) };
     static LEVEL: RefCell<Option<LevelFilter>> = const { RefCell::new(None) };
@@ -52,15 +64,30 @@ thread_local! {
 /// Before compiling.
 pub fn begin(function: &mut Function, wanted: &Wanted) {
     TEXT.with(|text| *text.borrow_mut() = None);
+    CAPTURED.with(|captured| *captured.borrow_mut() = None);
+    SAID.with(|said| *said.borrow_mut() = None);
     if !wanted.on {
         tap::ask(None);
         return;
     }
-    tap::ask(Some(Request { markers: mark(function), damage: wanted.damage.clone() }));
+    DAMAGE.with(|damage| damage.borrow_mut().clone_from(&wanted.damage));
+    tap::ask(Some(Request { watch, markers: mark(function) }));
     if wanted.text {
         LEVEL.with(|level| *level.borrow_mut() = Some(log::max_level()));
         log::set_max_level(LevelFilter::Trace);
     }
+}
+
+fn watch(function: &dyn regalloc2::Function, env: &MachineEnv, algorithm: &'static str, answer: &mut Answer) {
+    let mut captured = Captured::input(function, env, algorithm);
+    DAMAGE.with(|damage| {
+        if let Some(wanted) = &*damage.borrow() {
+            let words = damage::apply(wanted, function, env, answer);
+            SAID.with(|said| *said.borrow_mut() = Some(words));
+        }
+    });
+    captured.output(function, answer);
+    CAPTURED.with(|cell| *cell.borrow_mut() = Some(captured));
 }
 
 /// After compiling, however it went.
@@ -77,7 +104,7 @@ fn quiet() {
 
 /// A damaged allocation may make the compiler panic: then the message says so.
 pub fn explain(mut panic: Panic) -> Panic {
-    if let Some(damage) = tap::said() {
+    if let Some(damage) = SAID.with(|said| said.borrow_mut().take()) {
         write!(panic.message, "\n[damage: {damage}]").unwrap();
     }
     panic
@@ -121,7 +148,7 @@ fn mark(_: &mut Function) -> bool {
 }
 
 pub fn write(out: &mut String, compiled: &CompiledCode, function: &Function) {
-    let Some(captured) = tap::take() else { return };
+    let Some(captured) = CAPTURED.with(|cell| cell.borrow_mut().take()) else { return };
     json::key(out, "allocation");
     out.push('[');
     json::string(out, &captured.environment);
@@ -133,8 +160,8 @@ pub fn write(out: &mut String, compiled: &CompiledCode, function: &Function) {
     edits(out, &captured);
     offsets(out, &captured, compiled);
     write!(out, ",\"{}\",", captured.algorithm).unwrap();
-    match &captured.damage {
-        Some(words) => json::string(out, words),
+    match SAID.with(|said| said.borrow_mut().take()) {
+        Some(words) => json::string(out, &words),
         None => out.push_str("null"),
     }
     out.push(',');
@@ -252,7 +279,7 @@ fn bounds(captured: &Captured, compiled: &CompiledCode) -> Vec<Vec<u32>> {
     assert_eq!(left, 0, "a block's whole number");
     let mut end = compiled.buffer.data().len() as u32;
     let mut found: Vec<Vec<u32>> = vec![Vec::new(); captured.blocks.len()];
-    for &block in captured.order.iter().rev() {
+    for &block in tap::order().iter().rev() {
         let noted = seen.pop_if(|(number, _)| *number == block);
         let mut bounds = noted.map(|(_, bounds)| bounds).unwrap_or_default();
         bounds.resize(steps(captured, block) + 1, end);
@@ -267,7 +294,7 @@ fn bounds(captured: &Captured, compiled: &CompiledCode) -> Vec<Vec<u32>> {
 #[cfg(cl127)]
 fn steps(captured: &Captured, block: usize) -> usize {
     let block = &captured.blocks[block];
-    let inside = |edit: &&regalloc2::tap::EditRecord| {
+    let inside = |edit: &&recorded::EditRecord| {
         (block.first..block.end).contains(&edit.inst) && (edit.position == 0 || edit.inst + 1 < block.end)
     };
     block.end - block.first + captured.edits.iter().filter(inside).count()
@@ -295,7 +322,7 @@ fn text(out: &mut String, captured: &Captured) {
             lines.push(text);
         }
     }
-    if let Some(first) = captured.hidden.filter(|first| lines.len() >= first + 4) {
+    if let Some(first) = tap::markers().filter(|first| lines.len() >= first + 4) {
         lines.drain(first..first + 4);
     }
     json::array(out, lines, |out, line| json::string(out, line));

@@ -1,237 +1,49 @@
-//! What is asked of the stand-in on this thread, and what it saw: plain numbers, as `liftcheck/compilers/allocation.py`
-//! states them (registers by their index, spill slots from 256 on, nothing -1).
+//! What is asked of the stand-in on this thread.
 
-use crate::view::View;
-use real::{Allocation, Block, Function, Inst, InstPosition, MachineEnv, Operand, OperandConstraint, OperandKind};
-use real::{OperandPos, Output, VReg};
+use real::{Function, MachineEnv, Output};
 use std::cell::{Cell, RefCell};
 
-#[derive(Clone, Default)]
-pub struct Request {
-    /// The entry begins with markers (`output`): hide them from the allocator, hand them out between steps.
-    pub markers: bool,
-    pub damage: Option<Damage>,
-}
+/// Sees what went in (function, machine, algorithm) and what came out, and may change the latter.
+pub type Watch = fn(&dyn Function, &MachineEnv, &'static str, &mut Output);
 
-/// `seed` modulo the number of eligible places says which one is damaged.
-#[derive(Clone)]
-pub struct Damage {
-    pub kind: String,
-    pub seed: u32,
+#[derive(Clone, Copy)]
+pub struct Request {
+    pub watch: Watch,
+    /// The entry begins with markers (`output`): they are hidden from the allocator and handed out between steps.
+    pub markers: bool,
 }
 
 thread_local! {
-    static REQUEST: RefCell<Option<Request>> = const { RefCell::new(None) };
-    static CAPTURED: RefCell<Option<Captured>> = const { RefCell::new(None) };
+    static REQUEST: Cell<Option<Request>> = const { Cell::new(None) };
     static MARKERS: Cell<Option<usize>> = const { Cell::new(None) };
     static ORDER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Everything that runs on this thread from now on is recorded; `None`: nothing is.
+/// Every allocation on this thread from now on; `None`: nothing is watched.
 pub fn ask(request: Option<Request>) {
-    REQUEST.with(|cell| *cell.borrow_mut() = request);
-    CAPTURED.with(|cell| *cell.borrow_mut() = None);
-    SAID.with(|cell| *cell.borrow_mut() = None);
-    MARKERS.with(|cell| cell.set(None));
+    REQUEST.with(|cell| cell.set(request));
+    set_markers(None);
 }
 
-/// What the last allocation was.
-pub fn take() -> Option<Captured> {
-    let mut captured = CAPTURED.with(|cell| cell.borrow_mut().take())?;
-    captured.order = ORDER.with(|cell| std::mem::take(&mut *cell.borrow_mut()));
-    Some(captured)
-}
-
-/// What was damaged in the last allocation, even if nothing came of it.
-pub fn said() -> Option<String> {
-    SAID.with(|cell| cell.borrow_mut().take())
-}
-
-pub(crate) fn request() -> Option<Request> {
-    REQUEST.with(|cell| cell.borrow().clone())
-}
-
-pub(crate) fn markers() -> Option<usize> {
+/// The first marker of the last function, if it had any.
+pub fn markers() -> Option<usize> {
     MARKERS.with(|cell| cell.get())
 }
 
-/// The next block that is emitted.
+/// The blocks of the last function in the order in which their code was emitted.
+pub fn order() -> Vec<usize> {
+    ORDER.with(|cell| cell.borrow().clone())
+}
+
+pub(crate) fn request() -> Option<Request> {
+    REQUEST.with(|cell| cell.get())
+}
+
+pub(crate) fn set_markers(first: Option<usize>) {
+    MARKERS.with(|cell| cell.set(first));
+    ORDER.with(|cell| cell.borrow_mut().clear());
+}
+
 pub(crate) fn emitted(block: usize) {
     ORDER.with(|cell| cell.borrow_mut().push(block));
-}
-
-pub(crate) fn say(words: &str) {
-    SAID.with(|cell| *cell.borrow_mut() = Some(words.to_string()));
-}
-
-pub(crate) fn keep(captured: Captured, first_marker: Option<usize>) {
-    MARKERS.with(|cell| cell.set(first_marker));
-    ORDER.with(|cell| cell.borrow_mut().clear());
-    CAPTURED.with(|cell| *cell.borrow_mut() = Some(captured));
-}
-
-pub struct BlockRecord {
-    pub first: usize,
-    pub end: usize,
-    pub parameters: Vec<usize>,
-    pub successors: Vec<usize>,
-    pub arguments: Vec<Vec<usize>>,
-    pub predecessors: Vec<usize>,
-}
-
-#[derive(Default)]
-pub struct InstRecord {
-    /// Packed: vreg + 1 from bit 14 on, class at 12, kind at 11, position at 10, constraint at 7, value below.
-    pub operands: Vec<u64>,
-    pub clobbers: Vec<usize>,
-    pub is_return: bool,
-    pub is_branch: bool,
-    pub places: Vec<i64>,
-}
-
-/// An edit before (0) or after (1) an instruction.
-pub struct EditRecord {
-    pub inst: usize,
-    pub position: usize,
-    pub source: i64,
-    pub target: i64,
-}
-
-#[derive(Default)]
-pub struct Captured {
-    /// Preferred and other registers by class, scratch registers, fixed slots: eight lists, ';' between.
-    pub environment: String,
-    pub classes: Vec<u8>,
-    pub blocks: Vec<BlockRecord>,
-    pub insts: Vec<InstRecord>,
-    pub edits: Vec<EditRecord>,
-    pub slots: usize,
-    pub slot_sizes: [usize; 3],
-    pub algorithm: &'static str,
-    pub damage: Option<String>,
-    /// The first marker and how many there are, in the numbers of the whole function.
-    pub hidden: Option<usize>,
-    /// Blocks in the order in which they were emitted.
-    pub order: Vec<usize>,
-}
-
-impl Captured {
-    pub(crate) fn input<F: Function>(view: &View<F>, env: &MachineEnv, algorithm: &'static str) -> Self {
-        let blocks: Vec<BlockRecord> = (0..view.num_blocks()).map(|number| block(view, Block::new(number))).collect();
-        let insts: Vec<InstRecord> = (0..view.num_insts()).map(|number| inst(view, Inst::new(number))).collect();
-        let mut captured = Self { environment: environment(env), blocks, insts, algorithm, ..Self::default() };
-        captured.hidden = view.hidden();
-        captured.classify(view);
-        captured
-    }
-
-    /// Only classes that occur are asked for their size: a class that the ISA lacks panics.
-    fn classify<F: Function>(&mut self, view: &View<F>) {
-        self.classes = vec![0; view.num_vregs()];
-        let mut note = |vreg: VReg| {
-            if let Some(class) = self.classes.get_mut(vreg.vreg()) {
-                *class = vreg.class() as u8;
-            }
-            let size = &mut self.slot_sizes[vreg.class() as usize];
-            if *size == 0 {
-                *size = view.spillslot_size(vreg.class());
-            }
-        };
-        for number in 0..view.num_blocks() {
-            view.block_params(Block::new(number)).iter().for_each(|vreg| note(*vreg));
-        }
-        for number in 0..view.num_insts() {
-            let operands = view.inst_operands(Inst::new(number)).iter();
-            operands.filter(|operand| operand.as_fixed_nonallocatable().is_none()).for_each(|o| note(o.vreg()));
-        }
-    }
-
-    pub(crate) fn output<F: Function>(&mut self, view: &View<F>, output: &Output) {
-        self.slots = output.num_spillslots;
-        for number in 0..view.num_insts() {
-            let places = output.inst_allocs(Inst::new(number)).iter();
-            self.insts[number].places = places.map(|allocation| place(*allocation)).collect();
-        }
-        for (point, real::Edit::Move { from, to }) in &output.edits {
-            let position = usize::from(point.pos() == InstPosition::After);
-            let (source, target) = (place(*from), place(*to));
-            self.edits.push(EditRecord { inst: point.inst().index(), position, source, target });
-        }
-    }
-}
-
-pub(crate) fn place(allocation: Allocation) -> i64 {
-    match (allocation.as_reg(), allocation.as_stack()) {
-        (Some(register), _) => register.index() as i64,
-        (_, Some(slot)) => 256 + slot.index() as i64,
-        _ => -1,
-    }
-}
-
-fn block<F: Function>(view: &View<F>, block: Block) -> BlockRecord {
-    let range = view.block_insns(block);
-    let first = range.first().index();
-    let end = first + range.len();
-    let successors = view.block_succs(block);
-    let last = Inst::new(end - 1);
-    let vregs = |list: &[VReg]| list.iter().map(|vreg| vreg.vreg()).collect::<Vec<usize>>();
-    let arguments = |number: usize| {
-        if view.is_branch(last) { vregs(view.branch_blockparams(block, last, number)) } else { Vec::new() }
-    };
-    BlockRecord {
-        first,
-        end,
-        parameters: vregs(view.block_params(block)),
-        successors: successors.iter().map(|other| other.index()).collect(),
-        arguments: (0..successors.len()).map(arguments).collect(),
-        predecessors: view.block_preds(block).iter().map(|other| other.index()).collect(),
-    }
-}
-
-fn inst<F: Function>(view: &View<F>, inst: Inst) -> InstRecord {
-    InstRecord {
-        operands: view.inst_operands(inst).iter().map(|operand| packed(*operand)).collect(),
-        clobbers: view.inst_clobbers(inst).into_iter().map(|register| register.index()).collect(),
-        is_return: view.is_ret(inst),
-        is_branch: view.is_branch(inst),
-        places: Vec::new(),
-    }
-}
-
-fn packed(operand: Operand) -> u64 {
-    let (constraint, value) = match operand.constraint() {
-        OperandConstraint::Any => (0, 0),
-        OperandConstraint::Reg => (1, 0),
-        OperandConstraint::FixedReg(register) => (3, register.hw_enc() as u64),
-        OperandConstraint::Reuse(index) => (4, index as u64),
-        #[cfg(any(ra13, not(ra10)))]
-        OperandConstraint::Stack => (2, 0),
-        #[cfg(ra13)]
-        OperandConstraint::Limit(count) => (5, count as u64),
-    };
-    let vreg = match operand.as_fixed_nonallocatable() {
-        Some(_) => 0,
-        None => operand.vreg().vreg() as u64 + 1,
-    };
-    let kind = u64::from(operand.kind() == OperandKind::Def);
-    let position = u64::from(operand.pos() == OperandPos::Late);
-    vreg << 14 | (operand.class() as u64) << 12 | kind << 11 | position << 10 | constraint << 7 | value
-}
-
-fn environment(env: &MachineEnv) -> String {
-    let mut lists: Vec<String> = Vec::new();
-    for registers in env.preferred_regs_by_class.iter().chain(&env.non_preferred_regs_by_class) {
-        lists.push(joined(registers.clone().into_iter().map(|register| register.index())));
-    }
-    #[cfg(ra7)]
-    lists.push(joined(env.scratch_by_class.iter().map(|one| one.map_or(255, |register| register.index()))));
-    #[cfg(not(ra7))]
-    lists.push(String::new());
-    lists.push(joined(env.fixed_stack_slots.iter().map(|register| register.index())));
-    lists.join(";")
-}
-
-fn joined(numbers: impl Iterator<Item = usize>) -> String {
-    numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
 }
