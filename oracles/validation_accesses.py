@@ -100,8 +100,8 @@ class Rules:
             machine = placed.machine
             if machine.flow == CALL and not called:
                 called = True
-                read |= uses
-                written |= definitions
+                read |= {place for place in uses if place < SLOT}
+                written |= {place for place in definitions if place < SLOT}
                 readable = readable | definitions
                 writable = writable | {self.kept.sp, self.kept.link}
             if not machine.reads <= readable and (bad := machine.reads - machine.merged - readable):
