@@ -27,9 +27,9 @@ from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
 
 _OVERSTATED: Final[Mapping[str, frozenset[int]]] = {"riscv64": frozenset({64 + 9})}
-"""Registers that the compiler counts as clobbered by calls although the convention keeps them: Cranelift's riscv64 lists
-f9 (fs1), in `DEFAULT_CLOBBERS` of its abi.rs. That a callee keeps what it owes is an assumption of ours, and harmless
-here; where a function itself writes f9 and does not restore it, it is refuted (docs/findings/riscv64-fs1-not-saved.md)."""
+"""Registers that the compiler counts as clobbered by calls although the convention keeps them: Cranelift's riscv64
+lists f9 (fs1), in `DEFAULT_CLOBBERS` of its abi.rs. That a callee keeps what it owes is an assumption of ours; where a
+function itself writes f9 and does not restore it, it is refuted (docs/findings/riscv64-fs1-not-saved.md)."""
 CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
 """Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
 
