@@ -37,8 +37,8 @@ fn sites(kind: &str, ground: &Ground) -> Option<Vec<Site>> {
         "def" => ground.operands(OperandKind::Def, |_, _, o| ground.other_place(o)),
         "use-of-value" => ground.other_values(),
         "swap-uses" => ground.swapped_uses(),
-        "def-on-def" => ground.collisions(OperandPos::Late),
-        "early-def-on-use" => ground.collisions(OperandPos::Early),
+        "def-on-def" => ground.collisions(OperandKind::Def),
+        "early-def-on-use" => ground.collisions(OperandKind::Use),
         "class" => ground.operands(OperandKind::Use, |_, _, o| ground.other_class(o)),
         "slot-operand" => ground.slot_operands(),
         "drop-edit" => ground.edits(|edit| vec![vec![Step::Drop(edit)]]),
@@ -71,8 +71,8 @@ enum Step {
     Point(usize, ProgPoint),
     /// From one of these.
     Insert(ProgPoint, Vec<Allocation>, Allocation),
-    /// Every mention of one place becomes the other.
-    Everywhere(Allocation, Allocation),
+    /// Every mention of one place becomes one of these.
+    Everywhere(Allocation, Vec<Allocation>),
     /// Mentions of one place behind an instruction up to another one become one of these.
     Between(usize, usize, Allocation, Vec<Allocation>),
     /// So many spill slots fewer.
@@ -86,6 +86,7 @@ impl Step {
             Step::Place(inst, operand, list) => Step::Place(inst, operand, one(&list)),
             Step::Edit(edit, source, list) => Step::Edit(edit, source, one(&list)),
             Step::Insert(point, list, to) => Step::Insert(point, one(&list), to),
+            Step::Everywhere(old, list) => Step::Everywhere(old, one(&list)),
             Step::Between(first, last, old, list) => Step::Between(first, last, old, one(&list)),
             other => other,
         }
@@ -133,8 +134,8 @@ impl Step {
                 format!("{} added", shown(answer, at))
             }
             Step::Everywhere(old, new) => {
-                rename(answer, 0, usize::MAX, *old, *new);
-                format!("{old} becomes {new} everywhere")
+                rename(answer, 0, usize::MAX, *old, new[0]);
+                format!("{old} becomes {} everywhere", new[0])
             }
             Step::Between(first, last, old, new) => {
                 rename(answer, *first, *last, *old, new[0]);
@@ -320,10 +321,9 @@ impl<'a> Ground<'a> {
     }
 
     /// Two operands of one instruction in one register that must not be: two definitions, or a definition (early) and a use.
-    fn collisions(&self, position: OperandPos) -> Vec<Site> {
-        let with = if position == OperandPos::Late { OperandKind::Def } else { OperandKind::Use };
+    fn collisions(&self, with: OperandKind) -> Vec<Site> {
         self.operands(OperandKind::Def, |inst, number, (operand, place)| {
-            if operand.pos() != position {
+            if with == OperandKind::Use && operand.pos() == OperandPos::Late {
                 return Vec::new();
             }
             let others = self.operands_of(inst).iter().zip(&self.places[inst]).enumerate();
@@ -431,7 +431,7 @@ impl<'a> Ground<'a> {
         let place = |first: usize| Allocation::stack(SpillSlot::new(first));
         for (at, (first, length)) in self.slots.iter().enumerate() {
             for (second, _) in self.slots[at + 1..].iter().filter(|(_, other)| other == length) {
-                sites.push(vec![Step::Everywhere(place(*second), place(*first))]);
+                sites.push(vec![Step::Everywhere(place(*second), vec![place(*first)])]);
             }
         }
         sites
@@ -443,7 +443,7 @@ impl<'a> Ground<'a> {
         for (first, length) in self.slots.iter().filter(|(_, length)| *length > 1) {
             for (next, _) in self.slots.iter().filter(|(next, _)| *next == first + length) {
                 let (old, new) = (SpillSlot::new(*first), SpillSlot::new(next - length / 2));
-                sites.push(vec![Step::Everywhere(Allocation::stack(old), Allocation::stack(new))]);
+                sites.push(vec![Step::Everywhere(Allocation::stack(old), vec![Allocation::stack(new)])]);
             }
         }
         sites
@@ -476,13 +476,16 @@ impl<'a> Ground<'a> {
                 continue;
             }
             let Some(class) = before.from.as_reg().or(before.to.as_reg()).map(|register| register.class()) else { continue };
-            let kept = before.to.as_reg().map_or(true, |register| !lost.contains(&register));
-            let Some(reader) = self.reader(number, call, end).filter(|_| kept) else { continue };
             let fit = lost.iter().filter(|register| self.pools[class as usize].contains(register));
             let list: Vec<Allocation> = fit.map(|one| Allocation::reg(*one)).filter(|one| *one != before.from).collect();
             if list.is_empty() {
                 continue;
             }
+            if before.to.is_stack() {
+                sites.push(vec![Step::Everywhere(before.to, list.clone())]);
+            }
+            let kept = before.to.as_reg().map_or(true, |register| !lost.contains(&register));
+            let Some(reader) = self.reader(number, call, end).filter(|_| kept) else { continue };
             // The list has one order, so both steps settle on the same register.
             let write = Step::Edit(number, false, list.clone());
             sites.push(vec![write, self.reads(number, reader, before, list)]);
