@@ -36,7 +36,7 @@ class Reserved(NamedTuple):
     frame       the frame pointer; NONE: the ISA has none
     link        where the return address is on entry; NONE: on the stack
     scratch     the compiler may write them inside one instruction or move and relies on nothing in them afterwards
-    readable    what an instruction may read without an operand that says so
+    readable    what an instruction may read without an operand that says so and without writing it first
     """
 
     sp: int
@@ -57,11 +57,11 @@ _SCRATCH: Final[Mapping[str, tuple[int, ...]]] = {
 """aarch64: x16, x17 (AAPCS64: IP0, IP1); riscv64: t5, t6; s390x: r0, r1."""
 _READABLE: Final[Mapping[str, tuple[int, ...]]] = {
     "x86-64": (),
-    "aarch64": (18, 30),
-    "riscv64": (3, 4),
+    "aarch64": (),
+    "riscv64": (4,),
     "s390x": (),
 }
-"""Platform registers: aarch64 x18, riscv64 gp and tp; aarch64's link register."""
+"""riscv64: tp."""
 _CONVENTIONS: Final = dict.fromkeys(("", "fast", "cold", "apple_aarch64"), "system_v")
 PINNED: Final = {"x86-64": 15, "aarch64": 21}
 """With `enable_pinned_reg` it belongs to nobody."""
@@ -72,7 +72,7 @@ def reserved(isa: str) -> Reserved:
     """What no allocator gets on this ISA."""
     sp, frame, link = STACK_POINTERS[isa], _FRAMES[isa], _LINKS[isa]
     scratch = frozenset(_SCRATCH[isa])
-    readable = scratch | {sp, *_READABLE[isa], *({frame} if frame >= 0 else ())}
+    readable = {sp, *_READABLE[isa], *({frame} if frame >= 0 else ())}
     return Reserved(sp, frame, link, scratch, frozenset(readable))
 
 

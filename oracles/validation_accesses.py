@@ -54,8 +54,20 @@ class Rules:
         self.kept: Final = kept
         self._readable: Final = frozenset(kept.readable | _SPECIAL)
         self._writable: Final = frozenset(kept.scratch | _SPECIAL)
+        self._carried: frozenset[int] = frozenset()
+        """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
+        r0 and r1 from the instruction before."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed]]]] = []
         self._stores: Final[list[tuple[int, Placed]]] = []
+
+    def enter_block(self) -> None:
+        """Nothing is carried over from another block."""
+        self._carried = frozenset()
+
+    def moved(self, code: Sequence[Placed]) -> None:
+        """A move's code stands here."""
+        if self._carried:
+            self._carried = self._carried.difference(*(m.writes for _, m in code))
 
     def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """What is wrong with these own bytes. Returns are `validation_frame`'s."""
@@ -89,7 +101,7 @@ class Rules:
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
-        readable, writable = self._readable | uses, self._writable | definitions
+        readable, writable = self._readable | self._carried | uses, self._writable | definitions
         if clobbers:
             writable = writable.union(clobbers)
         read: set[int] = set()
@@ -116,6 +128,8 @@ class Rules:
             readable = readable | machine.writes
             if machine.accesses:
                 self._note(instruction, placed)
+        if not written.isdisjoint(self.kept.scratch):
+            self._carried |= self.kept.scratch & written
         problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
 

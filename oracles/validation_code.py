@@ -104,6 +104,7 @@ class Examination:
     def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
         last = self.allocation.blocks[block].end - 1
+        self.rules.enter_block()
         for number, piece in enumerate(self.layout.pieces(block)):
             if not number:
                 self.labels[block] = self.layout.idle_from(end, piece.start), piece.start
@@ -148,6 +149,7 @@ class Examination:
     def _move(self, piece: Piece, code: Sequence[Placed]) -> None:
         edit = self.allocation.edits[piece.edit]
         self.counts.obligations += 1
+        self.rules.moved(code)
         place = edit.source if edit.source >= SLOT else edit.target
         if len(code) == 1 and not self.z3_only:
             distance = same(self.isa, code[0].machine, edit)

@@ -55,7 +55,7 @@ def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequ
         frame.enter()
     except _Doubt as doubt:
         return Checked([], [str(doubt)], Body(None, {}))
-    problems: list[Problem] = []
+    problems = list(frame.entered())
     doubts: list[str] = []
     for instruction, what in enumerate(allocation.instructions):
         if what.is_return and instruction in own:
@@ -91,6 +91,35 @@ class _Frame:
         if found is None or found[0] is not self.entry.base or found[1] > 0:
             raise _Doubt("the prologue leaves the stack pointer at an unknown place")
         self.size = -found[1]
+
+    def entered(self) -> Iterator[Problem]:
+        """What must hold in the body: arguments are in their registers, the frame pointer is the caller's, or points to
+        where that one and the return address are saved."""
+        own = self.own.get(-1, ())
+        for operand in self.allocation.instructions[0].operands if self.allocation.instructions else ():
+            place = operand.value
+            if operand.kind != USE and operand.constraint == FIXED and place not in self.kept.scratch:
+                value = self.entry.value(place)
+                if value is not register(self.isa, place):
+                    yield self._problem("the prologue changes an argument's register", NONE, own, place,
+                                        "its value on entry", describe(value))  # fmt: skip
+        if self.kept.frame >= 0 and not self._chained():
+            yield self._problem("the frame pointer does not point to the saved one", NONE, own, self.kept.frame,
+                                "the caller's, or a frame", describe(self.entry.value(self.kept.frame)))  # fmt: skip
+
+        said = self.allocation.frame.get("frame_to_fp_offset")
+        distance = self.frame_pointer()
+        if distance is not None and isinstance(said, int) and distance != said:
+            yield self._problem("the frame has another size than the compiler says", NONE, own, self.kept.sp,
+                                f"{said} bytes below the frame pointer", str(distance))  # fmt: skip
+
+    def _chained(self) -> bool:
+        value, wanted = self.entry.value(self.kept.frame), register(self.isa, self.kept.frame)
+        found = parts(value)
+        if value is wanted or found is None or found[0] is not self.entry.base:
+            return value is wanted
+        offset = found[1]
+        return self.entry.word(offset) is wanted and self.entry.word(offset + 8) is self.entry_return()
 
     def _step(self, state: State, offset: int, machine: Machine, where: str) -> None:
         if machine.flow == BRANCH:
