@@ -35,7 +35,6 @@ from liftcheck.clif.interpret_program import (
     Segment,
     mismatch,
 )
-from liftcheck.clif.interpret_recipes import Op
 from liftcheck.clif.ir import Module
 from liftcheck.clif.libcalls import Libcall
 from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Refusal
@@ -78,7 +77,7 @@ class Prepared:
         self._hot_after: Final = hot_after
         self._rest = 0
         self._entry: Code | None = None
-        self._stopped: tuple[Segment, Op | None] | None = None
+        self._stopped: tuple[Segment, tuple[Any, ...] | None] | None = None
         self._stats: Stats | None = None
 
     def run(
@@ -163,7 +162,7 @@ class Prepared:
         """The loop. `r` are the registers of the frame on top, `sp` its lowest address."""
         memory = self._memory
         frames: list[tuple[list[int], Segment, int]] = []
-        op: Op | None = None
+        operands: tuple[Any, ...] | None = None
         r, sp = self._enter(code, args, STACK_TOP)
         segment = code.entry
         try:
@@ -175,13 +174,13 @@ class Prepared:
                     if segment.kind == HOT:
                         fuel += cost
                 segment.visits += 1
-                for op in segment.ops:
-                    op(r)
-                value: Any = segment.term(r)
+                for op, operands in segment.ops:
+                    op(r, operands)
+                value: Any = segment.term(r, segment.wires)
                 kind = segment.kind
                 if kind == HOT:
                     segment.visits -= 1
-                    op = None
+                    operands = None
                     segment, value, fuel = segment.hot(r, segment.label, fuel + self._rest, memory)  # type: ignore[misc]
                     self._rest = max(0, fuel - SLICE)
                     fuel -= self._rest
@@ -209,7 +208,7 @@ class Prepared:
                         r, sp = self._enter(callee, value, frames[-1][2] if frames else STACK_TOP)
                     segment = callee.entry
         except (Trap, Crash, Refusal):
-            self._stopped = segment, op
+            self._stopped = segment, operands
             raise
 
     def _enter(self, code: Code, args: list[int], below: int) -> tuple[list[int], int]:
@@ -297,13 +296,14 @@ def _resume(r: list[int], segment: Segment, results: Sequence[int]) -> Segment:
     return segment.after
 
 
-def _not_reached(segment: Segment, op: Op | None) -> list[str]:
-    """The keys of the instructions behind the one whose closure stopped the run (constants count as reached)."""
-    if op is None or op not in segment.ops:
+def _not_reached(segment: Segment, operands: tuple[Any, ...] | None) -> list[str]:
+    """The keys of the instructions behind the one that stopped the run, which had these very operands (constants count
+    as reached)."""
+    left = next((at for at, op in enumerate(segment.ops, 1) if op[1] is operands), None)
+    if left is None:
         return []
     lowerer = segment.code.lowerer
     assert lowerer is not None
-    left = segment.ops.index(op) + 1
     for at, inst in enumerate(segment.insts[:-1]):
         left -= len(lowerer.lower(inst))
         if left <= 0:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from liftcheck.bits import concrete
 from liftcheck.clif.interpret_lower import SP
 from liftcheck.clif.interpret_program import (
     CALL,
@@ -27,8 +28,8 @@ from liftcheck.clif.interpret_program import (
     Code,
     HotCode,
     Segment,
+    nothing,
 )
-from liftcheck.clif.interpret_recipes import namespace
 from liftcheck.clif.ir import Inst
 
 DEEPEST: Final = 24
@@ -48,12 +49,8 @@ def heat(code: Code) -> None:
         twin = writer.hot.twins[label]
         twin.take_place_of(label)
         label.kind, label.hot, label.label = HOT, function, number
-        label.ops, label.cost, label.term = [], 0, _nothing
+        label.ops, label.cost, label.term = [], 0, nothing
     code.hot = writer.hot
-
-
-def _nothing(_r: list[int]) -> None:
-    """The terminator of a label: the compiled function moves the arguments of its branch itself."""
 
 
 class _Writer:
@@ -92,7 +89,7 @@ class _Writer:
             "  pass",
         ])
         found: dict[str, Callable[..., tuple[Segment, object, int]]] = {}
-        exec(text, {**namespace(), **self.globals}, found)
+        exec(text, {**concrete.NAMESPACE, **self.globals}, found)
         return found["hot"]
 
     # Shapes.

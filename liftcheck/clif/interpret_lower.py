@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from liftcheck import layout
 from liftcheck.clif import interpret_recipes as recipes
-from liftcheck.clif.interpret_recipes import Op, Recipe, plain, pure
+from liftcheck.clif.interpret_recipes import Recipe, Run, plain, pure
 from liftcheck.clif.ir import Function, Inst, MemFlags
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.errors import Unsupported
@@ -38,14 +38,19 @@ Step = tuple[Recipe, tuple[object, ...], tuple[int, ...], tuple[int, ...]]
 """A recipe with its extras' values, the registers of its results and those of its operands."""
 
 
+AccessKind = tuple[str, Type, MemFlags, bool, bool]
+"""What makes up a plain access: the opcode, the value's type, the flags, whether the address is known to be one of the
+stack, whether there is an offset."""
+
+
 @lru_cache(maxsize=8192)
-def access(op: str, kind: Type, flags: MemFlags, big_endian: bool, on_stack: bool,
-           offset: bool) -> tuple[Callable[..., Op], str]:
-    """The factory of a plain `load` or `store` and its trap code."""
+def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
+    """What a plain `load` or `store` does, and its trap code."""
+    op, kind, flags, on_stack, offset = what
     big = big_endian if not flags.endianness else flags.endianness == "big"
     made = (recipes.load(kind, big, None, on_stack, offset, flags.aligned) if op == "load" else
             recipes.store(kind, big, False, on_stack, offset, flags.aligned))
-    return made.make, recipes.trap_of(flags)
+    return made.run, recipes.trap_of(flags)
 
 
 class Registers(dict[object, int]):

@@ -1,10 +1,10 @@
-"""Programs of the reference interpreter: functions cut into segments of closures over a register list.
+"""Programs of the reference interpreter: functions cut into segments of operations on a register list.
 
 The one idea: a *segment* is a run of instructions that is left at its end only (or by a trap): a basic block, cut after
-each call. It has a list of closures, one terminator closure that does the block-argument moves and answers the next
-segment (or, for calls and returns, the values), and a visit counter from which all statistics follow. Constants cost
-nothing: they are in the register list from the start. Functions are lowered when they are first entered, so what one
-function lacks does not hurt the others of its file.
+each call. It has a list of operations (see `interpret_recipes.Op`), one terminator that does the block-argument moves
+and answers the next segment (or, for calls and returns, the values), and a visit counter from which all statistics
+follow. Constants cost nothing: they are in the register list from the start. Functions are lowered when they are first
+entered, so what one function lacks does not hurt the others of its file.
 
 It does not run anything (see `interpret`), and knows terminators alone: other instructions are `interpret_lower`'s.
 """
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from liftcheck import layout
-from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, Lowerer, access
-from liftcheck.clif.interpret_recipes import Op, compiled, plain, pure, refusing
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, AccessKind, Lowerer, access
+from liftcheck.clif.interpret_recipes import Op, Run, compiled, plain, pure, refusing
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.libcalls import NAMES, Libcall, libcall
 from liftcheck.clif.memory import ARENA_HALF, Memory
@@ -34,6 +34,7 @@ class Segment:
     """See the module.
 
     cost      instructions, the terminator or call among them; `insts` are they
+    term      the terminator, a function of the registers and of `wires`: what it moves and where it goes
     after     where a call continues; `results` are the registers that its results go to, `problem` why it is refused
     targets   the segments it may go to; `target_calls` the registers (parameters, arguments) moved on the way
     hot       the compiled function of a label, `label` its number there (kind HOT)
@@ -41,12 +42,13 @@ class Segment:
     """
 
     __slots__ = ("after", "callee", "code", "cost", "hot", "insts", "keys", "kind", "label", "ops", "problem",
-                 "results", "target_calls", "targets", "term", "visits")
+                 "results", "target_calls", "targets", "term", "visits", "wires")
 
     def __init__(self, code: Code) -> None:
         self.code = code
         self.ops: list[Op] = []
-        self.term: Callable[[list[int]], object] = _nothing
+        self.term: Run = nothing
+        self.wires: tuple[Any, ...] = ()
         self.kind = GO
         self.cost = 0
         self.visits = 0
@@ -64,7 +66,7 @@ class Segment:
     def take_place_of(self, other: Segment) -> None:
         """Become what `other` is, with an own visit counter."""
         for name in ("after", "callee", "cost", "insts", "kind", "ops", "problem", "results", "target_calls", "targets",
-                     "term"):
+                     "term", "wires"):
             setattr(self, name, getattr(other, name))
 
 
@@ -95,13 +97,15 @@ class HotCode:
         self.reset()
 
 
-def _nothing(r: list[int]) -> None:
-    return None
+def nothing(_r: list[int], _wires: tuple[Any, ...]) -> None:
+    """The terminator of a segment that does not get there, or whose compiled function does what it would do."""
 
 
 class Code:
     """One function. `tail` is the register list after the parameters; `frame` bytes of stack; `sp` the register that
-    gets the frame's address, or -1; `copies` are parameters that are structs passed by value: (index, size)."""
+    gets the frame's address, or -1; `copies` are parameters that are structs passed by value: (index, size).
+    `ordered` are the operations that depend on the byte order, from this place of a segment's list on: a plain access
+    (what `access` needs of it), or an instruction to be lowered again."""
 
     __slots__ = ("address", "align", "copies", "entry", "frame", "function", "hot", "index", "lowerer", "ordered",
                  "program", "segments", "slots", "sp", "stack_bytes", "tail")
@@ -116,7 +120,7 @@ class Code:
         self.sp = -1
         self.hot: HotCode | None = None
         self.lowerer: Lowerer | None = None
-        self.ordered: list[tuple[list[Op], int, Inst]] = []
+        self.ordered: list[tuple[list[Op], int, Inst | AccessKind]] = []
         self.slots: dict[int, int] = {}
         self.frame, self.align, self.stack_bytes = self._lay_out()
         self.copies = tuple((i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
@@ -143,15 +147,18 @@ class Code:
         lowerer = self.lowerer
         if lowerer is not None:
             lowerer.big_endian = big_endian
-            for ops, at, inst in self.ordered:
-                for recipe, extras, outs, ins in lowerer.lower(inst):
-                    ops[at] = recipe.make(*extras, *outs, *ins)
+            for ops, at, what in self.ordered:
+                if isinstance(what, tuple):
+                    ops[at] = access(what, big_endian)[0], ops[at][1]
+                    continue
+                for recipe, extras, outs, ins in lowerer.lower(what):
+                    ops[at] = recipe.run, (*extras, *outs, *ins)
                     at += 1
 
     def release(self) -> None:
         """Break the cycles, so that what was made is gone at once."""
         for segment in (*self.segments, self.entry):
-            segment.term, segment.after, segment.callee = _nothing, None, None
+            segment.wires, segment.after, segment.callee = (), None, None
             segment.targets.clear()
             segment.ops.clear()
         del self.entry
@@ -200,7 +207,7 @@ class Program:
 
 
 class _Lowering:
-    """Lowers one function: one pass, one closure an instruction."""
+    """Lowers one function: one pass, one operation an instruction."""
 
     def __init__(self, code: Code) -> None:
         self.code = code
@@ -256,32 +263,32 @@ class _Lowering:
                     if count == 2:
                         a, b = inst.args
                         recipe = pure(op, inst.type, inst.imm, types[a], types[b])
-                        ops.append(recipe.make(reg[inst.results[0]], reg[a], reg[b]))
+                        ops.append((recipe.run, (reg[inst.results[0]], reg[a], reg[b])))
                     else:
                         a, = inst.args
                         recipe = pure(op, inst.type, inst.imm, types[a])
-                        ops.append(recipe.make(reg[inst.results[0]], reg[a]))
+                        ops.append((recipe.run, (reg[inst.results[0]], reg[a])))
                 except Unsupported as missing:
-                    ops.append(refusing().make(missing.reason))
+                    ops.append((refusing().run, (missing.reason,)))
             else:
                 if op in ORDERED:
                     ordered.append((ops, len(ops), inst))
                 for recipe, extras, outs, ins in lowerer.lower(inst):
-                    ops.append(recipe.make(*extras, *outs, *ins))
+                    ops.append((recipe.run, (*extras, *outs, *ins)))
 
     def _access(self, ops: list[Op], inst: Inst) -> None:
         """A plain load or store, the commonest access."""
         lowerer, reg, args, flags = self.lowerer, self.reg, inst.args, inst.flags
         address, offset = args[-1], inst.offset
+        value = inst.results[0] if inst.op == "load" else args[0]
+        what = (inst.op, lowerer.types[value], flags, address in lowerer.on_stack, offset != 0)
         if not flags.endianness:
-            self.code.ordered.append((ops, len(ops), inst))
-        kind = inst.type if inst.op == "load" else lowerer.types[args[0]]
-        make, trap = access(inst.op, kind, flags, lowerer.big_endian, address in lowerer.on_stack, offset != 0)
-        value = reg[inst.results[0] if inst.op == "load" else args[0]]
+            self.code.ordered.append((ops, len(ops), what))
+        run, trap = access(what, lowerer.big_endian)
         if offset:
-            ops.append(make(lowerer.memory, offset, trap, value, reg[address]))
+            ops.append((run, (lowerer.memory, offset, trap, reg[value], reg[address])))
         else:
-            ops.append(make(lowerer.memory, trap, value, reg[address]))
+            ops.append((run, (lowerer.memory, trap, reg[value], reg[address])))
 
     def _end(self, segment: Segment, inst: Inst) -> Segment:
         """Write the terminator; answers the segment for what follows a call in the block."""
@@ -294,9 +301,9 @@ class _Lowering:
             self._table(segment, inst)
         elif op == "return":
             segment.kind = RETURN
-            segment.term = gather(len(inst.args))(*[reg[a] for a in inst.args])
+            segment.term, segment.wires = gather(len(inst.args)), tuple([reg[a] for a in inst.args])
         elif op == "trap":
-            segment.ops.append(plain("raise Trap({k0})", 1, 0, 0).make(inst.imm))
+            segment.ops.append((plain("raise Trap({k0})", 1, 0, 0).run, (inst.imm,)))
         else:
             return self._call(segment, inst)
         return segment
@@ -311,20 +318,22 @@ class _Lowering:
 
     def _jump(self, segment: Segment, call: BlockCall, renamed: Mapping[str, int] | None = None) -> None:
         params, sources = segment.target_calls[self._edge(segment, call, renamed)]
-        segment.term = mover(len(params))(segment.targets[0], *params, *sources)
+        segment.term, segment.wires = mover(len(params)), (segment.targets[0], *params, *sources)
 
     def _branch(self, segment: Segment, inst: Inst) -> None:
         for call in inst.targets:
             self._edge(segment, call)
         (p, a), (q, b) = segment.target_calls
         then, other = segment.targets
-        segment.term = brancher(len(p), len(q))(self.reg[inst.args[0]], then, other, *p, *a, *q, *b)
+        segment.term = brancher(len(p), len(q))
+        segment.wires = (self.reg[inst.args[0]], then, other, *p, *a, *q, *b)
 
     def _table(self, segment: Segment, inst: Inst) -> None:
         for call in inst.targets:
             self._edge(segment, call)
-        moves = [mover(len(p))(target, *p, *a) for target, (p, a) in zip(segment.targets, segment.target_calls)]
-        segment.term = _switch(self.reg[inst.args[0]], moves[0], moves[1:])
+        default, *entries = [(mover(len(p)), (target, *p, *a))
+                             for target, (p, a) in zip(segment.targets, segment.target_calls)]
+        segment.term, segment.wires = _switch, (self.reg[inst.args[0]], default, entries)
 
     def _call(self, segment: Segment, inst: Inst) -> Segment:
         op, function = inst.op, self.function
@@ -351,7 +360,7 @@ class _Lowering:
         return after
 
     def _callee(self, segment: Segment, inst: Inst, signature: Signature, indirect: bool) -> None:
-        segment.term = gather(len(inst.args))(*[self.reg[a] for a in inst.args])
+        segment.term, segment.wires = gather(len(inst.args)), tuple([self.reg[a] for a in inst.args])
         if indirect:
             return
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
@@ -375,14 +384,34 @@ def mismatch(callee: Code | Libcall, signature: Signature) -> str:
     return f"call of {name} with another signature"
 
 
-# Terminators.
+# Terminators: functions of the registers and of a segment's `wires`.
 
 
 @cache
-def gather(count: int) -> Callable[..., Callable[[list[int]], object]]:
+def gather(count: int) -> Run:
     """The values of some registers as a list."""
-    names = [f"a{i}" for i in range(count)]
-    return compiled(f"def make({', '.join(names)}):\n return lambda r: [{', '.join(f'r[{n}]' for n in names)}]", "make")
+    names = _names(count, "a")
+    return _terminator(names, f" return [{', '.join(f'r[{n}]' for n in names)}]")
+
+
+@cache
+def mover(count: int) -> Run:
+    """Parallel moves into a block's parameters, then that block."""
+    return _terminator(["target", *_names(count, "p"), *_names(count, "a")],
+                       f" {_moves(count, 'p', 'a')}\n return target")
+
+
+@cache
+def brancher(then: int, other: int) -> Run:
+    """`brif` with so many arguments on either edge."""
+    return _terminator(
+        ["c", "then", "other", *_names(then, "p"), *_names(then, "a"), *_names(other, "q"), *_names(other, "b")],
+        f" if r[c]:\n  {_moves(then, 'p', 'a')}\n  return then\n {_moves(other, 'q', 'b')}\n return other")
+
+
+def _terminator(wires: list[str], body: str) -> Run:
+    head = f" {', '.join(wires)}, = wires\n" if wires else ""
+    return compiled(f"def go(r, wires):\n{head}{body}", "go")
 
 
 def _moves(count: int, to: str, source: str) -> str:
@@ -395,35 +424,12 @@ def _names(count: int, letter: str) -> list[str]:
     return [f"{letter}{i}" for i in range(count)]
 
 
-@cache
-def mover(count: int) -> Callable[..., Callable[[list[int]], object]]:
-    """Parallel moves into a block's parameters, then that block."""
-    params = ", ".join(["target", *_names(count, "p"), *_names(count, "a")])
-    body = f"  {_moves(count, 'p', 'a')}\n  return target"
-    return compiled(f"def make({params}):\n def go(r):\n{body}\n return go", "make")
-
-
-@cache
-def brancher(then: int, other: int) -> Callable[..., Callable[[list[int]], object]]:
-    """`brif` with so many arguments on either edge."""
-    params = ["c", "then", "other", *_names(then, "p"), *_names(then, "a"), *_names(other, "q"), *_names(other, "b")]
-    return compiled(
-        f"def make({', '.join(params)}):\n def go(r):\n"
-        f"  if r[c]:\n   {_moves(then, 'p', 'a')}\n   return then\n"
-        f"  {_moves(other, 'q', 'b')}\n  return other\n return go",
-        "make",
-    )
-
-
-def _switch(index: int, default: Callable[[list[int]], object],
-            entries: list[Callable[[list[int]], object]]) -> Callable[[list[int]], object]:
-    count = len(entries)
-
-    def go(r: list[int]) -> object:
-        i = r[index]
-        return entries[i](r) if i < count else default(r)
-
-    return go
+def _switch(r: list[int], wires: tuple[int, Op, list[Op]]) -> object:
+    """`br_table`: the default edge and those of the table, as moves."""
+    index, default, entries = wires
+    i = r[index]
+    move, its_wires = entries[i] if i < len(entries) else default
+    return move(r, its_wires)
 
 
 _PLAIN_ACCESSES: Final = frozenset({"load", "store"})
