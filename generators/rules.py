@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from liftcheck.generators.tables import Row, Table
 
 _TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
 _MOST_INSTANCES: Final = 12
+_MOST_ALIKE: Final = 2
 _CONSTANT_TERMS: Final = re.compile(r"(.*_from_value|.*_from_iconst|iconst.*|f\d+const|vconst|uimm.*|.*imm.*from.*)$")
 _WRAPPERS: Final = {"sext32_value": ("sextend", "i32"), "zext32_value": ("uextend", "i32"),
                     "sext8_value": ("sextend", "i8"), "zext8_value": ("uextend", "i8"),
@@ -255,84 +257,98 @@ def _mask(tree: Tree) -> str:
     return "?"
 
 
+RowIndex = Mapping[str, Mapping[Type | None, list[Row]]]
+"""Rows by opcode, and of each by the first result's type; under None all of them."""
+
+
 class _Solver:
     """Finds typings of one pattern that a table allows."""
 
-    def __init__(self, table: Table, rows: dict[str, list[Row]]) -> None:
+    def __init__(self, table: Table, index: RowIndex) -> None:
         self.table = table
-        self.rows = rows
+        self.index = index
         self.places: dict[tuple[str, Type], int] = {}
 
-    def solve(self, pattern: Op | Atom, wanted: Type | None,
-              bound: dict[str, Type]) -> Iterator[tuple[Node | Leaf, dict[str, Type]]]:
-        """Every way to make `pattern` a value of type `wanted` (None: any); with the names bound."""
-        if isinstance(pattern, Atom):
-            yield from self._leaf(pattern, wanted, bound)
+    def fitting(self, pattern: Op, wanted: Type | None) -> list[Row]:
+        """The rows of the pattern's own opcode that give a `wanted` (None: anything), in order."""
+        rows = self.index.get(pattern.name, {}).get(wanted, [])
+        condition, exact, test = pattern.condition, pattern.exact, _TYPE_TESTS.get(pattern.test)
+        if condition not in ("", "?"):
+            rows = [row for row in rows if takes(row, condition)]
+        if exact is not None:
+            rows = [row for row in rows if row.type is exact]
+        if test is not None:
+            rows = [row for row in rows if row.type is None or test(row.type)]
+        return rows
+
+    def solve(self, pattern: Op, row: Row, bound: dict[str, Type]) -> Iterator[tuple[Node, dict[str, Type]]]:
+        """Every way to make `pattern` with `row` at its head; with the names bound, a dictionary of its own."""
+        kind, name, names = row.type, pattern.variable, bound.copy()
+        if name and kind is not None and names.setdefault(name, kind) is not kind:
             return
-        for row in self.rows.get(pattern.name, ()):
-            if wanted is not None and row.results[0] is not wanted:
-                continue
-            kind = row.type
-            if not takes(row, pattern.condition):
-                continue
-            if pattern.exact is not None and kind is not pattern.exact:
-                continue
-            if kind is not None and pattern.test in _TYPE_TESTS and not _TYPE_TESTS[pattern.test](kind):
-                continue
-            inner = bound
-            if pattern.variable and kind is not None:
-                if inner.get(pattern.variable, kind) is not kind:
-                    continue
-                inner = {**inner, pattern.variable: kind}
-            for args, names in self._arguments(pattern.arguments, row.args, inner):
-                yield Node(row, pattern.condition, args), names
+        for args, every in self._arguments(pattern.arguments, row.args, names):
+            yield Node(row, pattern.condition, args), every
 
     def _arguments(self, patterns: tuple[Op | Atom, ...], kinds: tuple[Type, ...],
-                   bound: dict[str, Type]) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
-        if not patterns:
-            yield (), bound
+                   names: dict[str, Type]) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
+        """Every way to make the operands, entering what they bind into `names`; of an operation's typings each is met
+        once, with whatever else fits first."""
+        leaves: list[Leaf] = []
+        for pattern, kind in zip(patterns, kinds):
+            if isinstance(pattern, Op):
+                break
+            leaf = self._leaf(pattern, kind, names)
+            if leaf is None:
+                return
+            leaves.append(leaf)
+        else:
+            yield tuple(leaves), names
             return
-        for first, names in self.solve(patterns[0], kinds[0], bound):
-            for others, all_names in self._arguments(patterns[1:], kinds[1:], names):
-                yield (first, *others), all_names
-                if isinstance(first, Node):
+        rest = len(leaves) + 1
+        for row in self.fitting(pattern, kind):
+            for node, inner in self.solve(pattern, row, names):
+                if rest == len(patterns):
+                    yield (*leaves, node), inner
+                    continue
+                for others, every in self._arguments(patterns[rest:], kinds[rest:], inner):
+                    yield (*leaves, node, *others), every
                     break
 
-    def _leaf(self, atom: Atom, wanted: Type | None,
-              bound: dict[str, Type]) -> Iterator[tuple[Node | Leaf, dict[str, Type]]]:
-        if wanted is None or wanted not in self.table.const:
-            return
+    def _leaf(self, atom: Atom, kind: Type, names: dict[str, Type]) -> Leaf | None:
+        """A value or a constant of a type, entered into `names`; None if the table makes none or the name is taken."""
         key = "value " + atom.name
-        if atom.constant is None and bound.get(key, wanted) is not wanted:
-            return
-        place = self.places.setdefault((atom.name, wanted), len(self.places))
-        yield Leaf(wanted, atom.constant, place), {**bound, key: wanted}
+        if kind not in self.table.const or (atom.constant is None and names.get(key, kind) is not kind):
+            return None
+        names[key] = kind
+        return Leaf(kind, atom.constant, self.places.setdefault((atom.name, kind), len(self.places)))
 
 
-def row_index(table: Table) -> dict[str, list[Row]]:
-    """Rows by opcode, common types first so that a rule's first instances are the likely ones."""
-    index: dict[str, list[Row]] = {}
+def row_index(table: Table) -> RowIndex:
+    """Common types come first, so that a rule's first instances are the likely ones."""
+    index: dict[str, dict[Type | None, list[Row]]] = {}
     order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
-    for row in table.by_shape.values():
+    for row in sorted(table.by_shape.values(), key=lambda row: order.get(row.type.name if row.type else "", 9)):
         opcode = OPCODES[row.op]
         if row.results and not opcode.can_load and (row.op in _DIVISIONS or not opcode.can_trap):
-            index.setdefault(row.op, []).append(row)
-    for rows in index.values():
-        rows.sort(key=lambda row: order.get(row.type.name if row.type else "", 9))
+            rows = index.setdefault(row.op, {})
+            for kind in (None, row.results[0]):
+                rows.setdefault(kind, []).append(row)
     return index
 
 
-def instances(table: Table, index: dict[str, list[Row]], pattern: Op) -> tuple[Node, ...]:
+def instances(table: Table, index: RowIndex, pattern: Op) -> tuple[Node, ...]:
     """Up to a dozen typings of a pattern, at most a few for each controlling type."""
     found: list[Node] = []
-    per_type: dict[Type | None, int] = {}
-    for node, _ in islice(_Solver(table, index).solve(pattern, None, {}), 400):
-        if isinstance(node, Node) and per_type.get(node.row.type, 0) < 2:
-            per_type[node.row.type] = per_type.get(node.row.type, 0) + 1
-            found.append(node)
-            if len(found) == _MOST_INSTANCES:
+    per_type: Counter[Type | None] = Counter()
+    solver = _Solver(table, index)
+    for row in solver.fitting(pattern, None):
+        if per_type[row.type] < _MOST_ALIKE:
+            made = [node for node, _ in islice(solver.solve(pattern, row, {}), _MOST_ALIKE - per_type[row.type])]
+            per_type[row.type] += len(made)
+            found += made
+            if len(found) >= _MOST_INSTANCES:
                 break
-    return tuple(found)
+    return tuple(found[:_MOST_INSTANCES])
 
 
 def emit_rule(body: Body) -> None:

@@ -79,7 +79,7 @@ class Table:
     divisions: tuple[Row, ...] = ()
     conversions: tuple[Row, ...] = ()
     traps: tuple[Row, ...] = ()
-    rule_index: dict[str, list[Row]] = field(default_factory=dict)
+    rule_index: dict[str, Mapping[Type | None, list[Row]]] = field(default_factory=dict)
     rule_cache: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     cache: dict[object, object] = field(default_factory=dict)
 
