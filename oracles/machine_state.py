@@ -123,7 +123,23 @@ def _sext(t: Term) -> Term:
     return const(value - (value >> a.lane - 1 << a.lane), t.lane)
 
 
+def _eq(t: Term) -> Term:
+    a, b = t.args
+    if a.prim == b.prim == "const":
+        return const(int(value_of(a) == value_of(b)), 1)
+    return const(1, 1) if a is b else t
+
+
+def _ite(t: Term) -> Term:
+    condition, a, b = t.args
+    if condition.prim == "const":
+        return a if value_of(condition) else b
+    return a if a is b else t
+
+
 _RULES: Final = {
+    "eq": _eq,
+    "ite": _ite,
     "add": _add,
     "sub": _sub,
     "xor": _xor,

@@ -25,7 +25,7 @@ from liftcheck.compilers.allocation import NONE, SLOT, Captured, Edit, show_plac
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
-from liftcheck.oracles.machine import show
+from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, show
 from liftcheck.oracles.machine_state import State, describe
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
 from liftcheck.oracles.validation_moves import Difference, Sequences, Slots, same, size_of
@@ -82,6 +82,8 @@ class Examination:
         self.labels: Final[dict[int, tuple[int, int]]] = {}
         """Where a block's label may stand: anywhere among idle instructions before its first piece."""
         self.z3_only: Final = z3_only
+        self.vectors: Term | None = None
+        """riscv64's vector configuration, where it is known."""
 
     def run(self) -> Found:
         """Everything in the order of the code."""
@@ -105,6 +107,7 @@ class Examination:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
         last = self.allocation.blocks[block].end - 1
         self.rules.enter_block()
+        self.vectors = None
         for number, piece in enumerate(self.layout.pieces(block)):
             if not number:
                 self.labels[block] = self.layout.idle_from(end, piece.start), piece.start
@@ -117,7 +120,17 @@ class Examination:
                 falls = code[-1].machine.flow not in LEAVES
             if self._well_cut(piece, code, reached):
                 self._piece(piece, code)
+            if self.isa == "riscv64":
+                self._configure(code)
         return end, falls
+
+    def _configure(self, code: Sequence[Placed]) -> None:
+        """Follow the vector configuration: a move relies on what stands before it in its block."""
+        for _, machine in code:
+            if machine.flow == CALL or VECTOR_CONFIGURATION in machine.writes:
+                writes = dict(machine.effect.writes) if machine.effect is not None else {}
+                value = writes.get(VECTOR_CONFIGURATION)
+                self.vectors = value if value is not None and value.prim == "const" else None
 
     def _gap(self, piece: Piece, end: int) -> bool:
         """Bytes between two pieces that control runs through."""
@@ -160,7 +173,7 @@ class Examination:
     def _execute(self, piece: Piece, edit: Edit, code: Sequence[Placed]) -> None:
         """The general case: both executed, by normal forms and by z3."""
         moved = f"{show_place(edit.source)} -> {show_place(edit.target)}"
-        after = self.sequences.code([m for _, m in code])
+        after = self.sequences.code([m for _, m in code], self.vectors)
         if after is None:
             self._report("a move's code does something else than moving", piece, edit.target, moved, "", code)
             return

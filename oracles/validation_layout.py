@@ -86,7 +86,8 @@ class Layout:
         return found, at
 
     def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
-        """Without islands: bytes that are jumped over, and that nobody here branches into."""
+        """Without islands: bytes that are jumped over, and that nobody here branches into. A jump that keeps its own
+        address (s390x's way to a constant behind it) stays."""
         placed, _ = laid(decode(self.isa, self.bytes, start, end), start)
         targets = {offset + m.target for offset, m in placed if m.flow == BRANCH and m.target is not None}
         found: list[Placed] = []
@@ -96,6 +97,7 @@ class Layout:
             behind = at + machine.size
             target = at + machine.target if machine.flow == JUMP and machine.target is not None else -1
             if behind < target <= end and not any(behind <= t < target for t in targets):
+                found += [Placed(at, machine)] if machine.writes else []
                 at = target
                 continue
             found.append(Placed(at, machine))

@@ -2,8 +2,8 @@
 
 The one idea: the move, over places, and the code, one instruction after the other over registers and frame memory,
 start from the same unknown state; all that either of them touched must hold the same values afterwards, at the full
-width of the class. A move is nearly always one instruction, and then it is enough to compare the two meanings (`same`); otherwise
-both are executed (`Sequences`).
+width of the class. A move is nearly always one instruction, and then it is enough to compare the two meanings (`same`);
+otherwise both are executed (`Sequences`).
 
 Where a slot lies is learnt from the first access to it and checked at every other one (`Slots`).
 """
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term
 from liftcheck.compilers.allocation import NONE, SLOT, Edit
-from liftcheck.oracles.machine import FLAGS, STACK_POINTERS, WIDTHS, Machine, register
+from liftcheck.oracles.machine import FLAGS, STACK_POINTERS, VECTOR_CONFIGURATION, WIDTHS, Machine, register
 from liftcheck.oracles.machine_state import Opaque, State, parts
 from liftcheck.oracles.validation_abi import reserved
 
@@ -86,10 +86,14 @@ class Sequences:
         self.isa: Final = isa
         self.slots: Final = slots
 
-    def code(self, machines: Sequence[Machine]) -> State | None:
-        """The state after the code; None if an instruction has no known meaning, changes the flags (which may be in use
-        across a move), or accesses other memory than the frame."""
+    def code(self, machines: Sequence[Machine], vectors: Term | None = None) -> State | None:
+        """The state after the code, given riscv64's vector configuration before it, if that is known.
+
+        None if an instruction has no known meaning, changes the flags (which may be in use across a move), or accesses
+        other memory than the frame."""
         state = State(self.isa)
+        if vectors is not None:
+            state.registers[VECTOR_CONFIGURATION] = vectors
         try:
             for machine in machines:
                 if machine.effect is None or FLAGS in machine.writes:
@@ -120,8 +124,8 @@ class Sequences:
         return state
 
     def compared(self, move: State, code: State) -> list[Difference]:
-        """Everything that either has touched, with what both hold there. Scratch registers and specials may hold anything
-        after a move."""
+        """Everything that either has touched, with what both hold there. Scratch registers and specials may hold
+        anything after a move."""
         scratch = reserved(self.isa).scratch
         found = [Difference(place, 0, move.value(place), code.value(place))
                  for place in sorted(move.registers.keys() | code.registers.keys())
