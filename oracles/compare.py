@@ -37,10 +37,12 @@ COMPILER_MEMORY: Final = "compiler memory"
 COMPILER_ABORT: Final = "compiler abort"
 COMPILER_VERIFIER: Final = "invalid IR in the compiler"
 NONDETERMINISTIC: Final = "nondeterministic output"
+REFUTED_ALLOCATION: Final = "refuted allocation"
 CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
-                  COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC)
+                  COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
+                  REFUTED_ALLOCATION)
 COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
-                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER}
+                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION}
 """`CompileFailure.kind` -> class, for the kinds that are findings."""
 
 AGREE: Final = "agree"

@@ -54,7 +54,8 @@ class Hooks:
 
 @dataclass(slots=True)
 class Tally:
-    """What a stretch of a campaign did. Keys of the counters: an ISA, or (ISA, class or reason)."""
+    """What a stretch of a campaign did. Keys of the counters: an ISA, or (ISA, class or reason). `validated` counts
+    functions."""
 
     programs: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
@@ -62,6 +63,7 @@ class Tally:
     disagreed: Counter[tuple[str, str]] = field(default_factory=Counter)
     undecided: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    validated: Counter[tuple[str, str]] = field(default_factory=Counter)
     programs_by_isa: Counter[str] = field(default_factory=Counter)
     executed: dict[str, Counter[str]] = field(default_factory=dict)
     behaviour: Counter[str] = field(default_factory=Counter)
@@ -74,7 +76,8 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Adds another stretch to this one."""
         self.programs += other.programs
-        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "programs_by_isa", "behaviour"):
+        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "validated", "programs_by_isa",
+                     "behaviour"):
             getattr(self, name).update(getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.spend(stage, seconds)

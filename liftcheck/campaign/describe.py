@@ -11,7 +11,7 @@ from liftcheck.campaign.finding import Finding
 from liftcheck.case import BIG_ENDIAN, Case, Outcome
 from liftcheck.clif.printer import print_module
 from liftcheck.generators.filetests import filetest_text
-from liftcheck.oracles.compare import WRONG_MEANING, hex_value, return_types
+from liftcheck.oracles.compare import REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
 
 
 def filetest(finding: Finding) -> str:
@@ -19,7 +19,7 @@ def filetest(finding: Finding) -> str:
     targets = [finding.target]
     if finding.witness is not None and finding.witness.isa == finding.target.isa:
         targets.append(finding.witness)
-    if finding.failure is not None:
+    if finding.failure is not None and finding.expected is None:
         return "".join(["test compile\n", *(f"target {target_line(str(target))}\n" for target in targets[:1]), "\n",
                         print_module(finding.case.module)])
     return filetest_text(finding.case, targets, big_endian=finding.target.isa in BIG_ENDIAN)
@@ -66,6 +66,10 @@ def _summary(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
+    if finding.klass == REFUTED_ALLOCATION and finding.failure is not None:
+        shown = "" if finding.expected is None else " A run shows it: see below."
+        return (f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
+                f"```\n{finding.failure.message}\n```")
     if finding.failure is not None:
         return f"fails on this program for `{finding.target}`: {finding.failure.message or finding.failure.reason}" + (
             f" (at {finding.failure.place})" if finding.failure.place else "")
@@ -90,7 +94,7 @@ def _program(finding: Finding) -> str:
 
 
 def _difference(finding: Finding) -> str:
-    if finding.failure is not None:
+    if finding.failure is not None and finding.expected is None:
         return ""
     case = finding.case
     row = case.inputs[finding.run] if finding.run < len(case.inputs) else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from random import Random
 from typing import Final, Protocol
 
 from liftcheck import layout
@@ -24,6 +25,7 @@ from liftcheck.oracles.decode import instructions
 from liftcheck.oracles.differential import Judge, trampoline_target
 from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.trampolines import trampoline_text
+from liftcheck.oracles.validating import VARIANTS, varied
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
 BASE_SETTINGS: Final = frozenset(
@@ -75,13 +77,14 @@ class Investigator:
     def _recount(
         group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally
     ) -> None:
-        """Compile findings were not counted as pairs yet; the vote may have given the class another name."""
+        """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may
+        have given the class another name."""
         for one in group:
             if one.target in cleared:
                 continue
             isa = one.target.isa
             if suspect.failure is not None:
-                tally.pairs[isa] += 1
+                tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
                 tally.disagreed[isa, klass] += 1
             elif klass != one.verdict.klass:
                 tally.disagreed[isa, one.verdict.klass] -= 1
@@ -101,8 +104,21 @@ class Investigator:
             profile=str(case.tags.get("profile", "")))
         if verdict.klass == compare.ABI_DAMAGE:
             finding = self.illustrated(finding)
+        if verdict.klass == compare.REFUTED_ALLOCATION:
+            finding = self._driven(finding)
         own = not finding.damaged and finding.failure is None
         return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}" if own else fold_key(finding))
+
+    def _driven(self, finding: Finding) -> Finding:
+        """A refuted allocation with an input whose run shows it, if its own inputs or others like them have one."""
+        for case in (finding.case, varied(finding.case, Random(finding.case.name))):
+            shown = [s for s in self.judge.judge([case], [finding.target], Tally()) if s.failure is None]
+            if shown:
+                first = shown[0]
+                return dataclasses.replace(finding, case=case, run=first.run, expected=first.expected,
+                                           actual=first.actual, detail=f"{first.verdict.klass}: {first.verdict.detail}")
+        detail = f"{finding.detail}\n\nNone of {VARIANTS} inputs shows it in a run.".lstrip()
+        return dataclasses.replace(finding, detail=detail)
 
     def reduce(self, finding: Finding, seconds: float | None = None) -> list[Finding]:
         """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""

@@ -29,6 +29,7 @@ class FuzzOptions:
     settings   `--set k=v`, applied to every target whose ISA knows them
     sweep      whether batches also draw settings of their own (register allocators, extensions, …)
     out        the folder for findings; None: they are only reported
+    validate   whether every function's register allocation is validated too
     """
 
     isas: tuple[str, ...] = ISAS
@@ -44,6 +45,7 @@ class FuzzOptions:
     out: Path | None = None
     sweep: bool = True
     reduce_seconds: float = 20.0
+    validate: bool = False
     faults: tuple[str, ...] = field(default=(), repr=False)
     """Names of damage hooks for tests of the campaign itself (see `worker.FAULTS`); never set by a user."""
 

@@ -27,6 +27,7 @@ from liftcheck.generators import profiles, programs, rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
 from liftcheck.oracles.runners import RunnerPool
+from liftcheck.oracles.validating import open_validating
 
 INPUTS: Final = 8
 SIZE: Final = 44
@@ -119,7 +120,8 @@ class Planner:
     def open_compiler(self) -> Compiler:
         """The compiler under test; the same one at every call."""
         if self._compiler is None:
-            self._compiler = open_compiler(self.options.compiler)
+            opener = open_validating if self.options.validate else open_compiler
+            self._compiler = opener(self.options.compiler)
         return self._compiler
 
     @cached_property

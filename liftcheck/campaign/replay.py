@@ -59,7 +59,8 @@ def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] =
     """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is
     missing."""
     finding = store.load(folder)
-    options = FuzzOptions(isas=(finding.target.isa,), compiler=compiler or finding.compiler, runners=runners)
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=compiler or finding.compiler, runners=runners,
+                          validate=finding.klass == compare.REFUTED_ALLOCATION)
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
@@ -98,7 +99,8 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
 def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
     finding = store.load(folder)
-    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, reduce_seconds=seconds)
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, reduce_seconds=seconds,
+                          validate=finding.klass == compare.REFUTED_ALLOCATION)
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()

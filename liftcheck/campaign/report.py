@@ -21,7 +21,7 @@ from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.store import Store
 from liftcheck.oracles.evidence import Tally
 
-STAGES: Final = ("generate", "interpret", "compile", "link", "run", "compare", "confirm", "reduce")
+STAGES: Final = ("generate", "interpret", "compile", "validate", "link", "run", "compare", "confirm", "reduce")
 _REASONS_SHOWN: Final = 6
 
 
@@ -82,6 +82,7 @@ class FuzzReport:
             "findings": [self._finding(finding) for finding in self.findings],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),
+            **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if self.options.validate else {}),
             "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
             "behaviour": {name: round(share, 4) for name, share in self.shares().items()},
             "executed": {isa: dict(sorted(tally.executed.get(isa, Counter()).items())) for isa in isas},
@@ -140,6 +141,8 @@ def tables(report: FuzzReport) -> RenderableType:
         reasons = _by_reason(counts)
         if reasons:
             parts.append(_reasons(title, reasons))
+    if report.options.validate:
+        parts.append(_validated(report))
     parts.append(_times(report))
     if report.findings:
         parts.append(_findings(report))
@@ -170,6 +173,11 @@ def _reasons(title: str, reasons: dict[str, int]) -> Text:
             f"  {sum(list(reasons.values())[_REASONS_SHOWN:]):>8,}  for {more} more reasons (--json lists them)"
         )
     return Text("\n".join([f"{title}, by reason:", *lines]))
+
+
+def _validated(report: FuzzReport) -> Text:
+    lines = [f"  {count:>8,}  {isa} {verdict}" for (isa, verdict), count in sorted(report.tally.validated.items())]
+    return Text("\n".join(["register allocations validated, in functions:", *lines]))
 
 
 def _times(report: FuzzReport) -> Text:

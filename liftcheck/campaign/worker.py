@@ -26,6 +26,7 @@ from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import Hooks, Suspect, Tally
+from liftcheck.oracles.validating import Validating
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
@@ -109,8 +110,8 @@ class Worker:
         self.compiler.close()
 
     def do(self, task: Task) -> Answer:
-        """Does one task. While a batch is alive nothing of it is garbage in cycles, and looking for such takes a twelfth
-        of the time: so the collector looks between batches, and now and then."""
+        """Does one task. While a batch is alive nothing of it is garbage in cycles, and looking for such takes a
+        twelfth of the time: so the collector looks between batches, and now and then."""
         if task.kind == "reduce":
             return self._reduce(task)
         gc.disable()
@@ -166,6 +167,10 @@ class Worker:
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
             tally.spend("confirm", time.perf_counter() - started)
+        if isinstance(self.compiler, Validating):
+            tally.validated, seconds = self.compiler.take()
+            tally.spend("validate", seconds)
+            tally.spend("compile", -seconds)
         answer.tally.add(tally)
         answer.findings += found
 

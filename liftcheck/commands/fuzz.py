@@ -40,6 +40,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
                         help="only the settings of --set and --opt (default: batches draw more settings of their own)")
     parser.add_argument("--reduce", type=options.duration, default=20.0, metavar="DURATION",
                         help="make each finding smaller for at most this long (default: 20s)")
+    parser.add_argument("--validate", choices=("regalloc",),
+                        help="prove, besides running it, that every function's registers are allocated rightly; "
+                             "builds a variant of the compiler first")
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)
 
@@ -80,4 +83,5 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
         opt_levels=options.flat(args.opt, ("none", "speed")), settings=tuple(args.settings),
         runners=tuple(args.runner), seconds=seconds, cases=args.cases,
         seed=options.fresh_seed() if args.seed is None else args.seed, jobs=args.jobs or options.cores(),
-        profiles=tuple(args.profile or ()), out=Path(args.out), sweep=not args.no_sweep, reduce_seconds=args.reduce)
+        profiles=tuple(args.profile or ()), out=Path(args.out), sweep=not args.no_sweep, reduce_seconds=args.reduce,
+        validate=args.validate == "regalloc")
