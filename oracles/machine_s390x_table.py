@@ -217,7 +217,7 @@ c05 RIL brasl >g1
 c06 RIL xihf &g1 !
 c07 RIL xilf &w1 !
 c08 RIL iihf &g1
-c09 RIL iilf &w1
+c09 RIL iilf ~w1
 c0a RIL nihf &g1 !
 c0b RIL nilf &w1 !
 c0c RIL oihf &g1 !
