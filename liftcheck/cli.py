@@ -37,6 +37,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("Find wrong code", (
         Command("fuzz", "fuzz", "generate programs, compile, run, compare with the reference interpreter"),
         Command("test", "filetests", "run Cranelift's own filetests on every ISA and setting they name"),
+        Command("regalloc", "regalloc", "prove each function's register allocation and code right, or show where not"),
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),
         Command("reduce", "reduce", "make a finding's program as small as it gets while it still disagrees"),
     )),

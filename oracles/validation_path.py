@@ -240,7 +240,7 @@ class _Replay:
         meant = self.values[operand.vreg]
         here = self._contents(place, operand.cls)
         since = self.since.get(place)
-        found = f"{here} in {show_place(place)}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
+        found = f"{show_place(place)} holds {here}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
         path = _blocks_of(self.way)[:step + 1]
         return Counterexample(WRONG_USE, block, path, number, _text(self.program, number),
                               f"it reads v{operand.vreg} in {show_place(place)}", found, operand.vreg, place,

@@ -350,7 +350,8 @@ def _moved_otherwise(allocation: Allocation, random: Random) -> Allocation:
     edit = allocation.edits[number]
     cls = (edit.source if edit.source < SLOT else edit.target) >> 6
     place = _any_place(allocation, random, cls)
-    return _changed(allocation, number, edit._replace(source=place) if random.random() < 0.5 else edit._replace(target=place))
+    spoiled = edit._replace(source=place) if random.random() < 0.5 else edit._replace(target=place)
+    return _changed(allocation, number, spoiled)
 
 
 def _exchanged(allocation: Allocation, random: Random) -> Allocation:
@@ -446,6 +447,7 @@ class Machine:
         for o, place in placed:
             if o.kind == DEF and o.position == LATE:
                 self.write(place, o.cls, results[o.vreg])
-        wrong = wrong or any(self.read(place, o.cls) != self.meant.get(o.vreg) for o, place in uses if o.position == LATE)
+        wrong = wrong or any(self.read(place, o.cls) != self.meant.get(o.vreg) for o, place in uses
+                             if o.position == LATE)
         self.meant.update(results)
         return wrong

@@ -1,0 +1,261 @@
+"""Validation of register allocation over many programs: files, folders, and what the generator makes.
+
+The one idea: whatever the programs come from, a unit is one text for some targets; the compiler shows the allocation of
+every function on every target, `oracles.validation` says valid, invalid or undecided, and a report is a sum of units,
+so units are spread over processes and their order does not matter. Instructions' texts cost time and are asked for only
+where a counterexample shows them.
+
+Files that name targets are compiled for these with exactly their settings, as upstream compiles them; others for the
+ISAs, levels and settings asked for. Generated programs are those of `liftcheck fuzz` with the same seed and options,
+settings included. Each allocator is asked in turn, whatever a file or a draw says of `regalloc_algorithm`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from liftcheck.campaign.options import BATCH, FuzzOptions
+from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.validate_report import Refuted, Report
+from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.clif.filetest import FileTest, read_text
+from liftcheck.clif.ir import Function
+from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.printer import print_function, print_module
+from liftcheck.clif.verify import verify
+from liftcheck.compilers.allocation import Captured
+from liftcheck.compilers.base import UnknownSetting
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.compilers.registry import OWN
+from liftcheck.errors import InputError, Unsupported, UsageError
+from liftcheck.oracles.differential import is_for
+from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_verdict import INVALID
+
+ALGORITHM: Final = "regalloc_algorithm"
+BACKTRACKING: Final = "backtracking"
+ALGORITHMS: Final = (BACKTRACKING, "single_pass")
+
+
+@dataclass(frozen=True, slots=True)
+class ValidateOptions:
+    """What is validated. `isas` and `levels` are () if not asked for: then a file's own, or a default.
+
+    z3_only  z3 decides every equality of values; `seed` and `profile` are the generator's
+    """
+
+    isas: tuple[str, ...] = ()
+    compiler: str = OWN
+    levels: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    algorithms: tuple[str, ...] = ALGORITHMS
+    z3_only: bool = False
+    jobs: int = 1
+    seed: int = 0
+    profile: str | None = None
+
+
+class Unit(NamedTuple):
+    """One text and what to compile it for. `raw`: with exactly these settings. `name`: its file or case."""
+
+    name: str
+    text: str
+    functions: list[Function]
+    targets: list[Target]
+    raw: bool
+    default_conv: str = "fast"
+
+
+def open_compiler(options: ValidateOptions) -> Cranelift:
+    """The compiler in the build that shows its allocations. UsageError for a compiler that has none."""
+    if options.compiler.partition("=")[0].partition("@")[0] != OWN:
+        raise UsageError(f"{options.compiler} does not show its register allocation; {OWN}, {OWN}@VERSION and "
+                         f"{OWN}=PATH do")
+    return Cranelift(options.compiler, builds.REGALLOC)
+
+
+def validate_files(paths: Sequence[str], options: ValidateOptions) -> Report:
+    """Every function of every file below the paths. InputError if there is none."""
+    files = _files(paths)
+    return _spread([("file", file) for file in files], options)
+
+
+def validate_generated(count: int, options: ValidateOptions) -> Report:
+    """`count` programs of the generator."""
+    planner = Planner(_fuzz_options(options, count))
+    planner.context("plain")  # here, once, before the workers want it
+    planner.open_compiler().close()
+    batches = range((count + BATCH - 1) // BATCH)
+    return _spread([("batch", f"{batch} {count}") for batch in batches], options)
+
+
+def _fuzz_options(options: ValidateOptions, count: int) -> FuzzOptions:
+    return FuzzOptions(isas=options.isas or ISAS, compiler=options.compiler,
+                       opt_levels=options.levels or ("none", "speed"), settings=options.settings, cases=count,
+                       seed=options.seed, profiles=(options.profile,) if options.profile else ())
+
+
+def _spread(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
+    """The sum over all jobs, in this process or in several."""
+    started = time.monotonic()
+    with open_compiler(options) as compiler:
+        name = compiler.name
+        if options.settings:
+            _check_settings(compiler, options)
+    if options.jobs == 1 or len(jobs) < 2:
+        report = _share(jobs, options)
+    else:
+        report = Report()
+        shares = [share for number in range(options.jobs) if (share := jobs[number::options.jobs])]
+        with ProcessPoolExecutor(len(shares), multiprocessing.get_context("fork")) as pool:
+            for part in pool.map(_share, shares, [options] * len(shares)):
+                report.add(part)
+    report.compiler = name
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _check_settings(compiler: Cranelift, options: ValidateOptions) -> None:
+    """Every `--set` must be known on one of the ISAs."""
+    known = {name for isa in options.isas or ISAS for name in compiler.settings(isa)}
+    for name, _ in options.settings:
+        if name == ALGORITHM:
+            raise UsageError(f"--set {ALGORITHM}: say --algorithm instead")
+        if name not in known:
+            raise UnknownSetting(f"{compiler.name} has no setting '{name}' on {', '.join(options.isas or ISAS)}", name)
+
+
+def _share(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
+    with open_compiler(options) as compiler:
+        judge = Judge(compiler, options)
+        for kind, what in jobs:
+            if kind == "file":
+                judge.file(what)
+            else:
+                judge.batch(*map(int, what.split()))
+        return judge.report
+
+
+@dataclass(slots=True)
+class Judge:
+    """Validates units with one compiler and counts what it finds."""
+
+    compiler: Cranelift
+    options: ValidateOptions
+    report: Report = field(default_factory=Report)
+    planner: Planner | None = None
+
+    def file(self, path: str) -> None:
+        """One file; what cannot be read is listed in the report."""
+        try:
+            test = parse_filetest(read_text(Path(path)), path)
+            wrong = [] if test.commands else verify(test.module(), file=path)
+            if wrong:
+                raise InputError(wrong)
+        except InputError as error:
+            self.report.broken += error.diagnostics
+            return
+        self.report.units += 1
+        targets = self._targets(test)
+        for refused in (function for function in test.functions if function.function is None):
+            for target in targets:
+                self.report.refuse(target, f"not read: {refused.refused}")
+        functions = test.module().functions
+        if functions:
+            text = print_module(test.module(), default_conv=test.default_call_conv)
+            self.unit(Unit(path, text, functions, targets, bool(test.targets), test.default_call_conv))
+
+    def _targets(self, test: FileTest) -> list[Target]:
+        """The file's own ISAs and settings, or those asked for; levels and settings that are asked for come on top."""
+        isas = self.options.isas
+        own = [Target(target.isa, target.settings) for target in test.targets
+               if target.isa in ISAS and (not isas or target.isa in isas)]
+        self.report.outside += sum(target.isa not in ISAS for target in test.targets)
+        levels = self.options.levels
+        if not test.targets:
+            own = [Target(isa, test.settings) for isa in isas or ISAS]
+            levels = levels or ("speed",)
+        made = [_with(target, (*self._applied(target), ("opt_level", level))) for target in own for level in levels]
+        made = made if levels else [_with(target, self._applied(target)) for target in own]
+        return self._each_algorithm(made)
+
+    def _applied(self, target: Target) -> tuple[tuple[str, str], ...]:
+        known = self.compiler.settings(target.isa)
+        return tuple((name, "preset" if known[name].kind == "preset" and value == "true" else value)
+                     for name, value in self.options.settings if name in known)
+
+    def _each_algorithm(self, targets: Iterable[Target]) -> list[Target]:
+        return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
+                                  for algorithm in self.options.algorithms for target in targets))
+
+    def batch(self, number: int, count: int) -> None:
+        """One batch of a campaign's programs."""
+        if self.planner is None:
+            self.planner = Planner(_fuzz_options(self.options, count))
+        plan = self.planner.plan(number)
+        for case in plan.generate(None, self.report.troubles):
+            self.report.units += 1
+            targets = self._each_algorithm(target for target in plan.targets if is_for(case, target))
+            self.unit(Unit(case.name, print_module(case.module), case.module.functions, targets, False))
+
+    def unit(self, unit: Unit) -> None:
+        """Every function of a text on every target."""
+        for target, replies in self._captured(unit, unit.targets):
+            for function, reply in zip(unit.functions, replies, strict=True):
+                if isinstance(reply, CompileFailure):
+                    self.report.refuse(target, f"{reply.kind}: {reply.reason}")
+                else:
+                    self._validate(unit, function, target, reply)
+
+    def _captured(self, unit: Unit, targets: list[Target]) -> Iterator[tuple[Target, list[Captured | CompileFailure]]]:
+        """The compiler's answers; a target whose settings it does not have is refused for every function."""
+        if not targets:
+            return
+        try:
+            yield from zip(targets, self.compiler.allocations(unit.text, targets, raw=unit.raw))
+        except (UnknownSetting, Unsupported) as error:
+            if len(targets) > 1:
+                for target in targets:
+                    yield from self._captured(unit, [target])
+                return
+            what = f"the setting {error.name}" if isinstance(error, UnknownSetting) else str(error)
+            yield targets[0], [CompileFailure("unsupported", what)] * len(unit.functions)
+
+    def _validate(self, unit: Unit, function: Function, target: Target, captured: Captured) -> None:
+        verdict = validate(target.isa, captured, z3_only=self.options.z3_only)
+        self.report.count(target, verdict)
+        if verdict.status == INVALID:
+            text = print_function(function, default_conv=unit.default_conv)
+            again = self.compiler.allocations(text, [target], with_text=True, raw=unit.raw)[0][0]
+            if isinstance(again, Captured):
+                second = validate(target.isa, again, z3_only=self.options.z3_only)
+                verdict = second if second.status == INVALID else verdict
+            self.report.refuted.append(Refuted(unit.name, str(function.name), target, verdict, text))
+
+
+def _with(target: Target, settings: Iterable[tuple[str, str]]) -> Target:
+    return Target(target.isa, tuple(sorted({**dict(target.settings), **dict(settings)}.items())))
+
+
+def _files(paths: Sequence[str]) -> list[str]:
+    """Every file named and every .clif file below a folder named."""
+    found: list[str] = []
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(str(p) for p in path.rglob("*.clif") if p.is_file())
+            if not inside:
+                raise InputError.at("no .clif file in this folder", name)
+            found += inside
+        elif path.exists():
+            found.append(name)
+        else:
+            raise InputError.at("no such file or folder", name)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,181 @@
+"""What a validation of allocations found: counts by ISA and allocator, refutations in full, for people and as JSON.
+
+The one idea: each function on each target is one of valid, invalid, undecided, refused, and nothing is left out; the
+latter two are counted by reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from liftcheck.case import Target
+from liftcheck.errors import Diagnostic
+from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, Counts, Verdict
+
+
+class Refuted(NamedTuple):
+    """One function on one target whose allocation or code was refuted. `unit`: its file or case; `clif`: its text."""
+
+    unit: str
+    function: str
+    target: Target
+    verdict: Verdict
+    clif: str
+
+
+@dataclass(slots=True)
+class Row:
+    """One ISA with one allocator. `functions` got a verdict; refused ones did not."""
+
+    functions: int = 0
+    invalid: int = 0
+    undecided: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def valid(self) -> int:
+        """Functions that were proven right."""
+        return self.functions - self.invalid - self.undecided.total()
+
+    @property
+    def speed(self) -> float:
+        """Machine instructions validated a second, in one process, without compiling."""
+        return self.counts.machine_instructions / self.counts.seconds if self.counts.seconds else 0.0
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        counts = self.counts
+        return {"functions": self.functions, "valid": self.valid, "invalid": self.invalid,
+                "undecided": dict(self.undecided.most_common()), "refused": dict(self.refused.most_common()),
+                "instructions": counts.instructions, "machine_instructions": counts.machine_instructions,
+                "obligations": counts.obligations, "by_z3": counts.by_z3, "seconds": round(counts.seconds, 3),
+                "machine_instructions_per_second": round(self.speed)}
+
+
+@dataclass(slots=True)
+class Report:
+    """A sum of units. `units`: files or programs; `outside`: target lines for ISAs that are not liftcheck's;
+    `troubles`: (case, text) of failures of liftcheck itself."""
+
+    compiler: str = ""
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    refuted: list[Refuted] = field(default_factory=list)
+    broken: list[Diagnostic] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    units: int = 0
+    outside: int = 0
+    seconds: float = 0.0
+
+    def row(self, target: Target) -> Row:
+        """The row that a target counts in."""
+        return self.rows.setdefault((target.isa, dict(target.settings).get("regalloc_algorithm", "")), Row())
+
+    def refuse(self, target: Target, reason: str) -> None:
+        """A function without an allocation."""
+        self.row(target).refused[reason] += 1
+
+    def count(self, target: Target, verdict: Verdict) -> None:
+        """A function with a verdict."""
+        row = self.row(target)
+        row.functions += 1
+        row.counts.add(verdict.counts)
+        row.invalid += verdict.status == INVALID
+        if verdict.status == UNDECIDED:
+            row.undecided[verdict.reason] += 1
+
+    def add(self, other: Report) -> None:
+        """Sums."""
+        for key, row in other.rows.items():
+            mine = self.rows.setdefault(key, Row())
+            mine.functions += row.functions
+            mine.invalid += row.invalid
+            mine.undecided += row.undecided
+            mine.refused += row.refused
+            mine.counts.add(row.counts)
+        self.refuted += other.refuted
+        self.broken += other.broken
+        self.troubles += other.troubles
+        self.units += other.units
+        self.outside += other.outside
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything was refuted, 2 if a file could not be read, else 0."""
+        return 1 if self.refuted else 2 if self.broken else 0
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        isas: dict[str, dict[str, object]] = {}
+        for (isa, algorithm), row in sorted(self.rows.items()):
+            isas.setdefault(isa, {})[algorithm] = row.document()
+        return {"compiler": self.compiler, "units": self.units, "seconds": round(self.seconds, 3), "isas": isas,
+                "invalid": [_finding(one) for one in self._sorted()], "outside": self.outside,
+                "broken": [str(diagnostic) for diagnostic in self.broken],
+                "troubles": [{"case": case, "text": text} for case, text in self.troubles]}
+
+    def _sorted(self) -> list[Refuted]:
+        return sorted(self.refuted, key=lambda one: (one.target, one.unit, one.function))
+
+
+def _finding(one: Refuted) -> dict[str, object]:
+    example = one.verdict.counterexample
+    return {"unit": one.unit, "function": one.function, "isa": one.target.isa, "settings": dict(one.target.settings),
+            "reason": one.verdict.reason, "counterexample": example.document() if example else None, "clif": one.clif}
+
+
+def tables(report: Report) -> RenderableType:
+    """The report for people: refutations first, then counts."""
+    parts: list[RenderableType] = [Text(text) for text in refutations(report)]
+    parts += [Text(str(diagnostic)) for diagnostic in report.broken]
+    parts.append(_table(report))
+    for title in ("undecided", "refused"):
+        text = "\n".join(_reasons(report, title))
+        if text:
+            parts.append(Text(text))
+    if report.outside:
+        parts.append(Text(f"target lines for ISAs that are not liftcheck's: {report.outside}"))
+    if report.troubles:
+        lines = [f"  {case}: {text}" for case, text in report.troubles[:10]]
+        parts.append(Text("\n".join([f"{len(report.troubles)} programs lost to liftcheck's own fault:", *lines])))
+    return Group(*parts)
+
+
+def refutations(report: Report) -> Iterator[str]:
+    """Each refutation with its function."""
+    for one in report._sorted():
+        example = one.verdict.counterexample
+        yield f"{one.unit}: {one.function} on {one.target}: INVALID"
+        if example is not None:
+            yield example.render()
+        yield one.clif.rstrip() + "\n"
+
+
+def _table(report: Report) -> Table:
+    table = Table(title=f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s",
+                  title_justify="left")
+    for name in ("ISA", "allocator", "functions", "instructions", "emitted", "valid", "invalid", "undecided", "refused",
+                 "emitted/s"):
+        table.add_column(name, justify="left" if name in ("ISA", "allocator") else "right")
+    for (isa, algorithm), row in sorted(report.rows.items()):
+        numbers = (row.functions, row.counts.instructions, row.counts.machine_instructions, row.valid, row.invalid,
+                   row.undecided.total(), row.refused.total(), round(row.speed))
+        table.add_row(isa, algorithm, *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _reasons(report: Report, title: str) -> Iterator[str]:
+    sums: Counter[str] = Counter()
+    for (isa, _), row in report.rows.items():
+        for reason, count in (row.undecided if title == "undecided" else row.refused).items():
+            sums[f"{isa}: {reason}"] += count
+    if sums:
+        yield f"{title}, by reason:"
+        yield from (f"  {count:>8,}  {reason}" for reason, count in sums.most_common())

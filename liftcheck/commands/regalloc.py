@@ -1,0 +1,79 @@
+"""Proves that each function's register allocation, and the code made from it, mean the program; or shows where not.
+
+The compiler says what it gave to its register allocator and what it got back; liftcheck proves that every use reads the
+value that the program means on every path, and that the emitted bytes do what the allocation says. Files that name
+targets are compiled for these with their own settings, others for --isa, --opt and --set; --generate takes the programs
+of `liftcheck fuzz` with the same seed instead. What is proved, and from which assumptions: docs/validation.md.
+
+A function is valid, invalid (with a counterexample), undecided (with a reason), or refused by the compiler. Exit code 1
+if anything is invalid.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from liftcheck.commands import options, output
+from liftcheck.errors import InputError, UsageError
+
+ALGORITHMS = ("backtracking", "single_pass")
+WIDTH = 140
+"""Columns of the table where there is no terminal to fit into."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a .clif file, or a folder that is searched for them")
+    parser.add_argument("--generate", type=options.positive, metavar="N", help="validate N random programs instead")
+    options.add_isa(parser, "only this ISA (default: those that a file names, else all four)")
+    options.add_compiler(parser)
+    options.add_opt(parser, "a file's own, else speed; none and speed with --generate")
+    options.add_settings(parser)
+    parser.add_argument("--algorithm", action="append", type=algorithms, metavar="NAMES",
+                        help="register allocators, commas between: backtracking, single_pass (default: both)")
+    parser.add_argument("--z3-only", action="store_true",
+                        help="give every equality of values to z3, also those that terms decide by themselves")
+    parser.add_argument("--seed", type=options.whole, default=0, metavar="N",
+                        help="seed of --generate (default: %(default)s)")
+    parser.add_argument("--profile", metavar="NAME", help="generate only this profile's programs")
+    options.add_jobs(parser)
+    options.add_json(parser)
+
+
+def algorithms(text: str) -> list[str]:
+    """Register allocators with commas between."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in ALGORITHMS:
+            raise options.choice_error("register allocator", word, ALGORITHMS)
+    return words
+
+
+def run(args: argparse.Namespace) -> int:
+    """Validates; 1 if anything was refuted, 2 if a file could not be read."""
+    if bool(args.paths) == bool(args.generate):
+        raise UsageError("liftcheck regalloc: name files or folders, or --generate N, one of the two")
+    if args.paths and (args.profile or args.seed):
+        raise UsageError("liftcheck regalloc: --seed and --profile belong to --generate")
+    from liftcheck.campaign.validate import ValidateOptions, validate_files, validate_generated
+
+    chosen = ValidateOptions(
+        isas=options.flat(args.isa, ()), compiler=args.compiler, levels=options.flat(args.opt, ()),
+        settings=tuple(args.settings), algorithms=options.flat(args.algorithm, ALGORITHMS), z3_only=args.z3_only,
+        jobs=args.jobs or options.cores(), seed=args.seed, profile=args.profile)
+    report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
+    if report.broken and not report.units:
+        raise InputError(report.broken)
+    if not report.rows:
+        raise InputError.at("no function for the ISAs asked for",
+                            args.paths[0] if len(args.paths) == 1 else "these files")
+    if args.json:
+        output.print_json("regalloc", report.document())
+    else:
+        from rich.console import Console
+
+        from liftcheck.campaign.validate_report import tables
+
+        console = Console()
+        console = console if console.is_terminal else Console(width=WIDTH)
+        console.print(tables(report), markup=False, highlight=False, soft_wrap=False)
+    return report.exit_code
