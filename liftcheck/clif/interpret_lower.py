@@ -48,8 +48,9 @@ def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
     """What a plain `load` or `store` does, and its trap code."""
     op, kind, flags, on_stack, offset = what
     big = big_endian if not flags.endianness else flags.endianness == "big"
-    made = (recipes.load(kind, big, None, on_stack, offset, flags.aligned) if op == "load" else
-            recipes.store(kind, big, False, on_stack, offset, flags.aligned))
+    misaligned = recipes.MISALIGNED if flags.aligned else ""
+    made = (recipes.load(kind, big, None, on_stack, offset, misaligned) if op == "load" else
+            recipes.store(kind, big, False, on_stack, offset, misaligned))
     return made.run, recipes.trap_of(flags)
 
 
@@ -140,12 +141,14 @@ class Lowerer:
 
     def load(self, out: int, address: int, type_: Type, wider: Type | None, inst: Inst, on_stack: bool) -> Step:
         flags = inst.flags
-        recipe = recipes.load(type_, self.big(flags), wider, on_stack, inst.offset != 0, flags.aligned)
+        misaligned = recipes.MISALIGNED if flags.aligned else ""
+        recipe = recipes.load(type_, self.big(flags), wider, on_stack, inst.offset != 0, misaligned)
         return (recipe, self._extras(inst), (out,), (address,))
 
     def store(self, value: int, address: int, type_: Type, narrows: bool, inst: Inst, on_stack: bool) -> Step:
         flags = inst.flags
-        recipe = recipes.store(type_, self.big(flags), narrows, on_stack, inst.offset != 0, flags.aligned)
+        misaligned = recipes.MISALIGNED if flags.aligned else ""
+        recipe = recipes.store(type_, self.big(flags), narrows, on_stack, inst.offset != 0, misaligned)
         return (recipe, self._extras(inst), (), (value, address))
 
     def _extras(self, inst: Inst) -> tuple[object, ...]:

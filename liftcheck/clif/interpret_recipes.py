@@ -133,15 +133,17 @@ def refusing() -> Recipe:
 
 # Accesses. Extras: the memory, the offset (unless it is 0), the trap code ('' for notrap).
 
+MISALIGNED: Final = "misaligned access flagged aligned"
+
 
 class _Access:
     """Texts of one kind of access: window of the first region or of the stack, whether there is an offset."""
 
-    def __init__(self, shape: Shape, on_stack: bool, offset: bool, aligned: bool) -> None:
+    def __init__(self, shape: Shape, on_stack: bool, offset: bool, misaligned: str) -> None:
         self.shape = shape
         self.window = "stack_" if on_stack else ""
         self.offset = offset
-        self.aligned = aligned
+        self.misaligned = misaligned
         self.extras = 3 if offset else 2
 
     def lines(self, extras: Sequence[str], address: str, prefix: str, fast: str, slow: str) -> list[str]:
@@ -149,33 +151,27 @@ class _Access:
         m, at, base = extras[0], f"{prefix}p", f"{extras[0]}.{self.window}base"
         there = f"{address} + {extras[1]}" if self.offset else address
         lines = [f"{at} = {there} - {base}"]
-        if self.aligned and self.shape.size > 1:
-            reason = "misaligned access flagged aligned"
-            lines.append(f"if {at} + {base} & {self.shape.size - 1}: raise Refusal({reason!r})")
+        if self.misaligned and self.shape.size > 1:
+            lines.append(f"if {at} + {base} & {self.shape.size - 1}: raise Refusal({self.misaligned!r})")
         fast = fast.format(buf=f"{m}.{self.window}buf", at=at)
         slow = slow.format(m=m, address=f"{at} + {base}", code=extras[-1])
         return [*lines, f"if 0 <= {at} <= {m}.{self.window}size - {self.shape.size}: {fast}", f"else: {slow}"]
 
 
 @cache
-def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
-    """A load of a type; `wider` is the type to which a sign-extending load extends."""
+def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
+    """A load of a type; `wider` is the type to which a sign-extending load extends, `misaligned` why an address that is
+    no multiple of the size is refused ('': it is not)."""
     shape = shape_of(type_, big)
-    access = _Access(shape, on_stack, offset, aligned)
-    size, letter = shape.size, _struct_letter(shape)
-    decode = decoder(shape)
+    access = _Access(shape, on_stack, offset, misaligned)
+    size, decode = shape.size, decoder(shape)
 
     def from_afar(m: Memory, address: int, code: str) -> int:
         buf, at = m.locate(address, size, code)
         return decode(buf[at : at + size])
 
     far = helper("load", from_afar)
-    if size == 1:
-        near = "{buf}[{at}]"
-    elif letter:
-        near = helper("unpack", Struct(letter).unpack_from) + "({buf}, {at})[0]"
-    else:
-        near = helper("decode", decode) + f"({{buf}}[{{at}}:{{at}} + {size}])"
+    near = _taken(shape)
 
     def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
         out = outs[0] if wider is None else f"{prefix}v"
@@ -189,51 +185,84 @@ def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: boo
 
 
 @cache
-def store(type_: Type, big: bool, narrows: bool, on_stack: bool, offset: bool, aligned: bool) -> Recipe:
+def store(type_: Type, big: bool, narrows: bool, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
     """A store of a type; `narrows`: the value is wider than that. Operands: value, address."""
     shape = shape_of(type_, big)
-    access = _Access(shape, on_stack, offset, aligned)
-    size, letter = shape.size, _struct_letter(shape)
-    encode = encoder(shape)
+    access = _Access(shape, on_stack, offset, misaligned)
+    size, encode = shape.size, encoder(shape)
 
     def to_afar(m: Memory, address: int, code: str, value: int) -> None:
         buf, at = m.locate(address, size, code)
         buf[at : at + size] = encode(value)
 
     far = helper("store", to_afar)
-    encoded = helper("encode", encode)
-    packed = helper("pack", Struct(letter).pack_into) if letter else ""
+    near = _put(shape)
 
     def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
         value = f"{ins[0]} & {(1 << 8 * size) - 1:#x}" if narrows else ins[0]
-        if size == 1:
-            near = f"{{buf}}[{{at}}] = {value}"
-        elif packed:
-            near = f"{packed}({{buf}}, {{at}}, {value})"
-        else:
-            near = f"{{buf}}[{{at}}:{{at}} + {size}] = {encoded}({value})"
-        return access.lines(extras, ins[1], prefix, near, f"{far}({{m}}, {{address}}, {{code}}, {ins[0]})")
+        fast = near.replace("{value}", value)  # the other fields are for `lines` to fill in
+        return access.lines(extras, ins[1], prefix, fast, f"{far}({{m}}, {{address}}, {{code}}, {ins[0]})")
 
     return Recipe(emit, access.extras, 0, 2)
 
 
-def _struct_letter(shape: Shape) -> str:
-    letter = _LETTERS.get(shape.size)
-    if letter is None or (shape.big and shape.lane != shape.size):
-        return ""
-    return (">" if shape.big else "<") + letter
+def _taken(shape: Shape) -> str:
+    """The value at `{at}` of `{buf}`. `struct` is quicker than slices, which make another object."""
+    size, order = shape.size, "big" if shape.big else "little"
+    if size == 1:
+        return "{buf}[{at}]"
+    if _is_whole(shape) and size in _LETTERS:
+        return helper("unpack", _struct(shape, 1).unpack_from) + "({buf}, {at})[0]"
+    if _is_whole(shape):
+        return f"from_bytes({helper('unpack', Struct(f'{size}s').unpack_from)}({{buf}}, {{at}})[0], '{order}')"
+    if shape.lane in _LETTERS:
+        theirs, ours = _struct(shape, size // shape.lane), _struct(shape._replace(big=False), size // shape.lane)
+        lanes = f"{helper('unpack', theirs.unpack_from)}({{buf}}, {{at}})"
+        return f"from_bytes({helper('pack', ours.pack)}(*{lanes}), 'little')"
+    return helper("decode", decoder(shape)) + f"({{buf}}[{{at}}:{{at}} + {size}])"
+
+
+def _put(shape: Shape) -> str:
+    """The statement that puts `{value}` at `{at}` of `{buf}`."""
+    size, order = shape.size, "big" if shape.big else "little"
+    if size == 1:
+        return "{buf}[{at}] = {value}"
+    if _is_whole(shape) and size in _LETTERS:
+        return helper("pack", _struct(shape, 1).pack_into) + "({buf}, {at}, {value})"
+    if _is_whole(shape):
+        packed = helper("pack", Struct(f"{size}s").pack_into)
+        return f"{packed}({{buf}}, {{at}}, ({{value}}).to_bytes({size}, '{order}'))"
+    if shape.lane in _LETTERS:
+        theirs, ours = _struct(shape, size // shape.lane), _struct(shape._replace(big=False), size // shape.lane)
+        lanes = f"{helper('unpack', ours.unpack)}(({{value}}).to_bytes({size}, 'little'))"
+        return f"{helper('pack', theirs.pack_into)}({{buf}}, {{at}}, *{lanes})"
+    return f"{{buf}}[{{at}}:{{at}} + {size}] = {helper('encode', encoder(shape))}({{value}})"
+
+
+def _is_whole(shape: Shape) -> bool:
+    """Whether the bytes lie as those of one integer do."""
+    return not shape.big or shape.lane == shape.size
+
+
+def _struct(shape: Shape, lanes: int) -> Struct:
+    """So many integers of the whole value's width, or of a lane's."""
+    return Struct(f"{'>' if shape.big else '<'}{lanes}{_LETTERS[shape.size // lanes]}")
 
 
 # Atomics: the same accesses, one thread; a misaligned one is refused, since the four ISAs differ there.
+
+_MISALIGNED_ATOMIC: Final = "misaligned atomic access"
 
 
 @cache
 def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
     """`atomic_load` (p), `atomic_store` (x, p), `atomic_rmw` (p, x), `atomic_cas` (p, e, x). Extras: memory, code."""
+    if op == "atomic_load":
+        return load(type_, big, None, False, False, _MISALIGNED_ATOMIC)
+    if op == "atomic_store":
+        return store(type_, big, False, False, False, _MISALIGNED_ATOMIC)
     shape = shape_of(type_, big)
-    kind = {"atomic_load": _atomic_load, "atomic_store": _atomic_store, "atomic_cas": _atomic_cas}.get(op)
-    function = kind(shape) if kind else _atomic_rmw(operation, type_, shape)
-    name = helper("atomic", function)
+    name = helper("atomic", _atomic_cas(shape) if op == "atomic_cas" else _atomic_rmw(operation, type_, shape))
     operands = len(OPCODES[op].args)
     results = len(OPCODES[op].results)
 
@@ -246,28 +275,8 @@ def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
 
 def _place(m: Memory, code: str, address: int, size: int) -> tuple[bytearray, int]:
     if address % size:
-        raise Refusal("misaligned atomic access")
+        raise Refusal(_MISALIGNED_ATOMIC)
     return m.locate(address, size, code)
-
-
-def _atomic_load(shape: Shape) -> Callable[..., int]:
-    decode, size = decoder(shape), shape.size
-
-    def run(m: Memory, code: str, address: int) -> int:
-        buf, at = _place(m, code, address, size)
-        return decode(buf[at : at + size])
-
-    return run
-
-
-def _atomic_store(shape: Shape) -> Callable[..., None]:
-    encode, size = encoder(shape), shape.size
-
-    def run(m: Memory, code: str, value: int, address: int) -> None:
-        buf, at = _place(m, code, address, size)
-        buf[at : at + size] = encode(value)
-
-    return run
 
 
 def _atomic_cas(shape: Shape) -> Callable[..., int]:

@@ -79,9 +79,13 @@ class Memory:
         address &= ADDRESS_MASK
         if self.short and address < 1 << 32:
             address |= ARENA_HALF
-        for base, buf in ((self.base, self.buf), (self.stack_base, self.stack_buf), *self._others):
-            if base <= address and address + size <= base + len(buf):
-                return buf, address - base
+        if 0 <= (at := address - self.base) <= self.size - size:
+            return self.buf, at
+        if 0 <= (at := address - self.stack_base) <= self.stack_size - size:
+            return self.stack_buf, at
+        for base, buf in self._others:
+            if 0 <= (at := address - base) <= len(buf) - size:
+                return buf, at
         if not code:
             raise Crash(f"access of {size} bytes at {address:#x}")
         raise Trap(code)
