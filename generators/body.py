@@ -10,6 +10,7 @@ It knows no memory, control flow or calls: see `memory.py`, `control.py`, `calls
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -340,14 +341,14 @@ class Body:
 
     def straight(self, count: int) -> int:
         """About `count` instructions from the program's menu in the current block; gives how many they were."""
-        menu, bits, plain = self.program.menu, self.bits, self.plain
-        size = len(menu)
+        menu, ends = self.program.menu, self.program.menu_ends
+        bits, plain, size = self.bits, self.plain, ends[-1]
         insts = self.insts
         before = len(insts)
         end = before + count
         while len(insts) < end:
             r = bits(24)
-            entry = menu[r % size]
+            entry = menu[bisect_right(ends, r % size)]
             if isinstance(entry, tuple):
                 plain(entry[(r >> 10) % len(entry)])
             else:

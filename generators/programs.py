@@ -9,11 +9,12 @@ into accesses, calls, and a stack slot that nobody reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from typing import Final, NamedTuple, TypeVar, cast
 
 from liftcheck.case import BIG_ENDIAN, Case
-from liftcheck.clif.ir import Function, Inst, Module, Signature
+from liftcheck.clif.ir import Function, Inst, MemFlags, Module, Signature
 from liftcheck.clif.types import I64, Type
 from liftcheck.generators import calls, control, memory, traps
 from liftcheck.generators.body import Body
@@ -28,7 +29,11 @@ from liftcheck.layout import SLOT_SIZE, slot_address
 
 Emitter = Callable[[Body], object]
 MenuEntry = tuple[Row, ...] | Emitter
-Weighted = tuple[list[tuple[int, int, list[MenuEntry]]], list[tuple[int, list[MenuEntry]]]]
+Groups = list[tuple[int, list[tuple[int, int, MenuEntry]]]]
+"""What there is to choose from, by family: the bit of its switch, and its members: the bits of type classes' switches,
+of which one has to be on, the weight, and what it is."""
+_ANY_CLASS: Final = -1
+_NO_TAGS: Final[Mapping[str, object]] = {}
 _BIG_POINTER: Final = 1024
 _FROZEN: Final = 256
 _INNER: Final = ("preserve_all", "winch")
@@ -37,10 +42,11 @@ _INNER: Final = ("preserve_all", "winch")
 
 class Program:
     """What the functions of one program share: the draws, the tables, the swarm. The last `frozen` bytes of a data
-    region are never written; `orders` are the flags of byte orders that may be said."""
+    region are never written; `orders` are the flags of byte orders that may be said; `menu_ends` are the sums of the
+    weights of `menu`."""
 
-    __slots__ = ("bits", "context", "duty", "frozen", "full_loads", "full_stores", "isas", "loads", "may_trap",
-                 "menu", "orders", "palette", "prefix", "profile", "specs", "stores", "supply", "table")
+    __slots__ = ("bits", "context", "duty", "frozen", "isas", "may_trap", "menu", "menu_ends", "offer", "palette",
+                 "prefix", "profile", "specs", "supply", "table")
 
     def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
                  duty: Duty | None) -> None:
@@ -55,11 +61,28 @@ class Program:
         self.may_trap = bits(8) < profile.traps
         self.supply = bits(2) > 0
         self.frozen = _FROZEN if bits(3) == 0 else 0
-        self.orders = (LITTLE, BIG) if all(isa in BIG_ENDIAN for isa in self.isas) else (LITTLE, LITTLE)
+        found = self.table.cache.get(profile.name)
+        self.offer = found if isinstance(found, Offer) else _offer(self)
         on = bits(64)
-        self.palette: tuple[Type, ...] = _palette(self.table, profile, on, bits(32))
-        self.loads, self.stores, self.full_loads, self.full_stores = _memory_rows(self.table, profile)
-        self.menu = _menu(self, on, bits(64))
+        self.palette: tuple[Type, ...] = _palette(self.offer.types, on, bits(32))
+        self.menu_ends, self.menu = _menu(self, on, bits(64))
+
+    @property
+    def loads(self) -> tuple[Row, ...]:
+        return self.offer.loads
+
+    @property
+    def stores(self) -> tuple[Row, ...]:
+        return self.offer.stores
+
+    @property
+    def full_loads(self) -> tuple[Row, ...]:
+        """Loads that move a whole value."""
+        return self.offer.full_loads
+
+    @property
+    def orders(self) -> tuple[MemFlags, MemFlags]:
+        return self.offer.orders
 
     @property
     def atomics(self) -> tuple[Row, ...]:
@@ -80,9 +103,7 @@ class Program:
     @property
     def comparisons(self) -> tuple[Row, ...]:
         """Scalar comparisons, for conditions."""
-        return _cached(self.table, "comparisons", lambda: tuple(
-            row for row in self.table.rows if row.op in ("icmp", "fcmp") and not row.results[0].is_vector
-            and type_class(row.args[0]) in ("word", "narrow", "fp", "wide")))
+        return self.offer.comparisons
 
     @property
     def patterns(self) -> tuple[Node, ...]:
@@ -92,8 +113,7 @@ class Program:
     @property
     def storable(self) -> tuple[Type, ...]:
         """The types that a plain store takes."""
-        return _cached(self.table, "storable", lambda: tuple(
-            row.args[0] for row in self.table.stores if row.op == "store"))
+        return self.offer.storable
 
     def users(self, kind: Type) -> tuple[Row, ...]:
         """Rows of one or two operands whose first and last are of `kind`."""
@@ -117,8 +137,11 @@ class Program:
 
     def producers(self, kind: Type) -> tuple[Row, ...]:
         """Rows that make a `kind` from other types."""
-        return _cached(self.table, ("producers", kind), lambda: tuple(
-            row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args))
+        found = self.table.producers.get(kind)
+        if found is None:
+            found = self.table.producers[kind] = tuple([
+                row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args])
+        return found
 
     def cleaner(self, kind: Type) -> str:
         """How NaN bits are canonicalized: 'select', 'lanes', or '' if these ISAs cannot."""
@@ -184,24 +207,49 @@ SUBSET_SHARE: Final = {"simd": 230, "floats": 110, "calls": 50, "memory": 90}
 """Chance in 256 that a program is for a subset of the ISAs, where it is not 44."""
 
 
-def _palette(table: Table, profile: Profile, on: int, r: int) -> tuple[Type, ...]:
+class Offer(NamedTuple):
+    """What a table offers to a profile: all of a program that does not depend on its draws. Rows of loads and stores
+    are there as often as the weight of their type says; `endian_sensitive` as in `generate`."""
+
+    types: tuple[Type, ...]
+    loads: tuple[Row, ...]
+    stores: tuple[Row, ...]
+    full_loads: tuple[Row, ...]
+    storable: tuple[Type, ...]
+    comparisons: tuple[Row, ...]
+    orders: tuple[MemFlags, MemFlags]
+    endian_sensitive: bool
+    conventions: tuple[str, ...]
+    groups: Groups
+
+
+def _offer(program: Program) -> Offer:
+    """What there is for a program, kept with its table by the profile's name."""
+    table, profile = program.table, program.profile
+
+    def weight(kind: Type) -> int:
+        return profile.classes.get(type_class(kind), profile.other)
+
+    def weighted(rows: list[Row] | tuple[Row, ...]) -> tuple[Row, ...]:
+        return tuple([row for row in rows for _ in range(1 + weight((*row.results, *row.args)[0]) // 2)])
+
+    big = {isa in BIG_ENDIAN for isa in program.isas}
+    offer = table.cache[profile.name] = Offer(
+        tuple([kind for kind in table.types for _ in range(weight(kind))]),
+        weighted(table.loads), weighted(table.stores), weighted([row for row in table.loads if row.op == "load"]),
+        tuple([row.args[0] for row in table.stores if row.op == "store"]),
+        tuple([row for row in table.rows if row.op in ("icmp", "fcmp") and not row.results[0].is_vector
+               and type_class(row.args[0]) in ("word", "narrow", "fp", "wide")]),
+        (LITTLE, BIG) if big == {True} else (LITTLE, LITTLE), len(big) == 2, _conventions(program),
+        _groups(table, profile, bool(program.context.rules)))
+    return offer
+
+
+def _palette(pool: tuple[Type, ...], on: int, r: int) -> tuple[Type, ...]:
     """The types of parameters and block arguments of a program, some more often than others."""
-    pool = _cached(table, ("types", profile.name), lambda: tuple(
-        kind for kind in table.types for _ in range(profile.classes.get(type_class(kind), profile.other))))
     size = 4 + (on & 7)
     n = len(pool)
     return tuple([pool[(r * (2 * at + 3) + (on >> 3) + (r >> at)) % n] for at in range(size)])
-
-
-def _memory_rows(table: Table, profile: Profile) -> tuple[tuple[Row, ...], ...]:
-    """Loads, stores, and of both those that move a whole value, weighted by type class."""
-    def weighted(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-        return tuple(row for row in rows for _ in range(1 + profile.classes.get(
-            type_class(row.results[0] if row.results else row.args[0]), profile.other) // 2))
-
-    return _cached(table, ("memory", profile.name), lambda: (
-        weighted(table.loads), weighted(table.stores), weighted(tuple(r for r in table.loads if r.op == "load")),
-        weighted(tuple(r for r in table.stores if r.op == "store"))))
 
 
 def _specials(table: Table, with_rules: bool) -> tuple[tuple[str, int, Emitter], ...]:
@@ -224,33 +272,26 @@ def _specials(table: Table, with_rules: bool) -> tuple[tuple[str, int, Emitter],
     return tuple(found)
 
 
-def _menu(program: Program, on: int, random: int) -> list[MenuEntry]:
-    """The swarm: groups of rows and emitters, each as often as its weight says, about half of them left out."""
-    table, profile = program.table, program.profile
-    groups, specials = _cached(table, ("menu", profile.name), lambda: _weighted(
-        table, profile, bool(program.context.rules)))
-    families = _switches(on, profile.keep)
-    classes = _switches(random, 190)
-    menu: list[MenuEntry] = []
-    for family, klass, entries in groups:
-        if families >> family & 1 and classes >> klass & 1:
-            menu += entries
-    for family, entries in specials:
-        if families >> family & 1:
-            menu += entries
-    size = max(8, len(menu) >> 4)
-    menu += [table.rows] * size
+def _menu(program: Program, on: int, random: int) -> tuple[list[int], list[MenuEntry]]:
+    """The swarm: groups of rows and emitters, each as often as its weight says, about half of them left out. Gives the
+    sums of the weights up to each entry, and the entries."""
+    table = program.table
+    families, classes = _switches(on, program.profile.keep), _switches(random, 190)
+    menu = [entry for family, members in program.offer.groups if families & family
+            for entry in members if classes & entry[0]]
+    size = max(8, sum([weight for _, weight, _ in menu]) >> 4)
+    menu.append((1, size, table.rows))
     always = ((table.conversions, traps.convert), (table.traps, traps.trap), (table.atomics, memory.atomic))
     for rows, emitter in always:
         if rows:
-            menu += [emitter] * (size >> 1)
+            menu.append((1, size >> 1, emitter))
     if table.exclusive:
-        menu += [table.exclusive] * (size * 4)
+        menu.append((1, size * 4, table.exclusive))
     if program.frozen:
-        menu += [memory.frozen_load] * size
+        menu.append((1, size, memory.frozen_load))
     if program.may_trap:
-        menu += [memory.one_past] * max(1, size >> 2)
-    return menu
+        menu.append((1, max(1, size >> 2), memory.one_past))
+    return list(accumulate([weight for _, weight, _ in menu])), [entry for _, _, entry in menu]
 
 
 def _switches(random: int, keep: int) -> int:
@@ -262,21 +303,21 @@ def _switches(random: int, keep: int) -> int:
     return random | mixed if keep < 210 else random | mixed | third
 
 
-def _weighted(table: Table, profile: Profile, with_rules: bool) -> Weighted:
+def _groups(table: Table, profile: Profile, with_rules: bool) -> Groups:
     every = _specials(table, with_rules)
     names = sorted({family for family, _, _ in table.groups} | {name for name, _, _ in every})
     class_names = sorted({klass for _, klass, _ in table.groups})
-    groups: list[tuple[int, int, list[MenuEntry]]] = []
+    found: dict[str, list[tuple[int, int, MenuEntry]]] = {}
     for family, klass, rows in table.groups:
         weight = profile.families.get(family, profile.other) * profile.classes.get(klass, profile.other)
         if weight:
-            groups.append((names.index(family), class_names.index(klass), [rows] * max(1, weight // 8)))
-    specials: list[tuple[int, list[MenuEntry]]] = []
+            found.setdefault(family, []).append((1 << class_names.index(klass), max(1, weight // 8), rows))
+    specials: list[tuple[str, list[tuple[int, int, MenuEntry]]]] = []
     for name, factor, emitter in every:
         weight = profile.families.get(name, profile.other) * factor
         if weight:
-            specials.append((names.index(name), [emitter] * weight))
-    return groups, specials
+            specials.append((name, [(_ANY_CLASS, weight, emitter)]))
+    return [(1 << names.index(name), members) for name, members in (*found.items(), *specials)]
 
 
 def frame_address(body: Body) -> None:
@@ -303,8 +344,7 @@ def frame_address(body: Body) -> None:
 
 def _make_function(program: Program, number: int, last: int, size: int) -> tuple[Function, tuple[str, ...]]:
     """Function `number` of 0…last; the last is the entry."""
-    bits, table = program.bits, program.table
-    conventions = _cached(table, "conventions", lambda: _conventions(program))
+    bits, conventions = program.bits, program.offer.conventions
     entry = number == last
     r = bits(16)
     convention = conventions[r % len(conventions)]
@@ -395,11 +435,11 @@ def _conventions(program: Program) -> tuple[str, ...]:
 
 
 def generate(choices: Choices, profile: Profile | str, context: Context, slot: int = 0, prefix: str = "f",
-             name: str = "", turn: int | None = None) -> Case:
+             name: str = "", turn: int | None = None, tags: Mapping[str, object] = _NO_TAGS) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
     `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the rota then.
-    Tags: 'profile', 'isas' (the program is for these only), 'may_trap',
+    Tags, besides those given: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
     bits = choices.bits
@@ -419,9 +459,9 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
     made = [_make_function(program, number, last, size) for number in range(last + 1)]
     functions = [function for function, _ in made]
     inputs, memories = _inputs(bits, functions[last].signature, made[last][1], context.inputs, slot)
-    both = any(isa in BIG_ENDIAN for isa in program.isas) and not all(isa in BIG_ENDIAN for isa in program.isas)
     return Case(Module(functions), last, inputs, memories, slot, name, {
-        "profile": profile.name, "isas": program.isas, "may_trap": program.may_trap, "endian_sensitive": both})
+        "profile": profile.name, "isas": program.isas, "may_trap": program.may_trap,
+        "endian_sensitive": program.offer.endian_sensitive, **tags})
 
 
 def _mixed(bits: Callable[[int], int]) -> Profile:
@@ -438,21 +478,18 @@ def _mixed(bits: Callable[[int], int]) -> Profile:
 def _inputs(bits: Callable[[int], int], signature: Signature, kinds: tuple[str, ...], count: int,
             slot: int) -> tuple[tuple[tuple[int, ...], ...], tuple[bytes, ...]]:
     """Arguments and region contents of every run. The leading parameters of kind 'pointer' are addresses."""
-    params = signature.params
     pool = memory_pool()
     span = len(pool) - SLOT_SIZE
     rows: list[tuple[int, ...]] = []
     memories: list[bytes] = []
     pointers = kinds.count("pointer")
-    tables = [runtime_table(param.type) for param in params[pointers:]]
+    tables = [(9 * at + 15, runtime_table(param.type)) for at, param in enumerate(signature.params[pointers:])]
+    width = 9 * len(tables) + 15
     for run in range(count):
         base = slot_address(slot + run)
-        random = bits(9 * len(tables) + 15)
+        random = bits(width)
         start = (random & 0x7FFF) % span
-        random >>= 15
-        row = [base, base + _BIG_POINTER][:pointers]
-        for at, values in enumerate(tables):
-            row.append(values[random >> 9 * at & 511])
-        rows.append(tuple(row))
+        values = [table[random >> shift & 511] for shift, table in tables]
+        rows.append((*(base, base + _BIG_POINTER)[:pointers], *values))
         memories.append(pool[start:start + SLOT_SIZE])
     return tuple(rows), tuple(memories)

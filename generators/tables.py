@@ -81,6 +81,7 @@ class Table:
     traps: tuple[Row, ...] = ()
     rule_index: dict[str, Mapping[Type | None, list[Row]]] = field(default_factory=dict)
     rule_cache: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    producers: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
     cache: dict[object, object] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:

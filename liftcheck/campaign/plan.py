@@ -90,21 +90,18 @@ class Plan:
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
         out."""
+        first = self.numbers.start
         cases = []
-        for position, number in enumerate(self.numbers):
-            if only is not None and number != only:
-                continue
+        for number in self.numbers if only is None else [only] if only in self.numbers else []:
             name = f"seed {self.options.seed} case {number}"
-            slot = position * INPUTS
             choices = RandomChoices(case_seed(self.options.seed, number))
             turn = number // ROTA if number % ROTA == ROTA - 1 else None
             try:
-                case = programs.generate(choices, self.profile, self.context, slot=slot, name=name, turn=turn)
+                cases.append(programs.generate(
+                    choices, self.profile, self.context, slot=(number - first) * INPUTS, name=name, turn=turn,
+                    tags={"seed": self.options.seed, "number": number}))
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 troubles.append((name, f"generator: {type(error).__name__}: {error}"))
-                continue
-            tags = {**case.tags, "seed": self.options.seed, "number": number}
-            cases.append(Case(case.module, case.entry, case.inputs, case.memories, slot, name, tags))
         return cases
 
 
