@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from liftcheck import layout
@@ -35,10 +36,11 @@ from liftcheck.clif.interpret_program import (
     Segment,
     mismatch,
 )
-from liftcheck.clif.ir import Module
+from liftcheck.clif.ir import Inst, Module
 from liftcheck.clif.libcalls import Libcall
 from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Refusal
-from liftcheck.clif.opcodes import key_of
+from liftcheck.clif.opcodes import FREE_OPERAND, key_of
+from liftcheck.clif.types import Type
 
 DEFAULT_FUEL: Final = 4_000_000
 """Instructions after which a run counts as endless: half a second of closures."""
@@ -87,17 +89,27 @@ class Prepared:
         code = self._entry = self._program.codes[entry]
         memory = self._memory
         memory.reset(regions or {})
+        self._stopped = None
+        self._stats = None
+        self._rest = rest = fuel - SLICE if fuel > SLICE else 0
         for other in self._program.codes:
             for segment in other.segments:
                 segment.visits = 0
             if other.hot is not None:
                 other.hot.reset()
-        self._stopped = None
-        self._stats = None
-        self._rest = max(0, fuel - SLICE)
-        values, kind, detail = self._guarded(code, list(args), min(fuel, SLICE))
-        content = bytes(memory.buf) if regions else b""
-        return Outcome(kind, values, content, detail)
+        values: tuple[int, ...] = ()
+        kind, detail = "returned", ""
+        try:
+            values = tuple(map(int, self._execute(code, list(args), fuel - rest)))
+        except Trap as trap:
+            kind, detail = "trapped", trap.code
+        except Crash as crash:
+            kind, detail = "crashed", str(crash)
+        except Refusal as refusal:
+            kind, detail = "unsupported", str(refusal)
+        except OutOfFuel:
+            kind = "out_of_fuel"
+        return Outcome(kind, values, bytes(memory.buf) if regions else b"", detail)
 
     def fill_slots(self, garbage: int) -> None:
         """From now on stack slots begin as bytes of this value: a program whose outcome changes reads the unwritten."""
@@ -126,37 +138,36 @@ class Prepared:
         return self._stats
 
     def _counted(self) -> Stats:
-        executed: Counter[str] = Counter()
+        once: list[str] = []
+        often: dict[str, int] = {}
         looped = called = False
         instructions = 0
         for code in self._program.codes:
             if code.hot is not None:
                 code.hot.settle()
-            visits = [s.visits for s in code.segments]
-            if not any(visits):
-                continue
-            called |= code is not self._entry
-            looped |= max(visits) > code.entry.visits
-            instructions += sum(s.visits * len(s.insts) for s in code.segments)
-            executed.update(_executed(code))
+            most = 0
+            for segment in code.segments:
+                visits = segment.visits
+                if not visits:
+                    continue
+                most = max(most, visits)
+                instructions += visits * len(segment.insts)
+                if visits == 1:
+                    once += _keys(segment)
+                    continue
+                for key in _keys(segment):
+                    often[key] = often.get(key, 0) + visits
+            if most:
+                called |= code is not self._entry
+                looped |= most > code.entry.visits
+        executed = Counter(once)
+        executed.update(often)
         if self._stopped is not None:
             missed = _not_reached(*self._stopped)
             instructions -= len(missed)
             executed.subtract(missed)
             executed += Counter()
         return Stats(looped, called, instructions, executed)
-
-    def _guarded(self, code: Code, args: list[int], fuel: int) -> tuple[tuple[int, ...], str, str]:
-        try:
-            return tuple(map(int, self._execute(code, args, fuel))), "returned", ""
-        except Trap as trap:
-            return (), "trapped", trap.code
-        except Crash as crash:
-            return (), "crashed", str(crash)
-        except Refusal as refusal:
-            return (), "unsupported", str(refusal)
-        except OutOfFuel:
-            return (), "out_of_fuel", ""
 
     def _execute(self, code: Code, args: list[int], fuel: int) -> Sequence[int]:
         """The loop. `r` are the registers of the frame on top, `sp` its lowest address."""
@@ -189,7 +200,7 @@ class Prepared:
                     segment = value
                 elif kind == RETURN:
                     if not frames:
-                        return list(value)
+                        return value  # type: ignore[no-any-return]
                     r, segment, sp = frames.pop()
                     segment = _resume(r, segment, value)
                 elif kind == LOWER:
@@ -276,16 +287,22 @@ class Prepared:
         return fuel
 
 
-def _executed(code: Code) -> Counter[str]:
-    found: Counter[str] = Counter()
-    types = code.function.types
-    for segment in code.segments:
-        if segment.visits:
-            if segment.keys is None:
-                segment.keys = [key_of(inst, types) for inst in segment.insts]
-            for key in segment.keys:
-                found[key] += segment.visits
-    return found
+def _keys(segment: Segment) -> list[str]:
+    if segment.keys is None:
+        segment.keys = _keys_of(segment.insts, segment.code.function.types)
+    return segment.keys
+
+
+def _keys_of(insts: Sequence[Inst], types: Mapping[int, Type]) -> list[str]:
+    """`opcodes.key_of` every instruction."""
+    return [_key(inst.op, inst.type, None if (place := FREE_OPERAND[inst.op]) is None else types[inst.args[place]])
+            for inst in insts]
+
+
+@cache
+def _key(op: str, kind: Type | None, operand: Type | None) -> str:
+    """The key, the same object each time: whoever counts it need not compute its hash."""
+    return key_of(Inst(op, kind, args=(0,) * 3), {} if operand is None else {0: operand})
 
 
 def _resume(r: list[int], segment: Segment, results: Sequence[int]) -> Segment:
@@ -307,5 +324,5 @@ def _not_reached(segment: Segment, operands: tuple[Any, ...] | None) -> list[str
     for at, inst in enumerate(segment.insts[:-1]):
         left -= len(lowerer.lower(inst))
         if left <= 0:
-            return [key_of(i, lowerer.types) for i in segment.insts[at + 1 :]]
+            return _keys_of(segment.insts[at + 1 :], lowerer.types)
     return []

@@ -158,9 +158,8 @@ class Code:
     def release(self) -> None:
         """Break the cycles, so that what was made is gone at once."""
         for segment in (*self.segments, self.entry):
-            segment.wires, segment.after, segment.callee = (), None, None
+            segment.wires = ()
             segment.targets.clear()
-            segment.ops.clear()
         del self.entry
         self.segments.clear()
         self.ordered.clear()

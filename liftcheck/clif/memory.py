@@ -67,10 +67,10 @@ class Memory:
 
     def reset(self, regions: Mapping[int, bytes]) -> None:
         """Begin a run: every region gets its content, the pinned register becomes 0. The stack is cleared by frame."""
-        areas = [(base, bytearray(content)) for base, content in regions.items()]
-        self.base, self.buf = areas[0] if areas else (0, bytearray())
-        self.size = len(self.buf)
-        self._others = areas[1:]
+        areas = iter(regions.items())
+        self.base, content = next(areas, (0, b""))
+        self.buf, self.size = bytearray(content), len(content)
+        self._others = [(base, bytearray(content)) for base, content in areas] if len(regions) > 1 else []
         self.pinned = 0
 
     def locate(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
