@@ -57,7 +57,7 @@ def _list(args: argparse.Namespace) -> int:
         print(f"{build.name:<40} {build.version:<10} built in {build.seconds:.0f} s, {build.size / 1e6:.0f} MB")
     if not built:
         print("nothing is built yet; the first use builds the newest Cranelift")
-    known = {build.version for build in built}
+    known = {build.version for build in built if build.profile == builds.FUZZ}
     others = [version for version in builds.available() if version not in known]
     print(f"can be added: {', '.join(others)}; other published versions from 0.95 on are tried")
     plugins = [name for name in names() if name != "cranelift"]

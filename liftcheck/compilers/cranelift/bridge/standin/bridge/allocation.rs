@@ -153,7 +153,10 @@ pub fn write(out: &mut String, compiled: &CompiledCode, function: &Function) {
     out.push('[');
     json::string(out, &captured.environment);
     out.push_str(",\"");
-    captured.classes.iter().for_each(|class| write!(out, "{class:02x}").unwrap());
+    for class in &captured.classes {
+        out.push('0');
+        out.push((b'0' + class) as char);
+    }
     out.push_str("\",");
     blocks(out, &captured);
     instructions(out, &captured);
@@ -171,29 +174,48 @@ pub fn write(out: &mut String, compiled: &CompiledCode, function: &Function) {
     write!(out, ",\"{}\"]", function.signature.call_conv).unwrap();
 }
 
-fn numbers<T: std::fmt::Display>(out: &mut String, list: impl IntoIterator<Item = T>) {
-    json::array(out, list, |out, number| write!(out, "{number}").unwrap());
+fn numbers<T: TryInto<i64>>(out: &mut String, list: impl IntoIterator<Item = T>) {
+    json::array(out, list, |out, number| push(out, number.try_into().unwrap_or_default()));
+}
+
+/// A number's digits: there are so many numbers that formatting them would take half the time.
+fn push(out: &mut String, number: i64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push('-');
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits"));
 }
 
 fn blocks(out: &mut String, captured: &Captured) {
     json::array(out, &captured.blocks, |out, block| {
         write!(out, "[{},{},", block.first, block.end).unwrap();
-        numbers(out, &block.parameters);
+        numbers(out, block.parameters.iter().copied());
         out.push(',');
-        numbers(out, &block.successors);
+        numbers(out, block.successors.iter().copied());
         out.push(',');
-        json::array(out, &block.arguments, |out, arguments| numbers(out, arguments));
+        json::array(out, &block.arguments, |out, arguments| numbers(out, arguments.iter().copied()));
         out.push(',');
-        numbers(out, &block.predecessors);
+        numbers(out, block.predecessors.iter().copied());
         out.push(']');
     });
     out.push(',');
 }
 
 fn instructions(out: &mut String, captured: &Captured) {
-    json::array(out, &captured.insts, |out, inst| numbers(out, &inst.operands));
+    json::array(out, &captured.insts, |out, inst| numbers(out, inst.operands.iter().copied()));
     out.push(',');
-    json::array(out, &captured.insts, |out, inst| numbers(out, &inst.places));
+    json::array(out, &captured.insts, |out, inst| numbers(out, inst.places.iter().copied()));
     out.push(',');
     let all = || captured.insts.iter().enumerate();
     json::array(out, all().filter(|(_, inst)| !inst.clobbers.is_empty()), |out, (number, inst)| {

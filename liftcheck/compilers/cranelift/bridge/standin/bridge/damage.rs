@@ -4,8 +4,13 @@
 //! their number) and what is put there (the quotient). Whether the damage changes what the code does is for others to say;
 //! only changes that cannot matter at all, such as dropping a move to itself, are no sites.
 
+#[path = "step.rs"]
+mod step;
+
 use regalloc2::{Allocation, Answer, Block, Edit, Function, Inst, InstPosition, MachineEnv, Operand, OperandConstraint};
 use regalloc2::{OperandKind, OperandPos, PReg, ProgPoint, RegClass, SpillSlot};
+use std::collections::HashSet;
+use step::Step;
 
 #[derive(Clone)]
 pub struct Damage {
@@ -58,127 +63,6 @@ fn sites(kind: &str, ground: &Ground) -> Option<Vec<Site>> {
     })
 }
 
-/// One change of an answer. Places are settled by the variety when the site is chosen.
-#[derive(Clone)]
-enum Step {
-    /// The place of an operand of an instruction, one of these.
-    Place(usize, usize, Vec<Allocation>),
-    /// An edit's source (true) or target becomes one of these.
-    Edit(usize, bool, Vec<Allocation>),
-    Drop(usize),
-    /// An edit and the next one.
-    Order(usize),
-    Point(usize, ProgPoint),
-    /// From one of these.
-    Insert(ProgPoint, Vec<Allocation>, Allocation),
-    /// Every mention of one place becomes one of these.
-    Everywhere(Allocation, Vec<Allocation>),
-    /// Mentions of one place behind an instruction up to another one become one of these.
-    Between(usize, usize, Allocation, Vec<Allocation>),
-    /// So many spill slots fewer.
-    Slots(usize),
-}
-
-impl Step {
-    fn settled(&self, variety: usize) -> Step {
-        let one = |list: &Vec<Allocation>| vec![list[variety % list.len()]];
-        match self.clone() {
-            Step::Place(inst, operand, list) => Step::Place(inst, operand, one(&list)),
-            Step::Edit(edit, source, list) => Step::Edit(edit, source, one(&list)),
-            Step::Insert(point, list, to) => Step::Insert(point, one(&list), to),
-            Step::Everywhere(old, list) => Step::Everywhere(old, one(&list)),
-            Step::Between(first, last, old, list) => Step::Between(first, last, old, one(&list)),
-            other => other,
-        }
-    }
-
-    fn apply(&self, answer: &mut Answer) -> String {
-        match self {
-            Step::Place(inst, operand, new) => {
-                let place = &mut answer.allocs[answer.inst_alloc_offsets[*inst] as usize + operand];
-                let old = std::mem::replace(place, new[0]);
-                format!("inst {inst} operand {operand}: {old} -> {}", new[0])
-            }
-            Step::Edit(edit, source, new) => {
-                let words = shown(answer, *edit);
-                let Edit::Move { from, to } = &mut answer.edits[*edit].1;
-                *(if *source { from } else { to }) = new[0];
-                format!("{words} becomes {}", shown(answer, *edit))
-            }
-            Step::Drop(edit) => {
-                let words = shown(answer, *edit);
-                answer.edits.remove(*edit);
-                format!("{words} dropped")
-            }
-            Step::Order(edit) => {
-                let words = format!("{} swapped with {}", shown(answer, *edit), shown(answer, edit + 1));
-                let point = answer.edits[*edit].0;
-                answer.edits.swap(*edit, edit + 1);
-                answer.edits[*edit].0 = point;
-                words
-            }
-            Step::Point(edit, point) => {
-                let words = shown(answer, *edit);
-                let (old, moved) = answer.edits.remove(*edit);
-                // Later than what stands there already if it comes from before, else earlier.
-                let at = match *point > old {
-                    true => answer.edits.partition_point(|(other, _)| other <= point),
-                    false => answer.edits.partition_point(|(other, _)| other < point),
-                };
-                answer.edits.insert(at, (*point, moved));
-                format!("{words} becomes {}", shown(answer, at))
-            }
-            Step::Insert(point, from, to) => {
-                let at = answer.edits.partition_point(|(other, _)| other <= point);
-                answer.edits.insert(at, (*point, Edit::Move { from: from[0], to: *to }));
-                format!("{} added", shown(answer, at))
-            }
-            Step::Everywhere(old, new) => {
-                rename(answer, 0, usize::MAX, *old, new[0]);
-                format!("{old} becomes {} everywhere", new[0])
-            }
-            Step::Between(first, last, old, new) => {
-                rename(answer, *first, *last, *old, new[0]);
-                format!("{old} becomes {} behind inst {first} up to inst {last}", new[0])
-            }
-            Step::Slots(fewer) => {
-                answer.num_spillslots -= fewer;
-                format!("{} spill slots in place of {}", answer.num_spillslots, answer.num_spillslots + fewer)
-            }
-        }
-    }
-}
-
-/// Operands and edits from behind instruction `first` up to just before `last` is through with reading; from 0: all.
-fn rename(answer: &mut Answer, first: usize, last: usize, old: Allocation, new: Allocation) {
-    let swap = |place: &mut Allocation| {
-        if *place == old {
-            *place = new;
-        }
-    };
-    let whole = last == usize::MAX;
-    for inst in first..answer.inst_alloc_offsets.len().min(last.saturating_add(1)) {
-        let start = answer.inst_alloc_offsets[inst] as usize;
-        let end = answer.inst_alloc_offsets.get(inst + 1).map_or(answer.allocs.len(), |end| *end as usize);
-        if whole || inst > first {
-            answer.allocs[start..end].iter_mut().for_each(swap);
-        }
-    }
-    for (point, Edit::Move { from, to }) in &mut answer.edits {
-        let inst = point.inst().index();
-        if whole || inst > first && inst <= last || inst == first && point.pos() == InstPosition::After {
-            swap(from);
-            swap(to);
-        }
-    }
-}
-
-fn shown(answer: &Answer, edit: usize) -> String {
-    let (point, Edit::Move { from, to }) = &answer.edits[edit];
-    let side = if point.pos() == InstPosition::Before { "before" } else { "after" };
-    format!("edit {side} inst {}: {from} -> {to}", point.inst().index())
-}
-
 struct Move {
     inst: usize,
     position: InstPosition,
@@ -195,6 +79,9 @@ struct Ground<'a> {
     /// First slot and length of each slot that is used.
     slots: Vec<(usize, usize)>,
     count: usize,
+    /// Of the blocks, the first and the last instructions.
+    firsts: HashSet<usize>,
+    lasts: HashSet<usize>,
 }
 
 impl<'a> Ground<'a> {
@@ -217,7 +104,11 @@ impl<'a> Ground<'a> {
             moves: moves.collect(),
             slots: Vec::new(),
             count: answer.num_spillslots,
+            firsts: HashSet::new(),
+            lasts: HashSet::new(),
         };
+        ground.firsts = ground.blocks().map(|(_, first, _)| first).collect();
+        ground.lasts = ground.blocks().map(|(_, _, end)| end - 1).collect();
         ground.slots = ground.used_slots();
         ground
     }
@@ -380,14 +271,6 @@ impl<'a> Ground<'a> {
         pairs.map(|(edit, _)| vec![Step::Order(edit)]).collect()
     }
 
-    fn is_last(&self, inst: usize) -> bool {
-        self.blocks().any(|(_, _, end)| end == inst + 1)
-    }
-
-    fn is_first(&self, inst: usize) -> bool {
-        self.blocks().any(|(_, first, _)| first == inst)
-    }
-
     fn other_side(&self, edit: usize) -> Vec<Site> {
         let Move { inst, position, from, to } = self.moves[edit];
         let touches = self.places[inst].iter().any(|place| *place == from || *place == to);
@@ -395,17 +278,17 @@ impl<'a> Ground<'a> {
             InstPosition::Before => ProgPoint::after(Inst::new(inst)),
             InstPosition::After => ProgPoint::before(Inst::new(inst)),
         };
-        if !touches || self.is_last(inst) { Vec::new() } else { vec![vec![Step::Point(edit, new)]] }
+        if !touches || self.lasts.contains(&inst) { Vec::new() } else { vec![vec![Step::Point(edit, new)]] }
     }
 
     /// To the same side of the instruction before or behind.
     fn neighbour(&self, edit: usize) -> Vec<Site> {
         let Move { inst, position, .. } = self.moves[edit];
         let mut sites = Vec::new();
-        if !self.is_first(inst) {
+        if !self.firsts.contains(&inst) {
             sites.push(vec![Step::Point(edit, ProgPoint::new(Inst::new(inst - 1), position))]);
         }
-        if !self.is_last(inst) && (position == InstPosition::Before || !self.is_last(inst + 1)) {
+        if !self.lasts.contains(&inst) && (position == InstPosition::Before || !self.lasts.contains(&(inst + 1))) {
             sites.push(vec![Step::Point(edit, ProgPoint::new(Inst::new(inst + 1), position))]);
         }
         sites
@@ -537,10 +420,10 @@ impl<'a> Ground<'a> {
 
     /// A move on an edge to a block with parameters takes another register.
     fn edge_edits(&self) -> Vec<Site> {
-        let mut lasts = Vec::new();
+        let mut lasts = HashSet::new();
         for (block, _, end) in self.blocks() {
             if self.function.block_succs(block).iter().any(|next| !self.function.block_params(*next).is_empty()) {
-                lasts.push(end - 1);
+                lasts.insert(end - 1);
             }
         }
         let on_edge = |edit: usize| {
