@@ -105,12 +105,14 @@ def read(window: bytes) -> Machine:
 def _merged(name: str, operands: Any) -> frozenset[int]:
     """Registers that are read in name only: the zeroing idioms' operand, and the target of conversions of which the
     upper part stays as it was (the compiler takes that for undefined, or has it from an uninitialized value)."""
-    if (name in _ZEROING and _same_registers(operands)) or (name in _KEEPS_REST and len(operands) == 2):
+    if (name in _ZEROING and _same_registers(operands)) or name in _KEEPS_REST:
         return frozenset({_PLACE_OF[operands[0].reg]} if _is_register(operands[0]) else ())
     return frozenset()
 
 
-_KEEPS_REST: Final = frozenset({"cvtsi2sd", "cvtsi2ss", "cvtsd2ss", "cvtss2sd", "sqrtsd", "sqrtss"})
+_KEEPS_REST: Final = frozenset(
+    {"cvtsi2sd", "cvtsi2ss", "cvtsd2ss", "cvtss2sd", "sqrtsd", "sqrtss", "roundsd", "roundss"}
+)
 
 
 def _signed(value: int) -> int:

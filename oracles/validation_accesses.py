@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from liftcheck.bits.term import var
 from liftcheck.case import FunctionCode
 from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
 from liftcheck.oracles.machine import (
@@ -23,11 +24,13 @@ from liftcheck.oracles.machine import (
     RETURN,
     TRAP,
     VECTOR_CONFIGURATION,
-    decode,
+    address,
+    register,
     show,
 )
+from liftcheck.oracles.machine_state import State, parts
 from liftcheck.oracles.validation_abi import reserved
-from liftcheck.oracles.validation_layout import Layout, Placed
+from liftcheck.oracles.validation_layout import Layout, Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
 
@@ -54,15 +57,19 @@ class Rules:
         self.kept: Final = kept
         self._readable: Final = frozenset(kept.readable | _SPECIAL)
         self._writable: Final = frozenset(kept.scratch | _SPECIAL)
+        self._used: Final = _used(allocation)
+        self.shift = 0
+        """How far the stack pointer is from the body's: see `_pushed`."""
         self._carried: frozenset[int] = frozenset()
         """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
         r0 and r1 from the instruction before."""
-        self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed]]]] = []
-        self._stores: Final[list[tuple[int, Placed]]] = []
+        self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
+        self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
 
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
+        self.shift = 0
 
     def moved(self, code: Sequence[Placed]) -> None:
         """A move's code stands here."""
@@ -72,7 +79,7 @@ class Rules:
     def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """What is wrong with these own bytes. Returns are `validation_frame`'s."""
         what = self.allocation.instructions[instruction]
-        if what.is_return:
+        if what.is_return and not traps(own):
             return []
         uses, definitions = self._places(instruction)
         if not own:
@@ -101,17 +108,21 @@ class Rules:
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
+        if not uses and not definitions and (pushed := self._pushed(own)):
+            self.shift += pushed
+            return []
         readable, writable = self._readable | self._carried | uses, self._writable | definitions
         if clobbers:
             writable = writable.union(clobbers)
         read: set[int] = set()
         written: set[int] = set()
         problems: list[Problem] = []
-        called = False
+        called = stores = False
         for placed in own:
             machine = placed.machine
             if machine.flow == CALL and not called:
                 called = True
+                self.shift = 0
                 read |= {place for place in uses if place < SLOT}
                 written |= {place for place in definitions if place < SLOT}
                 readable = readable | definitions
@@ -126,12 +137,26 @@ class Rules:
             read |= machine.reads
             written |= machine.writes
             readable = readable | machine.writes
-            if machine.accesses:
-                self._note(instruction, placed)
+            stores = stores or MEMORY in machine.writes
+        if stores:
+            self._note(instruction, own)
         if not written.isdisjoint(self.kept.scratch):
             self._carried |= self.kept.scratch & written
         problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
+
+    def _pushed(self, own: Sequence[Placed]) -> int:
+        """An instruction without operands that only takes room for stack arguments: how far it moves the stack pointer.
+        The call that follows takes them away (s390x's `tail` convention)."""
+        state = State(self.isa)
+        for _, machine in own:
+            if machine.effect is None or machine.effect.loads or machine.effect.stores:
+                return 0
+            state.run(machine.effect)
+        found = parts(state.value(self.kept.sp))
+        changed = {place for place in state.registers if place not in self.kept.scratch}
+        ours = found is not None and found[0] is state.base and changed <= {self.kept.sp}
+        return min(found[1], 0) if found is not None and ours else 0
 
     def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
                  definitions: set[int]) -> list[Problem]:  # fmt: skip
@@ -140,8 +165,8 @@ class Rules:
         problems = []
         for place in sorted(unread | unwritten):
             if place >= SLOT:
-                self._in_slots.append((instruction, place, place in unwritten, own))
-        registers = {p for p in unwritten if p < SLOT}
+                self._in_slots.append((instruction, place, place in unwritten, own, self.shift))
+        registers = self._needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
         if registers:
             problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
@@ -151,10 +176,16 @@ class Rules:
                                           registers, own))  # fmt: skip
         return problems
 
-    def _note(self, instruction: int, placed: Placed) -> None:
-        for access in placed.machine.accesses:
-            if access.written and access.base in (self.kept.sp, self.kept.frame):
-                self._stores.append((instruction, placed))
+    def _needed(self, instruction: int, places: set[int]) -> set[int]:
+        """Those that define a value which something uses: temporaries may be left alone."""
+        what, given = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        return {place for operand, place in zip(what.operands, given)
+                if place in places and operand.kind != USE and operand.vreg in self._used}  # fmt: skip
+
+    def _note(self, instruction: int, own: Sequence[Placed]) -> None:
+        bases = (self.kept.sp, self.kept.frame, *self.kept.scratch)
+        if any(access.written and access.base in bases for _, m in own for access in m.accesses):
+            self._stores.append((instruction, own, self.shift))
 
     def _problem(self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int],
                  own: Sequence[Placed]) -> Problem:  # fmt: skip
@@ -166,19 +197,16 @@ class Rules:
     def frame_problems(self, slots: Slots, body: Body) -> Iterator[Problem]:
         """Operands in spill slots are accessed where these lie; other stores stay clear of slots and saved words."""
         owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
-        for instruction, slot, stored, own in self._in_slots:
-            if not self._accessed(slots, body, slot, stored, own):
+        for instruction, slot, stored, own, shift in self._in_slots:
+            if not self._accessed(slots, body, slot, stored, own, shift):
                 rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
                 expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
                 yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
-        stored_slots = {(instruction, slot) for instruction, slot, stored, _ in self._in_slots if stored}
-        for instruction, placed in self._stores:
-            for access in placed.machine.accesses:
-                distance = self._distance(body, access.base)
-                if not access.written or distance is None or access.scaled != NONE:
-                    continue
-                yield from self._overlaps(instruction, placed, distance + access.displacement, access.size, owners,
-                                          stored_slots, body)  # fmt: skip
+        stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
+        for instruction, own, shift in self._stores:
+            for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+                if stores:
+                    yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
 
     def _overlaps(self, instruction: int, placed: Placed, low: int, size: int, owners: Mapping[int, int],
                   mine: set[tuple[int, int]], body: Body) -> Iterator[Problem]:  # fmt: skip
@@ -193,27 +221,63 @@ class Rules:
                               saved, f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
                 return
 
-    def _distance(self, body: Body, base: int) -> int | None:
-        if base == self.kept.sp:
-            return 0
-        return body.frame_pointer if base == self.kept.frame else None
-
-    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed]) -> bool:
+    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
         """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
-        for _, machine in own:
-            for access in machine.accesses:
-                distance = self._distance(body, access.base)
-                if distance is None or access.scaled != NONE or (not access.written if stored else not access.read):
-                    continue
-                if slots.note(slot, distance + access.displacement, max(access.size, 8)):
-                    return True
+        for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+            if stores == stored and slots.note(slot, offset, max(size, 8)):
+                return True
         return False
+
+
+def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,
+           ) -> Iterator[tuple[Placed, int, int, bool]]:  # fmt: skip
+    """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
+    are followed through address arithmetic; an access by any other register is not seen.
+
+    `shift` is how far the stack pointer is from the body's now. What happens to it behind a call makes up for what the
+    callee took away (see `_pushed`)."""
+    kept = reserved(isa)
+    state = State(isa)
+    called = False
+    if shift:
+        state.registers[kept.sp] = address(isa, kept.sp, shift)
+    if kept.frame >= 0 and frame_pointer is not None:
+        state.registers[kept.frame] = address(isa, kept.sp, frame_pointer)
+    for placed in own:
+        machine = placed.machine
+        for access in machine.accesses:
+            if access.base != NONE and access.scaled == NONE:
+                found = parts(state.value(access.base))
+                if found is not None and found[0] is state.base:
+                    if access.read:
+                        yield placed, found[1] + access.displacement, access.size, False
+                    if access.written:
+                        yield placed, found[1] + access.displacement, access.size, True
+        if machine.flow == CALL:
+            called = True
+            state.registers.pop(kept.sp, None)
+        if called and kept.sp in machine.writes:
+            continue
+        if machine.effect is not None and not machine.effect.loads and not machine.effect.stores:
+            state.run(machine.effect)
+            continue
+        for place in machine.writes:
+            if place >= 0:
+                state.registers[place] = var(f"something in {show(place)}", register(isa, place).bits)
+
+
+def _used(allocation: Allocation) -> set[int]:
+    """Virtual registers that an instruction or a block's parameter uses."""
+    found = {o.vreg for what in allocation.instructions for o in what.operands if o.kind == USE}
+    for block in allocation.blocks:
+        found.update(*block.arguments)
+    return found
 
 
 # Jumps.
 
 
-def jumps(isa: str, code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]],
+def jumps(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]],
           starts: Mapping[int, tuple[int, int]]) -> Iterator[Problem]:  # fmt: skip
     """Direct jumps lead into the own bytes themselves, to traps, or to the starts of successors; what falls through
     falls into a successor."""
@@ -226,12 +290,10 @@ def jumps(isa: str, code: FunctionCode, layout: Layout, own: Mapping[int, Sequen
             continue
         targets = _targets(layout, block, starts)
         for offset, machine in placed:
-            if machine.target is None or machine.flow not in (BRANCH, JUMP):
+            target = layout.goal(offset, machine) if machine.flow in (BRANCH, JUMP) else -1
+            if target == -1 or any(offset <= at < offset + machine.size for at in relocated):
                 continue
-            if any(offset <= at < offset + machine.size for at in relocated):
-                continue
-            target = offset + machine.target
-            if not _allowed(isa, code.code, target, placed, targets):
+            if not _allowed(layout, target, placed, targets):
                 yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
                               _spans(targets), f"{target:#x}", tuple(placed))  # fmt: skip
         if block is not None and (placed or not _only_jumps(layout, block)):
@@ -264,21 +326,25 @@ def _only_jumps(layout: Layout, block: int) -> bool:
     return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
 
 
-def _allowed(isa: str, code: bytes, target: int, own: Sequence[Placed], targets: Sequence[tuple[int, int]],
+def _allowed(layout: Layout, target: int, own: Sequence[Placed], targets: Sequence[tuple[int, int]],
              hops: int = 4) -> bool:  # fmt: skip
+    """Whether a jump may lead there: to a successor, inside the own bytes or to their end (or to where the jump that
+    stands there leads), to a trap, or to a veneer that leads on to one of these."""
     if any(low <= target <= high for low, high in targets) or any(target == offset for offset, _ in own):
         return True
-    last = own[-1]
-    if target == last.offset + last.machine.size:
-        return not targets
-    if not 0 <= target < len(code):
+    end = own[-1].offset + own[-1].machine.size
+    if not targets and (target == end or (end < len(layout.bytes) and target == layout.goal(end, layout.at(end)))):
+        return True
+    if not 0 <= target < len(layout.bytes):
         return False
-    machine = decode(isa, code, target, target + 1)[0]
+    machine = layout.at(target)
     if machine.flow == TRAP:
         return True
-    if machine.flow == JUMP and machine.target is not None and hops:
-        return _allowed(isa, code, target + machine.target, own, targets, hops - 1)
-    return False
+    if machine.flow != JUMP and layout.isa == "riscv64" and target + machine.size < len(layout.bytes):
+        target += machine.size
+        machine = layout.at(target)
+    further = layout.goal(target, machine) if machine.flow == JUMP else -1
+    return further != -1 and hops > 0 and _allowed(layout, further, own, targets, hops - 1)
 
 
 def _fallen_into(layout: Layout, instruction: int, block: int, own: Sequence[Placed],

@@ -93,7 +93,7 @@ class Examination:
         for block in order:
             end, falls = self._block(block, end, falls)
         self.problems.extend(self._frame())
-        self.problems.extend(accesses.jumps(self.isa, self.code, self.layout, self.own, self.labels))
+        self.problems.extend(accesses.jumps(self.code, self.layout, self.own, self.labels))
         self.problems.sort(key=lambda problem: problem.offset)
         return Found(self.problems, self.doubts, self.counts)
 
@@ -166,14 +166,16 @@ class Examination:
         place = edit.source if edit.source >= SLOT else edit.target
         if len(code) == 1 and not self.z3_only:
             distance = same(self.isa, code[0].machine, edit)
-            if distance is not None and (place < SLOT or self.slots.note(place, distance, size_of(self.isa, edit))):
+            if distance is not None and (
+                place < SLOT or self.slots.note(place, distance + self.rules.shift, size_of(self.isa, edit))
+            ):
                 return
         self._execute(piece, edit, code)
 
     def _execute(self, piece: Piece, edit: Edit, code: Sequence[Placed]) -> None:
         """The general case: both executed, by normal forms and by z3."""
         moved = f"{show_place(edit.source)} -> {show_place(edit.target)}"
-        after = self.sequences.code([m for _, m in code], self.vectors)
+        after = self.sequences.code([m for _, m in code], self.vectors, self.rules.shift)
         if after is None:
             self._report("a move's code does something else than moving", piece, edit.target, moved, "", code)
             return

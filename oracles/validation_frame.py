@@ -22,7 +22,7 @@ from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TR
 from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
 from liftcheck.oracles.validation_abi import PINNED, Owed, Reserved, owed, reserved
 from liftcheck.oracles.validation_accesses import Body
-from liftcheck.oracles.validation_layout import Placed
+from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
 
@@ -58,7 +58,7 @@ def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequ
     problems = list(frame.entered())
     doubts: list[str] = []
     for instruction, what in enumerate(allocation.instructions):
-        if what.is_return and instruction in own:
+        if what.is_return and instruction in own and not traps(own[instruction]):
             try:
                 problems.extend(frame.leave(instruction))
             except _Doubt as doubt:
@@ -94,7 +94,7 @@ class _Frame:
 
     def entered(self) -> Iterator[Problem]:
         """What must hold in the body: arguments are in their registers, the frame pointer is the caller's, or points to
-        where that one and the return address are saved."""
+        where that one is saved."""
         own = self.own.get(-1, ())
         for operand in self.allocation.instructions[0].operands if self.allocation.instructions else ():
             place = operand.value
@@ -118,8 +118,7 @@ class _Frame:
         found = parts(value)
         if value is wanted or found is None or found[0] is not self.entry.base:
             return value is wanted
-        offset = found[1]
-        return self.entry.word(offset) is wanted and self.entry.word(offset + 8) is self.entry_return()
+        return self.entry.word(found[1]) is wanted
 
     def _step(self, state: State, offset: int, machine: Machine, where: str) -> None:
         if machine.flow == BRANCH:

@@ -95,8 +95,8 @@ class Layout:
         while at < end:
             machine = self.at(at)
             behind = at + machine.size
-            target = at + machine.target if machine.flow == JUMP and machine.target is not None else -1
-            if behind < target <= end and not any(behind <= t < target for t in targets):
+            target = self.goal(at, machine) if machine.flow == JUMP else -1
+            if behind <= target <= end and not any(behind <= t < target for t in targets):
                 found += [Placed(at, machine)] if machine.writes else []
                 at = target
                 continue
@@ -105,19 +105,36 @@ class Layout:
         return found, at
 
     def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
-        """Up to the last unconditional jump that nothing inside leads past."""
+        """Up to the last unconditional jump that nothing inside leads past; without islands."""
         found: list[Placed] = []
         at, inside = start, -1
         while at < end:
             machine = self.at(at)
+            target = self.goal(at, machine)
+            behind = at + machine.size
+            if machine.flow == JUMP and behind <= target < end and inside < behind:
+                at = target
+                continue
             found.append(Placed(at, machine))
-            target = at + machine.target if machine.target is not None else -1
-            at += machine.size
-            if machine.flow == BRANCH or (machine.flow == JUMP and at < target and inside >= at):
+            at = behind
+            if machine.flow in (BRANCH, JUMP):
                 inside = max(inside, target if target < end else -1)
             if machine.flow in LEAVES and inside < at:
                 break
         return found, at
+
+    def goal(self, offset: int, machine: Machine) -> int:
+        """Where a direct jump, branch or call leads; -1 where it is not direct. riscv64's far jump is two: auipc into
+        a register, and a jump to a distance from it."""
+        if machine.target is not None:
+            return offset + machine.target
+        if self.isa != "riscv64" or machine.flow != JUMP or machine.size != 4 or offset < 4:
+            return -1
+        first, second = (int.from_bytes(self.bytes[at : at + 4], "little") for at in (offset - 4, offset))
+        if first & 0x7F != 0x17 or second & 0x7FFF != 0x67 or first >> 7 & 31 != second >> 15 & 31:
+            return -1
+        high = first >> 12 << 12
+        return offset - 4 + high - (high >> 31 << 32) + (second >> 20) - (second >> 31 << 12)
 
     def at(self, offset: int) -> Machine:
         """The instruction at an offset."""
@@ -134,6 +151,11 @@ class Layout:
                 break
             low = offset
         return low
+
+
+def traps(code: Sequence[Placed]) -> bool:
+    """Whether control ends in a trap: an allocator takes such a block's end for a return."""
+    return bool(code) and code[-1].machine.flow == TRAP
 
 
 def idle(machine: Machine) -> bool:

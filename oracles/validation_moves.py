@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term
 from liftcheck.compilers.allocation import NONE, SLOT, Edit
-from liftcheck.oracles.machine import FLAGS, STACK_POINTERS, VECTOR_CONFIGURATION, WIDTHS, Machine, register
+from liftcheck.oracles.machine import FLAGS, STACK_POINTERS, VECTOR_CONFIGURATION, WIDTHS, Machine, address, register
 from liftcheck.oracles.machine_state import Opaque, State, parts
 from liftcheck.oracles.validation_abi import reserved
 
@@ -85,13 +85,17 @@ class Sequences:
     def __init__(self, isa: str, slots: Slots) -> None:
         self.isa: Final = isa
         self.slots: Final = slots
+        self._sp: Final = STACK_POINTERS[isa]
 
-    def code(self, machines: Sequence[Machine], vectors: Term | None = None) -> State | None:
-        """The state after the code, given riscv64's vector configuration before it, if that is known.
+    def code(self, machines: Sequence[Machine], vectors: Term | None, shift: int) -> State | None:
+        """The state after the code, given riscv64's vector configuration before it, if that is known, and how far the
+        stack pointer is from the body's.
 
         None if an instruction has no known meaning, changes the flags (which may be in use across a move), or accesses
         other memory than the frame."""
         state = State(self.isa)
+        if shift:
+            state.registers[self._sp] = address(self.isa, self._sp, shift)
         if vectors is not None:
             state.registers[VECTOR_CONFIGURATION] = vectors
         try:
@@ -101,6 +105,8 @@ class Sequences:
                 state.run(machine.effect)
         except Opaque:
             return None
+        if shift and state.value(self._sp) is address(self.isa, self._sp, shift):
+            del state.registers[self._sp]
         return state
 
     def learn(self, edit: Edit, code: State) -> bool:
