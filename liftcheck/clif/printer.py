@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from liftcheck.clif.ir import NO_FLAGS, Block, BlockCall, ExceptionTable, Function, Inst, MemFlags, Module, Signature
@@ -25,6 +26,7 @@ from liftcheck.clif.portable import OLD_OPCODES, modern
 from liftcheck.clif.types import Type
 
 Printer = Callable[[Any], str]
+_opcode = attrgetter("op")
 
 
 def print_module(module: Module, dialect: str = "portable", default_conv: str = "fast") -> str:
@@ -35,7 +37,7 @@ def print_module(module: Module, dialect: str = "portable", default_conv: str = 
 def print_function(func: Function, dialect: str = "portable", default_conv: str = "fast") -> str:
     """One function. Dialect 'portable' or 'exact' (see above); 'exact' leaves an implicit convention implicit."""
     portable = dialect == "portable"
-    if portable and any(inst.op in OLD_OPCODES for block in func.blocks for inst in block.insts):
+    if portable and not all(OLD_OPCODES.isdisjoint(map(_opcode, block.insts)) for block in func.blocks):
         func = modern(func)
     conv = default_conv if portable else ""
     lines = [f"function {func.name}{signature_text(func.signature, conv)} {{"]
@@ -111,14 +113,11 @@ def _header_text(block: Block) -> str:
 
 
 def _portable_blocks(lines: list[str], func: Function) -> None:
-    printers, add = _PORTABLE, lines.append
+    printers = _PORTABLE
     for block in func.blocks:
-        add(_header_text(block))
-        for inst in block.insts:
-            if inst.loc is None:
-                add(printers[inst.op](inst))
-            else:
-                add(f"@{inst.loc:04x} {printers[inst.op](inst)}")
+        lines.append(_header_text(block))
+        lines += [printers[inst.op](inst) if inst.loc is None else f"@{inst.loc:04x} {printers[inst.op](inst)}"
+                  for inst in block.insts]
 
 
 def _exact_blocks(lines: list[str], func: Function) -> None:
@@ -182,6 +181,10 @@ def flags_text(flags: MemFlags, portable: bool) -> str:
     return "".join(f" {w}" for w in words)
 
 
+_float_text: Final = lru_cache(maxsize=4096)(float_text)
+"""Programs draw their constants from tables."""
+
+
 def _table_text(table: ExceptionTable) -> str:
     items = []
     for item in table.items:
@@ -217,9 +220,10 @@ def _results(i: Any) -> str:
 
 def _iconst(i: Any) -> str:
     kind: Type = i.type
-    number = i.imm & kind.mask
-    if number >> (kind.bits - 1):
-        number -= 1 << kind.bits
+    mask = kind.mask
+    number = i.imm & mask
+    if number > mask >> 1:
+        number -= mask + 1
     return f"    v{i.results[0]} = iconst.{kind.name} {number}"
 
 
@@ -255,10 +259,10 @@ _TEMPLATES: Final = {
     "IntCompare": " {i.imm} v{a[0]}, v{a[1]}", "IntCompareImm": " {i.imm[0]} v{i.args[0]}, {i.imm[1]}",
     "FloatCompare": " {i.imm} v{a[0]}, v{a[1]}", "IntAddTrap": " v{a[0]}, v{a[1]}, {i.imm}", "Trap": " {i.imm}",
     "CondTrap": " v{i.args[0]}, {i.imm}", "FuncAddr": " fn{i.imm}",
-    "AtomicRmw": "{flags(i)} {i.imm} v{a[0]}, v{a[1]}", "AtomicCas": "{flags(i)} v{a[0]}, v{a[1]}, v{a[2]}",
-    "Load": "{flags(i)} v{i.args[0]}{offset(i.offset) if i.offset else ''}", "LoadNoOffset": "{flags(i)} v{i.args[0]}",
-    "Store": "{flags(i)} v{a[0]}, v{a[1]}{offset(i.offset) if i.offset else ''}",
-    "StoreNoOffset": "{flags(i)} v{a[0]}, v{a[1]}", "StackAddr": " ss{i.imm}{offset(i.offset)}",
+    "AtomicRmw": "{flags} {i.imm} v{a[0]}, v{a[1]}", "AtomicCas": "{flags} v{a[0]}, v{a[1]}, v{a[2]}",
+    "Load": "{flags} v{i.args[0]}{offset(i.offset) if i.offset else ''}", "LoadNoOffset": "{flags} v{i.args[0]}",
+    "Store": "{flags} v{a[0]}, v{a[1]}{offset(i.offset) if i.offset else ''}",
+    "StoreNoOffset": "{flags} v{a[0]}, v{a[1]}", "StackAddr": " ss{i.imm}{offset(i.offset) if i.offset else ''}",
     "StackLoad": " ss{i.imm}{offset(i.offset)}", "StackStore": " v{i.args[0]}, ss{i.imm}{offset(i.offset)}",
     "DynamicStackAddr": " dss{i.imm}", "DynamicStackLoad": " dss{i.imm}",
     "DynamicStackStore": " v{i.args[0]}, dss{i.imm}",
@@ -266,18 +270,10 @@ _TEMPLATES: Final = {
 }
 
 
-def _portable_flags(inst: Inst) -> str:
-    return "" if inst.flags is NO_FLAGS else flags_text(inst.flags, True)
-
-
-def _exact_flags(inst: Inst) -> str:
-    return "" if inst.flags is NO_FLAGS else flags_text(inst.flags, False)
-
-
 def _compiled(portable: bool) -> dict[str, Printer]:
     """All opcodes' printers. The templates are ours alone: nothing of an input is ever evaluated."""
-    flags = _portable_flags if portable else _exact_flags
-    names: dict[str, Any] = {"float_text": float_text, "offset": _offset, "flags": flags}
+    names: dict[str, Any] = {"float_text": _float_text, "offset": _offset, "NO_FLAGS": NO_FLAGS,
+                             "flags": lambda flags: flags_text(flags, portable)}
     table: dict[str, Printer] = {}
     lines = []
     for name, opcode in OPCODES.items():
@@ -288,6 +284,7 @@ def _compiled(portable: bool) -> dict[str, Printer]:
         results = ", ".join(f"v{{i.results[{n}]}}" for n in range(len(opcode.results)))
         head = f"    {results} = " if results else "    "
         suffix = ".{i.type.name}" if opcode.ctrl else ""
+        template = template.replace("{flags}", "{'' if i.flags is NO_FLAGS else flags(i.flags)}")
         bind = "a = i.args; " if "a[" in template.replace("i.args[", "") else ""
         lines.append(f"def print_{name}(i):\n    {bind}return f\"{head}{name}{suffix}{template}\"\n")
     exec("\n".join(lines), names)
