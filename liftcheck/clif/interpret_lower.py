@@ -10,9 +10,8 @@ Sources: cranelift-codegen-meta's documentation of each instruction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from liftcheck import layout
@@ -55,22 +54,29 @@ def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
 
 
 class Registers(dict[object, int]):
-    """Numbers registers on first mention. Keys are values, or tuples for registers without a value."""
+    """Numbers registers on first mention, the entry's parameters first. Keys are values, or tuples for registers that
+    hold none. The usual case is `dense`: the values are 0 … n-1, the parameters the first of them, there are no
+    aliases; then a value's register has the value's number, and `of` need not look."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
-        self.count = 0
         self.aliases = function.aliases
         params, types = [v for v, _ in function.blocks[0].params], function.types
-        if not self.aliases and params == list(islice(types, len(params))):
-            # The usual case, all at once: the entry's parameters come first anyway.
-            self.update(zip(types, range(len(types))))
-            self.count = len(types)
-        for value in params:
-            self[value]
+        self.dense = (not self.aliases and max(types, default=-1) == len(types) - 1
+                      and params == list(range(len(params))))
+        self.count = len(types) if self.dense else 0
+        if not self.dense:
+            for value in params:
+                self[value]
+
+    def of(self, values: tuple[int, ...]) -> tuple[int, ...]:
+        """The registers of some values."""
+        return values if self.dense else tuple([self[value] for value in values])
 
     def __missing__(self, key: object) -> int:
-        if key in self.aliases:
+        if self.dense and isinstance(key, int):
+            number = key
+        elif key in self.aliases:
             number = self[self.aliases[key]]
         else:
             number = self.count
@@ -113,7 +119,7 @@ class Lowerer:
             recipe = pure(inst.op, inst.type, inst.imm, *map(self.types.__getitem__, inst.args))
         except Unsupported as missing:
             return self.refuse(missing.reason)
-        return [(recipe, (), self.registers(inst.results), self.registers(inst.args))]
+        return [(recipe, (), self.reg.of(inst.results), self.reg.of(inst.args))]
 
     # Constants and addresses.
 
@@ -125,15 +131,12 @@ class Lowerer:
 
     def number(self, inst: Inst, value: int) -> list[Step]:
         """An instruction whose result is known: no step at all."""
-        self.constants[self.reg[inst.results[0]]] = value
+        self.constants[self.reg.of(inst.results)[0]] = value
         return []
 
     def refuse(self, reason: str) -> list[Step]:
         """A step that refuses when it is reached."""
         return [(recipes.refusing(), (reason,), (), ())]
-
-    def registers(self, values: Sequence[int]) -> tuple[int, ...]:
-        return tuple(map(self.reg.__getitem__, values))
 
     def big(self, flags: MemFlags) -> bool:
         """Whether an access is big-endian."""
@@ -243,7 +246,7 @@ def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
 def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
     assert inst.type is not None
     recipe = recipes.atomic(inst.op, str(inst.imm), inst.type, low.big(inst.flags))
-    return [(recipe, (low.memory, recipes.trap_of(inst.flags)), low.registers(inst.results), low.registers(inst.args))]
+    return [(recipe, (low.memory, recipes.trap_of(inst.flags)), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
 def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
@@ -251,19 +254,19 @@ def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
     assert inst.type is not None
     order = inst.flags.endianness or ("big" if low.big_endian else "little")
     imm = "" if source.lanes == inst.type.lanes else order
-    return [(pure("bitcast", inst.type, imm, source), (), low.registers(inst.results), low.registers(inst.args))]
+    return [(pure("bitcast", inst.type, imm, source), (), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
 def _shuffle(low: Lowerer, inst: Inst) -> list[Step]:
     mask = inst.imm
     assert isinstance(mask, tuple)
-    return [(recipes.shuffle(), (mask,), low.registers(inst.results), low.registers(inst.args))]
+    return [(recipes.shuffle(), (mask,), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
 def _trap_if(low: Lowerer, inst: Inst) -> list[Step]:
     """`trapz`, `trapnz`, `uadd_overflow_trap`: the trap code is an extra."""
     recipe = pure(inst.op, inst.type, None, *(low.types[a] for a in inst.args))
-    return [(recipe, (inst.imm,), low.registers(inst.results), low.registers(inst.args))]
+    return [(recipe, (inst.imm,), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
 def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
@@ -283,18 +286,18 @@ def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
         if op == "irsub":
             op, operands = "isub", (operands[1], operands[0])
         recipe = pure(op, kind, None, kind, right)
-    return [(recipe, (), low.registers(inst.results), operands)]
+    return [(recipe, (), low.reg.of(inst.results), operands)]
 
 
 def _pinned(low: Lowerer, inst: Inst) -> list[Step]:
     if inst.op == "get_pinned_reg":
-        return [(plain("{d0} = {k0}.pinned", 1, 1, 0), (low.memory,), low.registers(inst.results), ())]
-    return [(plain("{k0}.pinned = {a0}", 1, 0, 1), (low.memory,), (), low.registers(inst.args))]
+        return [(plain("{d0} = {k0}.pinned", 1, 1, 0), (low.memory,), low.reg.of(inst.results), ())]
+    return [(plain("{k0}.pinned = {a0}", 1, 0, 1), (low.memory,), (), low.reg.of(inst.args))]
 
 
 def _frame_place(low: Lowerer, inst: Inst) -> list[Step]:
     up = low.code.frame if inst.op == "get_frame_pointer" else 0
-    return [(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.registers(inst.results), (low.reg[SP],))]
+    return [(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.reg.of(inst.results), (low.reg[SP],))]
 
 
 def _return_address(low: Lowerer, inst: Inst) -> list[Step]:

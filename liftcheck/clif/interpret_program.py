@@ -123,8 +123,8 @@ class Code:
         self.ordered: list[tuple[list[Op], int, Inst | AccessKind]] = []
         self.slots: dict[int, int] = {}
         self.frame, self.align, self.stack_bytes = self._lay_out()
-        self.copies = tuple((i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
-                            if p.purpose.startswith("sarg("))
+        self.copies = [(i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
+                       if p.purpose.startswith("sarg(")]
         self.entry = Segment(self)
         self.entry.kind = LOWER
 
@@ -221,8 +221,7 @@ class _Lowering:
         entry = self.code.entry
         entry.kind = GO
         self.heads[blocks[0].number] = entry
-        by_number = {b.number: b for b in blocks}
-        self.params = {n: tuple(self.reg[v] for v, _ in b.params) for n, b in by_number.items()}
+        self.params = {b.number: self.reg.of(tuple([v for v, _ in b.params])) for b in blocks}
         for block in blocks:
             self._block(block)
         tail = [0] * self.reg.count
@@ -253,20 +252,16 @@ class _Lowering:
                 segment = self._end(segment, inst)
                 ops = segment.ops
             elif op == "iconst":
-                constants[reg[inst.results[0]]] = inst.imm & inst.type.mask  # type: ignore[operator, union-attr]
+                constants[reg.of(inst.results)[0]] = inst.imm & inst.type.mask  # type: ignore[operator, union-attr]
             elif op in _PLAIN_ACCESSES:
                 self._access(ops, inst)
-            elif op not in LOWERERS and (count := len(inst.args)) < 3 and len(inst.results) == 1:
-                # The commonest shapes, written out: this is the hot path of preparing a program.
+            elif op not in LOWERERS:
+                # An opcode with a meaning, with two operands mostly: this is the hot path of preparing a program.
+                args = inst.args
                 try:
-                    if count == 2:
-                        a, b = inst.args
-                        recipe = pure(op, inst.type, inst.imm, types[a], types[b])
-                        ops.append((recipe.run, (reg[inst.results[0]], reg[a], reg[b])))
-                    else:
-                        a, = inst.args
-                        recipe = pure(op, inst.type, inst.imm, types[a])
-                        ops.append((recipe.run, (reg[inst.results[0]], reg[a])))
+                    recipe = (pure(op, inst.type, inst.imm, types[args[0]], types[args[1]]) if len(args) == 2 else
+                              pure(op, inst.type, inst.imm, *[types[a] for a in args]))
+                    ops.append((recipe.run, reg.of(inst.results + args)))
                 except Unsupported as missing:
                     ops.append((refusing().run, (missing.reason,)))
             else:
@@ -277,17 +272,17 @@ class _Lowering:
 
     def _access(self, ops: list[Op], inst: Inst) -> None:
         """A plain load or store, the commonest access."""
-        lowerer, reg, args, flags = self.lowerer, self.reg, inst.args, inst.flags
-        address, offset = args[-1], inst.offset
-        value = inst.results[0] if inst.op == "load" else args[0]
+        lowerer, flags, offset = self.lowerer, inst.flags, inst.offset
+        operands = inst.results + inst.args
+        value, address = operands
         what = (inst.op, lowerer.types[value], flags, address in lowerer.on_stack, offset != 0)
         if not flags.endianness:
             self.code.ordered.append((ops, len(ops), what))
         run, trap = access(what, lowerer.big_endian)
         if offset:
-            ops.append((run, (lowerer.memory, offset, trap, reg[value], reg[address])))
+            ops.append((run, (lowerer.memory, offset, trap, *self.reg.of(operands))))
         else:
-            ops.append((run, (lowerer.memory, trap, reg[value], reg[address])))
+            ops.append((run, (lowerer.memory, trap, *self.reg.of(operands))))
 
     def _end(self, segment: Segment, inst: Inst) -> Segment:
         """Write the terminator; answers the segment for what follows a call in the block."""
@@ -300,7 +295,7 @@ class _Lowering:
             self._table(segment, inst)
         elif op == "return":
             segment.kind = RETURN
-            segment.term, segment.wires = gather(len(inst.args)), tuple([reg[a] for a in inst.args])
+            segment.term, segment.wires = gather(len(inst.args)), reg.of(inst.args)
         elif op == "trap":
             segment.ops.append((plain("raise Trap({k0})", 1, 0, 0).run, (inst.imm,)))
         else:
@@ -309,8 +304,10 @@ class _Lowering:
 
     def _edge(self, segment: Segment, call: BlockCall, renamed: Mapping[str, int] | None = None) -> int:
         """Record an edge with its parallel moves; answers its number."""
-        reg = self.reg
-        sources = tuple((renamed or {}).get(a, -1) if isinstance(a, str) else reg[a] for a in call.args)
+        if renamed is None:
+            sources = self.reg.of(call.args)  # type: ignore[arg-type]
+        else:
+            sources = tuple([renamed.get(a, -1) if isinstance(a, str) else self.reg[a] for a in call.args])
         segment.targets.append(self._head(call.block))
         segment.target_calls.append((self.params[call.block], sources))
         return len(segment.targets) - 1
@@ -325,14 +322,14 @@ class _Lowering:
         (p, a), (q, b) = segment.target_calls
         then, other = segment.targets
         segment.term = brancher(len(p), len(q))
-        segment.wires = (self.reg[inst.args[0]], then, other, *p, *a, *q, *b)
+        segment.wires = (*self.reg.of(inst.args), then, other, *p, *a, *q, *b)
 
     def _table(self, segment: Segment, inst: Inst) -> None:
         for call in inst.targets:
             self._edge(segment, call)
         default, *entries = [(mover(len(p)), (target, *p, *a))
                              for target, (p, a) in zip(segment.targets, segment.target_calls)]
-        segment.term, segment.wires = _switch, (self.reg[inst.args[0]], default, entries)
+        segment.term, segment.wires = _switch, (*self.reg.of(inst.args), default, entries)
 
     def _call(self, segment: Segment, inst: Inst) -> Segment:
         op, function = inst.op, self.function
@@ -350,7 +347,7 @@ class _Lowering:
         segment.kind = INDIRECT if indirect else CALL
         after = segment.after = Segment(self.code)
         if inst.table is None:
-            segment.results = tuple(self.reg[v] for v in inst.results)
+            segment.results = self.reg.of(inst.results)
             return after
         names = {f"ret{i}": self.reg["ret", id(inst), i] for i in range(len(signature.returns))}
         segment.results = tuple(names.values())
@@ -359,7 +356,7 @@ class _Lowering:
         return after
 
     def _callee(self, segment: Segment, inst: Inst, signature: Signature, indirect: bool) -> None:
-        segment.term, segment.wires = gather(len(inst.args)), tuple([self.reg[a] for a in inst.args])
+        segment.term, segment.wires = gather(len(inst.args)), self.reg.of(inst.args)
         if indirect:
             return
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
