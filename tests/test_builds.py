@@ -27,7 +27,10 @@ info) case "$3" in
   *0.137.1*) echo "version: 0.137.1"; echo "rust-version: 1.97.0";;
   *0.132.0*) echo "error: failed to download from crates.io" >&2; exit 101;;
   *) echo "error: could not find it" >&2; exit 101;; esac;;
-update) test -e Cargo.lock || printf '[[package]]\\nname = "cranelift-codegen"\\nversion = "0.131.0"\\n' > Cargo.lock;;
+update) test -e Cargo.lock || printf '[[package]]\\nname = "%s"\\nversion = "%s"\\n' cranelift-codegen 0.131.0 \\
+  regalloc2 0.15.2 > Cargo.lock;;
+metadata)
+  printf '{"packages":[{"name":"regalloc2","version":"0.15.2","manifest_path":"%s/theirs/Cargo.toml"}]}' "${LOG%/*}";;
 tree) printf 'log v0.4\\ncranelift-codegen v0.131.0\\nliftcheck-bridge v0.1.0 (/x)\\n';;
 build)
   test -z "$SLOW" || sleep "$SLOW"
@@ -78,12 +81,22 @@ def test_a_build_is_made_once(toolchain: Path) -> None:
 
 def test_profiles_are_apart(toolchain: Path) -> None:
     report, _ = quiet()
-    fuzz, release = (builds.ensure("cranelift@0.131.0", profile, report) for profile in builds.PROFILES)
+    fuzz, release = (builds.ensure("cranelift@0.131.0", profile, report) for profile in (builds.FUZZ, builds.RELEASE))
     assert fuzz.folder != release.folder and release.name == "cranelift@0.131.0 (release)"
     assert "debug-assertions" in sources.manifest(sources.published("0.131.0"), "fuzz")
     assert "debug-assertions" not in sources.manifest(sources.published("0.131.0"), "release")
     with pytest.raises(UsageError, match="fuzz, release"):
         builds.ensure("cranelift@0.131.0", "debug")
+
+
+def test_the_build_that_shows_register_allocation(toolchain: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/Cargo.toml").write_text('[package]\nname = "regalloc2"\n')
+    shown = builds.ensure("cranelift@0.131.0", builds.REGALLOC, quiet()[0])
+    assert shown.name == "cranelift@0.131.0 (regalloc)"
+    assert [call.split()[0] for call in toolchain.read_text().splitlines() if call.split()[0] != "info"] == [
+        "update", "metadata", "update", "tree", "build"]
+    assert builds.ensure("cranelift@0.131.0", builds.REGALLOC) == shown
 
 
 def test_removing(toolchain: Path) -> None:

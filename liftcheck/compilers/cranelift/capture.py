@@ -29,6 +29,7 @@ from liftcheck.compilers.allocation import (
     Operand,
 )
 from liftcheck.compilers.base import Reply
+from liftcheck.errors import UsageError
 
 DAMAGES: Final[Mapping[str, str]] = {
     "use": "a use reads another register",
@@ -110,6 +111,8 @@ _environments: Final = _Environments()
 def request(damage: Damage | None) -> bytes:
     """What stands in front of the text when allocations are wanted."""
     kind, seed = damage or ("", 0)
+    if kind not in ("", *DAMAGES):
+        raise UsageError(f"no damage called '{kind}'; there is {', '.join(DAMAGES)}")
     return struct.pack("<II", seed, len(kind)) + kind.encode()
 
 
