@@ -170,18 +170,17 @@ def _same_registers(operands: Any) -> bool:
 def _accesses(name: str, operands: Any) -> tuple[Access, ...]:
     if name in _NO_ACCESS:
         return ()
-    return tuple(
-        Access(
-            _PLACE_OF.get(o.mem.base, NONE),
-            o.mem.disp,
-            o.size,
-            bool(o.access & capstone.CS_AC_READ) or name in _MODIFIES,
-            bool(o.access & capstone.CS_AC_WRITE) or name in _MODIFIES,
-            _PLACE_OF.get(o.mem.index, NONE),
-        )
-        for o in operands
-        if o.type == x86.X86_OP_MEM
-    )
+    found = []
+    for number, o in enumerate(operands):
+        if o.type == x86.X86_OP_MEM:
+            reads, writes = bool(o.access & capstone.CS_AC_READ), bool(o.access & capstone.CS_AC_WRITE)
+            if name in _MODIFIES:
+                reads = writes = True
+            elif name.removeprefix("v").startswith(_MOVES):
+                reads, writes = bool(number), not number
+            index = _PLACE_OF.get(o.mem.index, NONE)
+            found.append(Access(_PLACE_OF.get(o.mem.base, NONE), o.mem.disp, o.size, reads, writes, index))
+    return tuple(found)
 
 
 # What Capstone 5.0.7 gets wrong.
@@ -223,6 +222,8 @@ _CORRECTED: Final[Mapping[str, Correction]] = {
     "cmpxchg": _writes_rax_too,
     "xadd": _writes_flags,
 }  # fmt: skip
+_MOVES: Final = ("mov", "pextr", "extract", "set")
+"""A memory operand is written if it is the first one, else read."""
 _MODIFIES: Final = frozenset({"cmpxchg", "xadd", "xchg", "rol", "ror", "rcl", "rcr", "shl", "shr", "sar"})
 """Their memory operand is read and written, whatever Capstone says."""
 

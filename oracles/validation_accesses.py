@@ -142,7 +142,8 @@ class Rules:
             self._note(instruction, own)
         if not written.isdisjoint(self.kept.scratch):
             self._carried |= self.kept.scratch & written
-        problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
+        if not uses <= read or not definitions <= written:
+            problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
 
     def _pushed(self, own: Sequence[Placed]) -> int:
