@@ -61,7 +61,7 @@ _INTEGER: Final = """
 """
 _MULTIPLY: Final = """
 0 vredsum V, 1 vredand V, 2 vredor V, 3 vredxor V, 4 vredminu V, 5 vredmin V, 6 vredmaxu V, 7 vredmax V, 8 vaaddu VX,
-9 vaadd VX, 10 vasubu VX, 11 vasub VX, 14 vslide1up X, 15 vslide1down X, 23 vcompress V, 24 vmandn V, 25 vmand V,
+9 vaadd VX, 10 vasubu VX, 11 vasub VX, 14 ~vslide1up X, 15 vslide1down X, 23 vcompress V, 24 vmandn V, 25 vmand V,
 26 vmor V, 27 vmxor V, 28 vmorn V, 29 vmnand V, 30 vmnor V, 31 vmxnor V, 32 vdivu VX, 33 vdiv VX, 34 vremu VX,
 35 vrem VX, 36 vmulhu VX, 37 vmul VX, 38 vmulhsu VX, 39 vmulh VX, 41 +vmadd VX, 43 +vnmsub VX, 45 +vmacc VX,
 47 +vnmsac VX, 48 vwaddu VX, 49 vwadd VX, 50 vwsubu VX, 51 vwsub VX, 52 vwaddu.w VX, 53 vwadd.w VX, 54 vwsubu.w VX,
@@ -70,13 +70,14 @@ _MULTIPLY: Final = """
 """
 _FLOAT: Final = """
 0 vfadd VF, 1 vfredusum V, 2 vfsub VF, 3 vfredosum V, 4 vfmin VF, 5 vfredmin V, 6 vfmax VF, 7 vfredmax V, 8 vfsgnj VF,
-9 vfsgnjn VF, 10 vfsgnjx VF, 14 vfslide1up F, 15 vfslide1down F, 24 vmfeq VF, 25 vmfle VF, 27 vmflt VF, 28 vmfne VF,
+9 vfsgnjn VF, 10 vfsgnjx VF, 14 ~vfslide1up F, 15 vfslide1down F, 24 vmfeq VF, 25 vmfle VF, 27 vmflt VF, 28 vmfne VF,
 29 vmfgt F, 31 vmfge F, 32 vfdiv VF, 33 vfrdiv F, 36 vfmul VF, 39 vfrsub F, 40 +vfmadd VF, 41 +vfnmadd VF,
 42 +vfmsub VF, 43 +vfnmsub VF, 44 +vfmacc VF, 45 +vfnmacc VF, 46 +vfmsac VF, 47 +vfnmsac VF, 48 vfwadd VF,
 49 vfwredusum V, 50 vfwsub VF, 51 vfwredosum V, 52 vfwadd.w VF, 54 vfwsub.w VF, 56 vfwmul VF, 60 +vfwmacc VF,
 61 +vfwnmacc VF, 62 +vfwmsac VF, 63 +vfwnmsac VF
 """
-"""funct6, name, operand categories. + reads its destination; = reads v0 as an operand if bit 25 is clear."""
+"""funct6, name, operand categories. + reads its destination; ~ merges into it (Cranelift gives those that slide up by
+one the old value for the tail); = reads v0 as an operand if bit 25 is clear."""
 _CATEGORIES: Final = {
     "integer": {"V": (0, "vs", ".vv"), "X": (4, "xs", ".vx"), "I": (3, "z", ".vi")},
     "multiply": {"V": (2, "vs", ".vv"), "X": (6, "xs", ".vx")},
@@ -103,9 +104,9 @@ def _arithmetic(space: str, text: str) -> Iterator[Row]:
         number, name, categories = entry.split()
         for category in categories:
             minor, source, suffix = _CATEGORIES[space][category]
-            target = "+vd" if name[0] == "+" else "vd"
+            target = name[0] + "vd" if name[0] in "+~" else "vd"
             masked = 2 if name[0] == "=" else 1
-            match, full = int(number) << 26 | minor << 12 | 0x57, _full_name(name.lstrip("+="), suffix)
+            match, full = int(number) << 26 | minor << 12 | 0x57, _full_name(name.lstrip("+~="), suffix)
             yield Row(full, 0xFC00707F, match, f"{target} vt {source}", 0, True, masked)
 
 
