@@ -1,0 +1,134 @@
+"""Validation beside the run: the same code and verdicts, a planted wrong allocation becomes a finding with a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from liftcheck import layout
+from liftcheck.campaign.describe import page
+from liftcheck.campaign.finding import Finding
+from liftcheck.campaign.investigate import Investigator
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.case import Case, Target
+from liftcheck.clif.parser import parse_module
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.errors import UsageError
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.runners import RunnerPool
+from liftcheck.oracles.validating import REFUTED, Validating, open_validating, refutation, varied
+
+ISAS = ("x86-64", "aarch64", "riscv64", "s390x")
+PROGRAM = """function %f(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = iconst.i64 1000
+    v3 = icmp ult v0, v2
+    brif v3, block1, block2(v0)
+block1:
+    v4 = isub v0, v1
+    jump block2(v4)
+block2(v5: i64):
+    return v5
+}
+"""
+
+
+class Faulty(Cranelift):
+    """A Cranelift whose allocator swaps two uses, and on x86-64, where this program has no such, forgets a move."""
+
+    def allocations(self, text, targets, damage=None, with_text=False, timeout=None, raw=False):  # type: ignore[no-untyped-def]
+        kind = "drop-edit" if targets[0].isa == "x86-64" else "swap-uses"
+        return super().allocations(text, targets, Damage(kind, 0), with_text, timeout, raw)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RunnerPool]:
+    made = RunnerPool("auto")
+    yield made
+    made.close()
+
+
+def case(*inputs: tuple[int, int]) -> Case:
+    return Case(parse_module(PROGRAM, "test"), 0, inputs, name="by hand")
+
+
+def found(inner: Cranelift, one: Case, isa: str, pool: RunnerPool) -> tuple[list[Finding], Tally]:
+    target, tally = Target(isa, (("opt_level", "speed"),)), Tally()
+    judge = Judge(Validating(inner), pool)
+    suspects = [s for s in judge.judge([one], [target], tally) if s.failure is not None]
+    return Investigator(judge, pool, FuzzOptions()).investigate(one, suspects, tally), tally
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, pool: RunnerPool) -> None:
+    compiler = open_validating("cranelift")
+    tally = Tally()
+    assert Judge(compiler, pool).judge([case((5, 3), (5000, 3))], [Target(isa)], tally) == []
+    verdicts, seconds = compiler.take()
+    assert verdicts == {(isa, "valid"): 1} and seconds > 0 and tally.agreed[isa] == 1
+    assert compiler.take()[0] == {}
+    compiler.close()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_wrong_one_is_a_finding_that_a_run_shows(isa: str, pool: RunnerPool) -> None:
+    with Faulty("cranelift", builds.REGALLOC) as inner:
+        findings, tally = found(inner, case((5, 3)), isa, pool)
+    assert [f.klass for f in findings] == [compare.REFUTED_ALLOCATION]
+    finding = findings[0]
+    assert finding.failure is not None and finding.failure.kind == REFUTED
+    assert finding.expected is not None and finding.actual is not None and finding.expected != finding.actual
+    assert tally.disagreed[isa, compare.REFUTED_ALLOCATION] == 1
+    told = page(finding, "x")
+    assert finding.failure.message in told and "arguments: " in told and "A run shows it" in told
+
+
+def test_other_inputs_than_the_programs_own_are_tried(pool: RunnerPool) -> None:
+    """With the arguments alike, no run of the program's own shows what is swapped."""
+    with Faulty("cranelift", builds.REGALLOC) as inner:
+        findings, _ = found(inner, case((7, 7), (5000, 5000)), "aarch64", pool)
+    assert findings[0].expected != findings[0].actual
+    assert findings[0].run < len(findings[0].case.inputs)
+
+
+def test_a_fault_that_no_run_shows_is_told_as_such(pool: RunnerPool) -> None:
+    text = PROGRAM.replace("isub v0, v1", "iadd v0, v1")
+    one = dataclasses.replace(case((5, 3)), module=parse_module(text, "test"))
+    with Faulty("cranelift", builds.REGALLOC) as inner:
+        findings, _ = found(inner, one, "aarch64", pool)
+    assert len(findings) == 1 and findings[0].expected is None
+    assert "None of 224 inputs shows it" in findings[0].detail and "A run shows it" not in page(findings[0], "x")
+
+
+def test_only_code_that_bears_a_refutation_is_refuted() -> None:
+    with Cranelift("cranelift", builds.REGALLOC) as inner:
+        code = Validating(inner).compile_text(PROGRAM, [Target("aarch64")])[0]
+    assert refutation(code) is None  # type: ignore[arg-type]
+    with Faulty("cranelift", builds.REGALLOC) as faulty:
+        code = Validating(faulty).compile_text(PROGRAM, [Target("aarch64")])[0]
+    failure = refutation(code)  # type: ignore[arg-type]
+    assert failure is not None and failure.message and failure.is_finding
+
+
+def test_varied_inputs_keep_addresses_in_their_own_run() -> None:
+    start = layout.slot_address(3)
+    one = dataclasses.replace(case((start + 8, 5), (start + layout.SLOT_STRIDE + 16, 6)), slot=3,
+                              memories=(bytes(layout.SLOT_SIZE),) * 2)
+    more = varied(one, Random(1))
+    assert len(more.inputs) == len(more.memories) > 100
+    for run, (address, _) in enumerate(more.inputs):
+        assert address - layout.slot_address(run) in (8, 16)
+    assert len({row[1] for row in more.inputs}) > 20
+    assert varied(one, Random(1)) == more
+
+
+def test_a_compiler_that_does_not_show_its_allocations_is_refused() -> None:
+    with pytest.raises(UsageError, match="does not show its register allocation"):
+        open_validating("mine@1")
