@@ -164,8 +164,8 @@ class Rules:
         """A use that a definition takes the place of is as good as read where a branch goes round the write: then it
         is one of the results (x86-64's conditional moves of vectors)."""
         problems = []
-        for place in sorted(unread | unwritten):
-            if place >= SLOT:
+        for place in dict.fromkeys(self.allocation.places[instruction]):
+            if place >= SLOT and (place in unread or place in unwritten):
                 self._in_slots.append((instruction, place, place in unwritten, own, self.shift))
         registers = self._needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
         if registers:
@@ -225,7 +225,7 @@ class Rules:
     def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
         """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
         for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
-            if stores == stored and slots.note(slot, offset, max(size, 8)):
+            if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
                 return True
         return False
 

@@ -44,6 +44,15 @@ class Slots:
             self.sizes[place] = size
         return known == offset
 
+    def guess(self, place: int, otherwise: int) -> int:
+        """Where a slot lies: known, or as far from a known one as their numbers say (8 bytes each). Only operands that
+        nothing moves to or from are looked for there; moves find out by themselves."""
+        found = self.offsets.get(place)
+        if found is None and self.offsets:
+            other, offset = next(iter(self.offsets.items()))
+            found = offset + 8 * (place - other)
+        return otherwise if found is None else found
+
 
 def same(isa: str, machine: Machine, edit: Edit) -> int | None:
     """The slot's distance from the stack pointer (0 if there is none) if this instruction is this move, else None."""
