@@ -17,6 +17,7 @@ which assumptions, and why it is sound.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from liftcheck.compilers.allocation import Allocation, Captured
 from liftcheck.errors import Unsupported
@@ -32,7 +33,12 @@ def validate(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
     first = validate_allocation(captured.allocation, z3_only=z3_only)
     if first.status == INVALID:
         return first
-    return merged([first, validation_code.check(isa, captured, z3_only=z3_only)])
+    second = validation_code.check(isa, captured, z3_only=z3_only)
+    if second.counterexample is not None and first.status == VALID:
+        program = Program(captured.allocation)
+        path = validation_path.path_to(program, second.counterexample.block)
+        second = replace(second, counterexample=replace(second.counterexample, path=path))
+    return merged([first, second])
 
 
 def validate_allocation(allocation: Allocation, *, z3_only: bool = False) -> Verdict:

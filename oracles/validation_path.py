@@ -28,9 +28,14 @@ ALWAYS: Final = -1
 def broken_rule(program: Program, broken: Broken) -> Counterexample:
     """The counterexample of a rule that is broken at one instruction."""
     block = _block_of(program, broken.instruction)
-    path = _blocks_of(_way_to(program, block))
-    return Counterexample(broken.rule, block, path, broken.instruction, _text(program, broken.instruction),
-                          broken.expected, broken.found, broken.value, broken.place)
+    return Counterexample(broken.rule, block, path_to(program, block), broken.instruction,
+                          _text(program, broken.instruction), broken.expected, broken.found, broken.value,
+                          broken.place)
+
+
+def path_to(program: Program, block: int) -> tuple[int, ...]:
+    """The blocks on a shortest way from the entry to a block that it reaches."""
+    return _blocks_of(_way_to(program, block))
 
 
 def wrong_use(program: Program, failure: Failure, invariants: list[set[int]]) -> Counterexample | None:

@@ -191,7 +191,7 @@ class Judge:
         return tuple((name, "preset" if known[name].kind == "preset" and value == "true" else value)
                      for name, value in self.options.settings if name in known)
 
-    def _each_algorithm(self, targets: Iterable[Target]) -> list[Target]:
+    def _each_algorithm(self, targets: Sequence[Target]) -> list[Target]:
         return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
                                   for algorithm in self.options.algorithms for target in targets))
 
@@ -202,7 +202,7 @@ class Judge:
         plan = self.planner.plan(number)
         for case in plan.generate(None, self.report.troubles):
             self.report.units += 1
-            targets = self._each_algorithm(target for target in plan.targets if is_for(case, target))
+            targets = self._each_algorithm([target for target in plan.targets if is_for(case, target)])
             self.unit(Unit(case.name, print_module(case.module), case.module.functions, targets, False))
 
     def unit(self, unit: Unit) -> None:

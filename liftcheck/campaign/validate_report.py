@@ -132,10 +132,8 @@ def _finding(one: Refuted) -> dict[str, object]:
 
 
 def tables(report: Report) -> RenderableType:
-    """The report for people: refutations first, then counts."""
-    parts: list[RenderableType] = [Text(text) for text in refutations(report)]
-    parts += [Text(str(diagnostic)) for diagnostic in report.broken]
-    parts.append(_table(report))
+    """The counts for people."""
+    parts: list[RenderableType] = [_table(report)]
     for title in ("undecided", "refused"):
         text = "\n".join(_reasons(report, title))
         if text:
@@ -149,7 +147,7 @@ def tables(report: Report) -> RenderableType:
 
 
 def refutations(report: Report) -> Iterator[str]:
-    """Each refutation with its function."""
+    """Each refutation with its function, as text that is not to be wrapped."""
     for one in report._sorted():
         example = one.verdict.counterexample
         yield f"{one.unit}: {one.function} on {one.target}: INVALID"

@@ -12,9 +12,13 @@ if anything is invalid.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
 from liftcheck.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from liftcheck.campaign.validate_report import Report
 
 ALGORITHMS = ("backtracking", "single_pass")
 WIDTH = 140
@@ -69,11 +73,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json("regalloc", report.document())
     else:
-        from rich.console import Console
-
-        from liftcheck.campaign.validate_report import tables
-
-        console = Console()
-        console = console if console.is_terminal else Console(width=WIDTH)
-        console.print(tables(report), markup=False, highlight=False, soft_wrap=False)
+        _show(report)
     return report.exit_code
+
+
+def _show(report: Report) -> None:
+    """Refutations and files that cannot be read, then counts."""
+    from rich.console import Console
+
+    from liftcheck.campaign.validate_report import refutations, tables
+
+    for text in (*refutations(report), *map(str, report.broken)):
+        print(text)
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(tables(report))
