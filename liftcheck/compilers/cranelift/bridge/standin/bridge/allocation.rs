@@ -312,14 +312,13 @@ fn bounds(captured: &Captured, compiled: &CompiledCode) -> Vec<Vec<u32>> {
     found
 }
 
-/// How many instructions and edits a block emits.
+/// How many instructions and edits a block emits: all but the edits behind its last instruction.
 #[cfg(cl127)]
 fn steps(captured: &Captured, block: usize) -> usize {
     let block = &captured.blocks[block];
-    let inside = |edit: &&recorded::EditRecord| {
-        (block.first..block.end).contains(&edit.inst) && (edit.position == 0 || edit.inst + 1 < block.end)
-    };
-    block.end - block.first + captured.edits.iter().filter(inside).count()
+    let first = captured.edits.partition_point(|edit| edit.inst < block.first);
+    let last = captured.edits.partition_point(|edit| (edit.inst, edit.position) < (block.end - 1, 1));
+    block.end - block.first + last - first
 }
 
 #[cfg(cl127)]
