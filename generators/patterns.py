@@ -18,6 +18,8 @@ Sources: what the left-hand sides in Cranelift's `src/opts/*.isle` and `src/isa/
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
@@ -91,87 +93,118 @@ def _named_type(letter: str, kind: Type) -> Type | None:
     return kind.half_width() if letter == "H" else kind.double_width() if letter == "D" else None
 
 
+class _Shape(NamedTuple):
+    """An operation of a template for one type, before a table is known."""
+
+    op: str
+    control: Type | None
+    condition: str
+    arguments: tuple[_Shape | _Atom, ...]
+
+
+class _Atom(NamedTuple):
+    """A value or a constant; `kind` is the type that the template says, None if it is the place's."""
+
+    name: str
+    constant: str | None
+    kind: Type | None
+
+
 class _Missing(Exception):
-    """The table lacks a typing that the template needs."""
+    """There is no such type."""
 
 
-class _Resolver:
-    """Resolves one template for one type."""
-
-    def __init__(self, table: Table, kind: Type, index: dict[tuple[str, Type | None], list[Row]]) -> None:
-        self.table = table
-        self.kind = kind
-        self.index = index
-        self.places: dict[tuple[str, Type], int] = {}
-
-    def node(self, tree: Tree, wanted: Type | None) -> Node | Leaf:
-        if isinstance(tree, str):
-            return self._leaf(tree, wanted)
-        head, *children = tree
-        assert isinstance(head, str)
-        name, letter, condition = [*head.split("."), "", ""][:3]
-        control = _named_type(letter, self.kind) if letter else None
-        if letter and control is None:
-            raise _Missing(head)
-        resolved = [self.node(child, None) if isinstance(child, list) else None for child in children]
-        known = [node.row.results[0] if isinstance(node, Node) else self._said(child)
-                 for node, child in zip(resolved, children)]
-        row = self._row(name, control, known)
-        if not takes(row, condition):
-            raise _Missing(head)
-        args = tuple([node if node is not None else self.node(child, t)
-                      for node, child, t in zip(resolved, children, row.args)])
-        return Node(row, condition, args)
-
-    def _row(self, name: str, control: Type | None, known: list[Type | None]) -> Row:
-        rows = self.index.get((name, control), [])
-        fitting = rows if len(rows) == 1 else []
-        if len(rows) > 1:
-            fitting = [row for row in rows if all(k is None or k is t for k, t in zip(known, row.args))]
-        elif rows and any(k is not None and k is not t for k, t in zip(known, rows[0].args)):
-            fitting = []
-        if fitting and len(fitting[0].args) != len(known):
-            fitting = []
-        if not fitting:
-            raise _Missing(name)
-        return next((row for row in fitting if all(t is control for t in row.args)),
-                    next((row for row in fitting if row.args[0] is I8), fitting[0]))
-
-    def _said(self, atom: Tree) -> Type | None:
-        """The type that an atom names, None if it is the place's."""
-        assert isinstance(atom, str)
-        letter = atom.partition(":")[2]
-        return _named_type(letter, self.kind) if letter else None
-
-    def _leaf(self, text: str, wanted: Type | None) -> Leaf:
-        name, _, letter = text.partition(":")
-        kind = _named_type(letter, self.kind) if letter else wanted
-        if kind is None or kind not in self.table.const:
-            raise _Missing(text)
-        place = self.places.setdefault((name, kind), len(self.places))
+def _shape(tree: Tree, kind: Type) -> _Shape | _Atom:
+    """A parsed template for the type T = `kind`; _Missing if it speaks of a type that there is not."""
+    if isinstance(tree, str):
+        name, _, letter = tree.partition(":")
         is_value = name.rstrip("23456789") in ("x", "y", "z", "v")
-        return Leaf(kind, None if is_value else name, place)
+        return _Atom(name, None if is_value else name, _existing(letter, kind))
+    head, *children = tree
+    assert isinstance(head, str)
+    op, letter, condition = [*head.split("."), "", ""][:3]
+    return _Shape(op, _existing(letter, kind), condition, tuple([_shape(child, kind) for child in children]))
 
 
-def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:
-    """Every template for every type of its class that the table can emit."""
-    index: dict[tuple[str, Type | None], list[Row]] = {}
-    for row in table.by_shape.values():
-        if row.results and not row.op.endswith(("div", "rem")) and "load" not in row.op and "atomic" not in row.op:
-            index.setdefault((row.op, row.type), []).append(row)
-    found: list[Node] = []
+def _existing(letter: str, kind: Type) -> Type | None:
+    found = _named_type(letter, kind) if letter else None
+    if letter and found is None:
+        raise _Missing(letter)
+    return found
+
+
+@cache
+def _shapes(lines: tuple[str, ...]) -> tuple[_Shape, ...]:
+    """Every template for every type of its class: the same for all tables."""
+    found: list[_Shape] = []
     for line in lines:
         _, classes, text = (part.strip() for part in line.split("|"))
         tree = parse(text)
         for name in classes.split(","):
             for type_name in _CLASSES[name]:
-                try:
-                    node = _Resolver(table, TYPES[type_name], index).node(tree, TYPES[type_name])
-                except _Missing:
-                    continue
-                if isinstance(node, Node):
-                    found.append(node)
+                with suppress(_Missing):
+                    shape = _shape(tree, TYPES[type_name])
+                    if isinstance(shape, _Shape):
+                        found.append(shape)
     return tuple(found)
+
+
+class _Resolver:
+    """Resolves templates with a table's rows; None for those that it lacks a typing for."""
+
+    def __init__(self, table: Table) -> None:
+        self.const = table.const
+        self.index: dict[tuple[str, Type | None], list[Row]] = {}
+        for row in table.by_shape.values():
+            if row.results and not row.op.endswith(("div", "rem")) and "load" not in row.op and "atomic" not in row.op:
+                self.index.setdefault((row.op, row.type), []).append(row)
+
+    def node(self, shape: _Shape, places: dict[tuple[str, Type], int]) -> Node | None:
+        """One operation and all below it; `places` numbers a template's names by type."""
+        rows = self.index.get((shape.op, shape.control))
+        if rows is None:
+            return None
+        inner: list[Node | _Atom] = []
+        for argument in shape.arguments:
+            made = self.node(argument, places) if isinstance(argument, _Shape) else argument
+            if made is None:
+                return None
+            inner.append(made)
+        row = _fitting(rows, shape.control, [
+            node.row.results[0] if isinstance(node, Node) else node.kind for node in inner])
+        if row is None or not takes(row, shape.condition):
+            return None
+        args: list[Node | Leaf] = []
+        for node, wanted in zip(inner, row.args):
+            if isinstance(node, _Atom):
+                kind = node.kind or wanted
+                if kind not in self.const:
+                    return None
+                args.append(Leaf(kind, node.constant, places.setdefault((node.name, kind), len(places))))
+            else:
+                args.append(node)
+        return Node(row, shape.condition, tuple(args))
+
+
+def _fitting(rows: list[Row], control: Type | None, known: list[Type | None]) -> Row | None:
+    """Of the rows with these operands (None: any) the one whose operands are all of the controlling type, else one
+    whose first is i8 (a shift's amount), else the first."""
+    if len(rows[0].args) != len(known):
+        return None
+    for place, kind in enumerate(known):
+        if kind is not None:
+            rows = [row for row in rows if row.args[place] is kind]
+    if len(rows) < 2:
+        return rows[0] if rows else None
+    alike = (control,) * len(known)
+    return next((row for row in rows if row.args == alike), next((row for row in rows if row.args[0] is I8), rows[0]))
+
+
+def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:
+    """Every template for every type of its class that the table can emit."""
+    resolver = _Resolver(table)
+    found = [resolver.node(shape, {}) for shape in _shapes(lines)]
+    return tuple([node for node in found if node is not None])
 
 
 def templates(table: Table) -> tuple[Node, ...]:

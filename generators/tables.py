@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from liftcheck import nan
@@ -97,7 +98,10 @@ _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "
                "Shuffle": "mask"}
 
 
-def _row(variant: Variant, choices: Mapping[str, tuple[str, ...]]) -> Row:
+@cache
+def _row(variant: Variant, choices: tuple[str, ...] | None) -> Row:
+    """The row of a typing, of whose conditions, operations or lanes there are `choices` only (None: all). Tables share
+    it."""
     op, kind, args = variant.op, variant.type, variant.arg_types
     floats = tuple(place for place in nan.observed(op, len(args)) if args[place].is_float)
     tainted = any(t.is_float for t in variant.result_types)
@@ -108,8 +112,8 @@ def _row(variant: Variant, choices: Mapping[str, tuple[str, ...]]) -> Row:
     if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
         floats, effect = (), 2
     imm: str | tuple[object, ...] = _IMM.get(OPCODES[op].format.name, "")
-    if variant.key in choices:
-        imm = tuple(int(choice) if choice.isdigit() else choice for choice in choices[variant.key])
+    if choices is not None:
+        imm = tuple(int(choice) if choice.isdigit() else choice for choice in choices)
     if op in ("band", "bor", "bxor") and args[0].is_float:
         imm = "distinct"
     return Row(op, kind, args, variant.result_types, imm, flags, floats, effect, variant.key)
@@ -136,7 +140,8 @@ def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[s
     """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have, `own` those
     that no other ISA of the campaign has, and `choices` what there is of keys that are there in part."""
     table = Table(isas, allowed, choices or {})
-    every = [_row(variant, table.choices) for name in OPCODES for variant in variants(name) if variant.key in allowed]
+    every = [_row(variant, table.choices.get(variant.key))
+             for name in OPCODES for variant in variants(name) if variant.key in allowed]
     table.const = _constants(table, every)
     rows = [row for row in every if all(t in table.const for t in row.args)]
     plain = [row for row in rows if row.op in FAMILY_OF]
