@@ -2,7 +2,8 @@
 
 The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
 start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
-byte order that matters, and whole lists of outcomes are compared by equality; only unequal ones meet `compare`.
+byte order that matters, and a job that leaves the bytes that were foreseen (`runner_base.Sheet`) has the outcomes that
+were foreseen; only others are read, and if they are unequal meet `compare`.
 
 `Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with
 the votes of other runners and ISAs, is `vote.py`'s work.
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import Unsupported
@@ -34,9 +35,10 @@ from liftcheck.oracles.evidence import (
     depends_on_byte_order,
     interpret_orders,
 )
-from liftcheck.oracles.link import fingerprint, link
-from liftcheck.oracles.runner_base import Job, Runner
+from liftcheck.oracles.link import Image, link, same_program
+from liftcheck.oracles.runner_base import Job, Runner, Sheet, sheet
 from liftcheck.oracles.trampolines import trampoline_text
+from liftcheck.oracles.validating import Validating, refutation
 
 _NO_HOOKS = Hooks()
 
@@ -64,19 +66,39 @@ def trampoline_target(target: Target) -> Target:
 
 
 class Foreseen(NamedTuple):
-    """A case in print, and the reference's outcomes by byte order."""
+    """A case in print; by byte order the reference's outcomes, and the rows of all jobs if it can be judged by them."""
 
     text: str
     expected: dict[bool, Expected]
+    sheets: dict[bool, Sheet]
+
+
+class _Piece(NamedTuple):
+    """A program that runs once: its case, its code with the trampoline, the targets that it stands for."""
+
+    case: int
+    code: Program
+    trampoline: FunctionCode
+    targets: list[Target]
 
 
 class _Share(NamedTuple):
-    """The programs of one ISA that one runner runs, and which (case, target) pairs each program stands for."""
+    """The programs of one ISA that one runner runs."""
 
     runner: Runner
-    programs: list[Program]
-    jobs: list[tuple[int, Target]]
-    pairs: list[list[tuple[int, Target]]]
+    pieces: list[_Piece]
+
+
+class _Sitting(NamedTuple):
+    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, suspects, the
+    (case, ISA) pairs that ran."""
+
+    cases: Sequence[Case]
+    targets: Sequence[Target]
+    foreseen: Sequence[Foreseen]
+    tally: Tally
+    suspects: list[Suspect]
+    ran: set[tuple[int, str]]
 
 
 def is_for(case: Case, target: Target) -> bool:
@@ -123,11 +145,20 @@ class Judge:
         if foreseen is None:
             foreseen = [self.foresee(case, targets, tally) for case in cases]
         compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
-        expected = [one.expected for one in foreseen]
-        ran: set[tuple[int, str]] = set()
-        suspects = self._settle(cases, targets, compiled, expected, ran, tally)
-        self._count(cases, targets, expected, ran, tally)
-        return suspects
+        sitting = _Sitting(cases, targets, foreseen, tally, [], set())
+        if isinstance(self.compiler, Validating):
+            self._refute(sitting, compiled)
+        self._settle(sitting, compiled)
+        self._count(sitting)
+        return sitting.suspects
+
+    def _refute(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
+        """Code whose register allocation is refuted is suspect, whatever its runs do."""
+        for target, column in zip(sitting.targets, compiled):
+            for number, code in enumerate(column):
+                if code is not None and not isinstance(code, CompileFailure) and (failure := refutation(code)):
+                    verdict = compare.Verdict(compare.DISAGREE, compare.REFUTED_ALLOCATION, failure.reason)
+                    sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
 
     def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
         """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
@@ -136,9 +167,12 @@ class Judge:
         text = print_module(case.module)
         printed = time.perf_counter()
         expected = self._expect(case, targets)
+        known = time.perf_counter()
+        sheets = {order: sheet(case, one.outcomes, order) for order, one in expected.items() if not one.trouble}
         tally.spend("generate", printed - started)
-        tally.spend("interpret", time.perf_counter() - printed)
-        return Foreseen(text, expected)
+        tally.spend("interpret", known - printed)
+        tally.spend("run", time.perf_counter() - known)
+        return Foreseen(text, expected, sheets)
 
     def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
                 wants: frozenset[str] = frozenset(),
@@ -204,51 +238,39 @@ class Judge:
                      for order, one in found.items()}
         return found
 
-    def _settle(
-        self,
-        cases: Sequence[Case],
-        targets: Sequence[Target],
-        compiled: list[list[Program | CompileFailure | None]],
-        expected: list[dict[bool, Expected]],
-        ran: set[tuple[int, str]],
-        tally: Tally,
-    ) -> list[Suspect]:
+    def _settle(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
         """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
-        suspects: list[Suspect] = []
         by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
-        for entry in zip(targets, compiled):
+        for entry in zip(sitting.targets, compiled):
             by_isa.setdefault(entry[0].isa, []).append(entry)
         for entries in by_isa.values():
             shares: dict[int, _Share] = {}
-            for number, case in enumerate(cases):
-                self._place(number, case, entries, expected[number], shares, suspects, tally)
+            for number in range(len(sitting.cases)):
+                self._place(sitting, number, entries, shares)
             for share in shares.values():
-                self._run_share(cases, share, expected, suspects, ran, tally)
-        return suspects
+                self._run_share(sitting, share)
 
-    def _place(
-        self,
-        number: int,
-        case: Case,
-        entries: list[tuple[Target, list[Program | CompileFailure | None]]],
-        expected: dict[bool, Expected],
-        shares: dict[int, _Share],
-        suspects: list[Suspect],
-        tally: Tally,
-    ) -> None:
+    def _place(self, sitting: _Sitting, number: int,
+               entries: list[tuple[Target, list[Program | CompileFailure | None]]], shares: dict[int, _Share]) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
-        seen: list[tuple[tuple[object, ...], list[tuple[int, Target]]]] = []
+        tally, known = sitting.tally, self._trampolines
+        case = sitting.cases[number]
+        signature = case.module.functions[case.entry].signature
+        placed: list[_Piece] = []
         for target, replies in entries:
             code = replies[number]
             if code is None:
                 continue
-            made = self.trampoline(case, target)
-            if isinstance(made, CompileFailure) and not isinstance(code, CompileFailure):
-                code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
-            if isinstance(code, CompileFailure):
-                self._refuse(number, target, code, suspects, tally)
+            made = known[signature, trampoline_target(target)]
+            if isinstance(made, CompileFailure):
+                if not isinstance(code, CompileFailure):
+                    code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
+                self._refuse(sitting, number, target, code)
                 continue
-            trouble = expected[target.big_endian].trouble
+            if isinstance(code, CompileFailure):
+                self._refuse(sitting, number, target, code)
+                continue
+            trouble = sitting.foreseen[number].expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
@@ -256,116 +278,114 @@ class Judge:
             if isinstance(runner, str):
                 tally.undecided[target.isa, runner] += 1
                 continue
-            mark = fingerprint(code)
-            pairs = next((p for m, p in seen if m == mark), None)
-            if pairs is not None:
-                pairs.append((number, target))
+            twin = next((piece for piece in placed if same_program(piece.code, code)), None)
+            if twin is not None:
+                twin.targets.append(target)
                 continue
-            share = shares.setdefault(id(runner), _Share(runner, [], [], []))
-            share.programs.append(code)
-            share.jobs.append((number, target))
-            share.pairs.append([(number, target)])
-            seen.append((mark, share.pairs[-1]))
+            piece = _Piece(number, code, made, [target])
+            placed.append(piece)
+            shares.setdefault(id(runner), _Share(runner, [])).pieces.append(piece)
 
-    def _refuse(
-        self, number: int, target: Target, failure: CompileFailure, suspects: list[Suspect], tally: Tally
-    ) -> None:
+    def _refuse(self, sitting: _Sitting, number: int, target: Target, failure: CompileFailure) -> None:
         klass = compare.COMPILE_CLASSES.get(failure.kind)
         if klass is None:
-            tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
+            sitting.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
             return
         verdict = compare.Verdict(compare.DISAGREE, klass, failure.message or failure.reason)
-        suspects.append(Suspect(number, target, verdict, failure=failure))
+        sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
 
-    def _run_share(self, cases: Sequence[Case], share: _Share, expected: list[dict[bool, Expected]],
-                   suspects: list[Suspect], ran: set[tuple[int, str]], tally: Tally) -> None:
+    def _run_share(self, sitting: _Sitting, share: _Share) -> None:
         """Links and runs one runner's programs, and compares them."""
         started = time.perf_counter()
-        outcomes, ready = self._run(cases, share)
+        outcomes, ready = self._run(sitting, share)
         done = time.perf_counter()
+        tally, isa = sitting.tally, share.runner.isa
         tally.spend("link", ready - started)
         tally.spend("run", done - ready)
-        isa = share.runner.isa
-        for pairs, actual in zip(share.pairs, outcomes):
-            number, target = pairs[0]
+        agreed, big_endian = 0, isa in BIG_ENDIAN
+        for piece, actual in zip(share.pieces, outcomes):
             if isinstance(actual, str):
-                tally.undecided[isa, actual] += len(pairs)
+                tally.undecided[isa, actual] += len(piece.targets)
                 continue
-            ran.add((number, isa))
-            wanted = expected[number][target.big_endian].outcomes
-            if wanted == actual:
-                tally.pairs[isa] += len(pairs)
-                tally.agreed[isa] += len(pairs)
+            sitting.ran.add((piece.case, isa))
+            expected = sitting.foreseen[piece.case].expected[big_endian].outcomes
+            if expected == actual:
+                agreed += len(piece.targets)
             else:
-                self._differ(cases, pairs, wanted, actual, share.runner, suspects, tally)
+                self._differ(sitting, piece, expected, actual, share.runner)
+        if agreed:
+            tally.pairs[isa] += agreed
+            tally.agreed[isa] += agreed
         tally.spend("compare", time.perf_counter() - done)
 
-    def _run(self, cases: Sequence[Case], share: _Share) -> tuple[list[list[Outcome] | str], float]:
+    def _run(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
         """Outcomes per program (or why it could not be run), and when linking was done.
 
         Two levels of one case have the same data regions, so they run one after the other, in rounds.
         """
+        runner, pieces = share.runner, share.pieces
         try:
-            image = link(share.programs, share.runner.isa)
+            image = link([piece.code for piece in pieces], runner.isa)
         except Unsupported as error:
-            if len(share.programs) == 1:
+            if len(pieces) == 1:
                 return [f"linker: {error.reason}"], time.perf_counter()
-            return self._run_singly(cases, share)
+            return self._run_singly(sitting, share)
         rounds: list[list[int]] = []
         jobs = []
         met: dict[int, int] = {}
-        for position, (number, target) in enumerate(share.jobs):
-            case = cases[number]
-            entry = case.module.functions[case.entry]
-            made = self.trampoline(case, target)
-            assert isinstance(made, FunctionCode)
-            jobs.append(
-                Job(made, image.entry(position, entry.name), entry.signature, case.inputs, case.memories, case.slot)
-            )
-            turn = met[number] = met.get(number, -1) + 1
+        for position, piece in enumerate(pieces):
+            jobs.append(self._job(sitting, piece, image, position))
+            turn = met[piece.case] = met.get(piece.case, -1) + 1
             if turn == len(rounds):
                 rounds.append([])
             rounds[turn].append(position)
         ready = time.perf_counter()
         outcomes: list[list[Outcome] | str] = [""] * len(jobs)
         for positions in rounds:
-            for position, found in zip(positions, share.runner.run(image, [jobs[p] for p in positions])):
+            for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions])):
                 outcomes[position] = found
         return outcomes, ready
 
-    def _run_singly(self, cases: Sequence[Case], share: _Share) -> tuple[list[list[Outcome] | str], float]:
+    def _job(self, sitting: _Sitting, piece: _Piece, image: Image, position: int) -> Job:
+        case = sitting.cases[piece.case]
+        entry = case.module.functions[case.entry]
+        return Job(piece.trampoline, image.entry(position, entry.name), entry.signature, case.inputs, case.memories,
+                   case.slot, sitting.foreseen[piece.case].sheets[image.isa in BIG_ENDIAN])
+
+    def _run_singly(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
         outcomes: list[list[Outcome] | str] = []
-        for program, job, pairs in zip(share.programs, share.jobs, share.pairs):
-            alone, _ = self._run(cases, _Share(share.runner, [program], [job], [pairs]))
+        for piece in share.pieces:
+            alone, _ = self._run(sitting, _Share(share.runner, [piece]))
             outcomes += alone
         return outcomes, time.perf_counter()
 
-    def _differ(self, cases: Sequence[Case], pairs: list[tuple[int, Target]], wanted: list[Outcome],
-                actual: list[Outcome], runner: Runner, suspects: list[Suspect], tally: Tally) -> None:
+    def _differ(self, sitting: _Sitting, piece: _Piece, expected: list[Outcome], actual: list[Outcome],
+                runner: Runner) -> None:
         """Outcomes are not equal: asks `compare` what that means."""
-        number, target = pairs[0]
-        run, verdict = compare.compare_runs(wanted, actual, compare.return_types(cases[number]))
+        isa, tally, many = runner.isa, sitting.tally, len(piece.targets)
+        run, verdict = compare.compare_runs(expected, actual, compare.return_types(sitting.cases[piece.case]))
         if verdict.kind == compare.UNDECIDED:
-            tally.undecided[target.isa, verdict.detail] += len(pairs)
+            tally.undecided[isa, verdict.detail] += many
             return
-        tally.pairs[target.isa] += len(pairs)
+        tally.pairs[isa] += many
         if verdict.kind == compare.AGREE:
-            tally.agreed[target.isa] += len(pairs)
+            tally.agreed[isa] += many
             return
-        for number, target in pairs:
-            tally.disagreed[target.isa, verdict.klass] += 1
-            suspects.append(Suspect(number, target, verdict, run, wanted[run], actual[run], runner=runner.name))
+        for target in piece.targets:
+            tally.disagreed[isa, verdict.klass] += 1
+            sitting.suspects.append(
+                Suspect(piece.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
 
-    def _count(self, cases: Sequence[Case], targets: Sequence[Target], expected: list[dict[bool, Expected]],
-               ran: set[tuple[int, str]], tally: Tally) -> None:
+    def _count(self, sitting: _Sitting) -> None:
         """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""
         started = time.perf_counter()
+        tally, cases = sitting.tally, sitting.cases
         tally.programs += len(cases)
-        for isa in dict.fromkeys(target.isa for target in targets):
+        for isa in dict.fromkeys(target.isa for target in sitting.targets):
             tally.executed.setdefault(isa, Counter())
-        seen = [next(iter(found.values()), NOTHING) for found in expected]
+        seen = [next(iter(one.expected.values()), NOTHING) for one in sitting.foreseen]
         ran_on: dict[int, list[str]] = {}
-        for number, isa in sorted(ran):
+        for number, isa in sorted(sitting.ran):
             tally.programs_by_isa[isa] += 1
             ran_on.setdefault(number, []).append(isa)
         # Most programs ran on the same ISAs: their counts are summed once and not for every ISA.

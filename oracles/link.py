@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from operator import is_
 from typing import Final
 
 from liftcheck import layout
@@ -85,6 +86,11 @@ class Image:
 def fingerprint(functions: Program) -> tuple[object, ...]:
     """Equal for programs whose machine code, relocations and traps are equal: run such a program once."""
     return tuple((f.name, f.code, f.relocations, f.traps) for f in functions)
+
+
+def same_program(left: Program, right: Program) -> bool:
+    """Whether fingerprints are equal: those of two levels' code mostly are, and then it is mostly one object."""
+    return all(map(is_, left, right)) or fingerprint(left) == fingerprint(right)
 
 
 def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,

@@ -3,6 +3,7 @@
 The one idea: a batch is a chain of rows in memory (trampolines.py), one for each (job, input), that the stub's loop in
 the guest walks in one start (stubs/x86-64.s). A runner is a way to let that loop run and to hear how a row ended
 otherwise than by returning: its `drive` fills `Batch.events`; everything else is done here, for every runner alike.
+What is foreseen of a job comes along as bytes (`Sheet`): if they are there, the answer is the list that was foreseen.
 
 Outcomes beside 'returned' and 'trapped':
   'abi'          the loop found a callee-saved register or the stack pointer changed, or the trampoline itself faulted
@@ -17,12 +18,13 @@ It compares nothing.
 from __future__ import annotations
 
 import mmap
+import struct
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, FunctionCode, Outcome
+from liftcheck.case import BIG_ENDIAN, Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
 from liftcheck.oracles.decode import lacking
@@ -37,12 +39,31 @@ _NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_
 _REFUSALS: Final = ("illegal", "program check")
 
 
+class Sheet(NamedTuple):
+    """A case in one byte order, as the bytes that go into its rows and come out of them: made once, for all jobs. A job
+    that does what is expected is known by comparing bytes, and no outcome is made for it.
+
+    bodies    a row of each input without where things are (`Packing.body`)
+    outcomes  what is expected of each input
+    answers   what each row then has for results, zeros for a trap; None if no run can have these outcomes
+    memories  what each data region then holds, () without data regions
+    ended     the numbers of the rows that then do not return
+    """
+
+    bodies: tuple[bytes, ...]
+    outcomes: list[Outcome]
+    answers: tuple[bytes, ...] | None
+    memories: tuple[bytes, ...]
+    ended: list[int]
+
+
 class Job(NamedTuple):
     """One compiled program and its inputs.
 
     trampoline  compiled for `signature` and this target
     entry       the callee's address (`Image.entry`)
     inputs, memories, slot   as in `Case`
+    sheet       of these inputs in the target's byte order, if there is one
     """
 
     trampoline: FunctionCode
@@ -51,6 +72,33 @@ class Job(NamedTuple):
     inputs: Sequence[tuple[int, ...]]
     memories: Sequence[bytes] = ()
     slot: int = 0
+    sheet: Sheet | None = None
+
+
+def sheet(case: Case, outcomes: list[Outcome], big_endian: bool) -> Sheet:
+    """The sheet of a case of which these outcomes are expected."""
+    form = packing(case.module.functions[case.entry].signature, big_endian)
+    size = layout.SLOT_SIZE if case.memories else 0
+    memories = tuple([outcome.memory for outcome in outcomes])
+    ended = [number for number, outcome in enumerate(outcomes) if outcome.kind != "returned"]
+    answers = _answers(form, outcomes) if [*map(len, memories)] == [size] * len(case.inputs) else None
+    return Sheet(_bodies(form, case.inputs), outcomes, answers, memories if size else (), ended)
+
+
+def _bodies(form: Packing, inputs: Sequence[tuple[int, ...]]) -> tuple[bytes, ...]:
+    return form.bodies(inputs, _NOISE * (len(inputs) // len(_NOISE) + 1))
+
+
+def _answers(form: Packing, outcomes: Sequence[Outcome]) -> tuple[bytes, ...] | None:
+    returned = [outcome.kind == "returned" for outcome in outcomes]
+    try:
+        found = form.answers([outcome.values for outcome in outcomes if outcome.kind == "returned"])
+    except (struct.error, OverflowError, ValueError):
+        return None
+    if all(returned):
+        return found
+    given, nothing = iter(found), bytes(form.size - form.results)
+    return tuple([next(given) if did else nothing for did in returned])
 
 
 class Fault(NamedTuple):
@@ -209,13 +257,12 @@ class BaseRunner:
         big_endian = self._big_endian
         batch = Batch(image, jobs, [packing(job.signature, big_endian) for job in jobs])
         parts: list[bytes] = []
-        here, noise, top = layout.ROWS, _NOISE, STACK_TOP
+        here = layout.ROWS
         for job, form in zip(jobs, batch.packings):
             batch.starts.append(here)
-            trampoline, entry, size, pack = self._trampoline(job.trampoline), job.entry, form.size, form.pack
-            for index, arguments in enumerate(job.inputs):
-                here += size
-                parts.append(pack(trampoline, top, here, entry, noise[index & 3], arguments))
+            bodies = job.sheet.bodies if job.sheet is not None else _bodies(form, job.inputs)
+            parts.append(form.rows(self._trampoline(job.trampoline), STACK_TOP, here, job.entry, bodies))
+            here += form.size * len(bodies)
             if job.memories:
                 self._write_memories(job)
         parts.append(bytes(64))
@@ -243,26 +290,49 @@ class BaseRunner:
             self.arena.write(layout.slot_address(job.slot + index), job.memories[index])
 
     def _outcomes(self, batch: Batch) -> list[list[Outcome]]:
-        arena, events, make = self.arena.bytes, batch.events, tuple.__new__
-        rows = arena[layout.ROWS - layout.ARENA : batch.end - layout.ARENA]
+        rows = self.arena.bytes[layout.ROWS - layout.ARENA : batch.end - layout.ARENA]
         everything: list[list[Outcome]] = []
         for job, form, start in zip(batch.jobs, batch.packings, batch.starts):
-            at, size, unpack = start - layout.ROWS, form.size, form.unpack
-            data = layout.slot_address(job.slot) - layout.ARENA if job.memories else -1
-            outcomes = []
-            for _ in job.inputs:
-                memory = b""
-                if data >= 0:
-                    memory = arena[data : data + layout.SLOT_SIZE]
-                    data += layout.SLOT_STRIDE
-                if events and at + layout.ROWS in events:
-                    ended = self._ended(batch.image, events[at + layout.ROWS], memory)
-                    outcomes.append(self._lost_stack(rows[at : at + HEADER], ended))
-                else:
-                    outcomes.append(make(Outcome, ("returned", unpack(rows, at), memory, "")))
-                at += size
-            everything.append(outcomes)
+            sheet = job.sheet
+            if sheet is not None and self._is_as_expected(batch, job, sheet, form, start, rows):
+                everything.append(sheet.outcomes)
+            else:
+                everything.append(self._read(batch, job, form, start, rows))
         return everything
+
+    def _is_as_expected(self, batch: Batch, job: Job, sheet: Sheet, form: Packing, start: int, rows: bytes) -> bool:
+        """Whether `_read` would give the expected outcomes."""
+        count = len(job.inputs)
+        if form.answers_in(rows, start - layout.ROWS, count) != sheet.answers:
+            return False
+        arena, at = self.arena.bytes, layout.slot_address(job.slot) - layout.ARENA
+        for memory in sheet.memories:
+            if arena[at : at + layout.SLOT_SIZE] != memory:
+                return False
+            at += layout.SLOT_STRIDE
+        events, size, outcomes = batch.events, form.size, sheet.outcomes
+        ended = [row for row in range(start, start + size * count, size) if row in events] if events else []
+        return [(row - start) // size for row in ended] == sheet.ended and all(
+            self._ended(batch.image, events[row], outcomes[number].memory) == outcomes[number]
+            for number, row in zip(sheet.ended, ended))
+
+    def _read(self, batch: Batch, job: Job, form: Packing, start: int, rows: bytes) -> list[Outcome]:
+        """A job's outcomes."""
+        arena, events = self.arena.bytes, batch.events
+        at, outcomes = start - layout.ROWS, []
+        data = layout.slot_address(job.slot) - layout.ARENA if job.memories else -1
+        for _ in job.inputs:
+            memory = b""
+            if data >= 0:
+                memory = arena[data : data + layout.SLOT_SIZE]
+                data += layout.SLOT_STRIDE
+            if at + layout.ROWS in events:
+                ended = self._ended(batch.image, events[at + layout.ROWS], memory)
+                outcomes.append(self._lost_stack(rows[at : at + HEADER], ended))
+            else:
+                outcomes.append(Outcome("returned", form.unpack(rows, at), memory, ""))
+            at += form.size
+        return outcomes
 
     def _lost_stack(self, header: bytes, ended: Outcome) -> Outcome:
         """A crash behind a return with a changed stack pointer, which the trampoline noted, is the ABI's damage."""

@@ -10,17 +10,18 @@ that `pack` puts into the upper bits reaches the callee's registers.
 A row is a header of `HEADER` bytes (stubs/x86-64.s says what is where), then arguments, then results, each in a field
 of 16 bytes or a multiple. Vectors are stored lane by lane from lane 0, every lane in the target's byte order, as CLIF's
 own loads and stores have it; i128 and f128 in the target's byte order.
-`Packing` turns values into the bytes of a row and back; it is made once per signature and byte order, as generated
-Python over one precompiled struct, because it runs once for every input.
+`Packing` turns values into the bytes of a row and back. It is made once per signature and byte order, cheaply: most
+programs have a signature of their own.
 It does not place or link trampolines (runner_base.py).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import repeat, starmap
+from typing import Final, Literal, NamedTuple
 
 from liftcheck import layout
 from liftcheck.case import Target
@@ -30,6 +31,8 @@ from liftcheck.clif.types import Type
 HEADER: Final = 80
 STACK_POINTER: Final = 64
 """Where the trampoline notes the stack pointer before the call, then how it differs behind it; the loop wants 0."""
+WORDS: Final = 32
+"""The trampoline, the stack pointer, the next row and the callee: what differs between runs of the same inputs."""
 _FIELD: Final = 16
 _LETTERS: Final = {8: "B", 16: "H", 32: "I", 64: "Q"}
 _MASK64: Final = (1 << 64) - 1
@@ -103,19 +106,52 @@ class Packing:
     """Rows of one signature in one byte order.
 
     size     bytes of a row, a multiple of 16
-    pack     (trampoline, stack pointer, next row, callee, noise, arguments) -> the row's bytes
-    unpack   (buffer, offset of a row) -> the results, unsigned
+    results  offset of the results in a row
     """
 
-    __slots__ = ("pack", "size", "unpack")
+    __slots__ = ("_answer", "_body", "_order", "_params", "_returns", "results", "size")
 
     def __init__(self, signature: Signature, big_endian: bool) -> None:
-        _, behind = _offsets(signature.params, HEADER)
-        _, self.size = _offsets(signature.returns, behind)
-        self.pack: Callable[[int, int, int, int, int, tuple[int, ...]], bytes] = _packer(
-            signature.params, self.size, big_endian
-        )
-        self.unpack: Callable[[object, int], tuple[int, ...]] = _unpacker(signature.returns, behind, big_endian)
+        _, self.results = _offsets(signature.params, HEADER)
+        _, self.size = _offsets(signature.returns, self.results)
+        self._params = [_field(param.type, _is_noisy(param), big_endian) for param in signature.params]
+        self._returns = [_field(param.type, False, big_endian) for param in signature.returns]
+        self._order = order = ">" if big_endian else "<"
+        letters = "".join([field.letters for field in self._params])
+        self._body = struct.Struct(f"{order}{HEADER - WORDS}x{letters}{self.size - self.results}x")
+        self._answer = struct.Struct(order + "".join([field.letters for field in self._returns]))
+
+    def pack(self, trampoline: int, stack: int, following: int, callee: int, noise: int,
+             arguments: Sequence[int]) -> bytes:
+        """A row's bytes. `noise` gives the unspecified upper bits of narrow arguments."""
+        (body,) = self.bodies([arguments], (noise,))
+        return struct.pack(self._order + "4Q", trampoline, stack, following, callee) + body
+
+    def bodies(self, inputs: Sequence[Sequence[int]], noise: Iterable[int]) -> tuple[bytes, ...]:
+        """The rows of these inputs without their first four words, which say where things are."""
+        return _packed(self._body, self._params, inputs, noise)
+
+    def rows(self, trampoline: int, stack: int, start: int, callee: int, bodies: Sequence[bytes]) -> bytes:
+        """Rows that follow one another, the first at address `start`."""
+        fields: list[int | bytes] = []
+        for body in bodies:
+            start += self.size
+            fields += (trampoline, stack, start, callee, body)
+        return _rows(self._order, self.size, len(bodies)).pack(*fields)
+
+    def unpack(self, buffer: bytes, row: int) -> tuple[int, ...]:
+        """The results of the row at an offset, unsigned."""
+        found = self._answer.unpack_from(buffer, row + self.results)
+        return tuple([field.take(value) if field.take else value for field, value in zip(self._returns, found)])
+
+    def answers(self, values: Sequence[Sequence[int]]) -> tuple[bytes, ...]:
+        """What rows that returned these have from `results` on; ValueError, OverflowError or struct.error if they are
+        not values of the signature's types."""
+        return _packed(self._answer, self._returns, values, repeat(0))
+
+    def answers_in(self, rows: bytes, at: int, count: int) -> tuple[bytes, ...]:
+        """What `count` rows, the first at offset `at`, have from `results` on."""
+        return _results(self.results, self.size, count).unpack_from(rows, at)
 
 
 @lru_cache(maxsize=4096)
@@ -124,42 +160,52 @@ def packing(signature: Signature, big_endian: bool) -> Packing:
     return Packing(signature, big_endian)
 
 
-def _packer(params: tuple[AbiParam, ...], size: int, big_endian: bool) -> Callable[..., bytes]:
-    form, values = f"4Q{HEADER - 32}x", []
-    for index, param in enumerate(params):
-        letters, expressions = _pack_field(param, f"a[{index}]", big_endian)
-        form += letters
-        values += expressions
-    order = ">" if big_endian else "<"
-    row = struct.Struct(f"{order}{form}{size - struct.calcsize(order + form)}x")
-    head = "trampoline, sp, following, callee"
-    source = f"lambda {head}, n, a: pack({', '.join([head, *values])})"
-    made: Callable[..., bytes] = eval(source, {"pack": row.pack, "swap": swap_lanes})
-    return made
+@cache
+def _rows(order: str, size: int, count: int) -> struct.Struct:
+    return struct.Struct(order + f"4Q{size - WORDS}s" * count)
 
 
-def _pack_field(param: AbiParam, value: str, big_endian: bool) -> tuple[str, list[str]]:
-    """Struct letters that fill the field, and the expressions for them."""
-    kind = param.type
-    if _is_noisy(param):
-        return "Q8x", [f"{value} | n & {_MASK64 ^ kind.mask:#x}"]
-    letters, parts = _letters(kind, big_endian)
-    if parts == 1:
-        return letters, [value]
-    if "s" in letters:
-        return letters, [f"swap({value}, {kind.lane_bits // 8}, {kind.bytes})"]
-    words = [f"{value} >> {64 * i} & {_MASK64:#x}" for i in range(parts)]
-    return letters, words[::-1] if big_endian else words
+@cache
+def _results(results: int, size: int, count: int) -> struct.Struct:
+    return struct.Struct("<" + f"{results}x{size - results}s" * count)
 
 
-def _letters(kind: Type, big_endian: bool) -> tuple[str, int]:
-    """Struct letters for a value of a type, padded to its field, and how many Python values they take."""
-    padding = f"{-kind.bytes % _FIELD}x" if kind.bytes % _FIELD else ""
+def _packed(form: struct.Struct, fields: Sequence[_Field], rows: Sequence[Sequence[int]],
+            noise: Iterable[int]) -> tuple[bytes, ...]:
+    """Rows of values, each as `form` packs it; column by column, as most columns need nothing more. `noise` is for the
+    rows in order, and starts anew for every column."""
+    if not rows:
+        return ()
+    given = [*zip(*rows, strict=True)]
+    columns = [[*map(field.put, column, noise)] if field.put else column
+               for field, column in zip(fields, given, strict=True)]
+    return tuple(starmap(form.pack, zip(*columns))) if columns else (form.pack(),) * len(rows)
+
+
+class _Field(NamedTuple):
+    """How a value lies in its field: struct's letters for one value; `put` makes that of an argument and noise, `take`
+    a result of it; None: it is the value."""
+
+    letters: str
+    put: Callable[[int, int], int | bytes] | None = None
+    take: Callable[[bytes], int] | None = None
+
+
+@cache
+def _field(kind: Type, noisy: bool, big_endian: bool) -> _Field:
+    if noisy:
+        upper = _MASK64 ^ kind.mask
+        return _Field("Q8x", lambda value, noise: value | noise & upper)
+    size, lane = kind.bytes, kind.lane_bits // 8
+    padding = f"{-size % _FIELD}x"
     if kind.is_vector and big_endian:
-        return f"{kind.bytes}s{padding}", 2
-    if kind.bits <= 64:
-        return _LETTERS[kind.bits] + padding, 1
-    return f"{kind.bits // 64}Q{padding}", kind.bits // 64
+        return _Field(f"{size}s{padding}", lambda value, _: swap_lanes(value, lane, size),
+                      lambda raw: join_lanes(raw, lane))
+    if size <= 8:
+        return _Field(_LETTERS[kind.bits] + padding)
+    order: Literal["big", "little"] = "big" if big_endian else "little"
+    return _Field(f"{size}s{padding}", lambda value, _: value.to_bytes(size, order),
+                  lambda raw: int.from_bytes(raw, order))
 
 
 def swap_lanes(value: int, lane_bytes: int, size: int) -> bytes:
@@ -173,26 +219,3 @@ def join_lanes(raw: bytes, lane_bytes: int) -> int:
     return int.from_bytes(
         b"".join([raw[at : at + lane_bytes] for at in range(len(raw) - lane_bytes, -1, -lane_bytes)]), "big"
     )
-
-
-def _unpacker(returns: tuple[AbiParam, ...], start: int, big_endian: bool) -> Callable[..., tuple[int, ...]]:
-    form, names, values = "", 0, []
-    for param in returns:
-        kind = param.type
-        letters, parts = _letters(kind, big_endian)
-        if "s" in letters:
-            values.append(f"join(w[{names}], {kind.lane_bits // 8})")
-            names += 1
-        else:
-            order = range(parts - 1, -1, -1) if big_endian else range(parts)
-            values.append(" | ".join(f"w[{names + i}] << {64 * k}" if k else f"w[{names + i}]"
-                                     for k, i in enumerate(order)))  # fmt: skip
-            names += parts
-        form += letters
-    fields = struct.Struct((">" if big_endian else "<") + form)
-    read = fields.unpack_from
-    if names == len(returns) and all("join" not in value for value in values):
-        return lambda buffer, row: read(buffer, row + start)
-    source = f"lambda b, row: (lambda w: ({', '.join(values)},))(read(b, row + {start}))"
-    made: Callable[..., tuple[int, ...]] = eval(source, {"read": read, "join": join_lanes})
-    return made
