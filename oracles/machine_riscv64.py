@@ -182,14 +182,15 @@ def _by_major(rows: Iterator[Row]) -> dict[int, tuple[tuple[int, dict[int, Row]]
             for major, masks in found.items()}  # fmt: skip
 
 
-def _rows() -> Iterator[Row]:
+def rows() -> Iterator[Row]:
+    """The whole table."""
     yield from _INTEGER
     yield from _atomics()
     yield from _floats()
     yield from VECTOR_ROWS
 
 
-_TABLE: Final = _by_major(_rows())
+_TABLE: Final = _by_major(rows())
 
 
 # -- reading
