@@ -18,6 +18,7 @@ from liftcheck import layout
 from liftcheck.clif import interpret_recipes as recipes
 from liftcheck.clif.interpret_recipes import Recipe, Run, plain, pure
 from liftcheck.clif.ir import Function, Inst, MemFlags
+from liftcheck.clif.memory import shape_of
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.errors import Unsupported
 
@@ -48,8 +49,9 @@ def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
     op, kind, flags, on_stack, offset = what
     big = big_endian if not flags.endianness else flags.endianness == "big"
     misaligned = recipes.MISALIGNED if flags.aligned else ""
-    made = (recipes.load(kind, big, None, on_stack, offset, misaligned) if op == "load" else
-            recipes.store(kind, big, False, on_stack, offset, misaligned))
+    shape = shape_of(kind, big)
+    made = (recipes.load(shape, None, on_stack, offset, misaligned) if op == "load" else
+            recipes.store(shape, False, on_stack, offset, misaligned))
     return made.run, recipes.trap_of(flags)
 
 
@@ -145,13 +147,15 @@ class Lowerer:
     def load(self, out: int, address: int, type_: Type, wider: Type | None, inst: Inst, on_stack: bool) -> Step:
         flags = inst.flags
         misaligned = recipes.MISALIGNED if flags.aligned else ""
-        recipe = recipes.load(type_, self.big(flags), wider, on_stack, inst.offset != 0, misaligned)
+        shape = shape_of(type_, self.big(flags))
+        recipe = recipes.load(shape, wider, on_stack, inst.offset != 0, misaligned)
         return (recipe, self._extras(inst), (out,), (address,))
 
     def store(self, value: int, address: int, type_: Type, narrows: bool, inst: Inst, on_stack: bool) -> Step:
         flags = inst.flags
         misaligned = recipes.MISALIGNED if flags.aligned else ""
-        recipe = recipes.store(type_, self.big(flags), narrows, on_stack, inst.offset != 0, misaligned)
+        shape = shape_of(type_, self.big(flags))
+        recipe = recipes.store(shape, narrows, on_stack, inst.offset != 0, misaligned)
         return (recipe, self._extras(inst), (), (value, address))
 
     def _extras(self, inst: Inst) -> tuple[object, ...]:

@@ -72,9 +72,10 @@ def _function(emit: Emit, extras: int, outs: int, ins: int) -> Run:
     return compiled(f"def op(r, x):\n{head}{text or '    pass'}", "op")
 
 
+@cache
 def compiled(source: str, name: str) -> Callable[..., Any]:
-    """The function `name` of a text. All share one dictionary of globals: a copy for each would take as long as
-    compiling the text, and 100 KB."""
+    """The function `name` of a text; half of the recipes have the text of another one. All share one dictionary of
+    globals: a copy for each would take as long as compiling the text, and 100 KB."""
     found: dict[str, Any] = {}
     exec(source, concrete.NAMESPACE, found)
     function: Callable[..., Any] = found[name]
@@ -159,10 +160,9 @@ class _Access:
 
 
 @cache
-def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
-    """A load of a type; `wider` is the type to which a sign-extending load extends, `misaligned` why an address that is
+def load(shape: Shape, wider: Type | None, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
+    """A load; `wider` is the type to which a sign-extending load extends, `misaligned` why an address that is
     no multiple of the size is refused ('': it is not)."""
-    shape = shape_of(type_, big)
     access = _Access(shape, on_stack, offset, misaligned)
     size, decode = shape.size, decoder(shape)
 
@@ -185,9 +185,8 @@ def load(type_: Type, big: bool, wider: Type | None, on_stack: bool, offset: boo
 
 
 @cache
-def store(type_: Type, big: bool, narrows: bool, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
-    """A store of a type; `narrows`: the value is wider than that. Operands: value, address."""
-    shape = shape_of(type_, big)
+def store(shape: Shape, narrows: bool, on_stack: bool, offset: bool, misaligned: str = "") -> Recipe:
+    """A store; `narrows`: the value is wider than that. Operands: value, address."""
     access = _Access(shape, on_stack, offset, misaligned)
     size, encode = shape.size, encoder(shape)
 
@@ -211,9 +210,10 @@ def _taken(shape: Shape) -> str:
     size, order = shape.size, "big" if shape.big else "little"
     if size == 1:
         return "{buf}[{at}]"
-    if _is_whole(shape) and size in _LETTERS:
+    whole = shape.lane == size
+    if whole and size in _LETTERS:
         return helper("unpack", _struct(shape, 1).unpack_from) + "({buf}, {at})[0]"
-    if _is_whole(shape):
+    if whole:
         return f"from_bytes({helper('unpack', Struct(f'{size}s').unpack_from)}({{buf}}, {{at}})[0], '{order}')"
     if shape.lane in _LETTERS:
         theirs, ours = _struct(shape, size // shape.lane), _struct(shape._replace(big=False), size // shape.lane)
@@ -227,9 +227,10 @@ def _put(shape: Shape) -> str:
     size, order = shape.size, "big" if shape.big else "little"
     if size == 1:
         return "{buf}[{at}] = {value}"
-    if _is_whole(shape) and size in _LETTERS:
+    whole = shape.lane == size
+    if whole and size in _LETTERS:
         return helper("pack", _struct(shape, 1).pack_into) + "({buf}, {at}, {value})"
-    if _is_whole(shape):
+    if whole:
         packed = helper("pack", Struct(f"{size}s").pack_into)
         return f"{packed}({{buf}}, {{at}}, ({{value}}).to_bytes({size}, '{order}'))"
     if shape.lane in _LETTERS:
@@ -237,11 +238,6 @@ def _put(shape: Shape) -> str:
         lanes = f"{helper('unpack', ours.unpack)}(({{value}}).to_bytes({size}, 'little'))"
         return f"{helper('pack', theirs.pack_into)}({{buf}}, {{at}}, *{lanes})"
     return f"{{buf}}[{{at}}:{{at}} + {size}] = {helper('encode', encoder(shape))}({{value}})"
-
-
-def _is_whole(shape: Shape) -> bool:
-    """Whether the bytes lie as those of one integer do."""
-    return not shape.big or shape.lane == shape.size
 
 
 def _struct(shape: Shape, lanes: int) -> Struct:
@@ -257,11 +253,11 @@ _MISALIGNED_ATOMIC: Final = "misaligned atomic access"
 @cache
 def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
     """`atomic_load` (p), `atomic_store` (x, p), `atomic_rmw` (p, x), `atomic_cas` (p, e, x). Extras: memory, code."""
-    if op == "atomic_load":
-        return load(type_, big, None, False, False, _MISALIGNED_ATOMIC)
-    if op == "atomic_store":
-        return store(type_, big, False, False, False, _MISALIGNED_ATOMIC)
     shape = shape_of(type_, big)
+    if op == "atomic_load":
+        return load(shape, None, False, False, _MISALIGNED_ATOMIC)
+    if op == "atomic_store":
+        return store(shape, False, False, False, _MISALIGNED_ATOMIC)
     name = helper("atomic", _atomic_cas(shape) if op == "atomic_cas" else _atomic_rmw(operation, type_, shape))
     operands = len(OPCODES[op].args)
     results = len(OPCODES[op].results)

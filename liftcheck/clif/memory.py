@@ -38,7 +38,8 @@ class Refusal(Exception):
 
 
 class Shape(NamedTuple):
-    """How a value lies in memory: `size` bytes in all, lanes of `lane` bytes, `big` is the byte order of a lane."""
+    """How a value lies in memory: `size` bytes in all, lanes of `lane` bytes, `big` is the byte order of a lane. In
+    little-endian order a value counts as one lane, as its lanes follow one another in that order too."""
 
     size: int
     lane: int
@@ -47,7 +48,8 @@ class Shape(NamedTuple):
 
 def shape_of(type_: Type, big: bool) -> Shape:
     """The shape of a value of a type; byte order does not matter to single bytes."""
-    return Shape(type_.bytes, type_.lane_bits // 8, big and type_.lane_bits > 8)
+    big = big and type_.lane_bits > 8
+    return Shape(type_.bytes, type_.lane_bits // 8 if big else type_.bytes, big)
 
 
 class Memory:
