@@ -286,7 +286,7 @@ class _Replay:
             lost = [cell for cell, old, new in changes if old == meant and new != meant]
             born = born or bool(gained)
             if lost:
-                lines.append(f"{text}; there v{meant.name} is lost")
+                lines.append(f"{text}; v{meant.name} is lost in {_listed(lost)}")
             elif gained or about in (meant.number, ALWAYS) or (born and any(c == place for c, _, _ in changes)):
                 lines.append(text)
         if len(lines) > EVENTS:
