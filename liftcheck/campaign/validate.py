@@ -29,6 +29,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function, print_module
 from liftcheck.clif.verify import verify
+from liftcheck.compilers import registry
 from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import UnknownSetting
 from liftcheck.compilers.cranelift import builds
@@ -76,6 +77,7 @@ class Unit(NamedTuple):
 def open_compiler(options: ValidateOptions) -> Cranelift:
     """The compiler in the build that shows its allocations. UsageError for a compiler that has none."""
     if options.compiler.partition("=")[0].partition("@")[0] != OWN:
+        registry.open_compiler(options.compiler).close()
         raise UsageError(f"{options.compiler} does not show its register allocation; {OWN}, {OWN}@VERSION and "
                          f"{OWN}=PATH do")
     return Cranelift(options.compiler, builds.REGALLOC)
