@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 from liftcheck import layout
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.interpret import Prepared, Stats, prepare
 from liftcheck.clif.ir import Module
+from liftcheck.clif.opcodes import OPCODES
 from liftcheck.errors import Unsupported
 from liftcheck.oracles.compare import Verdict
 from liftcheck.oracles.runner_base import Runner
@@ -120,12 +122,14 @@ class Runners(Protocol):
 
 
 _MEMORY_WORDS: Final = ("load", "store", "atomic", "stack", "bitcast", "vconst")
+_MEMORY_OPCODES: Final = frozenset(op for op in OPCODES if any(word in op for word in _MEMORY_WORDS))
+_opcode: Final = attrgetter("op")
 
 
 def depends_on_byte_order(module: Module) -> bool:
     """Whether the module could compute something else on a big-endian machine."""
-    return any(word in inst.op for function in module.functions for block in function.blocks
-               for inst in block.insts for word in _MEMORY_WORDS)
+    return not all(_MEMORY_OPCODES.isdisjoint(map(_opcode, block.insts)) for function in module.functions
+                   for block in function.blocks)
 
 
 def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:

@@ -25,6 +25,7 @@ from liftcheck.bits.concrete import Trap
 from liftcheck.case import Outcome
 from liftcheck.clif import interpret_hot
 from liftcheck.clif.interpret_program import (
+    CALL,
     GO,
     HOT,
     INDIRECT,
@@ -206,6 +207,10 @@ class Prepared:
                 elif kind == LOWER:
                     segment.visits = 0
                     self._lower(code := segment.code, r, sp)
+                    segment = code.entry
+                elif kind == CALL and segment.direct is not None:
+                    frames.append((r, segment, sp))
+                    r, sp = self._enter(code := segment.direct, value, sp)
                     segment = code.entry
                 else:
                     callee, value = self._called(segment, value)

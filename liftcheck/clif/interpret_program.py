@@ -35,13 +35,14 @@ class Segment:
 
     cost      instructions, the terminator or call among them; `insts` are they
     term      the terminator, a function of the registers and of `wires`: what it moves and where it goes
-    after     where a call continues; `results` are the registers that its results go to, `problem` why it is refused
+    after     where a call continues; `results` are the registers that its results go to, `problem` why it is refused;
+              `direct` is the `callee` if it is a function and nothing is wrong with the call
     targets   the segments it may go to; `target_calls` the registers (parameters, arguments) moved on the way
     hot       the compiled function of a label, `label` its number there (kind HOT)
     keys      `opcodes.key_of` its instructions, when somebody asked
     """
 
-    __slots__ = ("after", "callee", "code", "cost", "hot", "insts", "keys", "kind", "label", "ops", "problem",
+    __slots__ = ("after", "callee", "code", "cost", "direct", "hot", "insts", "keys", "kind", "label", "ops", "problem",
                  "results", "target_calls", "targets", "term", "visits", "wires")
 
     def __init__(self, code: Code) -> None:
@@ -55,6 +56,7 @@ class Segment:
         self.insts: Sequence[Inst] = ()
         self.results: tuple[int, ...] = ()
         self.callee: Code | Libcall | None = None
+        self.direct: Code | None = None
         self.after: Segment | None = None
         self.targets: list[Segment] = []
         self.target_calls: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
@@ -65,8 +67,8 @@ class Segment:
 
     def take_place_of(self, other: Segment) -> None:
         """Become what `other` is, with an own visit counter."""
-        for name in ("after", "callee", "cost", "insts", "kind", "ops", "problem", "results", "target_calls", "targets",
-                     "term", "wires"):
+        for name in ("after", "callee", "cost", "direct", "insts", "kind", "ops", "problem", "results", "target_calls",
+                     "targets", "term", "wires"):
             setattr(self, name, getattr(other, name))
 
 
@@ -363,6 +365,8 @@ class _Lowering:
         callee = segment.callee = self.code.program.named(name)
         missing = f"call of {name}, which is not in the module"
         segment.problem = missing if callee is None else mismatch(callee, signature)
+        if isinstance(callee, Code) and not segment.problem:
+            segment.direct = callee
 
 
 def mismatch(callee: Code | Libcall, signature: Signature) -> str:
