@@ -20,7 +20,7 @@ from liftcheck.bits.build import eq, extract, ite
 from liftcheck.bits.term import Term, const, var
 from liftcheck.compilers.allocation import NONE
 from liftcheck.oracles import machine as m
-from liftcheck.oracles.machine import Effect, Load, Store, address, loaded, register
+from liftcheck.oracles.machine import Effect, Load, Machine, Store, address, loaded, register
 
 _ISA: Final = "riscv64"
 VLEN: Final = 128
@@ -192,6 +192,16 @@ def configuration(word: int) -> int:
     shift = vtype & 7
     most = VLEN // element >> (8 - shift if shift else 0)
     return min(wanted, most) << 16 | vtype
+
+
+def sized(machine: Machine, state: int) -> Machine:
+    """The instruction under a configuration: what it accesses of memory is vl elements."""
+    accessed = [a for a in machine.accesses if m.VECTOR_CONFIGURATION in machine.reads]
+    if not accessed:
+        return machine
+    width = int("".join(c for c in machine.name if c.isdigit()))
+    size = (state >> 16) * width // 8
+    return machine._replace(accesses=tuple(a._replace(size=size) for a in accessed))
 
 
 def _full(width: int) -> Term:

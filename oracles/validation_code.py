@@ -20,12 +20,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.bits.term import Term
+from liftcheck.bits.term import Term, value_of
 from liftcheck.compilers.allocation import NONE, SLOT, Captured, Edit, show_place
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
 from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, show
+from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
 from liftcheck.oracles.validation_moves import Difference, Sequences, Slots, same, size_of
@@ -118,19 +119,26 @@ class Examination:
             end = piece.end
             if code:
                 falls = code[-1].machine.flow not in LEAVES
+            vectors = self.vectors
+            if self.isa == "riscv64":
+                code, vectors = self._configured(code)
             if self._well_cut(piece, code, reached):
                 self._piece(piece, code)
-            if self.isa == "riscv64":
-                self._configure(code)
+            self.vectors = vectors
         return end, falls
 
-    def _configure(self, code: Sequence[Placed]) -> None:
-        """Follow the vector configuration: a move relies on what stands before it in its block."""
-        for _, machine in code:
+    def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
+        """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):
+        the instructions as they are under it, and the one behind them."""
+        known, found = self.vectors, code
+        for at, (offset, machine) in enumerate(code):
+            if machine.accesses and VECTOR_CONFIGURATION in machine.reads and known is not None:
+                found = [*found[:at], Placed(offset, sized(machine, value_of(known))), *found[at + 1 :]]
             if machine.flow == CALL or VECTOR_CONFIGURATION in machine.writes:
                 writes = dict(machine.effect.writes) if machine.effect is not None else {}
                 value = writes.get(VECTOR_CONFIGURATION)
-                self.vectors = value if value is not None and value.prim == "const" else None
+                known = value if value is not None and value.prim == "const" else None
+        return found, known
 
     def _gap(self, piece: Piece, end: int) -> bool:
         """Bytes between two pieces that control runs through."""
