@@ -130,7 +130,8 @@ class Examination:
     def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
         """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):
         the instructions as they are under it, and the one behind them."""
-        known, found = self.vectors, code
+        known: Term | None = self.vectors
+        found: Sequence[Placed] = code
         for at, (offset, machine) in enumerate(code):
             if machine.accesses and VECTOR_CONFIGURATION in machine.reads and known is not None:
                 found = [*found[:at], Placed(offset, sized(machine, value_of(known))), *found[at + 1 :]]

@@ -244,7 +244,8 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
 
 
 def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved) -> set[int]:
-    """Registers that hold something else after the body than after the prologue."""
+    """Registers that hold something else after the body than after the prologue. The stack pointer is none, though the
+    clobbers of s390x's calls with handlers name it: an unwinder that enters a handler gives it back."""
     found: set[int] = set(kept.scratch)
     halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]} | _OVERSTATED.get(isa, frozenset())
     whole = {p for p in promised if p < 64 and p != kept.frame}
@@ -258,7 +259,7 @@ def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], k
             clobbers = set(what.clobbers)
             found |= clobbers if clobbers & whole else clobbers - halves
             found |= {kept.link}
-    return {place for place in found if 0 <= place < SLOT and WIDTHS[isa][place >> 6]}
+    return {place for place in found if 0 <= place < SLOT and place != kept.sp and WIDTHS[isa][place >> 6]}
 
 
 # Spill slots.
