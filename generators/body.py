@@ -62,7 +62,7 @@ class Body:
         self.is_entry = False
         self.spec: Any = None
         self.late: list[Block] = []
-        entry = self.block(tuple(param.type for param in signature.params))
+        entry = self.block(tuple([param.type for param in signature.params]))
         self.current = entry
         self.insts = entry.insts
         self.function.blocks.append(entry)

@@ -32,7 +32,10 @@ MenuEntry = tuple[Row, ...] | Emitter
 Groups = list[tuple[int, list[tuple[int, int, MenuEntry]]]]
 """What there is to choose from, by family: the bit of its switch, and its members: the bits of type classes' switches,
 of which one has to be on, the weight, and what it is."""
-_ANY_CLASS: Final = -1
+_ANY_CLASS: Final = 1 << 29
+"""The switch of what has no type class: always on."""
+_ALL_SWITCHES: Final = (1 << 30) - 1
+"""As many as a quick Python integer has bits."""
 _NO_TAGS: Final[Mapping[str, object]] = {}
 _BIG_POINTER: Final = 1024
 _FROZEN: Final = 256
@@ -276,7 +279,8 @@ def _menu(program: Program, on: int, random: int) -> tuple[list[int], list[MenuE
     """The swarm: groups of rows and emitters, each as often as its weight says, about half of them left out. Gives the
     sums of the weights up to each entry, and the entries."""
     table = program.table
-    families, classes = _switches(on, program.profile.keep), _switches(random, 190)
+    families = _switches(on, program.profile.keep) & _ALL_SWITCHES
+    classes = _switches(random, 190) & _ALL_SWITCHES | _ANY_CLASS
     menu = [entry for family, members in program.offer.groups if families & family
             for entry in members if classes & entry[0]]
     size = max(8, sum([weight for _, weight, _ in menu]) >> 4)
@@ -307,6 +311,7 @@ def _groups(table: Table, profile: Profile, with_rules: bool) -> Groups:
     every = _specials(table, with_rules)
     names = sorted({family for family, _, _ in table.groups} | {name for name, _, _ in every})
     class_names = sorted({klass for _, klass, _ in table.groups})
+    assert len(names) < 30 and len(class_names) < 29
     found: dict[str, list[tuple[int, int, MenuEntry]]] = {}
     for family, klass, rows in table.groups:
         weight = profile.families.get(family, profile.other) * profile.classes.get(klass, profile.other)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from liftcheck.clif.portable import OLD_OPCODES, modern
 from liftcheck.clif.types import Type
 
 Printer = Callable[[Any], str]
-_opcode = attrgetter("op")
+_opcode, _insts = attrgetter("op"), attrgetter("insts")
 
 
 def print_module(module: Module, dialect: str = "portable", default_conv: str = "fast") -> str:
@@ -37,7 +38,7 @@ def print_module(module: Module, dialect: str = "portable", default_conv: str = 
 def print_function(func: Function, dialect: str = "portable", default_conv: str = "fast") -> str:
     """One function. Dialect 'portable' or 'exact' (see above); 'exact' leaves an implicit convention implicit."""
     portable = dialect == "portable"
-    if portable and not all(OLD_OPCODES.isdisjoint(map(_opcode, block.insts)) for block in func.blocks):
+    if portable and not OLD_OPCODES.isdisjoint(map(_opcode, chain.from_iterable(map(_insts, func.blocks)))):
         func = modern(func)
     conv = default_conv if portable else ""
     lines = [f"function {func.name}{signature_text(func.signature, conv)} {{"]
@@ -198,10 +199,6 @@ def _table_text(table: ExceptionTable) -> str:
     return f"sig{table.sig}, {_call_text(table.normal)}, [{inner}]"
 
 
-def _offset(offset: int) -> str:
-    return f"{offset:+}" if offset else ""
-
-
 def _shared(name: str, form: str) -> Printer:
     """The printer of an opcode that looks the same in both dialects. `i` is an `Inst`; typed loosely: this is hot."""
     special: dict[str, Printer] = {
@@ -260,10 +257,10 @@ _TEMPLATES: Final = {
     "FloatCompare": " {i.imm} v{a[0]}, v{a[1]}", "IntAddTrap": " v{a[0]}, v{a[1]}, {i.imm}", "Trap": " {i.imm}",
     "CondTrap": " v{i.args[0]}, {i.imm}", "FuncAddr": " fn{i.imm}",
     "AtomicRmw": "{flags} {i.imm} v{a[0]}, v{a[1]}", "AtomicCas": "{flags} v{a[0]}, v{a[1]}, v{a[2]}",
-    "Load": "{flags} v{i.args[0]}{offset(i.offset) if i.offset else ''}", "LoadNoOffset": "{flags} v{i.args[0]}",
-    "Store": "{flags} v{a[0]}, v{a[1]}{offset(i.offset) if i.offset else ''}",
-    "StoreNoOffset": "{flags} v{a[0]}, v{a[1]}", "StackAddr": " ss{i.imm}{offset(i.offset) if i.offset else ''}",
-    "StackLoad": " ss{i.imm}{offset(i.offset)}", "StackStore": " v{i.args[0]}, ss{i.imm}{offset(i.offset)}",
+    "Load": "{flags} v{i.args[0]}{offset}", "LoadNoOffset": "{flags} v{i.args[0]}",
+    "Store": "{flags} v{a[0]}, v{a[1]}{offset}",
+    "StoreNoOffset": "{flags} v{a[0]}, v{a[1]}", "StackAddr": " ss{i.imm}{offset}",
+    "StackLoad": " ss{i.imm}{offset}", "StackStore": " v{i.args[0]}, ss{i.imm}{offset}",
     "DynamicStackAddr": " dss{i.imm}", "DynamicStackLoad": " dss{i.imm}",
     "DynamicStackStore": " v{i.args[0]}, dss{i.imm}",
     "ExceptionHandlerAddress": " block{i.imm[0]}, {i.imm[1]}",
@@ -272,7 +269,7 @@ _TEMPLATES: Final = {
 
 def _compiled(portable: bool) -> dict[str, Printer]:
     """All opcodes' printers. The templates are ours alone: nothing of an input is ever evaluated."""
-    names: dict[str, Any] = {"float_text": _float_text, "offset": _offset, "NO_FLAGS": NO_FLAGS,
+    names: dict[str, Any] = {"float_text": _float_text, "NO_FLAGS": NO_FLAGS,
                              "flags": lambda flags: flags_text(flags, portable)}
     table: dict[str, Printer] = {}
     lines = []
@@ -285,6 +282,7 @@ def _compiled(portable: bool) -> dict[str, Printer]:
         head = f"    {results} = " if results else "    "
         suffix = ".{i.type.name}" if opcode.ctrl else ""
         template = template.replace("{flags}", "{'' if i.flags is NO_FLAGS else flags(i.flags)}")
+        template = template.replace("{offset}", "{f'{i.offset:+}' if i.offset else ''}")
         bind = "a = i.args; " if "a[" in template.replace("i.args[", "") else ""
         lines.append(f"def print_{name}(i):\n    {bind}return f\"{head}{name}{suffix}{template}\"\n")
     exec("\n".join(lines), names)
