@@ -17,28 +17,64 @@ which assumptions, and why it is sound.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
-from liftcheck.compilers.allocation import Allocation, Captured
+from liftcheck.compilers.allocation import AFTER, Allocation, Captured
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_blocks, validation_code, validation_path
+from liftcheck.oracles.machine import decode
 from liftcheck.oracles.validation_infer import needs
 from liftcheck.oracles.validation_program import Program
 from liftcheck.oracles.validation_rules import Rules
-from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, VALID, Counts, Verdict, merged, refuted
+from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, merged, refuted
+
+SHOWN: Final = 6
+"""Machine instructions of one step that a counterexample shows."""
 
 
 def validate(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
     """Both parts. A refuted allocation is not looked at further: what its code does is then beside the point."""
     first = validate_allocation(captured.allocation, z3_only=z3_only)
-    if first.status == INVALID:
-        return first
+    if first.counterexample is not None:
+        return replace(first, counterexample=with_code(isa, captured, first.counterexample))
     second = validation_code.check(isa, captured, z3_only=z3_only)
     if second.counterexample is not None and first.status == VALID:
         program = Program(captured.allocation)
         path = validation_path.path_to(program, second.counterexample.block)
         second = replace(second, counterexample=replace(second.counterexample, path=path))
     return merged([first, second])
+
+
+def with_code(isa: str, captured: Captured, example: Counterexample) -> Counterexample:
+    """The counterexample with the bytes of its steps and of the instruction where it shows, as far as the compiler says
+    where they are."""
+    steps = dict.fromkeys((*example.steps, ("instruction", example.instruction)))
+    lines = [line for step in steps for line in _listing(isa, captured, *step)]
+    return replace(example, code=tuple(lines))
+
+
+def _listing(isa: str, captured: Captured, kind: str, number: int) -> Iterator[str]:
+    """The machine instructions of one instruction or edit; of many the first ones."""
+    allocation = captured.allocation
+    start: int | None = None
+    end, name = 0, f"instruction {number}"
+    if kind == "edit" and number < len(allocation.edit_ranges):
+        start, end = allocation.edit_ranges[number]
+        edit = allocation.edits[number]
+        name = f"edit {'after' if edit.where == AFTER else 'before'} instruction {edit.instruction}"
+    elif kind == "instruction" and number < len(allocation.ends):
+        start, end = allocation.offsets[number], allocation.ends[number]
+    if start is None:
+        return
+    decoded = decode(isa, captured.code.code[start:end])
+    for machine in decoded[:SHOWN]:
+        code = captured.code.code[start:start + machine.size].hex()
+        yield f"{start:#06x}: {code:<16} {machine.text:<24} ; {name}"
+        start += machine.size
+    if len(decoded) > SHOWN:
+        yield f"… {len(decoded) - SHOWN} more of {name}"
 
 
 def validate_allocation(allocation: Allocation, *, z3_only: bool = False) -> Verdict:

@@ -119,11 +119,9 @@ class Examination:
             end = piece.end
             if code:
                 falls = code[-1].machine.flow not in LEAVES
-            vectors = self.vectors
-            if self.isa == "riscv64":
-                code, vectors = self._configured(code)
-            if self._well_cut(piece, code, reached):
-                self._piece(piece, code)
+            configured, vectors = self._configured(code) if self.isa == "riscv64" else (code, None)
+            if self._well_cut(piece, configured, reached):
+                self._piece(piece, configured)
             self.vectors = vectors
         return end, falls
 
@@ -248,4 +246,4 @@ def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:
             for offset, m in problem.code[-SHOWN:]]  # fmt: skip
     text = allocation.instructions[instruction].text if instruction >= 0 else ""
     return Counterexample(problem.rule, block, (block,), instruction, text, problem.expected, problem.found, NONE,
-                          problem.place, (), tuple(code))  # fmt: skip
+                          problem.place, code=tuple(code))  # fmt: skip

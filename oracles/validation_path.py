@@ -112,11 +112,12 @@ class _Value(NamedTuple):
 
 class _Event(NamedTuple):
     """One thing that happened: cells with what they held and what they hold now. `about` is the number of the value
-    that gets another name by it; ALWAYS: worth telling whatever the value is."""
+    that gets another name by it; ALWAYS: worth telling whatever the value is. `step`: see `Counterexample.steps`."""
 
     text: str
     changes: tuple[tuple[int, _Value | None, _Value], ...]
     about: int = 0
+    step: tuple[str, int] | None = None
 
 
 class _Replay:
@@ -130,6 +131,10 @@ class _Replay:
         self.events: Final[list[_Event]] = []
         self.since: Final[dict[int, str]] = {}
         self.born = 0
+        self.emitted: Final[dict[tuple[int, int], list[int]]] = {}
+        for index, edit in enumerate(program.allocation.edits):
+            if index not in program.misplaced:
+                self.emitted.setdefault((edit.instruction, edit.where), []).append(index)
 
     def first_wrong_use(self) -> Counterexample | None:
         """Execute until a use goes wrong."""
@@ -168,7 +173,8 @@ class _Replay:
         self.born += 1
         return _Value(self.born, name, text)
 
-    def _note(self, text: str, writes: list[tuple[int, _Value, int]], about: int = 0) -> None:
+    def _note(self, text: str, writes: list[tuple[int, _Value, int]], about: int = 0,
+              step: tuple[str, int] | None = None) -> None:
         """Something happens: cells get values' parts."""
         changes = []
         for cell, value, part in writes:
@@ -176,18 +182,19 @@ class _Replay:
             changes.append((cell, old[0] if old else None, value))
             self.machine[cell] = (value, part)
             self.since[cell] = text
-        self.events.append(_Event(text, tuple(changes), about))
+        self.events.append(_Event(text, tuple(changes), about, step))
 
     def _span(self, place: int, cls: int) -> int:
         return self.program.cells[cls] if place >= SLOT else 1
 
     def _edits(self, block: int, number: int, where: int) -> None:
-        for source, target in self.program.edits_at(number, where):
+        for index in self.emitted.get((number, where), ()):
+            _, _, source, target = self.program.allocation.edits[index]
             cls = (source if source < SLOT else target) >> 6
             value = self._held(source, cls) or self._value(NONE, self._contents(source, cls))
             name = "after" if where == AFTER else "before"
             self._note(f"block{block}, edit {name} instruction {number}: {show_place(source)} -> {show_place(target)}",
-                       [(target + part, value, part) for part in range(self._span(target, cls))])
+                       [(target + part, value, part) for part in range(self._span(target, cls))], 0, ("edit", index))
 
     def _held(self, place: int, cls: int) -> _Value | None:
         """The whole value of a class in a place, None if there is none."""
@@ -216,13 +223,15 @@ class _Replay:
         lost = [*instruction.clobbers, *self.program.scratch]
         if lost:
             garbage = self._value(NONE, f"what instruction {number} leaves in a register that it clobbers")
-            self._note(f"{where} clobbers {_listed(lost)}", [(place, garbage, 0) for place in lost])
+            self._note(f"{where} clobbers {_listed(lost)}", [(place, garbage, 0) for place in lost], 0,
+                       ("instruction", number))
         for operand, place in zip(instruction.operands, self.program.allocation.places[number]):
             if operand.kind == USE or operand.vreg == NONE:
                 continue
             value = self.values[operand.vreg] = self._value(operand.vreg)
             self._note(f"{where} defines v{operand.vreg} in {show_place(place)}",
-                       [(place + part, value, part) for part in range(self._span(place, operand.cls))])
+                       [(place + part, value, part) for part in range(self._span(place, operand.cls))], 0,
+                       ("instruction", number))
 
     def _pass(self, edge: Edge) -> None:
         """The parameters get their values, all at once."""
@@ -249,7 +258,7 @@ class _Replay:
         path = _blocks_of(self.way)[:step + 1]
         return Counterexample(WRONG_USE, block, path, number, _text(self.program, number),
                               f"it reads v{operand.vreg} in {show_place(place)}", found, operand.vreg, place,
-                              tuple(self._history(meant, place)))
+                              *self._history(meant, place))
 
     def _contents(self, place: int, cls: int) -> str:
         """What is in a place that is read as a class."""
@@ -277,22 +286,23 @@ class _Replay:
             return f"{name} is nowhere any more"
         return f"{name} is in {_listed(places)} only"
 
-    def _history(self, meant: _Value, place: int) -> list[str]:
-        """What happened to the value and, once it was born, to the place."""
-        lines: list[str] = []
+    def _history(self, meant: _Value, place: int) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+        """What happened to the value and, once it was born, to the place; and which steps did it."""
+        lines: list[tuple[str, tuple[str, int] | None]] = []
         born = False
-        for text, changes, about in self.events:
+        for text, changes, about, step in self.events:
             gained = [cell for cell, _, new in changes if new == meant]
             lost = [cell for cell, old, new in changes if old == meant and new != meant]
             born = born or bool(gained)
             if lost:
-                lines.append(f"{text}; v{meant.name} is lost in {_listed(lost)}")
+                lines.append((f"{text}; v{meant.name} is lost in {_listed(lost)}", step))
             elif gained or about in (meant.number, ALWAYS) or (born and any(c == place for c, _, _ in changes)):
-                lines.append(text)
+                lines.append((text, step))
         if len(lines) > EVENTS:
             half = EVENTS // 2
-            lines[half:-half] = [f"… {len(lines) - 2 * half} more"]
-        return lines
+            lines[half:-half] = [(f"… {len(lines) - 2 * half} more", None)]
+        steps = dict.fromkeys(step for _, step in lines if step is not None)
+        return tuple(text for text, _ in lines), tuple(steps)
 
 
 def _listed(places: list[int]) -> str:

@@ -30,7 +30,8 @@ class Counterexample:
     value        the virtual register that should be there, or NONE
     expected     what the program means, in words; `found` what is there instead
     events       what happened to the value and to the place on the path, in order
-    code         the bytes that are at fault, disassembled, one line each; empty where the bytes play no part
+    steps        the instructions ('instruction', number) and edits ('edit', index) that `events` tell of
+    code         the bytes that are at fault, or those of `steps` and the instruction, disassembled, one line each
     """
 
     rule: str
@@ -43,6 +44,7 @@ class Counterexample:
     value: int = NONE
     place: int = NONE
     events: tuple[str, ...] = ()
+    steps: tuple[tuple[str, int], ...] = ()
     code: tuple[str, ...] = ()
 
     def render(self) -> str:
@@ -63,7 +65,7 @@ class Counterexample:
                 "expected": self.expected, "found": self.found,
                 "value": None if self.value == NONE else self.value,
                 "place": None if self.place == NONE else self.place,
-                "events": list(self.events), "code": list(self.code)}
+                "events": list(self.events), "steps": [list(step) for step in self.steps], "code": list(self.code)}
 
 
 @dataclass(slots=True)

@@ -137,6 +137,7 @@ def test_a_refuted_allocation_is_shown_with_its_function(capsys: pytest.CaptureF
     assert found["isas"]["aarch64"]["backtracking"]["invalid"] == 1
     one = found["invalid"][0]
     assert one["reason"] == one["counterexample"]["rule"] and one["counterexample"]["path"] == [0]
+    assert any("instruction" in line for line in one["counterexample"]["code"])
     assert one["settings"]["regalloc_algorithm"] == "backtracking" and one["clif"].startswith("function %f")
 
 

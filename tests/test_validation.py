@@ -378,6 +378,7 @@ def test_a_counterexample_as_data() -> None:
     assert document["rule"] == USE_RULE and document["path"] == [0] and document["value"] == 1
     assert (document["block"], document["instruction"], document["place"]) == (0, 2, 0)
     assert isinstance(document["events"], list) and document["code"] == []
+    assert document["steps"] == [["instruction", 1]]
 
 
 def test_operands_without_text_are_named() -> None:
