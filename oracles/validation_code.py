@@ -103,12 +103,14 @@ class Examination:
         self.counts.machine_instructions += len(code)
         if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
             self.own[NONE] = code
+            self._configure(code)
 
     def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
         last = self.allocation.blocks[block].end - 1
         self.rules.enter_block()
-        self.vectors = None
+        if block:
+            self.vectors = None
         for number, piece in enumerate(self.layout.pieces(block)):
             if not number:
                 self.labels[block] = self.layout.idle_from(end, piece.start), piece.start
