@@ -102,8 +102,7 @@ class Examination:
         code, reached = self.layout.code(0, end)
         self.counts.machine_instructions += len(code)
         if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
-            self.own[NONE] = code
-            self._configure(code)
+            self.own[NONE], self.vectors = self._configured(code) if self.isa == "riscv64" else (code, None)
 
     def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
