@@ -35,6 +35,8 @@ CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
 
 
 class Checked(NamedTuple):
+    """What was found wrong, what was not decided, and what the rest of the check needs to know of the body."""
+
     problems: list[Problem]
     doubts: list[str]
     body: Body
