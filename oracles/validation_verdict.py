@@ -71,7 +71,7 @@ class Counterexample:
 @dataclass(slots=True)
 class Counts:
     """How much was validated: instructions before allocation, machine instructions, obligations (how many of them went
-    to z3), seconds."""
+    to z3), seconds of processor time."""
 
     instructions: int = 0
     machine_instructions: int = 0

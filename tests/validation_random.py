@@ -24,6 +24,7 @@ from liftcheck.compilers.allocation import (
     FLOAT,
     INT,
     LATE,
+    NONE,
     REG,
     REUSE,
     SLOT,
@@ -314,9 +315,10 @@ def mutated(allocation: Allocation, random: Random) -> Allocation:
 
 
 def _any_place(allocation: Allocation, random: Random, cls: int) -> int:
-    if random.random() < 0.5:
-        return random.choice([*WORKING[cls], *HOMES] if cls == INT else WORKING[cls])
-    return s(random.randrange(allocation.slots)) if allocation.slots else WORKING[cls][0]
+    registers = [*allocation.environment.preferred[cls], *allocation.environment.others[cls]]
+    if random.random() < 0.5 or not allocation.slots:
+        return random.choice(registers)
+    return s(random.randrange(allocation.slots))
 
 
 def _other_place(allocation: Allocation, random: Random) -> Allocation:
@@ -333,7 +335,8 @@ def _other_place(allocation: Allocation, random: Random) -> Allocation:
 def _other_clobbers(allocation: Allocation, random: Random) -> Allocation:
     rows = list(allocation.instructions)
     number = random.randrange(len(rows))
-    rows[number] = rows[number]._replace(clobbers=(*rows[number].clobbers, random.choice([*WORKING[INT], *HOMES])))
+    place = _any_place(replace(allocation, slots=0), random, INT)
+    rows[number] = rows[number]._replace(clobbers=(*rows[number].clobbers, place))
     return replace(allocation, instructions=tuple(rows))
 
 
@@ -386,19 +389,24 @@ class Machine:
         self.meant: dict[int, object] = {}
         self.random = Random(seed)
         self.steps = 0
+        self.sizes = allocation.slot_sizes
+        self.moves: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for instruction, side, source, target in allocation.edits:
+            self.moves.setdefault((instruction, side), []).append((source, target))
 
     def read(self, place: int, cls: int) -> object:
         if place < SLOT:
             return self.cells.get(place)
-        parts = [self.cells.get(place + i) for i in range(SIZES[cls])]
+        parts = [self.cells.get(place + i) for i in range(self.sizes[cls])]
         whole = parts[0][0] if isinstance(parts[0], tuple) else None  # type: ignore[index]
-        return whole if parts == [(whole, cls, i) for i in range(SIZES[cls])] else ("pieces", tuple(map(repr, parts)))
+        complete = parts == [(whole, cls, i) for i in range(self.sizes[cls])]
+        return whole if complete else ("pieces", tuple(map(repr, parts)))
 
     def write(self, place: int, cls: int, value: object) -> None:
         if place < SLOT:
             self.cells[place] = value
         else:
-            for i in range(SIZES[cls]):
+            for i in range(self.sizes[cls]):
                 self.cells[place + i] = (value, cls, i)
 
     def wrong_use(self, path: list[int] | None = None, limit: int = 200) -> tuple[int, int] | None:
@@ -423,16 +431,15 @@ class Machine:
             block = target
 
     def edits(self, number: int, where: int) -> None:
-        for instruction, side, source, target in self.allocation.edits:
-            if (instruction, side) == (number, where):
-                cls = (source if source < SLOT else target) >> 6 if min(source, target) < SLOT else INT
-                self.write(target, cls, self.read(source, cls))
+        for source, target in self.moves.get((number, where), ()):
+            cls = (source if source < SLOT else target) >> 6 if min(source, target) < SLOT else INT
+            self.write(target, cls, self.read(source, cls))
 
     def execute(self, number: int) -> bool:
         """One instruction in both worlds; whether one of its uses read something else than was meant."""
         instruction = self.allocation.instructions[number]
         placed = list(zip(instruction.operands, self.allocation.places[number]))
-        uses = [(o, place) for o, place in placed if o.kind == USE]
+        uses = [(o, place) for o, place in placed if o.kind == USE and o.vreg != NONE]
         results = {}
         self.steps += 1
         for o, _ in placed:

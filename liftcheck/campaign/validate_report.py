@@ -47,7 +47,7 @@ class Row:
 
     @property
     def speed(self) -> float:
-        """Machine instructions validated a second, in one process, without compiling."""
+        """Machine instructions validated a second of processor time, without compiling."""
         return self.counts.machine_instructions / self.counts.seconds if self.counts.seconds else 0.0
 
     def document(self) -> dict[str, object]:
