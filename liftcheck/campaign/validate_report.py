@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,6 +18,9 @@ from rich.text import Text
 from liftcheck.case import Target
 from liftcheck.errors import Diagnostic
 from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, Counts, Verdict
+
+REASONS: Final = 16
+"""Reasons that people are shown, most frequent first."""
 
 
 class Refuted(NamedTuple):
@@ -176,4 +179,7 @@ def _reasons(report: Report, title: str) -> Iterator[str]:
             sums[f"{isa}: {reason}"] += count
     if sums:
         yield f"{title}, by reason:"
-        yield from (f"  {count:>8,}  {reason}" for reason, count in sums.most_common())
+        yield from (f"  {count:>8,}  {reason}" for reason, count in sums.most_common(REASONS))
+        rest = [count for _, count in sums.most_common()[REASONS:]]
+        if rest:
+            yield f"  {sum(rest):>8,}  for {len(rest)} more reasons (--json lists them)"
