@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
@@ -198,14 +198,16 @@ class Judge:
         self._need_trampolines([cases[number] for number in numbers], asked)
         tally.spend("compile", time.perf_counter() - started)
         damage = self.hooks.code
+        counts = [len(cases[number].module.functions) for number in numbers]
         for index, reply in zip(chosen, replies, strict=True):
             if damage is not None:
                 reply = [damage(r, targets[index]) if isinstance(r, FunctionCode) else r for r in reply]
             start, row = 0, made[index]
-            for number in numbers:
-                end = start + len(cases[number].module.functions)
-                row[number] = _whole(reply[start:end])
-                start = end
+            failed = any(isinstance(made, CompileFailure) for made in reply)
+            for number, count in zip(numbers, counts):
+                part = reply[start:start + count]
+                row[number] = _whole(part) if failed else cast(Program, part)
+                start += count
 
     def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
         """Compiles the trampolines of signatures not met before; one request for all of them."""

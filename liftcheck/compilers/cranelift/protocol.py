@@ -1,7 +1,8 @@
 """Requests to the bridge as bytes, and its replies as values. The bridge's `main.rs` and `compile.rs` state the format.
 
 The one idea: a reply is one JSON head, decoded in C, and one run of machine code that is sliced; lists in the head are
-flat, so tuples are made in C as well. A result that repeats an earlier target's is the same object.
+flat, so tuples are made in C as well; tables that are seldom looked at are made when they are. A result that repeats an
+earlier target's is the same object.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ TEXT: Final = ALLOCATION << 1
 _BITS: Final = {name: 1 << number for number, name in enumerate(WANTS)}
 _decode: Final = json.JSONDecoder().decode
 _relocation: Final = Relocation._make
+_new: Final = object.__new__
+_set: Final = object.__setattr__
 Column = list[Reply | None]
 
 
@@ -67,19 +70,38 @@ def results(answer: dict[str, Any], reply: bytes, at: int) -> list[Column]:
     return columns
 
 
+class _Received(FunctionCode):
+    """A function's code whose tables of traps and calls are made when they are first asked for: for most code nobody
+    does."""
+
+    __slots__ = ("_row",)
+    _row: list[Any]
+
+    def __getattr__(self, name: str) -> object:
+        """Called for a field that is not set."""
+        made: object
+        if name == "traps":
+            two = iter(self._row[3])
+            made = tuple(zip(two, two))
+        elif name == "calls":
+            made = tuple([CallSite(offset, frame, tuple(map(tuple, handlers)))
+                          for offset, frame, handlers in self._row[4]])
+        else:
+            raise AttributeError(name)
+        _set(self, name, made)
+        return made
+
+
 def _code(name: str, code: bytes, row: list[Any], rules: list[str] | None) -> FunctionCode:
-    relocations, traps, calls = row[2], row[3], row[4]
-    if relocations:
-        four = iter(relocations)
-        relocations = map(_relocation, zip(four, four, four, four))
-    if traps:
-        two = iter(traps)
-        traps = zip(two, two)
-    if calls:
-        calls = (CallSite(offset, frame, tuple(map(tuple, handlers))) for offset, frame, handlers in calls)
-    if len(row) == 5:
-        return FunctionCode(name, code, row[1], tuple(relocations), tuple(traps), tuple(calls))
-    return FunctionCode(name, code, row[1], tuple(relocations), tuple(traps), tuple(calls), _extra(row[5], rules))
+    made = _new(_Received)
+    _set(made, "name", name)
+    _set(made, "code", code)
+    _set(made, "alignment", row[1])
+    four = iter(row[2])
+    _set(made, "relocations", tuple(map(_relocation, zip(four, four, four, four))) if row[2] else ())
+    _set(made, "extra", _extra(row[5], rules) if len(row) > 5 else {})
+    _set(made, "_row", row)
+    return made
 
 
 def _extra(extra: dict[str, Any], rules: list[str] | None) -> dict[str, Any]:
