@@ -15,7 +15,8 @@ pub const BLOCK: usize = 2;
 pub const STEP: usize = 3;
 pub const MARKERS: usize = 4;
 
-#[derive(Clone, Debug, Default)]
+#[cfg_attr(ra11, derive(Default))]
+#[derive(Clone, Debug)]
 pub struct Output {
     inner: real::Output,
 }

@@ -42,6 +42,16 @@ impl<'a, F: Function> View<'a, F> {
         if inst.index() <= self.at { inst } else { Inst::new(inst.index() - self.count) }
     }
 
+    #[cfg(ra10)]
+    fn range(&self, from: Inst, to: Inst) -> InstRange {
+        InstRange::new(from, to)
+    }
+
+    #[cfg(not(ra10))]
+    fn range(&self, from: Inst, to: Inst) -> InstRange {
+        InstRange::forward(from, to)
+    }
+
     /// Makes an answer for this view one for the whole function.
     pub fn restore(&self, output: &mut Output) {
         if self.count == 0 {
@@ -71,9 +81,11 @@ impl<F: Function> Function for View<'_, F> {
 
     fn block_insns(&self, block: Block) -> InstRange {
         let range = self.function.block_insns(block);
-        let (first, len) = (range.first(), range.len());
-        let first_inside = self.inner(first);
-        InstRange::new(first_inside, self.inner(Inst::new(first.index() + len)))
+        if self.count == 0 {
+            return range;
+        }
+        let end = Inst::new(range.first().index() + range.len());
+        self.range(self.inner(range.first()), self.inner(end))
     }
 
     fn block_succs(&self, block: Block) -> &[Block] {
