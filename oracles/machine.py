@@ -1,7 +1,7 @@
 """Machine instructions as data: which registers one reads and writes, where control goes, and what it does exactly.
 
 The one idea: an instruction is decoded once in a process. `decode` walks the code by instruction lengths and looks the
-bytes up; only bytes never seen before go to the ISA's table module (`machine_<isa>.read`), which asks Capstone and its
+bytes up; only bytes never seen before go to the ISA's table module (`machine_<isa>.read`), which has its
 own tables. So a Machine holds nothing of where it stands: targets are displacements from its own start.
 
 Registers are places (`liftcheck.compilers.allocation`): class * 64 + hardware number. aarch64's stack pointer is 63 (31
@@ -170,6 +170,15 @@ def integer(number: int) -> int:
 def unknown(size: int, name: str = ".byte", operands: str = "") -> Machine:
     """Bytes of which nothing is known."""
     return Machine(size, name, operands, frozenset(), frozenset(), known=False)
+
+
+def named(isa: str, data: bytes, machine: Machine) -> str:
+    """An instruction's text for people: Capstone's where it knows it, else the table's own. Capstone takes as long as
+    all the rest of reading an instruction, so tables that do not need it leave it to this."""
+    from liftcheck.oracles.decode import disassembler
+
+    found = next(disassembler(isa).disasm_lite(data, 0, 1), None)
+    return machine.text if found is None or found[2] == ".byte" else f"{found[2]} {found[3]}".rstrip()
 
 
 def decode(isa: str, code: bytes, start: int = 0, end: int | None = None) -> list[Machine]:

@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-import capstone
-
 from liftcheck.bits.build import (
     add,
     ashr,
@@ -46,8 +44,6 @@ from liftcheck.oracles import machine as m
 from liftcheck.oracles.machine import Access, Effect, Load, Machine, Store, address, loaded, register, unknown
 from liftcheck.oracles.machine_riscv64_vector import VECTOR_ROWS, Row, vector_effect
 
-_DISASSEMBLER: Final = capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC)
-"""For texts only: it says nothing of registers, and knows no vector instructions."""
 _ISA: Final = "riscv64"
 _SHIFTS: Final = {"d": 7, "s": 15, "t": 20, "u": 27}
 _CLASSES: Final = {"x": 0, "f": 64, "v": 128}
@@ -205,11 +201,9 @@ def read(window: bytes) -> Machine:
     if word == 0:
         return Machine(2, "c.unimp", "", frozenset(), frozenset(), m.TRAP)
     full = word if size == 4 else expand(word)
-    machine = unknown(size) if full is None else _read(full)
-    named = next(_DISASSEMBLER.disasm_lite(window[:size], 0, 1), None)
-    if named is None or not machine.known:
-        return machine._replace(size=size)
-    return machine._replace(size=size, name=named[2], operands=named[3])
+    if full is None:
+        return unknown(size)
+    return _read(full) if size == 4 else _read(full)._replace(size=2)
 
 
 def row_of(word: int) -> Row | None:

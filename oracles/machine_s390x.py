@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import capstone
-
 from liftcheck.compilers.allocation import FLOAT, NONE
 from liftcheck.oracles.machine import (
     BRANCH,
@@ -32,8 +30,6 @@ from liftcheck.oracles.machine import (
 from liftcheck.oracles.machine_s390x_effects import effect
 from liftcheck.oracles.machine_s390x_table import FORMATS, LONG_DISPLACEMENT, ROWS, Row
 
-_DISASSEMBLER: Final = capstone.Cs(capstone.CS_ARCH_SYSZ, capstone.CS_MODE_BIG_ENDIAN)
-"""For texts only: it says nothing of registers, and knows z13."""
 FLOAT_FIRST: Final = FLOAT * 64
 _LENGTHS: Final = (2, 4, 4, 6)
 _HALF_SECOND: Final = frozenset({0xA5, 0xA7, 0xC0, 0xC2, 0xC4, 0xC6, 0xC8, 0xCC})
@@ -52,11 +48,7 @@ def read(window: bytes) -> Machine:
         return unknown(len(window))
     code = window[:size]
     row = ROWS.get(opcode(code))
-    if row is None:
-        return unknown(size)
-    machine = _Reading(code, row).machine()
-    named = next(_DISASSEMBLER.disasm_lite(code, 0, 1), None)
-    return machine if named is None else machine._replace(name=named[2], operands=named[3])
+    return unknown(size) if row is None else _Reading(code, row).machine()
 
 
 def opcode(code: bytes) -> int:

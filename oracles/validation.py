@@ -24,7 +24,7 @@ from typing import Final
 from liftcheck.compilers.allocation import AFTER, Allocation, Captured
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_blocks, validation_code, validation_path
-from liftcheck.oracles.machine import decode
+from liftcheck.oracles.machine import decode, named
 from liftcheck.oracles.validation_infer import needs
 from liftcheck.oracles.validation_program import Program
 from liftcheck.oracles.validation_rules import Rules
@@ -70,8 +70,8 @@ def _listing(isa: str, captured: Captured, kind: str, number: int) -> Iterator[s
         return
     decoded = decode(isa, captured.code.code[start:end])
     for machine in decoded[:SHOWN]:
-        code = captured.code.code[start:start + machine.size].hex()
-        yield f"{start:#06x}: {code:<16} {machine.text:<24} ; {name}"
+        code = captured.code.code[start:start + machine.size]
+        yield f"{start:#06x}: {code.hex():<16} {named(isa, code, machine):<24} ; {name}"
         start += machine.size
     if len(decoded) > SHOWN:
         yield f"… {len(decoded) - SHOWN} more of {name}"

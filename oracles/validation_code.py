@@ -25,7 +25,7 @@ from liftcheck.compilers.allocation import NONE, SLOT, Captured, Edit, show_plac
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
-from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, show
+from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, named, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
@@ -243,8 +243,8 @@ def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:
     allocation = captured.allocation
     instruction = problem.instruction
     block = next((b for b, x in enumerate(allocation.blocks) if x.first <= instruction < x.end), 0)
-    code = [f"{offset:#06x}: {captured.code.code[offset : offset + m.size].hex():<16} {m.text}"
-            for offset, m in problem.code[-SHOWN:]]  # fmt: skip
+    shown = [(offset, captured.code.code[offset : offset + m.size], m) for offset, m in problem.code[-SHOWN:]]
+    code = [f"{offset:#06x}: {data.hex():<16} {named(isa, data, m)}" for offset, data, m in shown]
     text = allocation.instructions[instruction].text if instruction >= 0 else ""
     return Counterexample(problem.rule, block, (block,), instruction, text, problem.expected, problem.found, NONE,
                           problem.place, code=tuple(code))  # fmt: skip
