@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from liftcheck.compilers.allocation import SLOT, Captured
 from liftcheck.oracles.machine import CALL, ORDINARY, RETURN, STACK_POINTERS, Access, Machine, decode
@@ -213,6 +213,14 @@ def spots(isa: str, captured: Captured) -> dict[str, list[Spot]]:
     return {kind: [spot for spot in row if spot.offset not in related] for kind, row in found.items()}
 
 
+def instructions(isa: str, captured: Captured) -> list[Spot]:
+    """All instructions that the allocation's offsets lead to, prologue first."""
+    code, allocation = captured.code.code, captured.allocation
+    ranges = [*allocation.edit_ranges, *((o, e) for o, e in zip(allocation.offsets, allocation.ends) if o is not None)]
+    ranges.append((0, min(start for start, _ in ranges)))
+    return [spot for start, end in sorted(set(ranges)) for spot in _decoded(isa, code, start, end)]
+
+
 def _decoded(isa: str, code: bytes, start: int, end: int) -> list[Spot]:
     row = []
     for machine in decode(isa, code, start, end):
@@ -337,7 +345,7 @@ def _halved(isa: str, data: bytes) -> Iterator[bytes]:
 
 def _exchanged(isa: str, data: bytes, rng: Random) -> Iterator[bytes]:
     """Two fields of 3, 4 or 5 bits exchanged."""
-    order = "big" if isa == "s390x" else "little"
+    order: Literal["big", "little"] = "big" if isa == "s390x" else "little"
     number, bits = int.from_bytes(data, order), 8 * len(data)
     pairs = [(low, high, width) for width in (3, 4, 5) for low in range(bits) for high in range(low + width, bits)
              if high + width <= bits and not (isa == "s390x" and (low % 4 or high % 4 or width != 4))]
