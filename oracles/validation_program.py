@@ -133,8 +133,8 @@ def _edges(allocation: Allocation) -> tuple[list[list[Edge]], list[list[Edge]], 
             if target not in reached:
                 reached.add(target)
                 order.append(target)
-    if blocks and (blocks[0].parameters or into[0]):
-        raise Unsupported("the entry block has parameters or predecessors")
+    if blocks and blocks[0].parameters:
+        raise Unsupported("the entry block has parameters")
     return out, into, order
 
 

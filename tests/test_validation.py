@@ -305,6 +305,14 @@ def test_a_block_that_is_never_reached_may_read_anything() -> None:
     assert both(good).status == "valid"
 
 
+def test_a_function_may_jump_to_its_beginning() -> None:
+    def again(place: int) -> Allocation:
+        return made([body(op(define(0, p(0))), op(use(0, place)), jump(), ways=[(0, ()), (1, ())]), body(ret())])
+
+    assert both(again(p(0))).status == "valid"
+    assert both(again(p(1))).reason == USE_RULE
+
+
 def test_one_register_defined_twice_by_an_instruction_has_one_place() -> None:
     def twice(place: int) -> Allocation:
         return made([body(op(define(0, p(1)), define(0, place)), ret(use(0, p(1))))])
@@ -354,7 +362,7 @@ def _one_block(*changes: tuple[str, object]) -> Allocation:
     (_one_block(("end", 3)), "blocks and places are not those"),
     (_one_block(("first", 1)), "do not follow one another"),
     (_one_block(("successors", (5,)), ("arguments", ((),))), "leads to no block"),
-    (_one_block(("successors", (0,)), ("arguments", ((),))), "entry block has parameters or predecessors"),
+    (_one_block(("parameters", (3,))), "the entry block has parameters"),
     (_one_block(("successors", (0,)), ("arguments", ((1,),))), "not as many arguments"),
     (_one_block(("successors", (0,))), "not as many lists of arguments"),
     (replace(straight(), places=((), (), (), ())), "not as many places"),
