@@ -214,10 +214,16 @@ def _writes_rdx(operands: Any, reads: set[int], writes: set[int]) -> None:
     writes -= {0}
 
 
+def _only_compares(operands: Any, reads: set[int], writes: set[int]) -> None:
+    """test and cmp of rax and an immediate."""
+    writes &= {FLAGS}
+
+
 _CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 _CORRECTED: Final[Mapping[str, Correction]] = {
     **dict.fromkeys(("cqo", "cdq", "cwd"), _writes_rdx),
     **{f"cmov{condition}": _reads_all for condition in _CONDITIONS},
+    **dict.fromkeys(("test", "cmp"), _only_compares),
     "vzeroupper": _nothing,
     "cmpxchg": _writes_rax_too,
     "xadd": _writes_flags,

@@ -6,7 +6,8 @@ Cranelift's own (`tail`, `winch`, `preserve_all`), its documentation is the sour
 Sources: System V psABI AMD64 1.0 (3.2.1); Microsoft x64 calling convention ('Caller/callee saved registers'); AAPCS64
 (6.1.1, 6.1.2: of v8-v15 the low 64 bits); RISC-V ELF psABI ('Integer/Floating-point Register Convention'); ELF ABI
 s390x Supplement 1.6 (table 1.16: r6-r13, r15, f8-f15); Cranelift's `ir::CallConv`: `tail`: callee-saved as in the
-default one, but on s390x r6 and r7 are arguments; `winch`: none; `preserve_all`: all registers.
+default one, but on s390x r6 and r7 are arguments; `winch`: none; `preserve_all`: all registers; `windows_fastcall` is
+x86-64's alone and means the default one elsewhere.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def reserved(isa: str) -> Reserved:
 def owed(isa: str, convention: str) -> Owed | None:
     """None: a convention that this table does not know for this ISA."""
     name = _CONVENTIONS.get(convention, convention)
+    if name == "windows_fastcall" and isa != "x86-64":
+        name = "system_v"
     if name == "preserve_all":
         widths = WIDTHS[isa]
         return Owed({64 * cls + n: width for cls, width in enumerate(widths) if width

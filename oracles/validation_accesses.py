@@ -1,4 +1,4 @@
-"""Whether an instruction's own bytes keep to the operands of the allocation, and whether jumps go to its blocks.
+"""Whether an instruction's own bytes keep to the operands of the allocation.
 
 The one idea: own bytes are looked at instruction by instruction, in order: what is read must be a use's register, a
 register that the backend keeps for itself, or one that the same bytes wrote before; what is written must be a
@@ -19,10 +19,7 @@ from liftcheck.oracles.machine import (
     CALL,
     CONTROL,
     FLAGS,
-    JUMP,
     MEMORY,
-    RETURN,
-    TRAP,
     VECTOR_CONFIGURATION,
     address,
     register,
@@ -30,12 +27,11 @@ from liftcheck.oracles.machine import (
 )
 from liftcheck.oracles.machine_state import State, parts
 from liftcheck.oracles.validation_abi import reserved
-from liftcheck.oracles.validation_layout import Layout, Placed, traps
+from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
-_LEAVES: Final = (JUMP, RETURN, TRAP)
 
 
 class Body(NamedTuple):
@@ -273,91 +269,3 @@ def _used(allocation: Allocation) -> set[int]:
     for block in allocation.blocks:
         found.update(*block.arguments)
     return found
-
-
-# Jumps.
-
-
-def jumps(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]],
-          starts: Mapping[int, tuple[int, int]]) -> Iterator[Problem]:  # fmt: skip
-    """Direct jumps lead into the own bytes themselves, to traps, or to the starts of successors; what falls through
-    falls into a successor."""
-    relocated = {r.offset for r in code.relocations}
-    for instruction, placed in own.items():
-        if instruction < 0:
-            continue
-        block = layout.lasts.get(instruction)
-        if block is not None and layout.allocation.instructions[instruction].is_return:
-            continue
-        targets = _targets(layout, block, starts)
-        for offset, machine in placed:
-            target = layout.goal(offset, machine) if machine.flow in (BRANCH, JUMP) else -1
-            if target == -1 or any(offset <= at < offset + machine.size for at in relocated):
-                continue
-            if not _allowed(layout, target, placed, targets):
-                yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
-                              _spans(targets), f"{target:#x}", tuple(placed))  # fmt: skip
-        if block is not None and (placed or not _only_jumps(layout, block)):
-            yield from _fallen_into(layout, instruction, block, placed, targets)
-
-
-def _targets(layout: Layout, block: int | None, starts: Mapping[int, tuple[int, int]]) -> list[tuple[int, int]]:
-    if block is None:
-        return []
-    return [starts[b] for b in _reached(layout, block) if b in starts]
-
-
-def _reached(layout: Layout, block: int) -> set[int]:
-    """The successors, and where they lead if they are nothing but a jump."""
-    found: set[int] = set()
-    todo = list(layout.allocation.blocks[block].successors)
-    while todo:
-        b = todo.pop()
-        if b in found:
-            continue
-        found.add(b)
-        if _only_jumps(layout, b):
-            todo.append(layout.allocation.blocks[b].successors[0])
-    return found
-
-
-def _only_jumps(layout: Layout, block: int) -> bool:
-    """A block of one jump, without moves: the assembler sends those who jump to it on, and may leave it out."""
-    row = layout.allocation.blocks[block]
-    return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
-
-
-def _allowed(layout: Layout, target: int, own: Sequence[Placed], targets: Sequence[tuple[int, int]],
-             hops: int = 4) -> bool:  # fmt: skip
-    """Whether a jump may lead there: to a successor, inside the own bytes or to their end (or to where the jump that
-    stands there leads), to a trap, or to a veneer that leads on to one of these."""
-    if any(low <= target <= high for low, high in targets) or any(target == offset for offset, _ in own):
-        return True
-    end = own[-1].offset + own[-1].machine.size
-    if not targets and (target == end or (end < len(layout.bytes) and target == layout.goal(end, layout.at(end)))):
-        return True
-    if not 0 <= target < len(layout.bytes):
-        return False
-    machine = layout.at(target)
-    if machine.flow == TRAP:
-        return True
-    if machine.flow != JUMP and layout.isa == "riscv64" and target + machine.size < len(layout.bytes):
-        target += machine.size
-        machine = layout.at(target)
-    further = layout.goal(target, machine) if machine.flow == JUMP else -1
-    return further != -1 and hops > 0 and _allowed(layout, further, own, targets, hops - 1)
-
-
-def _fallen_into(layout: Layout, instruction: int, block: int, own: Sequence[Placed],
-                 targets: Sequence[tuple[int, int]]) -> Iterator[Problem]:  # fmt: skip
-    if own and own[-1].machine.flow in _LEAVES:
-        return
-    end = own[-1].offset + own[-1].machine.size if own else layout.allocation.offsets[instruction] or 0
-    if any(low <= end <= high for low, high in targets):
-        return
-    yield Problem("control falls into a block that is no successor", instruction, end, NONE, _spans(targets),
-                  f"{end:#x}", tuple(own))  # fmt: skip
-
-
-def _spans(targets: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(f"{high:#x}" for _, high in sorted(targets)) or "nowhere"

@@ -6,12 +6,12 @@ instruction (what they compute is the compiler's business and not asked here). S
 
     validation_layout    which bytes belong to which instruction or move, and what lies between
     validation_moves     bytes against moves, over `machine_state` (validation_code_smt: by z3)
-    validation_accesses  own bytes against operands, jumps against blocks
+    validation_accesses  own bytes against operands
+    validation_jumps     jumps against blocks
     validation_frame     prologue, exits, spill slots against everything else in the frame
 
 Assumed: the meanings in `machine_*` and what `validation_abi` says of conventions. The compiler's offsets are not: a
-wrong one leads to a refutation, not to a proof. Not asked: whether indirect jumps go where they should, and whether a
-conditional one goes to the right one of two successors.
+wrong one leads to a refutation, not to a proof. Not asked: whether a condition chooses the right one of two successors.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from liftcheck.compilers.allocation import NONE, SLOT, Captured, Edit, show_plac
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
+from liftcheck.oracles import validation_jumps as jumps
 from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, named, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
@@ -94,7 +95,7 @@ class Examination:
         for block in order:
             end, falls = self._block(block, end, falls)
         self.problems.extend(self._frame())
-        self.problems.extend(accesses.jumps(self.code, self.layout, self.own, self.labels))
+        self.problems.extend(jumps.check(self.code, self.layout, self.own, self.labels))
         self.problems.sort(key=lambda problem: problem.offset)
         return Found(self.problems, self.doubts, self.counts)
 

@@ -60,6 +60,7 @@ def test_a_wrong_table_is_seen() -> None:
 
 
 CAPSTONE_ERRORS = {
+    ("x86-64", "a921000000"): "test eax, immediate writes eax",
     ("x86-64", "4899"): "cqo writes rax",
     ("x86-64", "0f44c3"): "cmove does not read its target",
     ("x86-64", "f0480fb11f"): "lock cmpxchg does not write rax",

@@ -1,0 +1,154 @@
+"""Whether control goes from block to block as the allocation's edges say.
+
+The one idea: a block's label stands where its first piece begins (or among idle instructions before it). A block's
+last instruction may jump to labels of its successors only, fall into one of them only, and must have a way to each: by
+a jump, by falling through, by a table behind an indirect jump, or by a call's handler. Elsewhere jumps stay inside own
+bytes, or lead to traps. The assembler may send a jump on to where the jump at its target leads, through veneers, and
+leave out blocks of nothing but a jump.
+
+Not asked: which of two successors a condition chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from liftcheck.case import BIG_ENDIAN, FunctionCode
+from liftcheck.compilers.allocation import NONE
+from liftcheck.oracles.machine import BRANCH, JUMP, TRAP
+from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
+from liftcheck.oracles.validation_problem import Problem
+
+HOPS: Final = 4
+"""Veneers and jumps that a jump is followed through."""
+Labels = Mapping[int, tuple[int, int]]
+"""Block -> the lowest and the highest offset where its label may stand."""
+
+
+def check(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
+    """Every jump of every own bytes."""
+    relocated = frozenset(r.offset for r in code.relocations)
+    for instruction, placed in own.items():
+        if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
+            continue
+        block = layout.lasts.get(instruction)
+        if block is None:
+            yield from _inside(layout, instruction, placed, relocated)
+        elif placed or not _only_jumps(layout, block):
+            yield from _out(code, layout, instruction, block, placed, labels, relocated)
+
+
+def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """Offsets of direct jumps, and where they lead. A relocated one is a call of another function in disguise."""
+    for offset, machine in own:
+        if machine.flow in (BRANCH, JUMP):
+            goal = layout.goal(offset, machine)
+            if goal != -1 and not any(offset <= at < offset + machine.size for at in relocated):
+                yield offset, goal
+
+
+def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[Problem]:
+    """An instruction within a block."""
+    if not own:
+        return
+    end = own[-1].offset + own[-1].machine.size
+    inner = {offset for offset, _ in own} | {end}
+    if end < len(layout.bytes):
+        inner.add(layout.goal(end, layout.at(end)))
+    for offset, goal in _goals(layout, own, relocated):
+        if not any(at in inner or layout.at(at).flow == TRAP for at in _followed(layout, goal)):
+            yield Problem("a jump leads out of an instruction", instruction, offset, NONE, "its own bytes or a trap",
+                          f"{goal:#x}", tuple(own))  # fmt: skip
+
+
+def _out(code: FunctionCode, layout: Layout, instruction: int, block: int, own: Sequence[Placed], labels: Labels,
+         relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
+    """A block's last instruction."""
+    row = layout.allocation.blocks[block]
+    reached: set[int] = set()
+    inner = {offset for offset, _ in own}
+    for offset, goal in _goals(layout, own, relocated):
+        ways = _followed(layout, goal)
+        found = {s for s in row.successors for at in ways if _is_label(layout, s, at, labels)}
+        reached |= found
+        if not found and not any(at in inner or layout.at(at).flow == TRAP for at in ways):
+            yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
+                          _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
+    start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
+    behind = own[-1].offset + own[-1].machine.size if own else start
+    if not own or own[-1].machine.flow not in LEAVES:
+        found = {s for s in row.successors if _is_label(layout, s, behind, labels)}
+        reached |= found
+        if not found:
+            yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
+                          _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
+    for successor, at in (*_table(layout, row.successors, own, behind, end), *_handlers(code, start, end)):
+        found = {s for s in row.successors if _is_label(layout, s, at, labels)}
+        reached |= found
+        if successor not in found and not (successor == NONE and found):
+            yield Problem("a table does not lead to the start of a successor", instruction, start, NONE,
+                          _spans(row.successors, labels), f"{at:#x}", tuple(own))  # fmt: skip
+    missed = [s for s in row.successors if s not in reached]
+    if missed:
+        yield Problem("no way leads to a successor", instruction, start, NONE, f"block{missed[0]}", "", tuple(own))
+
+
+def _followed(layout: Layout, target: int) -> list[int]:
+    """A jump's target, and where the jumps that stand there lead."""
+    found: list[int] = []
+    while 0 <= target < len(layout.bytes) and target not in found and len(found) <= HOPS:
+        found.append(target)
+        machine = layout.at(target)
+        if machine.flow != JUMP and layout.isa == "riscv64" and target + machine.size < len(layout.bytes):
+            target += machine.size
+            machine = layout.at(target)
+        target = layout.goal(target, machine) if machine.flow == JUMP else -1
+    return found
+
+
+def _is_label(layout: Layout, block: int, at: int, labels: Labels) -> bool:
+    """Whether a block may begin there, or, if it is nothing but a jump, the one that it leads to."""
+    for _ in range(len(layout.allocation.blocks)):
+        low, high = labels.get(block, (-1, -1))
+        if low <= at <= high:
+            return True
+        if not _only_jumps(layout, block):
+            return False
+        block = layout.allocation.blocks[block].successors[0]
+    return False
+
+
+def _only_jumps(layout: Layout, block: int) -> bool:
+    """A block of one jump, without moves: the assembler sends those who jump to it on, and may leave it out."""
+    row = layout.allocation.blocks[block]
+    return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
+
+
+def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,
+           end: int) -> Iterator[tuple[int, int]]:  # fmt: skip
+    """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
+    where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions."""
+    if not own or own[-1].machine.flow != JUMP or layout.goal(*own[-1]) != -1 or start >= end:
+        return
+    order = (*successors[1:], *successors[:1])
+    if layout.isa == "riscv64":
+        yield from ((s, layout.goal(at + 4, layout.at(at + 4))) for s, at in zip(order, range(start, end - 7, 8)))
+        return
+    byteorder = "big" if layout.isa in BIG_ENDIAN else "little"
+    for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
+        yield successor, start + int.from_bytes(layout.bytes[at:behind], byteorder, signed=True)  # type: ignore[arg-type]
+
+
+def _handlers(code: FunctionCode, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the handlers of calls in these bytes are; which of the successors one is, is not said."""
+    for site in code.calls:
+        if start < site.offset <= end:
+            for handler in site.handlers:
+                if handler[0] != "context" and isinstance(handler[-1], int):
+                    yield NONE, handler[-1]
+
+
+def _spans(blocks: Sequence[int], labels: Labels) -> str:
+    return ", ".join(f"{labels[b][1]:#x}" for b in dict.fromkeys(blocks) if b in labels) or "nowhere"
