@@ -24,6 +24,8 @@ _LENGTH: Final = struct.Struct("<I")
 _PROGRESS: Final = struct.Struct("<III")
 _PIPE_SIZE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
+_ALLOCATOR: Final = {"MIMALLOC_ARENA_RESERVE": str(64 << 10)}
+"""In KiB. It reserves 1 GiB otherwise, and a limit of the address space that is set just then leaves it nothing."""
 IDLE: Final = 4
 """A child that does not run at all gets so many times its time on the clock."""
 
@@ -48,7 +50,7 @@ class Child:
         self._words: Final = os.memfd_create("liftcheck-stderr")
         self._process = subprocess.Popen(
             [binary, "--progress", str(self._progress)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0)
+            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0, env=_ALLOCATOR | os.environ)
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_AS)
