@@ -22,6 +22,9 @@ from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, Counts, Ver
 REASONS: Final = 16
 """Reasons that people are shown, most frequent first."""
 
+IN_FULL: Final = 2
+"""Refutations of one ISA and reason whose counterexamples people are shown; --json has all of them."""
+
 
 class Refuted(NamedTuple):
     """One function on one target whose allocation or code was refuted. `unit`: its file or case; `clif`: its text."""
@@ -137,7 +140,7 @@ def _finding(one: Refuted) -> dict[str, object]:
 def tables(report: Report) -> RenderableType:
     """The counts for people."""
     parts: list[RenderableType] = [_table(report)]
-    for title in ("undecided", "refused"):
+    for title in ("invalid", "undecided", "refused"):
         text = "\n".join(_reasons(report, title))
         if text:
             parts.append(Text(text))
@@ -150,13 +153,15 @@ def tables(report: Report) -> RenderableType:
 
 
 def refutations(report: Report) -> Iterator[str]:
-    """Each refutation with its function, as text that is not to be wrapped."""
+    """The refutations as text that is not to be wrapped: of each ISA and reason some in full, with their functions."""
+    shown: Counter[tuple[str, str]] = Counter()
     for one in report._sorted():
-        example = one.verdict.counterexample
-        yield f"{one.unit}: {one.function} on {one.target}: INVALID"
-        if example is not None:
-            yield example.render()
-        yield one.clif.rstrip() + "\n"
+        kind = (one.target.isa, one.verdict.reason)
+        shown[kind] += 1
+        full = shown[kind] <= IN_FULL
+        yield f"{one.unit}: {one.function} on {one.target}: INVALID{'' if full else f': {one.verdict.reason}'}"
+        if full and one.verdict.counterexample is not None:
+            yield f"{one.verdict.counterexample.render()}\n{one.clif.rstrip()}\n"
 
 
 def _table(report: Report) -> Table:
@@ -175,8 +180,11 @@ def _table(report: Report) -> Table:
 def _reasons(report: Report, title: str) -> Iterator[str]:
     sums: Counter[str] = Counter()
     for (isa, _), row in report.rows.items():
-        for reason, count in (row.undecided if title == "undecided" else row.refused).items():
-            sums[f"{isa}: {reason}"] += count
+        if title != "invalid":
+            for reason, count in (row.undecided if title == "undecided" else row.refused).items():
+                sums[f"{isa}: {reason}"] += count
+    if title == "invalid":
+        sums.update(f"{one.target.isa}: {one.verdict.reason}" for one in report.refuted)
     if sums:
         yield f"{title}, by reason:"
         yield from (f"  {count:>8,}  {reason}" for reason, count in sums.most_common(REASONS))
