@@ -67,11 +67,12 @@ def _out(code: FunctionCode, layout: Layout, instruction: int, block: int, own: 
          relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
     """A block's last instruction."""
     row = layout.allocation.blocks[block]
+    ends = _Ends(layout, row.successors, labels)
     reached: set[int] = set()
     inner = {offset for offset, _ in own}
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
-        found = {s for s in row.successors for at in ways if _is_label(layout, s, at, labels)}
+        found = set().union(*map(ends.at, ways))
         reached |= found
         if not found and not any(at in inner or layout.at(at).flow == TRAP for at in ways):
             yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
@@ -79,13 +80,13 @@ def _out(code: FunctionCode, layout: Layout, instruction: int, block: int, own: 
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
     behind = own[-1].offset + own[-1].machine.size if own else start
     if not own or own[-1].machine.flow not in LEAVES:
-        found = {s for s in row.successors if _is_label(layout, s, behind, labels)}
+        found = ends.at(behind)
         reached |= found
         if not found:
             yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
                           _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
     for successor, at in (*_table(layout, row.successors, own, behind, end), *_handlers(code, start, end)):
-        found = {s for s in row.successors if _is_label(layout, s, at, labels)}
+        found = ends.at(at)
         reached |= found
         if successor not in found and not (successor == NONE and found):
             yield Problem("a table does not lead to the start of a successor", instruction, start, NONE,
@@ -108,16 +109,35 @@ def _followed(layout: Layout, target: int) -> list[int]:
     return found
 
 
-def _is_label(layout: Layout, block: int, at: int, labels: Labels) -> bool:
-    """Whether a block may begin there, or, if it is nothing but a jump, the one that it leads to."""
-    for _ in range(len(layout.allocation.blocks)):
-        low, high = labels.get(block, (-1, -1))
-        if low <= at <= high:
-            return True
+class _Ends:
+    """Where jumps to some blocks may end: at their labels; of a block that only jumps, also where that leads."""
+
+    def __init__(self, layout: Layout, blocks: Sequence[int], labels: Labels) -> None:
+        self._exact: Final[dict[int, set[int]]] = {}
+        self._wide: Final[list[tuple[int, int, int]]] = []
+        for block in dict.fromkeys(blocks):
+            for other in _chain(layout, block):
+                low, high = labels.get(other, (-1, -1))
+                self._exact.setdefault(high, set()).add(block)
+                if low != high:
+                    self._wide.append((low, high, block))
+
+    def at(self, offset: int) -> set[int]:
+        """The blocks that a jump to this offset gets to."""
+        found = self._exact.get(offset, set())
+        wide = {block for low, high, block in self._wide if low <= offset < high}
+        return found | wide if wide else found
+
+
+def _chain(layout: Layout, block: int) -> Iterator[int]:
+    """A block and, while they are nothing but jumps, those behind it."""
+    seen: set[int] = set()
+    while block not in seen:
+        seen.add(block)
+        yield block
         if not _only_jumps(layout, block):
-            return False
+            return
         block = layout.allocation.blocks[block].successors[0]
-    return False
 
 
 def _only_jumps(layout: Layout, block: int) -> bool:
