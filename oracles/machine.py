@@ -16,7 +16,7 @@ prologues and epilogues consist of; None for all others. Nothing here judges cod
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Final, NamedTuple
 
@@ -134,8 +134,8 @@ _KNOWN: Final[dict[str, dict[bytes, Machine]]] = {isa: {} for isa in _MODULES}
 _SIZES: Final[dict[bytes, tuple[int, ...]]] = {}
 """x86-64: the sizes of known instructions that begin with these two bytes. No instruction is the beginning of another
 one, so a known instruction that stands at a place is the one that is there."""
-_MOST: Final = 200_000
-"""Instructions kept for an ISA (about 100 MB); then the table starts anew."""
+_MOST: Final = 30_000
+"""Instructions kept for an ISA (2.3 KB each); then the table starts anew."""
 
 
 def show(place: int) -> str:
@@ -155,7 +155,7 @@ def loaded(index: int, size: int) -> Term:
     return var(f"loaded{index}", 8 * size)
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def address(isa: str, base: int, displacement: int) -> Term:
     """base + displacement, as effects are to write it."""
     start = register(isa, base)

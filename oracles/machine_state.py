@@ -169,7 +169,7 @@ def parts(t: Term) -> tuple[Term, int] | None:
     return (t, 0) if t.prim == "var" else None
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def _unwritten(offset: int) -> Term:
     """What a word of memory that was never written holds."""
     return var(f"word[{offset}]", 64)

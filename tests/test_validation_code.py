@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -49,6 +50,23 @@ block2:
     v40, v41 = call fn0(v6, v10)
     v42 = isub v40, v8
     jump block1(v42)
+}
+"""
+
+
+TABLE = """\
+function %table(i32, i64) -> i64 {
+block0(v0: i32, v1: i64):
+    br_table v0, block1(v1), [block2, block1(v1), block3, block2]
+block1(v2: i64):
+    v3 = iadd v2, v2
+    return v3
+block2:
+    v4 = isub v1, v1
+    return v4
+block3:
+    v5 = imul v1, v1
+    jump block1(v5)
 }
 """
 
@@ -161,6 +179,44 @@ def test_a_dropped_save_and_a_dropped_restore_are_refuted(shown: Cranelift, isa:
             "a callee-saved register is not restored", "an exit does not give the stack pointer back",
             "an exit does not return to the caller", "the frame has another size than the compiler says",
             "the frame pointer does not point to the saved one"}, verdict.reason  # fmt: skip
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_own_bytes_with_a_foreign_register_are_refuted(shown: Cranelift, isa: str) -> None:
+    captured = spilling(shown, isa)
+    found = {"reads": 0, "writes": 0}
+    for spoiled, what in faults.foreign(isa, captured):
+        verdict = validation_code.check(isa, spoiled.captured)
+        assert verdict.status == INVALID, (what, spoiled.before.text, spoiled.after.text)
+        found[what] += 1
+    assert min(found.values()) > 10
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_jump_elsewhere_is_refuted(shown: Cranelift, isa: str) -> None:
+    captured = spilling(shown, isa)
+    found = 0
+    for spoiled in faults.retargeted(isa, captured):
+        verdict = validation_code.check(isa, spoiled.captured)
+        assert verdict.status == INVALID and ("jump" in verdict.reason or "way" in verdict.reason), (
+            verdict, spoiled.before.text, spoiled.after.text)  # fmt: skip
+        found += 1
+    assert found > 5
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_wrong_entry_of_a_table_is_refuted(shown: Cranelift, isa: str) -> None:
+    captured = compiled(shown, isa, TABLE)[0]
+    assert validation_code.check(isa, captured).status == VALID
+    branch = next(i for i, what in enumerate(captured.allocation.instructions) if what.is_branch)
+    end = captured.allocation.ends[branch]
+    rules = set()
+    for offset in range(end - 16, end, 4):
+        code = bytearray(captured.code.code)
+        code[offset + (3 if isa == "s390x" else 2 if isa == "riscv64" else 0)] ^= 0x40
+        spoiled = Captured(replace(captured.code, code=bytes(code)), captured.allocation)
+        rules.add(validation_code.check(isa, spoiled).reason)
+    assert "a table does not lead to the start of a successor" in rules, rules
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -51,6 +51,53 @@ def flipped(isa: str, captured: Captured, offset: int, fault: Fault) -> Iterator
                 yield Spoiled(_with(captured, offset, changed), offset, before, after)
 
 
+def _variants(code: bytes, offset: int, size: int) -> Iterator[bytes]:
+    data = int.from_bytes(code[offset : offset + size], "big")
+    for bit in range(8 * size):
+        yield (data ^ 1 << bit).to_bytes(size, "big")
+
+
+def foreign(isa: str, captured: Captured) -> Iterator[tuple[Spoiled, str]]:
+    """One bit of own bytes flipped such that a register is read or written that the instruction has no operand for, and
+    that nothing in the same bytes wrote before."""
+    layout, rows = Layout(isa, captured.code, captured.allocation), captured.allocation
+    free = reserved(isa).readable | reserved(isa).scratch
+    for index, what in enumerate(rows.instructions):
+        own = layout.code(rows.offsets[index] or 0, rows.ends[index])[0]
+        if what.is_return or what.is_branch or what.clobbers or not own:
+            continue
+        places = {o.value if p == NONE else p for o, p in zip(what.operands, rows.places[index])}
+        touched = places.union(free, *(m.reads | m.writes for _, m in own))
+        for offset, before in own:
+            for data in _variants(captured.code.code, offset, before.size):
+                after = decode(isa, data + bytes(16), 0, 1)[0]
+                if after.size != before.size or not after.known or after.flow != before.flow:
+                    continue
+                for kind in ("reads", "writes"):
+                    if any(place >= 0 and place not in touched for place in getattr(after, kind) - after.merged):
+                        yield Spoiled(_with(captured, offset, data), offset, before, after), kind
+                        break
+
+
+def retargeted(isa: str, captured: Captured) -> Iterator[Spoiled]:
+    """One bit of a direct jump between blocks flipped such that it leads elsewhere in the function."""
+    layout, rows = Layout(isa, captured.code, captured.allocation), captured.allocation
+    relocated = {r.offset for r in captured.code.relocations}
+    exit_ = min(rows.offsets[i] or 0 for i, what in enumerate(rows.instructions) if what.is_return)
+    for block in rows.blocks:
+        index = block.end - 1
+        if rows.instructions[index].is_return:
+            continue
+        for offset, before in layout.code(rows.offsets[index] or 0, rows.ends[index], True)[0]:
+            if before.target is None or any(offset <= at < offset + before.size for at in relocated):
+                continue
+            for data in _variants(captured.code.code, offset, before.size):
+                after = decode(isa, data + bytes(16), 0, 1)[0]
+                goal, same = offset + (after.target or 0), (after.size, after.flow) == (before.size, before.flow)
+                if same and after.target != before.target and 0 < goal < exit_:
+                    yield Spoiled(_with(captured, offset, data), offset, before, after)
+
+
 def removed(isa: str, captured: Captured, offset: int) -> Spoiled:
     """The instruction at an offset becomes a no-operation."""
     before = decode(isa, captured.code.code, offset, offset + 1)[0]
