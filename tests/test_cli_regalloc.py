@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from liftcheck import cli
-from liftcheck.case import ISAS, CompileFailure
+from liftcheck.campaign.validate_report import Refuted, Report, refutations, tables
+from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
 
 CLIF = """\
 function %f(i64, i64) -> i64 {
@@ -178,3 +182,33 @@ def test_a_bad_file_among_good_ones_is_named(capsys: pytest.CaptureFixture[str],
     (Path(plain).parent / "bad.clif").write_text("function %f(")
     code, out, _ = outcome(capsys, str(Path(plain).parent), "--isa", "aarch64", "--jobs", "1")
     assert code == 2 and "bad.clif" in out and "aarch64" in out
+
+
+def test_equal_refutations_are_shown_twice_and_counted() -> None:
+    example = Counterexample("a use reads another value", 0, (0,), 1, "add", "this", "that")
+    report = Report(units=4)
+    for number in range(4):
+        target = Target("aarch64", (("regalloc_algorithm", "single_pass"),))
+        report.count(target, refuted(example, Counts(1, 2)))
+        report.refuted.append(Refuted(f"case {number}", "%f", target, refuted(example, Counts()), "function %f"))
+    texts = list(refutations(report))
+    assert sum("expected: this" in text for text in texts) == 2 and sum("INVALID" in text for text in texts) == 4
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(tables(report))
+    text = console.export_text()
+    assert "invalid, by reason:" in text and "4  aarch64: a use reads another value" in text
+    assert report.exit_code == 1 and report.rows["aarch64", "single_pass"].counts.machine_instructions == 8
+
+
+def test_reports_add_up() -> None:
+    one, two = Report(units=1), Report(units=2)
+    target = Target("s390x", (("regalloc_algorithm", "backtracking"),))
+    one.count(target, Verdict(UNDECIDED, "code: something", None, Counts(5, 7, 9, 1, 0.5)))
+    two.count(target, Verdict(VALID, counts=Counts(1, 1, 1, 0, 0.5)))
+    two.refuse(target, "unsupported: that")
+    one.add(two)
+    row = one.rows["s390x", "backtracking"]
+    assert (one.units, row.functions, row.valid, row.speed) == (3, 2, 1, 8.0)
+    found = row.document()
+    assert found["undecided"] == {"code: something": 1} and found["refused"] == {"unsupported: that": 1}
+    assert one.exit_code == 0
