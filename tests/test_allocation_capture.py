@@ -203,6 +203,12 @@ def test_a_frame_says_what_it_knows(shown: Cranelift) -> None:
     assert isinstance(allocation.frame["slots"], list) and len(allocation.frame["slots"]) == 2
 
 
+def test_what_repeats_another_target_is_read_once(shown: Cranelift) -> None:
+    levels = [target("s390x", ("opt_level", level)) for level in ("none", "speed")]
+    [[one, *_], [other, *_]] = shown.allocations(COLD, levels)
+    assert isinstance(one, Captured) and one is other
+
+
 def test_only_the_build_with_the_stand_in_can(ordinary: Cranelift) -> None:
     with pytest.raises(Unsupported, match="open it with the profile 'regalloc'"):
         ordinary.allocations(COLD, [Target("x86-64")])

@@ -116,9 +116,20 @@ def request(damage: Damage | None) -> bytes:
     return struct.pack("<II", seed, len(kind)) + kind.encode()
 
 
-def read_all(column: Sequence[Reply]) -> list[Captured | CompileFailure]:
-    """One target's replies."""
-    return [reply if isinstance(reply, CompileFailure) else read(reply) for reply in column]
+def read_all(columns: Sequence[Sequence[Reply]]) -> list[list[Captured | CompileFailure]]:
+    """All replies. What repeats an earlier target's is the same object, and is read once."""
+    seen: dict[int, Captured] = {}
+    done: list[list[Captured | CompileFailure]] = []
+    for column in columns:
+        done.append([])
+        for reply in column:
+            if isinstance(reply, CompileFailure):
+                done[-1].append(reply)
+                continue
+            if id(reply) not in seen:
+                seen[id(reply)] = read(reply)
+            done[-1].append(seen[id(reply)])
+    return done
 
 
 def read(code: FunctionCode) -> Captured:
