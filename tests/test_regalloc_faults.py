@@ -1,0 +1,173 @@
+"""Planted faults of register allocation, quickly: each kind once on each ISA, in the bytes and at the seam.
+
+What is right is proven valid; its damaged twin is refuted, and in words that fit the fault. The large experiment, with
+upstream's checker and execution beside the validator, is `ci/regalloc_faults.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from types import ModuleType
+
+import pytest
+
+from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.compilers.allocation import SLOT, Captured
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_verdict import INVALID, VALID
+
+CI = Path(__file__).resolve().parent.parent / "ci"
+
+
+def script(name: str) -> ModuleType:
+    """A module of ci/, which is no package."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, CI / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+edits = script("regalloc_edits")
+harmless = script("regalloc_harmless")
+
+
+def crowded() -> str:
+    """Integers, floats and vectors that live across a call and round a loop: more than there are registers."""
+    lines = ["function %crowded(i64, i64, f64) -> i64, f64 system_v {", "    fn0 = %callee(i64) -> i64 system_v",
+             "block0(v0: i64, v1: i64, v90: f64):"]
+    lines += [f"    v{n} = iadd v{n - 2}, v{n - 1}" for n in range(2, 26)]
+    lines += [f"    v{n} = fadd v{n - 1}, v90" for n in range(91, 97)]
+    lines += ["    v40 = call fn0(v25)", "    jump block1(v40, v1, v96)",
+              "block1(v41: i64, v42: i64, v97: f64):", "    v43 = isub v41, v24", "    v98 = fmul v97, v95",
+              "    v44 = icmp ult v43, v42", "    v45 = sshr v43, v42", "    brif v44, block1(v42, v45, v98), block2",
+              "block2:"]
+    total, last = "v43", "v98"
+    for n in range(24):
+        lines.append(f"    v{50 + n} = bxor {total}, v{n}")
+        total = f"v{50 + n}"
+    for n in range(91, 96):
+        lines.append(f"    v{100 + n} = fsub {last}, v{n}")
+        last = f"v{100 + n}"
+    return "\n".join([*lines, f"    return {total}, {last}", "}", ""])
+
+
+NARROW = """
+function %narrow(i8, i8, i16) -> i8 system_v {
+block0(v0: i8, v1: i8, v2: i16):
+    v3 = smax v0, v1
+    v4 = sdiv v3, v1
+    v5 = sextend.i64 v4
+    v6 = sextend.i64 v2
+    v7 = iadd v5, v6
+    v8 = ireduce.i8 v7
+    v9 = sshr v8, v0
+    v10 = rotl v9, v1
+    return v10
+}
+"""
+MOVE = {"a move's target gets another value", "a move's code does something else than moving",
+        "a move's code changes something else"}
+SLOTS = {"a spill slot is not where it was before", "a spill slot lies outside of the frame", "two spill slots overlap",
+         "a spill slot overlaps what the prologue saved"}
+SAVED = {"a callee-saved register is not restored", "the frame pointer does not point to the saved one",
+         "an exit does not return to the caller"}
+FRAME = {"the frame has another size than the compiler says", "an exit does not give the stack pointer back",
+         "the prologue leaves the stack pointer above the caller's"}
+USES = {"an instruction reads a register that is none of its uses", "a use's register is not read"}
+WRITES = {"an instruction writes a register that is not its own", "a definition's register is not written"}
+NAMED = {"spill": MOVE | SLOTS | {"a spill does not store the value"}, "reload": MOVE | SLOTS, "move": MOVE,
+         "pair": MOVE | SLOTS | {"an instruction's bytes reach into the next one's",
+                                 "a spill does not store the value"},
+         "save": SAVED | SLOTS | FRAME, "restore": SAVED | FRAME, "frame": FRAME | SAVED | SLOTS,
+         "unframe": FRAME | SAVED | SLOTS}
+NO_HARM = {("x86-64", "frame given back in part"): "the next instruction that needs the stack pointer sets it from the "
+                                                   "frame pointer"}
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Cranelift]:
+    with Cranelift("cranelift", builds.REGALLOC) as opened:
+        yield opened
+
+
+def functions(compiler: Cranelift, isa: str, damage: Damage | None = None) -> list[Captured]:
+    """Under both allocators; those functions that the compiler does not refuse."""
+    targets = [Target(isa, (("regalloc_algorithm", name),)) for name in ("backtracking", "single_pass")]
+    columns = compiler.allocations(crowded() + NARROW, targets, damage, with_text=True)
+    assert damage or not any(isinstance(reply, CompileFailure) for column in columns for reply in column)
+    return [reply for column in columns for reply in column if isinstance(reply, Captured)]
+
+
+def _loses_fs1(isa: str, function: Captured) -> bool:
+    """riscv64's callees do not keep it (docs/findings/riscv64-fs1-not-saved.md): refuted, undamaged."""
+    verdict = validate(isa, function)
+    return isa == "riscv64" and verdict.counterexample is not None and verdict.counterexample.place == 64 + 9
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_wrong_bytes_are_refuted_and_named(compiler: Cranelift, isa: str) -> None:
+    right = [function for function in functions(compiler, isa) if not _loses_fs1(isa, function)]
+    assert len(right) >= 3
+    assert [validate(isa, function).status for function in right] == [VALID] * len(right)
+    assert any(edit.target >= SLOT for function in right for edit in function.allocation.edits)
+    planted = set()
+    for kind, row in edits.KINDS.items():
+        for function in right:
+            fault = edits.plant(kind, isa, function, Random(kind))
+            if fault is None:
+                continue
+            planted.add(kind)
+            verdict = validate(isa, fault.captured)
+            if (isa, kind) in NO_HARM:
+                assert verdict.status == VALID and harmless.why(isa, function, fault.captured) == NO_HARM[isa, kind]
+                continue
+            assert verdict.status == INVALID, (kind, fault.words, verdict)
+            words = NAMED.get(row.where, USES if "reads" in kind else WRITES)
+            assert verdict.reason in words, (kind, fault.words, verdict.counterexample.render())
+    assert len(planted) >= 20, set(edits.KINDS) - planted
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_damage_at_the_seam_is_refuted_or_harmless(compiler: Cranelift, isa: str) -> None:
+    right = {(f.code.name, f.allocation.algorithm): f for f in functions(compiler, isa)}
+    refuted: dict[str, int] = {}
+    for kind in DAMAGES:
+        for seed in range(4):
+            for damaged in functions(compiler, isa, Damage(kind, seed)):
+                if not damaged.allocation.damage or damaged.allocation.damage.startswith("nothing"):
+                    continue
+                verdict = validate(isa, damaged)
+                refuted[kind] = refuted.get(kind, 0) + (verdict.status == INVALID)
+                whole = right[damaged.code.name, damaged.allocation.algorithm]
+                assert verdict.status == INVALID or harmless.why(isa, whole, damaged), damaged.allocation.damage
+    assert len(refuted) >= len(DAMAGES) - 5, set(DAMAGES) - set(refuted)
+    assert {kind for kind, count in refuted.items() if not count} <= {"edit-neighbour"}
+
+
+def test_the_argument_for_harmlessness_is_no_rubber_stamp(compiler: Cranelift) -> None:
+    """It refuses what the validator refutes, edits of bytes as well as damage at the seam."""
+    refused = 0
+    for function in functions(compiler, "aarch64"):
+        for kind in ("spill dropped", "move to another register", "callee-saved register not restored"):
+            fault = edits.plant(kind, "aarch64", function, Random(1))
+            if fault is not None:
+                assert validate("aarch64", fault.captured).status == INVALID
+                assert harmless.why("aarch64", function, fault.captured) == ""
+                refused += 1
+    right = {(f.code.name, f.allocation.algorithm): f for f in functions(compiler, "aarch64")}
+    for kind in ("use", "def", "resource-edit", "merge-slots", "swap-uses"):
+        for damaged in functions(compiler, "aarch64", Damage(kind, 3)):
+            if validate("aarch64", damaged).status == INVALID:
+                whole = right[damaged.code.name, damaged.allocation.algorithm]
+                assert harmless.why("aarch64", whole, damaged) == "", damaged.allocation.damage
+                refused += 1
+    assert refused > 10
