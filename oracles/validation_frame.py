@@ -8,7 +8,7 @@ explicit slots.
 
 A call is taken to preserve the halves of vector registers that its convention preserves, although the allocator counts
 the whole register as clobbered (it cannot speak of halves), unless the call clobbers callee-saved integers as well.
-Stack probes that loop are not executed: a doubt.
+Loops that probe the stack are executed (`validation_probes`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from liftcheck.oracles.validation_abi import PINNED, Owed, Reserved, owed, reser
 from liftcheck.oracles.validation_accesses import Body
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
+from liftcheck.oracles.validation_probes import taken
 from liftcheck.oracles.validation_problem import Problem
 
+MOST_STEPS: Final = 20_000
+"""Instructions of a prologue that are executed (four or five a page of the frame)."""
 _OVERSTATED: Final[Mapping[str, frozenset[int]]] = {"riscv64": frozenset({64 + 9})}
 """Registers that the compiler counts as clobbered by calls although the convention keeps them: Cranelift's riscv64
 lists f9 (fs1), in `DEFAULT_CLOBBERS` of its abi.rs. That a callee keeps what it owes is an assumption of ours; where a
@@ -87,12 +90,38 @@ class _Frame:
 
     def enter(self) -> None:
         """Execute the prologue."""
-        for offset, machine in self.own.get(-1, ()):
-            self._step(self.entry, offset, machine, "the prologue")
+        self._walk(self.own.get(-1, ()))
         found = parts(self.entry.value(self.kept.sp))
         if found is None or found[0] is not self.entry.base or found[1] > 0:
             raise _Doubt("the prologue leaves the stack pointer at an unknown place")
         self.size = -found[1]
+
+    def _walk(self, code: Sequence[Placed]) -> None:
+        """Loops are run to their end; a forward branch that is not decided is not taken: it leads to a trap, or round
+        one."""
+        numbers = {offset: number for number, (offset, _) in enumerate(code)}
+        number = steps = 0
+        while number < len(code):
+            offset, machine = code[number]
+            steps += 1
+            if steps > MOST_STEPS:
+                raise _Doubt("the prologue has a long loop")
+            goal = offset + machine.target if machine.target is not None else -1
+            follows = machine.flow == JUMP
+            if machine.flow == BRANCH:
+                before = code[number - 1].machine if number else None
+                decided = taken(self.isa, self.entry, before, machine)
+                if decided is None and goal <= offset:
+                    raise _Doubt("the prologue has a loop")
+                follows = bool(decided)
+            if follows:
+                if goal not in numbers and goal != code[-1].offset + code[-1].machine.size:
+                    raise _Doubt("the prologue has a jump")
+                number = numbers.get(goal, len(code))
+                continue
+            if machine.flow != BRANCH:
+                self._step(self.entry, offset, machine, "the prologue")
+            number += 1
 
     def entered(self) -> Iterator[Problem]:
         """What must hold in the body: arguments are in their registers, the frame pointer is the caller's, or points to
