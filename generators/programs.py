@@ -200,14 +200,14 @@ def _draw_isas(bits: Callable[[int], int], profile: Profile, context: Context) -
     """All ISAs mostly; else a set of them that has typings of its own."""
     subsets = context.subsets()
     r = bits(16)
-    if len(subsets) < 2 or r & 255 < 256 - SUBSET_SHARE.get(profile.name, 44):
+    if len(subsets) < 2 or r & 255 < 256 - SUBSET_SHARE.get(profile.name, 28):
         return context.isas
     weights = context.subset_weights()
     return weights[(r >> 8) % len(weights)]
 
 
 SUBSET_SHARE: Final = {"simd": 230, "floats": 110, "calls": 50, "memory": 90}
-"""Chance in 256 that a program is for a subset of the ISAs, where it is not 44."""
+"""Chance in 256 that a program is for a subset of the ISAs, where it is not 28."""
 
 
 class Offer(NamedTuple):

@@ -37,7 +37,8 @@ STACK_SIZE: Final = 0x20_0000
 
 DATA: Final = ARENA + 0x300_0000
 SLOT_SIZE: Final = 0x1000
-SLOT_STRIDE: Final = 0x2000
+SLOT_STRIDE: Final = 0x3000
+"""An odd number of pages: an emulator's TLB of 2^n entries then has one of its own for each region."""
 SLOTS: Final = 256
 
 
