@@ -220,8 +220,9 @@ class Examination:
     def _frame(self) -> Iterator[Problem]:
         if NONE not in self.own:
             return
-        checked = frame.check(self.isa, self.allocation, self.slots, self.own)
+        checked = frame.check(self.isa, self.allocation, self.slots, self.own, self.z3_only)
         self.doubts.extend(checked.doubts)
+        self.counts.by_z3 += checked.by_z3
         yield from checked.problems
         yield from self.rules.frame_problems(self.slots, checked.body)
 
