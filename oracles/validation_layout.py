@@ -86,23 +86,35 @@ class Layout:
         return found, at
 
     def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
-        """Without islands: bytes that are jumped over, and that nobody here branches into. A jump that keeps its own
-        address (s390x's way to a constant behind it) stays."""
-        placed, _ = laid(decode(self.isa, self.bytes, start, end), start)
-        targets = {offset + m.target for offset, m in placed if m.flow == BRANCH and m.target is not None}
+        """Without islands: bytes that are jumped over, and that none of the other instructions branches into (what
+        stands in an island may look like a branch)."""
+        entered: set[int] = set()
+        while True:
+            found, at, islands = self._walk(start, end, entered)
+            targets = {offset + m.target for offset, m in found if m.flow == BRANCH and m.target is not None}
+            more = {t for t in targets - entered for low, high in islands if low <= t < high}
+            if not more:
+                return found, at
+            entered |= more
+
+    def _walk(self, start: int, end: int, entered: set[int]) -> tuple[list[Placed], int, list[tuple[int, int]]]:
+        """Instructions, where they end, and the islands left out: jumped over, and not entered. A jump that keeps its
+        own address (s390x's way to a constant behind it) stays."""
         found: list[Placed] = []
+        islands: list[tuple[int, int]] = []
         at = start
         while at < end:
             machine = self.at(at)
             behind = at + machine.size
             target = self.goal(at, machine) if machine.flow == JUMP else -1
-            if behind <= target <= end and not any(behind <= t < target for t in targets):
+            if behind <= target <= end and not any(behind <= t < target for t in entered):
                 found += [Placed(at, machine)] if machine.writes else []
+                islands.append((behind, target))
                 at = target
                 continue
             found.append(Placed(at, machine))
             at = behind
-        return found, at
+        return found, at, islands
 
     def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
         """Up to the last unconditional jump that nothing inside leads past; without islands."""
