@@ -97,7 +97,7 @@ class _Frame:
         """Execute the prologue."""
         self._walk(self.own.get(-1, ()))
         found = parts(self.entry.value(self.kept.sp))
-        if found is None or found[0] is not self.entry.base or found[1] > 0:
+        if found is None or found[0] is not self.entry.base:
             raise _Doubt("the prologue leaves the stack pointer at an unknown place")
         self.size = -found[1]
 
@@ -132,6 +132,9 @@ class _Frame:
         """What must hold in the body: arguments are in their registers, the frame pointer is the caller's, or points to
         where that one is saved."""
         own = self.own.get(-1, ())
+        if self.size < 0:
+            yield self._problem("the prologue leaves the stack pointer above the caller's", NONE, own, self.kept.sp,
+                                "no higher than on entry", f"{-self.size} above it")  # fmt: skip
         for operand in self.allocation.instructions[0].operands if self.allocation.instructions else ():
             place = operand.value
             if operand.kind != USE and operand.constraint == FIXED and place not in self.kept.scratch:
@@ -253,7 +256,9 @@ class _Frame:
         found = parts(state.value(self.kept.sp))
         pushed = 8 if self.kept.link < 0 else 0
         distance = None if found is None or found[0] is not state.base else found[1] - (pushed if returns else 0)
-        popped = self.promised.pops and distance is not None
+        # How many bytes of arguments a callee takes away, the compiler does not say: any whole number of units.
+        unit = 8 if self.isa == "s390x" else 16
+        popped = self.promised.pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
         if distance != 0 and not popped:
             yield self._problem("an exit does not give the stack pointer back", instruction, own, self.kept.sp,
                                 f"{pushed if returns else 0} above the entry's",

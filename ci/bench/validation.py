@@ -20,6 +20,7 @@ import os
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from liftcheck.case import ISAS, Target
@@ -36,8 +37,15 @@ from liftcheck.oracles.validation_verdict import VALID
 
 SIZE = 44
 WARM_UP = 60
-ROUNDS = (1, 3, 10, 30, 100, 300, 1000, 2500)
-"""Rounds of `long_function`; each becomes about ten machine instructions."""
+ROUNDS = (0, 3, 10, 30, 100, 300, 1000, 3400)
+"""Rounds of `long_function`; each becomes about six machine instructions."""
+TINY = """function %tiny(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = iadd v0, v1
+    v3 = imul v2, v0
+    return v3
+}
+"""
 
 
 def targets(isa: str) -> list[Target]:
@@ -61,7 +69,8 @@ class Measured:
     """Sums over functions."""
 
     def __init__(self) -> None:
-        self.machine = self.functions = self.not_valid = 0
+        self.machine = self.functions = 0
+        self.not_valid: Counter[str] = Counter()
         self.seconds = self.compiling = 0.0
 
     def add(self, isa: str, functions: Sequence[Captured], compiling: float, z3_only: bool) -> None:
@@ -72,7 +81,8 @@ class Measured:
         for verdict in verdicts:
             self.machine += verdict.counts.machine_instructions
             self.functions += 1
-            self.not_valid += verdict.status != VALID
+            if verdict.status != VALID:
+                self.not_valid[f"{verdict.status}: {verdict.reason}"] += 1
         self.compiling += compiling
 
     def rate(self) -> int:
@@ -91,6 +101,8 @@ def measure(compiler: Cranelift, isa: str, seeds: range, z3_only: bool) -> Measu
 def long_function(rounds: int) -> str:
     """A function of this many rounds: twelve values stay live, so that many are spilled; every fourth round is a
     diamond, every sixteenth a call, and all stand in one loop."""
+    if not rounds:
+        return TINY
     live = [f"v{n}" for n in range(12)]
     lines = ["function %long(" + ", ".join(["i64"] * 4) + ") -> i64 system_v {",
              "    fn0 = %callee(i64) -> i64 system_v", "block0(v0: i64, v1: i64, v2: i64, v3: i64):"]
