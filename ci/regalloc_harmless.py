@@ -9,6 +9,7 @@ loses is not in need of it. An argument that does not apply gives '', and the fa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from regalloc_edits import Spot, instructions
@@ -158,6 +159,10 @@ def _equal(right: Name, damaged: Name, pairs: Pairs) -> bool:
     first, second = _place(right), _place(damaged)
     if first != NONE and second != NONE:
         return (first, second) in pairs
+    if isinstance(right, Part) and second >= SLOT:
+        return _equal(right.value, Entering(second - right.at), pairs)
+    if isinstance(damaged, Part) and first >= SLOT:
+        return _equal(Entering(first - damaged.at), damaged.value, pairs)
     if isinstance(right, Part) and isinstance(damaged, Part):
         return right.at == damaged.at and _equal(right.value, damaged.value, pairs)
     if isinstance(right, Whole) and isinstance(damaged, Whole) and len(right) == len(damaged):
@@ -211,6 +216,9 @@ def _candidates(right: Allocation, damaged: Allocation) -> Pairs:
     found = {(place, place) for place in range(SLOT + max(right.slots, damaged.slots) + 4)}
     for edit in (*right.edits, *damaged.edits):
         found |= {(edit.source, edit.target), (edit.target, edit.source)}
+    for a, b in (*pairwise(right.edits), *pairwise(damaged.edits)):
+        if a.target == b.source:
+            found |= {(a.source, b.target), (b.target, a.source)}
     other = {(e.instruction, e.where, e.source): e.target for e in damaged.edits}
     found |= {(e.target, other.get((e.instruction, e.where, e.source), e.target)) for e in right.edits}
     for a, b in zip(right.places, damaged.places):
