@@ -36,7 +36,7 @@ def check(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]
         block = layout.lasts.get(instruction)
         if block is None:
             yield from _inside(layout, instruction, placed, relocated)
-        elif placed or not _only_jumps(layout, block):
+        elif not (_only_jumps(layout, block) and _left_out(placed, own.get(instruction - 1, ()))):
             yield from _out(code, layout, instruction, block, placed, labels, relocated)
 
 
@@ -146,15 +146,25 @@ def _only_jumps(layout: Layout, block: int) -> bool:
     return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
 
 
+def _left_out(placed: Sequence[Placed], before: Sequence[Placed]) -> bool:
+    """Whether a block's only jump was left out, as everybody was sent on: nothing or, behind code that does not fall
+    into it, an island stands in its place."""
+    if not placed:
+        return True
+    return bool(before) and before[-1].machine.flow in LEAVES and placed[0].machine.flow != JUMP
+
+
 def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,
            end: int) -> Iterator[tuple[int, int]]:  # fmt: skip
     """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
-    where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions."""
+    where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions, none for the
+    default, and an island may stand behind them."""
     if not own or own[-1].machine.flow != JUMP or layout.goal(*own[-1]) != -1 or start >= end:
         return
     order = (*successors[1:], *successors[:1])
     if layout.isa == "riscv64":
-        yield from ((s, layout.goal(at + 4, layout.at(at + 4))) for s, at in zip(order, range(start, end - 7, 8)))
+        for successor, at in zip(successors[1:], range(start, end - 7, 8)):
+            yield successor, layout.goal(at + 4, layout.at(at + 4))
         return
     byteorder = "big" if layout.isa in BIG_ENDIAN else "little"
     for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
