@@ -1,8 +1,8 @@
 """Bugs that published versions had in register allocation, tried on the version that had them and on one without.
 
-Each row is a program of corpus/regalloc, a version, and what the validator must say there. Two are Cranelift's (what a
-function owes its caller), one is the allocator's own: regalloc2 up to 0.12.1 numbers an instruction's operands in 8
-bits. cranelift-codegen 0.120.2 asks for 0.12.2, so for that row its published sources are built once more with
+Each row is a program of corpus/regalloc, a version, and what the validator must say there. Two bugs are Cranelift's
+(what a function owes its caller), one is the allocator's own: regalloc2 up to 0.12.1 numbers an instruction's operands
+in 8 bits. cranelift-codegen 0.120.2 asks for 0.12.2, so for that row its published sources are built once more with
 `regalloc2` held at 0.12.1, and nothing else changed. Bridges that are missing are built, some minutes each.
 
     python ci/historical_regalloc.py [--work DIR] [--verbose]
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from liftcheck.case import CompileFailure, Target
+from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -31,7 +31,7 @@ RETURNS = ("enable_multi_ret_implicit_sret", "true")
 
 class Row(NamedTuple):
     """`allocator`: the version of regalloc2 that is held instead of the one that Cranelift asks for. `expected`: a
-    status, or 'refused'."""
+    status, or the kind of failure where the compiler gives no code: what emission chokes on is not seen."""
 
     program: str
     version: str
@@ -48,8 +48,8 @@ ROWS = (
     Row("riscv64-fs1", "0.135.8", FS1, "invalid", LOST),
     Row("aarch64-preserve-all", "0.130.0", Target("aarch64"), "invalid", LOST),
     Row("aarch64-preserve-all", "0.135.8", Target("aarch64"), "valid"),
-    *(Row("many-results", "0.120.2", Target(isa, (RETURNS,)), "ALLOCATION", "", allocator)
-      for allocator in (HELD, "") for isa in ("x86-64", "aarch64", "riscv64", "s390x")),
+    *(Row("many-results", "0.120.2", Target(isa, (RETURNS,)), "panic", "", HELD) for isa in ISAS),
+    *(Row("many-results", "0.120.2", Target(isa, (RETURNS,)), "valid") for isa in ISAS),
 )
 
 
@@ -78,10 +78,10 @@ def open_compiler(row: Row, work: Path) -> Cranelift:
 def judge(row: Row, compiler: Cranelift) -> tuple[str, str, str]:
     """Status, reason and what a person reads. Before 0.127 there are no offsets: the allocation alone is judged."""
     text = (CORPUS / f"{row.program}.clif").read_text()
-    text = text[text.index("function ") :]
+    text = text[text.index("\nfunction ") :]
     (reply,) = compiler.allocations(text, [row.target], with_text=True)[0]
     if isinstance(reply, CompileFailure):
-        return "refused", reply.reason, reply.message
+        return reply.kind, "", f"{reply.message} ({reply.place})"
     assert isinstance(reply, Captured)
     old = builds.numbers(compiler.version) < (0, 127)
     verdict = validate_allocation(reply.allocation) if old else validate(row.target.isa, reply)
