@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
+from liftcheck.compilers.allocation import Environment
 from liftcheck.oracles.machine import STACK_POINTERS, WIDTHS
 
 FLOATS: Final = 64
@@ -65,7 +66,15 @@ _READABLE: Final[Mapping[str, tuple[int, ...]]] = {
 """riscv64: tp."""
 _CONVENTIONS: Final = dict.fromkeys(("", "fast", "cold", "apple_aarch64"), "system_v")
 PINNED: Final = {"x86-64": 15, "aarch64": 21}
-"""With `enable_pinned_reg` it belongs to nobody."""
+"""With `enable_pinned_reg` it belongs to nobody: see `free_for_all`."""
+
+
+def free_for_all(isa: str, environment: Environment) -> frozenset[int]:
+    """The pinned register where there is one: the allocator is not offered it, any instruction may read and write it,
+    and no function keeps it."""
+    pinned = PINNED.get(isa)
+    offered = any(pinned in group for group in (*environment.preferred, *environment.others))
+    return frozenset() if pinned is None or offered else frozenset({pinned})
 
 
 @cache

@@ -26,7 +26,7 @@ from liftcheck.oracles.machine import (
     show,
 )
 from liftcheck.oracles.machine_state import State, parts
-from liftcheck.oracles.validation_abi import reserved
+from liftcheck.oracles.validation_abi import free_for_all, reserved
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
@@ -51,8 +51,9 @@ class Rules:
         self.code: Final = code
         kept = reserved(isa)
         self.kept: Final = kept
-        self._readable: Final = frozenset(kept.readable | _SPECIAL)
-        self._writable: Final = frozenset(kept.scratch | _SPECIAL)
+        pinned = free_for_all(isa, allocation.environment)
+        self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
+        self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
         self._used: Final = _used(allocation)
         self.shift = 0
         """How far the stack pointer is from the body's: see `_pushed`."""

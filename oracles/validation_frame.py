@@ -20,7 +20,7 @@ from liftcheck.bits.term import Term, var
 from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
 from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Machine, register, show
 from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
-from liftcheck.oracles.validation_abi import PINNED, Owed, Reserved, owed, reserved
+from liftcheck.oracles.validation_abi import Owed, Reserved, free_for_all, owed, reserved
 from liftcheck.oracles.validation_accesses import Body
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
@@ -289,9 +289,7 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
     """Without the stack pointer and the link register, which have rules of their own, without scratch registers (a
     linker's veneers may write them: no convention keeps them), and without a pinned register, which the environment
     does not offer."""
-    offered = {p for group in (*allocation.environment.preferred, *allocation.environment.others) for p in group}
-    pinned = PINNED.get(isa, NONE)
-    gone = {kept.sp, kept.link, *kept.scratch, *(() if pinned in offered else (pinned,))}
+    gone = {kept.sp, kept.link, *kept.scratch, *free_for_all(isa, allocation.environment)}
     return {place: bits for place, bits in promised.bits.items() if place not in gone}
 
 
