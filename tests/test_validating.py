@@ -132,3 +132,20 @@ def test_varied_inputs_keep_addresses_in_their_own_run() -> None:
 def test_a_compiler_that_does_not_show_its_allocations_is_refused() -> None:
     with pytest.raises(UsageError, match="does not show its register allocation"):
         open_validating("mine@1")
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
+def test_a_pinned_register_is_free_for_all(isa: str) -> None:
+    text = """function %f(i64) -> i64 system_v {
+block0(v0: i64):
+    set_pinned_reg v0
+    v1 = get_pinned_reg.i64
+    return v1
+}
+"""
+    compiler = open_validating("cranelift")
+    for algorithm in ("backtracking", "single_pass"):
+        target = Target(isa, (("enable_pinned_reg", "true"), ("regalloc_algorithm", algorithm)))
+        assert refutation(compiler.compile_text(text, [target])[0]) is None  # type: ignore[arg-type]
+    assert compiler.take()[0] == {(isa, "valid"): 2}
+    compiler.close()
