@@ -26,7 +26,7 @@ from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
 from liftcheck.oracles import validation_jumps as jumps
-from liftcheck.oracles.machine import CALL, VECTOR_CONFIGURATION, named, show
+from liftcheck.oracles.machine import CALL, JUMP, VECTOR_CONFIGURATION, named, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
@@ -119,6 +119,8 @@ class Examination:
             code, reached = self.layout.code(piece.start, piece.end, piece.instruction == last and piece.edit == NONE)
             self.counts.machine_instructions += len(code)
             end = piece.end
+            if self._left_out(block, code, falls):
+                continue
             if code:
                 falls = code[-1].machine.flow not in LEAVES
             configured, vectors = self._configured(code) if self.isa == "riscv64" else (code, None)
@@ -126,6 +128,14 @@ class Examination:
                 self._piece(piece, configured)
             self.vectors = vectors
         return end, falls
+
+    def _left_out(self, block: int, code: Sequence[Placed], falls: bool) -> bool:
+        """Whether the only jump of a block was left out, as everybody was sent on, and an island stands in its place:
+        then nothing may lead there."""
+        if falls or not code or code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
+            return False
+        del self.labels[block]
+        return True
 
     def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
         """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):

@@ -36,7 +36,7 @@ def check(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]
         block = layout.lasts.get(instruction)
         if block is None:
             yield from _inside(layout, instruction, placed, relocated)
-        elif not (_only_jumps(layout, block) and _left_out(placed, own.get(instruction - 1, ()))):
+        elif placed or not only_jumps(layout, block):
             yield from _out(code, layout, instruction, block, placed, labels, relocated)
 
 
@@ -135,23 +135,15 @@ def _chain(layout: Layout, block: int) -> Iterator[int]:
     while block not in seen:
         seen.add(block)
         yield block
-        if not _only_jumps(layout, block):
+        if not only_jumps(layout, block):
             return
         block = layout.allocation.blocks[block].successors[0]
 
 
-def _only_jumps(layout: Layout, block: int) -> bool:
+def only_jumps(layout: Layout, block: int) -> bool:
     """A block of one jump, without moves: the assembler sends those who jump to it on, and may leave it out."""
     row = layout.allocation.blocks[block]
     return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
-
-
-def _left_out(placed: Sequence[Placed], before: Sequence[Placed]) -> bool:
-    """Whether a block's only jump was left out, as everybody was sent on: nothing or, behind code that does not fall
-    into it, an island stands in its place."""
-    if not placed:
-        return True
-    return bool(before) and before[-1].machine.flow in LEAVES and placed[0].machine.flow != JUMP
 
 
 def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,
