@@ -29,7 +29,7 @@ from liftcheck.oracles import validation_jumps as jumps
 from liftcheck.oracles.machine import CALL, JUMP, VECTOR_CONFIGURATION, named, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
-from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed
+from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed, idle
 from liftcheck.oracles.validation_moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.validation_problem import Problem
 from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
@@ -119,7 +119,9 @@ class Examination:
             code, reached = self.layout.code(piece.start, piece.end, piece.instruction == last and piece.edit == NONE)
             self.counts.machine_instructions += len(code)
             end = piece.end
-            if self._left_out(block, code, falls):
+            if all(idle(machine) for _, machine in code):
+                end = piece.start  # of a jump into the next block nothing is left but where its label may stand
+            elif self._left_out(block, code, falls):
                 continue
             if code:
                 falls = code[-1].machine.flow not in LEAVES
@@ -132,7 +134,7 @@ class Examination:
     def _left_out(self, block: int, code: Sequence[Placed], falls: bool) -> bool:
         """Whether the only jump of a block was left out, as everybody was sent on, and an island stands in its place:
         then nothing may lead there."""
-        if falls or not code or code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
+        if falls or code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
             return False
         del self.labels[block]
         return True
