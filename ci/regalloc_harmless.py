@@ -61,10 +61,11 @@ def _bytes(isa: str, right: Captured, damaged: Captured) -> str:
     if sp in old.machine.writes and not old.machine.accesses:
         return _set_anew([spot for spot, _ in pairs[number + 1 :]], sp)
     lost = {place for place in old.machine.writes - new.machine.writes if place >= 0} or set(old.machine.writes) - {sp}
-    unsaved = {place for place in old.machine.reads - new.machine.reads if place >= 0}
+    # The stack pointer is read as a base, too: it is what is lost if nothing else is.
+    unsaved = {place for place in old.machine.reads - new.machine.reads if place >= 0} or {sp}
     if old.machine.accesses and old.machine.accesses[0].written:
         loaded = {place for spot, _ in pairs[number:] if spot.machine.accesses for place in spot.machine.writes}
-        return "what is not saved now was never loaded back" if unsaved and not unsaved & loaded else ""
+        return "" if unsaved & loaded else "what is not saved now was never loaded back"
     needed = _needed(isa, right)
     written = {place for at, (spot, _) in enumerate(pairs) if at != number and spot.machine.flow != CALL
                and not _only_restores(spot, lost) for place in spot.machine.writes}
