@@ -26,7 +26,7 @@ from liftcheck.oracles.machine import (
     show,
 )
 from liftcheck.oracles.machine_state import State, parts
-from liftcheck.oracles.validation_abi import free_for_all, reserved
+from liftcheck.oracles.validation_abi import Reserved, free_for_all, reserved
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
@@ -111,6 +111,9 @@ class Rules:
         readable, writable = self._readable | self._carried | uses, self._writable | definitions
         if clobbers:
             writable = writable.union(clobbers)
+        loads = not uses and not definitions and loads_link(self.allocation, instruction, self.kept)
+        if loads:
+            readable, writable = readable | {self.kept.link}, writable | {self.kept.link}
         read: set[int] = set()
         written: set[int] = set()
         problems: list[Problem] = []
@@ -139,6 +142,8 @@ class Rules:
             self._note(instruction, own)
         if not written.isdisjoint(self.kept.scratch):
             self._carried |= self.kept.scratch & written
+        if loads:
+            self._carried |= written & {self.kept.link}
         if not uses <= read or not definitions <= written:
             problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
@@ -262,6 +267,15 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
         for place in machine.writes:
             if place >= 0:
                 state.registers[place] = var(f"something in {show(place)}", register(isa, place).bits)
+
+
+def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:
+    """Whether an instruction may write the link register, as those that take the return address from the frame do
+    (aarch64, signed addresses): it has no operands, and the register holds no values. Exits must give it back."""
+    if allocation.instructions[instruction].operands or kept.link < 0:
+        return False
+    environment = allocation.environment
+    return not any(kept.link in places for places in (*environment.preferred, *environment.others))
 
 
 def _used(allocation: Allocation) -> set[int]:

@@ -21,7 +21,7 @@ from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
 from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Machine, register, show
 from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
 from liftcheck.oracles.validation_abi import Owed, Reserved, free_for_all, owed, reserved
-from liftcheck.oracles.validation_accesses import Body
+from liftcheck.oracles.validation_accesses import Body, loads_link
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_probes import taken
@@ -91,7 +91,7 @@ class _Frame:
         self.entry: Final = State(isa)
         self.saved: Final[dict[int, str]] = {}
         self.size = 0
-        self.written: Final = _written_by(isa, allocation, self.owed, self.kept)
+        self.written: Final = _written_by(isa, allocation, self.owed, self.kept, own)
 
     def enter(self) -> None:
         """Execute the prologue."""
@@ -293,7 +293,8 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
     return {place: bits for place, bits in promised.bits.items() if place not in gone}
 
 
-def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved) -> set[int]:
+def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved,
+                own: Mapping[int, Sequence[Placed]]) -> set[int]:  # fmt: skip
     """Registers that hold something else after the body than after the prologue. The stack pointer is none, though the
     clobbers of s390x's calls with handlers name it: an unwinder that enters a handler gives it back."""
     found: set[int] = set(kept.scratch)
@@ -309,6 +310,10 @@ def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], k
             clobbers = set(what.clobbers)
             found |= clobbers if clobbers & whole else clobbers - halves
             found |= {kept.link}
+    for instruction, placed in own.items():
+        loads = instruction >= 0 and loads_link(allocation, instruction, kept)
+        if loads and any(kept.link in machine.writes for _, machine in placed):
+            found.add(kept.link)
     return {place for place in found if 0 <= place < SLOT and place != kept.sp and WIDTHS[isa][place >> 6]}
 
 
