@@ -44,6 +44,9 @@ _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
 """Seconds of processor time that a row gets at its first, second and last try."""
 _TICK: Final = 0.005
+_IDLE: Final = 0.05
+"""Seconds between looks of the watchdog while an emulator runs, and while none does: each look takes Python's lock from
+whoever works."""
 _PROGRAM_CHECK: Final = "program check"
 _INTERRUPTS: Final = {
     ("x86-64", 0): ("arithmetic", 0), ("x86-64", 3): ("trap", 1), ("aarch64", 1): ("illegal", 0),
@@ -97,7 +100,7 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         while not self.ended:
-            time.sleep(_TICK)
+            time.sleep(_IDLE if self.deadline is None else _TICK)
             deadline = self.deadline
             if deadline is not None and time.clock_gettime(self.clock) > deadline:
                 self.stops += 1
