@@ -141,9 +141,12 @@ def _chain(layout: Layout, block: int) -> Iterator[int]:
 
 
 def only_jumps(layout: Layout, block: int) -> bool:
-    """A block of one jump, without moves: the assembler sends those who jump to it on, and may leave it out."""
-    row = layout.allocation.blocks[block]
-    return row.end - row.first == 1 and len(row.successors) == 1 and not layout.has_edits_before(row.first)
+    """A block of one jump, without moves, perhaps behind instructions without bytes: the assembler sends those who jump
+    to it on, and may leave it out."""
+    row, offsets, ends = layout.allocation.blocks[block], layout.allocation.offsets, layout.allocation.ends
+    if len(row.successors) != 1 or any(offsets[i] != ends[i] for i in range(row.first, row.end - 1)):
+        return False
+    return not any(layout.has_edits(i) for i in range(row.first, row.end))
 
 
 def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,

@@ -56,9 +56,9 @@ class Layout:
     def _ends_at(self, block: int) -> int:
         return self.allocation.ends[self.allocation.blocks[block].end - 1]
 
-    def has_edits_before(self, instruction: int) -> bool:
-        """Whether there are moves before an instruction."""
-        return (instruction, BEFORE) in self._edits
+    def has_edits(self, instruction: int) -> bool:
+        """Whether there are moves before or after an instruction."""
+        return (instruction, BEFORE) in self._edits or (instruction, AFTER) in self._edits
 
     def pieces(self, block: int) -> list[Piece]:
         """A block's instructions and moves, in the order in which they are executed."""
