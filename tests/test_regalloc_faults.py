@@ -74,6 +74,20 @@ block0(v0: i8, v1: i8, v2: i16):
     return v10
 }
 """
+POINT = """
+function %point(i32) -> i32 system_v {
+block0(v0: i32):
+    br_table v0, block3(v0), [block1, block2]
+block1:
+    sequence_point
+    jump block3(v0)
+block2:
+    v1 = iadd v0, v0
+    jump block3(v1)
+block3(v2: i32):
+    return v2
+}
+"""
 MOVE = {"a move's target gets another value", "a move's code does something else than moving",
         "a move's code changes something else"}
 SLOTS = {"a spill slot is not where it was before", "a spill slot lies outside of the frame", "two spill slots overlap",
@@ -171,3 +185,13 @@ def test_the_argument_for_harmlessness_is_no_rubber_stamp(compiler: Cranelift) -
                 assert harmless.why("aarch64", whole, damaged) == "", damaged.allocation.damage
                 refused += 1
     assert refused > 10
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_block_of_a_point_and_a_jump_may_be_left_out(compiler: Cranelift, isa: str) -> None:
+    """The point has no bytes, so the assembler sends the table's entry on."""
+    columns = compiler.allocations(POINT, [Target(isa, (("regalloc_algorithm", name),))
+                                           for name in ("backtracking", "single_pass")])
+    for (function,) in columns:
+        assert isinstance(function, Captured)
+        assert validate(isa, function).status == VALID
