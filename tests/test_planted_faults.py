@@ -264,7 +264,8 @@ def test_a_wrong_meaning_is_told_from_one_isa_alone(compiler: Compiler, runners:
 
 def test_a_wild_access_into_another_run_is_nobodys_fault(compiler: Compiler, runners: RunnerPool) -> None:
     """The reference maps one data region, runners all of them."""
-    text = "function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = load.i64 v0+8192\n    return v1\n}\n"
+    text = (f"function %f(i64) -> i64 system_v {{\nblock0(v0: i64):\n    v1 = load.i64 v0+{layout.SLOT_STRIDE}\n"
+            "    return v1\n}\n")
     case = Case(parse_module(text), 0, ((layout.slot_address(0),),), (bytes(layout.SLOT_SIZE),))
     tally = Tally()
     judge = Judge(compiler, runners)
