@@ -57,7 +57,7 @@ class Options:
 def main_like(paths: Sequence[str], options: Options) -> Report:
     """Run every file below the paths. InputError if there is none."""
     started = time.monotonic()
-    files = _files(paths)
+    files = files_below(paths)
     report = Report()
     if not options.interpreter_only:
         # Built here, once and visibly, before the workers ask for it.
@@ -74,7 +74,8 @@ def main_like(paths: Sequence[str], options: Options) -> Report:
     return report
 
 
-def _files(paths: Sequence[str]) -> list[str]:
+def files_below(paths: Sequence[str]) -> list[str]:
+    """Every file named and every .clif file below a folder named; InputError if there is none."""
     found: list[str] = []
     for name in paths:
         path = Path(name)

@@ -23,7 +23,7 @@ from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import Reply, Setting
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.compilers.registry import OWN
+from liftcheck.compilers.registry import OWN, open_compiler
 from liftcheck.errors import UsageError
 from liftcheck.oracles import validation
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
@@ -88,11 +88,17 @@ class Validating:
         return taken
 
 
-def open_validating(spec: str) -> Validating:
+def open_capturing(spec: str) -> Cranelift:
     """The compiler called `spec` in the build that shows its allocations. UsageError for one that has none."""
     if spec.partition("=")[0].partition("@")[0] != OWN:
+        open_compiler(spec).close()  # one that is not there at all is told first
         raise UsageError(f"{spec} does not show its register allocation; {OWN}, {OWN}@VERSION and {OWN}=PATH do")
-    return Validating(Cranelift(spec, builds.REGALLOC))
+    return Cranelift(spec, builds.REGALLOC)
+
+
+def open_validating(spec: str) -> Validating:
+    """The compiler called `spec`, validated; UsageError as above."""
+    return Validating(open_capturing(spec))
 
 
 def _failure(verdict: Verdict) -> CompileFailure:

@@ -29,14 +29,14 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function, print_module
 from liftcheck.clif.verify import verify
-from liftcheck.compilers import registry
 from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import UnknownSetting
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
 from liftcheck.errors import InputError, Unsupported, UsageError
 from liftcheck.oracles.differential import is_for
+from liftcheck.oracles.filetests import files_below
+from liftcheck.oracles.validating import open_capturing
 from liftcheck.oracles.validation import validate
 from liftcheck.oracles.validation_verdict import INVALID
 
@@ -74,18 +74,9 @@ class Unit(NamedTuple):
     default_conv: str = "fast"
 
 
-def open_compiler(options: ValidateOptions) -> Cranelift:
-    """The compiler in the build that shows its allocations. UsageError for a compiler that has none."""
-    if options.compiler.partition("=")[0].partition("@")[0] != OWN:
-        registry.open_compiler(options.compiler).close()
-        raise UsageError(f"{options.compiler} does not show its register allocation; {OWN}, {OWN}@VERSION and "
-                         f"{OWN}=PATH do")
-    return Cranelift(options.compiler, builds.REGALLOC)
-
-
 def validate_files(paths: Sequence[str], options: ValidateOptions) -> Report:
     """Every function of every file below the paths. InputError if there is none."""
-    files = _files(paths)
+    files = files_below(paths)
     return _spread([("file", file) for file in files], options)
 
 
@@ -107,7 +98,7 @@ def _fuzz_options(options: ValidateOptions, count: int) -> FuzzOptions:
 def _spread(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
     """The sum over all jobs, in this process or in several."""
     started = time.monotonic()
-    with open_compiler(options) as compiler:
+    with open_capturing(options.compiler) as compiler:
         name = compiler.name
         if options.settings:
             _check_settings(compiler, options)
@@ -135,7 +126,7 @@ def _check_settings(compiler: Cranelift, options: ValidateOptions) -> None:
 
 
 def _share(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
-    with open_compiler(options) as compiler:
+    with open_capturing(options.compiler) as compiler:
         judge = Judge(compiler, options)
         for kind, what in jobs:
             if kind == "file":
@@ -244,20 +235,3 @@ class Judge:
 
 def _with(target: Target, settings: Iterable[tuple[str, str]]) -> Target:
     return Target(target.isa, tuple(sorted({**dict(target.settings), **dict(settings)}.items())))
-
-
-def _files(paths: Sequence[str]) -> list[str]:
-    """Every file named and every .clif file below a folder named."""
-    found: list[str] = []
-    for name in paths:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(str(p) for p in path.rglob("*.clif") if p.is_file())
-            if not inside:
-                raise InputError.at("no .clif file in this folder", name)
-            found += inside
-        elif path.exists():
-            found.append(name)
-        else:
-            raise InputError.at("no such file or folder", name)
-    return list(dict.fromkeys(found))
