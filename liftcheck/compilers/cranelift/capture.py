@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from liftcheck.case import CompileFailure, FunctionCode
 from liftcheck.compilers.allocation import (
+    CLASSES,
     DEF,
     EARLY,
     FIXED,
@@ -92,14 +93,17 @@ class _Registers(dict[str, tuple[int, ...]]):
 
 
 class _Environments(dict[str, Environment]):
-    """Eight lists of registers, ';' between: preferred and others by class, scratch, fixed slots."""
+    """Eight lists of registers, ';' between: preferred and others by class, scratch, fixed slots. Before regalloc2 0.9
+    there were two classes, so six lists."""
 
     def __missing__(self, text: str) -> Environment:
         lists = [_registers[part] for part in text.split(";")]
         scratch = tuple(NONE if register == _NO_SCRATCH else register for register in lists[-2])
         half = (len(lists) - 2) // 2
-        environment = self[text] = Environment(tuple(lists[:half]), tuple(lists[half:-2]), scratch or (NONE,) * half,
-                                               lists[-1])
+        missing = len(CLASSES) - half
+        environment = self[text] = Environment(
+            (*lists[:half], *[()] * missing), (*lists[half:-2], *[()] * missing),
+            (*(scratch or (NONE,) * half), *[NONE] * missing), lists[-1])
         return environment
 
 
