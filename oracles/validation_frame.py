@@ -141,7 +141,7 @@ class _Frame:
                 value = self.entry.value(place)
                 if value is not register(self.isa, place):
                     yield self._problem("the prologue changes an argument's register", NONE, own, place,
-                                        "its value on entry", describe(value))  # fmt: skip
+                                        f"{show(place)} as on entry", describe(value))  # fmt: skip
         if self.kept.frame >= 0 and not self._chained():
             yield self._problem("the frame pointer does not point to the saved one", NONE, own, self.kept.frame,
                                 "the caller's, or a frame", describe(self.entry.value(self.kept.frame)))  # fmt: skip
@@ -240,7 +240,7 @@ class _Frame:
                 continue
             if not self._equal(sliced(value, low, bits), sliced(wanted, low, bits)):
                 yield self._problem("a callee-saved register is not restored", instruction, own, place,
-                                    f"its value on entry, {bits} bits", describe(value))  # fmt: skip
+                                    f"{show(place)} as on entry, {bits} bits of it", describe(value))  # fmt: skip
 
     def _equal(self, a: Term, b: Term) -> bool:
         """Normal forms first; z3 where they differ, or always."""
