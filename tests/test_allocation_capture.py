@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from allocation_support import COLD, CROWDED, EVERYTHING
+from generators_support import context
 
 from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
 from liftcheck.clif.printer import print_module
@@ -19,8 +21,6 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported, UsageError
 from liftcheck.generators import programs
 from liftcheck.generators.choices import RandomChoices
-from tests.allocation_support import COLD, CROWDED, EVERYTHING
-from tests.generators_support import context
 
 ALGORITHMS = ("backtracking", "single_pass")
 FEATURES = {"x86-64": ("has_sse41", "has_ssse3", "has_fma", "has_avx", "has_bmi2"), "aarch64": (),

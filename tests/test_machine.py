@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import capstone
+import machine_unicorn
 import pytest
 
 from liftcheck.oracles.machine import CALL, FLAGS, MEMORY, RETURN, TRAP, Machine, decode, integer, register
-from tests import machine_unicorn
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "machine"
 def _corpus(isa: str) -> list[tuple[str, bytes, Machine]]:

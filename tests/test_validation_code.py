@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+import validation_code_faults as faults
+from allocation_support import COLD, CROWDED, EVERYTHING
 
 from liftcheck.case import ISAS, Target
 from liftcheck.compilers.allocation import FLOAT, Captured
@@ -14,8 +16,6 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import validation_code
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
-from tests import validation_code_faults as faults
-from tests.allocation_support import COLD, CROWDED, EVERYTHING
 
 SPILLING = """\
 function %spilling(i64, i64, f64, f64) -> i64, f64 {

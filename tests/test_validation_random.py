@@ -97,7 +97,7 @@ def _spoiled(invariants: list[set[int]], program: Program, random: Random) -> li
         for _ in range(random.randrange(3)):
             if claims and random.random() < 0.5:
                 claims.discard(random.choice(sorted(claims)))
-            else:
+            elif program.allocation.classes:
                 vreg = random.randrange(len(program.allocation.classes))
                 cls = program.allocation.classes[vreg]
                 place = random.choice([cls * 64 + random.randrange(12), 256 + random.randrange(program.width - 258)])
