@@ -144,13 +144,24 @@ class Judge:
         for each case with these targets."""
         if foreseen is None:
             foreseen = [self.foresee(case, targets, tally) for case in cases]
+        validating = self.compiler if isinstance(self.compiler, Validating) else None
+        if validating is not None:
+            validating.take()  # what votes and reductions had compiled since counts for no batch
         compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
         sitting = _Sitting(cases, targets, foreseen, tally, [], set())
-        if isinstance(self.compiler, Validating):
+        if validating is not None:
+            self._count_validated(validating, tally)
             self._refute(sitting, compiled)
         self._settle(sitting, compiled)
         self._count(sitting)
         return sitting.suspects
+
+    @staticmethod
+    def _count_validated(compiler: Validating, tally: Tally) -> None:
+        verdicts, seconds = compiler.take()
+        tally.validated.update(verdicts)
+        tally.spend("validate", seconds)
+        tally.spend("compile", -seconds)
 
     def _refute(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
         """Code whose register allocation is refuted is suspect, whatever its runs do."""

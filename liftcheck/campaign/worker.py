@@ -26,7 +26,6 @@ from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import Hooks, Suspect, Tally
-from liftcheck.oracles.validating import Validating
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
@@ -167,10 +166,6 @@ class Worker:
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
             tally.spend("confirm", time.perf_counter() - started)
-        if isinstance(self.compiler, Validating):
-            tally.validated, seconds = self.compiler.take()
-            tally.spend("validate", seconds)
-            tally.spend("compile", -seconds)
         answer.tally.add(tally)
         answer.findings += found
 
