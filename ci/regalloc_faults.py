@@ -34,7 +34,7 @@ from regalloc_harmless import why
 from liftcheck.case import ISAS, Case, CompileFailure, Target
 from liftcheck.clif.printer import print_function
 from liftcheck.compilers import matrix
-from liftcheck.compilers.allocation import Captured
+from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift import builds, capture
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -50,7 +50,6 @@ from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
 INPUTS: Final = 16
 MANY: Final = 240
 SIZE: Final = 90
-ALGORITHMS: Final = ("backtracking", "single_pass")
 LEVELS: Final = ("none", "speed")
 PROFILES: Final = ("default", "integers", "wide", "calls", "control", "simd", "floats", "memory")
 UNEXPLAINED: Final = "UNEXPLAINED"

@@ -209,8 +209,8 @@ class Examination:
         if differences:
             first = min(differences, key=lambda d: d.place != edit.target)
             shown = f"memory at sp + {first.offset}" if first.place == NONE else show(first.place)
-            self._report(_rule(edit, first), piece, first.place, f"{moved}: {shown} = {_term(first.expected)}",
-                         _term(first.found), code)  # fmt: skip
+            self._report(_rule(edit, first), piece, first.place, f"{moved}: {shown} = {describe(first.expected)}",
+                         describe(first.found), code)  # fmt: skip
 
     def _lies(self, edit: Edit) -> str:
         place = max(edit.source, edit.target)
@@ -247,10 +247,6 @@ def _rule(edit: Edit, difference: Difference) -> str:
     if difference.place == edit.target or (difference.place == NONE and edit.target >= SLOT):
         return "a spill does not store the value" if edit.target >= SLOT else "a move's target gets another value"
     return "a move's code changes something else"
-
-
-def _term(t: Term) -> str:
-    return describe(t)
 
 
 def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from liftcheck.case import ISAS, Target
 from liftcheck.clif.printer import print_module
 from liftcheck.compilers import matrix
-from liftcheck.compilers.allocation import Captured
+from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators import programs
@@ -51,7 +51,7 @@ block0(v0: i64, v1: i64):
 def targets(isa: str) -> list[Target]:
     """Both allocators at both levels."""
     return [Target(isa, (("enable_verifier", "false"), ("opt_level", level), ("regalloc_algorithm", algorithm)))
-            for algorithm in ("backtracking", "single_pass") for level in ("none", "speed")]
+            for algorithm in ALGORITHMS for level in ("none", "speed")]
 
 
 def generated(compiler: Cranelift, isa: str, seeds: range) -> Iterator[tuple[list[Captured], float]]:

@@ -29,7 +29,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function, print_module
 from liftcheck.clif.verify import verify
-from liftcheck.compilers.allocation import Captured
+from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.base import UnknownSetting
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
@@ -41,8 +41,6 @@ from liftcheck.oracles.validation import validate
 from liftcheck.oracles.validation_verdict import INVALID
 
 ALGORITHM: Final = "regalloc_algorithm"
-BACKTRACKING: Final = "backtracking"
-ALGORITHMS: Final = (BACKTRACKING, "single_pass")
 
 
 @dataclass(frozen=True, slots=True)

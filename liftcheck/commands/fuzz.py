@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from liftcheck.campaign.options import FuzzOptions
 
 DEFAULT_SECONDS: Final = 60.0
-WIDTH: Final = 140
-"""Columns of the tables where there is no terminal to fit into."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json("fuzz", report.document())
     else:
-        console = Console()
-        show(report, console if console.is_terminal else Console(width=WIDTH))
+        show(report, output.table_console())
     return report.exit_code
 
 

@@ -74,10 +74,7 @@ def _document(matrix: Matrix, wanted: frozenset[str]) -> dict[str, object]:
 
 
 def _show(compiler: str, found: Sequence[Matrix], keys: Sequence[str], missing: bool) -> None:
-    from rich.console import Console
-
-    console = Console()
-    console = console if console.is_terminal else Console(width=160)
+    console = output.table_console(160)
     console.print(_missing_table(compiler, found, keys) if missing else _table(compiler, found, keys))
     for matrix in found:
         console.print(f"{matrix.target}: {len(matrix.has)} there, {len(matrix.lacks)} lacking", markup=False,

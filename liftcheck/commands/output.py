@@ -7,15 +7,27 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftcheck import __version__
 from liftcheck.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def print_json(command: str, document: dict[str, object]) -> None:
     """The one object of `--json`: the tool, its version and the command stand first."""
     head: dict[str, object] = {"tool": "liftcheck", "version": __version__, "command": command}
     print(json.dumps({**head, **document}, indent=2, ensure_ascii=True, default=str))
+
+
+def table_console(width: int = 140) -> Console:
+    """Where tables go: as wide as the terminal, or `width` columns where there is none to fit into."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=width)
 
 
 def note(text: str) -> None:

@@ -15,14 +15,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
+from liftcheck.compilers.allocation import ALGORITHMS
 from liftcheck.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from liftcheck.campaign.validate_report import Report
-
-ALGORITHMS = ("backtracking", "single_pass")
-WIDTH = 140
-"""Columns of the table where there is no terminal to fit into."""
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_opt(parser, "a file's own, else speed; none and speed with --generate")
     options.add_settings(parser)
     parser.add_argument("--algorithm", action="append", type=algorithms, metavar="NAMES",
-                        help="register allocators, commas between: backtracking, single_pass (default: both)")
+                        help="register allocators, commas between: " + ", ".join(ALGORITHMS) + " (default: both)")
     parser.add_argument("--z3-only", action="store_true",
                         help="give every equality of values to z3, also those that terms decide by themselves")
     parser.add_argument("--seed", type=options.whole, default=0, metavar="N",
@@ -79,11 +76,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(report: Report) -> None:
     """Refutations and files that cannot be read, then counts."""
-    from rich.console import Console
-
     from liftcheck.campaign.validate_report import refutations, tables
 
     for text in (*refutations(report), *map(str, report.broken)):
         print(text)
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(tables(report))
+    output.table_console().print(tables(report))

@@ -21,6 +21,8 @@ USE, DEF = 0, 1
 EARLY, LATE = 0, 1
 BEFORE, AFTER = 0, 1
 ANY, REG, STACK, FIXED, REUSE, LIMIT = range(6)
+ALGORITHMS: Final = ("backtracking", "single_pass")
+"""Cranelift's allocators, as its setting `regalloc_algorithm` names them; the first is its default."""
 CLASSES: Final = ("int", "float", "vector")
 KINDS: Final = ("use", "def")
 POSITIONS: Final = ("early", "late")
@@ -98,7 +100,7 @@ class Allocation:
     frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); besides, if
                 they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
                 convention as CLIF spells it; absent: the ISA's default one)
-    algorithm   'backtracking' or 'single_pass'
+    algorithm   one of ALGORITHMS
     damage      what was planted in it, in words; '' for what the allocator answered
     """
 
@@ -114,7 +116,7 @@ class Allocation:
     ends: tuple[int, ...] = ()
     edit_ranges: tuple[tuple[int, int], ...] = ()
     frame: dict[str, object] = field(default_factory=dict)
-    algorithm: str = "backtracking"
+    algorithm: str = ALGORITHMS[0]
     damage: str = ""
 
 

@@ -15,7 +15,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -238,7 +238,7 @@ class Cranelift:
 
     def _compile_piece(self, work: _Work, piece: str) -> list[protocol.Column]:
         """One piece of a text, with the whole machinery around it."""
-        part = _Work(piece, work.targets, work.wants, work.timeout, work.raw, work.ahead)
+        part = replace(work, text=piece)
         try:
             return self._compile(part)
         except Died as died:
