@@ -1,9 +1,10 @@
-"""What `liftcheck test` found: units passed, failed, skipped by reason; as lines for people and as one JSON document.
+"""What `liftcheck test` found: units passed, failed, undecided, skipped by reason; as lines and as one JSON document.
 
 The one idea: a unit is one run line on one ISA with one list of settings (or on the interpreter), or one function on
 one target for `test compile` and `test verifier`. A unit that could not be judged is a skip with a reason, and reasons
 are counted; run lines for ISAs that liftcheck does not have are no units, and are said apart. A unit in which the
-compiler is proven wrong (see `filetest_known`) is a finding: listed with its cause, neither passed nor failed.
+compiler is proven wrong (see `filetest_known`) is a finding: listed with its cause, neither passed nor failed. A unit
+that ran, but whose outcome nobody can call right or wrong (CLIF leaves it open, there was no time), is undecided.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.case import Outcome
 from liftcheck.clif.runlines import RunLine, data_text
 from liftcheck.clif.types import Type
 from liftcheck.errors import Diagnostic
+
+VERDICTS: Final = ("passed", "failed", "undecided", "skipped")
+"""What a unit may be, beside a finding."""
+SHOWN: Final = 20
+"""Places of one reason that are listed for people; `--json` has all."""
 
 
 class Failure(NamedTuple):
@@ -59,6 +65,7 @@ def _values(values: Sequence[int], types: Sequence[Type]) -> str:
 class Report:
     """Sums over files.
 
+    undecided  the reason, without names and places, and the unit
     outside    run lines by architecture that is not one of ours
     broken     what is wrong with files that could not be read
     by_target  (ISA or 'interpreter' or 'verifier', verdict) -> units
@@ -68,6 +75,7 @@ class Report:
     passed: int = 0
     failures: list[Failure] = field(default_factory=list)
     findings: list[tuple[str, Failure]] = field(default_factory=list)
+    undecided: list[tuple[str, Failure]] = field(default_factory=list)
     skips: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
@@ -79,6 +87,11 @@ class Report:
         """A real difference: `cause` says what it is, with its page."""
         self.findings.append((cause, unit))
         self.by_target[where, "findings"] += 1
+
+    def undecides(self, where: str, reason: str, unit: Failure) -> None:
+        """A unit that ran and cannot be judged; `unit.got` says what was seen and what leaves it open."""
+        self.undecided.append((reason, unit))
+        self.by_target[where, "undecided"] += 1
 
     @property
     def failed(self) -> int:
@@ -112,6 +125,7 @@ class Report:
         self.passed += other.passed
         self.failures += other.failures
         self.findings += other.findings
+        self.undecided += other.undecided
         self.skips += other.skips
         self.outside += other.outside
         self.notes += other.notes
@@ -119,14 +133,11 @@ class Report:
         self.broken += other.broken
 
     def lines(self) -> Iterator[str]:
-        """For people; the last line is `N passed, N failed, N skipped`."""
+        """For people; the last line is `N passed, N failed, N undecided, N skipped`."""
         yield from map(str, self.broken)
         yield from map(str, sorted(self.failures))
-        if self.findings:
-            yield "findings (real differences, neither passed nor failed):"
-            for cause, count in Counter(cause for cause, _ in self.findings).most_common():
-                places = sorted({f"{unit.file}:{unit.line}" for found, unit in self.findings if found == cause})
-                yield f"  {count:6}  {cause}: {', '.join(places)}"
+        yield from _listed("findings (real differences, neither passed nor failed):", self.findings)
+        yield from _listed("undecided, by reason:", self.undecided)
         if self.skips:
             yield "skipped, by reason:"
             yield from (f"  {count:6}  {reason}" for reason, count in self.skips.most_common())
@@ -135,12 +146,12 @@ class Report:
             yield f"run lines for ISAs that are not liftcheck's (no units): {listed}"
         yield from (f"note: {note} ({count})" for note, count in sorted(self.notes.items()))
         for where in sorted({where for where, _ in self.by_target}):
-            counts = ", ".join(f"{self.by_target[where, v]} {v}" for v in ("passed", "failed", "skipped"))
+            counts = ", ".join(f"{self.by_target[where, v]} {v}" for v in VERDICTS)
             if self.by_target[where, "findings"]:
                 counts += f", {self.by_target[where, 'findings']} findings"
             yield f"{where}: {counts}"
         yield f"{self.files} files in {self.seconds:.1f} s"
-        yield f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        yield f"{self.passed} passed, {self.failed} failed, {len(self.undecided)} undecided, {self.skipped} skipped"
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
@@ -148,14 +159,26 @@ class Report:
         return {
             "passed": self.passed,
             "failed": self.failed,
+            "undecided": len(self.undecided),
             "skipped": self.skipped,
             "files": self.files,
             "seconds": round(self.seconds, 3),
             "skips": dict(self.skips.most_common()),
             "outside": dict(sorted(self.outside.items())),
             "notes": dict(sorted(self.notes.items())),
-            "by_target": {w: {v: self.by_target[w, v] for v in ("passed", "failed", "skipped")} for w in wheres},
+            "by_target": {w: {v: self.by_target[w, v] for v in VERDICTS} for w in wheres},
             "findings": [{"cause": cause, **unit._asdict()} for cause, unit in sorted(self.findings)],
+            "open": [{"reason": reason, **unit._asdict()} for reason, unit in sorted(self.undecided)],
             "failures": [failure._asdict() for failure in sorted(self.failures)],
             "broken": [str(diagnostic) for diagnostic in self.broken],
         }
+
+
+def _listed(heading: str, units: Sequence[tuple[str, Failure]]) -> Iterator[str]:
+    """Units by their reason, the commonest first, with their places."""
+    if units:
+        yield heading
+    for reason, count in Counter(reason for reason, _ in units).most_common():
+        places = sorted({f"{unit.file}:{unit.line}" for found, unit in units if found == reason})
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        yield f"  {count:6}  {reason}: {', '.join(places[:SHOWN])}{more}"

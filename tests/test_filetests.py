@@ -11,7 +11,7 @@ from liftcheck.case import CompileFailure, FunctionCode, Outcome
 from liftcheck.clif.parser import parse_module
 from liftcheck.errors import InputError, Unavailable
 from liftcheck.oracles import filetest_known
-from liftcheck.oracles.filetest_report import Report
+from liftcheck.oracles.filetest_report import Failure, Report
 from liftcheck.oracles.filetests import Options, main_like
 
 ALONE = Options(interpreter_only=True)
@@ -63,7 +63,7 @@ def written(folder: Path, text: str, name: str = "a.clif") -> str:
 def test_every_run_line_is_a_unit_of_the_interpreter(tmp_path: Path) -> None:
     report = main_like([written(tmp_path, GOOD)], ALONE)
     assert (report.passed, report.failed, report.skipped) == (6, 0, 0)
-    assert list(report.lines())[-1] == "6 passed, 0 failed, 0 skipped"
+    assert list(report.lines())[-1] == "6 passed, 0 failed, 0 undecided, 0 skipped"
     assert report.exit_code == 0
 
 
@@ -182,10 +182,16 @@ def test_reports_add_up() -> None:
     part.passes("x", 3)
     part.skip("x", "why", 2)
     part.skip("x", "never", 0)
+    part.undecides("x", "open", Failure("a.clif", 7, "x", "%f(1)", "== 2", "3"))
     total.add(part)
     total.add(part)
     assert (total.passed, total.skips) == (6, {"why": 4})
-    assert total.document()["by_target"] == {"x": {"passed": 6, "failed": 0, "skipped": 4}}
+    assert total.document()["by_target"] == {"x": {"passed": 6, "failed": 0, "undecided": 2, "skipped": 4}}
+    assert total.document()["open"][0] == {"reason": "open", "file": "a.clif", "line": 7, "where": "x", "what": "%f(1)",
+                                           "expected": "== 2", "got": "3"}
+    assert "       2  open: a.clif:7" in total.lines()
+    assert list(total.lines())[-1] == "6 passed, 0 failed, 2 undecided, 4 skipped"
+    assert total.exit_code == 0, "an undecided unit is no failure"
 
 
 # With a compiler

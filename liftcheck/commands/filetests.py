@@ -2,7 +2,7 @@
 precise output is out of scope and is skipped by that name), on every ISA and setting that a file names.
 
 One unit is one run line on one ISA and setting. Skips are listed by reason; the last line is
-`N passed, N failed, N skipped`.
+`N passed, N failed, N undecided, N skipped`.
 """
 
 from __future__ import annotations
