@@ -42,15 +42,13 @@ class Failure(NamedTuple):
 
 def is_met(line: RunLine, outcome: Outcome) -> bool:
     """Whether an outcome is what a run line asks for; `print` lines ask for a return alone."""
-    if outcome.kind != "returned":
-        return False
-    return line.comparison == "print" or (outcome.values == line.expected) == (line.comparison == "==")
+    return line.is_met(outcome.kind, outcome.values, outcome.detail)
 
 
 def line_failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Failure:
     """A run line that was not met."""
     call = f"{line.function or 'run'}({_values(line.args, line.arg_types)})"
-    expected = f"{line.comparison} {_values(line.expected, line.result_types)}"
+    expected = line.expectation() or "a return"
     got = f"{outcome.kind} {outcome.detail}".rstrip()
     if outcome.kind == "returned":
         got = _values(outcome.values, line.result_types)

@@ -221,6 +221,41 @@ def test_run_lines_survive_their_text() -> None:
         assert (again.args, again.expected, again.comparison) == (line.args, line.expected, line.comparison)
 
 
+TRAPS = """test run
+function %f(i32) -> i32 {
+block0(v0: i32):
+    v1 = udiv v0, v0
+    return v1
+}
+; run: %f(0) == trap int_divz
+; run: %f(1) != trap user7
+; run: %f(0) == trap
+; run: %f(0) traps int_divz
+"""
+
+
+def test_run_lines_that_expect_a_trap() -> None:
+    lines = parse_filetest(TRAPS).functions[0].run_lines
+    assert [(line.comparison, line.trap) for line in lines] == [
+        ("==", "int_divz"), ("!=", "user7"), ("==", "any"), ("==", "int_divz")]
+    met = [(line.is_met("trapped", (), "int_divz"), line.is_met("trapped", (), "user7"),
+            line.is_met("returned", (1,), ""), line.is_met("crashed", (), "int_divz")) for line in lines]
+    assert met == [(True, False, False, False), (True, False, True, False), (True, True, False, False),
+                   (True, False, False, False)]
+    assert [run_line_text(line) for line in lines[:3]] == TRAPS.splitlines()[6:9]
+
+
+def test_a_run_line_that_names_no_trap_code() -> None:
+    assert "trap code (stk_ovf" in errors_of(TRAPS.replace("== trap int_divz", "== trap int_div"))[0][2]
+
+
+def test_what_looks_like_a_run_line_in_a_file_that_runs_nothing_is_a_comment() -> None:
+    text = "test compile\nfunction %f(i16) {\nblock0(v0: i16):\n    return\n}\n; run: %f(6330)\n"
+    assert parse_filetest(text).functions[0].run_lines == []
+    for header in ("test compile\ntest run", "test interpret", ""):
+        assert errors_of(text.replace("test compile", header))[0][0] == 6 + header.count("\n")
+
+
 def test_implicit_run() -> None:
     text = "function %f() -> i8 {\nblock0:\nv0 = iconst.i8 1\nreturn v0\n}\n; run\n"
     line = parse_filetest(text).functions[0].run_lines[0]

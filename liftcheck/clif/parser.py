@@ -55,6 +55,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
     starts = [match.start() for match in _FUNCTION_LINE.finditer(text)]
     head = text[:starts[0]] if starts else text
     result = read_header(head, file, errors)
+    runs = not result.commands or result.has("run") or result.has("interpret")
     line = head.count("\n") + 1
     for start, end in zip(starts, [*starts[1:], len(text)]):
         if len(errors) >= MAX_ERRORS:
@@ -62,7 +63,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
             break
         piece = text[start:end]
         if end - start <= LONG or not _hopeless(piece, line, file, errors):
-            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors))
+            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs))
         line += piece.count("\n")
     result.errors.extend(errors)
     if strict and errors:
@@ -74,20 +75,22 @@ def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> boo
     """Is something wrong early in a very long function? Then the errors up to there are all that is reported of it."""
     lines = piece[:LONG // 2].split("\n")
     found: list[Diagnostic] = []
-    _functions(Cursor(lines, line, file), found)
+    _functions(Cursor(lines, line, file), found, False)
     cut = (line + len(lines) - 1, len(lines[-1]) - 1000)
     early = [error for error in found if (error.line, error.column) < cut]
     errors.extend(early)
     return bool(early)
 
 
-def _functions(cursor: Cursor, errors: list[Diagnostic]) -> list[TestFunction]:
+def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool) -> list[TestFunction]:
+    """Every function. `runs`: the file's run lines are executed; elsewhere what looks like one is a comment, which
+    upstream never reads, and nothing can be wrong with it."""
     found = []
     while cursor.tokens[cursor.index] != END and len(errors) < MAX_ERRORS:
         reader = _FunctionReader(cursor, errors)
         test = reader.read()
         if test is not None:
-            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor, errors))
+            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor, errors if runs else []))
             found.append(test)
     return found
 

@@ -2,6 +2,8 @@
 
 The one idea: every value becomes the unsigned integer of its type's width that the interpreter and the runners use.
 Whose function is meant: upstream runs the function that the comment belongs to, whatever name the line says.
+One form is liftcheck's own, which upstream's reader refuses: `== trap int_divz` (`== trap`: any code; `traps int_divz`
+means the same) expects a trap. Upstream has wished for such lines since 2022 (wasmtime #4781).
 Sources: cranelift-reader 0.135 `parse_run_command` and what it calls.
 """
 
@@ -9,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from liftcheck.clif import literals
+from liftcheck.clif.formats import TRAP_CODES, trap_code
 from liftcheck.clif.ir import Signature
-from liftcheck.clif.lexer import Cursor, Fault
+from liftcheck.clif.lexer import END, Cursor, Fault
 from liftcheck.clif.parser_operands import constant_data
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.errors import Diagnostic
+
+ANY_TRAP: Final = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class RunLine:
     comparison  '==', '!=', or 'print' (expects nothing)
     args, expected   unsigned values in signature order; a line without invocation (`; run`) expects != 0
     types       of the arguments and of the results
+    trap        the code of the trap that is compared instead of results, `ANY_TRAP`, or ''
     """
 
     function: str
@@ -35,6 +42,28 @@ class RunLine:
     line: int
     arg_types: tuple[Type, ...] = ()
     result_types: tuple[Type, ...] = ()
+    trap: str = ""
+
+    def is_met(self, kind: str, values: tuple[int, ...], detail: str) -> bool:
+        """Whether an outcome ('returned' with these values, 'trapped' with this code) is as the line expects; a `print`
+        line expects a return, `!= trap int_divz` any return or trap but this one."""
+        if self.comparison == "print":
+            return kind == "returned"
+        if self.trap:
+            return kind in ("returned", "trapped") and self._is_its_trap(kind, detail) == (self.comparison == "==")
+        return kind == "returned" and (values == self.expected) == (self.comparison == "==")
+
+    def _is_its_trap(self, kind: str, detail: str) -> bool:
+        return kind == "trapped" and self.trap in (detail, ANY_TRAP)
+
+    def expectation(self) -> str:
+        """`== 3`, `== [1, 2]`, `== trap int_divz`; '' for a line that expects nothing."""
+        if self.comparison == "print":
+            return ""
+        if self.trap:
+            return f"{self.comparison} trap {self.trap}".removesuffix(f" {ANY_TRAP}")
+        results = ", ".join(map(data_text, self.expected, self.result_types))
+        return f"{self.comparison} {results if len(self.result_types) == 1 else f'[{results}]'}"
 
 
 def read_run_lines(comments: Iterable[tuple[int, str]], signature: Signature, cursor: Cursor,
@@ -67,7 +96,11 @@ def _run_line(p: Cursor, signature: Signature, line: int) -> RunLine:
     p.take(")", "after the arguments")
     if command == "print":
         return RunLine(name, args, "print", (), line, params, returns)
+    if p.optional("traps"):
+        return RunLine(name, args, "==", (), line, params, returns, _trap(p))
     comparison = _comparison(p)
+    if p.optional("trap"):
+        return RunLine(name, args, comparison, (), line, params, returns, _trap(p))
     if len(returns) != 1:
         p.take("[", "before the results")
     expected = _data_values(p, returns)
@@ -90,6 +123,17 @@ def _comparison(p: Cursor) -> str:
             p.take("=", "in the comparison")
             return text
     return p.fail(f"expected '==' or '!=', found {p.found()}")
+
+
+def _trap(p: Cursor) -> str:
+    """The code after `trap`, or any if the line ends there."""
+    if p.tokens[p.index] == END:
+        return ANY_TRAP
+    code = trap_code(p.tokens[p.index])
+    if not code:
+        p.fail(f"expected a trap code ({', '.join(TRAP_CODES)}, user1 to user250), found {p.found()}")
+    p.index += 1
+    return code
 
 
 def _data_values(p: Cursor, types: tuple[Type, ...]) -> tuple[int, ...]:
@@ -131,7 +175,4 @@ def run_line_text(line: RunLine) -> str:
     args = ", ".join(map(data_text, line.args, line.arg_types))
     if line.comparison == "print":
         return f"; print: {line.function}({args})"
-    results = ", ".join(map(data_text, line.expected, line.result_types))
-    if len(line.result_types) != 1:
-        results = f"[{results}]"
-    return f"; run: {line.function}({args}) {line.comparison} {results}"
+    return f"; run: {line.function}({args}) {line.expectation()}"

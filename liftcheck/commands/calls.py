@@ -36,17 +36,13 @@ class Call:
 
     def expectation(self) -> str:
         """`== 3` if the run line expects something, else ''."""
-        if self.line.comparison == "print":
-            return ""
-        return f"{self.line.comparison} {values_text(self.line.expected, self.line.result_types)}"
+        return self.line.expectation()
 
     def is_met(self, outcome: Outcome) -> bool | None:
         """Whether an outcome is as the run line expects; None if it expects nothing. NaNs count by their bits."""
         if self.line.comparison == "print":
             return None
-        if outcome.kind != "returned":
-            return False
-        return (outcome.values == self.line.expected) == (self.line.comparison == "==")
+        return self.line.is_met(outcome.kind, outcome.values, outcome.detail)
 
     def outcome_text(self, outcome: Outcome) -> str:
         """`3`, `[1, 2]`, `trap int_divz`, `out_of_fuel`."""
