@@ -11,6 +11,7 @@ panic, a death, invalid IR are failures. Sources: docs/architecture.md (trampoli
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -19,7 +20,8 @@ from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction
 from liftcheck.clif.ir import Function, Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.runlines import RunLine
-from liftcheck.compilers.base import Compiler, UnknownSetting
+from liftcheck.compilers.base import Compiler
+from liftcheck.compilers.choice import Exactly, each_target
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import filetest_known as known
@@ -57,29 +59,14 @@ class Engine:
                     report.skip(target.isa, function.refused, units)
         functions = [f for f in test.functions if f.function is not None]
         text = print_module(test.module(), default_conv=test.default_call_conv)
-        for target, replies in self._compiled(text, chosen, len(functions)):
+        if not functions:
+            return
+        for target, replies in each_target(partial(self.compile, text), chosen, len(functions)):
             _Judge(self, test, functions, target, replies, report).judge()
-
-    def _compiled(self, text: str, targets: list[Target], count: int) -> list[tuple[Target, list[Reply]]]:
-        """The replies for each target; a target that this compiler does not know is refused for every function."""
-        if not count or not targets:
-            return []
-        try:
-            return list(zip(targets, self.compile(text, targets)))
-        except (UnknownSetting, Unsupported) as error:
-            if len(targets) > 1:
-                return [pair for target in targets for pair in self._compiled(text, [target], count)]
-            what = f"the setting {error.name}" if isinstance(error, UnknownSetting) else str(error)
-            refusal = CompileFailure("unsupported", what)
-            return [(targets[0], [refusal] * count)]
 
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The compiler's answer, with exactly the targets' settings if it can do that."""
-        from liftcheck.compilers.cranelift.client import Cranelift
-
-        if isinstance(self.compiler, Cranelift):
-            return self.compiler.compile_text(text, targets, raw=True)
-        return self.compiler.compile_text(text, targets)
+        return Exactly(self.compiler).compile_text(text, targets)
 
     def trampolines(self, signatures: Sequence[Signature], target: Target) -> dict[Signature, Reply]:
         """A trampoline for each signature, compiled with the target's settings."""

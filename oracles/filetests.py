@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liftcheck.case import BIG_ENDIAN, ISAS, Outcome
+from liftcheck.case import ISAS, Outcome
 from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, read_text
 from liftcheck.clif.interpret import Prepared, prepare
 from liftcheck.clif.ir import Function
@@ -38,7 +38,6 @@ from liftcheck.oracles.filetest_runs import Engine
 JUDGED: Final = frozenset({"interpret", "run", "verifier", "compile"})
 INTERPRETER: Final = "interpreter"
 FUEL: Final = 100_000_000
-_BIG_TRIPLES: Final = BIG_ENDIAN | {"pulley32be", "pulley64be"}
 UPSTREAM_ONLY: Final = frozenset({"fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat"})
 """To i128: upstream's interpreter saturates at i128's bounds, signed or not, trapping or not; no backend has them."""
 
@@ -150,9 +149,7 @@ def _targets(test: FileTest, options: Options, report: Report) -> list[FileTarge
 
 
 def _interpret(test: FileTest, report: Report) -> None:
-    triples = [target.isa for target in test.targets]
-    big_endian = bool(triples) and all(triple in _BIG_TRIPLES for triple in triples)
-    prepared = prepare(test.module(), big_endian)
+    prepared = prepare(test.module(), test.big_endian)
     number = 0
     for function in test.functions:
         if function.function is None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,16 +25,17 @@ from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.validate_report import Refuted, Report
 from liftcheck.case import ISAS, CompileFailure, Target
-from liftcheck.clif.filetest import FileTest, read_text
+from liftcheck.clif.filetest import read_text
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function, print_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.base import UnknownSetting
+from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
-from liftcheck.errors import InputError, Unsupported, UsageError
+from liftcheck.errors import InputError, UsageError
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests import files_below
 from liftcheck.oracles.validating import open_capturing
@@ -154,33 +156,17 @@ class Judge:
             self.report.broken += error.diagnostics
             return
         self.report.units += 1
-        targets = self._targets(test)
+        wish = Wish(self.options.isas, self.options.levels, self.options.settings)
+        choice = choose(self.compiler, test, wish, only_filter=True)
+        self.report.outside += len(choice.outside)
+        targets = self._each_algorithm(choice.targets)
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:
                 self.report.refuse(target, f"not read: {refused.refused}")
         functions = test.module().functions
         if functions:
             text = print_module(test.module(), default_conv=test.default_call_conv)
-            self.unit(Unit(path, text, functions, targets, bool(test.targets), test.default_call_conv))
-
-    def _targets(self, test: FileTest) -> list[Target]:
-        """The file's own ISAs and settings, or those asked for; levels and settings that are asked for come on top."""
-        isas = self.options.isas
-        own = [Target(target.isa, target.settings) for target in test.targets
-               if target.isa in ISAS and (not isas or target.isa in isas)]
-        self.report.outside += sum(target.isa not in ISAS for target in test.targets)
-        levels = self.options.levels
-        if not test.targets:
-            own = [Target(isa, test.settings) for isa in isas or ISAS]
-            levels = levels or ("speed",)
-        made = [_with(target, (*self._applied(target), ("opt_level", level))) for target in own for level in levels]
-        made = made if levels else [_with(target, self._applied(target)) for target in own]
-        return self._each_algorithm(made)
-
-    def _applied(self, target: Target) -> tuple[tuple[str, str], ...]:
-        known = self.compiler.settings(target.isa)
-        return tuple((name, "preset" if known[name].kind == "preset" and value == "true" else value)
-                     for name, value in self.options.settings if name in known)
+            self.unit(Unit(path, text, functions, targets, choice.exact, test.default_call_conv))
 
     def _each_algorithm(self, targets: Sequence[Target]) -> list[Target]:
         return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
@@ -198,26 +184,13 @@ class Judge:
 
     def unit(self, unit: Unit) -> None:
         """Every function of a text on every target."""
-        for target, replies in self._captured(unit, unit.targets):
+        ask = partial(self.compiler.allocations, unit.text, raw=unit.raw)
+        for target, replies in each_target(ask, unit.targets, len(unit.functions)):
             for function, reply in zip(unit.functions, replies, strict=True):
                 if isinstance(reply, CompileFailure):
                     self.report.refuse(target, f"{reply.kind}: {reply.reason}")
                 else:
                     self._validate(unit, function, target, reply)
-
-    def _captured(self, unit: Unit, targets: list[Target]) -> Iterator[tuple[Target, list[Captured | CompileFailure]]]:
-        """The compiler's answers; a target whose settings it does not have is refused for every function."""
-        if not targets:
-            return
-        try:
-            yield from zip(targets, self.compiler.allocations(unit.text, targets, raw=unit.raw))
-        except (UnknownSetting, Unsupported) as error:
-            if len(targets) > 1:
-                for target in targets:
-                    yield from self._captured(unit, [target])
-                return
-            what = f"the setting {error.name}" if isinstance(error, UnknownSetting) else str(error)
-            yield targets[0], [CompileFailure("unsupported", what)] * len(unit.functions)
 
     def _validate(self, unit: Unit, function: Function, target: Target, captured: Captured) -> None:
         verdict = validate(target.isa, captured, z3_only=self.options.z3_only)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from liftcheck.case import BIG_ENDIAN, ISA_ALIASES
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.lexer import shown
 from liftcheck.clif.runlines import RunLine
@@ -18,7 +19,15 @@ from liftcheck.errors import Diagnostic, InputError
 
 Settings = tuple[tuple[str, str], ...]
 
-_ISAS: Final = {"x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64", "riscv64": "riscv64", "s390x": "s390x"}
+_ISAS: Final = {
+    "x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64", "s390x": "s390x",
+    **dict.fromkeys(("riscv64", "riscv64gc", "riscv64imac", "riscv64a23"), "riscv64"), **ISA_ALIASES,
+}
+"""Architectures of a triple as target-lexicon spells them, and as people do. Letters that name extensions enable none.
+What Cranelift reads besides is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
+
+
+_BIG_ENDIAN: Final = BIG_ENDIAN | {"pulley32be", "pulley64be", "aarch64_be"}
 
 
 class TestCommand(NamedTuple):
@@ -30,12 +39,14 @@ class TestCommand(NamedTuple):
 
 class FileTarget(NamedTuple):
     """A `target` line. `isa` is liftcheck's name ('x86-64'; other architectures as written), `triple` the text's;
-    `settings` are the shared ones set before the line and the line's own, sorted; presets have the value 'preset'."""
+    `settings` are the shared ones set before the line (`shared`) and the line's own, sorted; presets have the value
+    'preset'."""
 
     isa: str
     triple: str
     settings: Settings
     line: int = 0
+    shared: Settings = ()
 
 
 @dataclass(slots=True)
@@ -70,6 +81,11 @@ class FileTest:
     def has(self, command: str) -> bool:
         """Does the file ask for `test command`?"""
         return any(c.name == command for c in self.commands)
+
+    @property
+    def big_endian(self) -> bool:
+        """Is the file for big-endian targets alone?"""
+        return bool(self.targets) and all(target.isa in _BIG_ENDIAN for target in self.targets)
 
     @property
     def default_call_conv(self) -> str:
@@ -146,9 +162,14 @@ def _merged(known: Settings, words: list[str], isa: str) -> Settings:
 
 
 def _target(shared: Settings, words: list[str], line: int) -> FileTarget:
-    arch = words[0].split("-")[0]
-    isa = _ISAS.get(arch, arch)
-    return FileTarget(isa, words[0], _merged(shared, words[1:], isa), line)
+    isa = isa_of(words[0])
+    return FileTarget(isa, words[0], _merged(shared, words[1:], isa), line, shared)
+
+
+def isa_of(triple: str) -> str:
+    """liftcheck's name of a triple's architecture; what is none of its ISAs, as written."""
+    arch = triple.replace("x86-64", "x86_64", 1).split("-")[0]
+    return _ISAS.get(arch, arch or triple)
 
 
 def is_preset(isa: str, name: str) -> bool:

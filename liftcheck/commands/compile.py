@@ -7,6 +7,7 @@ Exit code 2 if the compiler refuses a function (a missing lowering), 1 if it pan
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .clif file, or - for standard input")
-    options.add_isa(parser, "compile for this ISA (default: all four)")
+    options.add_isa(parser, "compile for this ISA (default: those that the file names, else all four)")
     parser.add_argument("--function", metavar="NAME", help="only this function")
     options.add_compiler(parser)
-    options.add_opt(parser, "speed")
+    options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)
     parser.add_argument("--vcode", action="store_true", help="the compiler's own text of its instructions as well")
     parser.add_argument("--clif", action="store_true", help="the optimized CLIF as well")
@@ -34,21 +35,25 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compiles for every target; 1 if the compiler panicked or died, 2 if it refused a function."""
     from liftcheck.commands import calls, targets
+    from liftcheck.compilers.choice import Exactly, each_target
 
     program = calls.read_file(args.file)
     chosen = _chosen(program, args.function)
     wanted = {"srclocs", *(name for name in ("vcode", "clif", "rules") if getattr(args, name))}
     with targets.opened(args.compiler) as compiler:
-        places = targets.make_targets(compiler, options.flat(args.isa, options.ISAS),
-                                      options.flat(args.opt, ("speed",)), args.settings)
-        replies = compiler.compile_text(text_for_compiler(program), places, frozenset(wanted))
+        choice = targets.chosen(compiler, program.test, args)
+        asked = Exactly(compiler) if choice.exact else compiler
+        columns = each_target(partial(asked.compile_text, text_for_compiler(program), wants=frozenset(wanted)),
+                              choice.targets, len(program.test.functions))
+        found = [(target, column[number]) for target, column in columns for number in chosen]
         name = compiler.name
-    found = [(target, column[number]) for target, column in zip(places, replies, strict=True) for number in chosen]
     if args.json:
         functions = [_document(target, reply) for target, reply in found]
-        output.print_json("compile", {"file": program.file, "compiler": name, "functions": functions})
+        output.print_json("compile", {"file": program.file, "compiler": name, "notes": list(choice.notes),
+                                      "functions": functions})
     else:
-        print("\n\n".join(_text(target, reply, program) for target, reply in found))
+        notes = "".join(f"; note: {note}\n" for note in choice.notes)
+        print(notes + "\n\n".join(_text(target, reply, program) for target, reply in found))
     return max((_code(reply) for _, reply in found), default=0)
 
 

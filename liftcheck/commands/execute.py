@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from liftcheck.case import Case, Outcome, Target
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
+    from liftcheck.compilers.choice import Choice
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.runners import RunnerPool
 
@@ -41,10 +42,10 @@ class Result(NamedTuple):
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .clif file, or - for standard input")
-    options.add_isa(parser, "run on this ISA (default: all four)")
+    options.add_isa(parser, "run on this ISA (default: those that the file names, else all four)")
     interpret.add_call(parser)
     options.add_compiler(parser)
-    options.add_opt(parser, "speed")
+    options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)
     options.add_runner(parser)
     options.add_json(parser)
@@ -56,28 +57,28 @@ def run(args: argparse.Namespace) -> int:
 
     program = calls.read_program(args)
     with targets.opened(args.compiler) as compiler:
-        places = targets.make_targets(compiler, options.flat(args.isa, options.ISAS),
-                                      options.flat(args.opt, ("speed",)), args.settings)
+        choice = targets.chosen(compiler, program.test, args)
         name = compiler.name
-        results = run_everywhere(compiler, program, places, args.runner)
+        results = run_everywhere(compiler, program, choice, args.runner)
     if args.json:
-        output.print_json("run", {"file": program.file, "compiler": name, "results": [_document(r) for r in results]})
+        output.print_json("run", {"file": program.file, "compiler": name, "notes": list(choice.notes),
+                                  "results": [_document(r) for r in results]})
     else:
-        print(_text(results, name))
+        print("\n".join([*(f"; note: {note}" for note in choice.notes), _text(results, name)]))
     codes = {result.code for result in results}
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def run_everywhere(compiler: Compiler, program: Program, places: Sequence[Target],
-                   runners: Sequence[str]) -> list[Result]:
+def run_everywhere(compiler: Compiler, program: Program, choice: Choice, runners: Sequence[str]) -> list[Result]:
     """Results target by target, in the order of the file's calls."""
+    from liftcheck.compilers.choice import Exactly
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.runners import RunnerPool
 
     pool = RunnerPool(",".join(runners))
-    judge = Judge(compiler, pool)
+    judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
     try:
-        return [result for target in places for calls in _by_function(program.calls)
+        return [result for target in choice.targets for calls in _by_function(program.calls)
                 for result in _run_function(judge, pool, program, calls, target)]
     finally:
         pool.close()
@@ -128,12 +129,18 @@ def _case(program: Program, calls: Sequence[Call]) -> Case:
 def _outcomes(judge: Judge, pool: RunnerPool, case: Case, target: Target) -> tuple[str, list[Outcome]] | str:
     """The runner's name and its outcomes, or why there are none."""
     from liftcheck.case import CompileFailure
+    from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
     from liftcheck.oracles.evidence import Tally
     from liftcheck.oracles.link import link
     from liftcheck.oracles.runner_base import Job
 
-    code = judge.compile([case], [target], Tally())[0][0]
+    try:
+        code = judge.compile([case], [target], Tally())[0][0]
+    except UnknownSetting as error:
+        return f"unsupported: the setting {error.name}"
+    except Unsupported as error:
+        return f"unsupported: {error.reason}"
     made = judge.trampoline(case, target)
     failure = code if isinstance(code, CompileFailure) else made if isinstance(made, CompileFailure) else None
     if failure is not None:

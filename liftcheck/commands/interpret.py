@@ -13,13 +13,18 @@ from liftcheck.commands import options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Outcome
+    from liftcheck.clif.filetest import FileTest
     from liftcheck.commands.calls import Call
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .clif file, or - for standard input")
     add_call(parser)
-    parser.add_argument("--big-endian", action="store_true", help="memory as on s390x (default: as on the other ISAs)")
+    order = parser.add_mutually_exclusive_group()
+    order.add_argument("--big-endian", action="store_true", default=None,
+                       help="memory as on s390x (default: so if the file names targets and all of them are big-endian)")
+    order.add_argument("--little-endian", action="store_false", dest="big_endian",
+                       help="memory as on the other ISAs, whatever the file's targets")
     parser.add_argument("--fuel", type=options.positive, default=100_000_000, metavar="N",
                         help="instructions before giving up on a run (default: %(default)s)")
     options.add_json(parser)
@@ -37,17 +42,29 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.commands import calls
 
     program = calls.read_program(args)
-    prepared = prepare(program.module, args.big_endian)
+    big_endian, notes = _byte_order(program.test, args.big_endian)
+    prepared = prepare(program.module, big_endian)
     results = []
+    if notes and not args.json:
+        print("\n".join(f"; note: {note}" for note in notes))
     for call in program.calls:
         outcome = prepared.run(call.function, call.line.args, fuel=args.fuel)
         results.append((call, outcome))
         if not args.json:
             print(_line(call, outcome))
     if args.json:
-        output.print_json("interpret", {"file": program.file, "big_endian": args.big_endian,
+        output.print_json("interpret", {"file": program.file, "big_endian": big_endian, "notes": notes,
                                         "calls": [_document(call, outcome) for call, outcome in results]})
     return int(any(call.is_met(outcome) is False for call, outcome in results))
+
+
+def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
+    """Whether memory is big-endian, and what is to be said of it: a file's targets tell, unless an option does."""
+    own = test.big_endian
+    if asked is None:
+        return own, ["big-endian, as all targets of the file are"] if own else []
+    overrides = bool(test.targets) and asked != own
+    return asked, [f"--{'big' if asked else 'little'}-endian overrides the file's targets"] if overrides else []
 
 
 def _line(call: Call, outcome: Outcome) -> str:

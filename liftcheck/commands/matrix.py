@@ -31,12 +31,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints one row an opcode and type, one column an ISA."""
     from liftcheck.commands import targets
-    from liftcheck.compilers import matrix
+    from liftcheck.compilers import choice, matrix
 
     isas = options.flat(args.isa, options.ISAS)
     wanted = frozenset(_opcodes(args.opcode or ()))
     with targets.opened(args.compiler) as compiler:
-        places = targets.make_targets(compiler, isas, (), args.settings)
+        places = choice.make_targets(compiler, isas, (), args.settings)
         found = [matrix.load(compiler, target.isa, target.settings) for target in places]
         name = compiler.name
     keys = _keys(found, wanted, args.missing)

@@ -1,17 +1,17 @@
-"""Targets out of `--isa`, `--opt` and `--set`, checked against what the compiler knows; and a compiler that is closed.
-
-A setting is applied on every ISA that has it; one that no chosen ISA has is an error with the nearest names.
-"""
+"""What commands share that compile for targets: a compiler that is closed, and what the options ask for."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from liftcheck.case import Target
-from liftcheck.compilers.base import Compiler, Setting, UnknownSetting
+from liftcheck.clif.filetest import FileTest
+from liftcheck.commands import options
+from liftcheck.compilers.base import Compiler
+from liftcheck.compilers.choice import Choice, Wish, choose
 from liftcheck.compilers.registry import open_compiler
+from liftcheck.errors import InputError
 
 
 @contextmanager
@@ -24,29 +24,16 @@ def opened(spec: str) -> Iterator[Compiler]:
         compiler.close()
 
 
-def make_targets(compiler: Compiler, isas: Sequence[str], levels: Sequence[str],
-                 settings: Sequence[tuple[str, str]]) -> list[Target]:
-    """One target for each ISA and level, ISAs first; UnknownSetting if no ISA has a setting."""
-    known = {isa: compiler.settings(isa) for isa in isas}
-    for name, _ in settings:
-        if not any(name in there for there in known.values()):
-            raise UnknownSetting(_unknown(compiler, isas, known, name), name)
-    return [_target(isa, level, settings, known[isa]) for isa in isas for level in levels or ("",)]
+def wish(args: argparse.Namespace) -> Wish:
+    """What `--isa`, `--opt` and `--set` ask for."""
+    return Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
 
 
-def _target(isa: str, level: str, settings: Sequence[tuple[str, str]], known: dict[str, Setting]) -> Target:
-    chosen = {"opt_level": level} if level else {}
-    chosen |= {name: _value(known[name], value) for name, value in settings if name in known}
-    return Target(isa, tuple(sorted(chosen.items())))
-
-
-def _value(setting: Setting, value: str) -> str:
-    """A preset that is named alone is applied; it has no other value."""
-    return "preset" if setting.kind == "preset" and value == "true" else value
-
-
-def _unknown(compiler: Compiler, isas: Sequence[str], known: dict[str, dict[str, Setting]], name: str) -> str:
-    names = sorted({name for there in known.values() for name in there})
-    near = difflib.get_close_matches(name, names, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f" (there are {len(names)}: {', '.join(names[:12])}, …)"
-    return f"{compiler.name} has no setting '{name}' on {', '.join(isas)}{hint}"
+def chosen(compiler: Compiler, test: FileTest, args: argparse.Namespace) -> Choice:
+    """What a file is compiled for; InputError if that is nothing."""
+    choice = choose(compiler, test, wish(args))
+    if not choice.targets:
+        lines = ", ".join(f"{target.triple} (line {target.line})" for target in choice.outside)
+        raise InputError.at(f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)} "
+                            f"(choose with --isa)", test.file)
+    return choice
