@@ -138,15 +138,15 @@ _MOST: Final = 30_000
 """Instructions kept for an ISA (2.3 KB each); then the table starts anew."""
 
 
-def show(place: int) -> str:
-    """A place or a special name, for people."""
-    return SPECIALS.get(place) or show_place(place)
+def show(place: int, isa: str) -> str:
+    """A place by its ISA's name, or a special name, for people."""
+    return SPECIALS.get(place) or show_place(place, isa)
 
 
 @cache
 def register(isa: str, place: int) -> Term:
     """The variable that means a register's value before an instruction (64 bits for VECTOR_CONFIGURATION)."""
-    return var(show(place), WIDTHS[isa][place >> 6] if place >= 0 else 64)
+    return var(show(place, isa), WIDTHS[isa][place >> 6] if place >= 0 else 64)
 
 
 @cache

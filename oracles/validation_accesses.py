@@ -101,7 +101,7 @@ class Rules:
         offset = self.allocation.offsets[instruction] or 0
         place = min(definitions - uses)
         rule = "an instruction with a result has no bytes"
-        return [Problem(rule, instruction, offset, place, show(place), "nothing")]
+        return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
@@ -192,8 +192,8 @@ class Rules:
 
     def _problem(self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int],
                  own: Sequence[Placed]) -> Problem:  # fmt: skip
-        names = ", ".join(show(p) for p in sorted(expected)) or "none"
-        return Problem(rule, instruction, placed.offset, place, names, show(place), tuple(own))
+        names = ", ".join(show(p, self.isa) for p in sorted(expected)) or "none"
+        return Problem(rule, instruction, placed.offset, place, names, show(place, self.isa), tuple(own))
 
     # The frame.
 
@@ -266,7 +266,7 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
             continue
         for place in machine.writes:
             if place >= 0:
-                state.registers[place] = var(f"something in {show(place)}", register(isa, place).bits)
+                state.registers[place] = var(f"something in {show(place, isa)}", register(isa, place).bits)
 
 
 def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:

@@ -195,7 +195,7 @@ class Examination:
 
     def _execute(self, piece: Piece, edit: Edit, code: Sequence[Placed]) -> None:
         """The general case: both executed, by normal forms and by z3."""
-        moved = f"{show_place(edit.source)} -> {show_place(edit.target)}"
+        moved = f"{show_place(edit.source, self.isa)} -> {show_place(edit.target, self.isa)}"
         after = self.sequences.code([m for _, m in code], self.vectors, self.rules.shift)
         if after is None:
             self._report("a move's code does something else than moving", piece, edit.target, moved, "", code)
@@ -208,13 +208,13 @@ class Examination:
         differences = self._judged(wanted, after)
         if differences:
             first = min(differences, key=lambda d: d.place != edit.target)
-            shown = f"memory at sp + {first.offset}" if first.place == NONE else show(first.place)
+            shown = f"memory at sp + {first.offset}" if first.place == NONE else show(first.place, self.isa)
             self._report(_rule(edit, first), piece, first.place, f"{moved}: {shown} = {describe(first.expected)}",
                          describe(first.found), code)  # fmt: skip
 
     def _lies(self, edit: Edit) -> str:
         place = max(edit.source, edit.target)
-        return f"{show_place(place)} at sp + {self.slots.offsets.get(place)}"
+        return f"{show_place(place, self.isa)} at sp + {self.slots.offsets.get(place)}"
 
     def _judged(self, wanted: State, after: State) -> list[Difference]:
         differences = self.sequences.differences(wanted, after)

@@ -141,7 +141,7 @@ class _Frame:
                 value = self.entry.value(place)
                 if value is not register(self.isa, place):
                     yield self._problem("the prologue changes an argument's register", NONE, own, place,
-                                        f"{show(place)} as on entry", describe(value))  # fmt: skip
+                                        f"{show(place, self.isa)} as on entry", describe(value))  # fmt: skip
         if self.kept.frame >= 0 and not self._chained():
             yield self._problem("the frame pointer does not point to the saved one", NONE, own, self.kept.frame,
                                 "the caller's, or a frame", describe(self.entry.value(self.kept.frame)))  # fmt: skip
@@ -179,7 +179,7 @@ class _Frame:
             if place == self.kept.sp and machine.flow != CALL:
                 raise _Doubt(f"{where} moves the stack pointer in a way that has no meaning here: {machine.name}")
             if 0 <= place < SLOT and place != self.kept.sp:
-                state.registers[place] = var(f"{show(place)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
+                state.registers[place] = var(f"{show(place, self.isa)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
 
     def frame_pointer(self) -> int | None:
         """Its distance from the body's stack pointer."""
@@ -194,7 +194,7 @@ class _Frame:
         state.registers = dict(self.entry.registers)
         state.memory = dict(self.entry.memory)
         for place in self.written:
-            state.registers[place] = var(f"{show(place)} at the end", WIDTHS[self.isa][place >> 6])
+            state.registers[place] = var(f"{show(place, self.isa)} at the end", WIDTHS[self.isa][place >> 6])
         return state
 
     def leave(self, instruction: int) -> list[Problem]:
@@ -240,7 +240,8 @@ class _Frame:
                 continue
             if not self._equal(sliced(value, low, bits), sliced(wanted, low, bits)):
                 yield self._problem("a callee-saved register is not restored", instruction, own, place,
-                                    f"{show(place)} as on entry, {bits} bits of it", describe(value))  # fmt: skip
+                                    f"{show(place, self.isa)} as on entry, {bits} bits of it",
+                                    describe(value))  # fmt: skip
 
     def _equal(self, a: Term, b: Term) -> bool:
         """Normal forms first; z3 where they differ, or always."""
@@ -332,7 +333,7 @@ def _slot_problems(isa: str, allocation: Allocation, slots: Slots, body: Body, f
         for at in range(offset, offset + size):
             other = taken.setdefault(at, place)
             if other != place:
-                yield _slot_problem("two spill slots overlap", place, offset, show(other))
+                yield _slot_problem("two spill slots overlap", place, offset, show(other, isa))
                 break
         for at in range(offset - offset % 8, offset + size, 8):
             if at in body.saved:

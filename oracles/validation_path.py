@@ -158,7 +158,7 @@ class _Replay:
             self._instruction(block, number)
             self._edits(block, number, AFTER)
         for edit in self._never_emitted(row.end - 1):
-            self._note(f"block{block}: the edit {show_place(edit.source)} -> {show_place(edit.target)} after "
+            self._note(f"block{block}: the edit {self._show(edit.source)} -> {self._show(edit.target)} after "
                        f"instruction {edit.instruction}, the block's last, is never emitted", [], ALWAYS)
         return None
 
@@ -193,7 +193,7 @@ class _Replay:
             cls = (source if source < SLOT else target) >> 6
             value = self._held(source, cls) or self._value(NONE, self._contents(source, cls))
             name = "after" if where == AFTER else "before"
-            self._note(f"block{block}, edit {name} instruction {number}: {show_place(source)} -> {show_place(target)}",
+            self._note(f"block{block}, edit {name} instruction {number}: {self._show(source)} -> {self._show(target)}",
                        [(target + part, value, part) for part in range(self._span(target, cls))], 0, ("edit", index))
 
     def _held(self, place: int, cls: int) -> _Value | None:
@@ -223,13 +223,13 @@ class _Replay:
         lost = [*instruction.clobbers, *self.program.scratch]
         if lost:
             garbage = self._value(NONE, f"what instruction {number} leaves in a register that it clobbers")
-            self._note(f"{where} clobbers {_listed(lost)}", [(place, garbage, 0) for place in lost], 0,
+            self._note(f"{where} clobbers {self._listed(lost)}", [(place, garbage, 0) for place in lost], 0,
                        ("instruction", number))
         for operand, place in zip(instruction.operands, self.program.allocation.places[number]):
             if operand.kind == USE or operand.vreg == NONE:
                 continue
             value = self.values[operand.vreg] = self._value(operand.vreg)
-            self._note(f"{where} defines v{operand.vreg} in {show_place(place)}",
+            self._note(f"{where} defines v{operand.vreg} in {self._show(place)}",
                        [(place + part, value, part) for part in range(self._span(place, operand.cls))], 0,
                        ("instruction", number))
 
@@ -254,17 +254,23 @@ class _Replay:
         meant = self.values[operand.vreg]
         here = self._contents(place, operand.cls)
         since = self.since.get(place)
-        found = f"{show_place(place)} holds {here}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
+        found = f"{self._show(place)} holds {here}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
         path = _blocks_of(self.way)[:step + 1]
         return Counterexample(WRONG_USE, block, path, number, _text(self.program, number),
-                              f"it reads v{operand.vreg} in {show_place(place)}", found, operand.vreg, place,
+                              f"it reads v{operand.vreg} in {self._show(place)}", found, operand.vreg, place,
                               *self._history(meant, place))
+
+    def _show(self, place: int) -> str:
+        return show_place(place, self.program.allocation.isa)
+
+    def _listed(self, places: list[int]) -> str:
+        return ", ".join(map(self._show, places[:6])) + (f" and {len(places) - 6} more" if len(places) > 6 else "")
 
     def _contents(self, place: int, cls: int) -> str:
         """What is in a place that is read as a class."""
         cell = self.machine.get(place)
         if cell is None:
-            return f"what was in {show_place(place)} when the function began"
+            return f"what was in {self._show(place)} when the function began"
         value, part = cell
         if value.name == NONE:
             return value.text
@@ -284,7 +290,7 @@ class _Replay:
         name = self._named(value)
         if not places:
             return f"{name} is nowhere any more"
-        return f"{name} is in {_listed(places)} only"
+        return f"{name} is in {self._listed(places)} only"
 
     def _history(self, meant: _Value, place: int) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
         """What happened to the value and, once it was born, to the place; and which steps did it."""
@@ -295,7 +301,7 @@ class _Replay:
             lost = [cell for cell, old, new in changes if old == meant and new != meant]
             born = born or bool(gained)
             if lost:
-                lines.append((f"{text}; v{meant.name} is lost in {_listed(lost)}", step))
+                lines.append((f"{text}; v{meant.name} is lost in {self._listed(lost)}", step))
             elif gained or about in (meant.number, ALWAYS) or (born and any(c == place for c, _, _ in changes)):
                 lines.append((text, step))
         if len(lines) > EVENTS:
@@ -305,16 +311,11 @@ class _Replay:
         return tuple(text for text, _ in lines), tuple(steps)
 
 
-def _listed(places: list[int]) -> str:
-    shown = [show_place(place) for place in places[:6]]
-    return ", ".join(shown) + (f" and {len(places) - 6} more" if len(places) > 6 else "")
-
-
 def _text(program: Program, number: int) -> str:
     """An instruction as the compiler prints it, or its operands."""
     instruction = program.allocation.instructions[number]
     if instruction.text:
         return instruction.text
     words = [f"{'use' if operand.kind == USE else 'def'} v{operand.vreg}" if operand.vreg != NONE
-             else f"register {show_place(operand.value)}" for operand in instruction.operands]
+             else f"register {show_place(operand.value, program.allocation.isa)}" for operand in instruction.operands]
     return ", ".join(words)

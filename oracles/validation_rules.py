@@ -90,7 +90,7 @@ class Rules:
             if point < last or not 0 <= instruction < len(self.program.allocation.instructions):
                 at = min(max(instruction, 0), len(self.program.allocation.instructions) - 1)
                 return Broken(at, "an edit out of order", "edits in the order of the instructions that they stand at",
-                              f"the edit {show_place(source)} -> {show_place(target)} at instruction {instruction} "
+                              f"the edit {self._show(source)} -> {self._show(target)} at instruction {instruction} "
                               f"listed behind one at instruction {last // 2}")
             last = point
         return None
@@ -101,7 +101,7 @@ class Rules:
             wrong = self._wrong_move(source, target)
             if wrong:
                 return Broken(number, wrong[0], wrong[1],
-                              f"the edit {where} instruction {number}: {show_place(source)} -> {show_place(target)}",
+                              f"the edit {where} instruction {number}: {self._show(source)} -> {self._show(target)}",
                               NONE, target)
         return None
 
@@ -120,6 +120,9 @@ class Rules:
         if slot + self.program.cells[register >> 6] > self.slots:
             return "an edit of a spill slot outside the frame", f"slots below {self.slots - SLOT}"
         return None
+
+    def _show(self, place: int) -> str:
+        return show_place(place, self.program.allocation.isa)
 
     def _is_stack(self, place: int) -> bool:
         return place >= SLOT or place in self.fixed_slots
@@ -153,7 +156,7 @@ class Rules:
     def _broken(self, number: int, operand: Operand, place: int, rule: str, expected: str) -> Broken:
         verb = "reads" if operand.kind == USE else "writes"
         name = f"v{operand.vreg}" if operand.vreg != NONE else "a register that is not allocatable"
-        return Broken(number, rule, f"{name} {expected}", f"it {verb} {name} in {show_place(place)}", operand.vreg,
+        return Broken(number, rule, f"{name} {expected}", f"it {verb} {name} in {self._show(place)}", operand.vreg,
                       place)
 
     def _wrong_place(self, operand: Operand, place: int, places: tuple[int, ...]) -> tuple[str, str] | None:
@@ -163,9 +166,9 @@ class Rules:
             return "an operand without a place", "in some place"
         if constraint == FIXED:
             wrong = place != value
-            return ("a fixed register missed", f"in {show_place(value)}") if wrong else None
+            return ("a fixed register missed", f"in {self._show(value)}") if wrong else None
         if constraint == REUSE and (kind == USE or not 0 <= value < len(places) or places[value] != place):
-            there = show_place(places[value]) if 0 <= value < len(places) else "the place of an operand"
+            there = self._show(places[value]) if 0 <= value < len(places) else "the place of an operand"
             return "a reused input missed", f"in {there}, the place of operand {value}"
         if constraint == STACK and not self._is_stack(place):
             return "a stack-only operand in a register", "on the stack"
@@ -236,13 +239,13 @@ class Rules:
                                   self.program.allocation.places[number]):
             if operand.kind != USE and operand.vreg != NONE and found.setdefault(operand.vreg, place) != place:
                 return self._broken(number, operand, place, "one definition in two places",
-                                    f"in {show_place(found[operand.vreg])}, where it is defined already")
+                                    f"in {self._show(found[operand.vreg])}, where it is defined already")
         return None
 
     def _clash(self, number: int, rule: str, operand: Operand, cell: int, what: str) -> Broken:
         verb = "read" if operand.kind == USE else "written"
         return Broken(number, rule, f"v{operand.vreg} in a place of its own while the instruction runs",
-                      f"v{operand.vreg} is {verb} in {show_place(cell)}, which {what}", operand.vreg, cell)
+                      f"v{operand.vreg} is {verb} in {self._show(cell)}, which {what}", operand.vreg, cell)
 
     def _cells(self, place: int, cls: int) -> range:
         """The cells that a value fills there: one for a register."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liftcheck.compilers.allocation import NONE
+from liftcheck.oracles.machine import show
 
 VALID: Final = "valid"
 INVALID: Final = "invalid"
@@ -58,13 +59,13 @@ class Counterexample:
         lines += [f"    {event}" for event in self.events]
         return "\n".join([*lines, *(["  code:"] if self.code else []), *(f"    {line}" for line in self.code)])
 
-    def document(self) -> dict[str, object]:
-        """For JSON; `value` and `place` as numbers, null where there is none."""
+    def document(self, isa: str) -> dict[str, object]:
+        """For JSON; `value` is a number, `place` has the ISA's name; null where there is none."""
         return {"rule": self.rule, "block": self.block, "path": list(self.path),
                 "instruction": None if self.instruction == NONE else self.instruction, "text": self.text,
                 "expected": self.expected, "found": self.found,
                 "value": None if self.value == NONE else self.value,
-                "place": None if self.place == NONE else self.place,
+                "place": None if self.place == NONE else show(self.place, isa),
                 "events": list(self.events), "steps": [list(step) for step in self.steps], "code": list(self.code)}
 
 

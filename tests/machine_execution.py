@@ -354,7 +354,7 @@ def _untouched(case: Case, reserved: int, before: State, after: State) -> None:
     """What is not written keeps its value."""
     for place, value in before.registers.items():
         if place not in case.machine.writes and place != reserved and after.registers[place] != value:
-            case.wrong.append(f"writes {show(place)}")
+            case.wrong.append(f"writes {show(place, case.isa)}")
     if case.isa == "s390x" and FLAGS not in case.machine.writes and after.condition != before.condition:
         case.wrong.append("writes flags")
     at = MIDDLE - DATA
@@ -372,7 +372,7 @@ def _same_results(case: Case, first: State, one: State, second: State, two: Stat
         different = one.registers[place] ^ two.registers[place]
         moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
         if different & moved:
-            case.wrong.append(f"reads something that {show(place)} depends on")
+            case.wrong.append(f"reads something that {show(place, case.isa)} depends on")
     if FLAGS in case.machine.writes and one.condition != two.condition:
         case.wrong.append("reads something that the flags depend on")
     size = sum(a.size for a in case.machine.accesses if a.written)
@@ -409,7 +409,7 @@ def _exact(case: Case, before: State, after: State) -> None:
     for place, term in effect.writes:
         known = ~(value(term) ^ value(term, -1))
         if place >= 0 and (value(term) ^ after.registers[place]) & known:
-            case.wrong.append(f"effect on {show(place)}: {value(term):x}, not {after.registers[place]:x}")
+            case.wrong.append(f"effect on {show(place, case.isa)}: {value(term):x}, not {after.registers[place]:x}")
     data = bytearray(before.data)
     for store in effect.stores:
         at = value(store.address) % (1 << 64) - STATE - DATA

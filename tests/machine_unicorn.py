@@ -139,7 +139,7 @@ def check(isa: str, code: bytes, machine: Machine, trials: int = 4, seed: int = 
 
 
 def _untouched(case: Case, before: State, after: State) -> list[str]:
-    wrong = [f"writes {show(p)}" for p, v in before.registers.items()
+    wrong = [f"writes {show(p, case.isa)}" for p, v in before.registers.items()
              if p not in case.machine.writes and after.registers[p] != v]  # fmt: skip
     if FLAGS not in case.machine.writes and before.flags != after.flags:
         wrong.append("writes flags")
@@ -157,7 +157,7 @@ def _unread(case: Case, first: State, one: State, second: State, two: State) -> 
         different = one.registers[place] ^ two.registers[place]
         moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
         if different & moved:
-            wrong.append(f"{show(place)} depends on something unread")
+            wrong.append(f"{show(place, case.isa)} depends on something unread")
     return wrong
 
 
@@ -184,7 +184,7 @@ def _exact(case: Case, before: State, after: State) -> list[str]:
         values[load.value] = int.from_bytes(before.data[at : at + load.size], "little")
     for place, term in effect.writes:
         if place >= 0 and value(term) != after.registers[place]:
-            wrong.append(f"effect on {show(place)}: {value(term):x}, not {after.registers[place]:x}")
+            wrong.append(f"effect on {show(place, case.isa)}: {value(term):x}, not {after.registers[place]:x}")
     data = bytearray(before.data)
     for store in effect.stores:
         at = value(store.address) - DATA

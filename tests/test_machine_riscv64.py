@@ -53,9 +53,9 @@ def test_tables_hold_in_execution() -> None:
 
 
 @pytest.mark.parametrize(("code", "change", "found"), [
-    ("33059c01", {"reads": x(25)}, "reads something that p10i depends on"),
-    ("33059c01", {"writes": x(11)}, "writes p10i"),
-    ("33059c01", {"effect": m.Effect(((10, m.register("riscv64", 24)),))}, "effect on p10i"),
+    ("33059c01", {"reads": x(25)}, "reads something that a0 depends on"),
+    ("33059c01", {"writes": x(11)}, "writes a0"),
+    ("33059c01", {"effect": m.Effect(((10, m.register("riscv64", 24)),))}, "effect on a0"),
     ("23b0a500", {"reads": x(11)}, "reads something that it stores"),
 ])  # fmt: skip
 def test_wrong_tables_are_noticed(code: str, change: dict[str, object], found: str) -> None:

@@ -89,11 +89,11 @@ def test_every_line_holds_in_execution() -> None:
 
 
 @pytest.mark.parametrize(("code", "change", "found"), [
-    ("b9080013", {"reads": frozenset({1})}, "reads something that p1i depends on"),
-    ("b9080013", {"writes": frozenset({2, m.FLAGS})}, "writes p1i"),
+    ("b9080013", {"reads": frozenset({1})}, "reads something that r1 depends on"),
+    ("b9080013", {"writes": frozenset({2, m.FLAGS})}, "writes r1"),
     ("b9080013", {"writes": frozenset({1})}, "writes flags"),
-    ("1812", {"merged": frozenset({2})}, "reads something that p1i depends on"),
-    ("b9040018", {"effect": m.Effect(((1, m.register("s390x", 9)),))}, "effect on p1i"),
+    ("1812", {"merged": frozenset({2})}, "reads something that r1 depends on"),
+    ("b9040018", {"effect": m.Effect(((1, m.register("s390x", 9)),))}, "effect on r1"),
     ("e7002000000e", {"reads": frozenset({2})}, "reads something that it stores"),
 ])  # fmt: skip
 def test_wrong_tables_are_noticed(code: str, change: dict[str, object], found: str) -> None:

@@ -47,6 +47,7 @@ from liftcheck.compilers.allocation import (
     Allocation,
     Edit,
     Operand,
+    show_place,
 )
 from liftcheck.oracles.validation import validate_allocation
 from liftcheck.oracles.validation_verdict import Verdict
@@ -382,9 +383,9 @@ def test_a_bug_of_ours_is_no_verdict() -> None:
 def test_a_counterexample_as_data() -> None:
     example = both(with_place(straight(), 2, 1, p(0))).counterexample
     assert example is not None
-    document = example.document()
+    document = example.document("aarch64")
     assert document["rule"] == USE_RULE and document["path"] == [0] and document["value"] == 1
-    assert (document["block"], document["instruction"], document["place"]) == (0, 2, 0)
+    assert (document["block"], document["instruction"], document["place"]) == (0, 2, "x0")
     assert isinstance(document["events"], list) and document["code"] == []
     assert document["steps"] == [["instruction", 1]]
 
@@ -396,3 +397,20 @@ def test_operands_without_text_are_named() -> None:
                          op(use(0, p(1)), text=""), ret())])
     found = both(unnamed).counterexample
     assert found is not None and found.text == "use v0"
+
+
+@pytest.mark.parametrize(("isa", "place", "name"), [
+    ("riscv64", f(9), "fs1"), ("riscv64", f(28), "ft8"), ("riscv64", p(9), "s1"), ("riscv64", p(31), "t6"),
+    ("riscv64", 128 + 8, "v8"), ("aarch64", p(63), "sp"), ("aarch64", p(30), "x30"), ("aarch64", f(8), "v8"),
+    ("x86-64", p(7), "rdi"), ("x86-64", p(8), "r8"), ("x86-64", f(15), "xmm15"), ("s390x", p(14), "r14"),
+    ("s390x", f(31), "v31"), ("riscv64", s(2), "stack2"), ("x86-64", p(40), "p40i"), ("", f(9), "p9f"),
+    ("", -1, "none"),
+])  # fmt: skip
+def test_places_have_the_names_of_the_isa(isa: str, place: int, name: str) -> None:
+    assert show_place(place, isa) == name
+
+
+def test_a_counterexample_speaks_the_names_of_the_isa() -> None:
+    example = both(replace(with_place(straight(), 2, 1, p(0)), isa="riscv64")).counterexample
+    assert example is not None
+    assert "reads v1 in zero" in example.render() and "p0i" not in example.render()

@@ -132,9 +132,10 @@ class Report:
 
 
 def _finding(one: Refuted) -> dict[str, object]:
-    example = one.verdict.counterexample
+    found = one.verdict.counterexample
+    example = found.document(one.target.isa) if found else None
     return {"unit": one.unit, "function": one.function, "isa": one.target.isa, "settings": dict(one.target.settings),
-            "reason": one.verdict.reason, "counterexample": example.document() if example else None, "clif": one.clif}
+            "reason": one.verdict.reason, "counterexample": example, "clif": one.clif}
 
 
 def tables(report: Report) -> RenderableType:

@@ -9,6 +9,7 @@ Source: regalloc2 0.15 (`Function`, `Operand`, `Output`, `MachineEnv` in its lib
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -102,6 +103,7 @@ class Allocation:
                 convention as CLIF spells it; absent: the ISA's default one)
     algorithm   one of ALGORITHMS
     damage      what was planted in it, in words; '' for what the allocator answered
+    isa         whose names registers bear where people read them; '': as regalloc2 prints them
     """
 
     blocks: tuple[Block, ...]
@@ -118,6 +120,7 @@ class Allocation:
     frame: dict[str, object] = field(default_factory=dict)
     algorithm: str = ALGORITHMS[0]
     damage: str = ""
+    isa: str = ""
 
 
 class Captured(NamedTuple):
@@ -127,8 +130,34 @@ class Captured(NamedTuple):
     allocation: Allocation
 
 
-def show_place(place: int) -> str:
-    """'p3i' for integer register 3, 'stack2' for spill slot 2, 'none': as regalloc2 prints them."""
+def _counted(prefix: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{prefix}{number}" for number in range(count))
+
+
+_SP: Final = 63
+"""aarch64's stack pointer: 31 is the zero register."""
+_NAMES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "x86-64": (("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *_counted("r", 16)[8:]), _counted("xmm", 32)),
+    "aarch64": ((*_counted("x", 31), "xzr", *("",) * (_SP - 32), "sp"), _counted("v", 32)),
+    "riscv64": (
+        ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *_counted("a", 8),
+         *_counted("s", 12)[2:], *_counted("t", 7)[3:]),
+        (*_counted("ft", 8), "fs0", "fs1", *_counted("fa", 8), *_counted("fs", 12)[2:], *_counted("ft", 12)[8:]),
+        _counted("v", 32),
+    ),
+    "s390x": (_counted("r", 16), _counted("v", 32)),
+}  # fmt: skip
+"""Registers by class and number, as each ISA's assembler names them (s390x's f0 to f15 are the high halves of v0 to
+v15). Sources: Intel SDM, AAPCS64, RISC-V ELF psABI, z/Architecture Principles of Operation."""
+
+
+def show_place(place: int, isa: str = "") -> str:
+    """A register by its ISA's name ('fs1'), 'stack2' for spill slot 2, 'none'. Without an ISA registers are as
+    regalloc2 prints them: 'p3i' is integer register 3."""
     if place == NONE:
         return "none"
-    return f"stack{place - SLOT}" if place >= SLOT else f"p{place & 63}{CLASSES[place >> 6][0]}"
+    if place >= SLOT:
+        return f"stack{place - SLOT}"
+    number, classes = place & 63, _NAMES.get(isa, ())
+    names = classes[place >> 6] if place >> 6 < len(classes) else ()
+    return (names[number] if number < len(names) else "") or f"p{number}{CLASSES[place >> 6][0]}"

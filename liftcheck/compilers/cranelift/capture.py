@@ -120,32 +120,32 @@ def request(damage: Damage | None) -> bytes:
     return struct.pack("<II", seed, len(kind)) + kind.encode()
 
 
-def read_all(columns: Sequence[Sequence[Reply]]) -> list[list[Captured | CompileFailure]]:
-    """All replies. What repeats an earlier target's is the same object, and is read once."""
+def read_all(columns: Sequence[Sequence[Reply]], isas: Sequence[str]) -> list[list[Captured | CompileFailure]]:
+    """All replies, one column for each of `isas`. What repeats an earlier target's is the same object, read once."""
     seen: dict[int, Captured] = {}
     done: list[list[Captured | CompileFailure]] = []
-    for column in columns:
+    for column, isa in zip(columns, isas):
         done.append([])
         for reply in column:
             if isinstance(reply, CompileFailure):
                 done[-1].append(reply)
                 continue
             if id(reply) not in seen:
-                seen[id(reply)] = read(reply)
+                seen[id(reply)] = read(reply, isa)
             done[-1].append(seen[id(reply)])
     return done
 
 
-def read(code: FunctionCode) -> Captured:
+def read(code: FunctionCode, isa: str) -> Captured:
     """A compiled function with its allocation, which stands in `extra` until now."""
     extra = dict(code.extra)
     raw = extra.pop("allocation")
     frame = extra.get("frame")
     assert isinstance(raw, list)
-    return Captured(replace(code, extra=extra), decode(raw, frame if isinstance(frame, Mapping) else {}))
+    return Captured(replace(code, extra=extra), decode(raw, frame if isinstance(frame, Mapping) else {}, isa))
 
 
-def decode(raw: list[Any], frame: Mapping[str, object]) -> Allocation:
+def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:
     """The lists of a reply as an allocation."""
     (environment, classes, blocks, operands, places, clobbers, returns, branches, edits, slots, sizes, own, moved,
      algorithm, damage, text, slot_bytes, convention) = raw
@@ -165,7 +165,7 @@ def decode(raw: list[Any], frame: Mapping[str, object]) -> Allocation:
         tuple(map(tuple, places)), tuple(map(Edit._make, zip(four, four, four, four))), slots, tuple(sizes),
         (None,) * len(instructions) if own is None else tuple(own[::2]), () if own is None else tuple(own[1::2]),
         () if moved is None else tuple(zip(moved[::2], moved[1::2])),
-        {**frame, "slot_sizes": slot_bytes, "convention": convention}, algorithm, damage or "")
+        {**frame, "slot_sizes": slot_bytes, "convention": convention}, algorithm, damage or "", isa)
 
 
 def _block(row: list[Any]) -> Block:

@@ -127,7 +127,7 @@ class Cranelift:
                               f"'{builds.REGALLOC}'")
         wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
         work = _Work(text, tuple(targets), wants, timeout or self.timeout, raw, capture.request(damage))
-        return capture.read_all(self._run(work))
+        return capture.read_all(self._run(work), [target.isa for target in targets])
 
     def _run(self, work: _Work) -> list[list[Reply]]:
         try:
