@@ -38,11 +38,14 @@ COMPILER_ABORT: Final = "compiler abort"
 COMPILER_VERIFIER: Final = "invalid IR in the compiler"
 NONDETERMINISTIC: Final = "nondeterministic output"
 REFUTED_ALLOCATION: Final = "refuted allocation"
+WRONG_REFUSAL: Final = "wrong refusal"
+"""The compiler has every instruction of the program and refuses the program."""
 CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
                   COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
-                  REFUTED_ALLOCATION)
+                  REFUTED_ALLOCATION, WRONG_REFUSAL)
 COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
-                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION}
+                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION,
+                          "refusal": WRONG_REFUSAL}
 """`CompileFailure.kind` -> class, for the kinds that are findings."""
 
 AGREE: Final = "agree"

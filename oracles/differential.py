@@ -36,6 +36,7 @@ from liftcheck.oracles.evidence import (
     interpret_orders,
 )
 from liftcheck.oracles.link import Image, link, same_program
+from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.runner_base import Job, Runner, Sheet, sheet
 from liftcheck.oracles.trampolines import trampoline_text
 from liftcheck.oracles.validating import Validating, refutation
@@ -137,6 +138,8 @@ class Judge:
         self.runners = runners
         self.hooks = hooks
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+        plain = compiler.inner if isinstance(compiler, Validating) else compiler
+        self.refusals = Refusals(plain.compile_text)
 
     def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
               wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Suspect]:
@@ -281,7 +284,7 @@ class Judge:
                 self._refuse(sitting, number, target, code)
                 continue
             if isinstance(code, CompileFailure):
-                self._refuse(sitting, number, target, code)
+                self._refuse(sitting, number, target, self.refusals.judged(case.module, target, code))
                 continue
             trouble = sitting.foreseen[number].expected[target.big_endian].trouble
             if trouble:
@@ -300,6 +303,7 @@ class Judge:
             shares.setdefault(id(runner), _Share(runner, [])).pieces.append(piece)
 
     def _refuse(self, sitting: _Sitting, number: int, target: Target, failure: CompileFailure) -> None:
+        """Not compiled: a gap of the compiler is counted, anything else is suspect."""
         klass = compare.COMPILE_CLASSES.get(failure.kind)
         if klass is None:
             sitting.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1

@@ -4,8 +4,9 @@ The one idea: the file is printed from the model with explicit conventions and c
 it states, as upstream does, in one request for all targets; then each target is one image and one call of a runner
 with all inputs. Where that fails as a whole (a symbol, an instruction that the runner lacks), function by function.
 
-A missing lowering, an extension that no runner here has, a setting that this version lacks are skips with reasons; a
-panic, a death, invalid IR are failures. Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
+What the compiler lacks, an extension that no runner here has, a setting that this version lacks are skips with reasons;
+a refusal of what it has (`refusals`) is a finding; a panic, a death, invalid IR are failures.
+Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from types import TracebackType
 from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction
-from liftcheck.clif.ir import Function, Signature
+from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, with_call_conv
+from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.runlines import RunLine
 from liftcheck.compilers.base import Compiler
@@ -27,6 +28,7 @@ from liftcheck.errors import Unsupported
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.link import link
+from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
@@ -39,6 +41,7 @@ class Engine:
     def __init__(self, compiler: str, runner: str) -> None:
         self.compiler: Final[Compiler] = open_compiler(compiler)
         self.pool: Final = RunnerPool(runner)
+        self.refusals: Final = Refusals(self.compile)
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
 
     def __enter__(self) -> Engine:
@@ -111,11 +114,17 @@ class _Judge:
 
     def _failed(self, function: TestFunction, reply: CompileFailure, lines: Sequence[int]) -> None:
         """Units that the compiler gave no code for."""
+        if function.function is not None:
+            alone = Module([with_call_conv(function.function, self.test.default_call_conv)])
+            reply = self.engine.refusals.judged(alone, self.target, reply)
         if reply.is_finding:
             for line in lines:
                 what = f"{reply.kind}: {reply.message or reply.reason} {reply.place}".rstrip()
-                self.report.fails(self.target.isa, Failure(self.test.file, line, str(self.target), function.name,
-                                                           "machine code", what))
+                unit = Failure(self.test.file, line, str(self.target), function.name, "machine code", what)
+                if reply.kind == WRONG:
+                    self.report.finds(self.target.isa, f"wrong refusal on {self.target.isa}: {reply.reason}", unit)
+                else:
+                    self.report.fails(self.target.isa, unit)
             return
         name = self.engine.compiler.name
         said = "refuses the text" if reply.kind == "input" else "lacks"

@@ -11,6 +11,8 @@ every other runner that can run it, on every other ISA and at other levels, and 
 - every ISA of three or more, at every level, stands against the reference, and they agree with one another: 'wrong
   meaning', ours;
 - otherwise the compiler is guilty where it was seen, and a target that sides with the reference is the witness.
+
+A compiler's own failure needs no vote; the target at another level that compiles the program is its witness.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally, strays_into_others
 from liftcheck.oracles.runner_base import Runner
+from liftcheck.oracles.validating import REFUTED
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""
@@ -88,7 +91,8 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     """Gathers the votes on a suspect's (case, target, class); `others` are the further targets to ask."""
     target = suspect.target
     if suspect.failure is not None:
-        return Confirmed(suspect.verdict.klass, "")
+        right = suspect.failure.kind != REFUTED and judge.refusals.compiled_elsewhere(case.module, target)
+        return Confirmed(suspect.verdict.klass, "", witness=right or None)
     wild = suspect.expected is not None and suspect.expected.kind == "trapped"
     if wild and strays_into_others(case, suspect.run, target.big_endian):
         return Confirmed("", "a wild access hits another run's data region")

@@ -56,12 +56,13 @@ def page(finding: Finding, name: str) -> str:
 
 def _summary(finding: Finding) -> str:
     lines = [f"`{finding.compiler}` {_what(finding)}", ""]
-    if finding.detail:
+    if finding.detail and (finding.failure is None or finding.detail != finding.failure.message):
         lines += [finding.detail, ""]
     if len(finding.targets) > 1:
         lines += ["The same on: " + "; ".join(f"`{target}`" for target in finding.targets) + ".", ""]
     if finding.witness is not None:
-        lines += [f"Right on `{finding.witness}`.", ""]
+        right = "Compiled" if finding.failure is not None and finding.expected is None else "Right"
+        lines += [f"{right} on `{finding.witness}`.", ""]
     return "\n".join(lines)
 
 

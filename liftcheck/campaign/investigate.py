@@ -132,10 +132,16 @@ class Investigator:
         done = reduce_case(
             start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits
         )
-        target = reduce_settings(
-            finding.target, lambda t: self.shows(done.case, dataclasses.replace(finding, target=t))
-        )
+        target = reduce_settings(finding.target, lambda t: self._shows_on(t, done.case, finding))
         return self._finished(finding, done.case, target)
+
+    def _shows_on(self, target: Target, case: Case, finding: Finding) -> bool:
+        """Whether a case goes wrong on another target as it does on the finding's: what the compiler then has not got
+        is no part of the fault, so it must not become more; and a witness on the same ISA loses the same settings."""
+        lacking = self.judge.refusals.lacking
+        if finding.failure is not None and not lacking(case.module, target) <= lacking(case.module, finding.target):
+            return False
+        return self.shows(case, dataclasses.replace(finding, target=target, witness=_followed(finding, target)))
 
     def shows(self, case: Case, finding: Finding) -> bool:
         """Whether a case goes wrong as the finding does: same class, same target, its witness still right."""
@@ -148,6 +154,10 @@ class Investigator:
             return False
         if finding.damaged and not set(finding.damaged) <= set(self._unsaved(case, finding.target)):
             return False
+        if finding.failure is not None and finding.witness is not None:
+            if not self.judge.refusals.compiles(case.module, finding.witness):
+                return False
+            targets = [finding.target]
         tally = Tally()
         asked = [t for t in targets if t is not None]
         if finding.klass == compare.WRONG_MEANING:
@@ -229,6 +239,15 @@ class Investigator:
             return self.judge.compile([case], targets, Tally(), frozenset({"disassembly", "rules"}))
         except Unsupported:
             return self.judge.compile([case], targets, Tally(), frozenset({"disassembly"}))
+
+
+def _followed(finding: Finding, target: Target) -> Target | None:
+    """The finding's witness without the settings that `target` no longer has, if it is of the same ISA."""
+    witness = finding.witness
+    if witness is None or witness.isa != target.isa:
+        return witness
+    dropped = set(finding.target.settings) - set(target.settings)
+    return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
 
 
 def _points_at_data(case: Case) -> bool:

@@ -8,7 +8,7 @@ Keys are `opcodes.Variant.key`, and for conventions `param.CONV.T`, `return.CONV
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -166,12 +166,26 @@ def _branches(body: list[str]) -> bool:
 
 
 def _through_memory(variant: Variant, preamble: str, body: list[str]) -> str:
-    """Operands are loaded from v90 on, results are stored there; '' where there is nothing to carry."""
+    """Operands are loaded from v90 on, results are stored there; '' where there is nothing to carry. Operands are read
+    twice and results meet other values before they are stored: or a rule that takes an access together with the
+    instruction would answer for the instruction."""
     if _branches(body) or "TAIL" in body or not (variant.arg_types or variant.result_types):
         return ""
-    loads = [f"v{place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(variant.arg_types)]
-    stores = [f"store v{10 + place}, v90+{64 * place}" for place in range(len(variant.result_types))]
-    return _text([TYPES["i64"]], [], ["v90: i64"], preamble, [*loads, *body, *stores], "return")
+    operands, results = variant.arg_types, variant.result_types
+    before = [f"v{place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(operands)]
+    before += [f"v{40 + place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(results)]
+    before += [f"store v{place}, v90+{4096 + 64 * place}" for place in range(len(operands))]
+    after = [_merge(results)] if results else []
+    after += [f"store v{60 + place}, v90+{64 * place}" for place in range(len(results))]
+    return _text([TYPES["i64"], TYPES["i8"]], [], ["v90: i64", "v91: i8"], preamble, [*before, *body, *after], "return")
+
+
+def _merge(results: Sequence[Type]) -> str:
+    """A branch to one block with the results (v10, …) or others (v40, …), which are v60, … there."""
+    numbers = range(len(results))
+    made, others = (", ".join(f"v{first + place}" for place in numbers) for first in (10, 40))
+    params = ", ".join(f"v{60 + place}: {kind.name}" for place, kind in zip(numbers, results))
+    return f"brif v91, block7({made}), block7({others})\nblock7({params}):"
 
 
 def _text(takes: list[Type], gives: list[Type], params: list[str], preamble: str, body: list[str], end: str) -> str:
