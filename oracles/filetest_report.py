@@ -1,10 +1,11 @@
 """What `liftcheck test` found: units passed, failed, undecided, skipped by reason; as lines and as one JSON document.
 
-The one idea: a unit is one run line on one ISA with one list of settings (or on the interpreter), or one function on
-one target for `test compile` and `test verifier`. A unit that could not be judged is a skip with a reason, and reasons
-are counted; run lines for ISAs that liftcheck does not have are no units, and are said apart. A unit in which the
-compiler is proven wrong (see `filetest_known`) is a finding: listed with its cause, neither passed nor failed. A unit
-that ran, but whose outcome nobody can call right or wrong (CLIF leaves it open, there was no time), is undecided.
+The one idea: a unit (see `filetest_units`) is one run line on one ISA with one list of settings (or on the
+interpreter), or one function on one target; each gets one verdict, and `settle` holds the sum of verdicts against the
+number of units that were found beforehand. A unit that could not be judged is a skip with a reason, and reasons are
+counted; so are units for ISAs that liftcheck does not have. A unit in which the compiler is proven wrong (see
+`filetest_known`) is a finding: listed with its cause, neither passed nor failed. A unit that ran, but whose outcome
+nobody can call right or wrong (CLIF leaves it open, there was no time), is undecided.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SHOWN: Final = 20
 
 
 class Failure(NamedTuple):
-    """One unit that failed. `where` is the target's text, 'interpreter' or 'verifier'."""
+    """One unit that failed. `where` is the target's text, 'interpreter', or the command ('verifier', 'cat')."""
 
     file: str
     line: int
@@ -63,13 +64,18 @@ def _values(values: Sequence[int], types: Sequence[Type]) -> str:
 class Report:
     """Sums over files.
 
+    units      that were found before they were judged; `unasked`: those that `--isa` leaves out (no units)
     undecided  the reason, without names and places, and the unit
-    outside    run lines by architecture that is not one of ours
-    broken     what is wrong with files that could not be read
-    by_target  (ISA or 'interpreter' or 'verifier', verdict) -> units
+    outside    skipped units by architecture that is not one of ours
+    broken     what is wrong with files that could not be read; `unreadable`: how many these are
+    lost       files whose verdicts are not as many as their units: a bug of liftcheck's
+    by_target  (ISA, 'interpreter', or the command that is judged once: 'verifier', verdict) -> units
     """
 
     files: int = 0
+    units: int = 0
+    unasked: int = 0
+    unreadable: int = 0
     passed: int = 0
     failures: list[Failure] = field(default_factory=list)
     findings: list[tuple[str, Failure]] = field(default_factory=list)
@@ -79,6 +85,7 @@ class Report:
     notes: Counter[str] = field(default_factory=Counter)
     by_target: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[Diagnostic] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def finds(self, where: str, cause: str, unit: Failure) -> None:
@@ -100,9 +107,21 @@ class Report:
         return sum(self.skips.values())
 
     @property
+    def judged(self) -> int:
+        """The sum of all verdicts."""
+        return self.passed + self.failed + len(self.findings) + len(self.undecided) + self.skipped
+
+    def settle(self, file: str, units: int, before: int) -> None:
+        """A file is done, which has so many units; `judged` was `before` when it was begun."""
+        self.units += units
+        if self.judged - before != units:
+            self.lost.append(f"{file}: {units} units, but {self.judged - before} verdicts: a bug of liftcheck's, "
+                             "please report it with the file")
+
+    @property
     def exit_code(self) -> int:
-        """0 nothing found, 1 something failed or is a finding, 2 a file could not be read."""
-        return 1 if self.failures or self.findings else 2 if self.broken else 0
+        """0 nothing found, 1 something failed or is a finding, 2 a file could not be read, or units were lost."""
+        return 1 if self.failures or self.findings else 2 if self.broken or self.lost else 0
 
     def passes(self, where: str, count: int = 1) -> None:
         self.passed += count
@@ -117,9 +136,18 @@ class Report:
             self.skips[reason] += count
             self.by_target[where, "skipped"] += count
 
+    def skip_outside(self, isa: str, count: int) -> None:
+        """Units for an architecture that liftcheck does not have."""
+        self.outside[isa] += count
+        self.skip(isa, f"not an ISA of liftcheck's: {isa}", count)
+
     def add(self, other: Report) -> None:
         """Take another report's findings into this one."""
         self.files += other.files
+        self.units += other.units
+        self.unasked += other.unasked
+        self.unreadable += other.unreadable
+        self.lost += other.lost
         self.passed += other.passed
         self.failures += other.failures
         self.findings += other.findings
@@ -131,30 +159,34 @@ class Report:
         self.broken += other.broken
 
     def lines(self) -> Iterator[str]:
-        """For people; the last line is `N passed, N failed, N undecided, N skipped`."""
+        """For people; the last line is `N passed, N failed, N undecided, N skipped` (and `N findings`)."""
         yield from map(str, self.broken)
-        yield from map(str, sorted(self.failures))
+        for failure, count in sorted(Counter(self.failures).items()):
+            yield str(failure) + (f"\n    ({count} units)" if count > 1 else "")
         yield from _listed("findings (real differences, neither passed nor failed):", self.findings)
         yield from _listed("undecided, by reason:", self.undecided)
         if self.skips:
             yield "skipped, by reason:"
             yield from (f"  {count:6}  {reason}" for reason, count in self.skips.most_common())
-        if self.outside:
-            listed = ", ".join(f"{name} {count}" for name, count in sorted(self.outside.items()))
-            yield f"run lines for ISAs that are not liftcheck's (no units): {listed}"
         yield from (f"note: {note} ({count})" for note, count in sorted(self.notes.items()))
         for where in sorted({where for where, _ in self.by_target}):
             counts = ", ".join(f"{self.by_target[where, v]} {v}" for v in VERDICTS)
             if self.by_target[where, "findings"]:
                 counts += f", {self.by_target[where, 'findings']} findings"
             yield f"{where}: {counts}"
-        yield f"{self.files} files in {self.seconds:.1f} s"
-        yield f"{self.passed} passed, {self.failed} failed, {len(self.undecided)} undecided, {self.skipped} skipped"
+        yield from self.lost
+        unread = f", {self.unreadable} more could not be read" if self.unreadable else ""
+        unasked = f" ({self.unasked} more on ISAs that were not asked for)" if self.unasked else ""
+        yield f"{self.units} units{unasked} in {self.files} files{unread}, {self.seconds:.1f} s"
+        found = f", {len(self.findings)} findings" if self.findings else ""
+        yield (f"{self.passed} passed, {self.failed} failed, {len(self.undecided)} undecided, {self.skipped} skipped"
+               f"{found}")
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
         wheres = sorted({where for where, _ in self.by_target})
         return {
+            "units": self.units,
             "passed": self.passed,
             "failed": self.failed,
             "undecided": len(self.undecided),
@@ -169,6 +201,7 @@ class Report:
             "open": [{"reason": reason, **unit._asdict()} for reason, unit in sorted(self.undecided)],
             "failures": [failure._asdict() for failure in sorted(self.failures)],
             "broken": [str(diagnostic) for diagnostic in self.broken],
+            "lost": self.lost,
         }
 
 

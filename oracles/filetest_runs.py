@@ -5,7 +5,8 @@ it states, as upstream does, in one request for all targets; then each target is
 with all inputs. Where that fails as a whole (a symbol, an instruction that the runner lacks), function by function.
 
 What the compiler lacks, an extension that no runner here has, a setting that this version lacks are skips with reasons;
-a refusal of what it has (`refusals`) is a finding; a panic, a death, invalid IR are failures.
+a refusal of what it has (`refusals`) is a finding; a panic, a death, invalid IR are failures; so is an ill-formed
+function, whatever is asked of it (upstream verifies a file before it compiles it).
 Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
 """
 
@@ -17,22 +18,29 @@ from types import TracebackType
 from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, with_call_conv
+from liftcheck.clif.filetest import FileTest, TestFunction
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.runlines import RunLine
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Exactly, each_target
+from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
+from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import link
 from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 Reply = FunctionCode | CompileFailure
+
+EXPECT_FAIL: Final = "expect-fail"
+"""The option of `test compile` that turns it round."""
+BACKEND: Final = ("/isa/", "/machinst/", "regalloc2", "isle_x64", "isle_aarch64", "isle_riscv64", "isle_s390x")
+"""In a panic's place: the optimized CLIF was there already."""
 
 
 class Engine:
@@ -52,24 +60,35 @@ class Engine:
         self.pool.close()
         self.compiler.close()
 
-    def run(self, test: FileTest, targets: Sequence[FileTarget], report: Report) -> None:
-        """Judge a file on some targets."""
-        chosen = [Target(target.isa, target.settings) for target in targets]
-        for target in chosen:
-            for function in test.functions:
-                if function.function is None:
-                    units = len(function.run_lines) * test.has("run") + test.has("compile")
-                    report.skip(target.isa, function.refused, units)
-        functions = [f for f in test.functions if f.function is not None]
-        text = print_module(test.module(), default_conv=test.default_call_conv)
-        if not functions:
-            return
-        for target, replies in each_target(partial(self.compile, text), chosen, len(functions)):
-            _Judge(self, test, functions, target, replies, report).judge()
+    def judge(self, command: str, plan: Plan, report: Report) -> None:
+        """Judge one command of a file on its targets."""
+        for functions, targets in self._groups(command, plan, report):
+            module = plan.test.module(functions)
+            text = print_module(module, default_conv=plan.test.default_call_conv)
+            for target, replies in each_target(partial(self.compile, text), targets, len(functions)):
+                _Judge(self, plan.test, functions, module.functions, target, replies, report).judge(command)
+
+    def _groups(self, command: str, plan: Plan, report: Report) -> list[tuple[list[TestFunction], list[Target]]]:
+        """Targets together that have the same well-formed functions: nearly always all."""
+        groups: dict[tuple[int, ...], tuple[list[TestFunction], list[Target]]] = {}
+        for target in plan.targets:
+            functions = plan.sound(command, target.isa, target, report)
+            if functions:
+                key = tuple(map(id, functions))
+                groups.setdefault(key, (functions, []))[1].append(Target(target.isa, target.settings))
+        return list(groups.values())
 
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The compiler's answer, with exactly the targets' settings if it can do that."""
         return Exactly(self.compiler).compile_text(text, targets)
+
+    def is_ill_formed(self, function: Function, target: Target) -> bool:
+        """Whether a text that the compiler refuses is refused by its verifier, not by its reader (which in other
+        versions knows another dialect)."""
+        if not isinstance(self.compiler, Cranelift):
+            return False
+        complaints = self.compiler.verify_text(print_module(Module([function])), target)
+        return bool(complaints) and complaints[0].stage == "verify"
 
     def trampolines(self, signatures: Sequence[Signature], target: Target) -> dict[Signature, Reply]:
         """A trampoline for each signature, compiled with the target's settings."""
@@ -85,39 +104,57 @@ class Engine:
 class _Judge:
     """One file on one target."""
 
-    def __init__(self, engine: Engine, test: FileTest, functions: list[TestFunction], target: Target,
-                 replies: list[Reply], report: Report) -> None:
+    def __init__(self, engine: Engine, test: FileTest, functions: list[TestFunction], modeled: list[Function],
+                 target: Target, replies: list[Reply], report: Report) -> None:
         self.engine = engine
         self.test = test
         self.functions = functions
-        self.modeled: list[Function] = test.module().functions
+        self.modeled = modeled
         self.target = target
         self.replies = replies
         self.report = report
 
-    def judge(self) -> None:
-        if self.test.has("compile"):
-            for function, reply in zip(self.functions, self.replies, strict=True):
-                self._compile_unit(function, reply)
-        if self.test.has("run"):
+    def judge(self, command: str) -> None:
+        if command == "run":
             self._run_units()
+            return
+        fails = command == "compile" and self.test.option("compile", EXPECT_FAIL)
+        for function, model, reply in zip(self.functions, self.modeled, self.replies, strict=True):
+            if fails:
+                self._failing_unit(function, model, reply)
+            else:
+                self._compile_unit(command, function, model, reply)
 
     # test compile
 
-    def _compile_unit(self, function: TestFunction, reply: Reply) -> None:
+    def _compile_unit(self, command: str, function: TestFunction, model: Function, reply: Reply) -> None:
         if isinstance(reply, FunctionCode):
             self.report.passes(self.target.isa)
-            if any("precise-output" in c.options for c in self.test.commands):
-                self.report.notes["test compile precise-output: that it compiles is tested, its text is not"] += 1
+            if self.test.option(command, "precise-output"):
+                self.report.notes[f"test {command} precise-output: that it compiles is tested, its text is not"] += 1
         else:
-            self._failed(function, reply, [function.line])
+            self._failed(command, function, model, reply, [function.line])
 
-    def _failed(self, function: TestFunction, reply: CompileFailure, lines: Sequence[int]) -> None:
+    def _failing_unit(self, function: TestFunction, model: Function, reply: Reply) -> None:
+        """`test compile expect-fail`: the compiler must refuse the function. Dying over it is no refusal,
+        nor is a setting that this version lacks (it says nothing then)."""
+        if isinstance(reply, CompileFailure) and reply.kind == "unsupported" and reply.message:
+            self.report.passes(self.target.isa)
+        elif isinstance(reply, CompileFailure):
+            self._failed("compile", function, model, reply, [function.line])
+        else:
+            self.report.fails(self.target.isa, Failure(self.test.file, function.line, str(self.target), function.name,
+                                                       "that it does not compile", f"{len(reply.code)} bytes of code"))
+
+    def _failed(self, command: str, function: TestFunction, model: Function, reply: CompileFailure,
+                lines: Sequence[int]) -> None:
         """Units that the compiler gave no code for."""
-        if function.function is not None:
-            alone = Module([with_call_conv(function.function, self.test.default_call_conv)])
-            reply = self.engine.refusals.judged(alone, self.target, reply)
-        if reply.is_finding:
+        if command in OPTIMIZING and any(place in reply.place for place in BACKEND):
+            self.report.skip(self.target.isa, "no machine code, hence no optimized CLIF: "
+                             f"{self.engine.compiler.name} on {self.target.isa}: {reply.reason}", len(lines))
+            return
+        reply = self.engine.refusals.judged(Module([model]), self.target, reply)
+        if reply.is_finding or (reply.kind == "input" and self.engine.is_ill_formed(model, self.target)):
             for line in lines:
                 what = f"{reply.kind}: {reply.message or reply.reason} {reply.place}".rstrip()
                 unit = Failure(self.test.file, line, str(self.target), function.name, "machine code", what)
@@ -135,12 +172,13 @@ class _Judge:
     def _run_units(self) -> None:
         wanted: list[int] = []
         for number, (function, reply) in enumerate(zip(self.functions, self.replies, strict=True)):
-            if not function.run_lines:
-                continue
             if isinstance(reply, CompileFailure):
-                self._failed(function, reply, [line.line for line in function.run_lines])
-            else:
+                lines = [line.line for line in function.run_lines] or [function.line]
+                self._failed("run", function, self.modeled[number], reply, lines)
+            elif function.run_lines:
                 wanted.append(number)
+            else:
+                self.report.passes(self.target.isa)
         program = [reply for reply in self.replies if isinstance(reply, FunctionCode)]
         if wanted and self._run(wanted, program):
             for number in wanted:

@@ -1,6 +1,6 @@
 """Cranelift's own filetests, run by liftcheck: the engine of `liftcheck test`.
 
-The one idea: a file is read once, and its units (see `filetest_report`) go to judges that each know one test kind:
+The one idea: a file is read once, and its units (see `filetest_units`) go to judges that each know one test kind:
 `test interpret` and `test verifier` here, `test run` and `test compile` in `filetest_runs`, which needs a compiler and
 runners. Files are spread over processes; a report is a sum, so their order does not matter.
 
@@ -22,21 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liftcheck.case import ISAS, Outcome
-from liftcheck.clif.filetest import FileTarget, FileTest, TestFunction, read_text
+from liftcheck.case import Outcome
+from liftcheck.clif.filetest import FileTest, TestFunction, read_text
 from liftcheck.clif.interpret import Prepared, prepare
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import I128, Type
-from liftcheck.clif.verify import verify
 from liftcheck.errors import InputError
 from liftcheck.nan import is_nan
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_runs import Engine
+from liftcheck.oracles.filetest_units import COMMANDS, INTERPRETER, Plan, command, plan_of
 
-JUDGED: Final = frozenset({"interpret", "run", "verifier", "compile"})
-INTERPRETER: Final = "interpreter"
 FUEL: Final = 100_000_000
 UPSTREAM_ONLY: Final = frozenset({"fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat"})
 """To i128: upstream's interpreter saturates at i128's bounds, signed or not, trapping or not; no backend has them."""
@@ -118,46 +116,49 @@ def _run_file(file: str, options: Options, engine: Engine | None, report: Report
         test = parse_filetest(read_text(Path(file)), file)
     except InputError as error:
         report.broken += error.diagnostics
+        report.unreadable += 1
         return
     report.files += 1
-    if test.has("interpret") or (engine is None and test.has("run")):
-        _interpret(test, report)
-    if test.has("verifier"):
-        _verify(test, report)
-    if engine is not None and (test.has("run") or test.has("compile")):
-        engine.run(test, _targets(test, options, report), report)
-    for command in test.commands:
-        if command.name not in JUDGED:
-            report.skip(command.name, f"test {command.name}: not judged by liftcheck", len(test.functions))
-    if not test.commands:
+    before = report.judged
+    plan = plan_of(test, options.isas, engine is None)
+    for name in plan.commands:
+        _judge(name, plan, engine, report)
+    if not plan.commands:
         report.skip("no command", "the file has no test command", len(test.functions))
+    report.unasked += plan.left_out
+    report.settle(file, plan.units, before)
 
 
-def _targets(test: FileTest, options: Options, report: Report) -> list[FileTarget]:
-    """The file's targets that are ISAs of ours and asked for. Without a target line a file runs on the host's ISA."""
-    found = []
-    lines = sum(len(f.run_lines) for f in test.functions) or len(test.functions)
-    for target in test.targets or [FileTarget("x86-64", "x86_64", test.settings)]:
-        if target.isa not in ISAS:
-            report.outside[target.isa] += lines
-        elif not options.isas or target.isa in options.isas:
-            found.append(target)
-    return found
+def _judge(name: str, plan: Plan, engine: Engine | None, report: Report) -> None:
+    """One command of a file; each of its units gets a verdict."""
+    if command(name).targets and not plan.once:
+        for target in plan.outside:
+            report.skip_outside(target.isa, plan.per_place(name))
+        if engine is not None:
+            engine.judge(name, plan, report)
+    elif name == "interpret":
+        _interpret(plan, report)
+    elif name == "verifier":
+        _verify(plan, report)
+    elif name in COMMANDS:
+        report.skip(name, f"test {name}: nothing is compiled with --interpreter-only", plan.per_place(name))
+    else:
+        report.skip(name, f"test {name}: not judged by liftcheck", plan.per_place(name))
 
 
 # test interpret
 
 
-def _interpret(test: FileTest, report: Report) -> None:
-    prepared = prepare(test.module(), test.big_endian)
-    number = 0
-    for function in test.functions:
-        if function.function is None:
-            report.skip(INTERPRETER, function.refused, len(function.run_lines))
-            continue
+def _interpret(plan: Plan, report: Report) -> None:
+    """A run line passes if the interpreter meets it; a function without any if it is well-formed."""
+    test = plan.test
+    sound = plan.sound("interpret", INTERPRETER, None, report)
+    prepared = prepare(test.module(sound), test.big_endian)
+    for number, function in enumerate(sound):
         for line in function.run_lines:
             _interpret_line(test, function, line, prepared, number, report)
-        number += 1
+        if not function.run_lines:
+            report.passes(INTERPRETER)
 
 
 def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, prepared: Prepared, number: int,
@@ -181,7 +182,7 @@ def _is_upstreams_own(function: Function) -> bool:
 
 
 def _differs_in_nans_only(line: RunLine, outcome: Outcome) -> bool:
-    return outcome.kind == "returned" and line.comparison == "==" and all(
+    return outcome.kind == "returned" and line.comparison == "==" and not line.trap and all(
         _same_but_nan(got, expected, type_)
         for got, expected, type_ in zip(outcome.values, line.expected, line.result_types, strict=True))
 
@@ -197,20 +198,21 @@ def _same_but_nan(got: int, expected: int, type_: Type) -> bool:
 # test verifier
 
 
-def _verify(test: FileTest, report: Report) -> None:
-    """A function passes if our verifier finds errors just if it has `error:` comments; texts are not compared."""
-    isas: list[str | None] = [target.isa for target in test.targets] or [None]
+def _verify(plan: Plan, report: Report) -> None:
+    """A function passes if our verifier finds errors just if it has `error:` comments; texts are not compared. As
+    upstream does it, once, with the target if there is one alone."""
+    test = plan.test
+    target = test.targets[0] if len(test.targets) == 1 else None
     for function in test.functions:
         expected = sorted({line for line, text in function.annotations if text.lstrip("; ").startswith("error:")})
-        for isa in isas:
-            if function.function is None:
-                report.skip("verifier", function.refused)
-                continue
-            found = verify(function.function, isa, default_conv=test.default_call_conv, file=test.file)
-            if bool(found) == bool(expected):
-                report.passes("verifier")
-            else:
-                report.fails("verifier", Failure(
-                    test.file, expected[0] if expected else function.line, "verifier", function.name,
-                    f"an error in line {expected[0]}" if expected else "no error",
-                    "; ".join(str(d.message) for d in found[:3]) or "no error"))
+        if function.function is None:
+            report.skip("verifier", function.refused)
+            continue
+        found = plan.problem(function, target)
+        if bool(found) == bool(expected):
+            report.passes("verifier")
+        else:
+            report.fails("verifier", Failure(
+                test.file, expected[0] if expected else function.line, "verifier", function.name,
+                f"an error in line {expected[0]}" if expected else "no error",
+                f"line {found.line}: {found.message}" if found else "no error"))

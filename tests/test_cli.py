@@ -136,7 +136,7 @@ def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str], t
 @pytest.mark.parametrize(("text", "expected"), [
     ("", "nothing to judge"),
     ("test run\ntarget arm\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() == 1\n",
-     "only for ISAs that liftcheck does not have: arm (1 run lines)"),
+     "only for ISAs that liftcheck does not have: arm (1 units)"),
 ])
 def test_a_file_without_units_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str,
                                          expected: str) -> None:

@@ -141,8 +141,11 @@ block0(v0: i32):
 
 
 def test_other_kinds_are_skipped_by_name(tmp_path: Path) -> None:
-    report = main_like([written(tmp_path, "test unwind\n\nfunction %f() {\nblock0:\n    return\n}\n")], ALONE)
-    assert report.skips == {"test unwind: not judged by liftcheck": 1}
+    text = "test unwind\ntest warp\n\nfunction %f() {\nblock0:\n    return\n}\n"
+    report = main_like([written(tmp_path, text)], ALONE)
+    assert report.skips == {"test warp: not judged by liftcheck": 1,
+                            "test unwind: nothing is compiled with --interpreter-only": 1}
+    assert report.units == 2
 
 
 def test_what_the_interpreter_refuses_is_a_skip_with_the_reason(tmp_path: Path) -> None:
@@ -207,14 +210,15 @@ def compiled(paths: list[str], options: Options = Options()) -> Report:  # noqa:
 def test_the_four_isas_pass_what_the_interpreter_passes(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD)])
     assert [str(f) for f in report.failures] == []
-    assert (report.passed, report.skipped) == (30, 0)
-    assert report.outside == {"pulley64": 6}
+    assert (report.passed, report.skips) == (30, {"not an ISA of liftcheck's: pulley64": 6})
+    assert (report.outside, report.units) == ({"pulley64": 6}, 36)
     assert report.by_target["s390x", "passed"] == 6
 
 
 def test_an_isa_can_be_chosen(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD)], Options(isas=("riscv64",)))
     assert {where for where, _ in report.by_target} == {"interpreter", "riscv64"}
+    assert (report.units, report.unasked) == (12, 24)
 
 
 def test_a_wrong_expectation_fails_on_every_isa(tmp_path: Path) -> None:
@@ -226,8 +230,91 @@ def test_a_wrong_expectation_fails_on_every_isa(tmp_path: Path) -> None:
 def test_missing_settings_and_lowerings_are_skips_with_reasons(tmp_path: Path) -> None:
     text = GOOD.replace("target riscv64 has_c", "target riscv64 has_warp_drive")
     report = compiled([written(tmp_path, text)])
-    assert (report.failed, report.skipped) == (0, 6)
-    assert "has_warp_drive" in next(iter(report.skips))
+    assert (report.failed, report.skipped) == (0, 12)
+    assert any("has_warp_drive" in reason for reason in report.skips)
+
+
+EXPECTED_FAILURE = """test compile expect-fail
+target aarch64
+target s390x
+
+function %other_order(i64) -> i16 {
+block0(v0: i64):
+    v1 = load.i16 big v0
+    return v1
+}
+"""
+
+
+def test_a_file_that_expects_a_refusal_passes_where_it_is_refused(tmp_path: Path) -> None:
+    report = compiled([written(tmp_path, EXPECTED_FAILURE)])
+    assert {key: n for key, n in report.by_target.items() if n} == {("aarch64", "passed"): 1, ("s390x", "failed"): 1}
+    assert (report.failures[0].expected, report.failures[0].line) == ("that it does not compile", 5)
+    report = compiled([written(tmp_path, EXPECTED_FAILURE.replace(" expect-fail", ""))])
+    assert (report.passed, report.failed, report.skipped) == (1, 0, 1)
+
+
+def test_a_setting_that_does_not_exist_is_no_refusal(tmp_path: Path) -> None:
+    report = compiled([written(tmp_path, EXPECTED_FAILURE.replace("aarch64", "aarch64 has_warp_drive"))])
+    assert (report.passed, report.failed, report.skipped) == (0, 1, 1)
+
+
+ILL_FORMED = """function %good(i32) -> i32 {
+block0(v0: i32):
+    return v0
+}
+; run: %good(4) == 4
+
+function %bad(i32) -> i32 {
+block0(v0: i32):
+    v2 = iadd v0, v1
+    v1 = iadd v0, v0
+    return v2
+}
+; run: %bad(1) == 3
+; run: %bad(2) == 6
+"""
+
+
+@pytest.mark.parametrize(("header", "good", "bad"), [
+    ("test compile", 2, 2), ("test run", 2, 4), ("test interpret", 1, 2), ("test compile expect-fail", 0, 4),
+])
+def test_an_ill_formed_function_fails_with_its_line(tmp_path: Path, header: str, good: int, bad: int) -> None:
+    report = compiled([written(tmp_path, f"{header}\ntarget x86_64\ntarget riscv64\n\n{ILL_FORMED}")])
+    assert (report.passed, report.failed, report.skipped) == (good, bad, 0)
+    wrong = [failure for failure in report.failures if failure.expected == "a well-formed function"]
+    assert {failure.line for failure in wrong} == {13}
+    assert all("v1" in failure.got and "dominate" in failure.got for failure in wrong)
+    assert (report.exit_code, report.lost) == (1, [])
+
+
+def test_ill_formed_without_run_lines(tmp_path: Path) -> None:
+    text = "test run\ntarget x86_64\n\n" + ILL_FORMED.replace("; run: %bad", "; walk: %bad")
+    report = compiled([written(tmp_path, text)])
+    assert (report.passed, report.failed, report.units) == (1, 1, 2)
+
+
+def test_what_only_the_compilers_verifier_finds_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liftcheck.oracles.filetest_units.verify", lambda *_: [])
+    report = compiled([written(tmp_path, f"test compile\ntarget x86_64\n\n{ILL_FORMED}")])
+    assert (report.passed, report.failed, report.skipped) == (1, 1, 0)
+    assert "v1" in report.failures[0].got
+
+
+def test_units_without_a_verdict_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, GOOD)
+    monkeypatch.setattr(Report, "passes", lambda *_: None)
+    report = main_like([file], ALONE)
+    assert report.units == 6
+    assert "6 units, but 0 verdicts" in "\n".join(report.lines())
+    assert report.exit_code == 2 and report.document()["lost"] == report.lost != []
+
+
+def test_a_file_that_only_other_isas_run_is_counted(tmp_path: Path) -> None:
+    written(tmp_path, "test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "p.clif")
+    written(tmp_path, "test compile\ntarget s390x\n\nfunction %f() {\nblock0:\n    return\n}\n", "s.clif")
+    report = compiled([str(tmp_path)])
+    assert (report.passed, report.skipped, report.units) == (1, 1, 2)
 
 
 def test_compile_units(tmp_path: Path) -> None:

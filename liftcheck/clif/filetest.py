@@ -7,6 +7,7 @@ Sources: cranelift-reader 0.135 `testfile.rs`, `testcommand.rs`, `isaspec.rs`, `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -82,6 +83,10 @@ class FileTest:
         """Does the file ask for `test command`?"""
         return any(c.name == command for c in self.commands)
 
+    def option(self, command: str, option: str) -> bool:
+        """Does the file ask for `test command option`?"""
+        return any(c.name == command and option in c.options for c in self.commands)
+
     @property
     def big_endian(self) -> bool:
         """Is the file for big-endian targets alone?"""
@@ -92,9 +97,10 @@ class FileTest:
         """What a signature without a convention means: the host's in files that are run, `fast` elsewhere."""
         return "system_v" if self.has("run") else "fast"
 
-    def module(self) -> Module:
-        """All functions that were read, with explicit calling conventions."""
-        return Module([with_call_conv(t.function, self.default_call_conv) for t in self.functions if t.function])
+    def module(self, functions: Sequence[TestFunction] | None = None) -> Module:
+        """All functions that were read (or those of `functions`), with explicit calling conventions."""
+        chosen = self.functions if functions is None else functions
+        return Module([with_call_conv(t.function, self.default_call_conv) for t in chosen if t.function])
 
 
 def with_call_conv(func: Function, conv: str) -> Function:

@@ -1,8 +1,8 @@
-"""Runs Cranelift's own filetests: `test interpret`, `test run`, `test verifier` and `test compile` (that it compiles;
-precise output is out of scope and is skipped by that name), on every ISA and setting that a file names.
+"""Runs Cranelift's own filetests: `test interpret`, `test run`, `test verifier`, `test compile` and the other commands
+as far as their meaning goes (docs/filetests.md), on every ISA and setting that a file names.
 
-One unit is one run line on one ISA and setting. Skips are listed by reason; the last line is
-`N passed, N failed, N undecided, N skipped`.
+One unit is one run line on one ISA and setting, or one function where nothing is run. Skips are listed by reason; the
+last line is `N passed, N failed, N undecided, N skipped`, and the line before it their sum, the number of units.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     report = main_like(args.paths, chosen)
     if report.broken and not report.files:
         raise InputError(report.broken)
-    if not report.by_target and not report.broken:
+    if report.units == report.outside.total() and not report.broken:
         raise InputError.at(_nothing(report.outside), args.paths[0] if len(args.paths) == 1 else "these files")
     if args.json:
         output.print_json("test", report.document())
@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
 def _nothing(outside: Mapping[str, int]) -> str:
     """Why there was nothing to judge."""
     if outside:
-        lines = ", ".join(f"{name} ({count} run lines)" for name, count in sorted(outside.items()))
+        lines = ", ".join(f"{name} ({count} units)" for name, count in sorted(outside.items()))
         return f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)}"
-    return "nothing to judge: no run line or function under a `test` command for the ISAs asked for"
+    return "nothing to judge: no function under a `test` command for the ISAs asked for"
