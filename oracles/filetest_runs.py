@@ -26,6 +26,7 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Exactly, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import open_compiler
+from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
@@ -64,7 +65,9 @@ class Engine:
         """Judge one command of a file on its targets."""
         for functions, targets in self._groups(command, plan, report):
             module = plan.test.module(functions)
-            text = print_module(module, default_conv=plan.test.default_call_conv)
+            chosen = set(map(id, functions))
+            text = spell(self.compiler, plan.test, [number for number, function in enumerate(plan.test.functions)
+                                                    if id(function) in chosen]).text
             for target, replies in each_target(partial(self.compile, text), targets, len(functions)):
                 _Judge(self, plan.test, functions, module.functions, target, replies, report).judge(command)
 

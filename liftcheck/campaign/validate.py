@@ -28,13 +28,14 @@ from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.clif.filetest import read_text
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.printer import print_function, print_module
+from liftcheck.clif.printer import print_function
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.base import UnknownSetting
 from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
+from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, UsageError
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests import files_below
@@ -64,14 +65,15 @@ class ValidateOptions:
 
 
 class Unit(NamedTuple):
-    """One text and what to compile it for. `raw`: with exactly these settings. `name`: its file or case."""
+    """One text and what to compile it for. `name`: its file or case; `texts`: each function alone; `raw`: with exactly
+    these settings."""
 
     name: str
     text: str
     functions: list[Function]
+    texts: list[str]
     targets: list[Target]
     raw: bool
-    default_conv: str = "fast"
 
 
 def validate_files(paths: Sequence[str], options: ValidateOptions) -> Report:
@@ -165,8 +167,9 @@ class Judge:
                 self.report.refuse(target, f"not read: {refused.refused}")
         functions = test.module().functions
         if functions:
-            text = print_module(test.module(), default_conv=test.default_call_conv)
-            self.unit(Unit(path, text, functions, targets, choice.exact, test.default_call_conv))
+            spelling = spell(self.compiler, test)
+            texts = [spelling.only(place) for place in range(len(functions))]
+            self.unit(Unit(path, spelling.text, functions, texts, targets, choice.exact))
 
     def _each_algorithm(self, targets: Sequence[Target]) -> list[Target]:
         return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
@@ -180,23 +183,24 @@ class Judge:
         for case in plan.generate(None, self.report.troubles):
             self.report.units += 1
             targets = self._each_algorithm([target for target in plan.targets if is_for(case, target)])
-            self.unit(Unit(case.name, print_module(case.module), case.module.functions, targets, False))
+            texts = [print_function(function) for function in case.module.functions]
+            self.unit(Unit(case.name, "\n".join(texts), case.module.functions, texts, targets, False))
 
     def unit(self, unit: Unit) -> None:
         """Every function of a text on every target."""
         ask = partial(self.compiler.allocations, unit.text, raw=unit.raw)
         for target, replies in each_target(ask, unit.targets, len(unit.functions)):
-            for function, reply in zip(unit.functions, replies, strict=True):
+            for place, reply in enumerate(replies):
                 if isinstance(reply, CompileFailure):
                     self.report.refuse(target, f"{reply.kind}: {reply.reason}")
                 else:
-                    self._validate(unit, function, target, reply)
+                    self._validate(unit, place, target, reply)
 
-    def _validate(self, unit: Unit, function: Function, target: Target, captured: Captured) -> None:
+    def _validate(self, unit: Unit, place: int, target: Target, captured: Captured) -> None:
         verdict = validate(target.isa, captured, z3_only=self.options.z3_only)
         self.report.count(target, verdict)
         if verdict.status == INVALID:
-            text = print_function(function, default_conv=unit.default_conv)
+            text, function = unit.texts[place], unit.functions[place]
             again = self.compiler.allocations(text, [target], with_text=True, raw=unit.raw)[0][0]
             if isinstance(again, Captured):
                 second = validate(target.isa, again, z3_only=self.options.z3_only)

@@ -68,7 +68,8 @@ class TestFunction:
 
 @dataclass(slots=True)
 class FileTest:
-    """A whole file. `settings` are those of a file without targets; `errors` is empty if parsed strictly."""
+    """A whole file. `settings` are those of a file without targets; `errors` is empty if parsed strictly; `source` are
+    its lines."""
 
     file: str
     commands: list[TestCommand] = field(default_factory=list)
@@ -78,6 +79,11 @@ class FileTest:
     functions: list[TestFunction] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     errors: list[Diagnostic] = field(default_factory=list)
+    source: list[str] = field(default_factory=list, repr=False)
+
+    def readable(self) -> list[int]:
+        """The numbers of the functions that were read: those of `module`, in its order."""
+        return [number for number, test in enumerate(self.functions) if test.function is not None]
 
     def has(self, command: str) -> bool:
         """Does the file ask for `test command`?"""

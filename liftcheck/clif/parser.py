@@ -52,6 +52,7 @@ def parse_module(text: str, file: str = "<input>") -> Module:
 def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> FileTest:
     """A whole filetest. `strict`: InputError if anything is wrong; otherwise the errors are in the result."""
     errors: list[Diagnostic] = []
+    text = text.removeprefix("\ufeff")
     starts = [match.start() for match in _FUNCTION_LINE.finditer(text)]
     head = text[:starts[0]] if starts else text
     result = read_header(head, file, errors)
@@ -66,6 +67,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
             result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs))
         line += piece.count("\n")
     result.errors.extend(errors)
+    result.source = text.split("\n")
     if strict and errors:
         raise InputError(errors)
     return result

@@ -181,5 +181,25 @@ def _rewritten(writer: _Rewriter, insts: list[Inst]) -> list[Inst]:
         if rule is None:
             found.append(inst)
         else:
+            at = len(found)
             rule(writer, inst)
+            for made in found[at:]:
+                made.line = inst.line
     return found
+
+
+_OLD_REGIONS: Final = frozenset({"heap", "table", "vmctx"})
+
+
+def without_old_regions(func: Function) -> Function:
+    """The same function without the alias regions of versions before 0.131, which are hints."""
+    def bare(flags: MemFlags) -> MemFlags:
+        return flags._replace(region="") if flags.region in _OLD_REGIONS else flags
+
+    def text_of(entity: str, text: str) -> str:
+        words = text.split(" ")
+        return " ".join(word for word in words if len(words) == 1 or word not in _OLD_REGIONS)
+
+    blocks = [Block(b.number, b.params, [replace(inst, flags=bare(inst.flags)) for inst in b.insts], b.cold, b.line)
+              for b in func.blocks]
+    return replace(func, blocks=blocks, preamble=[(entity, text_of(entity, text)) for entity, text in func.preamble])

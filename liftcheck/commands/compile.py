@@ -7,6 +7,7 @@ Exit code 2 if the compiler refuses a function (a missing lowering), 1 if it pan
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Compiles for every target; 1 if the compiler panicked or died, 2 if it refused a function."""
     from liftcheck.commands import calls, targets
     from liftcheck.compilers.choice import Exactly, each_target
+    from liftcheck.compilers.spelling import spell
 
     program = calls.read_file(args.file)
     chosen = _chosen(program, args.function)
@@ -43,26 +45,20 @@ def run(args: argparse.Namespace) -> int:
     with targets.opened(args.compiler) as compiler:
         choice = targets.chosen(compiler, program.test, args)
         asked = Exactly(compiler) if choice.exact else compiler
-        columns = each_target(partial(asked.compile_text, text_for_compiler(program), wants=frozenset(wanted)),
-                              choice.targets, len(program.test.functions))
-        found = [(target, column[number]) for target, column in columns for number in chosen]
+        spelling = spell(compiler, program.test, chosen)
+        columns = each_target(partial(asked.compile_text, spelling.text, wants=frozenset(wanted)), choice.targets,
+                              len(chosen))
+        found = [(target, spelling.located(reply)) for target, column in columns for reply in column]
         name = compiler.name
+    notes = [*choice.notes, *spelling.notes]
+    lines = spelling.lines
     if args.json:
-        functions = [_document(target, reply) for target, reply in found]
-        output.print_json("compile", {"file": program.file, "compiler": name, "notes": list(choice.notes),
-                                      "functions": functions})
+        functions = [_document(target, reply, lines) for target, reply in found]
+        output.print_json("compile", {"file": program.file, "compiler": name, "notes": notes, "functions": functions})
     else:
-        notes = "".join(f"; note: {note}\n" for note in choice.notes)
-        print(notes + "\n\n".join(_text(target, reply, program) for target, reply in found))
+        print("".join(f"; note: {note}\n" for note in notes)
+              + "\n\n".join(_text(target, reply, program, lines) for target, reply in found))
     return max((_code(reply) for _, reply in found), default=0)
-
-
-def text_for_compiler(program: Program) -> str:
-    """The file as the compiler reads it: its header is not executed (settings come from the command line), but a file
-    with `test run` keeps that line, since it decides the default calling convention. Line numbers stay."""
-    start = min(function.line for function in program.test.functions)
-    header = ["test run" if program.test.has("run") else "", *[""] * (start - 2)] if start > 1 else []
-    return "\n".join([*header, *program.source[start - 1:]])
 
 
 def _chosen(program: Program, name: str | None) -> list[int]:
@@ -85,20 +81,20 @@ def _code(reply: Reply) -> int:
     return 1 if reply.is_finding else 2
 
 
-def _lines(reply: Reply) -> list[tuple[int, int, int]]:
-    """(first byte, end, CLIF line) out of what the compiler says of its source locations."""
+def _lines(reply: Reply, lines: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(first byte, end, line of the file) out of what the compiler says of its source locations in the text."""
     rows = getattr(reply, "extra", {}).get("srclocs", ())
-    return [(row[0], row[1], row[3]) for row in rows]
+    return [(row[0], row[1], lines[row[3] - 1]) for row in rows if row[3]]
 
 
-def _text(target: Target, reply: Reply, program: Program) -> str:
+def _text(target: Target, reply: Reply, program: Program, lines: Sequence[int]) -> str:
     from liftcheck.case import CompileFailure
     from liftcheck.commands import listing
 
     if isinstance(reply, CompileFailure):
         place = f" (at {reply.place})" if reply.place else ""
         return f"{target}: {reply.kind}: {reply.message or reply.reason}{place}"
-    body = listing.as_text(reply, listing.rows(reply, target.isa, _lines(reply)), program.source)
+    body = listing.as_text(reply, listing.rows(reply, target.isa, _lines(reply, lines)), program.source)
     more = [f"{name}:\n{_block(reply.extra[name])}" for name in ("clif", "vcode", "rules") if name in reply.extra]
     return "\n\n".join([f"; {target}\n{body}", *more])
 
@@ -108,7 +104,7 @@ def _block(value: object) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _document(target: Target, reply: Reply) -> dict[str, object]:
+def _document(target: Target, reply: Reply, lines: Sequence[int]) -> dict[str, object]:
     from liftcheck.case import CompileFailure
     from liftcheck.commands import listing
 
@@ -116,7 +112,7 @@ def _document(target: Target, reply: Reply) -> dict[str, object]:
     if isinstance(reply, CompileFailure):
         return {**head, "failure": {"kind": reply.kind, "reason": reply.reason, "message": reply.message,
                                     "place": reply.place}}
-    rows = listing.rows(reply, target.isa, _lines(reply))
+    rows = listing.rows(reply, target.isa, _lines(reply, lines))
     extra = {name: reply.extra[name] for name in ("clif", "vcode", "rules") if name in reply.extra}
     return {**head, "name": reply.name, "code": reply.code.hex(), "alignment": reply.alignment,
             "instructions": [listing.as_json(row) for row in rows],

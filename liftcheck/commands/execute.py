@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.choice import Choice
+    from liftcheck.compilers.spelling import Spelling
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.runners import RunnerPool
 
@@ -40,6 +41,14 @@ class Result(NamedTuple):
         return int(self.agrees is False or self.call.is_met(self.outcome) is False)
 
 
+class Entry(NamedTuple):
+    """The calls of one function as inputs of one case, and how its functions are written for the compiler."""
+
+    calls: Sequence[Call]
+    case: Case
+    spelling: Spelling
+
+
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .clif file, or - for standard input")
     options.add_isa(parser, "run on this ISA (default: those that the file names, else all four)")
@@ -59,17 +68,20 @@ def run(args: argparse.Namespace) -> int:
     with targets.opened(args.compiler) as compiler:
         choice = targets.chosen(compiler, program.test, args)
         name = compiler.name
-        results = run_everywhere(compiler, program, choice, args.runner)
+        entries = [entry_of(compiler, program, calls) for calls in _by_function(program.calls)]
+        results = run_everywhere(compiler, entries, choice, args.runner)
+    notes = list(dict.fromkeys([*choice.notes, *(note for entry in entries for note in entry.spelling.notes)]))
     if args.json:
-        output.print_json("run", {"file": program.file, "compiler": name, "notes": list(choice.notes),
+        output.print_json("run", {"file": program.file, "compiler": name, "notes": notes,
                                   "results": [_document(r) for r in results]})
     else:
-        print("\n".join([*(f"; note: {note}" for note in choice.notes), _text(results, name)]))
+        print("\n".join([*(f"; note: {note}" for note in notes), _text(results, name)]))
     codes = {result.code for result in results}
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def run_everywhere(compiler: Compiler, program: Program, choice: Choice, runners: Sequence[str]) -> list[Result]:
+def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
+                   runners: Sequence[str]) -> list[Result]:
     """Results target by target, in the order of the file's calls."""
     from liftcheck.compilers.choice import Exactly
     from liftcheck.oracles.differential import Judge
@@ -78,8 +90,8 @@ def run_everywhere(compiler: Compiler, program: Program, choice: Choice, runners
     pool = RunnerPool(",".join(runners))
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
     try:
-        return [result for target in choice.targets for calls in _by_function(program.calls)
-                for result in _run_function(judge, pool, program, calls, target)]
+        return [result for target in choice.targets for entry in entries
+                for result in _run_function(judge, pool, entry, target)]
     finally:
         pool.close()
 
@@ -92,15 +104,14 @@ def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-def _run_function(judge: Judge, pool: RunnerPool, program: Program, calls: Sequence[Call],
-                  target: Target) -> list[Result]:
+def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target) -> list[Result]:
     """All calls of one function on one target."""
     from liftcheck.clif.interpret import prepare
 
-    case = _case(program, calls)
+    calls, case = entry.calls, entry.case
     prepared = prepare(case.module, target.big_endian)
     expected = [prepared.run(case.entry, call.line.args) for call in calls]
-    found = _outcomes(judge, pool, case, target)
+    found = _outcomes(judge, pool, entry, target)
     if isinstance(found, str):
         return [Result(call, target, "", wanted, None, None, found) for call, wanted in zip(calls, expected)]
     runner, outcomes = found
@@ -108,10 +119,11 @@ def _run_function(judge: Judge, pool: RunnerPool, program: Program, calls: Seque
             for call, wanted, outcome in zip(calls, expected, outcomes)]
 
 
-def _case(program: Program, calls: Sequence[Call]) -> Case:
+def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Entry:
     """The functions that can be reached from the one that is called, and the calls' arguments."""
     from liftcheck.case import Case
     from liftcheck.clif.ir import Module
+    from liftcheck.compilers.spelling import spell
 
     functions = program.module.functions
     wanted, todo = set(), [calls[0].function]
@@ -123,10 +135,12 @@ def _case(program: Program, calls: Sequence[Call]) -> Case:
             todo += [other for other, function in enumerate(functions) if function.name in names]
     numbers = sorted(wanted)
     module = Module([functions[number] for number in numbers])
-    return Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
+    case = Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
+    readable = program.test.readable()
+    return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]))
 
 
-def _outcomes(judge: Judge, pool: RunnerPool, case: Case, target: Target) -> tuple[str, list[Outcome]] | str:
+def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target) -> tuple[str, list[Outcome]] | str:
     """The runner's name and its outcomes, or why there are none."""
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
@@ -135,8 +149,9 @@ def _outcomes(judge: Judge, pool: RunnerPool, case: Case, target: Target) -> tup
     from liftcheck.oracles.link import link
     from liftcheck.oracles.runner_base import Job
 
+    case = entry.case
     try:
-        code = judge.compile([case], [target], Tally())[0][0]
+        code = judge.compile([case], [target], Tally(), texts=[entry.spelling.text])[0][0]
     except UnknownSetting as error:
         return f"unsupported: the setting {error.name}"
     except Unsupported as error:
@@ -149,12 +164,12 @@ def _outcomes(judge: Judge, pool: RunnerPool, case: Case, target: Target) -> tup
     runner = pool.pick(target, code)
     if isinstance(runner, str):
         return f"cannot be run here: {runner}"
-    entry = case.module.functions[case.entry]
+    function = case.module.functions[case.entry]
     try:
         image = link([code], target.isa)
     except Unsupported as error:
         return f"cannot be linked: {error.reason}"
-    job = Job(made, image.entry(0, entry.name), entry.signature, case.inputs)
+    job = Job(made, image.entry(0, function.name), function.signature, case.inputs)
     return runner.name, runner.run(image, [job])[0]
 
 
