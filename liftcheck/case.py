@@ -109,11 +109,16 @@ class CompileFailure:
         return self.kind not in ("unsupported", "input")
 
 
+NO_ANSWER: Final = ("unsupported", "out_of_fuel")
+"""Kinds of outcomes that say that nothing was found out: of those nothing is right and nothing wrong."""
+
+
 class Outcome(NamedTuple):
     """What one run did.
 
-    kind     'returned', 'trapped', 'out_of_fuel' (did not end), 'abi' (callee-saved state or stack pointer damaged),
-             'crashed' (a fault that no trap-table entry explains: detail says what and where), 'unsupported'
+    kind     'returned', 'trapped', 'out_of_fuel' (did not end in the time or fuel it got), 'endless' (makes no
+             progress: oracles/patience.py), 'abi' (callee-saved state or stack pointer damaged), 'crashed' (a fault
+             that no trap-table entry explains: detail says what and where), 'unsupported'
     values   returned values, in signature order, unsigned (kind 'returned')
     memory   the data region afterwards (also after a trap), b'' if the case has none
     detail   the trap code ('heap_oob', 'int_divz', 'int_ovf', 'bad_toint', 'stk_ovf', 'user7'), or the reason

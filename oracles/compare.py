@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.case import Case, Outcome
+from liftcheck.case import NO_ANSWER, Case, Outcome
 from liftcheck.clif.types import Type
 from liftcheck.nan import is_nan
 
@@ -92,8 +92,8 @@ def compare(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdic
     """The verdict on one run: `expected` is the reference's outcome, `actual` a runner's; `types` of the returns."""
     if expected == actual:
         return AGREED
-    if actual.kind == "unsupported":
-        return Verdict(UNDECIDED, detail=actual.detail)
+    if actual.kind in NO_ANSWER:
+        return Verdict(UNDECIDED, detail=actual.detail or actual.kind)
     if actual.kind == "trapped" and actual.detail == "stk_ovf":
         return Verdict(UNDECIDED, detail="stack overflow: machine code recurses less deep than the reference")
     if expected.kind not in ("returned", "trapped"):
@@ -102,8 +102,8 @@ def compare(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdic
         return Verdict(DISAGREE, ABI_DAMAGE, actual.detail or "callee-saved state or the stack pointer was damaged")
     if actual.kind == "crashed":
         return Verdict(DISAGREE, CRASH, actual.detail)
-    if actual.kind == "out_of_fuel":
-        return Verdict(DISAGREE, ENDLESS, f"{_brief(expected)} expected, but it did not end")
+    if actual.kind == "endless":
+        return Verdict(DISAGREE, ENDLESS, f"{_brief(expected)} expected, but it makes no progress: {actual.detail}")
     if expected.kind == "trapped" or actual.kind == "trapped":
         return _compare_traps(expected, actual)
     return _compare_returns(expected, actual, types)
@@ -162,9 +162,10 @@ def compare_runs(expected: Sequence[Outcome], actual: Sequence[Outcome], types: 
         verdict = compare(left, right, types)
         if verdict.kind == DISAGREE:
             return number, verdict
-        if verdict.kind == UNDECIDED and (undecided is None or right.kind == "unsupported"):
+        if verdict.kind == UNDECIDED and (undecided is None or (
+                right.kind in NO_ANSWER and actual[undecided[0]].kind not in NO_ANSWER)):
             undecided = number, verdict
         agreed = agreed or verdict.kind == AGREE
-    if undecided is not None and (not agreed or actual[undecided[0]].kind == "unsupported"):
+    if undecided is not None and (not agreed or actual[undecided[0]].kind in NO_ANSWER):
         return undecided
     return 0, AGREED

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, cast
 
 from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
@@ -34,8 +34,10 @@ from liftcheck.oracles.evidence import (
     Tally,
     depends_on_byte_order,
     interpret_orders,
+    reference_steps,
 )
 from liftcheck.oracles.link import Image, link, same_program
+from liftcheck.oracles.patience import LONGEST, longer
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.runner_base import Job, Runner, Sheet, sheet
 from liftcheck.oracles.trampolines import trampoline_text
@@ -133,8 +135,10 @@ def _whole(replies: Sequence[Reply]) -> Program | CompileFailure:
 class Judge:
     """Judges batches with one compiler and its runners. Not shared between threads or processes."""
 
-    def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS) -> None:
+    def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS,
+                 longest: float = LONGEST) -> None:
         self.compiler = compiler
+        self.longest = longest
         self.runners = runners
         self.hooks = hooks
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
@@ -361,6 +365,11 @@ class Judge:
         for positions in rounds:
             for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions])):
                 outcomes[position] = found
+        for position, (job, short) in enumerate(zip(jobs, outcomes)):
+            if job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str):
+                piece = pieces[position]
+                steps = partial(reference_steps, sitting.cases[piece.case], image.isa in BIG_ENDIAN)
+                outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest)
         return outcomes, ready
 
     def _job(self, sitting: _Sitting, piece: _Piece, image: Image, position: int) -> Job:

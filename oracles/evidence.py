@@ -173,6 +173,16 @@ def _outcomes(case: Case, prepared: Prepared, stats: Stats | None, fuel: int) ->
     return outcomes, stats
 
 
+def reference_steps(case: Case, big_endian: bool, run: int, fuel: int = FUEL) -> int | None:
+    """How many instructions the reference executes in one run; None if it does not end."""
+    prepared = prepare(case.module, big_endian)
+    regions = {layout.slot_address(case.slot + run): case.memories[run]} if case.memories else None
+    ended = prepared.run(case.entry, case.inputs[run], regions, fuel).kind in ("returned", "trapped")
+    steps = prepared.stats.instructions if ended else None
+    prepared.release()
+    return steps
+
+
 def strays_into_others(case: Case, run: int, big_endian: bool, fuel: int = FUEL) -> bool:
     """Whether a run touches another run's data region: the reference maps its own one, runners have them all."""
     own = layout.slot_address(case.slot + run)

@@ -19,6 +19,7 @@ from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.filetest import FileTest, TestFunction
+from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.runlines import RunLine
@@ -32,6 +33,7 @@ from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import link
+from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
 from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
@@ -47,7 +49,8 @@ BACKEND: Final = ("/isa/", "/machinst/", "regalloc2", "isle_x64", "isle_aarch64"
 class Engine:
     """One compiler and its runners, for one process."""
 
-    def __init__(self, compiler: str, runner: str) -> None:
+    def __init__(self, compiler: str, runner: str, patience: Patience) -> None:
+        self.patience: Final = patience
         self.compiler: Final[Compiler] = open_compiler(compiler)
         self.pool: Final = RunnerPool(runner)
         self.refusals: Final = Refusals(self.compile)
@@ -221,13 +224,25 @@ class _Judge:
             assert isinstance(trampoline, FunctionCode)
             inputs = [line.args for line in self.functions[number].run_lines]
             jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
-        return runner.run(image, jobs)
+        found = runner.run(image, jobs)
+        return [longer(runner, image, job, outcomes, program, partial(self._steps, number),
+                       self.engine.patience.longest) for number, job, outcomes in zip(wanted, jobs, found)]
+
+    def _steps(self, number: int, line: int) -> int | None:
+        """How many instructions the reference executes in a run line; None if it does not end."""
+        prepared = prepare(Module(self.modeled), self.target.big_endian)
+        outcome = prepared.run(number, self.functions[number].run_lines[line].args, fuel=self.engine.patience.fuel)
+        return prepared.stats.instructions if outcome.kind in ("returned", "trapped") else None
 
     def _passes(self, line: RunLine, outcome: Outcome, runner: Runner) -> bool:
         """Counts a unit that passed or that the runner lacks something for."""
         isa = self.target.isa
         if outcome.kind == "unsupported":
             self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
+            return True
+        if outcome.kind == "out_of_fuel":
+            unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
+            self.report.undecides(isa, OUT_OF_TIME, unit)
             return True
         if not is_met(line, outcome):
             return False

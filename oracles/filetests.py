@@ -34,8 +34,8 @@ from liftcheck.nan import is_nan
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_runs import Engine
 from liftcheck.oracles.filetest_units import COMMANDS, INTERPRETER, Plan, command, plan_of
+from liftcheck.oracles.patience import DEFAULT, OUT_OF_TIME, Patience
 
-FUEL: Final = 100_000_000
 UPSTREAM_ONLY: Final = frozenset({"fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat"})
 """To i128: upstream's interpreter saturates at i128's bounds, signed or not, trapping or not; no backend has them."""
 
@@ -49,6 +49,7 @@ class Options:
     runner: str = "auto"
     interpreter_only: bool = False
     jobs: int = 1
+    patience: Patience = DEFAULT
 
 
 def main_like(paths: Sequence[str], options: Options) -> Report:
@@ -58,7 +59,7 @@ def main_like(paths: Sequence[str], options: Options) -> Report:
     report = Report()
     if not options.interpreter_only:
         # Built here, once and visibly, before the workers ask for it.
-        with Engine(options.compiler, options.runner):
+        with Engine(options.compiler, options.runner, options.patience):
             pass
     if options.jobs == 1 or len(files) < 4:
         report.add(run_files(files, options))
@@ -105,7 +106,7 @@ def run_files(files: Iterable[str], options: Options) -> Report:
         for file in files:
             _run_file(file, options, None, report)
         return report
-    with Engine(options.compiler, options.runner) as engine:
+    with Engine(options.compiler, options.runner, options.patience) as engine:
         for file in files:
             _run_file(file, options, engine, report)
     return report
@@ -122,14 +123,14 @@ def _run_file(file: str, options: Options, engine: Engine | None, report: Report
     before = report.judged
     plan = plan_of(test, options.isas, engine is None)
     for name in plan.commands:
-        _judge(name, plan, engine, report)
+        _judge(name, plan, engine, report, options.patience.fuel)
     if not plan.commands:
         report.skip("no command", "the file has no test command", len(test.functions))
     report.unasked += plan.left_out
     report.settle(file, plan.units, before)
 
 
-def _judge(name: str, plan: Plan, engine: Engine | None, report: Report) -> None:
+def _judge(name: str, plan: Plan, engine: Engine | None, report: Report, fuel: int) -> None:
     """One command of a file; each of its units gets a verdict."""
     if command(name).targets and not plan.once:
         for target in plan.outside:
@@ -137,7 +138,7 @@ def _judge(name: str, plan: Plan, engine: Engine | None, report: Report) -> None
         if engine is not None:
             engine.judge(name, plan, report)
     elif name == "interpret":
-        _interpret(plan, report)
+        _interpret(plan, report, fuel)
     elif name == "verifier":
         _verify(plan, report)
     elif name in COMMANDS:
@@ -149,26 +150,28 @@ def _judge(name: str, plan: Plan, engine: Engine | None, report: Report) -> None
 # test interpret
 
 
-def _interpret(plan: Plan, report: Report) -> None:
+def _interpret(plan: Plan, report: Report, fuel: int) -> None:
     """A run line passes if the interpreter meets it; a function without any if it is well-formed."""
     test = plan.test
     sound = plan.sound("interpret", INTERPRETER, None, report)
     prepared = prepare(test.module(sound), test.big_endian)
     for number, function in enumerate(sound):
         for line in function.run_lines:
-            _interpret_line(test, function, line, prepared, number, report)
+            _interpret_line(test, function, line, prepared, number, report, fuel)
         if not function.run_lines:
             report.passes(INTERPRETER)
 
 
 def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, prepared: Prepared, number: int,
-                    report: Report) -> None:
-    outcome = prepared.run(number, line.args, fuel=FUEL)
+                    report: Report, fuel: int) -> None:
+    outcome = prepared.run(number, line.args, fuel=fuel)
     if is_met(line, outcome):
         report.passes(INTERPRETER)
         return
     if outcome.kind == "unsupported":
         report.skip(INTERPRETER, f"interpreter: {outcome.detail}")
+    elif outcome.kind == "out_of_fuel":
+        report.undecides(INTERPRETER, OUT_OF_TIME, line_failure(test.file, INTERPRETER, line, outcome))
     elif test.has("interpret") and function.function is not None and _is_upstreams_own(function.function):
         report.skip(INTERPRETER, "upstream's interpreter saturates conversions to i128, which no backend has")
     elif not test.has("interpret") and _differs_in_nans_only(line, outcome):

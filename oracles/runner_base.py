@@ -7,7 +7,7 @@ What is foreseen of a job comes along as bytes (`Sheet`): if they are there, the
 
 Outcomes beside 'returned' and 'trapped':
   'abi'          the loop found a callee-saved register or the stack pointer changed, or the trampoline itself faulted
-  'out_of_fuel'  the row did not end within the runner's limit of processor time
+  'out_of_fuel'  the row did not end within the limit of processor time, the runner's or the caller's (patience.py)
   'crashed'      a fault that the compiler's trap table does not explain, or the death of the worker process
   'unsupported'  the runner met an instruction that it knows it lacks
 A fault in the unmapped megabyte below the stack is 'trapped' with 'stk_ovf', whatever the trap table says of that
@@ -75,6 +75,11 @@ class Job(NamedTuple):
     sheet: Sheet | None = None
 
 
+def out_of_time(seconds: float) -> Outcome:
+    """Of a row that got so much processor time and did not end in it."""
+    return Outcome("out_of_fuel", detail=f"time: not ended after {seconds:.2g} s of processor time")
+
+
 def sheet(case: Case, outcomes: list[Outcome], big_endian: bool) -> Sheet:
     """The sheet of a case of which these outcomes are expected."""
     form = packing(case.module.functions[case.entry].signature, big_endian)
@@ -124,8 +129,11 @@ class Runner(Protocol):
     def isa(self) -> str:
         """The ISA whose code it runs."""
 
-    def run(self, image: Image, jobs: Sequence[Job]) -> list[list[Outcome]]:
-        """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does."""
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0) -> list[list[Outcome]]:
+        """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does.
+
+        `seconds` of processor time are what a row may take; 0: the little that a runner gives to rows by itself.
+        """
 
     def close(self) -> None:
         """Ends what the runner started. A closed runner cannot run."""
@@ -169,10 +177,11 @@ class Batch:
     """The rows of one call of `run`, written to the arena, and what happened to them; `endless` are the jobs of which a
     row did not end: their other rows get less time."""
 
-    __slots__ = ("end", "endless", "events", "image", "jobs", "packings", "starts")
+    __slots__ = ("end", "endless", "events", "image", "jobs", "packings", "seconds", "starts")
 
-    def __init__(self, image: Image, jobs: Sequence[Job], packings: list[Packing]) -> None:
+    def __init__(self, image: Image, jobs: Sequence[Job], packings: list[Packing], seconds: float) -> None:
         self.image: Final = image
+        self.seconds: Final = seconds
         self.jobs: Final = jobs
         self.packings: Final = packings
         self.starts: Final[list[int]] = []
@@ -208,7 +217,7 @@ class BaseRunner:
         self._trampolines: dict[bytes, int] = {}
         self._next_trampoline = layout.TRAMPOLINES
 
-    def run(self, image: Image, jobs: Sequence[Job]) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0) -> list[list[Outcome]]:
         """See `Runner.run`."""
         if image.isa != self.isa:
             raise InternalError(f"an image for {image.isa} on a runner for {self.isa}")
@@ -216,7 +225,7 @@ class BaseRunner:
             self._image = None
             self.load(image)
             self._image = image
-        batch = self._fill(image, jobs)
+        batch = self._fill(image, jobs, seconds)
         self.drive(batch)
         return self._outcomes(batch)
 
@@ -252,10 +261,10 @@ class BaseRunner:
         self._next_trampoline = address + len(function.code)
         return address
 
-    def _fill(self, image: Image, jobs: Sequence[Job]) -> Batch:
+    def _fill(self, image: Image, jobs: Sequence[Job], seconds: float) -> Batch:
         """Writes data regions and rows."""
         big_endian = self._big_endian
-        batch = Batch(image, jobs, [packing(job.signature, big_endian) for job in jobs])
+        batch = Batch(image, jobs, [packing(job.signature, big_endian) for job in jobs], seconds)
         parts: list[bytes] = []
         here = layout.ROWS
         for job, form in zip(jobs, batch.packings):

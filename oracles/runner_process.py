@@ -24,19 +24,22 @@ import struct
 import subprocess
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, Outcome
 from liftcheck.errors import Unavailable
 from liftcheck.oracles.link import Image
-from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault
+from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.oracles.stub import Stub
 
+TICK: Final = 0.01
 TICKS: Final = 12
-"""Ticks (10 ms of user time) that a row may take; the first may be partial."""
+"""Ticks (seconds of user time) that a row may take, if nobody asks for more; the first may be partial."""
 PATIENCE: Final = 3.0
-"""Seconds without progress after which a process is taken for hung."""
+"""Seconds between looks at a process that does not answer. It hangs when it has used none of its processor time since,
+or more than its timer would have allowed a row."""
 _MACHINES: Final = {"x86-64": 62, "aarch64": 183, "riscv64": 243, "s390x": 22}
 _ELF_FLAGS: Final = {"riscv64": 5}
 _PAGE: Final = 0x1000
@@ -100,6 +103,13 @@ class _Worker:
         self.poll.register(self.answers, select.POLLIN)
         self.end: Final = weakref.finalize(self, _end, self.process)
 
+    def seconds(self) -> float:
+        """The processor time that the process has used."""
+        with contextlib.suppress(OSError, ValueError):
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
@@ -123,6 +133,7 @@ class ProcessRunner(BaseRunner):
         self._remap: Final = bool(command)
         self._worker: _Worker | None = None
         self._dirty = layout.STUB - layout.ARENA
+        self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)
         self.restarts = 0
 
@@ -152,29 +163,42 @@ class ProcessRunner(BaseRunner):
         self._dirty = 0
 
     def drive(self, batch: Batch) -> None:
+        """The timer's ticks are set for this batch, if it has a limit of its own."""
+        if not batch.seconds:
+            return self._drive(batch, self._ticks * TICK)
+        self.arena.set_word(layout.CONTROL + 32, max(2, round(batch.seconds / TICK)))
+        try:
+            self._drive(batch, batch.seconds)
+        finally:
+            self.arena.set_word(layout.CONTROL + 32, self._ticks)
+
+    def _drive(self, batch: Batch, seconds: float) -> None:
         while True:
             if self._worker is None:
                 self.start()
             length = -(-self._dirty // _PAGE) * _PAGE if self._remap else 0
             self.arena.set_word(layout.CONTROL + 8, length)
             self._dirty = 0
-            if self._answered():
+            if self._answered(seconds):
                 break
-            self._note_death(batch)
-        self._collect(batch)
+            self._note_death(batch, seconds)
+        self._collect(batch, seconds)
 
-    def _answered(self) -> bool:
-        """Lets the process run; False if it died or hangs."""
+    def _answered(self, seconds: float) -> bool:
+        """Lets the process run; False if it died or hangs: the row stays the same and the process sleeps, or has used
+        more time than its own timer allows, and must have hidden from it."""
         worker = self._worker
         assert worker is not None
-        row = -1
+        row, since, used = -1, 0.0, 0.0
         try:
             os.write(worker.commands, b"r")
             while not worker.poll.poll(PATIENCE * 1000):
+                before, used = used, worker.seconds()
                 now = self.arena.word(layout.CONTROL)
-                if now == row:
+                if now != row:
+                    row, since = now, used
+                elif used == before or used - since > 2 * seconds + 1:
                     return False
-                row = now
             return bool(os.read(worker.answers, 1))
         except BrokenPipeError:
             return False
@@ -183,7 +207,7 @@ class ProcessRunner(BaseRunner):
             self._worker = None
             raise
 
-    def _note_death(self, batch: Batch) -> None:
+    def _note_death(self, batch: Batch, seconds: float) -> None:
         """The row in the control block killed the process: note it, prepare to go on behind it."""
         worker, row = self._worker, self.arena.word(layout.CONTROL)
         assert worker is not None
@@ -195,10 +219,10 @@ class ProcessRunner(BaseRunner):
             self.arena.set_word(layout.CONTROL, row)
             return
         died = Outcome("crashed", detail=f"worker died: {_status(worker.process)}")
-        batch.events[row] = Outcome("out_of_fuel", detail="no progress") if hung else died
+        batch.events[row] = out_of_time(seconds) if hung else died
         self.arena.set_word(layout.CONTROL, batch.following(row))
 
-    def _collect(self, batch: Batch) -> None:
+    def _collect(self, batch: Batch, seconds: float) -> None:
         """Reads the signals that the handler noted in the rows."""
         rows = self.arena.read(layout.ROWS, batch.end - layout.ROWS)
         order = ">" if self._big_endian else "<"
@@ -207,12 +231,13 @@ class ProcessRunner(BaseRunner):
             at = start - layout.ROWS + 32
             for _ in job.inputs:
                 if rows[at : at + 8] != _NO_SIGNAL:
-                    batch.events[at - 32 + layout.ROWS] = self._event(*read(rows, at))
+                    batch.events[at - 32 + layout.ROWS] = self._event(read(rows, at), seconds)
                 at += form.size
 
-    def _event(self, number: int, pc: int, address: int, code: int) -> Fault | Outcome:
+    def _event(self, noted: tuple[int, int, int, int], seconds: float) -> Fault | Outcome:
+        number, pc, address, _ = noted
         if number == _TIMER:
-            return Outcome("out_of_fuel", detail="processor time")
+            return out_of_time(seconds)
         what = _SIGNALS.get(number, f"signal {number}")
         if self.isa == "s390x" and self._remap and number in (4, 8):
             return Fault(what, address)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import unicorn
@@ -28,7 +28,7 @@ from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
 from liftcheck.oracles.link import Image
-from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault
+from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.oracles.supplement_s390x import Supplement
 
 _SETUP: Final = {
@@ -42,7 +42,7 @@ _READ_WRITE, _READ_EXECUTE = 3, 5
 _PAGE, _PAGE_SIZE = 12, 0x1000
 _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
-"""Seconds of processor time that a row gets at its first, second and last try."""
+"""Seconds of processor time that a row gets at its first, second and last try, if nobody asks for more."""
 _TICK: Final = 0.005
 _IDLE: Final = 0.05
 """Seconds between looks of the watchdog while an emulator runs, and while none does: each look takes Python's lock from
@@ -54,7 +54,6 @@ _INTERRUPTS: Final = {
     ("s390x", 3): (_PROGRAM_CHECK, 0),
 }  # fmt: skip
 """(ISA, interrupt) -> word for people, bytes by which the PC is ahead."""
-_ENDLESS: Final = Outcome("out_of_fuel", detail="processor time")
 _FMA: Final = {0x81: 32, 0x82: 64}
 
 
@@ -187,7 +186,8 @@ class UnicornRunner(BaseRunner):
         watchdog, uc = self._watchdog, self._uc
         start, done = self.stub.labels["start"], self.stub.labels["done"]
         tries: dict[int, int] = {}
-        limit = LIMITS[0]
+        limits = (LIMITS[0], batch.seconds) if batch.seconds else LIMITS
+        limit = limits[0]
         try:
             while True:
                 self._interrupt = self._refused = error = None
@@ -203,29 +203,32 @@ class UnicornRunner(BaseRunner):
                 row = self.arena.word(layout.CONTROL)
                 if row == batch.end:
                     return
-                limit = self._stopped(batch, row, error, pc, tries)
+                limit = limits[self._stopped(batch, row, error, pc, tries, limits)]
         finally:
             watchdog.deadline = None
 
-    def _stopped(self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int]) -> float:
-        """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the next
-        limit."""
+    def _stopped(self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int],
+                 limits: Sequence[float]) -> int:
+        """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the number of
+        the next limit."""
         following = batch.following(row)
         if error is None and self._interrupt is None:
             count = tries[row] = tries.get(row, 0) + 1
-            if count < (1 if batch.find(row)[0] in batch.endless else len(LIMITS)):
+            if count < (1 if batch.find(row)[0] in batch.endless else len(limits)):
                 self.restore(batch, row)
-                return LIMITS[count]
+                return count
             known = self._watchdog.stops > self._stops
             batch.endless.add(batch.find(row)[0])
-            batch.events[row] = _ENDLESS if known else Outcome("crashed", detail="the machine halted")
+            halted = Outcome("crashed", detail="the machine halted")
+            batch.events[row] = out_of_time(limits[count - 1]) if known else halted
         else:
             event = self._fault(error, pc)
             if event.what == _PROGRAM_CHECK and self._patched(batch, row, event.pc):
-                return LIMITS[0]
+                tries.pop(row, None)
+                return 0
             batch.events[row] = event
         self.arena.set_word(layout.CONTROL, following)
-        return LIMITS[0]
+        return 0
 
     def _fault(self, error: int | None, pc: int) -> Fault:
         """What a stop with an error or an interrupt was."""

@@ -75,7 +75,7 @@ class _Only:
 
 def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
     """One case on one target and one given runner."""
-    sub = Judge(judge.compiler, _Only(runner), judge.hooks)
+    sub = Judge(judge.compiler, _Only(runner), judge.hooks, judge.longest)
     tally = Tally()
     suspects = sub.judge([case], [target], tally)
     if suspects:

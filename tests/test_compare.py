@@ -91,7 +91,7 @@ def test_classes_of_what_is_neither_return_nor_trap() -> None:
     expected = returned(1)
     assert compare(expected, Outcome("abi"), [I64]).klass == ABI_DAMAGE
     assert compare(expected, Outcome("crashed", detail="memory at %f+0x4"), [I64]).klass == CRASH
-    assert compare(expected, Outcome("out_of_fuel"), [I64]).klass == ENDLESS
+    assert compare(expected, Outcome("endless", detail="0.5 s"), [I64]).klass == ENDLESS
     assert compare(expected, returned(1, 2), [I64]).klass == WRONG_RESULT
 
 
@@ -99,6 +99,8 @@ def test_what_is_not_known_is_undecided_and_never_agreement() -> None:
     unsupported = compare(returned(1), Outcome("unsupported", detail="emulator: no vfmin"), [I64])
     assert (unsupported.kind, unsupported.detail) == (UNDECIDED, "emulator: no vfmin")
     assert compare(Outcome("out_of_fuel"), returned(1), [I64]).kind == UNDECIDED
+    late = compare(returned(1), Outcome("out_of_fuel", detail="time: not ended"), [I64])
+    assert (late.kind, late.detail) == (UNDECIDED, "time: not ended")
     assert compare(returned(1), trapped("stk_ovf"), [I64]).kind == UNDECIDED
 
 
@@ -110,8 +112,9 @@ def test_one_wrong_run_decides_a_program() -> None:
 
 
 def test_a_run_the_runner_could_not_do_leaves_the_program_undecided() -> None:
-    _, verdict = compare_runs([returned(1), returned(2)], [returned(1), Outcome("unsupported", detail="x")], [I64])
-    assert verdict.kind == UNDECIDED
+    for kind in ("unsupported", "out_of_fuel"):
+        _, verdict = compare_runs([returned(1), returned(2)], [returned(1), Outcome(kind, detail="x")], [I64])
+        assert (verdict.kind, verdict.detail) == (UNDECIDED, "x")
 
 
 def test_equal_lists_agree() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 
-from liftcheck.case import Outcome
+from liftcheck.case import NO_ANSWER, Outcome
 from liftcheck.clif.filetest import FileTest, TestFunction
 from liftcheck.clif.ir import Module
 from liftcheck.clif.lexer import Cursor
@@ -39,8 +39,9 @@ class Call:
         return self.line.expectation()
 
     def is_met(self, outcome: Outcome) -> bool | None:
-        """Whether an outcome is as the run line expects; None if it expects nothing. NaNs count by their bits."""
-        if self.line.comparison == "print":
+        """Whether an outcome is as the run line expects; None if it expects nothing, or the outcome is that nothing
+        was found out. NaNs count by their bits."""
+        if self.line.comparison == "print" or outcome.kind in NO_ANSWER:
             return None
         return self.line.is_met(outcome.kind, outcome.values, outcome.detail)
 

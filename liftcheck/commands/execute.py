@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from liftcheck.compilers.choice import Choice
     from liftcheck.compilers.spelling import Spelling
     from liftcheck.oracles.differential import Judge
+    from liftcheck.oracles.patience import Patience
     from liftcheck.oracles.runners import RunnerPool
 
 
@@ -57,19 +58,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)
     options.add_runner(parser)
+    options.add_fuel(parser)
+    options.add_time(parser)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs every call on every target; the exit code is the worst of all results."""
     from liftcheck.commands import calls, targets
+    from liftcheck.oracles.patience import Patience
 
     program = calls.read_program(args)
     with targets.opened(args.compiler) as compiler:
         choice = targets.chosen(compiler, program.test, args)
         name = compiler.name
         entries = [entry_of(compiler, program, calls) for calls in _by_function(program.calls)]
-        results = run_everywhere(compiler, entries, choice, args.runner)
+        results = run_everywhere(compiler, entries, choice, args.runner, Patience(args.fuel, args.longest))
     notes = list(dict.fromkeys([*choice.notes, *(note for entry in entries for note in entry.spelling.notes)]))
     if args.json:
         output.print_json("run", {"file": program.file, "compiler": name, "notes": notes,
@@ -81,17 +85,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
-                   runners: Sequence[str]) -> list[Result]:
+                   runners: Sequence[str], patience: Patience) -> list[Result]:
     """Results target by target, in the order of the file's calls."""
     from liftcheck.compilers.choice import Exactly
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.runners import RunnerPool
 
     pool = RunnerPool(",".join(runners))
-    judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
+    judge = Judge(Exactly(compiler) if choice.exact else compiler, pool, longest=patience.longest)
+    known: dict[tuple[int, bool], list[Reference]] = {}
     try:
         return [result for target in choice.targets for entry in entries
-                for result in _run_function(judge, pool, entry, target)]
+                for result in _run_function(judge, pool, entry, target,
+                                            _reference(known, entry, target, patience.fuel))]
     finally:
         pool.close()
 
@@ -104,14 +110,39 @@ def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target) -> list[Result]:
-    """All calls of one function on one target."""
-    from liftcheck.clif.interpret import prepare
+class Reference(NamedTuple):
+    """What the reference says of a call, and after how many instructions; None if it did not end."""
 
+    outcome: Outcome
+    steps: int | None
+
+
+def _reference(known: dict[tuple[int, bool], list[Reference]], entry: Entry, target: Target,
+               fuel: int) -> list[Reference]:
+    """The reference's word on all calls of a function, worked out once for each byte order that matters."""
+    from liftcheck.clif.interpret import prepare
+    from liftcheck.oracles.evidence import depends_on_byte_order
+
+    case = entry.case
+    key = entry.calls[0].function, target.big_endian and depends_on_byte_order(case.module)
+    if key not in known:
+        prepared = prepare(case.module, key[1])
+        known[key] = []
+        for row in case.inputs:
+            outcome = prepared.run(case.entry, row, fuel=fuel)
+            if outcome.kind == "out_of_fuel":
+                outcome = outcome._replace(detail=f"{fuel} instructions, see --fuel")
+            ended = outcome.kind in ("returned", "trapped")
+            known[key].append(Reference(outcome, prepared.stats.instructions if ended else None))
+    return known[key]
+
+
+def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
+                  reference: Sequence[Reference]) -> list[Result]:
+    """All calls of one function on one target."""
     calls, case = entry.calls, entry.case
-    prepared = prepare(case.module, target.big_endian)
-    expected = [prepared.run(case.entry, call.line.args) for call in calls]
-    found = _outcomes(judge, pool, entry, target)
+    expected = [one.outcome for one in reference]
+    found = _outcomes(judge, pool, entry, target, reference)
     if isinstance(found, str):
         return [Result(call, target, "", wanted, None, None, found) for call, wanted in zip(calls, expected)]
     runner, outcomes = found
@@ -140,13 +171,15 @@ def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Ent
     return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]))
 
 
-def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target) -> tuple[str, list[Outcome]] | str:
+def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
+              reference: Sequence[Reference]) -> tuple[str, list[Outcome]] | str:
     """The runner's name and its outcomes, or why there are none."""
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
     from liftcheck.oracles.evidence import Tally
     from liftcheck.oracles.link import link
+    from liftcheck.oracles.patience import longer
     from liftcheck.oracles.runner_base import Job
 
     case = entry.case
@@ -170,7 +203,9 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target) -> t
     except Unsupported as error:
         return f"cannot be linked: {error.reason}"
     job = Job(made, image.entry(0, function.name), function.signature, case.inputs)
-    return runner.name, runner.run(image, [job])[0]
+    outcomes = runner.run(image, [job])[0]
+    return runner.name, longer(runner, image, job, outcomes, code, lambda number: reference[number].steps,
+                               judge.longest)
 
 
 def _agrees(case: Case, wanted: Outcome, outcome: Outcome) -> bool | None:

@@ -21,6 +21,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_runner(parser)
     parser.add_argument("--interpreter-only", action="store_true",
                         help="run every run line in the reference interpreter and compile nothing")
+    options.add_fuel(parser)
+    options.add_time(parser)
     options.add_jobs(parser)
     options.add_json(parser)
 
@@ -28,9 +30,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the files; 1 if a unit failed, 2 if a file could not be read."""
     from liftcheck.oracles.filetests import Options, main_like
+    from liftcheck.oracles.patience import Patience
 
     chosen = Options(options.flat(args.isa, ()), args.compiler, ",".join(args.runner), args.interpreter_only,
-                     args.jobs or options.cores())
+                     args.jobs or options.cores(), Patience(args.fuel, args.longest))
     report = main_like(args.paths, chosen)
     if report.broken and not report.files:
         raise InputError(report.broken)

@@ -25,8 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
                        help="memory as on s390x (default: so if the file names targets and all of them are big-endian)")
     order.add_argument("--little-endian", action="store_false", dest="big_endian",
                        help="memory as on the other ISAs, whatever the file's targets")
-    parser.add_argument("--fuel", type=options.positive, default=100_000_000, metavar="N",
-                        help="instructions before giving up on a run (default: %(default)s)")
+    options.add_fuel(parser)
     options.add_json(parser)
 
 
@@ -69,6 +68,8 @@ def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
 
 def _line(call: Call, outcome: Outcome) -> str:
     met = call.is_met(outcome)
+    if outcome.kind == "out_of_fuel":
+        return f"{call.text()} = out_of_fuel  ; undecided: not ended in the instructions of --fuel"
     comment = {None: "", True: "  ; as expected", False: f"  ; WRONG: the run line says {call.expectation()}"}[met]
     return f"{call.text()} = {call.outcome_text(outcome)}{comment}"
 

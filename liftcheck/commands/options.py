@@ -155,6 +155,22 @@ def add_opt(parser: argparse.ArgumentParser, default: str) -> None:
                         help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})")
 
 
+FUEL: Final = 100_000_000
+LONGEST: Final = 10.0
+"""The same as in `oracles.patience` (a test compares them)."""
+
+
+def add_fuel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fuel", type=positive, default=FUEL, metavar="N",
+                        help="instructions before the reference interpreter gives up on a run (default: %(default)s)")
+
+
+def add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--time", type=duration, default=LONGEST, metavar="T", dest="longest",
+                        help="processor time before compiled code is given up, all calls of a function on a target "
+                             "together: then it is undecided (default: 10s)")
+
+
 class _MoreNames(argparse.Action):
     """Names of a repeated option follow one another; the first ones take the default's place."""
 
