@@ -16,6 +16,7 @@ from typing import Final
 
 from liftcheck.clif import literals
 from liftcheck.clif.cfg import edge_values
+from liftcheck.clif.dialects import in_one_sentence
 from liftcheck.clif.filetest import FileTest, TestFunction, read_header
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
 from liftcheck.clif.lexer import END, Cursor, Fault
@@ -66,10 +67,10 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
         if end - start <= LONG or not _hopeless(piece, line, file, errors):
             result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs))
         line += piece.count("\n")
-    result.errors.extend(errors)
     result.source = text.split("\n")
+    result.errors.extend(in_one_sentence(errors, result.source))
     if strict and errors:
-        raise InputError(errors)
+        raise InputError(result.errors)
     return result
 
 

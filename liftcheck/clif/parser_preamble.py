@@ -118,7 +118,7 @@ def _equals(p: Cursor) -> None:
 def _stack_slot(p: Cursor, func: Function) -> None:
     number = _new(p, func.stack_slots, "ss")  # type: ignore[arg-type]
     _equals(p)
-    p.one_of(("explicit_slot",), "'explicit_slot'")
+    kind = p.one_of(("explicit_slot", "explicit_dynamic_slot"), "'explicit_slot'")
     at = p.index
     size, align, key = p.number(literals.imm64, "a size in bytes"), 1, ""
     if not 0 <= size < 1 << 32:
@@ -130,7 +130,7 @@ def _stack_slot(p: Cursor, func: Function) -> None:
             p.take("key", "or 'align' as the stack slot's attribute")
             _equals(p)
             key = str(p.number(literals.uimm64, "a 64-bit number"))
-    func.stack_slots[number] = StackSlot(size, align, "explicit_slot", key)
+    func.stack_slots[number] = StackSlot(size, align, kind, key)
 
 
 def _alignment(p: Cursor) -> int:

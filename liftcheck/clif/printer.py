@@ -71,7 +71,8 @@ def _preamble(lines: list[str], func: Function, portable: bool, conv: str) -> No
     for number, slot in func.stack_slots.items():
         align = f", align = {slot.align}" if slot.align != 1 else ""
         key = f", key = {slot.key}" if slot.key and not portable else ""
-        lines.append(f"    ss{number} = {slot.kind} {slot.size}{align}{key}")
+        kind = "explicit_slot" if portable else slot.kind
+        lines.append(f"    ss{number} = {kind} {slot.size}{align}{key}")
     for entity, text in func.preamble:
         if portable and entity.startswith("region"):
             continue
