@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from liftcheck.clif import values
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.ir import NO_FLAGS, Block, BlockCall, Function, Inst, MemFlags, Signature
 from liftcheck.clif.types import F64, I8, I64, INTS, Type
-from liftcheck.generators import values
 
 if TYPE_CHECKING:
     from liftcheck.generators.programs import Program

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
+from liftcheck.clif.values import table as table_of
 from liftcheck.generators.template_list import TEMPLATES
-from liftcheck.generators.values import table as table_of
 
 if TYPE_CHECKING:
     from liftcheck.generators.body import Body

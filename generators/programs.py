@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeVar, cast
 from liftcheck.case import BIG_ENDIAN, Case
 from liftcheck.clif.ir import Function, Inst, MemFlags, Module, Signature
 from liftcheck.clif.types import I64, Type
+from liftcheck.clif.values import memory_pool, runtime_table
 from liftcheck.generators import calls, control, memory, traps
 from liftcheck.generators.body import Body
 from liftcheck.generators.choices import Choices
@@ -24,7 +25,6 @@ from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_
 from liftcheck.generators.rota import Duty, duty, perform
 from liftcheck.generators.rules import emit_rule
 from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table
-from liftcheck.generators.values import memory_pool, runtime_table
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 Emitter = Callable[[Body], object]

@@ -41,7 +41,7 @@ def emit_division(body: Body, row: Row) -> None:
 
 
 def _divisor(body: Body, kind: Type, signed: bool) -> int:
-    from liftcheck.generators.values import table
+    from liftcheck.clif.values import table
 
     value = table(kind)[body.bits(10)]
     if value == 0 or (signed and value == kind.mask):

@@ -31,6 +31,7 @@ from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import I128, Type
 from liftcheck.errors import InputError
 from liftcheck.nan import is_nan
+from liftcheck.oracles import filetest_texts as texts
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_runs import Engine
 from liftcheck.oracles.filetest_units import COMMANDS, INTERPRETER, Plan, command, plan_of
@@ -141,6 +142,8 @@ def _judge(name: str, plan: Plan, engine: Engine | None, report: Report, fuel: i
         _interpret(plan, report, fuel)
     elif name == "verifier":
         _verify(plan, report)
+    elif name in TEXTS:
+        _check_text(name, plan, report)
     elif name in COMMANDS:
         report.skip(name, f"test {name}: nothing is compiled with --interpreter-only", plan.per_place(name))
     else:
@@ -219,3 +222,22 @@ def _verify(plan: Plan, report: Report) -> None:
                 test.file, expected[0] if expected else function.line, "verifier", function.name,
                 f"an error in line {expected[0]}" if expected else "no error",
                 f"line {found.line}: {found.message}" if found else "no error"))
+
+
+# test cat, domtree, print-cfg
+
+TEXTS: Final = {
+    "cat": (texts.cat, "a function that survives its text"),
+    "domtree": (texts.domtree, "that the comments name every immediate dominator"),
+    "print-cfg": (texts.print_cfg, "the edges that the comments name"),
+}
+
+
+def _check_text(name: str, plan: Plan, report: Report) -> None:
+    judge, expected = TEXTS[name]
+    for function in plan.sound(name, name, None, report):
+        wrong = judge(function)
+        if wrong:
+            report.fails(name, Failure(plan.test.file, function.line, name, function.name, expected, wrong))
+        else:
+            report.passes(name)

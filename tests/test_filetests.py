@@ -9,6 +9,7 @@ import pytest
 
 from liftcheck.case import CompileFailure, FunctionCode, Outcome
 from liftcheck.clif.parser import parse_module
+from liftcheck.clif.printer import print_function
 from liftcheck.errors import InputError, Unavailable
 from liftcheck.oracles import filetest_known
 from liftcheck.oracles.filetest_report import Failure, Report
@@ -195,6 +196,80 @@ def test_reports_add_up() -> None:
     assert "       2  open: a.clif:7" in total.lines()
     assert list(total.lines())[-1] == "6 passed, 0 failed, 2 undecided, 4 skipped"
     assert total.exit_code == 0, "an undecided unit is no failure"
+
+
+def alone(folder: Path, text: str) -> Report:
+    return main_like([written(folder, text)], ALONE)
+
+
+CAT = """test cat
+
+function %odd(i32, i8x16 uext) -> i32 fast {
+    ss0 = explicit_slot 16, align = 8
+    region0 = 4 "table"
+block0(v10: i32, v11: i8x16):
+    v3 -> v10
+    <1, ss0>v20 = stack_addr.i64 ss0
+@0007 store aligned region0 v11, v20+3
+    v4 = iadd v3, v10
+    return v4
+}
+"""
+
+
+def test_cat_files_pass_if_the_text_says_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (alone(tmp_path, CAT).passed, alone(tmp_path, CAT).units) == (1, 1)
+    forgetful = print_function(parse_module(CAT[10:]).functions[0], "portable")
+    monkeypatch.setattr("liftcheck.oracles.filetest_texts.print_function", lambda *_: forgetful)
+    report = alone(tmp_path, CAT)
+    assert (report.failed, report.failures[0].got) == (1, "its printed text means another function")
+
+
+DOMTREE = """test domtree
+
+function %loop(i32) {
+    block7(v0: i32):
+        jump block1          ; dominates: block1
+    block1:
+        brif v0, block2, block3 ; dominates: block2
+                                ; dominates: block3 block5
+    block2:
+        brif v0, block1, block5
+    block3:
+        jump block5
+    block4:
+        jump block5
+    block5:
+        return
+}
+"""
+
+
+def test_domtree_files_pass_if_every_dominator_is_named(tmp_path: Path) -> None:
+    report = alone(tmp_path, DOMTREE)
+    assert (report.passed, report.failed) == (1, 0)
+
+
+@pytest.mark.parametrize(("old", "new", "wrong"), [
+    ("block3 block5", "block3", "block5 is unreachable there, block1 dominates it here"),
+    ("brif v0, block1, block5", "brif v0, block1, block5 ; dominates: block5", "block5 has two immediate dominators"),
+    ("; dominates: block2\n", "; dominates: block9\n", "line 7: 'block9' is no block"),
+    ("jump block5\n    block5", "jump block5 ; dominates: block4\n    block5", "is block4 there, unreachable here"),
+    ("; dominates: block1\n", "\n", "block1 is unreachable there"),
+    ("block1:\n", "block1: ; dominates: block2\n", "the comment belongs to no instruction"),
+])
+def test_domtree_files_that_are_wrong(tmp_path: Path, old: str, new: str, wrong: str) -> None:
+    assert old in DOMTREE
+    report = alone(tmp_path, DOMTREE.replace(old, new, 1))
+    assert report.failed == 1 and wrong in report.failures[0].got
+
+
+def test_print_cfg_files_pass_if_the_announced_edges_exist(tmp_path: Path) -> None:
+    announced = DOMTREE.replace("dominates: block2", "unordered: block1:inst1 -> TO")
+    text = announced.replace("test domtree", "test print-cfg")
+    assert alone(tmp_path, text.replace("TO", "block3")).passed == 1
+    report = alone(tmp_path, text.replace("TO", "block4"))
+    assert (report.failed, report.failures[0].got) == (1, "line 7: there is no edge from block1 to block4")
 
 
 # With a compiler

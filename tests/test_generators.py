@@ -19,6 +19,7 @@ from liftcheck.clif.interpret import prepare
 from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.types import by_name
+from liftcheck.clif.values import floats, integers, memory_pool, runtime_table, table
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
@@ -26,7 +27,6 @@ from liftcheck.generators import profiles
 from liftcheck.generators.choices import DrawnChoices, RandomChoices, RecordingChoices, ReplayedChoices
 from liftcheck.generators.programs import generate
 from liftcheck.generators.tables import Context, build_table
-from liftcheck.generators.values import floats, integers, memory_pool, runtime_table, table
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 PROFILES = [name for name in profiles.PROFILES if name != "large"]
