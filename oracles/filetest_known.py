@@ -10,11 +10,10 @@ Sources: RISC-V psABI, "Procedure Calling Convention" (fs0-fs11 are preserved); 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from liftcheck.case import FunctionCode, Outcome
 from liftcheck.clif.ir import Function
-from liftcheck.oracles.decode import disassembler
 
 UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
 PAGES: Final = {
@@ -24,20 +23,14 @@ PAGES: Final = {
 """(ISA, opcode or register) -> the page that explains it."""
 
 
-def cause(isa: str, function: Function, code: FunctionCode, outcome: Outcome, passes_without_noise: bool) -> str:
-    """What is wrong with the compiled code, with the page if there is one; '' if nothing is proven."""
-    if outcome.kind == "abi" and isa == "riscv64" and _loses_fs1(code):
-        return f"fs1 is not saved by the callee ({PAGES[isa, 'fs1']})"
+def cause(isa: str, function: Function, damaged: Sequence[str], passes_without_noise: bool) -> str:
+    """What is wrong with the compiled code, with the page if there is one; '' if nothing is proven. `damaged`: the
+    callee-saved registers that came back changed."""
+    pages = [page for page in (PAGES.get((isa, register)) for register in damaged) if page]
+    if damaged and len(pages) == len(damaged):
+        return f"{', '.join(damaged)} not saved by the callee ({', '.join(dict.fromkeys(pages))})"
     if not passes_without_noise:
         return ""
     ops = {inst.op for block in function.blocks for inst in block.insts}
     page = next((page for (of, op), page in PAGES.items() if of == isa and op in ops), "no page yet")
     return f"{UPPER_BITS} ({page})"
-
-
-def _loses_fs1(code: FunctionCode) -> bool:
-    """Whether a RISC-V function uses fs1 and never stores it to its frame."""
-    operands = [(name, text) for _, _, name, text in disassembler("riscv64").disasm_lite(code.code, 0)]
-    saved = any(name in ("fsd", "c.fsd", "c.fsdsp") and text.startswith("fs1,") and "(sp)" in text
-                for name, text in operands)
-    return not saved and any("fs1" in text for _, text in operands)

@@ -29,6 +29,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
+from liftcheck.oracles import canaries
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
@@ -258,11 +259,22 @@ class _Judge:
         for line, outcome in wrong:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             passes = clean is not None and is_met(line, clean[line])
-            cause = known.cause(self.target.isa, self.modeled[number], reply, outcome, passes)
+            damaged = self._damaged(number, line, runner, program) if outcome.kind == "abi" else ()
+            if damaged:
+                unit = unit._replace(got=f"changed by the callee: {', '.join(damaged)}")
+            cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
             if cause:
                 self.report.finds(self.target.isa, cause, unit)
             else:
                 self.report.fails(self.target.isa, unit)
+
+    def _damaged(self, number: int, line: RunLine, runner: Runner, program: list[FunctionCode]) -> tuple[str, ...]:
+        """The callee-saved registers that a run line's call changes."""
+        signature = self.modeled[number].signature
+        trampoline = self.engine.trampolines([signature], self.target)[signature]
+        assert isinstance(trampoline, FunctionCode)
+        return canaries.damaged(runner, program, self.functions[number].name,
+                                Job(trampoline, 0, signature, [line.args]))
 
     def _without_noise(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
         """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the

@@ -70,7 +70,7 @@ class Finding:
     disassembly: dict[str, str] = field(default_factory=dict)
     """A target's text -> disassembly of the entry's module there, for the bad target and the witness."""
     damaged: tuple[str, ...] = ()
-    """ABI damage: callee-saved registers that the code uses and does not save, as far as its disassembly shows."""
+    """ABI damage: the callee-saved registers that come back changed."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
 

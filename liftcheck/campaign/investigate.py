@@ -12,7 +12,6 @@ from random import Random
 from typing import Final, Protocol
 
 from liftcheck import layout
-from liftcheck.campaign.abi import unsaved
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
@@ -20,11 +19,10 @@ from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import compare
-from liftcheck.oracles.decode import instructions
-from liftcheck.oracles.differential import Judge, trampoline_target
+from liftcheck.oracles import canaries, compare
+from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret, reads_garbage
-from liftcheck.oracles.trampolines import trampoline_text
+from liftcheck.oracles.runner_base import Job
 from liftcheck.oracles.validating import VARIANTS, varied
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
 
@@ -152,8 +150,6 @@ class Investigator:
             return False
         if finding.klass in _BY_VALUE and reads_garbage(case, finding.target.isa in BIG_ENDIAN):
             return False
-        if finding.damaged and not set(finding.damaged) <= set(self._unsaved(case, finding.target)):
-            return False
         if finding.failure is not None and finding.witness is not None:
             if not self.judge.refusals.compiles(case.module, finding.witness):
                 return False
@@ -167,6 +163,10 @@ class Investigator:
             first, second = (self.judge.compile([case], asked[:1], tally) for _ in range(2))
             return first != second
         bad = {s.target for s in suspects if _alike(s, finding)}
+        if finding.damaged and bad:
+            found, _ = self._damaged(case, finding.target, suspects[0].run)
+            if finding.damaged[0] not in found:
+                return False
         if finding.klass == compare.WRONG_MEANING:
             return len(bad) == len(asked)
         return bad == {finding.target} and (len(asked) == 1 or tally.agreed[asked[1].isa] > 0)
@@ -215,23 +215,25 @@ class Investigator:
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail
         if finding.klass == compare.ABI_DAMAGE and not damaged:
-            bad = replies[0][0]
-            damaged = () if bad is None or isinstance(bad, CompileFailure) else _unsaved_in(finding.target.isa, bad)
-            where = "" if damaged else " by the trampoline, which the same compiler made"
-            damaged = damaged or self._unsaved_by_trampoline(finding.case, finding.target)
-            detail = f"used but not saved{where}: {', '.join(damaged)}" if damaged else detail
+            damaged, whose = self._damaged(finding.case, finding.target, finding.run)
+            detail = f"callee-saved registers come back changed{whose}: {', '.join(damaged)}" if damaged else detail
         return dataclasses.replace(finding, disassembly=texts, damaged=damaged, detail=detail,
                                    suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]))
 
-    def _unsaved(self, case: Case, target: Target) -> tuple[str, ...]:
-        """Callee-saved registers that the case's own code uses and does not save."""
-        reply = self.judge.compile([case], [target], Tally())[0][0]
-        return () if reply is None or isinstance(reply, CompileFailure) else _unsaved_in(target.isa, reply)
-
-    def _unsaved_by_trampoline(self, case: Case, target: Target) -> tuple[str, ...]:
-        text = trampoline_text(case.module.functions[case.entry].signature)
-        reply = self.judge.compiler.compile_text(text, [trampoline_target(target)])[0][0]
-        return () if isinstance(reply, CompileFailure) else _unsaved_in(target.isa, [reply])
+    def _damaged(self, case: Case, target: Target, run: int) -> tuple[tuple[str, ...], str]:
+        """The callee-saved registers that a run changes, and ' by the trampoline …' if that alone does."""
+        code = self.judge.compile([case], [target], Tally())[0][0]
+        trampoline = self.judge.trampoline(case, target)
+        if code is None or isinstance(code, CompileFailure) or isinstance(trampoline, CompileFailure):
+            return (), ""
+        runner = self.judge.runners.pick(target, code)
+        if isinstance(runner, str):
+            return (), ""
+        entry = case.module.functions[case.entry]
+        job = Job(trampoline, 0, entry.signature, case.inputs[run:], case.memories[run:], case.slot + run)
+        found = canaries.damaged(runner, code, entry.name, job)
+        own = found == canaries.damaged_by_trampoline(runner, job)
+        return found, " by the trampoline, which the same compiler made" if own and found else ""
 
     def _listed(self, case: Case, targets: list[Target]) -> list[list[Program | CompileFailure | None]]:
         """The case compiled with disassembly, and with the names of the rules where the compiler can tell them."""
@@ -295,10 +297,6 @@ def voters(target: Target) -> list[Target]:
     ]
     plain = [Target(isa, tuple(sorted((*base, ("opt_level", level))))) for isa in ISAS for level in levels]
     return list(dict.fromkeys([*own, *(t for t in plain if t.isa != target.isa or t not in own)]))
-
-
-def _unsaved_in(isa: str, code: Program) -> tuple[str, ...]:
-    return unsaved(isa, "\n".join("\n".join([f"{r.name}:", *instructions(isa, r.code)]) for r in code))
 
 
 def _another_isa(target: Target) -> Target:
