@@ -30,7 +30,7 @@ from liftcheck.clif.parser_preamble import (
     skip_fact,
     user_name,
 )
-from liftcheck.clif.runlines import read_run_lines
+from liftcheck.clif.runlines_read import NO_BUFFERS, Buffers, read_buffers, read_run_lines
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.errors import Diagnostic, InputError, Unsupported
 
@@ -58,6 +58,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
     head = text[:starts[0]] if starts else text
     result = read_header(head, file, errors)
     runs = not result.commands or result.has("run") or result.has("interpret")
+    buffers = read_buffers(result.comments, file, errors if runs else [])
     line = head.count("\n") + 1
     for start, end in zip(starts, [*starts[1:], len(text)]):
         if len(errors) >= MAX_ERRORS:
@@ -65,7 +66,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
             break
         piece = text[start:end]
         if end - start <= LONG or not _hopeless(piece, line, file, errors):
-            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs))
+            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs, buffers))
         line += piece.count("\n")
     result.source = text.split("\n")
     result.errors.extend(in_one_sentence(errors, result.source))
@@ -85,7 +86,8 @@ def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> boo
     return bool(early)
 
 
-def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool) -> list[TestFunction]:
+def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool,
+               buffers: Buffers = NO_BUFFERS) -> list[TestFunction]:
     """Every function. `runs`: the file's run lines are executed; elsewhere what looks like one is a comment, which
     upstream never reads, and nothing can be wrong with it."""
     found = []
@@ -93,7 +95,8 @@ def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool) -> list[Tes
         reader = _FunctionReader(cursor, errors)
         test = reader.read()
         if test is not None:
-            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor, errors if runs else []))
+            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor,
+                                                 errors if runs else [], buffers))
             found.append(test)
     return found
 

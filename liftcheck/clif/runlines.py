@@ -4,24 +4,27 @@ The one idea: every value becomes the unsigned integer of its type's width that 
 Whose function is meant: upstream runs the function that the comment belongs to, whatever name the line says.
 One form is liftcheck's own, which upstream's reader refuses: `== trap int_divz` (`== trap`: any code; `traps int_divz`
 means the same) expects a trap. Upstream has wished for such lines since 2022 (wasmtime #4781).
+What upstream cannot say stands in comments of a word of its own, which upstream takes for prose: `; liftcheck: memory
+a = i32[1 2]`, `; liftcheck: run: %f(&a) == 3, a == i32[3 2]` (see `buffers`, docs/files.md).
+Here are the lines, their values and their texts; `runlines_read` reads them.
 Sources: cranelift-reader 0.135 `parse_run_command` and what it calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from liftcheck import layout
 from liftcheck.clif import literals
-from liftcheck.clif.formats import TRAP_CODES, trap_code
-from liftcheck.clif.ir import Signature
-from liftcheck.clif.lexer import END, Cursor, Fault
+from liftcheck.clif.buffers import BYTES, POINTERS, Memory, Order, Piece, Place
+from liftcheck.clif.lexer import Cursor
 from liftcheck.clif.parser_operands import constant_data
 from liftcheck.clif.types import TYPES, Type
-from liftcheck.errors import Diagnostic
 
 ANY_TRAP: Final = "any"
+EXTENSION: Final = "liftcheck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class RunLine:
     args, expected   unsigned values in signature order; a line without invocation (`; run`) expects != 0
     types       of the arguments and of the results
     trap        the code of the trap that is compared instead of results, `ANY_TRAP`, or ''
+    memory      what it says of memory, if anything; addresses in `args` and `expected` are 0 until `at` has put the
+                line at a data region (`base`, `big_endian`)
     """
 
     function: str
@@ -43,12 +48,37 @@ class RunLine:
     arg_types: tuple[Type, ...] = ()
     result_types: tuple[Type, ...] = ()
     trap: str = ""
+    memory: Memory | None = None
+    base: int = 0
+    big_endian: bool = False
 
-    def is_met(self, kind: str, values: tuple[int, ...], detail: str) -> bool:
+    def at(self, slot: int, big_endian: bool) -> RunLine:
+        """The line for a run in data region `slot` of a machine of this byte order: with addresses and bytes."""
+        if self.memory is None:
+            return self
+        base = layout.slot_address(slot)
+        args, expected = list(self.args), list(self.expected)
+        for values, places in ((args, self.memory.args), (expected, self.memory.results)):
+            for number, place in places:
+                values[number] = self.memory.at(place, base)
+        return replace(self, args=tuple(args), expected=tuple(expected), base=base, big_endian=big_endian)
+
+    @property
+    def order(self) -> Order:
+        return "big" if self.big_endian else "little"
+
+    def regions(self) -> dict[int, bytes] | None:
+        """The data region's address and initial content; None for a line that says nothing of memory."""
+        return None if self.memory is None else {self.base: self.memory.region(self.base, self.order)}
+
+    def is_met(self, kind: str, values: tuple[int, ...], detail: str, region: bytes = b"") -> bool:
         """Whether an outcome ('returned' with these values, 'trapped' with this code) is as the line expects; a `print`
         line expects a return, `!= trap int_divz` any return or trap but this one."""
         if self.comparison == "print":
             return kind == "returned"
+        if self.memory and not all(self.memory.holds(claim, region, self.base, self.order)
+                                   for claim in self.memory.claims):
+            return False
         if self.trap:
             return kind in ("returned", "trapped") and self._is_its_trap(kind, detail) == (self.comparison == "==")
         return kind == "returned" and (values == self.expected) == (self.comparison == "==")
@@ -60,89 +90,75 @@ class RunLine:
         """`== 3`, `== [1, 2]`, `== trap int_divz`; '' for a line that expects nothing."""
         if self.comparison == "print":
             return ""
+        claims = self.claims_text()
         if self.trap:
-            return f"{self.comparison} trap {self.trap}".removesuffix(f" {ANY_TRAP}")
-        results = ", ".join(map(data_text, self.expected, self.result_types))
-        return f"{self.comparison} {results if len(self.result_types) == 1 else f'[{results}]'}"
+            return ", ".join([f"{self.comparison} trap {self.trap}".removesuffix(f" {ANY_TRAP}"), *claims])
+        results = ", ".join(self.texts(self.expected, self.result_types, self.memory.results if self.memory else ()))
+        values = f"{self.comparison} {results if len(self.result_types) == 1 else f'[{results}]'}"
+        return ", ".join(claims if claims and not self.result_types else [values, *claims])
+
+    def claims_text(self) -> list[str]:
+        """What it claims of memory afterwards."""
+        return [f"{place_text(claim.place)} == {pieces_text(claim.pieces)}"
+                for claim in (self.memory.claims if self.memory else ())]
+
+    def found_text(self, region: bytes) -> list[str]:
+        """What memory holds afterwards where the line claims something; of a `print` line all buffers."""
+        memory = self.memory
+        if memory is None or not region:
+            return []
+        asked = [(claim.place, claim.pieces) for claim in memory.claims]
+        if self.comparison == "print":
+            asked = [(Place(buffer.name), buffer.pieces) for buffer in memory.buffers if buffer.name[:1] != "#"]
+        return [f"{place_text(place)} = {pieces_text(memory.found(place, pieces, region, self.base, self.order))}"
+                for place, pieces in asked]
+
+    def args_text(self) -> str:
+        """`1, &a`"""
+        return ", ".join(self.texts(self.args, self.arg_types, self.memory.args if self.memory else ()))
+
+    def texts(self, values: Sequence[int], types: Sequence[Type], places: Iterable[tuple[int, Place]]) -> list[str]:
+        """Values as the line has them, addresses by name."""
+        named = dict(places)
+        return [self._address_text(named[number]) if number in named else data_text(value, kind)
+                for number, (value, kind) in enumerate(zip(values, types, strict=True))]
+
+    def results_text(self, values: Sequence[int]) -> list[str]:
+        """Values that a call gave, addresses in buffers by name."""
+        memory = self.memory
+        named = {number: place for number, (value, kind) in enumerate(zip(values, self.result_types))
+                 if memory and kind is TYPES["i64"]
+                 and isinstance(place := memory.named(value, self.base), Place)}
+        return self.texts(values, self.result_types, named.items())
+
+    def _address_text(self, place: Place) -> str:
+        if place.name[:1] != "#" or self.memory is None:
+            return "&" + place_text(place)
+        buffer = next(buffer for buffer in self.memory.buffers if buffer.name == place.name)
+        return "&" + pieces_text(buffer.pieces)
 
 
-def read_run_lines(comments: Iterable[tuple[int, str]], signature: Signature, cursor: Cursor,
-                   errors: list[Diagnostic]) -> list[RunLine]:
-    """The run lines among a function's comments; what is wrong goes to `errors`."""
-    found = []
-    for number, text in comments:
-        body = text.lstrip("; ")
-        if body.startswith(("run", "print")):
-            p = Cursor([" " * cursor.column_of(number, body) + body], number, cursor.file)
-            if p.tokens[0] in ("run", "print"):
-                try:
-                    found.append(_run_line(p, signature, number))
-                except Fault as fault:
-                    errors.append(p.diagnostic(fault))
-    return found
+def place_text(place: Place) -> str:
+    return place.name + (f"{place.plus:+}" if place.plus else "")
 
 
-def _run_line(p: Cursor, signature: Signature, line: int) -> RunLine:
-    params, returns = (tuple(x.type for x in side) for side in (signature.params, signature.returns))
-    command = p.word("a command")
-    if not p.optional(":"):
-        return _implicit(p, command, params, returns, line)
-    name = p.tokens[p.index]
-    if name[:1] != "%":
-        p.fail(f"expected a function's name (%f), found {p.found()}")
-    p.index += 1
-    p.take("(", "before the arguments")
-    args = _data_values(p, params)
-    p.take(")", "after the arguments")
-    if command == "print":
-        return RunLine(name, args, "print", (), line, params, returns)
-    if p.optional("traps"):
-        return RunLine(name, args, "==", (), line, params, returns, _trap(p))
-    comparison = _comparison(p)
-    if p.optional("trap"):
-        return RunLine(name, args, comparison, (), line, params, returns, _trap(p))
-    if len(returns) != 1:
-        p.take("[", "before the results")
-    expected = _data_values(p, returns)
-    if len(returns) != 1:
-        p.take("]", "after the results")
-    return RunLine(name, args, comparison, expected, line, params, returns)
+def pieces_text(pieces: Iterable[Piece]) -> str:
+    """Contents as they are written."""
+    return ", ".join(map(_piece_text, pieces))
 
 
-def _implicit(p: Cursor, command: str, params: tuple[Type, ...], returns: tuple[Type, ...], line: int) -> RunLine:
-    """`; run` alone: a function without parameters whose one integer result must not be 0; `; print` alone."""
-    if params or (command == "run" and not (len(returns) == 1 and returns[0].is_int and not returns[0].is_vector)):
-        p.fail(f"'{command}' without a call needs a function without parameters"
-               + (" and with one integer result" if command == "run" else ""))
-    return RunLine("", (), "!=" if command == "run" else "print", (0,) if command == "run" else (), line, (), returns)
+def _piece_text(piece: Piece) -> str:
+    if piece.kind == BYTES and len(piece.items) > 4 and not any(piece.items):
+        return f"zero[{len(piece.items)}]"
+    return f"{piece.kind}[{' '.join(_item_text(piece.kind, item) for item in piece.items)}]"
 
 
-def _comparison(p: Cursor) -> str:
-    for first, text in (("=", "=="), ("!", "!=")):
-        if p.optional(first):
-            p.take("=", "in the comparison")
-            return text
-    return p.fail(f"expected '==' or '!=', found {p.found()}")
-
-
-def _trap(p: Cursor) -> str:
-    """The code after `trap`, or any if the line ends there."""
-    if p.tokens[p.index] == END:
-        return ANY_TRAP
-    code = trap_code(p.tokens[p.index])
-    if not code:
-        p.fail(f"expected a trap code ({', '.join(TRAP_CODES)}, user1 to user250), found {p.found()}")
-    p.index += 1
-    return code
-
-
-def _data_values(p: Cursor, types: tuple[Type, ...]) -> tuple[int, ...]:
-    found = []
-    for place, kind in enumerate(types):
-        if place:
-            p.take(",", "between values")
-        found.append(data_value(p, kind))
-    return tuple(found)
+def _item_text(kind: str, item: int | Place) -> str:
+    if isinstance(item, Place):
+        return "&" + place_text(item)
+    if kind == BYTES:
+        return f"{item:02x}"
+    return f"{item:#x}" if kind == POINTERS else data_text(item, TYPES[kind])
 
 
 def data_value(p: Cursor, kind: Type) -> int:
@@ -171,8 +187,8 @@ def data_text(value: int, kind: Type) -> str:
 
 
 def run_line_text(line: RunLine) -> str:
-    """The comment that reads back as this run line."""
-    args = ", ".join(map(data_text, line.args, line.arg_types))
-    if line.comparison == "print":
-        return f"; print: {line.function}({args})"
-    return f"; run: {line.function}({args}) {line.expectation()}"
+    """The comment that reads back as this run line, given the buffers that it names."""
+    command = f"{'run' if line.comparison != 'print' else 'print'}: {line.function}({line.args_text()})"
+    prefix = f"{EXTENSION}: " if line.memory else ""
+    between = ", " if line.claims_text() and not line.result_types and not line.trap else " "
+    return f"; {prefix}{command}{between}{line.expectation()}".rstrip()

@@ -7,6 +7,7 @@ for values. A `Program` is a file with its calls; a call's `function` is a numbe
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from liftcheck.case import NO_ANSWER, Outcome
@@ -14,8 +15,8 @@ from liftcheck.clif.filetest import FileTest, TestFunction
 from liftcheck.clif.ir import Module
 from liftcheck.clif.lexer import Cursor
 from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.runlines import RunLine, data_text, read_run_lines
-from liftcheck.clif.types import Type
+from liftcheck.clif.runlines import EXTENSION, RunLine
+from liftcheck.clif.runlines_read import read_buffers, read_run_lines
 from liftcheck.clif.verify import verify
 from liftcheck.commands import output
 from liftcheck.commands.options import near_miss
@@ -32,7 +33,11 @@ class Call:
 
     def text(self) -> str:
         """`%f(1, 2)`, as a run line has it."""
-        return f"{self.name}({', '.join(map(value_text, self.line.args, self.line.arg_types))})"
+        return f"{self.name}({self.line.args_text()})"
+
+    def at(self, slot: int, big_endian: bool) -> Call:
+        """The call in data region `slot` of a machine of this byte order (see `RunLine.at`)."""
+        return self if self.line.memory is None else replace(self, line=self.line.at(slot, big_endian))
 
     def expectation(self) -> str:
         """`== 3` if the run line expects something, else ''."""
@@ -43,19 +48,21 @@ class Call:
         was found out. NaNs count by their bits."""
         if self.line.comparison == "print" or outcome.kind in NO_ANSWER:
             return None
-        return self.line.is_met(outcome.kind, outcome.values, outcome.detail)
+        return self.line.is_met(outcome.kind, outcome.values, outcome.detail, outcome.memory)
 
     def outcome_text(self, outcome: Outcome) -> str:
-        """`3`, `[1, 2]`, `trap int_divz`, `out_of_fuel`."""
+        """`3`, `[1, 2]`, `trap int_divz`, `out_of_fuel`; with what memory holds where the line asks for it."""
+        text = f"{'trap' if outcome.kind == 'trapped' else outcome.kind} {outcome.detail}".rstrip()
         if outcome.kind == "returned":
-            return values_text(outcome.values, self.line.result_types)
-        kind = {"trapped": "trap"}.get(outcome.kind, outcome.kind)
-        return f"{kind} {outcome.detail}".rstrip()
+            text = _joined(self.line.results_text(outcome.values))
+        return ", ".join([text, *self.line.found_text(outcome.memory)])
 
     def outcome_json(self, outcome: Outcome) -> dict[str, object]:
-        """An outcome in a JSON document: values as CLIF text, since JSON's readers lose large integers."""
+        """An outcome in a JSON document: values as CLIF text, since JSON's readers lose large integers; `memory` if the
+        line speaks of it."""
         return {"kind": outcome.kind, "detail": outcome.detail,
-                "values": list(map(value_text, outcome.values, self.line.result_types))}
+                "values": self.line.results_text(outcome.values),
+                **({"memory": self.line.found_text(outcome.memory)} if self.line.memory else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +76,8 @@ class Program:
     calls: tuple[Call, ...]
 
 
-def value_text(value: int, kind: Type) -> str:
-    """A value as a run line has it."""
-    return data_text(value, kind)
-
-
-def values_text(values: tuple[int, ...], kinds: tuple[Type, ...]) -> str:
+def _joined(texts: Sequence[str]) -> str:
     """Results: one as it stands, several in brackets, none as `()`."""
-    texts = list(map(value_text, values, kinds))
     if not texts:
         return "()"
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -126,16 +127,17 @@ def _one_call(test: FileTest, name: str, values: str) -> Call:
     functions = _readable(test)
     for number, function in enumerate(functions):
         if function.name == wanted:
-            return Call(number, wanted, _parse_call(function, values))
+            return Call(number, wanted, _parse_call(test, function, values))
     names = [function.name for function in functions]
     raise UsageError(f"no function '{wanted}'{near_miss(wanted, names)} (there are: {', '.join(names)})")
 
 
-def _parse_call(function: TestFunction, values: str) -> RunLine:
+def _parse_call(test: FileTest, function: TestFunction, values: str) -> RunLine:
     """Reads the values of `--args` by the function's signature."""
-    text = f"; print: %call({values})"
+    text = f"; {EXTENSION}: print: %call({values})"
     errors: list[Diagnostic] = []
-    lines = read_run_lines([(1, text)], function.signature, Cursor([text], 1, "--args"), errors)
+    buffers = read_buffers([*test.comments, *function.annotations], test.file, [])
+    lines = read_run_lines([(1, text)], function.signature, Cursor([text], 1, "--args"), errors, buffers)
     if errors or len(lines) != 1 or "\n" in values:
         kinds = ", ".join(param.type.name for param in function.signature.params)
         message = errors[0].message if errors else "one call is wanted"
