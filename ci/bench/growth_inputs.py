@@ -1,0 +1,249 @@
+"""Files of a given size in each dimension in which a CLIF file can grow: `SHAPES` maps a name to size -> filetest.
+
+The one idea: each shape makes one thing long and keeps everything else short; every file is well-formed, has a run
+line and compiles on all ISAs, so that one file serves every command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+TARGETS: Final = ("x86_64", "aarch64", "riscv64", "s390x")
+TESTS: Final = ("interpret", "run")
+
+
+def _file(*parts: str, tests: Iterable[str] = TESTS) -> str:
+    header = [f"test {test}" for test in tests] + [f"target {target}" for target in TARGETS]
+    return "\n".join([*header, "", *parts, ""])
+
+
+def _function(lines: Iterable[str], head: str = "%f(i64) -> i64", run: str = "; print: %f(3)") -> str:
+    return "\n".join([f"function {head} system_v {{", *lines, "}", run])
+
+
+def instructions(n: int) -> str:
+    ops = ("iadd", "bxor", "imul", "isub", "rotl", "band_not", "smax")
+    body = [f"    v{i} = {ops[i % len(ops)]} v{i - 1}, v{max(0, i - 3)}" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", *body, f"    return v{n}"]))
+
+
+def divisions(n: int) -> str:
+    """Each may trap."""
+    body = [f"    v{i} = sdiv v{i - 1}, v0" for i in range(2, n + 2)]
+    return _file(_function(["block0(v0: i64):", "    v1 = iconst.i64 7", *body, f"    return v{n + 1}"]))
+
+
+def floats(n: int) -> str:
+    """Conversions and arithmetic, of which some need constants in memory."""
+    body = []
+    for i in range(n):
+        body.append((f"    v{i + 1} = fcvt_from_sint.f64 v0", f"    v{i + 1} = fadd v{i}, v{i}",
+                     f"    v{i + 1} = fneg v{i}", f"    v{i + 1} = f64const 0x1.{i:05x}p3")[i % 4])
+    return _file(_function(["block0(v0: i64):", *body, f"    v{n + 1} = bitcast.i64 v{n}", f"    return v{n + 1}"]))
+
+
+def accesses(n: int) -> str:
+    """Stores and loads of one stack slot."""
+    body, last = [], 0
+    for i in range(2, n + 2):
+        if i % 2:
+            body.append(f"    v{i} = load.i64 v1+{i % 100 * 8}")
+            last = i
+        else:
+            body.append(f"    store v{last}, v1+{(i + 1) % 100 * 8}")
+    return _file(_function(["    ss0 = explicit_slot 800", "block0(v0: i64):", "    v1 = stack_addr.i64 ss0", *body,
+                            f"    return v{last}"]))
+
+
+def pressure(n: int) -> str:
+    """All values live at once."""
+    made = [f"    v{i} = imul v{i - 1}, v0" for i in range(1, n + 1)]
+    summed = [f"    v{n + i} = bxor v{n + i - 1}, v{i}" for i in range(1, n)]
+    return _file(_function(["block0(v0: i64):", *made, *summed, f"    return v{2 * n - 1}"]))
+
+
+def calls(n: int) -> str:
+    """Calls of one function."""
+    body = [f"    v{i} = call fn0(v{i - 1})" for i in range(1, n + 1)]
+    callee = "function %g(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = iadd v0, v0\n    return v1\n}"
+    return _file(callee, _function(["    fn0 = %g(i64) -> i64 system_v", "block0(v0: i64):", *body, f"    return v{n}"]))
+
+
+def chain(n: int) -> str:
+    """Blocks that jump to the next."""
+    body = [f"block{i}(v{i}: i64):\n    jump block{i + 1}(v{i})" for i in range(n)]
+    return _file(_function([*body, f"block{n}(v{n}: i64):", f"    return v{n}"]))
+
+
+def diamonds(n: int) -> str:
+    body = []
+    for i in range(n // 3 + 1):
+        a, v = 3 * i, 2 * i
+        body.append(f"block{a}(v{v}: i64):\n    brif v{v}, block{a + 1}, block{a + 2}\n"
+                    f"block{a + 1}:\n    v{v + 1} = iadd v{v}, v{v}\n    jump block{a + 3}(v{v + 1})\n"
+                    f"block{a + 2}:\n    jump block{a + 3}(v{v})")
+    last = 3 * (n // 3 + 1)
+    return _file(_function([*body, f"block{last}(v{last}: i64):", f"    return v{last}"]))
+
+
+def exits(n: int) -> str:
+    """A deep dominator tree whose every block may leave for one exit."""
+    body = [f"block{i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v0, block{i + 1}, block{n}" for i in range(1, n)]
+    return _file(_function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:",
+                            "    return v1"]))
+
+
+def far(n: int) -> str:
+    """Deep in a dominator tree, uses of what the top defines and of what is just above."""
+    body = [f"block{i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v{i}, block{i + 1}, block{i + 1}" for i in range(1, n)]
+    return _file(_function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:",
+                            f"    return v{n}"]))
+
+
+def nest(n: int) -> str:
+    """Loops in loops: headers down, then back edges from the inside out."""
+    half = max(n // 2, 1)
+    body = ["block0(v0: i64):\n    v1 = iconst.i64 0\n    jump block1"]
+    body += [f"block{i}:\n    jump block{i + 1}" for i in range(1, half)]
+    body.append(f"block{half}:\n    jump block{half + 1}")
+    body += [f"block{half + i}:\n    brif v1, block{half - i + 1}, block{half + i + 1}" for i in range(1, half + 1)]
+    return _file(_function([*body, f"block{2 * half + 1}:", "    return v0"]))
+
+
+def ladder(n: int) -> str:
+    """Two chains, one in each direction, with rungs between: what makes iterative dominators slow."""
+    half = max(n // 2, 2)
+    up, end = half + 1, 2 * half + 1
+    body = [f"block0(v0: i64):\n    brif v0, block1, block{up + half - 1}"]
+    for i in range(1, half + 1):
+        onward = i + 1 if i < half else end
+        body.append(f"block{i}:\n    brif v0, block{onward}, block{up + i - 1}")
+    for i in range(half):
+        onward = up + i - 1 if i else end
+        body.append(f"block{up + i}:\n    brif v0, block{onward}, block{end}")
+    return _file(_function([*body, f"block{end}:", "    return v0"]))
+
+
+def table_blocks(n: int) -> str:
+    """A branch table with a block an entry."""
+    entries = ", ".join(f"block{i}" for i in range(1, n + 1))
+    body = [f"block{i}:\n    jump block{n + 1}(v0)" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", "    v1 = ireduce.i32 v0", f"    br_table v1, block1, [{entries}]",
+                            *body, f"block{n + 1}(v2: i64):", "    return v2"]))
+
+
+def table_entries(n: int) -> str:
+    """A branch table to two blocks; one long line."""
+    entries = ", ".join(f"block{1 + i % 2}" for i in range(n))
+    return _file(_function(["block0(v0: i64):", "    v1 = ireduce.i32 v0", f"    br_table v1, block1, [{entries}]",
+                            "block1:", "    return v0", "block2:", "    return v0"]))
+
+
+def block_params(n: int) -> str:
+    names = ", ".join(f"v{i}" for i in range(1, n + 1))
+    params = ", ".join(f"v{n + i}: i64" for i in range(1, n + 1))
+    made = [f"    v{i} = imul v{i - 1}, v0" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", *made, f"    jump block1({names})", f"block1({params}):",
+                            f"    return v{2 * n}"]))
+
+
+def aliases(n: int) -> str:
+    body = [f"    v{i} -> v{i - 1}" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", *body, f"    return v{n}"]))
+
+
+def alias_uses(n: int) -> str:
+    """A chain of aliases, each used."""
+    body = [f"    v{2 * i} -> v{2 * i - 2}\n    v{2 * i + 1} = iadd v{2 * i}, v0" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", *body, f"    return v{2 * n + 1}"]))
+
+
+def constants(n: int) -> str:
+    body = [f"    v{i} = vconst.i64x2 [{i} {i * 77}]" for i in range(1, n + 1)]
+    return _file(_function(["block0(v0: i64):", *body, f"    v{n + 1} = extractlane v{n}, 1", f"    return v{n + 1}"]))
+
+
+def signatures(n: int) -> str:
+    body = [f"    sig{i} = (i64, i{8 << i % 4}) -> i64 system_v" for i in range(n)]
+    return _file(_function([*body, "block0(v0: i64):", "    return v0"]))
+
+
+def func_refs(n: int) -> str:
+    body = [f"    fn{i} = %g(i64) -> i64 system_v" for i in range(n)]
+    callee = "function %g(i64) -> i64 system_v {\nblock0(v0: i64):\n    return v0\n}"
+    return _file(callee, _function([*body, "block0(v0: i64):", f"    v1 = call fn{n - 1}(v0)", "    return v1"]))
+
+
+def stack_slots(n: int) -> str:
+    slots = [f"    ss{i} = explicit_slot 8" for i in range(n)]
+    body = [f"    v{i + 1} = stack_addr.i64 ss{i}\n    store v0, v{i + 1}" for i in range(n)]
+    return _file(_function([*slots, "block0(v0: i64):", *body, f"    v{n + 1} = load.i64 v{n}", f"    return v{n + 1}"]))
+
+
+def comments(n: int) -> str:
+    return _file(_function(["block0(v0: i64):", *[f"; check: line {i}" for i in range(n)], "    return v0"]))
+
+
+def long_comment(n: int) -> str:
+    return _file(_function(["block0(v0: i64):", "; " + "word, " * n, "    return v0 ; " + "\"x\" " * n]))
+
+
+def run_lines(n: int) -> str:
+    lines = "\n".join(f"; run: %f({i}) == {i}" for i in range(n))
+    return _file(_function(["block0(v0: i64):", "    return v0"], run=lines))
+
+
+def functions(n: int) -> str:
+    """Functions with a run line each."""
+    return _file(*[_function(["block0(v0: i64):", "    v1 = iadd v0, v0", "    return v1"], f"%f{i}(i64) -> i64",
+                             f"; run: %f{i}({i}) == {2 * i}") for i in range(n)])
+
+
+def callees(n: int) -> str:
+    """One function that calls many others, once each."""
+    others = [f"function %g{i}(i64) -> i64 system_v {{\nblock0(v0: i64):\n    return v0\n}}" for i in range(n)]
+    refs = [f"    fn{i} = %g{i}(i64) -> i64 system_v" for i in range(n)]
+    body = [f"    v{i + 1} = call fn{i}(v{i})" for i in range(n)]
+    return _file(*others, _function([*refs, "block0(v0: i64):", *body, f"    return v{n}"]))
+
+
+def arguments(n: int) -> str:
+    """A call with many arguments."""
+    params, types = ", ".join(f"v{i}: i64" for i in range(n)), ", ".join(["i64"] * n)
+    callee = f"function %g({types}) -> i64 system_v {{\nblock0({params}):\n    return v{n - 1}\n}}"
+    given = ", ".join(["v0"] * n)
+    return _file(callee, _function([f"    fn0 = %g({types}) -> i64 system_v", "block0(v0: i64):",
+                                    f"    v1 = call fn0({given})", "    return v1"]))
+
+
+def handlers(n: int) -> str:
+    """A try_call with many handlers."""
+    tags = ", ".join(f"tag{i}: block2(exn0)" for i in range(n))
+    callee = "function %g(i64) -> i64 tail {\nblock0(v0: i64):\n    return v0\n}"
+    return _file(callee, _function(["    sig0 = (i64) -> i64 tail", "    fn0 = %g(i64) -> i64 tail", "block0(v0: i64):",
+                                    f"    try_call fn0(v0), sig0, block1(ret0), [ {tags} ]", "block1(v1: i64):",
+                                    "    return v1", "block2(v2: i64):", "    return v2"]))
+
+
+def try_calls(n: int) -> str:
+    """Many calls with a handler each."""
+    callee = "function %g(i64) -> i64 tail {\nblock0(v0: i64):\n    return v0\n}"
+    body = [f"block{i}(v{i}: i64):\n    try_call fn0(v{i}), sig0, block{i + 1}(ret0), [ tag0: block{n + 1}(exn0) ]"
+            for i in range(n)]
+    return _file(callee, _function(["    sig0 = (i64) -> i64 tail", "    fn0 = %g(i64) -> i64 tail", *body,
+                                    f"block{n}(v{n}: i64):", f"    return v{n}", f"block{n + 1}(v{n + 1}: i64):",
+                                    f"    return v{n + 1}"]))
+
+
+def globals_chain(n: int) -> str:
+    """Global values that stand upon one another."""
+    lines = ["    gv0 = vmctx", *[f"    gv{i} = iadd_imm.i64 gv{i - 1}, 1" for i in range(1, n)]]
+    return _file(_function([*lines, "block0(v0: i64, v1: i64):", f"    v2 = global_value.i64 gv{n - 1}",
+                            "    return v2"], "%f(i64 vmctx, i64) -> i64", "; print: %f(3, 4)"))
+
+
+SHAPES: Final[dict[str, Callable[[int], str]]] = {shape.__name__: shape for shape in (
+    instructions, divisions, floats, accesses, pressure, calls, chain, diamonds, exits, far, nest, ladder, table_blocks,
+    table_entries, block_params, aliases, alias_uses, constants, signatures, func_refs, stack_slots, comments,
+    long_comment, run_lines, functions, callees, arguments, handlers, try_calls, globals_chain)}
