@@ -1,4 +1,4 @@
-"""How the time of each command grows with each dimension of its input: a table of exponents; exit code 1 above the limit.
+"""How the time of each command grows with each dimension of its input: a table of exponents; exit code 1 if too steep.
 
 For every command and every shape of `growth_inputs.py` the size doubles from --least to --most, or until one run takes
 --seconds. Each run is a process forked from this one, which has everything imported, and what counts is its processor
@@ -136,7 +136,7 @@ def _work(command: Callable[[str, str], int], path: Path, isa: str, seconds: flo
 def exponent(times: dict[int, float], base: float, floor: float) -> float | None:
     """The slope through the larger sizes; None if even the largest takes less than `floor`."""
     sizes = sorted(times)[-FITTED:]
-    points = [(math.log(size), math.log(times[size] - base)) for size in sizes if times[size] - base > floor / 8]
+    points = [(math.log(size), math.log(times[size] - base)) for size in sizes if times[size] - base > floor / 2]
     if len(points) < 2 or times[sizes[-1]] - base < floor:
         return None
     mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
@@ -198,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--least", type=int, default=500)
     parser.add_argument("--most", type=int, default=32_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="processor time of one run")
-    parser.add_argument("--floor", type=float, default=0.2, help="seconds below which a time says nothing")
+    parser.add_argument("--floor", type=float, default=0.3, help="seconds below which a time says nothing")
     parser.add_argument("--limit", type=float, default=1.2)
     args = parser.parse_args(argv)
     print(f"{'command':21} {'shape':14} {'own':>5} {'at most':>10}  {'child':>5} {'at most':>10}   size", flush=True)

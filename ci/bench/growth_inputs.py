@@ -23,7 +23,7 @@ def _function(lines: Iterable[str], head: str = "%f(i64) -> i64", run: str = "; 
 
 
 def instructions(n: int) -> str:
-    ops = ("iadd", "bxor", "imul", "isub", "rotl", "band_not", "smax")
+    ops = ("iadd", "bxor", "imul", "isub", "rotl", "umin", "smax")
     body = [f"    v{i} = {ops[i % len(ops)]} v{i - 1}, v{max(0, i - 3)}" for i in range(1, n + 1)]
     return _file(_function(["block0(v0: i64):", *body, f"    return v{n}"]))
 
@@ -67,7 +67,8 @@ def calls(n: int) -> str:
     """Calls of one function."""
     body = [f"    v{i} = call fn0(v{i - 1})" for i in range(1, n + 1)]
     callee = "function %g(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = iadd v0, v0\n    return v1\n}"
-    return _file(callee, _function(["    fn0 = %g(i64) -> i64 system_v", "block0(v0: i64):", *body, f"    return v{n}"]))
+    head = ["    fn0 = %g(i64) -> i64 system_v", "block0(v0: i64):"]
+    return _file(callee, _function([*head, *body, f"    return v{n}"]))
 
 
 def chain(n: int) -> str:
@@ -178,7 +179,8 @@ def func_refs(n: int) -> str:
 def stack_slots(n: int) -> str:
     slots = [f"    ss{i} = explicit_slot 8" for i in range(n)]
     body = [f"    v{i + 1} = stack_addr.i64 ss{i}\n    store v0, v{i + 1}" for i in range(n)]
-    return _file(_function([*slots, "block0(v0: i64):", *body, f"    v{n + 1} = load.i64 v{n}", f"    return v{n + 1}"]))
+    body.append(f"    v{n + 1} = load.i64 v{n}")
+    return _file(_function([*slots, "block0(v0: i64):", *body, f"    return v{n + 1}"]))
 
 
 def comments(n: int) -> str:

@@ -2,11 +2,12 @@
 
 The one idea: computed once, whole, without recursion, over block numbers; what is unreachable has no place in the order
 and is dominated by nothing and dominates nothing but itself.
-Source for the dominators: Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
+The dominators are those of `dominators.py`.
 """
 
 from __future__ import annotations
 
+from liftcheck.clif.dominators import Tree, Walk, immediate_dominators
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst
 
 
@@ -40,7 +41,7 @@ class Cfg:
     """The graph of a function. `order` is the reverse postorder of reachable blocks, `idom` maps each reachable block
     but the entry to its immediate dominator."""
 
-    __slots__ = ("_depth", "blocks", "idom", "order", "place", "preds", "succs")
+    __slots__ = ("_tree", "blocks", "idom", "order", "place", "preds", "succs")
 
     def __init__(self, func: Function) -> None:
         self.blocks = {block.number: block for block in func.blocks}
@@ -50,69 +51,18 @@ class Cfg:
         for number, succs in self.succs.items():
             for succ in succs:
                 self.preds[succ].append(number)
-        self.order = _reverse_postorder(func.blocks[0].number, self.succs) if func.blocks else []
+        self.order: list[int] = []
+        self.idom: dict[int, int] = {}
+        if func.blocks:
+            walk = Walk(func.blocks[0].number, self.succs)
+            self.order = walk.postorder[::-1]
+            self.idom = immediate_dominators(walk, self.preds)
         self.place = {number: place for place, number in enumerate(self.order)}
-        self.idom = self._dominators()
-        self._depth = self._depths()
-
-    def _dominators(self) -> dict[int, int]:
-        place, idom = self.place, {number: number for number in self.order[:1]}
-        changed = True
-        while changed:
-            changed = False
-            for number in self.order[1:]:
-                new = None
-                for pred in self.preds[number]:
-                    if pred in idom:
-                        new = pred if new is None else _meet(pred, new, idom, place)
-                if new is not None and idom.get(number) != new:
-                    idom[number] = new
-                    changed = True
-        for entry in self.order[:1]:
-            del idom[entry]
-        return idom
-
-    def _depths(self) -> dict[int, int]:
-        depth: dict[int, int] = {}
-        for number in self.order:
-            depth[number] = depth[self.idom[number]] + 1 if number in self.idom else 0
-        return depth
+        self._tree = Tree(self.order, self.idom)
 
     def is_reachable(self, number: int) -> bool:
         return number in self.place
 
     def dominates(self, above: int, below: int) -> bool:
         """Does every path from the entry to `below` pass `above`? False if either is unreachable, unless the same."""
-        if above == below:
-            return True
-        depth = self._depth
-        if above not in depth or below not in depth:
-            return False
-        while depth[below] > depth[above]:
-            below = self.idom[below]
-        return above == below
-
-
-def _meet(one: int, other: int, idom: dict[int, int], place: dict[int, int]) -> int:
-    while one != other:
-        while place[one] > place[other]:
-            one = idom[one]
-        while place[other] > place[one]:
-            other = idom[other]
-    return one
-
-
-def _reverse_postorder(entry: int, succs: dict[int, list[int]]) -> list[int]:
-    seen, done = {entry}, []
-    stack = [(entry, iter(succs[entry]))]
-    while stack:
-        number, rest = stack[-1]
-        for succ in rest:
-            if succ not in seen:
-                seen.add(succ)
-                stack.append((succ, iter(succs[succ])))
-                break
-        else:
-            done.append(number)
-            stack.pop()
-    return done[::-1]
+        return above == below or self._tree.dominates(above, below)

@@ -80,6 +80,11 @@ class Prepared:
         self._hot_after: Final = hot_after
         self._rest = 0
         self._entry: Code | None = None
+        self._entered: Final[list[Code]] = []
+        """The functions that the last run entered: a module may have many that it does not."""
+        self._slices: Final = 1 + sum(len(function.blocks) for function in module.functions) // SLICE
+        """So many slices lie between two looks at what is hot: a look costs time for each block."""
+        self._until_look = 0
         self._stopped: tuple[Segment, tuple[Any, ...] | None] | None = None
         self._stats: Stats | None = None
 
@@ -93,11 +98,14 @@ class Prepared:
         self._stopped = None
         self._stats = None
         self._rest = rest = fuel - SLICE if fuel > SLICE else 0
-        for other in self._program.codes:
+        self._until_look = self._slices
+        for other in self._entered:
+            other.entered = False
             for segment in other.segments:
                 segment.visits = 0
             if other.hot is not None:
                 other.hot.reset()
+        self._entered.clear()
         values: tuple[int, ...] = ()
         kind, detail = "returned", ""
         try:
@@ -143,7 +151,7 @@ class Prepared:
         often: dict[str, int] = {}
         looped = called = False
         instructions = 0
-        for code in self._program.codes:
+        for code in self._entered:
             if code.hot is not None:
                 code.hot.settle()
             most = 0
@@ -229,6 +237,9 @@ class Prepared:
 
     def _enter(self, code: Code, args: list[int], below: int) -> tuple[list[int], int]:
         """The registers and the frame of a call; `below` is the lowest address in use."""
+        if not code.entered:
+            code.entered = True
+            self._entered.append(code)
         if code.copies:
             below = self._copy_structs(code, args, below)
         sp = (below - code.frame) & code.align
@@ -279,8 +290,10 @@ class Prepared:
 
     def _refill(self, fuel: int) -> int:
         """The next slice of fuel, after a look at what is hot."""
-        if self._hot_after is not None:
-            for code in self._program.codes:
+        self._until_look -= 1
+        if self._hot_after is not None and not self._until_look:
+            self._until_look = self._slices
+            for code in self._entered:
                 if any(s.visits > self._hot_after for s in code.segments):
                     interpret_hot.heat(code)
         while fuel < 0 and self._rest:

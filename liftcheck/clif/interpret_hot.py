@@ -36,14 +36,22 @@ DEEPEST: Final = 24
 """Segments on one path of a tree: beyond, one becomes a label of its own (Python refuses 100 levels of indentation)."""
 LARGEST: Final = 20_000
 """Instructions of a function that is still compiled: the compiler takes about 40 µs an instruction."""
+WIDEST: Final = 100_000
+"""Labels times registers that outlive them, in a function that is still compiled: each label writes them all back."""
 _WINDOW: Final = re.compile(r"\bm\.((?:stack_)?(?:base|buf|size))\b")
 
 
 def heat(code: Code) -> None:
     """Compile a function, unless it is compiled already or too large."""
-    if code.hot is not None or not code.segments or sum(s.cost for s in code.segments) > LARGEST:
+    if code.hot is not None or code.too_large or not code.segments:
+        return
+    code.too_large = sum(s.cost for s in code.segments) > LARGEST
+    if code.too_large:
         return
     writer = _Writer(code)
+    code.too_large = len(writer.labels) * len(writer.escaping) > WIDEST
+    if code.too_large:
+        return
     function = writer.function()
     for number, label in enumerate(writer.labels):
         twin = writer.hot.twins[label]

@@ -10,7 +10,7 @@ Sources: cranelift-codegen-meta's documentation of each instruction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -79,11 +79,21 @@ class Registers(dict[object, int]):
         if self.dense and isinstance(key, int):
             number = key
         elif key in self.aliases:
-            number = self[self.aliases[key]]
+            return self._alias(key)
         else:
             number = self.count
             self.count += 1
         self[key] = number
+        return number
+
+    def _alias(self, key: object) -> int:
+        """The register of what an alias stands for, at the end of a chain of any length."""
+        path: dict[object, None] = {}
+        while isinstance(key, int) and key in self.aliases and key not in self and key not in path:
+            path[key] = None
+            key = self.aliases[key]
+        number = self[key]
+        self.update(dict.fromkeys(path, number))
         return number
 
 
@@ -104,13 +114,13 @@ class Lowerer:
 
     def _type_aliases(self, aliases: dict[int, int]) -> None:
         self.types = dict(self.types)
-        for alias, value in aliases.items():
-            seen = {alias}
-            while value in aliases and value not in seen:
-                seen.add(value)
-                value = aliases[value]
-            if value in self.types:
-                self.types[alias] = self.types[value]
+        for alias in aliases:
+            path: dict[int, None] = {}
+            while alias not in self.types and alias in aliases and alias not in path:
+                path[alias] = None
+                alias = aliases[alias]
+            if alias in self.types:
+                self.types.update(dict.fromkeys(path, self.types[alias]))
 
     def lower(self, inst: Inst) -> list[Step]:
         """The steps of one instruction."""
@@ -317,16 +327,28 @@ def _global_value(low: Lowerer, inst: Inst) -> list[Step]:
 
 
 def _global(low: Lowerer, number: int, out: int) -> list[Step]:
-    """Compute a global value into a register: `vmctx`, `symbol`, `load` and `iadd_imm` of another one."""
-    kind, *rest = low.function.globals.get(number, ("undeclared",))
+    """Compute a global value into a register: `load` and `iadd_imm` of others, down to the root of their chain."""
+    declared: Mapping[int, tuple[object, ...]] = low.function.globals
+    chain: dict[int, int] = {}
+    while declared.get(number, ("undeclared",))[0] in ("load", "iadd_imm") and number not in chain:
+        chain[number] = out
+        out = low.reg["global", number]
+        number = declared[number][1]  # type: ignore[assignment]
+    steps = _root_global(low, declared.get(number, ("undeclared",)), out)
+    for above, result in reversed(chain.items()):
+        steps += _derived_global(low, declared[above], result, low.reg["global", above])
+    return steps
+
+
+def _root_global(low: Lowerer, declared: tuple[object, ...], out: int) -> list[Step]:
+    """A `vmctx` or a `symbol`."""
+    kind, *rest = declared
     if kind == "vmctx":
         for register, param in enumerate(low.function.signature.params):
             if param.purpose == "vmctx":
                 return [(plain("{d0} = {a0}", 0, 1, 1), (), (out,), (register,))]
     elif kind == "symbol":
         return _symbol(low, rest, out)
-    elif kind in ("load", "iadd_imm"):
-        return _derived_global(low, kind, rest, out, number)
     return low.refuse(f"global value of kind {kind}")
 
 
@@ -339,17 +361,15 @@ def _symbol(low: Lowerer, rest: list[object], out: int) -> list[Step]:
     return []
 
 
-def _derived_global(low: Lowerer, kind: object, rest: list[object], out: int, number: int) -> list[Step]:
-    base = low.reg["global", number]
-    base_number, offset = rest[0], rest[1]
-    type_ = rest[2]
-    assert isinstance(base_number, int) and isinstance(offset, int) and isinstance(type_, Type)
-    steps = _global(low, base_number, base)
+def _derived_global(low: Lowerer, declared: tuple[object, ...], out: int, base: int) -> list[Step]:
+    """The step from a base, which is in a register, to the global value upon it."""
+    kind, _, offset, type_, *rest = declared
+    assert isinstance(offset, int) and isinstance(type_, Type)
     if kind == "iadd_imm":
-        return [*steps, (plain(f"{{d0}} = {{a0}} + {{k0}} & {type_.mask:#x}", 1, 1, 1), (offset,), (out,), (base,))]
+        return [(plain(f"{{d0}} = {{a0}} + {{k0}} & {type_.mask:#x}", 1, 1, 1), (offset,), (out,), (base,))]
     flags = next((x for x in rest if isinstance(x, MemFlags)), MemFlags())
     inst = Inst("load", type_, flags=flags, offset=offset)
-    return [*steps, low.load(out, base, type_, None, inst, False)]
+    return [low.load(out, base, type_, None, inst, False)]
 
 
 def _refused(low: Lowerer, inst: Inst) -> list[Step]:

@@ -109,8 +109,8 @@ class Code:
     `ordered` are the operations that depend on the byte order, from this place of a segment's list on: a plain access
     (what `access` needs of it), or an instruction to be lowered again."""
 
-    __slots__ = ("address", "align", "copies", "entry", "frame", "function", "hot", "index", "lowerer", "ordered",
-                 "program", "segments", "slots", "sp", "stack_bytes", "tail")
+    __slots__ = ("address", "align", "copies", "entered", "entry", "frame", "function", "hot", "index", "lowerer",
+                 "ordered", "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large")
 
     def __init__(self, program: Program, index: int, function: Function) -> None:
         self.program = program
@@ -127,6 +127,7 @@ class Code:
         self.frame, self.align, self.stack_bytes = self._lay_out()
         self.copies = [(i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
                        if p.purpose.startswith("sarg(")]
+        self.entered = self.too_large = False
         self.entry = Segment(self)
         self.entry.kind = LOWER
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeVar
 
 from liftcheck.clif import literals
@@ -67,10 +68,23 @@ def shown(text: str, length: int) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
 
 
+@dataclass(slots=True)
+class Declared:
+    """What a function has declared so far, where its own tables do not give an answer at once: the number behind the
+    highest of a kind (by prefix), the number of a pool constant by its bytes."""
+
+    next: dict[str, int] = field(default_factory=dict)
+    constants: dict[bytes, int] = field(default_factory=dict)
+
+    def take(self, prefix: str, number: int) -> None:
+        """Entity `number` of a kind now exists."""
+        self.next[prefix] = max(self.next.get(prefix, 0), number + 1)
+
+
 class Cursor:
     """Tokens of a run of lines, and a position in them. `line_of[i]` is the line number of token i."""
 
-    __slots__ = ("_first", "_source", "comments", "file", "index", "line_of", "tokens", "values")
+    __slots__ = ("_first", "_source", "comments", "declared", "file", "index", "line_of", "tokens", "values")
 
     def __init__(self, source: list[str], first_line: int, file: str = "<input>") -> None:
         """`source` are lines of the file, the first of them numbered `first_line`."""
@@ -82,6 +96,7 @@ class Cursor:
         self.line_of: list[int] = []
         self.comments: list[tuple[int, str]] = []
         self.values: dict[str, int] = {}
+        self.declared = Declared()
         self._fill()
 
     def _fill(self) -> None:

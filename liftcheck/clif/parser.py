@@ -12,6 +12,7 @@ Sources: cranelift-reader 0.135 and 0.130 `parser.rs`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 from liftcheck.clif import literals
@@ -19,7 +20,7 @@ from liftcheck.clif.cfg import edge_values
 from liftcheck.clif.dialects import in_one_sentence
 from liftcheck.clif.filetest import FileTest, TestFunction, read_header
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
-from liftcheck.clif.lexer import END, Cursor, Fault
+from liftcheck.clif.lexer import END, Cursor, Declared, Fault
 from liftcheck.clif.opcodes import DYNAMIC, OPCODES, Opcode
 from liftcheck.clif.parser_operands import READERS
 from liftcheck.clif.parser_preamble import (
@@ -153,9 +154,9 @@ class _FunctionReader:
     def _comments(self, start: int) -> list[tuple[int, str]]:
         """Comments from the function's first line up to the next function (or the end)."""
         p = self.p
-        last = p.line() if p.tokens[p.index] != END else None
-        first = p.line_of[start]
-        return [(n, text) for n, text in p.comments if n >= first and (last is None or n < last)]
+        first = bisect_left(p.comments, (p.line_of[start], ""))
+        last = bisect_left(p.comments, (p.line(), "")) if p.tokens[p.index] != END else len(p.comments)
+        return p.comments[first:last]
 
     def _report(self, fault: Fault) -> None:
         if not isinstance(fault, _Known):
@@ -180,6 +181,7 @@ class _FunctionReader:
         else:
             name = user_name(p, "a function name (%name or u0:0)")
         self.func = Function(name, signature(p), line=line)
+        p.declared = Declared()
         p.take("{", "before the function body")
 
     def _declarations(self) -> None:
@@ -452,7 +454,7 @@ class _FunctionReader:
                 inst.type = types.get(inst.args[opcode.infer_from], inst.type)
 
     def _undefined(self, value: int, inst: Inst) -> None:
-        if value not in self.broken:
+        if value not in self.broken and len(self.errors) < MAX_ERRORS:
             self.broken.add(value)
             self.errors.append(self.p.place_of(inst.line, f"v{value}", f"undefined value v{value}"))
 

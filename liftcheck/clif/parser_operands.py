@@ -183,14 +183,20 @@ def _lane(p: Cursor, kind: Type) -> int:
     return p.number(lambda text: literals.immediate(text, bits), f"a {bits}-bit integer")
 
 
-def pool(func: Function, data: bytes) -> int:
+def pool(p: Cursor, func: Function, data: bytes) -> int:
     """The number of a constant in the function's pool, put there if it is new."""
-    for number, known in func.constants.items():
-        if known == data:
-            return number
-    number = max(func.constants, default=-1) + 1
-    func.constants[number] = data
+    number = p.declared.constants.get(data)
+    if number is None:
+        number = p.declared.next.get("const", 0)
+        new_constant(p, func, number, data)
     return number
+
+
+def new_constant(p: Cursor, func: Function, number: int, data: bytes) -> None:
+    """Constant `number` is `data`."""
+    func.constants[number] = data
+    p.declared.take("const", number)
+    p.declared.constants.setdefault(data, number)
 
 
 # One function a format
@@ -227,7 +233,7 @@ def _unary_const(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> In
         p.fail(f"{op.name} needs a constant (const«n») or a type, e.g. {op.name}.i32x4 [1 2 3 4]")
     else:
         data = constant_data(p, kind)
-    return Inst(op.name, kind, (), (), pool(func, data))
+    return Inst(op.name, kind, (), (), pool(p, func, data))
 
 
 def _unary_global(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:

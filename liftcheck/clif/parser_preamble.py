@@ -14,7 +14,7 @@ from typing import Final
 from liftcheck.clif import literals
 from liftcheck.clif.ir import AbiParam, FuncRef, Function, Signature, StackSlot
 from liftcheck.clif.lexer import Cursor
-from liftcheck.clif.parser_operands import constant_data, declared, memflags, optional_offset
+from liftcheck.clif.parser_operands import constant_data, declared, memflags, new_constant, optional_offset
 
 CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
                      "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")
@@ -145,6 +145,7 @@ def _signature(p: Cursor, func: Function) -> None:
     number = _new(p, func.signatures, "sig")  # type: ignore[arg-type]
     _equals(p)
     func.signatures[number] = signature(p)
+    p.declared.take("sig", number)
 
 
 def _function(p: Cursor, func: Function) -> None:
@@ -153,8 +154,9 @@ def _function(p: Cursor, func: Function) -> None:
     colocated, patchable = p.optional("colocated"), p.optional("patchable")
     name = external_name(p)
     if p.tokens[p.index] == "(":
-        sig = max(func.signatures, default=-1) + 1
+        sig = p.declared.next.get("sig", 0)
         func.signatures[sig] = signature(p)
+        p.declared.take("sig", sig)
     else:
         sig = declared(p, func.signatures, "sig", "a signature")
     func.func_refs[number] = FuncRef(name, sig, colocated, patchable)
@@ -164,9 +166,10 @@ def _constant(p: Cursor, func: Function) -> None:
     number = _new(p, func.constants, "const")  # type: ignore[arg-type]
     _equals(p)
     if p.tokens[p.index] == "[" or p.tokens[p.index][:1].isdigit():
-        func.constants[number] = p.number(literals.constant, "a hexadecimal constant or a type")
+        data = p.number(literals.constant, "a hexadecimal constant or a type")
     else:
-        func.constants[number] = constant_data(p, p.type("a hexadecimal constant or a type"))
+        data = constant_data(p, p.type("a hexadecimal constant or a type"))
+    new_constant(p, func, number, data)
 
 
 def _stack_limit(p: Cursor, func: Function) -> None:
@@ -179,7 +182,7 @@ def _stack_limit(p: Cursor, func: Function) -> None:
 
 def _alias_region(p: Cursor, func: Function) -> None:
     number = p.entity("region", "an alias region")
-    if number != sum(entity.startswith("region") for entity, _ in func.preamble):
+    if number != p.declared.next.get("region", 0):
         p.fail(f"alias regions are declared once and in order, not region{number} here", p.index - 1)
     _equals(p)
     user = p.number(literals.decimal32, "a number")
@@ -188,6 +191,7 @@ def _alias_region(p: Cursor, func: Function) -> None:
         p.fail(f"expected a description in quotes, found {p.found()}")
     p.index += 1
     func.preamble.append((f"region{number}", f"{user} {text}"))
+    p.declared.take("region", number)
 
 
 def _global_value(p: Cursor, func: Function) -> None:

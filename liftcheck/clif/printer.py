@@ -76,7 +76,7 @@ def _preamble(lines: list[str], func: Function, portable: bool, conv: str) -> No
     for entity, text in func.preamble:
         if portable and entity.startswith("region"):
             continue
-        lines.append(f"    {entity} = {_portable_global(func, entity) if portable and entity[:2] == 'gv' else text}")
+        lines.append(f"    {entity} = {_portable_global(func, entity, text) if portable else text}")
     for number, sig in func.signatures.items():
         lines.append(f"    sig{number} = {signature_text(sig, conv)}")
     for number, ref in func.func_refs.items():
@@ -86,11 +86,9 @@ def _preamble(lines: list[str], func: Function, portable: bool, conv: str) -> No
         lines.append(f"    const{number} = {_constant_text(data)}")
 
 
-def _portable_global(func: Function, entity: str) -> str:
-    """A global value's declaration without hints."""
-    parsed = func.globals[int(entity[2:])]
-    text = next(text for name, text in func.preamble if name == entity)
-    if parsed[0] != "load":
+def _portable_global(func: Function, entity: str, text: str) -> str:
+    """A declaration, if it is a global value's without hints."""
+    if entity[:2] != "gv" or func.globals[int(entity[2:])][0] != "load":
         return text
     return " ".join(w for w in text.split(" ") if w != "can_move" and not w.startswith(("region", "heap", "table"))
                     and w != "vmctx")

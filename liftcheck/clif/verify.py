@@ -58,6 +58,8 @@ class _Verifier:
         self.default_conv = default_conv
         self.file = file
         self.found: list[Diagnostic] = []
+        self.regions = {entity for entity, _ in func.preamble if entity.startswith("region")}
+        self.cyclic = _cyclic(func.globals)
 
     def report(self, message: str, line: int = 0, source: str = "") -> None:
         self.found.append(Diagnostic(self.file, line or self.func.line, 1 if line or self.func.line else 0,
@@ -88,22 +90,12 @@ class _Verifier:
         base, kind = parsed[1], parsed[3]
         if not isinstance(base, int) or base not in globals_:
             yield f"refers to gv{base}, which is not declared"
-        elif self._is_cyclic(number):
+        elif number in self.cyclic:
             yield "a cycle of global values"
         else:
             yield from self._base_problems(str(parsed[0]), kind, self.global_type(globals_[base]))
         if parsed[0] == "load" and isinstance(parsed[4], MemFlags) and not self.region_known(parsed[4].region):
             yield f"undefined alias region {parsed[4].region}"
-
-    def _is_cyclic(self, number: int) -> bool:
-        seen: set[object] = set()
-        current: object = number
-        while isinstance(current, int) and self.func.globals.get(current, ("",))[0] in ("load", "iadd_imm"):
-            if current in seen:
-                return True
-            seen.add(current)
-            current = self.func.globals[current][1]
-        return False
 
     def _base_problems(self, form: str, kind: object, base_type: Type | None) -> Iterator[str]:
         if form == "iadd_imm" and not (isinstance(kind, Type) and kind.is_int and not kind.is_vector):
@@ -120,7 +112,7 @@ class _Verifier:
 
     def region_known(self, region: str) -> bool:
         """Is an access's alias region declared (the older dialect's have names and need not be)?"""
-        return not region.startswith("region") or any(entity == region for entity, _ in self.func.preamble)
+        return not region.startswith("region") or region in self.regions
 
     def _regions(self) -> None:
         users = Counter(text.split(" ", 1)[0] for entity, text in self.func.preamble if entity.startswith("region"))
@@ -214,6 +206,23 @@ class _Verifier:
                 yield f"undefined global value gv{inst.imm}"
             elif self.pointer is not None and self.global_type(parsed) is not inst.type:
                 yield f"gv{inst.imm} has type {self.global_type(parsed)}"
+
+
+def _cyclic(declared: Mapping[int, tuple[object, ...]]) -> set[int]:
+    """The global values whose chain of bases does not end; each is walked over once."""
+    done: set[int] = set()
+    found: set[int] = set()
+    for number in declared:
+        path: dict[int, None] = {}
+        current: object = number
+        while isinstance(current, int) and current not in done and current not in path \
+                and declared.get(current, ("",))[0] in ("load", "iadd_imm"):
+            path[current] = None
+            current = declared[current][1]
+        done.update(path)
+        if current in path or current in found:
+            found.update(path)
+    return found
 
 
 def _shown(inst: Inst) -> str:

@@ -7,7 +7,8 @@ at the ISA's alignment. It judges nothing and knows no CLIF beyond line numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -16,6 +17,10 @@ from liftcheck.case import FunctionCode
 
 _UNIT: Final = {"x86-64": 1, "aarch64": 4, "riscv64": 2, "s390x": 2}
 """Bytes by which instructions are aligned."""
+_PIECE: Final = 2048
+"""So many bytes are decoded at once: Capstone starts anew behind what it does not know, which may be often."""
+_LONGEST: Final = 16
+"""No instruction is longer, so each that begins in a piece is seen whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,8 @@ class Row:
 
 def rows(function: FunctionCode, isa: str, lines: Sequence[tuple[int, int, int]] = ()) -> list[Row]:
     """The listing of a function; `lines` are (start, end, CLIF line)."""
-    notes = _notes(function)
-    return [Row(offset, code, text, _line_at(lines, offset), _notes_in(notes, offset, len(code)))
+    notes, line_at = _notes(function), _line_finder(lines)
+    return [Row(offset, code, text, line_at(offset), _notes_in(notes, offset, len(code)))
             for offset, code, text in decode(function.code, isa)]
 
 
@@ -40,10 +45,13 @@ def decode(code: bytes, isa: str) -> Iterator[tuple[int, bytes, str]]:
     """(offset, bytes, text) of all of `code`, in order, nothing left out."""
     at, unit = 0, _UNIT[isa]
     while at < len(code):
-        for address, size, mnemonic, operands in _engine(isa).disasm_lite(code[at:], at):
+        start = at
+        for address, size, mnemonic, operands in _engine(isa).disasm_lite(code[at:at + _PIECE + _LONGEST], at):
+            if address >= start + _PIECE:
+                break
             yield address, code[address:address + size], f"{mnemonic} {operands}".strip()
             at = address + size
-        if at < len(code):
+        if at == start:
             data = code[at:at + _data_size(code, at, isa, unit)]
             yield at, data, f".{'byte' if unit == 1 else 'inst'} 0x{data.hex()}"
             at += len(data)
@@ -91,8 +99,15 @@ def _notes_in(notes: Mapping[int, list[str]], offset: int, size: int) -> tuple[s
     return tuple(note for at in range(offset, offset + size) for note in notes.get(at, ()))
 
 
-def _line_at(lines: Sequence[tuple[int, int, int]], offset: int) -> int:
-    return next((line for start, end, line in lines if start <= offset < end), 0)
+def _line_finder(lines: Sequence[tuple[int, int, int]]) -> Callable[[int], int]:
+    """The CLIF line of an offset, for offsets that are asked for in any order. Ranges do not overlap."""
+    ordered = sorted(lines)
+    starts = [start for start, _, _ in ordered]
+
+    def line_at(offset: int) -> int:
+        place = bisect_right(starts, offset) - 1
+        return ordered[place][2] if place >= 0 and offset < ordered[place][1] else 0
+    return line_at
 
 
 def as_text(function: FunctionCode, listed: Sequence[Row], source: Sequence[str]) -> str:

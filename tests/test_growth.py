@@ -1,0 +1,185 @@
+"""No command grows faster than n log n. Steps are counted, not timed: lines of Python that run for a file of some size
+and for one of four times that size, in every dimension of `ci/bench/growth_inputs.py`."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+from liftcheck.case import FunctionCode
+from liftcheck.clif.dominators import Tree, Walk, immediate_dominators
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.interpret_hot import WIDEST
+from liftcheck.clif.ir import Function, Module
+from liftcheck.clif.parser import parse_filetest, parse_module
+from liftcheck.clif.printer import print_module
+from liftcheck.clif.verify import verify
+from liftcheck.commands import listing
+
+ROOT = Path(__file__).parent.parent
+SMALL, FACTOR, LIMIT = 100, 4, 5.0
+"""4 log(400) / log(100) is 5.2 with all of the time in sorting, which is in C and counts nothing here."""
+
+
+def _inputs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("growth_inputs", ROOT / "ci" / "bench" / "growth_inputs.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SHAPES: dict[str, Callable[[int], str]] = _inputs().SHAPES
+
+
+def steps(action: Callable[[], object]) -> int:
+    """Lines of Python that run."""
+    count = 0
+
+    def line(_frame: FrameType, event: str, _arg: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return line
+
+    before = sys.gettrace()
+    sys.settrace(lambda _frame, _event, _arg: line)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def growth(action: Callable[[str], object], shape: Callable[[int], str]) -> float:
+    """How many times as many steps a file of FACTOR times the size takes, what the smallest takes left aside."""
+    action(shape(2))
+    base, small, large = (steps(lambda size=size: action(shape(size)))  # type: ignore[misc]
+                          for size in (2, SMALL, FACTOR * SMALL))
+    return (large - base) / max(small - base, SMALL)
+
+
+def read(text: str) -> Module:
+    module = parse_filetest(text).module()
+    assert not verify(module)
+    return module
+
+
+def interpret(text: str) -> None:
+    test = parse_filetest(text)
+    prepared = prepare(test.module())
+    for number, function in enumerate(test.functions):
+        for line in function.run_lines:
+            assert prepared.run(number, line.args, fuel=100_000).kind in ("returned", "out_of_fuel")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reading_verifying_and_printing(shape: str) -> None:
+    assert growth(lambda text: print_module(read(text), "exact"), SHAPES[shape]) < LIMIT
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_interpreting(shape: str) -> None:
+    assert growth(interpret, SHAPES[shape]) < LIMIT
+
+
+def test_steps_tell_a_quadratic_walk() -> None:
+    def quadratic(text: str) -> None:
+        for _ in text.split(","):
+            for _ in text.split(","):
+                pass
+    assert growth(quadratic, lambda size: "x," * size) > 3 * LIMIT
+
+
+def _chain(length: int, body: str) -> str:
+    return "\n".join(body.format(i=i, before=i - 1) for i in range(1, length))
+
+
+def test_chains_of_any_length_need_no_recursion() -> None:
+    """Far beyond Python's limit of nested calls."""
+    length = 20 * sys.getrecursionlimit()
+    aliases = _chain(length, "v{i} -> v{before}")
+    function = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\n{aliases}\nreturn v{length - 1}\n}}")
+    declared = _chain(length, "gv{i} = iadd_imm.i64 gv{before}, 1")
+    globals_ = parse_module(f"function %f(i64 vmctx) -> i64 {{\ngv0 = vmctx\n{declared}\nblock0(v0: i64):\n"
+                            f"v1 = global_value.i64 gv{length - 1}\nreturn v1\n}}")
+    for module, wanted in ((function, 5), (globals_, length + 4)):
+        assert not verify(module) and print_module(module)
+        assert prepare(module).run(0, [5]).values == (wanted,)
+
+
+def test_a_tree_whose_operands_are_aliases_is_interpreted() -> None:
+    """The parser leaves none, a builder may: in any order, and however long the chain is."""
+    length = 2 * sys.getrecursionlimit()
+    function: Function = parse_module("function %f(i64) -> i64 {\nblock0(v0: i64):\nv1 = iadd v0, v0\nreturn v1\n}"
+                                      ).functions[0]
+    function.aliases = {value: value - 1 for value in range(length, 1, -1)}
+    function.blocks[0].insts[-1].args = (length,)
+    assert prepare(Module([function])).run(0, [5]).values == (10,)
+
+
+def _dominance(entry: int, succs: dict[int, list[int]]) -> dict[int, set[int]]:
+    """What each block dominates, by taking it away."""
+    def reached(without: int) -> set[int]:
+        seen, todo = {entry} - {without}, [entry]
+        while todo:
+            for succ in succs[todo.pop()] if entry != without else ():
+                if succ not in seen and succ != without:
+                    seen.add(succ)
+                    todo.append(succ)
+            if entry == without:
+                break
+        return seen
+    everything = reached(-1)
+    return {block: everything - reached(block) for block in everything}
+
+
+def test_dominators_are_right_on_random_graphs() -> None:
+    draw = random.Random(1)
+    for _ in range(1000):
+        size = draw.randrange(1, 12)
+        succs = {block: [draw.randrange(size) for _ in range(draw.randrange(4))] for block in range(size)}
+        preds = {block: [other for other in succs for succ in succs[other] if succ == block] for block in succs}
+        walk = Walk(0, succs)
+        tree = Tree(walk.postorder[::-1], immediate_dominators(walk, preds))
+        wanted = _dominance(0, succs)
+        for above in range(size):
+            for below in range(size):
+                assert tree.dominates(above, below) == (below in wanted.get(above, ()))
+
+
+def test_a_function_with_many_labels_and_registers_is_not_compiled_by_the_second_tier() -> None:
+    """Each of its labels would write back each of its registers."""
+    size = 700
+    body = "".join(f"block{i}:\nv{i + 1} = iadd v{i}, v0\nbrif v{i + 1}, block{i + 1}, block{i + 1}\n"
+                   for i in range(1, size))
+    uses = "".join(f"v{size + i} = bxor v{size + i - 1}, v{i}\n" for i in range(1, size))
+    module = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\nv1 = iadd v0, v0\njump block1\n{body}"
+                          f"block{size}:\n{uses}return v{2 * size - 1}\n}}")
+    assert size * size > WIDEST
+    hot = prepare(module, hot_after=0)
+    spent = steps(lambda: hot.run(0, [3]))
+    assert spent < 300 * size
+    assert hot.run(0, [3]) == prepare(module, hot_after=None).run(0, [3])
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "riscv64"])
+def test_listing(isa: str) -> None:
+    """Instructions, among them such as cannot be decoded, with a CLIF line each."""
+    code = {"x86-64": "90" * 3 + "06", "riscv64": "13000000" * 3 + "ffffffff"}[isa]
+    unit = len(code) // 8
+
+    def listed(text: str) -> None:
+        size = len(text)
+        function = FunctionCode("%f", bytes.fromhex(code) * size)
+        lines = [(unit * i, unit * i + unit, i + 1) for i in range(4 * size)]
+        found = listing.rows(function, isa, lines)
+        assert [row.line for row in found] == list(range(1, 4 * size + 1))
+        listing.as_text(function, found, [text] * (4 * size))
+    assert growth(listed, lambda size: "x" * size) < LIMIT
