@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
@@ -169,12 +169,25 @@ def _runners() -> Iterator[Check]:
         yield Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
         return
     from liftcheck.oracles.features import PROBES
-    from liftcheck.oracles.runners import available_runners
+    from liftcheck.oracles.runners import available_runners, confinement
 
     for isa in ISAS:
         known = frozenset(PROBES[isa])
         for name, has in available_runners(isa).items():
             yield _no_runner(isa, name, has) if isinstance(has, str) else _runner(isa, name, has, known)
+    yield _confinement(confinement())
+
+
+def _confinement(confined: Mapping[str, bool]) -> Check:
+    """Whether code under test can make system calls."""
+    free = [name for name, is_confined in confined.items() if not is_confined]
+    if not free:
+        names = f" ({', '.join(confined)})" if confined else ""
+        return Check("Runners", "seccomp", OK, f"code under test cannot make system calls{names}")
+    return Check("Runners", "seccomp", LIMITED,
+                 f"not here: code under test that makes a system call acts with your rights on {', '.join(free)}",
+                 "a Linux x86-64 kernel with CONFIG_SECCOMP_FILTER, and a container that lets seccomp be used; "
+                 "or --runner unicorn")
 
 
 def _runner(isa: str, name: str, has: frozenset[str], known: frozenset[str]) -> Check:

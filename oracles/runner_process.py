@@ -8,31 +8,31 @@ A fault enters the stub's signal handler, which writes signal, PC and address in
 Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends
 itself. New code is made visible to qemu by an mprotect there and back (qemu drops its translations); a native processor
 needs nothing. The answer is awaited with a deadline, for code that hid from its timer.
-Not a sandbox: generated code may make system calls if it jumps onto one; qemu shares its process with the guest.
+Generated code that jumps onto a system call is stopped at it, and the call named (confine.py); no sandbox else: qemu
+shares its memory with the guest.
 Sources: kernel uapi (sigcontext of the four ISAs), qemu-user 7.2; for qemu s390x, SIGILL and SIGFPE come with the PC
 behind the instruction and its start in si_addr.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
 import shutil
-import signal
 import struct
-import subprocess
+import sys
+import time
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cache
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, Outcome
+from liftcheck.case import Outcome
 from liftcheck.errors import Unavailable
+from liftcheck.oracles import confine, shortcomings
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault, out_of_time
-from liftcheck.oracles.stub import Stub
+from liftcheck.oracles.runner_worker import Worker, is_x86_64_linux, memory_file
 
 TICK: Final = 0.01
 TICKS: Final = 12
@@ -40,16 +40,17 @@ TICKS: Final = 12
 PATIENCE: Final = 3.0
 """Seconds between looks at a process that does not answer. It hangs when it has used none of its processor time since,
 or more than its timer would have allowed a row."""
-_MACHINES: Final = {"x86-64": 62, "aarch64": 183, "riscv64": 243, "s390x": 22}
-_ELF_FLAGS: Final = {"riscv64": 5}
 _PAGE: Final = 0x1000
 _SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11: "memory fault"}
 _TIMER: Final = 26
+_SYSTEM_CALL: Final = 31
+_CONFINED: Final = layout.CONTROL + 42 - layout.ARENA
+# `-L /`: guest paths are the host's, so that qemu looks for none before it asks for it.
 QEMU: Final = {
-    "x86-64": ("qemu-x86_64", "-cpu", "max"),
-    "aarch64": ("qemu-aarch64", "-cpu", "max,pauth-impdef=on"),
-    "riscv64": ("qemu-riscv64",),
-    "s390x": ("qemu-s390x", "-cpu", "max"),
+    "x86-64": ("qemu-x86_64", "-L", "/", "-cpu", "max"),
+    "aarch64": ("qemu-aarch64", "-L", "/", "-cpu", "max,pauth-impdef=on"),
+    "riscv64": ("qemu-riscv64", "-L", "/"),
+    "s390x": ("qemu-s390x", "-L", "/", "-cpu", "max"),
 }  # fmt: skip
 QEMU_RISCV64: Final = (
     "rv64,v=true,vlen={vlen},zfh=true,zvfh=true,zbkb=true,zicond=true,zfa=true,zcb=true,zvbb=true",
@@ -60,78 +61,20 @@ QEMU_RISCV64: Final = (
 """Processor models for riscv64, from newer versions of qemu to 7.2."""
 
 
-def elf_file(isa: str, stub: Stub, descriptor: int) -> bytes:
-    """A static executable: one segment at `layout.STUB`, entered at `server`, with the shared file's number in it."""
-    order = ">" if isa in BIG_ENDIAN else "<"
-    code = bytearray(stub.code)
-    for name, address in stub.labels.items():
-        if name.startswith("descriptor"):
-            struct.pack_into(order + "I", code, address - layout.STUB, descriptor)
-    ident = b"\x7fELF" + bytes((2, 2 if isa in BIG_ENDIAN else 1, 1)) + bytes(9)
-    header = ident + struct.pack(order + "HHIQQQIHHHHHH", 2, _MACHINES[isa], 1, stub.labels["server"], 64, 0,
-                                 _ELF_FLAGS.get(isa, 0), 64, 56, 1, 0, 0, 0)  # fmt: skip
-    segment = struct.pack(order + "IIQQQQQQ", 1, 5, _PAGE, layout.STUB, layout.STUB, len(code), len(code), _PAGE)
-    return (header + segment).ljust(_PAGE, b"\0") + bytes(code)
-
-
-def _memory_file(name: str, size: int) -> int:
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, size)
-    return descriptor
-
-
-class _Worker:
-    """One process with its two pipes. Ended and waited for by `end`, also when it is forgotten."""
-
-    def __init__(self, command: Sequence[str], isa: str, stub: Stub, memory: int) -> None:
-        elf = elf_file(isa, stub, memory)
-        writable = _memory_file("liftcheck-stub", len(elf))
-        os.write(writable, elf)
-        program = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
-        os.close(writable)  # a file that is open for writing cannot be executed
-        try:
-            self.process: Final = subprocess.Popen(
-                [*command, f"/proc/self/fd/{program}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, bufsize=0, pass_fds=(program, memory), process_group=0,
-            )  # fmt: skip
-        finally:
-            os.close(program)
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.commands: Final = self.process.stdin.fileno()
-        self.answers: Final = self.process.stdout.fileno()
-        self.poll: Final = select.poll()
-        self.poll.register(self.answers, select.POLLIN)
-        self.end: Final = weakref.finalize(self, _end, self.process)
-
-    def seconds(self) -> float:
-        """The processor time that the process has used."""
-        with contextlib.suppress(OSError, ValueError):
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return 0.0
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-    process.wait()
-
-
 class ProcessRunner(BaseRunner):
     """Rows in a process: `command` is what stands before the ELF file (nothing: native)."""
 
-    def __init__(self, name: str, isa: str, command: Sequence[str], ticks: int = TICKS) -> None:
-        self._memory: Final = _memory_file("liftcheck-arena", layout.ARENA_SIZE)
+    def __init__(self, name: str, isa: str, command: Sequence[str], ticks: int = TICKS,
+                 confined: bool = True) -> None:
+        self._memory: Final = memory_file("liftcheck-arena", layout.ARENA_SIZE)
         super().__init__(isa, Arena(isa, self._memory))
         self._close_memory: Final = weakref.finalize(self, os.close, self._memory)
         self.name = name
         self._command: Final = tuple(command)
         self._remap: Final = bool(command)
-        self._worker: _Worker | None = None
+        self._worker: Worker | None = None
+        self._confined: Final = confined
+        self._replace_at = 0.0
         self._dirty = layout.STUB - layout.ARENA
         self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)
@@ -153,19 +96,39 @@ class ProcessRunner(BaseRunner):
         """riscv64: the machine has vector registers, so the loop fills them with noise."""
         self.arena.write(layout.CONTROL + 41, b"\1")
 
+    @property
+    def is_confined(self) -> bool:
+        """Whether the process that there is can make no system calls but a few."""
+        if self._worker is None:
+            return False
+        return self._worker.listener is not None if self._command else self.arena.bytes[_CONFINED] == 1
+
     def start(self) -> None:
         """Starts the process and waits for its first byte; Unavailable if it does not come."""
-        worker = self._worker = _Worker(self._command, self.isa, self.stub, self._memory)
-        if not worker.poll.poll(20_000) or not os.read(worker.answers, 1):
+        self.arena.bytes[_CONFINED] = 0
+        worker = self._worker = Worker(self._command, self.isa, self.stub, self._memory, self._confined)
+        if not worker.is_set_up():
             worker.end()
             self._worker = None
             raise Unavailable(f"{self.name} for {self.isa} does not start: {' '.join(self._command)}".rstrip(": "))
+        self._replace_at = time.monotonic() + confine.LIFETIME
         self._dirty = 0
+        if self._confined and not self.is_confined:
+            say_unconfined(self.name)
+
+    def ensure_started(self) -> None:
+        """Starts the process, if there is none."""
+        if self._worker is None:
+            self.start()
 
     def drive(self, batch: Batch) -> None:
         """The timer's ticks are set for this batch, if it has a limit of its own."""
+        if self._worker is not None and time.monotonic() > self._replace_at:
+            self.close()
         if not batch.seconds:
             return self._drive(batch, self._ticks * TICK)
+        if self._worker is not None:
+            confine.limit_time(self._worker.process.pid, self._worker.seconds() + batch.seconds)
         self.arena.set_word(layout.CONTROL + 32, max(2, round(batch.seconds / TICK)))
         try:
             self._drive(batch, batch.seconds)
@@ -174,8 +137,7 @@ class ProcessRunner(BaseRunner):
 
     def _drive(self, batch: Batch, seconds: float) -> None:
         while True:
-            if self._worker is None:
-                self.start()
+            self.ensure_started()
             length = -(-self._dirty // _PAGE) * _PAGE if self._remap else 0
             self.arena.set_word(layout.CONTROL + 8, length)
             self._dirty = 0
@@ -185,21 +147,21 @@ class ProcessRunner(BaseRunner):
         self._collect(batch, seconds)
 
     def _answered(self, seconds: float) -> bool:
-        """Lets the process run; False if it died or hangs: the row stays the same and the process sleeps, or has used
-        more time than its own timer allows, and must have hidden from it."""
+        """Lets the process run; False if it died, makes a system call or hangs: the row stays the same and the process
+        sleeps, or has used more time than its own timer allows, and must have hidden from it."""
         worker = self._worker
         assert worker is not None
         row, since, used = -1, 0.0, 0.0
         try:
             os.write(worker.commands, b"r")
-            while not worker.poll.poll(PATIENCE * 1000):
+            while (turn := worker.turn(PATIENCE)) == "late":
                 before, used = used, worker.seconds()
                 now = self.arena.word(layout.CONTROL)
                 if now != row:
                     row, since = now, used
                 elif used == before or used - since > 2 * seconds + 1:
                     return False
-            return bool(os.read(worker.answers, 1))
+            return turn == "answered"
         except BrokenPipeError:
             return False
         except BaseException:  # interrupted (Ctrl-C): the answer would come to the next batch
@@ -212,15 +174,32 @@ class ProcessRunner(BaseRunner):
         worker, row = self._worker, self.arena.word(layout.CONTROL)
         assert worker is not None
         hung = worker.process.poll() is None
+        worker.process.kill()
+        worker.process.wait()
+        ended = self._death(worker, hung, seconds)
         worker.end()
         self._worker = None
         self.restarts += 1
         if row == batch.end:
             self.arena.set_word(layout.CONTROL, row)
             return
-        died = Outcome("crashed", detail=f"worker died: {_status(worker.process)}")
-        batch.events[row] = out_of_time(seconds) if hung else died
+        batch.events[row] = ended
         self.arena.set_word(layout.CONTROL, batch.following(row))
+
+    def _death(self, worker: Worker, hung: bool, seconds: float) -> Outcome:
+        """What it means that the process is no more: an emulator's own words come first, then what it asked for."""
+        words = worker.last_words()
+        own = shortcomings.own_words(words)
+        if own:
+            return Outcome("unsupported", detail=f"emulator: {self.name} for {self.isa} died: {own}")
+        if worker.stopped:
+            return Outcome("crashed", detail=confine.made(worker.stopped))
+        if hung:
+            return out_of_time(seconds)
+        if worker.process.returncode >= 0 and not words:
+            return Outcome("crashed", detail=confine.made(f"exit ({worker.status()})"))
+        said = f": {words.strip().splitlines()[0]}" if words.strip() else ""
+        return Outcome("crashed", detail=f"worker died: {worker.status()}{said}")
 
     def _collect(self, batch: Batch, seconds: float) -> None:
         """Reads the signals that the handler noted in the rows."""
@@ -235,7 +214,9 @@ class ProcessRunner(BaseRunner):
                 at += form.size
 
     def _event(self, noted: tuple[int, int, int, int], seconds: float) -> Fault | Outcome:
-        number, pc, address, _ = noted
+        number, pc, address, code = noted
+        if number == _SYSTEM_CALL and not self._command:
+            return Outcome("crashed", detail=confine.made(confine.noted(code)))
         if number == _TIMER:
             return out_of_time(seconds)
         what = _SIGNALS.get(number, f"signal {number}")
@@ -254,14 +235,16 @@ class ProcessRunner(BaseRunner):
 _NO_SIGNAL: Final = bytes(8)
 
 
-def _status(process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
-    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+@cache
+def say_unconfined(name: str) -> None:
+    """Says once that the processes of a runner have the user's rights."""
+    print(f"liftcheck: the {name} runner's processes are not confined (no seccomp here): code under test that makes a "
+          "system call acts with your rights", file=sys.stderr)
 
 
 def native_runner() -> ProcessRunner:
     """The host's own processor, for x86-64; Unavailable on another host."""
-    if os.uname().machine != "x86_64" or os.uname().sysname != "Linux":
+    if not is_x86_64_linux():
         raise Unavailable("the native runner needs an x86-64 Linux host: use --runner unicorn")
     return ProcessRunner("native", "x86-64", ())
 
@@ -280,7 +263,8 @@ def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
 def _qemu_riscv64(program: str, vector_bits: int) -> ProcessRunner:
     """qemu refuses names of extensions that it does not know: the most is tried first."""
     for model in QEMU_RISCV64:
-        runner = ProcessRunner("qemu", "riscv64", (program, "-cpu", model.format(vlen=min(vector_bits, 1024))))
+        cpu = model.format(vlen=min(vector_bits, 1024))
+        runner = ProcessRunner("qemu", "riscv64", (program, *QEMU["riscv64"][1:], "-cpu", cpu))
         runner.set_vector_noise()
         try:
             runner.start()

@@ -27,6 +27,7 @@ from unicorn import arm64_const, riscv_const, s390x_const, x86_const
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
+from liftcheck.oracles import confine
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.oracles.supplement_s390x import Supplement
@@ -50,10 +51,13 @@ whoever works."""
 _PROGRAM_CHECK: Final = "program check"
 _INTERRUPTS: Final = {
     ("x86-64", 0): ("arithmetic", 0), ("x86-64", 3): ("trap", 1), ("aarch64", 1): ("illegal", 0),
-    ("aarch64", 7): ("trap", 0), ("riscv64", 2): ("illegal", 4), ("riscv64", 8): ("system call", 4),
-    ("s390x", 3): (_PROGRAM_CHECK, 0),
+    ("aarch64", 7): ("trap", 0), ("riscv64", 2): ("illegal", 4), ("s390x", 3): (_PROGRAM_CHECK, 0),
 }  # fmt: skip
 """(ISA, interrupt) -> word for people, bytes by which the PC is ahead."""
+_SYSTEM_CALL: Final = {"x86-64": -1, "aarch64": 2, "riscv64": 8, "s390x": 2}
+"""ISA -> its interrupt for a system call; -1: our own hook's, since Unicorn passes over the instruction."""
+_CALL_NUMBER: Final = {"x86-64": x86_const.UC_X86_REG_RAX, "aarch64": arm64_const.UC_ARM64_REG_X8,
+                       "riscv64": riscv_const.UC_RISCV_REG_A7, "s390x": s390x_const.UC_S390X_REG_R1}  # fmt: skip
 _FMA: Final = {0x81: 32, 0x82: 64}
 
 
@@ -129,6 +133,8 @@ class UnicornRunner(BaseRunner):
         self._stops = 0
         uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._on_fill)
+        if isa == "x86-64":
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_system_call, None, 1, 0, x86_const.UC_X86_INS_SYSCALL)
         self.arena.write(layout.STUB, self.stub.code)
         self.arena.write(layout.CONTROL + 40, b"\1")
         self._supplement = Supplement() if isa == "s390x" else None
@@ -155,6 +161,9 @@ class UnicornRunner(BaseRunner):
             return
         self._interrupt = number
         uc.emu_stop()
+
+    def _on_system_call(self, uc: Any, _data: object) -> None:
+        self._on_interrupt(uc, -1, None)
 
     def _fma(self, bits: int) -> None:
         """xmm0 = xmm0 * xmm1 + xmm2 in the lowest lane, for the library calls FmaF32 and FmaF64."""
@@ -223,15 +232,17 @@ class UnicornRunner(BaseRunner):
             batch.events[row] = out_of_time(limits[count - 1]) if known else halted
         else:
             event = self._fault(error, pc)
-            if event.what == _PROGRAM_CHECK and self._patched(batch, row, event.pc):
+            if isinstance(event, Fault) and event.what == _PROGRAM_CHECK and self._patched(batch, row, event.pc):
                 tries.pop(row, None)
                 return 0
             batch.events[row] = event
         self.arena.set_word(layout.CONTROL, following)
         return 0
 
-    def _fault(self, error: int | None, pc: int) -> Fault:
+    def _fault(self, error: int | None, pc: int) -> Fault | Outcome:
         """What a stop with an error or an interrupt was."""
+        if self._interrupt == _SYSTEM_CALL[self.isa]:
+            return Outcome("crashed", detail=confine.made(confine.name(self.isa, self._called(pc))))
         if self._refused is not None:
             return Fault("memory fault", pc, self._refused[1])
         if self._interrupt is not None:
@@ -239,6 +250,13 @@ class UnicornRunner(BaseRunner):
             zero = self.isa == "s390x" and what == _PROGRAM_CHECK and self._halfword(pc) == b"\0\0"
             return Fault("illegal" if zero else what, pc - ahead)
         return Fault("illegal" if error == unicorn.UC_ERR_INSN_INVALID else f"emulator error {error}", pc)
+
+    def _called(self, pc: int) -> int:
+        """The number of the system call that was made: on s390x in the instruction, where it is not 0."""
+        in_place = self._halfword(pc)[1:] if self.isa == "s390x" else b""
+        if in_place > b"\0":
+            return in_place[0]
+        return int(self._uc.reg_read(_CALL_NUMBER[self.isa])) & 0xFFFF_FFFF
 
     def _halfword(self, address: int) -> bytes:
         inside = layout.ARENA <= address < layout.ARENA + layout.ARENA_SIZE

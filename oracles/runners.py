@@ -16,7 +16,7 @@ from liftcheck.errors import Unavailable, UsageError
 from liftcheck.oracles import shortcomings
 from liftcheck.oracles.features import ORDER, choose_runner, probe, vector_length
 from liftcheck.oracles.runner_base import Job, Runner
-from liftcheck.oracles.runner_process import native_runner, qemu_runner
+from liftcheck.oracles.runner_process import ProcessRunner, native_runner, qemu_runner
 from liftcheck.oracles.runner_unicorn import UnicornRunner
 
 __all__ = ["NAMES", "Job", "Runner", "RunnerPool", "available_runners", "open_runner"]
@@ -43,6 +43,24 @@ def available_runners(isa: str) -> dict[str, frozenset[str] | str]:
             runner.close()
         except Unavailable as error:
             found[name] = str(error)
+    return found
+
+
+def confinement() -> dict[str, bool]:
+    """Whether processes of each runner that has some here are kept from making system calls. For `liftcheck doctor`."""
+    found: dict[str, bool] = {}
+    for isa, names in ORDER.items():
+        for name in names:
+            if name == "unicorn" or name in found:
+                continue
+            try:
+                runner = open_runner(name, isa)
+                assert isinstance(runner, ProcessRunner)
+                runner.ensure_started()
+            except Unavailable:
+                continue
+            found[name] = runner.is_confined
+            runner.close()
     return found
 
 

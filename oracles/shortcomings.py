@@ -209,6 +209,16 @@ TABLE: Final[tuple[Shortcoming, ...]] = (
 )
 
 
+_OWN_WORDS: Final = re.compile(r"tcg fatal error|assertion failed|Assertion .* failed|code should not be reached"
+                               r"|unhandled CPU exception|Unexpected error in")
+
+
+def own_words(text: str) -> str:
+    """The line of an emulator's last words that says that it died of itself, not of what the guest did; or ''."""
+    line = next((line for line in text.splitlines() if _OWN_WORDS.search(line)), "")
+    return line.strip().removeprefix("Bail out! ")
+
+
 @cache
 def rows(runner: str, isa: str) -> tuple[Shortcoming, ...]:
     """The rows of a runner that are looked for in code."""

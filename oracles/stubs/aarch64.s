@@ -129,6 +129,12 @@ server: mov x8,167
  mov x2,0
  mov x8,103
  svc 0
+ mov x8,57
+ ldr w0,descriptor
+ svc 0
+ mov x8,57
+ ldr w0,program
+ svc 0
 answer: mov x0,1
  addr x1, CONTROL+1024
  mov x2,1
@@ -214,6 +220,7 @@ action: .quad handler-start+STUB
  .quad 0
 timer: .quad 0,TICK_US,0,TICK_US
 descriptor: .word 0
+program: .word 0
 signals: .byte 4,5,7,8,11,26,0
  .balign 16
 libcalls:

@@ -112,6 +112,14 @@ server: li a7,167
  li a2,0
  li a7,103
  ecall
+ lla a0,descriptor
+ lw a0,0(a0)
+ li a7,57
+ ecall
+ lla a0,program
+ lw a0,0(a0)
+ li a7,57
+ ecall
 answer: li a0,1
  addr a1, CONTROL+1024
  li a2,1
@@ -445,6 +453,7 @@ action: .quad handler-start+STUB
  .quad 0
 timer: .quad 0,TICK_US,0,TICK_US
 descriptor: .word 0
+program: .word 0
 signals: .byte 4,5,7,8,11,26,0
  .balign 16
 # Without Zfa a float is rounded through an integer; from 2^mantissa on it is one already, a NaN is made quiet.

@@ -95,6 +95,12 @@ server: lghi %r2,1
  larl %r3,timer
  lghi %r4,0
  svc 104
+ larl %r1,descriptor
+ lgf %r2,0(%r1)
+ svc 6
+ larl %r1,program
+ lgf %r2,0(%r1)
+ svc 6
 answer: lghi %r2,1
  addr %r3, CONTROL+1024
  lghi %r4,1
@@ -184,6 +190,7 @@ action: .quad handler-start+STUB
  .quad restorer-start+STUB
  .quad 0
 timer: .quad 0,TICK_US,0,TICK_US
+program: .long 0
 signals: .byte 4,5,7,8,11,26,0
  .balign 16
 libcalls:

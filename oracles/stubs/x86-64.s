@@ -5,8 +5,11 @@
 # The control block: 0 current row, 8 bytes of code to make executable again (0: none), 16 row at the last tick, 24 ticks,
 #   32 tick limit, byte 40: calls into the host are answered, 48 scratch, 64 integer noise and canaries, 320 the same
 #   for vector registers (32 x 16 bytes), 1024 the server's byte.
+#   Byte 42: the kernel takes no system call from elsewhere than this page any more.
 # Labels: start enters (again), done ends a batch (Unicorn's `until`), bad is the trap that means ABI damage,
-#   server is the entry of the ELF file, descriptor the number of the shared memory's file, written into the file.
+#   server is the entry of the ELF file, launch that of the one that starts another program with a filter. Written into
+#   the file: descriptor, the number of the shared memory's file; program, that of the ELF file itself; socket, that of
+#   the launcher's socket; filter, the number of its rules (0: none), and rules.
 .intel_syntax noprefix
 start: movabs r11, CONTROL
  mov r10,[r11]
@@ -112,6 +115,20 @@ server: mov eax,157
  lea rsi,[rip+timer]
  xor edx,edx
  syscall
+# No file but the two pipes, no new privileges, the filter.
+ mov eax,3
+ mov edi,[rip+descriptor]
+ syscall
+ mov eax,3
+ mov edi,[rip+program]
+ syscall
+ call unprivileged
+ mov esi,4
+ call confine
+ test eax,eax
+ setz al
+ movabs rcx, CONTROL+42
+ mov [rcx],al
 answer: mov eax,1
  mov edi,1
  movabs rsi, CONTROL+1024
@@ -152,8 +169,74 @@ map: mov r10d,0x11
 quit: mov eax,231
  mov edi,9
  syscall
+unprivileged: mov eax,157
+ mov edi,38
+ mov esi,1
+ xor edx,edx
+ xor r10d,r10d
+ xor r8d,r8d
+ syscall
+ ret
+# confine(rsi flags): the filter becomes this process's.
+confine: mov eax,317
+ mov edi,1
+ lea rdx,[rip+filter]
+ syscall
+ ret
 
-# handler(rdi signal, rsi siginfo, rdx ucontext): a tick counts while the row stays the same, all else ends the row.
+# The launcher: argv[1] … is the program to start. Its filter asks whoever holds the listener, which goes through the
+# socket with the eight bytes of what seccomp said.
+launch: mov r12,[rsp]
+ lea r13,[rsp+16]
+ lea r14,[rsp+8*r12+16]
+ mov eax,157
+ mov edi,1
+ mov esi,9
+ syscall
+ mov eax,3
+ mov edi,[rip+program]
+ syscall
+ call unprivileged
+ mov esi,12
+ call confine
+ sub rsp,128
+ mov [rsp],rax
+ mov [rsp+8],rsp
+ mov qword ptr [rsp+16],8
+ mov qword ptr [rsp+24],20
+ mov dword ptr [rsp+32],1
+ mov dword ptr [rsp+36],1
+ mov [rsp+40],rax
+ xor ecx,ecx
+ mov [rsp+48],rcx
+ mov [rsp+56],rcx
+ mov [rsp+96],rcx
+ mov qword ptr [rsp+72],1
+ lea rdx,[rsp+8]
+ mov [rsp+64],rdx
+ lea rdx,[rsp+24]
+ mov [rsp+80],rdx
+ test rax,rax
+ js 1f
+ mov ecx,24
+1: mov [rsp+88],rcx
+ mov eax,46
+ mov edi,[rip+socket]
+ lea rsi,[rsp+48]
+ xor edx,edx
+ syscall
+ mov eax,3
+ mov edi,[rip+socket]
+ syscall
+ mov eax,59
+ mov rdi,[r13]
+ mov rsi,r13
+ mov rdx,r14
+ syscall
+ jmp quit
+
+# handler(rdi signal, rsi siginfo, rdx ucontext): a tick counts while the row stays the same, all else ends the row. Of a
+# system call that the filter stopped (31) the row gets its number and architecture for si_code.
 handler: movabs r11, CONTROL
  mov r10,[r11]
  cmp edi,26
@@ -178,6 +261,8 @@ handler: movabs r11, CONTROL
  mov rax,[rsi+16]
  mov [r10+48],rax
  movsxd rax,dword ptr [rsi+8]
+ cmp edi,31
+ cmove rax,[rsi+24]
  mov [r10+56],rax
  mov rax,[r10+16]
  mov [r11],rax
@@ -194,8 +279,13 @@ action: .quad handler-start+STUB
  .quad restorer-start+STUB
  .quad 0
 timer: .quad 0,TICK_US,0,TICK_US
+filter: .quad 0
+ .quad rules-start+STUB
+rules: .fill 48,8,0
 descriptor: .long 0
-signals: .byte 4,5,7,8,11,26,0
+program: .long 0
+socket: .long 0
+signals: .byte 4,5,7,8,11,26,31,0
 
 # Library calls, convention system_v.
  .balign 16
