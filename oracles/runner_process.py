@@ -192,9 +192,9 @@ class ProcessRunner(BaseRunner):
         own = shortcomings.own_words(words)
         if own:
             return Outcome("unsupported", detail=f"emulator: {self.name} for {self.isa} died: {own}")
-        if worker.stopped:
+        if worker.stopped and not words:
             return Outcome("crashed", detail=confine.made(worker.stopped))
-        if hung:
+        if hung and not worker.stopped:
             return out_of_time(seconds)
         if worker.process.returncode >= 0 and not words:
             return Outcome("crashed", detail=confine.made(f"exit ({worker.status()})"))

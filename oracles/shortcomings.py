@@ -5,7 +5,8 @@ The one idea: a row says which runner is wrong in what, how to see such an instr
 proof: code, arguments, the right result and the runner's. tests/test_runner_shortcomings.py runs the proofs, so a row
 goes away when its emulator is mended. Rows without a finder are wrong in ways that code of Cranelift does not show;
 they say why. `first` is on the hot path: a byte pattern is looked for first, and code that has none costs a
-microsecond. Which extensions a runner has not at all: features.py.
+microsecond. A runner whose process dies of code that no row knows says so with its last words (`own_words`); then a row
+is missing. Which extensions a runner has not at all: features.py.
 Sources: differential runs of Unicorn 2.1.4 against qemu-user 7.2 and an x86-64 processor, 700 operand triples for each
 of 750 instructions; the architecture manuals.
 """
@@ -33,7 +34,8 @@ class Proof(NamedTuple):
 
 
 class Shortcoming(NamedTuple):
-    """One row. `pattern` and `confirm` find it in code; a row without them is harmless, and `harmless` says why."""
+    """One row. `pattern` and `confirm` find it in code; a row without them is harmless, and `harmless` says why. Where
+    the runner's process dies, `death` is the proof: code that it dies of, and its last words."""
 
     runner: str
     isa: str
@@ -43,6 +45,7 @@ class Shortcoming(NamedTuple):
     confirm: Callable[[bytes], bool] | None = None
     harmless: str = ""
     proof: Proof | None = None
+    death: tuple[str, str] | None = None
 
 
 _NARROW_SIGNED: Final = re.compile(r"lds(max|min)(a|l|al)?[bh]?$")
@@ -141,6 +144,8 @@ TABLE: Final[tuple[Shortcoming, ...]] = (
         re.compile(rb"[\x57\xd7][\x10-\x1f\x90-\x9f][%s][\x48-\x4b]"
                    % re.escape(bytes(high << 4 | low for high in range(16) for low in (3, 7, 10, 11))), re.DOTALL),
         _rounds_first,
+        death=("577003cdd792334a67800000",
+               "target/riscv/translate.c:213: decode_save_opc: Assertion `ctx->insn_start != NULL' failed."),
     ),
     Shortcoming(
         "unicorn", "aarch64", "ldsmax, ldsmin of 8, 16, 32 bits", "compare as unsigned: the wrong value is stored",
@@ -213,10 +218,13 @@ _OWN_WORDS: Final = re.compile(r"tcg fatal error|assertion failed|Assertion .* f
                                r"|unhandled CPU exception|Unexpected error in")
 
 
+_PREFIX: Final = re.compile(r"^(Bail out! )?(ERROR:)?(qemu-\w+: )?(\.\./)*")
+
+
 def own_words(text: str) -> str:
     """The line of an emulator's last words that says that it died of itself, not of what the guest did; or ''."""
     line = next((line for line in text.splitlines() if _OWN_WORDS.search(line)), "")
-    return line.strip().removeprefix("Bail out! ")
+    return _PREFIX.sub("", line.strip())
 
 
 @cache

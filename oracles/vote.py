@@ -33,10 +33,6 @@ _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""
 
 
-_DYING: Final = (compare.CRASH, compare.ENDLESS)
-"""An emulator that aborts may hang in dying: which of the two is seen is chance."""
-
-
 class Ballot(NamedTuple):
     """One voter's answer. `verdict` is against the reference; `outcome` of the run in question, if it ran."""
 
@@ -106,9 +102,7 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     if not any(b.runner == suspect.runner for b in against):
-        klass = suspect.verdict.klass
-        seen = "crash or endless" if klass in _DYING else klass
-        return Confirmed("", f"not repeated in a fresh runner: {seen}", tuple(own))
+        return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
