@@ -6,6 +6,7 @@ import dataclasses
 import os
 import signal
 from collections.abc import Sequence
+from typing import Final
 
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.oracles.evidence import CompilerLike, Hooks
@@ -82,3 +83,32 @@ def _jump_to_itself(code: FunctionCode, target: Target) -> FunctionCode | Compil
 def code_never_ends() -> Hooks:
     """Some functions begin with a jump to themselves on x86-64."""
     return Hooks(code=_jump_to_itself)
+
+
+_XOR: Final = 0x00004033
+"""A xor of riscv64 without its registers; 0x2000 makes it or."""
+
+
+def _or(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    if target.isa != "riscv64" or ("opt_level", "speed") not in target.settings:
+        return code
+    words = bytearray(code.code)
+    for at in range(0, len(words) - 3, 4):
+        word = int.from_bytes(words[at:at + 4], "little")
+        if word & 0xFE00707F == _XOR:
+            words[at:at + 4] = (word | 0x2000).to_bytes(4, "little")
+    return dataclasses.replace(code, code=bytes(words))
+
+
+def code_is_wrong() -> Hooks:
+    """Where xor stands on riscv64 at the higher level, the code has or."""
+    return Hooks(code=_or)
+
+
+def _break(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    return CompileFailure("panic", f"planted {len(code.code)}", "planted", f"somewhere.rs:{len(code.code)}:2")
+
+
+def all_is_broken() -> Hooks:
+    """Every function makes the compiler panic, at a place that depends on its length."""
+    return Hooks(code=_break)

@@ -50,6 +50,22 @@ def test_the_job_count_changes_nothing_but_speed() -> None:
     assert sorted(f.key for f in one.findings) == sorted(f.key for f in three.findings)
 
 
+def kept(report: FuzzReport) -> list[tuple[object, ...]]:
+    """What a campaign's folders hold, for people."""
+    return sorted((report.store.paths[f.key].name, f.number, f.reduced, f.count, f.note, print_module(f.case.module))
+                  for f in report.findings)
+
+
+def test_the_job_count_decides_neither_what_stands_for_a_finding_nor_what_is_reduced(tmp_path: Path) -> None:
+    """Many findings of few kinds, so that most are folded, while batches end in any order."""
+    reports = [fuzz(options(jobs=jobs, cases=224, isas=("riscv64",), sweep=False, out=tmp_path / str(jobs),
+                            reduce_seconds=4.0), hooks=campaign_hooks.code_is_wrong) for jobs in (1, 3)]
+    assert len(reports[0].findings) > 1
+    assert max(f.count for f in reports[0].findings) > 1
+    assert kept(reports[0]) == kept(reports[1])
+    assert verdicts(reports[0]) == verdicts(reports[1])
+
+
 def test_programs_do_not_depend_on_who_generates_them() -> None:
     texts = []
     for _ in range(2):
@@ -102,6 +118,17 @@ def test_a_campaign_ends_in_time() -> None:
     assert report.seconds >= 3.0
     assert time.monotonic() - started < 40
     assert report.tally.programs > 0
+
+
+def test_reductions_leave_the_time_to_programs_and_end_with_the_campaign() -> None:
+    """Every program panics for a reason of its own: there is always something to reduce."""
+    report = fuzz(options(cases=None, seconds=12.0, isas=("riscv64",), sweep=False, reduce_seconds=60.0),
+                  hooks=campaign_hooks.all_is_broken)
+    assert report.seconds < 22.0
+    assert report.tally.seconds["reduce"] < 0.2 * 12.0 + 5.0
+    assert report.reductions_left > 0
+    left = [f for f in report.findings if not f.reduced]
+    assert left and all("time was up" in f.note for f in left)
 
 
 @pytest.mark.parametrize("isa", ISAS)

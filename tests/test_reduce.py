@@ -3,12 +3,24 @@ program."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from liftcheck import layout
 from liftcheck.campaign.edit import renumber, tidy
 from liftcheck.campaign.investigate import probe
-from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, size, tidied
+from liftcheck.campaign.reduce import (
+    Limits,
+    Meter,
+    Reduced,
+    cost,
+    finished,
+    reduce_case,
+    reduce_settings,
+    size,
+    tidied,
+)
 from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import Case, Target
 from liftcheck.clif.parser import parse_module
@@ -79,6 +91,12 @@ def ask(case: Case) -> tuple[int, ...] | None:
     return probe(case, TARGET)
 
 
+def shrink(case: Case, shows: Callable[[Case], bool], limits: Limits | None = None) -> tuple[Reduced, Meter]:
+    """The reduction at a stretch, with what it used."""
+    meter = Meter(limits or Limits())
+    return finished(reduce_case(case, lambda c: "" if shows(c) else "do not show it", ask, meter)), meter
+
+
 class Anything:
     def __contains__(self, key: object) -> bool:
         return True
@@ -86,7 +104,7 @@ class Anything:
 
 def test_one_instruction_is_left_of_straight_line_code() -> None:
     case = case_of(STRAIGHT, (1, 2, 3), (3, 5, 1 << 63), (7, 9, 11))
-    done = reduce_case(case, lambda c: "imul" in ops(c) and ask(c) is not None, ask)
+    done, _ = shrink(case, lambda c: "imul" in ops(c) and ask(c) is not None)
     assert done.complete
     assert ops(done.case) == ["imul", "return"]
     assert len(done.case.inputs) == 1
@@ -95,14 +113,14 @@ def test_one_instruction_is_left_of_straight_line_code() -> None:
 
 def test_loops_calls_and_blocks_go_away() -> None:
     case = case_of(LOOP, (3, 4))
-    done = reduce_case(case, lambda c: "rotl" in ops(c) and ask(c) is not None, ask)
+    done, _ = shrink(case, lambda c: "rotl" in ops(c) and ask(c) is not None)
     assert ops(done.case) == ["rotl", "return"]
     assert len(done.case.module.functions) == 1
 
 
 def test_a_fault_in_a_callee_makes_the_callee_the_entry() -> None:
     case = case_of(LOOP, (3, 4))
-    done = reduce_case(case, lambda c: "imul.i64" in interpret(c, False, 10_000).executed, ask)
+    done, _ = shrink(case, lambda c: "imul.i64" in interpret(c, False, 10_000).executed)
     assert len(done.case.module.functions) == 1
     assert ops(done.case) == ["imul", "return"]
 
@@ -111,7 +129,7 @@ def test_a_fault_that_needs_a_value_keeps_it() -> None:
     case = case_of(STRAIGHT, (1, 2, 3))
     (wanted, _) = ask(case) or (0, 0)
     assert wanted
-    done = reduce_case(case, lambda c: "popcnt" in ops(c) and (ask(c) or (0,))[0] == wanted, ask)
+    done, _ = shrink(case, lambda c: "popcnt" in ops(c) and (ask(c) or (0,))[0] == wanted)
     assert "popcnt" in ops(done.case)
     assert (ask(done.case) or (0,))[0] == wanted
 
@@ -134,7 +152,7 @@ block0(v0: i64):
 
     start = case_of(text.replace("v0+64", "v0+8").replace("iadd v1, v2", "band v1, v2"), (layout.slot_address(0),),
                     memories=(content,))
-    done = reduce_case(start, shows, ask)
+    done, _ = shrink(start, shows)
     assert ops(done.case) == ["load", "return"]
     assert sum(map(bool, done.case.memories[0])) <= 16
 
@@ -144,8 +162,7 @@ def test_generated_programs_shrink_and_stay_well_formed(seed: int) -> None:
     context = Context(("x86-64",), {"x86-64": Anything()}, inputs=2)
     case = programs.generate(RandomChoices(seed), "default", context)
     wanted = next((op for op in ("ishl", "imul", "iadd", "load", "icmp", "store") if op in ops(case)), "return")
-    done = reduce_case(case, lambda c: wanted in ops(c) and not interpret(c, False, 20_000).trouble, ask,
-                       Limits(5.0, 1500))
+    done, _ = shrink(case, lambda c: wanted in ops(c) and not interpret(c, False, 20_000).trouble, Limits(5.0, 1500))
     assert not verify(done.case.module)
     assert wanted in ops(done.case)
     assert cost(done.case) <= cost(case)
@@ -153,8 +170,8 @@ def test_generated_programs_shrink_and_stay_well_formed(seed: int) -> None:
 
 
 def test_limits_are_kept() -> None:
-    done = reduce_case(case_of(STRAIGHT, (1, 2, 3)), lambda c: "imul" in ops(c), ask, Limits(60.0, 2))
-    assert done.questions == 2
+    done, meter = shrink(case_of(STRAIGHT, (1, 2, 3)), lambda c: "imul" in ops(c), Limits(60.0, 2))
+    assert meter.asked == 2
     assert not done.complete
 
 
@@ -166,7 +183,7 @@ def test_nothing_is_taken_that_is_not_cheaper() -> None:
         return True
 
     case = tidied(case_of(STRAIGHT, (1, 2, 3)))
-    reduce_case(case, question, ask)
+    shrink(case, question)
     assert seen == sorted(seen, reverse=True)
 
 
@@ -196,7 +213,8 @@ block2:
 
 def test_settings_that_do_not_matter_are_dropped() -> None:
     target = Target("riscv64", (("has_v", "true"), ("has_zbb", "true"), ("opt_level", "speed")))
-    done = reduce_settings(target, lambda t: ("has_zbb", "true") in t.settings)
+    steps = reduce_settings(target, lambda t: "" if ("has_zbb", "true") in t.settings else "needs it", Meter(Limits()))
+    done = finished(steps)
     assert done.settings == (("has_zbb", "true"),)
 
 

@@ -85,7 +85,7 @@ def _program(finding: Finding) -> str:
     case = finding.case
     entry = case.module.functions[case.entry].name
     text = print_module(case.module).rstrip()
-    parts = [f"## Program ({how})\n", f"```\n{text}\n```\n"]
+    parts = [f"## Program ({how})\n", f"```\n{text}\n```\n", *([f"{finding.note}\n"] if finding.note else [])]
     if len(case.module.functions) > 1:
         parts.append(f"`{entry}` is called.")
     if any(case.memories):

@@ -118,8 +118,9 @@ def is_pure(inst: Inst) -> bool:
     return not OPCODES[inst.op].effects
 
 
-def tidy(function: Function) -> Function:
-    """The function without what nothing reaches or reads: blocks, pure instructions, block parameters, declarations."""
+def tidy(function: Function, kept: Callable[[int], bool] | None = None) -> Function:
+    """The function without what nothing reaches or reads: blocks, pure instructions, block parameters, declarations.
+    Values that are `kept` stay though nobody reads them."""
     function = copy_function(function)
     if function.aliases:
         replace_uses(function, {v: _resolve(function.aliases, v) for v in function.aliases})
@@ -127,7 +128,7 @@ def tidy(function: Function) -> Function:
     while True:
         _drop_unreachable(function)
         _merge_chains(function)
-        if not (_drop_dead(function) | _drop_block_params(function)):
+        if not (_drop_dead(function, kept) | _drop_block_params(function, kept)):
             break
     _drop_declarations(function)
     return function
@@ -182,25 +183,39 @@ def _closed(mapping: Mapping[int, int]) -> dict[int, int]:
     return {key: _resolve({k: v for k, v in mapping.items() if k != v}, key) for key in mapping}
 
 
-def _drop_dead(function: Function) -> bool:
+def dead_values(module: Module) -> dict[str, set[int]]:
+    """What nobody reads of the results of pure instructions, by function."""
+    dead: dict[str, set[int]] = {}
+    for function in module.functions:
+        insts = [inst for block in function.blocks for inst in block.insts]
+        read = set().union(*map(values_read, insts))
+        for inst in insts:
+            if inst.results and inst.op not in TERMINATORS and is_pure(inst) and read.isdisjoint(inst.results):
+                dead.setdefault(function.name, set()).update(inst.results)
+    return dead
+
+
+def _drop_dead(function: Function, kept: Callable[[int], bool] | None) -> bool:
     read: set[int] = set()
     for block in function.blocks:
         for inst in block.insts:
             read |= values_read(inst)
+            if kept is not None:
+                read.update(filter(kept, inst.results))
     changed = False
     for block in function.blocks:
-        kept = [inst for inst in block.insts
+        left = [inst for inst in block.insts
                 if inst.op in TERMINATORS or not is_pure(inst) or not read.isdisjoint(inst.results)]
-        changed = changed or len(kept) != len(block.insts)
-        block.insts[:] = kept
+        changed = changed or len(left) != len(block.insts)
+        block.insts[:] = left
     return changed
 
 
-def _drop_block_params(function: Function) -> bool:
+def _drop_block_params(function: Function, kept: Callable[[int], bool] | None) -> bool:
     """Drops the first block parameter (not the entry's) that nobody reads but itself going round."""
     for block in function.blocks[1:]:
         for position, (value, _) in enumerate(block.params):
-            if _read_only_by_itself(function, block.number, position, value):
+            if (kept is None or not kept(value)) and _read_only_by_itself(function, block.number, position, value):
                 _drop_param(function, block, position)
                 return True
     return False

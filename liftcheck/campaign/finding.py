@@ -67,6 +67,8 @@ class Finding:
     count: int = 1
     seconds: float = 0.0
     """Into the campaign when it was found."""
+    note: str = ""
+    """Why it was not made small, or not as small as it may get."""
     disassembly: dict[str, str] = field(default_factory=dict)
     """A target's text -> disassembly of the entry's module there, for the bad target and the witness."""
     damaged: tuple[str, ...] = ()
@@ -177,6 +179,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "case": finding.number,
         "profile": finding.profile,
         "reduced": finding.reduced,
+        "note": finding.note,
         "seconds": round(finding.seconds, 3),
         "key": finding.key,
         "count": finding.count,
@@ -209,6 +212,7 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             reduced=data["reduced"],
             key=data["key"],
             count=data["count"],
+            note=data.get("note", ""),
             seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None,
         )

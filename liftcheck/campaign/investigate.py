@@ -1,7 +1,8 @@
-"""From suspects to findings: the vote, then the reduction, then what a page needs.
+"""From suspects to findings: the vote, then what a page needs; and the question that a reduction asks.
 
-The one idea: a suspect becomes a finding only after its vote (`oracles.vote`), and a reduced program replaces the
-original only after a vote of its own. What the vote clears away is counted as undecided with its reason, not dropped.
+The one idea: a suspect becomes a finding only after its vote (`oracles.vote`). What the vote clears away is counted as
+undecided with its reason, not dropped. Whether a smaller program stands for a finding is one question (`objection`),
+answered by the same judge; what is done with the answers: `reduction.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Final, Protocol
 
 from liftcheck import layout
 from liftcheck.campaign.finding import Finding, Vote, fold_key
-from liftcheck.campaign.passes import narrow_inputs
-from liftcheck.campaign.reduce import Limits, cost, reduce_case, reduce_settings, tidied
 from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
+from liftcheck.clif.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import canaries, compare
-from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Program, Runners, Suspect, Tally, interpret, reads_garbage
+from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.runner_base import Job
 from liftcheck.oracles.validating import VARIANTS, varied
 from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
@@ -31,8 +31,9 @@ BASE_SETTINGS: Final = frozenset(
 )
 """Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
 _RULES_SHOWN: Final = 12
-_VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
+VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
 """A wrong value is the same fault whether it is returned or stored: a reduction may turn the one into the other."""
+_NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
 _BY_VALUE: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING)
 
 
@@ -40,20 +41,12 @@ class AllRunners(Runners, RunnerChoice, Protocol):
     """A pool of runners for judging and for votes."""
 
 
-class Bounds(Protocol):
-    """What is read of the campaign's options."""
-
-    @property
-    def reduce_seconds(self) -> float: ...
-
-
 class Investigator:
     """Turns suspects into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
 
-    def __init__(self, judge: Judge, runners: AllRunners, bounds: Bounds) -> None:
+    def __init__(self, judge: Judge, runners: AllRunners) -> None:
         self.judge = judge
         self.runners = runners
-        self.bounds = bounds
 
     def investigate(self, case: Case, group: Sequence[Suspect], tally: Tally) -> list[Finding]:
         """The finding that a case's suspects of one class make, or none; `tally` is put right."""
@@ -63,12 +56,9 @@ class Investigator:
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
                 self._recount(group, cleared, suspect, verdict.klass, tally)
-                return [self._finding(case, suspect, targets, verdict)]
+                return [self.finding(case, suspect, targets, verdict)]
             cleared.append(suspect.target)
-            isa = suspect.target.isa
-            tally.disagreed[isa, suspect.verdict.klass] -= 1
-            tally.pairs[isa] -= 1
-            tally.undecided[isa, verdict.reason] += 1
+            clear(suspect, verdict.reason, tally)
         return []
 
     @staticmethod
@@ -88,7 +78,7 @@ class Investigator:
                 tally.disagreed[isa, one.verdict.klass] -= 1
                 tally.disagreed[isa, klass] += 1
 
-    def _finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
+    def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
         number = case.tags.get("number")
         seed = case.tags.get("seed")
         finding = Finding(
@@ -118,87 +108,68 @@ class Investigator:
         detail = f"{finding.detail}\n\nNone of {VARIANTS} inputs shows it in a run.".lstrip()
         return dataclasses.replace(finding, detail=detail)
 
-    def reduce(self, finding: Finding, seconds: float | None = None) -> list[Finding]:
-        """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""
-        limits = Limits(self.bounds.reduce_seconds if seconds is None else seconds)
-        first = tidied(
-            narrow_inputs(finding.case, [finding.run]) if finding.run < len(finding.case.inputs) else finding.case
-        )
-        start = first if self.shows(first, finding) else finding.case
-        if not self.shows(start, finding):
-            return [self.illustrated(finding)]
-        done = reduce_case(
-            start, lambda case: self.shows(case, finding), lambda case: probe(case, finding.target), limits
-        )
-        target = reduce_settings(finding.target, lambda t: self._shows_on(t, done.case, finding))
-        return self._finished(finding, done.case, target)
-
-    def _shows_on(self, target: Target, case: Case, finding: Finding) -> bool:
-        """Whether a case goes wrong on another target as it does on the finding's: what the compiler then has not got
-        is no part of the fault, so it must not become more; and a witness on the same ISA loses the same settings."""
+    def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int) -> str:
+        """`objection` for another target. What the compiler has not got there is no part of the fault, so it must not
+        become more; and a witness on the same ISA loses the same settings."""
         lacking = self.judge.refusals.lacking
         if finding.failure is not None and not lacking(case.module, target) <= lacking(case.module, finding.target):
-            return False
-        return self.shows(case, dataclasses.replace(finding, target=target, witness=_followed(finding, target)))
+            return "lack more there"
+        return self.objection(case, dataclasses.replace(finding, target=target, witness=_followed(finding, target)),
+                              fuel)
 
     def shows(self, case: Case, finding: Finding) -> bool:
-        """Whether a case goes wrong as the finding does: same class, same target, its witness still right."""
-        targets = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
-        if finding.klass in _BY_VALUE and (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
-            return False
+        """Whether a case goes wrong as the finding does."""
+        return not self.objection(case, finding)
+
+    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
+        """'' if a case goes wrong as the finding does (same class, same target, its witness still right), else why it
+        cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show."""
         if not case.memories and _points_at_data(case):
-            return False
-        if finding.klass in _BY_VALUE and reads_garbage(case, finding.target.isa in BIG_ENDIAN):
-            return False
+            return "point into a data region that they have not"
+        if finding.failure is None and (why := self._unsound(case, finding, fuel, shown)):
+            return why
+        return self._verdict(case, finding)
+
+    @staticmethod
+    def _unsound(case: Case, finding: Finding, fuel: int, shown: bool) -> str:
+        """Why what a case does is not to be compared."""
+        by_value, big_endian = finding.klass in _BY_VALUE, finding.target.isa in BIG_ENDIAN
+        if by_value and not shown and shows_nan_bits(case.module, case.entry):
+            return "show bits of a NaN that CLIF leaves open"
+        if by_value and not shown and shows_addresses(case.module):
+            return "show addresses"
+        if trouble := interpret(case, big_endian, fuel).trouble:
+            return f"cannot be judged ({trouble})"
+        if by_value and reads_garbage(case, big_endian, fuel):
+            return "read stack that they have not written"
+        return ""
+
+    def _verdict(self, case: Case, finding: Finding) -> str:
+        """Judges a case on the finding's target and its witness."""
+        asked = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
         if finding.failure is not None and finding.witness is not None:
             if not self.judge.refusals.compiles(case.module, finding.witness):
-                return False
-            targets = [finding.target]
-        tally = Tally()
-        asked = [t for t in targets if t is not None]
+                return "do not compile for the witness"
+            asked = [finding.target]
         if finding.klass == compare.WRONG_MEANING:
             asked = [finding.target, _another_isa(finding.target)]
-        suspects = self.judge.judge([case], asked, tally)
+        targets = [target for target in asked if target is not None]
         if finding.klass == compare.NONDETERMINISTIC:
-            first, second = (self.judge.compile([case], asked[:1], tally) for _ in range(2))
-            return first != second
-        bad = {s.target for s in suspects if _alike(s, finding)}
-        if finding.damaged and bad:
-            found, _ = self._damaged(case, finding.target, suspects[0].run)
-            if finding.damaged[0] not in found:
-                return False
-        if finding.klass == compare.WRONG_MEANING:
-            return len(bad) == len(asked)
-        return bad == {finding.target} and (len(asked) == 1 or tally.agreed[asked[1].isa] > 0)
-
-    def _finished(self, finding: Finding, case: Case, target: Target) -> list[Finding]:
-        """Votes on the reduced case and fills in what its page needs."""
-        smaller = dataclasses.replace(finding, target=target)
+            first, second = (self.judge.compile([case], targets[:1], Tally()) for _ in range(2))
+            return "" if first != second else "do not go wrong"
         tally = Tally()
-        suspects = [s for s in self.judge.judge([case], [target], tally) if _alike(s, smaller)]
-        if not suspects or cost(case) >= cost(finding.case):
-            return [self.illustrated(finding)]
-        verdict = confirm(self.judge, case, suspects[0], voters(target), self.runners)
-        if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= set(_VALUES):
-            return [self.illustrated(finding)]
-        named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
-        still = tuple(t for t in finding.targets if t == finding.target or self._again(named, finding, t))
-        made = self._finding(named, suspects[0], (target, *(t for t in still if t != finding.target)), verdict)
-        made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds,
-                                   witness=made.witness or finding.witness)
-        made = self.illustrated(dataclasses.replace(made, key=fold_key(made)))
-        rest = tuple(t for t in finding.targets if t not in still)
-        return [made, *self._left_over(finding, rest)]
-
-    def _again(self, case: Case, finding: Finding, target: Target) -> bool:
-        return any(_alike(s, finding) for s in self.judge.judge([case], [target], Tally()))
-
-    def _left_over(self, finding: Finding, targets: tuple[Target, ...]) -> list[Finding]:
-        """Another finding for the targets that have a fault of their own in the original program."""
-        if not targets or finding.failure is not None:
-            return []
-        suspects = [s for s in self.judge.judge([finding.case], list(targets), Tally()) if _alike(s, finding)]
-        return self.investigate(finding.case, suspects, Tally()) if suspects else []
+        foreseen = [Foreseen(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
+        suspects = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
+        bad = {s.target for s in suspects}
+        if finding.klass == compare.WRONG_MEANING:
+            return "" if len(bad) == len(targets) else "do not go wrong everywhere"
+        if finding.target not in bad:
+            return "do not go wrong"
+        if finding.damaged and finding.damaged[0] not in self._damaged(case, finding.target, suspects[0].run)[0]:
+            return "damage other registers"
+        if len(bad) > 1:
+            return "go wrong on the witness too"
+        return "" if len(targets) == 1 or tally.agreed[targets[1].isa] else "cannot be judged on the witness"
 
     def illustrated(self, finding: Finding) -> Finding:
         """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""
@@ -252,6 +223,14 @@ def _followed(finding: Finding, target: Target) -> Target | None:
     return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
 
 
+def clear(suspect: Suspect, reason: str, tally: Tally) -> None:
+    """Counts what was taken for a disagreement as undecided."""
+    isa = suspect.target.isa
+    tally.disagreed[isa, suspect.verdict.klass] -= 1
+    tally.pairs[isa] -= 1
+    tally.undecided[isa, reason] += 1
+
+
 def _points_at_data(case: Case) -> bool:
     """Whether an argument or a constant of the case is an address of a data region."""
     values = {value for row in case.inputs for value in row}
@@ -264,19 +243,29 @@ def _items(value: object) -> Sequence[object]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _alike(suspect: Suspect, finding: Finding) -> bool:
+def alike(suspect: Suspect, finding: Finding) -> bool:
     """Whether a suspect shows the finding's fault (of whatever target)."""
     if finding.failure is not None:
         return _same_failure(suspect.failure, finding.failure)
     if finding.klass == compare.WRONG_MEANING:
         return suspect.failure is None
-    if finding.klass in _VALUES:
-        return suspect.verdict.klass in _VALUES
+    if finding.klass in VALUES:
+        return suspect.verdict.klass in VALUES
     return suspect.verdict.klass == finding.klass
 
 
 def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:
     return left is not None and (left.kind, left.reason, left.place) == (right.kind, right.reason, right.place)
+
+
+def effort(finding: Finding) -> int:
+    """The fuel that the reference may spend on a run of a program made out of the finding's: a few times what that one
+    took, so that candidates that go round for ever are soon refused."""
+    case, run = finding.case, finding.run
+    alone = dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=case.memories[run:run + 1],
+                                slot=case.slot + run)
+    steps = sum(interpret(alone, finding.target.big_endian).executed.values())
+    return min(FUEL, 4 * steps + 1000)
 
 
 def probe(case: Case, target: Target) -> tuple[int, ...] | None:

@@ -12,11 +12,11 @@ How candidates are made is in `proposals.py`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.campaign.edit import CALLS, TERMINATORS, copy_function, edges, is_constant, with_function
+from liftcheck.campaign.edit import CALLS, TERMINATORS, copy_function, dead_values, edges, is_constant, with_function
 from liftcheck.campaign.proposals import (
     as_constant,
     as_param,
@@ -58,14 +58,15 @@ def one_input(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 
 def drop_function(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """Drops a function that is not the entry."""
+    """Drops a function; if it is the entry, each other one becomes it, with zeros for arguments."""
     functions = case.module.functions
     if site >= len(functions):
         return None
-    if site == case.entry:
-        return ()
-    kept = [function for number, function in enumerate(functions) if number != site]
-    return [dataclasses.replace(case, module=Module(kept), entry=case.entry - (site < case.entry))]
+    kept = Module([function for number, function in enumerate(functions) if number != site])
+    if site != case.entry:
+        return [dataclasses.replace(case, module=kept, entry=case.entry - (site < case.entry))]
+    return [dataclasses.replace(case, module=kept, entry=number, inputs=((0,) * len(f.signature.params),),
+                                memories=case.memories[:1]) for number, f in enumerate(kept.functions)]
 
 
 def drop_calls(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
@@ -194,14 +195,18 @@ def returns(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 
 def constants(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """Smaller integer constants and offsets."""
+    """Smaller constants and offsets."""
     place = nth_inst(case, site)
     if place is None:
         return None
     number, block, position = place
-    inst = case.module.functions[number].blocks[block].insts[position]
+    function = case.module.functions[number]
+    inst = function.blocks[block].insts[position]
     smaller: list[Inst] = []
-    if is_constant(inst) and inst.op not in ("vconst", "f128const") and isinstance(inst.imm, int):
+    if is_constant(inst) and isinstance(inst.imm, int):
+        if inst.op in ("vconst", "f128const"):
+            zero = as_constant(function, block, position, function.types[inst.results[0]], 0)
+            return [with_function(case, number, zero)] if any(function.constants[inst.imm]) else []
         smaller = [dataclasses.replace(inst, imm=value) for value in _simpler(inst.imm)]
     if inst.offset:
         smaller += [dataclasses.replace(inst, offset=value) for value in (0, 8, inst.offset // 2)]
@@ -266,6 +271,29 @@ def attributes(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
                                                        returns=tuple(p._replace(extension="") for p in s.returns)))]
 
 
+def dead(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
+    """For faults in what nobody reads: keeps one such instruction alone, then drops runs of them, from halves down."""
+    unread = [(name, value) for name, values in dead_values(case.module).items() for value in sorted(values)]
+    count = len(unread)
+    if count and site < count:
+        return [_without_dead(case, {*unread} - {unread[site]})]
+    chunks, length = [], (count + 1) // 2
+    while length and count:
+        chunks += [unread[start:start + length] for start in range(0, count, length)]
+        length //= 2
+    return [_without_dead(case, {*chunks[site - count]})] if site - count < len(chunks) else None
+
+
+def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
+    functions = []
+    for function in case.module.functions:
+        changed = copy_function(function)
+        for block in changed.blocks:
+            block.insts[:] = [i for i in block.insts if not any((function.name, r) in doomed for r in i.results)]
+        functions.append(changed)
+    return dataclasses.replace(case, module=Module(functions))
+
+
 PASSES: Final[tuple[Pass, ...]] = (
-    one_input, drop_calls, drop_function, enter_callee, cut_after, halves, branches, returns, instructions, params,
-    memory, attributes, constants, input_values)
+    one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, instructions,
+    params, memory, attributes, constants, input_values)

@@ -28,16 +28,21 @@ from liftcheck.oracles.evidence import Hooks
 DEPTH: Final = 2
 """Tasks that a worker has at a time, so that it never waits for its parent."""
 SILENCE: Final = 120.0
-"""Seconds without an answer after which a worker counts as hung; a reduction gets its own limit on top."""
+"""Seconds without an answer after which a worker counts as hung."""
 _STARTS_IN_VAIN: Final = 5
+_REPEATED: Final = ("batch", "case")
+"""Kinds of tasks that are tried again when their worker dies."""
+Feed = Callable[[int, bool], Task | None]
 
 
 class Death(NamedTuple):
-    """A worker that died or hung. `lost` says that its task is given up, else it will be tried again."""
+    """A worker that died or hung. `lost` says that its task is given up, else it will be tried again; slices of
+    reductions never are by the pool: what went before them died with the worker at `seat`."""
 
     task: Task | None
     why: str
     lost: bool
+    seat: int
 
 
 @dataclass(slots=True)
@@ -79,30 +84,26 @@ class Pool:
         """Whether anything is being worked on or waits to be tried again."""
         return bool(self._again) or any(member.tasks for member in self._members)
 
-    def step(self, feed: Callable[[bool], Task | None], timeout: float) -> Iterator[Answer | Death]:
+    def step(self, feed: Feed, timeout: float) -> Iterator[Answer | Death]:
         """Gives work to whoever has room, waits up to `timeout` seconds, and yields what came.
 
-        `feed(idle)` gives the next task or None. A big task (a finding) may be given to an idle worker only: a busy one
-        may itself be sending, and two full pipes would wait for each other.
+        `feed(seat, idle)` gives the next task for the worker at a seat, or None. A big task (a finding) may be given to
+        an idle worker only: a busy one may itself be sending, and two full pipes would wait for each other.
         """
-        for member in self._members:
-            self._feed(member, feed)
+        for seat, member in enumerate(self._members):
+            self._feed(seat, member, feed)
         found = wait([member.connection for member in self._members], timeout)
         for member in list(self._members):
             if member.connection in found:
                 yield from self._hear(member)
-            elif member.tasks and time.monotonic() - member.heard > self._patience(member):
+            elif member.tasks and time.monotonic() - member.heard > SILENCE:
                 member.process.kill()
-                yield from self._bury(member, f"no answer for {self._patience(member):.0f} s")
+                yield from self._bury(member, f"no answer for {SILENCE:.0f} s")
 
-    def _patience(self, member: _Member) -> float:
-        return SILENCE + (self.options.reduce_seconds * 2 if member.tasks[0].kind == "reduce" else 0.0)
-
-    def _feed(self, member: _Member, feed: Callable[[bool], Task | None]) -> None:
+    def _feed(self, seat: int, member: _Member, feed: Feed) -> None:
         while len(member.tasks) < DEPTH:
             idle = not member.tasks
-            retry = self._again and (idle or self._again[0].kind != "reduce")
-            task = self._again.popleft() if retry else feed(idle)
+            task = self._again.popleft() if self._again else feed(seat, idle)
             if task is None:
                 return
             if not member.tasks:
@@ -137,26 +138,28 @@ class Pool:
             self._vain += 1
             if self._vain >= _STARTS_IN_VAIN:
                 raise Unavailable(f"workers die at their start ({why}): try `liftcheck doctor`")
-        position = self._members.index(member)
-        self._members[position] = self._spawn()
+        seat = self._members.index(member)
+        self._members[seat] = self._spawn()
         if not member.tasks:
-            yield Death(None, why, False)
+            yield Death(None, why, False, seat)
             return
         guilty, *rest = member.tasks
-        self._again.extendleft(reversed(rest))
-        yield self._blame(guilty, why)
+        self._again.extendleft(reversed([task for task in rest if task.kind in _REPEATED]))
+        yield self._blame(guilty, why, seat)
 
-    def _blame(self, task: Task, why: str) -> Death:
+    def _blame(self, task: Task, why: str, seat: int) -> Death:
         """Once more, then case by case, then given up."""
+        if task.kind not in _REPEATED:
+            return Death(task, why, False, seat)
         key = _identity(task)
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         if tries == 1:
             self._again.append(task)
-            return Death(task, why, False)
+            return Death(task, why, False, seat)
         if task.kind == "batch":
-            self._again.extend(Task("case", task.number, case) for case in batch_cases(self.options, task.number))
-            return Death(task, why, False)
-        return Death(task, why, True)
+            self._again.extend(task._replace(kind="case", case=case) for case in batch_cases(self.options, task.number))
+            return Death(task, why, False, seat)
+        return Death(task, why, True, seat)
 
     def close(self, patience: float = 2.0) -> None:
         """Ends all workers: by asking, then by signals. What they started ends with them."""

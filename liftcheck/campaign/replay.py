@@ -8,6 +8,7 @@ said.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.reduce import Limits
+from liftcheck.campaign.reduction import reduce_finding
 from liftcheck.case import CompileFailure, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
@@ -99,7 +102,7 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
 def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
     finding = store.load(folder)
-    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, reduce_seconds=seconds,
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler,
                           validate=finding.klass == compare.REFUTED_ALLOCATION)
     planner = Planner(options)
     planner.prepare(None)
@@ -107,7 +110,7 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     pool = planner.runners
     try:
         judge = Judge(opened, pool)
-        reduced = Investigator(judge, pool, options).reduce(finding, seconds)[0]
+        reduced = reduce_finding(Investigator(judge, pool), finding, Limits(seconds, questions=sys.maxsize))[0]
     finally:
         pool.close()
         opened.close()

@@ -31,6 +31,7 @@ class FuzzReport:
 
     troubles   (case, text): failures of liftcheck itself, or of the machine, that cost a case its verdict
     deaths     workers that died and were replaced
+    given_up   programs that were under way at the end and are not counted
     """
 
     options: FuzzOptions
@@ -42,6 +43,7 @@ class FuzzReport:
     deaths: int = 0
     seconds: float = 0.0
     reductions_left: int = 0
+    given_up: int = 0
     interrupted: bool = False
 
     @property
@@ -90,6 +92,7 @@ class FuzzReport:
             "troubles": [{"case": case, "text": text} for case, text in self.troubles],
             "worker_deaths": self.deaths,
             "not_reduced": self.reductions_left,
+            "given_up": self.given_up,
             "storage": self.store.trouble,
         }
 
@@ -105,6 +108,7 @@ class FuzzReport:
             "case": finding.number,
             "detail": finding.detail,
             "reduced": finding.reduced,
+            "note": finding.note,
             "seconds": round(finding.seconds, 3),
             "folder": str(path) if path else None,
         }
@@ -214,6 +218,8 @@ def show(report: FuzzReport, console: Console) -> None:
         console.print(f"could not write to --out: {report.store.trouble}", markup=False)
     for finding in report.store.unsaved.values():
         console.print(describe.page(finding, "FINDING"), markup=False, highlight=False)
+    if report.given_up:
+        console.print(f"{report.given_up} programs under way at the end were not waited for and are not counted")
     if report.reductions_left:
         console.print(
             f"{report.reductions_left} findings were not reduced for lack of time: `liftcheck reduce FINDING` does it"

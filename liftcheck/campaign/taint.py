@@ -23,6 +23,25 @@ def shows_nan_bits(module: Module, entry: int) -> bool:
     return any(_Taint(function, number == entry).shows() for number, function in enumerate(module.functions))
 
 
+def exposed(module: Module, entry: int) -> list[tuple[int, int]]:
+    """(number of a function, value) of what may legally differ and shows: NaNs whose bits do, addresses."""
+    found: dict[tuple[int, int], None] = {}
+    for number, function in enumerate(module.functions):
+        found.update(((number, value), None) for value in _Taint(function, number == entry).exposed())
+        found.update(((number, value), None) for value in _addresses_shown(function))
+    return list(found)
+
+
+def carriers(module: Module, entry: int) -> list[tuple[int, int]]:
+    """(number of a function, value) of all that may legally differ, whether it shows or not."""
+    found: list[tuple[int, int]] = []
+    for number, function in enumerate(module.functions):
+        insts = [inst for block in function.blocks for inst in block.insts]
+        held = _Taint(function, number == entry).tainted | _addresses(function, insts)
+        found += [(number, value) for value in sorted(held)]
+    return found
+
+
 class _Taint:
     """The analysis of one function."""
 
@@ -35,15 +54,19 @@ class _Taint:
         self._spread()
 
     def shows(self) -> bool:
-        return any(self._inst_shows(inst) for inst in self.insts)
+        return any(self._shown_by(inst) for inst in self.insts)
 
-    def _inst_shows(self, inst: Inst) -> bool:
+    def exposed(self) -> list[int]:
+        """The tainted values whose bits show."""
+        return [value for inst in self.insts for value in self._shown_by(inst)]
+
+    def _shown_by(self, inst: Inst) -> list[int]:
+        """What an instruction shows the bits of."""
         if OPCODES[inst.op].terminator or OPCODES[inst.op].is_call:
-            return False
-        seen = [inst.args[i] for i in observed(inst.op, len(inst.args)) if i < len(inst.args)]
-        if self.tainted.isdisjoint(seen):
-            return False
-        return not (inst.op == "bitcast" and self._is_masked(inst))
+            return []
+        places = observed(inst.op, len(inst.args))
+        seen = [inst.args[i] for i in places if i < len(inst.args) and inst.args[i] in self.tainted]
+        return [] if inst.op == "bitcast" and seen and self._is_masked(inst) else seen
 
     def _is_masked(self, cast: Inst) -> bool:
         """All that reads the bits of `cast` masks them with the ordered comparison of the value they come from."""
@@ -95,20 +118,22 @@ _ADDRESSES: Final = frozenset({"stack_addr", "func_addr", "symbol_value", "get_f
 def shows_addresses(module: Module) -> bool:
     """Whether the address of a stack slot or a function, or a value made of one, leaves through a return or a store to
     anything but the stack. A callee's parameters count as harmless: the generator's callees do not show theirs."""
-    return any(_addresses_show(function) for function in module.functions)
+    return any(_addresses_shown(function) for function in module.functions)
 
 
-def _addresses_show(function: Function) -> bool:
+def _addresses_shown(function: Function) -> list[int]:
+    """The values made of addresses that leave the function."""
     insts = [inst for block in function.blocks for inst in block.insts]
     if not any(inst.op in _ADDRESSES for inst in insts):
-        return False
+        return []
     held = _addresses(function, insts)
+    shown: list[int] = []
     for inst in insts:
-        if inst.op in ("return", "atomic_rmw", "atomic_cas") and not held.isdisjoint(inst.args[inst.op != "return":]):
-            return True
-        if "store" in inst.op and inst.args[0] in held and not held.intersection(inst.args[1:]):
-            return True
-    return False
+        if inst.op in ("return", "atomic_rmw", "atomic_cas"):
+            shown += [arg for arg in inst.args[inst.op != "return":] if arg in held]
+        elif "store" in inst.op and inst.args[0] in held and not held.intersection(inst.args[1:]):
+            shown.append(inst.args[0])
+    return shown
 
 
 def _addresses(function: Function, insts: list[Inst]) -> set[int]:

@@ -8,6 +8,7 @@ than it takes to send it, so that its death costs one batch, which its parent ha
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import signal
 import sys
@@ -15,13 +16,16 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.finding import Finding
-from liftcheck.campaign.investigate import Investigator
+from liftcheck.campaign.investigate import Investigator, clear
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.reduce import Limits, Meter
+from liftcheck.campaign.reduction import Steps, counted, reduction
 from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.differential import Foreseen, Judge
@@ -29,23 +33,31 @@ from liftcheck.oracles.evidence import Hooks, Suspect, Tally
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
+NO_TIME: Final = "suspect at the end of the campaign: no time for its vote"
 LAYERS: Final = 20
 """Frames of a traceback that are sent to the parent."""
 
 
 class Task(NamedTuple):
-    """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce'."""
+    """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce': a
+    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`.
+
+    until   the moment of the monotonic clock when the campaign's time is up: no vote and no search goes on after it
+    """
 
     kind: str
     number: int = 0
     case: int = 0
     finding: Finding | None = None
     ident: int = 0
+    seconds: float = 0.0
+    until: float = inf
 
 
 @dataclass(slots=True)
 class Answer:
-    """What came of a task. `troubles` are (case name, text) of our own bugs; `fatal` ends the campaign."""
+    """What came of a task. `troubles` are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the
+    reduction is not done; `longest`: seconds of its longest step."""
 
     task: Task | None
     tally: Tally = field(default_factory=Tally)
@@ -53,6 +65,14 @@ class Answer:
     troubles: list[tuple[str, str]] = field(default_factory=list)
     fatal: str = ""
     ready: str = ""
+    more: bool = False
+    longest: float = 0.0
+
+
+def limits_of(options: FuzzOptions) -> Limits:
+    """A reduction's limits: questions where a campaign is bounded by cases, so that its findings depend on nothing but
+    its options; else time."""
+    return counted(options.reduce_seconds) if options.cases is not None else Limits(options.reduce_seconds)
 
 
 def collect_less(every: int = 40_000) -> None:
@@ -97,7 +117,9 @@ class Worker:
         self.compiler = self.planner.open_compiler()
         self.runners = self.planner.runners
         self.judge = Judge(self.compiler, self.runners, hooks)
-        self.investigator = Investigator(self.judge, self.runners, options)
+        self.investigator = Investigator(self.judge, self.runners)
+        self._reductions: dict[int, tuple[Finding, Steps]] = {}
+        self._until = inf
 
     @property
     def compiler_version(self) -> str:
@@ -113,6 +135,10 @@ class Worker:
         twelfth of the time: so the collector looks between batches, and now and then."""
         if task.kind == "reduce":
             return self._reduce(task)
+        if task.kind == "forget":
+            self._reductions.pop(task.ident, None)
+            return Answer(task)
+        self._until = task.until
         gc.disable()
         try:
             return self._batch(task)
@@ -163,11 +189,21 @@ class Worker:
         found: list[Finding] = []
         started = time.perf_counter()
         for group in _grouped(suspects):
+            if group[0].failure is None and time.monotonic() > self._until:
+                self._leave_open(cases[group[0].case], group, tally, answer)
+                continue
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
             tally.spend("confirm", time.perf_counter() - started)
         answer.tally.add(tally)
         answer.findings += found
+
+    @staticmethod
+    def _leave_open(case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> None:
+        """Suspects that there is no time left to vote on: undecided, and named, so that they can be run again."""
+        for suspect in group:
+            clear(suspect, NO_TIME, tally)
+        answer.troubles.append((case.name, f"{group[0].verdict.klass} on {group[0].target}: {NO_TIME}"))
 
     @staticmethod
     def _give_up(case: Case, targets: Sequence[Target], answer: Answer, error: Exception) -> None:
@@ -179,15 +215,28 @@ class Worker:
         answer.troubles.append((case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
 
     def _reduce(self, task: Task) -> Answer:
+        """A slice of a reduction: as many of its steps as there is time for, at least one."""
         answer = Answer(task)
-        assert task.finding is not None
         gc.enable()
-        started = time.perf_counter()
+        if task.finding is not None:
+            limits = dataclasses.replace(limits_of(self.options), until=task.until)
+            self._reductions[task.ident] = task.finding, reduction(self.investigator, task.finding, Meter(limits))
+        finding, steps = self._reductions[task.ident]
+        started = now = time.perf_counter()
         try:
-            answer.findings = self.investigator.reduce(task.finding)
+            while now == started or now - started < task.seconds:
+                next(steps)
+                before, now = now, time.perf_counter()
+                answer.longest = max(answer.longest, now - before)
+            answer.more = True
+        except StopIteration as end:
+            answer.findings = end.value
         except Exception as error:
-            answer.troubles.append((task.finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
-            answer.findings = [task.finding]
+            answer.troubles.append((finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+            answer.findings = [dataclasses.replace(finding, note="Not reduced: liftcheck failed at it.")]
+        if not answer.more:
+            del self._reductions[task.ident]
+        answer.longest = max(answer.longest, time.perf_counter() - now)
         answer.tally.spend("reduce", time.perf_counter() - started)
         return answer
 

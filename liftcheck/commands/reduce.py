@@ -25,7 +25,10 @@ def run(args: argparse.Namespace) -> int:
     finding, place = reduce_again(Path(args.finding), args.time)
     after = size(finding.case)
     if args.json:
-        output.print_json("reduce", {"folder": str(place), "before": before, "after": after, "class": finding.klass})
+        output.print_json("reduce", {"folder": str(place), "before": before, "after": after, "class": finding.klass,
+                                     "note": finding.note})
     else:
         print(f"{place}: {before} lines before, {after} now")
+        if finding.note:
+            print(finding.note)
     return 0
