@@ -37,6 +37,7 @@ from liftcheck.oracles.link import link
 from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
 from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
+from liftcheck.oracles.throwing import with_throw
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 Reply = FunctionCode | CompileFailure
@@ -217,7 +218,7 @@ class _Judge:
 
     def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
                trampolines: Mapping[Signature, Reply]) -> list[list[Outcome]]:
-        image = link([program], self.target.isa)
+        image = link([with_throw(Exactly(self.engine.compiler), program, self.target)], self.target.isa)
         jobs = []
         for number in wanted:
             signature = self.modeled[number].signature
