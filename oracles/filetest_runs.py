@@ -31,6 +31,7 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import canaries
 from liftcheck.oracles import filetest_known as known
+from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import link
@@ -73,7 +74,8 @@ class Engine:
             chosen = set(map(id, functions))
             text = spell(self.compiler, plan.test, [number for number, function in enumerate(plan.test.functions)
                                                     if id(function) in chosen]).text
-            for target, replies in each_target(partial(self.compile, text), targets, len(functions)):
+            ask = partial(self.optimize if command in OPTIMIZING else self.compile, text)
+            for target, replies in each_target(ask, targets, len(functions)):
                 _Judge(self, plan.test, functions, module.functions, target, replies, report).judge(command)
 
     def _groups(self, command: str, plan: Plan, report: Report) -> list[tuple[list[TestFunction], list[Target]]]:
@@ -89,6 +91,11 @@ class Engine:
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The compiler's answer, with exactly the targets' settings if it can do that."""
         return Exactly(self.compiler).compile_text(text, targets)
+
+    def optimize(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
+        """The same with the optimized CLIF, which the compiler shows of what it has code for: hence with liftcheck's
+        defaults, which let more signatures be compiled and are nothing to the middle end."""
+        return self.compiler.compile_text(text, targets, CLIF)
 
     def is_ill_formed(self, function: Function, target: Target) -> bool:
         """Whether a text that the compiler refuses is refused by its verifier, not by its reader (which in other
@@ -127,21 +134,23 @@ class _Judge:
             self._run_units()
             return
         fails = command == "compile" and self.test.option("compile", EXPECT_FAIL)
-        for function, model, reply in zip(self.functions, self.modeled, self.replies, strict=True):
+        for number, (function, model, reply) in enumerate(zip(self.functions, self.modeled, self.replies, strict=True)):
             if fails:
                 self._failing_unit(function, model, reply)
+            elif isinstance(reply, CompileFailure):
+                self._failed(command, function, model, reply, [function.line])
+            elif command in OPTIMIZING:
+                before = self.modeled[:number]
+                Optimized(self.test, command, function, model, before, self.target).judge(reply, self.report)
             else:
-                self._compile_unit(command, function, model, reply)
+                self._compiled(command)
 
     # test compile
 
-    def _compile_unit(self, command: str, function: TestFunction, model: Function, reply: Reply) -> None:
-        if isinstance(reply, FunctionCode):
-            self.report.passes(self.target.isa)
-            if self.test.option(command, "precise-output"):
-                self.report.notes[f"test {command} precise-output: that it compiles is tested, its text is not"] += 1
-        else:
-            self._failed(command, function, model, reply, [function.line])
+    def _compiled(self, command: str) -> None:
+        self.report.passes(self.target.isa)
+        if self.test.option(command, "precise-output"):
+            self.report.notes[f"test {command} precise-output: that it compiles is tested, its text is not"] += 1
 
     def _failing_unit(self, function: TestFunction, model: Function, reply: Reply) -> None:
         """`test compile expect-fail`: the compiler must refuse the function. Dying over it is no refusal,
@@ -157,11 +166,12 @@ class _Judge:
     def _failed(self, command: str, function: TestFunction, model: Function, reply: CompileFailure,
                 lines: Sequence[int]) -> None:
         """Units that the compiler gave no code for."""
-        if command in OPTIMIZING and any(place in reply.place for place in BACKEND):
+        reply = self.engine.refusals.judged(Module([model]), self.target, reply)
+        late = reply.kind == "unsupported" or any(place in reply.place for place in BACKEND)
+        if command in OPTIMIZING and late:
             self.report.skip(self.target.isa, "no machine code, hence no optimized CLIF: "
                              f"{self.engine.compiler.name} on {self.target.isa}: {reply.reason}", len(lines))
             return
-        reply = self.engine.refusals.judged(Module([model]), self.target, reply)
         if reply.is_finding or (reply.kind == "input" and self.engine.is_ill_formed(model, self.target)):
             for line in lines:
                 what = f"{reply.kind}: {reply.message or reply.reason} {reply.place}".rstrip()

@@ -1,0 +1,171 @@
+"""Runs for a function of which nothing is known but its text: arguments, memory, and callees that are not in the file.
+
+The one idea: a function is observable by what it returns, by one region of memory and by what it calls. Its pointers
+lead into areas of the region, far from one another, whose first words lead on into areas of their own; a callee is a
+stub that writes its arguments into a log in the same region, answers with bytes of a pool, and in some runs adds one to
+every word of the areas, as a callee may. So the order of calls and what they are given shows in memory afterwards.
+Integers are values worth trying and the function's own constants with their neighbours.
+A function that says by flags what its accesses cannot meet (alias regions, `readonly`, `can_move`) gets no pointers
+that meet, and no callee that writes.
+It does not run or compare anything (`filetest_meaning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from random import Random
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from liftcheck import layout
+from liftcheck.clif.ir import Function, Signature
+from liftcheck.clif.libcalls import NAMES
+from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.parser import parse_module
+from liftcheck.clif.printer import print_function, signature_text
+from liftcheck.clif.types import I64, Type
+from liftcheck.clif.values import memory_pool, runtime_table
+
+RUNS: Final = 48
+"""Runs of a function that takes arguments; one that takes none has two."""
+VARIANTS: Final = 8
+"""Different contents of memory."""
+BASE: Final = layout.DATA
+AREA: Final = 0x1000
+AREAS: Final = 8
+WITHIN: Final = 0x400
+"""Where in its area a pointer leads, so that there is something below it too."""
+WORDS: Final = 16
+NEXT: Final = AREAS * AREA
+NEXT_SIZE: Final = 0x80
+"""The first words of each area lead to areas of this size behind them all."""
+LOG: Final = NEXT + AREAS * WORDS * NEXT_SIZE
+POOL: Final = LOG + 0x3000
+SIZE: Final = POOL + 0x1000
+
+
+class Run(NamedTuple):
+    """The arguments and the content of the region at `BASE`."""
+
+    args: tuple[int, ...]
+    memory: bytes
+
+
+class Traits(NamedTuple):
+    """What of a function decides about its runs: whether its flags promise that accesses do not meet, whether it can
+    touch memory or call, and its constants."""
+
+    promises: bool
+    memory: bool
+    constants: tuple[int, ...]
+
+
+def stubs(functions: Sequence[Function]) -> list[Function]:
+    """A stub for every function that is named and is not among these, but for library routines."""
+    known = {function.name for function in functions}
+    missing: dict[str, Signature] = {}
+    for function in functions:
+        for ref in function.func_refs.values():
+            if ref.name not in known and ref.name[1:] not in NAMES:
+                missing.setdefault(ref.name, function.signatures[ref.sig])
+    return [_stub(name, signature) for name, signature in missing.items()]
+
+
+def _stub(name: str, signature: Signature) -> Function:
+    """A callee that logs its name and arguments, and answers out of the pool."""
+    params = [param.type for param in signature.params]
+    lines = [f"function {name}{signature_text(signature, 'fast')} {{",
+             f"block0({', '.join(f'v{n}: {kind.name}' for n, kind in enumerate(params))}):",
+             f"    v100 = iconst.i64 {BASE + LOG}",
+             "    v101 = load.i64 v100",
+             f"    v102 = iconst.i64 {crc32(name.encode())}",
+             "    store v102, v101"]
+    lines += [f"    store v{n}, v101+{16 * (n + 1)}" for n in range(len(params))]
+    lines += [f"    v103 = iconst.i64 {16 * (len(params) + 1)}",
+              "    v104 = iadd v101, v103",
+              "    store v104, v100",
+              "    v105 = load.i64 v100+8",
+              f"    v106 = iconst.i64 {BASE}",
+              "    brif v105, block1(v106), block2",
+              "block1(v107: i64):",
+              "    v108 = load.i64 v107",
+              "    v109 = iconst.i64 1",
+              "    v110 = iadd v108, v109",
+              "    store v110, v107",
+              "    v111 = iconst.i64 8",
+              "    v112 = iadd v107, v111",
+              f"    v113 = iconst.i64 {BASE + NEXT}",
+              "    v114 = icmp ult v112, v113",
+              "    brif v114, block1(v112), block2",
+              "block2:",
+              "    v115 = iconst.i64 2032",
+              "    v116 = band v101, v115",
+              f"    v117 = iconst.i64 {BASE + POOL}",
+              "    v118 = iadd v117, v116"]
+    results = [f"v{200 + n}" for n in range(len(signature.returns))]
+    lines += [f"    {value} = load.{param.type.name} v118+{64 * n}"
+              for n, (value, param) in enumerate(zip(results, signature.returns))]
+    return parse_module("\n".join([*lines, f"    return {', '.join(results)}", "}"])).functions[0]
+
+
+def traits(function: Function) -> Traits:
+    """See `Traits`."""
+    constants: dict[int, None] = {}
+    promises = memory = False
+    for block in function.blocks:
+        for inst in block.insts:
+            promises |= bool(inst.flags.region or inst.flags.readonly or inst.flags.can_move)
+            opcode = OPCODES[inst.op]
+            memory |= opcode.can_load or opcode.can_store or opcode.is_call
+            number = inst.imm[-1] if isinstance(inst.imm, tuple) and inst.op == "icmp_imm" else inst.imm
+            if isinstance(number, int) and inst.type is not None and inst.type.is_int:
+                constants.update(dict.fromkeys((number, number + 1, number - 1, -number)))
+    return Traits(promises, memory, tuple(constants))
+
+
+def runs(function: Function, big_endian: bool) -> Iterator[Run]:
+    """The runs of a function, the same each time."""
+    random = Random(print_function(function))
+    found = traits(function)
+    plain = not function.signature.params
+    for number in range(2 if plain else RUNS):
+        style = number % 4
+        if style == 3 and found.promises:
+            style = 0
+        args = tuple(_argument(n, param.type, param.purpose, style, found, random)
+                     for n, param in enumerate(function.signature.params))
+        writes = number % 8 >= 4 and not found.promises
+        yield Run(args, _memory(number % VARIANTS, big_endian, writes) if found.memory else b"")
+
+
+def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, random: Random) -> int:
+    """Styles: 0 pointers into different areas, 1 values, 2 either, 3 pointers that meet."""
+    pointer = kind is I64 and (purpose or style == 0 or (style >= 2 and random.randrange(3)))
+    if pointer and style == 3:
+        return BASE + WITHIN + random.choice((0, 0, 0, 8, 4, 16, 1, AREA))
+    if pointer:
+        return BASE + place % AREAS * AREA + WITHIN
+    if found.constants and kind.is_int and random.randrange(2):
+        lanes = [random.choice(found.constants) & kind.lane_mask for _ in range(kind.lanes)]
+        return sum(lane << kind.lane_bits * n for n, lane in enumerate(lanes))
+    return random.choice(runtime_table(kind))
+
+
+@cache
+def _memory(variant: int, big_endian: bool, writes: bool) -> bytes:
+    """The region: boundary values everywhere; in every other variant the first words of each area are pointers; the log
+    is empty."""
+    random, pool = Random(variant), memory_pool()
+    content = bytearray()
+    while len(content) < SIZE:
+        start = random.randrange(0, len(pool) - AREA, 16)
+        content += pool[start:start + AREA]
+    del content[SIZE:]
+    words = {LOG: BASE + LOG + 16, LOG + 8: int(writes)}
+    if variant % 2 == 0:
+        words |= {area * AREA + WITHIN + 8 * word: BASE + NEXT + (area * WORDS + word) * NEXT_SIZE
+                  for area in range(AREAS) for word in range(WORDS)}
+    for at, word in words.items():
+        content[at:at + 8] = word.to_bytes(8, "big" if big_endian else "little")
+    return bytes(content)

@@ -1,0 +1,89 @@
+"""Whether two forms of a function compute the same: the reference interpreter runs both, on many inputs.
+
+The one idea: the first form says what is right, so this needs no machine and judges what a compiler's middle end makes
+of a function, and what a filetest's own text says it makes. Compared is what can be observed (`filetest_inputs`):
+results, traps, memory, calls with their arguments in order. What CLIF leaves open in the first form is not compared;
+a run that shows nothing (memory that is not there, an opcode that is not interpreted) counts under its reason.
+It proves nothing: equal on all runs is evidence, different on one is a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from liftcheck.case import Outcome
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.ir import Function, Module
+from liftcheck.clif.runlines import data_text
+from liftcheck.clif.types import Type
+from liftcheck.oracles import compare
+from liftcheck.oracles.filetest_inputs import BASE, Run, runs, stubs, traits
+
+FUEL: Final = 200_000
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What running both forms showed.
+
+    judged      runs in which they were compared, and agreed
+    difference  the first run in which they did not: `call`, `expected`, `got`; '' if there is none
+    open, lost  runs that could not be compared, by reason: CLIF leaves it open; nothing to see
+    """
+
+    judged: int = 0
+    call: str = ""
+    expected: str = ""
+    got: str = ""
+    open: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+def compare_forms(function: Function, other: Function, big_endian: bool,
+                  callees: Sequence[Function] = ()) -> Comparison:
+    """A function against another form of it. Both call `callees`; who else is called is a stub."""
+    around = [*callees, *stubs([function, *callees])]
+    types = tuple(param.type for param in function.signature.returns)
+    first, second = (prepare(Module([form, *around]), big_endian) for form in (function, other))
+    found, known = Comparison(), traits(function)
+    for run in runs(function, big_endian):
+        regions = {BASE: run.memory} if known.memory else {}
+        expected = first.run(0, run.args, regions, FUEL)
+        if expected.kind not in ("returned", "trapped", "out_of_fuel"):
+            found.lost[_reason(expected)] += 1
+            continue
+        got = second.run(0, run.args, regions, 4 * FUEL)
+        if got.kind == "unsupported" or (got.kind == "crashed" and known.promises):
+            found.lost["what its memory flags promise does not hold" if got.kind == "crashed" else got.detail] += 1
+            continue
+        if expected.kind == "out_of_fuel":
+            found.judged += got.kind == expected.kind
+            found.lost["it does not end in time"] += got.kind != expected.kind
+            continue
+        verdict = compare.compare(expected, got, types)
+        if verdict.kind == compare.DISAGREE:
+            found.call = f"{function.name}({_values(run, function)})"
+            found.expected, found.got = _text(expected, types), f"{_text(got, types)}: {verdict.detail}"
+            return found
+        found.judged += 1
+    return found
+
+
+def _reason(outcome: Outcome) -> str:
+    """Why a run of the first form shows nothing."""
+    if outcome.kind == "unsupported":
+        return f"interpreter: {outcome.detail}"
+    return "it needs memory or functions from outside"
+
+
+def _values(run: Run, function: Function) -> str:
+    return ", ".join(data_text(value, param.type) for value, param in zip(run.args, function.signature.params))
+
+
+def _text(outcome: Outcome, types: tuple[Type, ...]) -> str:
+    if outcome.kind == "returned":
+        return ", ".join(map(data_text, outcome.values, types)) or "a return"
+    return f"{outcome.kind} {outcome.detail}".rstrip()

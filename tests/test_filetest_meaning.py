@@ -1,0 +1,222 @@
+"""Two forms of a function: what runs of the reference tell apart, and what `test optimize` and its kin make of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.clif.ir import Function
+from liftcheck.clif.parser import parse_module
+from liftcheck.errors import Unavailable, Unsupported
+from liftcheck.oracles import filetest_optimized, filetest_runs
+from liftcheck.oracles.filetest_meaning import Comparison, compare_forms
+from liftcheck.oracles.filetest_report import Report
+from liftcheck.oracles.filetests import Options, main_like
+
+
+def function(text: str) -> Function:
+    return parse_module(text).functions[0]
+
+
+def compared(before: str, after: str, big_endian: bool = False) -> Comparison:
+    return compare_forms(function(before), function(after), big_endian)
+
+
+MEMORY = """function %f(i64, i64, i32) -> i32 {
+    fn0 = %log(i32)
+    fn1 = %ask(i64) -> i32
+    ss0 = explicit_slot 16
+block0(v0: i64, v1: i64, v2: i32):
+    store v2, v0+8
+    call fn0(v2)
+    v3 = load.i32 v1+8
+    v4 = iconst.i32 1234
+    v5 = icmp eq v2, v4
+    brif v5, block1, block2
+block1:
+    v6 = call fn1(v0)
+    v7 = iadd v3, v6
+    store v7, v1
+    return v7
+block2:
+    v8 = udiv v3, v2
+    return v8
+}
+"""
+
+
+def test_a_function_is_the_same_as_itself() -> None:
+    for big_endian in (False, True):
+        found = compared(MEMORY, MEMORY, big_endian)
+        assert (found.call, found.lost, found.judged) == ("", {}, 48)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("store v2, v0+8", "store v2, v0+4"),
+    ("    store v7, v1\n", ""),
+    ("call fn0(v2)", "call fn0(v4)"),
+    ("    call fn0(v2)\n", ""),
+    ("iconst.i32 1234", "iconst.i32 1235"),
+    ("udiv v3, v2", "sdiv v3, v2"),
+    ("    v8 = udiv v3, v2\n    return v8", "    v9 = iconst.i32 0\n    return v9"),
+    ("    store v2, v0+8\n    call fn0(v2)\n", "    call fn0(v2)\n    store v2, v0+8\n"),
+    ("    call fn0(v2)\n    v3 = load.i32 v1+8\n", "    v3 = load.i32 v1+8\n    call fn0(v2)\n"),
+    ("call fn1(v0)", "call fn1(v1)"),
+])
+def test_other_forms_are_told_apart(old: str, new: str) -> None:
+    assert old in MEMORY
+    if "v4" in new and "v4" not in old:
+        after = MEMORY.replace("    v4 = iconst.i32 1234\n", "").replace(
+            "    store v2, v0+8\n", "    v4 = iconst.i32 1234\n    store v2, v0+8\n")
+        after = after.replace(old, new)
+    else:
+        after = MEMORY.replace(old, new)
+    found = compared(MEMORY, after)
+    assert found.call.startswith("%f(") and found.expected != found.got
+
+
+def test_pointers_that_meet_tell_a_forwarded_load_apart() -> None:
+    before = ("function %f(i64, i64, i32) -> i32 {\nblock0(v0: i64, v1: i64, v2: i32):\n    store v2, v0\n"
+              "    v3 = iconst.i32 7\n    store v3, v1\n    v4 = load.i32 v0\n    return v4\n}\n")
+    after = before.replace("v4 = load.i32 v0", "v4 = bor v2, v2")
+    assert compared(before, after).call
+    promised = [text.replace("{\nb", '{\n    region0 = 0 "a"\n    region1 = 1 "b"\nb').replace(
+        "store v2", "store region0 v2").replace("store v3", "store region1 v3").replace("load.i32", "load.i32 region0")
+        for text in (before, after)]
+    assert compared(*promised).judged == 48
+
+
+def test_nans_are_equal_whatever_their_bits() -> None:
+    before = "function %f(f32) -> f32 {\nblock0(v0: f32):\n    v1 = fadd v0, v0\n    return v1\n}\n"
+    assert compared(before, before.replace("fadd v0, v0\n", "fadd v0, v0\n    v2 = fneg v1\n")).judged == 48
+    assert compared(before, before.replace("return v1", "v2 = fneg v1\n    return v2")).call
+
+
+def test_runs_that_show_nothing_are_counted_by_reason() -> None:
+    text = ("function %f(i64) -> i64 {\nblock0(v0: i64):\n    v1 = iconst.i64 8\n    v2 = load.i64 notrap v1\n"
+            "    return v2\n}\n")
+    assert compared(text, text).lost == {"it needs memory or functions from outside": 48}
+
+
+def test_loops_that_do_not_end_stay_endless() -> None:
+    text = "function %f() {\nblock0:\n    jump block1\nblock1:\n    jump block1\n}\n"
+    assert compared(text, text).judged == 2
+    found = compared(text, "function %f() {\nblock0:\n    return\n}\n")
+    assert (found.judged, found.lost) == (0, {"it does not end in time": 2})
+
+
+def test_flags_that_cranelift_does_not_print() -> None:
+    text = ("function %f(i64, i32) -> i32 {\nblock0(v0: i64, v1: i32):\n    v2 = atomic_rmw.i32 little add v0, v1\n"
+            "    v3 = atomic_rmw.i32 little add v0, v2\n    return v3\n}\n")
+    printed = function(text.replace("little ", ""))
+    assert filetest_optimized.with_flags(printed, function(text)).blocks == function(text).blocks
+    mixed = function(text.replace("little", "big", 1))
+    with pytest.raises(Unsupported, match="leaves out their memory flags"):
+        filetest_optimized.with_flags(printed, mixed)
+
+
+# With a compiler
+
+FILE = "test optimize\nset opt_level=speed\ntarget x86_64\ntarget s390x\n\n" + MEMORY
+
+
+def judged(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch | None = None, old: str = "",
+           new: str = "") -> Report:
+    """The report on a file; what the compiler shows as optimized CLIF may be damaged."""
+    path = folder / "a.clif"
+    path.write_text(text)
+    if monkeypatch is not None:
+        true = filetest_runs.Engine.optimize
+
+        def damaged(self: filetest_runs.Engine, text: str, targets: list[Target]) -> list[list[filetest_runs.Reply]]:
+            return [[edited(reply) for reply in column] for column in true(self, text, targets)]
+
+        def edited(reply: filetest_runs.Reply) -> filetest_runs.Reply:
+            assert isinstance(reply, FunctionCode) and old in str(reply.extra["clif"])
+            return FunctionCode(reply.name, reply.code, extra={"clif": str(reply.extra["clif"]).replace(old, new)})
+
+        monkeypatch.setattr(filetest_runs.Engine, "optimize", damaged)
+    try:
+        return main_like([str(path)], Options())
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("command", ["optimize", "alias-analysis", "inline", "legalizer", "licm",
+                                     "optimize precise-output"])
+def test_optimized_clif_that_means_the_same_passes(tmp_path: Path, command: str) -> None:
+    report = judged(tmp_path, FILE.replace("test optimize", f"test {command}"))
+    assert (report.passed, report.units, report.failures) == (2, 2, [])
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("udiv", "sdiv", "as before, "),
+    ("v0+8", "v0+12", "as before, "),
+    ("return v8", "return v0", "well-formed CLIF"),
+])
+def test_optimized_clif_that_is_wrong_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str,
+                                            expected: str) -> None:
+    report = judged(tmp_path, FILE, monkeypatch, old, new)
+    assert (report.failed, report.units) == (2, 2)
+    assert {failure.line for failure in report.failures} == {6}
+    assert all(failure.expected.startswith(expected) for failure in report.failures)
+
+
+def test_optimized_clif_that_cannot_be_read_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = judged(tmp_path, FILE, monkeypatch, "udiv", "udivide")
+    assert (report.skipped, report.units) == (2, 2)
+    assert "its optimized CLIF is not read" in next(iter(report.skips))
+
+
+def test_a_lacking_lowering_leaves_nothing_to_compare(tmp_path: Path) -> None:
+    text = ("test optimize\ntarget x86_64\n\nfunction %f(f32x2) -> f32x2 {\nblock0(v0: f32x2):\n"
+            "    v1 = fadd v0, v0\n    return v1\n}\n")
+    report = judged(tmp_path, text)
+    assert (report.skipped, report.units) == (1, 1)
+    assert "no machine code, hence no optimized CLIF" in next(iter(report.skips))
+
+
+INLINE = """test inline precise-output
+target x86_64
+
+function %twice(i32) -> i32 {
+block0(v0: i32):
+    v1 = iadd v0, v0
+    return v1
+}
+
+; (no functions inlined into %twice)
+
+function %caller(i32) -> i32 {
+    fn0 = %twice(i32) -> i32
+block0(v0: i32):
+    v1 = call fn0(v0)
+    return v1
+}
+
+; function %caller(i32) -> i32 fast {
+;     sig0 = (i32) -> i32 fast
+;     fn0 = %twice sig0
+;
+; block0(v0: i32):
+;     jump block1
+;
+; block1:
+;     v3 = iadd.i32 v0, v0
+;     jump block2(v3)
+;
+; block2(v2: i32):
+;     v1 -> v2
+;     return v1
+; }
+"""
+
+
+def test_the_inlined_text_of_a_file_must_mean_the_function(tmp_path: Path) -> None:
+    assert (judged(tmp_path, INLINE).passed, judged(tmp_path, INLINE).units) == (2, 2)
+    report = judged(tmp_path, INLINE.replace("iadd.i32 v0, v0", "isub.i32 v0, v0"))
+    assert (report.passed, report.failed, report.failures[0].line) == (1, 1, 12)
+    lax = judged(tmp_path, INLINE.replace("iadd.i32 v0, v0", "isub.i32 v0, v0").replace(" precise-output", ""))
+    assert lax.passed == 2
