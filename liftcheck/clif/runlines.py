@@ -121,7 +121,7 @@ class RunLine:
         """Values as the line has them, addresses by name."""
         named = dict(places)
         return [self._address_text(named[number]) if number in named else data_text(value, kind)
-                for number, (value, kind) in enumerate(zip(values, types, strict=True))]
+                for number, (value, kind) in enumerate(zip(values, types))]
 
     def results_text(self, values: Sequence[int]) -> list[str]:
         """Values that a call gave, addresses in buffers by name."""
