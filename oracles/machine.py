@@ -100,8 +100,11 @@ class Machine(NamedTuple):
               (`setcc`, `cvtsi2sd`), because the compiler takes that rest for undefined, it is not
     merged    those of `reads` whose old value only stays where nothing is written (s390x's lane insertions, of which
               the compiler uses some for a new value): wrong only where an allocation says that the old value is used
+    kept      those of `writes` of which a part stays as it was (s390x's instructions on low halves): where a result
+              takes the place of an input, that input is read by being kept
     known     False: reads and writes are not known (data, or an instruction that no table has)
-    target    of a jump, branch or call with a displacement: from the instruction's own start
+    target    of a jump, branch or call with a displacement: from the instruction's own start; on x86-64 also of a `lea`
+              of an address in the code
     """
 
     size: int
@@ -115,6 +118,7 @@ class Machine(NamedTuple):
     accesses: tuple[Access, ...] = ()
     known: bool = True
     merged: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
 
     @property
     def text(self) -> str:

@@ -61,6 +61,10 @@ def opcode(code: bytes) -> int:
     return 4 << 16 | first << 8 | code[1] if first in _SECOND else 2 << 16 | first
 
 
+_LOW_PAIRS: Final = frozenset({"mr", "mlr"})
+"""Those that write the low halves of a pair."""
+
+
 class _Reading:
     """One instruction while its line is read."""
 
@@ -69,6 +73,7 @@ class _Reading:
         self.reads: set[int] = set()
         self.writes: set[int] = set()
         self.merged: set[int] = set()
+        self.kept: set[int] = set()
         self.registers: dict[str, int] = {}
         self.texts: list[str] = []
 
@@ -87,7 +92,7 @@ class _Reading:
         self._exceptions()
         done = effect(row.name, self.code, self.registers, accesses)
         return Machine(len(self.code), row.name, ", ".join(self.texts), frozenset(self.reads), frozenset(self.writes),
-                       flow, done, target, accesses, True, frozenset(self.merged))  # fmt: skip
+                       flow, done, target, accesses, True, frozenset(self.merged), frozenset(self.kept))  # fmt: skip
 
     def _operand(self, operand: str) -> None:
         sign, kind, field = operand[0], operand.lstrip(">&~")[0], operand[-1]
@@ -105,6 +110,8 @@ class _Reading:
             self.reads.update(places)
         if sign == "~":
             self.merged.update(places)
+        if sign == ">" and (kind in "wfq" or self.row.name in _LOW_PAIRS):
+            self.kept.update(places)
 
     def _places(self, kind: str, at: int) -> list[int]:
         number = self.half(at)

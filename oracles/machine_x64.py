@@ -84,7 +84,7 @@ def read(window: bytes) -> Machine:
     """See `machine.Reader`."""
     instruction = next(_DISASSEMBLER.disasm(window, 0, 1), None)
     if instruction is None:
-        return unknown(1)
+        return _alike(window)
     name, size = instruction.mnemonic, instruction.size
     bare = name.rpartition(" ")[2]
     operands = instruction.operands
@@ -94,12 +94,32 @@ def read(window: bytes) -> Machine:
     target = None
     if flow in (JUMP, BRANCH, CALL) and operands[0].type == x86.X86_OP_IMM:
         target = _signed(operands[0].imm)
+    if name == "lea" and operands[1].mem.base == x86.X86_REG_RIP and not operands[1].mem.index:
+        target = size + operands[1].mem.disp
     family = _EFFECTS.get(name)
     effect = family(operands) if family else None
     merged = _merged(bare, operands)
     return Machine(
-        size, name, instruction.op_str, reads | merged, writes, flow, effect, target, accesses, merged=merged
+        size, name, instruction.op_str, reads | merged, writes, flow, effect, target, accesses, True, merged,
+        _kept(bare, operands, writes),
     )
+
+
+_DOT_PRODUCTS: Final[Mapping[int, str]] = {0x50: "vpdpbusd", 0x51: "vpdpbusds", 0x52: "vpdpwssd", 0x53: "vpdpwssds"}
+"""VEX.66.0F38.W0 (AVX-VNNI), which Capstone does not know."""
+_FMA: Final = 0xB8
+"""Of the same form, with the same operands read and written: vfmadd231ps."""
+
+
+def _alike(window: bytes) -> Machine:
+    """What Capstone does not know, by an instruction of the same form; else nothing is known."""
+    if len(window) < 5 or window[0] != 0xC4 or window[1] & 31 != 2 or window[2] & 0x83 != 1:
+        return unknown(1)
+    name = _DOT_PRODUCTS.get(window[3])
+    if name is None:
+        return unknown(1)
+    fma = read(window[:3] + bytes((_FMA,)) + window[4:])
+    return fma._replace(name=name, reads=fma.reads - {CONTROL}, writes=fma.writes - {CONTROL})
 
 
 def _merged(name: str, operands: Any) -> frozenset[int]:
@@ -108,6 +128,14 @@ def _merged(name: str, operands: Any) -> frozenset[int]:
     if (name in _ZEROING and _same_registers(operands)) or name in _KEEPS_REST:
         return frozenset({_PLACE_OF[operands[0].reg]} if _is_register(operands[0]) else ())
     return frozenset()
+
+
+def _kept(name: str, operands: Any, writes: frozenset[int]) -> frozenset[int]:
+    """Instructions on 8 and 16 bits leave the rest of a register alone."""
+    sizes = [o.size for o in operands if _is_register(o)]
+    if name != "cwd" and (not sizes or max(sizes) >= 4):
+        return frozenset()
+    return frozenset(place for place in writes if 0 <= place < FLOAT_FIRST)
 
 
 _KEEPS_REST: Final = frozenset(

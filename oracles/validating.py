@@ -18,6 +18,7 @@ from typing import Final
 
 from liftcheck import layout
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
+from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.types import Type
 from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import Reply, Setting
@@ -26,6 +27,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN, open_compiler
 from liftcheck.errors import UsageError
 from liftcheck.oracles import validation
+from liftcheck.oracles.validation_source import Source, source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
 
 REFUTED: Final = "refuted"
@@ -69,14 +71,16 @@ class Validating:
             return self.inner.compile_text(text, targets, wants)
         columns = self.inner.allocations(text, targets)
         started = time.perf_counter()
-        judged = [[self._judged(target.isa, one) for one in column] for target, column in zip(targets, columns)]
+        sources = [source_of(function) for function in parse_filetest(text, "").module().functions]
+        judged = [[self._judged(target.isa, *one) for one in zip(column, sources, strict=True)]
+                  for target, column in zip(targets, columns)]
         self.seconds += time.perf_counter() - started
         return judged
 
-    def _judged(self, isa: str, captured: Captured | CompileFailure) -> Reply:
+    def _judged(self, isa: str, captured: Captured | CompileFailure, source: Source) -> Reply:
         if isinstance(captured, CompileFailure):
             return captured
-        verdict = validation.validate(isa, captured)
+        verdict = validation.validate(isa, captured, source)
         self.verdicts[isa, verdict.status + (f": {verdict.reason}" if verdict.status != VALID else "")] += 1
         code = captured.code
         return code if verdict.status != INVALID else replace(code, extra={**code.extra, REFUTED: _failure(verdict)})

@@ -28,18 +28,20 @@ from liftcheck.oracles.machine import decode, named
 from liftcheck.oracles.validation_infer import needs
 from liftcheck.oracles.validation_program import Program
 from liftcheck.oracles.validation_rules import Rules
+from liftcheck.oracles.validation_source import Source
 from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, merged, refuted
 
 SHOWN: Final = 6
 """Machine instructions of one step that a counterexample shows."""
 
 
-def validate(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
-    """Both parts. A refuted allocation is not looked at further: what its code does is then beside the point."""
+def validate(isa: str, captured: Captured, source: Source | None = None, *, z3_only: bool = False) -> Verdict:
+    """Both parts. `source`: what the function's text says (`validation_source`), if it is at hand. A refuted allocation
+    is not looked at further: what its code does is then beside the point."""
     first = validate_allocation(captured.allocation, z3_only=z3_only)
     if first.counterexample is not None:
         return replace(first, counterexample=with_code(isa, captured, first.counterexample))
-    second = validation_code.check(isa, captured, z3_only=z3_only)
+    second = validation_code.check(isa, captured, source, z3_only=z3_only)
     if second.counterexample is not None and first.status == VALID:
         program = Program(captured.allocation)
         path = validation_path.path_to(program, second.counterexample.block)

@@ -77,6 +77,11 @@ def free_for_all(isa: str, environment: Environment) -> frozenset[int]:
     return frozenset() if pinned is None or offered else frozenset({pinned})
 
 
+UNRESTORED: Final = frozenset({"tail", "preserve_all", "winch"})
+"""Conventions whose unwinders give no register back but the stack and frame pointer (Cranelift's
+`get_regs_clobbered_by_call`, and Wasmtime's unwinder); others' give back what the callee owes."""
+
+
 @cache
 def reserved(isa: str) -> Reserved:
     """What no allocator gets on this ISA."""

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import var
-from liftcheck.case import FunctionCode
-from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
+from liftcheck.compilers.allocation import FIXED, NONE, REUSE, SLOT, USE, Allocation
 from liftcheck.oracles.machine import (
     BRANCH,
     CALL,
     CONTROL,
     FLAGS,
+    JUMP,
     MEMORY,
     VECTOR_CONFIGURATION,
     address,
@@ -27,11 +27,18 @@ from liftcheck.oracles.machine import (
 )
 from liftcheck.oracles.machine_state import State, parts
 from liftcheck.oracles.validation_abi import Reserved, free_for_all, reserved
+from liftcheck.oracles.validation_calls import Calls, switches
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_problem import Problem
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
+
+TOLD: Final = "an unwinder is told of another place than the operand's"
+INTO_SLOT: Final = "an instruction stores into a spill slot"
+OVER_SAVED: Final = "an instruction stores over what the prologue saved"
+OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED})
+"""What a program that stores outside of its own memory does, too."""
 
 
 class Body(NamedTuple):
@@ -45,10 +52,10 @@ class Body(NamedTuple):
 class Rules:
     """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
 
-    def __init__(self, isa: str, allocation: Allocation, code: FunctionCode) -> None:
+    def __init__(self, isa: str, allocation: Allocation, calls: Calls) -> None:
         self.isa: Final = isa
         self.allocation: Final = allocation
-        self.code: Final = code
+        self.calls: Final = calls
         kept = reserved(isa)
         self.kept: Final = kept
         pinned = free_for_all(isa, allocation.environment)
@@ -62,6 +69,8 @@ class Rules:
         r0 and r1 from the instruction before."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
         self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
+        """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
@@ -93,6 +102,10 @@ class Rules:
             (uses if operand.kind == USE else definitions).add(place)
         return uses, definitions
 
+    def _fixed(self, instruction: int) -> set[int]:
+        """The registers that its description names: what is handed over to other code."""
+        return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
+
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
         """No bytes: no definition may need any. Arguments and uninitialized values are defined by nothing; a copy in
         place is none."""
@@ -118,12 +131,21 @@ class Rules:
         written: set[int] = set()
         problems: list[Problem] = []
         called = stores = False
+        switched = bool(clobbers) and own[-1].machine.flow == JUMP and switches(self.isa, own)
+        if switched:
+            kept_back = frozenset({self.kept.sp, self.kept.frame})
+            writable = writable | kept_back
+            readable = readable | kept_back
         for placed in own:
             machine = placed.machine
+            if switched and placed is own[-1]:
+                read |= uses & self._fixed(instruction)
+                written |= definitions & self._fixed(instruction)
             if machine.flow == CALL and not called:
                 called = True
                 self.shift = 0
-                read |= {place for place in uses if place < SLOT}
+                problems += self._contexts(instruction, placed, own)
+                read |= {place for place in uses if place < SLOT or place in self.calls.context_uses(instruction)}
                 written |= {place for place in definitions if place < SLOT}
                 readable = readable | definitions
                 writable = writable | {self.kept.sp, self.kept.link}
@@ -148,6 +170,18 @@ class Rules:
             problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
         return problems
 
+    def _contexts(self, instruction: int, placed: Placed, own: Sequence[Placed]) -> list[Problem]:
+        """What an unwinder is told must be the operands' places, in their order."""
+        uses = self.calls.context_uses(instruction)
+        told = self.calls.contexts(placed.offset + placed.machine.size)
+        wrong = [] if len(uses) == len(told) else [NONE]
+        for place, there in zip(uses, told):
+            if place >= SLOT and there >= SLOT:
+                self._told.append((instruction, place, there - SLOT, own))
+            elif place != there:
+                wrong.append(place)
+        return [self._problem(TOLD, instruction, placed, place, set(uses), own) for place in wrong[:1]]
+
     def _pushed(self, own: Sequence[Placed]) -> int:
         """An instruction without operands that only takes room for stack arguments: how far it moves the stack pointer.
         The call that follows takes them away (s390x's `tail` convention)."""
@@ -164,7 +198,10 @@ class Rules:
     def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
                  definitions: set[int]) -> list[Problem]:  # fmt: skip
         """A use that a definition takes the place of is as good as read where a branch goes round the write: then it
-        is one of the results (x86-64's conditional moves of vectors)."""
+        is one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
+        tied."""
+        tied = self._tied(instruction) if unread else set()
+        unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
         problems = []
         for place in dict.fromkeys(self.allocation.places[instruction]):
             if place >= SLOT and (place in unread or place in unwritten):
@@ -178,6 +215,11 @@ class Rules:
             problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
         return problems
+
+    def _tied(self, instruction: int) -> set[int]:
+        """The places of inputs that a result takes the place of."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        return {places[o.value] for o in what.operands if o.constraint == REUSE}
 
     def _needed(self, instruction: int, places: set[int]) -> set[int]:
         """Those that define a value which something uses: temporaries may be left alone."""
@@ -205,6 +247,10 @@ class Rules:
                 rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
                 expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
                 yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
+        for instruction, slot, offset, own in self._told:
+            if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
+                yield Problem(TOLD, instruction, own[0].offset, slot, f"sp + {slots.guess(slot, offset)}",
+                              f"sp + {offset}", tuple(own))  # fmt: skip
         stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
         for instruction, own, shift in self._stores:
             for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
@@ -216,11 +262,11 @@ class Rules:
         for at in range(low, low + size):
             owner = owners.get(at)
             if owner is not None and (instruction, owner) not in mine:
-                yield Problem("an instruction stores into a spill slot", instruction, placed.offset, owner,
+                yield Problem(INTO_SLOT, instruction, placed.offset, owner,
                               "outside of spill slots", f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
                 return
             if (saved := body.saved.get(at - at % 8)) is not None:
-                yield Problem("an instruction stores over what the prologue saved", instruction, placed.offset, NONE,
+                yield Problem(OVER_SAVED, instruction, placed.offset, NONE,
                               saved, f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
                 return
 

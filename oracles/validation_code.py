@@ -7,6 +7,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     validation_layout    which bytes belong to which instruction or move, and what lies between
     validation_moves     bytes against moves, over `machine_state` (validation_code_smt: by z3)
     validation_accesses  own bytes against operands
+    validation_calls     what calls lose, tell unwinders, and how control leaves for another stack
     validation_jumps     jumps against blocks
     validation_frame     prologue, exits, spill slots against everything else in the frame
 
@@ -29,13 +30,19 @@ from liftcheck.oracles import validation_jumps as jumps
 from liftcheck.oracles.machine import CALL, JUMP, VECTOR_CONFIGURATION, named, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
+from liftcheck.oracles.validation_calls import Calls
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Piece, Placed, idle
 from liftcheck.oracles.validation_moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.validation_problem import Problem
+from liftcheck.oracles.validation_source import Source
 from liftcheck.oracles.validation_verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
 
 SHOWN: Final = 12
 """Machine instructions that a counterexample lists at most."""
+
+
+PROGRAMS_FAULT: Final = "the program stores out of bounds"
+"""It may do anything then: no fault of the allocation's."""
 
 
 class Found(NamedTuple):
@@ -46,22 +53,24 @@ class Found(NamedTuple):
     counts: Counts
 
 
-def check(isa: str, captured: Captured, *, z3_only: bool = False) -> Verdict:
-    """The verdict on one function's bytes. `z3_only`: every comparison of moves with their code goes to z3."""
+def check(isa: str, captured: Captured, source: Source | None = None, *, z3_only: bool = False) -> Verdict:
+    """The verdict on one function's bytes. `source`: what its text says. `z3_only`: every comparison of moves with
+    their code goes to z3."""
     started = time.process_time()
-    found = examine(isa, captured, z3_only=z3_only)
+    found = examine(isa, captured, source, z3_only=z3_only)
     found.counts.seconds = time.process_time() - started
     if found.problems:
         return refuted(_example(isa, captured, found.problems[0]), found.counts)
     if found.doubts:
-        return Verdict(UNDECIDED, f"code: {found.doubts[0]}", None, found.counts)
+        reason = found.doubts[0]
+        return Verdict(UNDECIDED, reason if reason == PROGRAMS_FAULT else f"code: {reason}", None, found.counts)
     return Verdict(VALID, counts=found.counts)
 
 
-def examine(isa: str, captured: Captured, *, z3_only: bool = False) -> Found:
+def examine(isa: str, captured: Captured, source: Source | None = None, *, z3_only: bool = False) -> Found:
     """Everything that is wrong or not decided."""
     try:
-        return Examination(isa, captured, z3_only).run()
+        return Examination(isa, captured, source, z3_only).run()
     except Unsupported as limit:
         return Found([], [limit.reason], Counts(instructions=len(captured.allocation.instructions)))
 
@@ -69,14 +78,16 @@ def examine(isa: str, captured: Captured, *, z3_only: bool = False) -> Found:
 class Examination:
     """One function's check. Mutable, and used once."""
 
-    def __init__(self, isa: str, captured: Captured, z3_only: bool) -> None:
+    def __init__(self, isa: str, captured: Captured, source: Source | None, z3_only: bool) -> None:
         self.isa: Final = isa
         self.code: Final = captured.code
         self.allocation: Final = captured.allocation
         self.layout: Final = Layout(isa, captured.code, captured.allocation)
         self.slots: Final = Slots()
         self.sequences: Final = Sequences(isa, self.slots)
-        self.rules: Final = accesses.Rules(isa, captured.allocation, captured.code)
+        self.source: Final = source
+        self.calls: Final = Calls(isa, captured.allocation, captured.code, source)
+        self.rules: Final = accesses.Rules(isa, captured.allocation, self.calls)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []
         self.counts: Final = Counts(instructions=len(captured.allocation.instructions))
@@ -95,8 +106,10 @@ class Examination:
         for block in order:
             end, falls = self._block(block, end, falls)
         self.problems.extend(self._frame())
-        self.problems.extend(jumps.check(self.code, self.layout, self.own, self.labels))
+        self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
         self.problems.sort(key=lambda problem: problem.offset)
+        if self.source is not None and self.source.strays:
+            self.doubts.insert(0, PROGRAMS_FAULT)
         return Found(self.problems, self.doubts, self.counts)
 
     def _prologue(self, end: int) -> None:
@@ -232,11 +245,16 @@ class Examination:
     def _frame(self) -> Iterator[Problem]:
         if NONE not in self.own:
             return
-        checked = frame.check(self.isa, self.allocation, self.slots, self.own, self.z3_only)
+        unwound = jumps.unwound(self.layout, self.calls, self.labels)
+        checked = frame.check(self.isa, self.allocation, self.slots, self.own, self.calls, unwound, self.z3_only)
         self.doubts.extend(checked.doubts)
         self.counts.by_z3 += checked.by_z3
         yield from checked.problems
-        yield from self.rules.frame_problems(self.slots, checked.body)
+        for problem in self.rules.frame_problems(self.slots, checked.body):
+            if problem.rule in accesses.OVERSTORED and self.source is not None and self.source.may_stray:
+                self.doubts.append(PROGRAMS_FAULT)
+            else:
+                yield problem
 
     def _report(self, rule: str, piece: Piece, place: int, expected: str, found: str, code: Sequence[Placed]) -> None:
         self.problems.append(Problem(rule, piece.instruction, piece.start, place, expected, found, tuple(code)))

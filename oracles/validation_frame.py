@@ -13,15 +13,16 @@ Loops that probe the stack are executed (`validation_probes`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, var
-from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation
+from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation, Instruction
 from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Machine, register, show
 from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
 from liftcheck.oracles.validation_abi import Owed, Reserved, free_for_all, owed, reserved
 from liftcheck.oracles.validation_accesses import Body, loads_link
+from liftcheck.oracles.validation_calls import Calls
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_probes import taken
@@ -37,6 +38,10 @@ CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
 """Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
 
 
+Unwound = Mapping[int, frozenset[int]]
+"""Calls that end a block -> the blocks behind their handlers."""
+
+
 class Checked(NamedTuple):
     """What was found wrong, what was not decided, and what the rest of the check needs to know of the body."""
 
@@ -50,24 +55,26 @@ class _Doubt(Exception):
     """Names what is not executed; never leaves this module."""
 
 
-def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequence[Placed]],
-          z3_only: bool = False) -> Checked:  # fmt: skip
-    """Prologue, exits, slots. `z3_only`: z3 decides whether a register is restored, also where normal forms do."""
+def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequence[Placed]], calls: Calls,
+          unwound: Unwound, z3_only: bool = False) -> Checked:  # fmt: skip
+    """Prologue, exits, slots. `unwound`: see `validation_jumps.unwound`. `z3_only`: z3 decides whether a register is
+    restored, also where normal forms do."""
     convention = str(allocation.frame.get("convention", ""))
     promised = owed(isa, convention)
     if promised is None:
         return Checked([], [f"convention {convention} is in no table"], Body(None, {}))
-    frame = _Frame(isa, allocation, promised, own, z3_only)
+    frame = _Frame(isa, allocation, promised, own, calls, unwound, z3_only)
     try:
         frame.enter()
     except _Doubt as doubt:
         return Checked([], [str(doubt)], Body(None, {}))
     problems = list(frame.entered())
     doubts: list[str] = []
-    for instruction, what in enumerate(allocation.instructions):
-        if what.is_return and instruction in own and not traps(own[instruction]):
+    for block, row in enumerate(allocation.blocks):
+        instruction = row.end - 1
+        if allocation.instructions[instruction].is_return and instruction in own and not traps(own[instruction]):
             try:
-                problems.extend(frame.leave(instruction))
+                problems.extend(frame.left(block, instruction))
             except _Doubt as doubt:
                 doubts.append(str(doubt))
     body = Body(frame.frame_pointer(), frame.saved)
@@ -79,7 +86,7 @@ class _Frame:
     """The execution of one function's prologue and exits. Distances in `saved` are from the body's stack pointer."""
 
     def __init__(self, isa: str, allocation: Allocation, promised: Owed, own: Mapping[int, Sequence[Placed]],
-                 z3_only: bool) -> None:  # fmt: skip
+                 calls: Calls, unwound: Unwound, z3_only: bool) -> None:  # fmt: skip
         self.z3_only: Final = z3_only
         self.by_z3 = 0
         self.isa: Final = isa
@@ -91,7 +98,9 @@ class _Frame:
         self.entry: Final = State(isa)
         self.saved: Final[dict[int, str]] = {}
         self.size = 0
-        self.written: Final = _written_by(isa, allocation, self.owed, self.kept, own)
+        self.calls: Final = calls
+        self.unwound: Final = unwound
+        self.written: Final[frozenset[int]] = _written_by(isa, allocation, self.owed, self.kept, own, unwound)
 
     def enter(self) -> None:
         """Execute the prologue."""
@@ -188,20 +197,44 @@ class _Frame:
         found = parts(self.entry.value(self.kept.frame))
         return None if found is None or found[0] is not self.entry.base else found[1] + self.size
 
-    def _body_end(self) -> State:
+    def left(self, block: int, instruction: int) -> list[Problem]:
+        """What is wrong with an exit, whichever of their possible conventions the calls before it have; _Doubt if that
+        depends on it."""
+        always, sometimes = self._lost(block)
+        problems = self.leave(instruction, always | sometimes)
+        if problems and sometimes and not self.leave(instruction, always):
+            raise _Doubt("which of the function's conventions a call has is not known")
+        return problems
+
+    def _lost(self, block: int) -> tuple[frozenset[int], frozenset[int]]:
+        """What the calls that end blocks lose on the ways to this one: in any case, and if they have one convention of
+        several."""
+        always: frozenset[int] = frozenset()
+        sometimes: frozenset[int] = frozenset()
+        for instruction, blocks in self.unwound.items():
+            lost = self.calls.lost(instruction, self.owed, block in blocks)
+            if not lost:
+                always |= _clobbered(self.isa, self.allocation.instructions[instruction], self.owed, self.kept)
+            else:
+                always |= lost[0].intersection(*lost)
+                sometimes |= lost[0].union(*lost)
+        return always, sometimes - always
+
+    def _body_end(self, lost: frozenset[int]) -> State:
         """The state before an exit: what the body may write is unknown."""
         state = State(self.isa)
         state.registers = dict(self.entry.registers)
         state.memory = dict(self.entry.memory)
-        for place in self.written:
+        for place in self.written.union(_registers(self.isa, lost, self.kept)):
             state.registers[place] = var(f"{show(place, self.isa)} at the end", WIDTHS[self.isa][place >> 6])
         return state
 
-    def leave(self, instruction: int) -> list[Problem]:
-        """Execute an exit's bytes and compare. Results are the uses in fixed registers: another one is the address that
-        a tail call jumps to, which may be moved away before its register is restored."""
+    def leave(self, instruction: int, lost: frozenset[int]) -> list[Problem]:
+        """Execute an exit's bytes and compare. `lost`: what calls that may have handlers lose besides. Results are the
+        uses in fixed registers: another one is the address that a tail call jumps to, which may be moved away before
+        its register is restored."""
         own = self.own[instruction]
-        state = self._body_end()
+        state = self._body_end(lost)
         results = self._results(instruction)
         before = {place: state.value(place) for place in results}
         end = -1
@@ -295,27 +328,36 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
 
 
 def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved,
-                own: Mapping[int, Sequence[Placed]]) -> set[int]:  # fmt: skip
-    """Registers that hold something else after the body than after the prologue. The stack pointer is none, though the
-    clobbers of s390x's calls with handlers name it: an unwinder that enters a handler gives it back."""
+                own: Mapping[int, Sequence[Placed]], unwound: Unwound) -> frozenset[int]:  # fmt: skip
+    """Registers that hold something else after the body than after the prologue, but for what calls that may have
+    handlers lose."""
     found: set[int] = set(kept.scratch)
-    halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]} | _OVERSTATED.get(isa, frozenset())
-    whole = {p for p in promised if p < 64 and p != kept.frame}
     for edit in allocation.edits:
         found.add(edit.target)
-    for what, places in zip(allocation.instructions, allocation.places):
+    for number, (what, places) in enumerate(zip(allocation.instructions, allocation.places)):
         for operand, place in zip(what.operands, places):
             if operand.kind != USE:
                 found.add(operand.value if place == NONE and operand.constraint == FIXED else place)
         if what.clobbers:
-            clobbers = set(what.clobbers)
-            found |= clobbers if clobbers & whole else clobbers - halves
-            found |= {kept.link}
+            found |= {kept.link} if number in unwound else _clobbered(isa, what, promised, kept) | {kept.link}
     for instruction, placed in own.items():
         loads = instruction >= 0 and loads_link(allocation, instruction, kept)
         if loads and any(kept.link in machine.writes for _, machine in placed):
             found.add(kept.link)
-    return {place for place in found if 0 <= place < SLOT and place != kept.sp and WIDTHS[isa][place >> 6]}
+    return _registers(isa, found, kept)
+
+
+def _clobbered(isa: str, what: Instruction, promised: Mapping[int, int], kept: Reserved) -> frozenset[int]:
+    """What a call of an unknown convention loses: see the module for halves."""
+    halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]} | _OVERSTATED.get(isa, frozenset())
+    whole = any(p < 64 and p != kept.frame and p in promised for p in what.clobbers)
+    return frozenset(what.clobbers) if whole else frozenset(what.clobbers) - halves
+
+
+def _registers(isa: str, places: Iterable[int], kept: Reserved) -> frozenset[int]:
+    """Those of them that are registers. The stack pointer is none, though the clobbers of s390x's calls with handlers
+    name it: an unwinder that enters a handler gives it back."""
+    return frozenset(p for p in places if 0 <= p < SLOT and p != kept.sp and WIDTHS[isa][p >> 6])
 
 
 # Spill slots.

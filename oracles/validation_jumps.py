@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from liftcheck.case import BIG_ENDIAN, FunctionCode
+from liftcheck.case import BIG_ENDIAN
 from liftcheck.compilers.allocation import NONE
 from liftcheck.oracles.machine import BRANCH, JUMP, TRAP
+from liftcheck.oracles.validation_calls import Calls
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
 from liftcheck.oracles.validation_problem import Problem
 
@@ -27,17 +28,18 @@ Labels = Mapping[int, tuple[int, int]]
 """Block -> the lowest and the highest offset where its label may stand."""
 
 
-def check(code: FunctionCode, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
+def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
     """Every jump of every own bytes."""
-    relocated = frozenset(r.offset for r in code.relocations)
+    relocated = frozenset(offset for offset, _ in calls.symbols)
     for instruction, placed in own.items():
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
         if block is None:
-            yield from _inside(layout, instruction, placed, relocated)
+            yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, labels))
         elif placed or not only_jumps(layout, block):
-            yield from _out(code, layout, instruction, block, placed, labels, relocated)
+            before = () if placed else _before(layout, block, own)
+            yield from _out(calls, layout, instruction, block, placed, before, labels, relocated)
 
 
 def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[tuple[int, int]]:
@@ -49,23 +51,52 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
                 yield offset, goal
 
 
-def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[Problem]:
+def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], labels: Labels) -> _Ends | None:
+    """Where the branches of an instruction may end that has only its block's jump behind it: the assembler sends them
+    on to where that one leads, and may leave it out."""
+    at = instruction
+    while not layout.edited(at, at + 1):
+        at += 1
+        block = layout.lasts.get(at)
+        if block is not None:
+            successors = layout.allocation.blocks[block].successors
+            return _Ends(layout, successors, labels) if len(successors) == 1 else None
+        if own.get(at, True):
+            break
+    return None
+
+
+def _before(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> Sequence[Placed]:
+    """The bytes that stand at a block's end if its last instruction has none; () if they are a move's."""
+    row = layout.allocation.blocks[block]
+    for at in range(row.end - 1, row.first, -1):
+        if layout.edited(at - 1, at):
+            break
+        if own.get(at - 1):
+            return own[at - 1]
+    return ()
+
+
+def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int],
+            beyond: _Ends | None) -> Iterator[Problem]:  # fmt: skip
     """An instruction within a block."""
     if not own:
         return
     end = own[-1].offset + own[-1].machine.size
     inner = {offset for offset, _ in own} | {end}
-    if end < len(layout.bytes):
+    if end < len(layout.bytes) and layout.at(end).flow == JUMP:
         inner.add(layout.goal(end, layout.at(end)))
     for offset, goal in _goals(layout, own, relocated):
-        if not any(at in inner or layout.at(at).flow == TRAP for at in _followed(layout, goal)):
+        ways = _followed(layout, goal)
+        if not any(at in inner or layout.at(at).flow == TRAP or (beyond and beyond.at(at)) for at in ways):
             yield Problem("a jump leads out of an instruction", instruction, offset, NONE, "its own bytes or a trap",
                           f"{goal:#x}", tuple(own))  # fmt: skip
 
 
-def _out(code: FunctionCode, layout: Layout, instruction: int, block: int, own: Sequence[Placed], labels: Labels,
-         relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
-    """A block's last instruction."""
+def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequence[Placed], before: Sequence[Placed],
+         labels: Labels, relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
+    """A block's last instruction. `before`: if it has no bytes, the instruction's that stands in front of it, of which
+    branches may be sent on."""
     row = layout.allocation.blocks[block]
     ends = _Ends(layout, row.successors, labels)
     reached: set[int] = set()
@@ -79,13 +110,18 @@ def _out(code: FunctionCode, layout: Layout, instruction: int, block: int, own: 
                           _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
     behind = own[-1].offset + own[-1].machine.size if own else start
-    if not own or own[-1].machine.flow not in LEAVES:
+    sent = {goal for _, goal in _goals(layout, before, relocated)}
+    reached.update(*(ends.at(at) for goal in sent for at in _followed(layout, goal)))
+    if not own and before and before[-1].machine.flow in LEAVES and behind not in sent:
+        pass  # everybody was sent on
+    elif not own or own[-1].machine.flow not in LEAVES:
         found = ends.at(behind)
         reached |= found
         if not found:
             yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
                           _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
-    for successor, at in (*_table(layout, row.successors, own, behind, end), *_handlers(code, start, end)):
+    handlers = [(NONE, at) for at in calls.handlers(start, end)]
+    for successor, at in (*_table(layout, row.successors, own, behind, end), *handlers):
         found = ends.at(at)
         reached |= found
         if successor not in found and not (successor == NONE and found):
@@ -166,13 +202,24 @@ def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], sta
         yield successor, start + int.from_bytes(layout.bytes[at:behind], byteorder, signed=True)  # type: ignore[arg-type]
 
 
-def _handlers(code: FunctionCode, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the handlers of calls in these bytes are; which of the successors one is, is not said."""
-    for site in code.calls:
-        if start < site.offset <= end:
-            for handler in site.handlers:
-                if handler[0] != "context" and isinstance(handler[-1], int):
-                    yield NONE, handler[-1]
+def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset[int]]:
+    """For each call that ends a block, and so may have handlers, the blocks that can be reached through one of these.
+    Which of the successors a handler is, is not said: those where it leads."""
+    found: dict[int, frozenset[int]] = {}
+    blocks = layout.allocation.blocks
+    for instruction, block in layout.lasts.items():
+        start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
+        handlers = calls.handlers(start, end)
+        if layout.allocation.instructions[instruction].clobbers:
+            ends = _Ends(layout, blocks[block].successors, labels)
+            reached = list(dict.fromkeys(block for at in handlers for block in ends.at(at)))
+            seen = set(reached)
+            for at in reached:
+                more = [successor for successor in blocks[at].successors if successor not in seen]
+                seen.update(more)
+                reached.extend(more)
+            found[instruction] = frozenset(reached)
+    return found
 
 
 def _spans(blocks: Sequence[int], labels: Labels) -> str:

@@ -60,6 +60,11 @@ class Layout:
         """Whether there are moves before or after an instruction."""
         return (instruction, BEFORE) in self._edits or (instruction, AFTER) in self._edits
 
+    def edited(self, first: int, second: int) -> bool:
+        """Whether moves with bytes stand between an instruction and the next one."""
+        moves = (*self._edits.get((first, AFTER), ()), *self._edits.get((second, BEFORE), ()))
+        return any(start != end for start, end in (self.allocation.edit_ranges[number] for number in moves))
+
     def pieces(self, block: int) -> list[Piece]:
         """A block's instructions and moves, in the order in which they are executed."""
         return list(self._pieces_of(block))

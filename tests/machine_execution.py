@@ -373,6 +373,8 @@ def _same_results(case: Case, first: State, one: State, second: State, two: Stat
         moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
         if different & moved:
             case.wrong.append(f"reads something that {show(place, case.isa)} depends on")
+        if different and case.isa == "s390x" and place not in case.machine.reads | case.machine.kept:
+            case.wrong.append(f"keeps a part of {show(place, case.isa)}")
     if FLAGS in case.machine.writes and one.condition != two.condition:
         case.wrong.append("reads something that the flags depend on")
     size = sum(a.size for a in case.machine.accesses if a.written)

@@ -158,6 +158,8 @@ def _unread(case: Case, first: State, one: State, second: State, two: State) -> 
         moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
         if different & moved:
             wrong.append(f"{show(place, case.isa)} depends on something unread")
+        if different and place not in case.machine.reads | case.machine.kept:
+            wrong.append(f"keeps a part of {show(place, case.isa)}")
     return wrong
 
 

@@ -189,7 +189,7 @@ def test_equal_refutations_are_shown_twice_and_counted() -> None:
     report = Report(units=4)
     for number in range(4):
         target = Target("aarch64", (("regalloc_algorithm", "single_pass"),))
-        report.count(target, refuted(example, Counts(1, 2)))
+        report.count(f"case {number}", "%f", 0, target, refuted(example, Counts(1, 2)))
         report.refuted.append(Refuted(f"case {number}", "%f", target, refuted(example, Counts()), "function %f"))
     texts = list(refutations(report))
     assert sum("expected: this" in text for text in texts) == 2 and sum("INVALID" in text for text in texts) == 4
@@ -203,12 +203,16 @@ def test_equal_refutations_are_shown_twice_and_counted() -> None:
 def test_reports_add_up() -> None:
     one, two = Report(units=1), Report(units=2)
     target = Target("s390x", (("regalloc_algorithm", "backtracking"),))
-    one.count(target, Verdict(UNDECIDED, "code: something", None, Counts(5, 7, 9, 1, 0.5)))
-    two.count(target, Verdict(VALID, counts=Counts(1, 1, 1, 0, 0.5)))
-    two.refuse(target, "unsupported: that")
+    one.count("a.clif", "%f", 7, target, Verdict(UNDECIDED, "code: something", None, Counts(5, 7, 9, 1, 0.5)))
+    two.count("b.clif", "%g", 1, target, Verdict(VALID, counts=Counts(1, 1, 1, 0, 0.5)))
+    two.refuse("b.clif", "%h", 9, target, "unsupported: that")
     one.add(two)
     row = one.rows["s390x", "backtracking"]
     assert (one.units, row.functions, row.valid, row.speed) == (3, 2, 1, 8.0)
     found = row.document()
     assert found["undecided"] == {"code: something": 1} and found["refused"] == {"unsupported: that": 1}
     assert one.exit_code == 0
+    said = one.document()
+    wanted = {"isa": "s390x", "allocator": "backtracking", "settings": {"regalloc_algorithm": "backtracking"}}
+    assert said["undecided"] == [{"unit": "a.clif", "function": "%f", "line": 7, "reason": "code: something", **wanted}]
+    assert said["refused"] == [{"unit": "b.clif", "function": "%h", "line": 9, "reason": "unsupported: that", **wanted}]

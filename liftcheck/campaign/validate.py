@@ -41,6 +41,7 @@ from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests import files_below
 from liftcheck.oracles.validating import open_capturing
 from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_source import Source, source_of
 from liftcheck.oracles.validation_verdict import INVALID
 
 ALGORITHM: Final = "regalloc_algorithm"
@@ -164,7 +165,7 @@ class Judge:
         targets = self._each_algorithm(choice.targets)
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:
-                self.report.refuse(target, f"not read: {refused.refused}")
+                self.report.refuse(path, refused.name, refused.line, target, f"not read: {refused.refused}")
         functions = test.module().functions
         if functions:
             spelling = spell(self.compiler, test)
@@ -188,22 +189,26 @@ class Judge:
 
     def unit(self, unit: Unit) -> None:
         """Every function of a text on every target."""
+        sources = [source_of(function) for function in unit.functions]
         ask = partial(self.compiler.allocations, unit.text, raw=unit.raw)
         for target, replies in each_target(ask, unit.targets, len(unit.functions)):
             for place, reply in enumerate(replies):
+                function = unit.functions[place]
                 if isinstance(reply, CompileFailure):
-                    self.report.refuse(target, f"{reply.kind}: {reply.reason}")
+                    self.report.refuse(unit.name, str(function.name), function.line, target,
+                                       f"{reply.kind}: {reply.reason}")
                 else:
-                    self._validate(unit, place, target, reply)
+                    self._validate(unit, place, target, reply, sources[place])
 
-    def _validate(self, unit: Unit, place: int, target: Target, captured: Captured) -> None:
-        verdict = validate(target.isa, captured, z3_only=self.options.z3_only)
-        self.report.count(target, verdict)
+    def _validate(self, unit: Unit, place: int, target: Target, captured: Captured, source: Source) -> None:
+        function = unit.functions[place]
+        verdict = validate(target.isa, captured, source, z3_only=self.options.z3_only)
+        self.report.count(unit.name, str(function.name), function.line, target, verdict)
         if verdict.status == INVALID:
-            text, function = unit.texts[place], unit.functions[place]
+            text = unit.texts[place]
             again = self.compiler.allocations(text, [target], with_text=True, raw=unit.raw)[0][0]
             if isinstance(again, Captured):
-                second = validate(target.isa, again, z3_only=self.options.z3_only)
+                second = validate(target.isa, again, source, z3_only=self.options.z3_only)
                 verdict = second if second.status == INVALID else verdict
             self.report.refuted.append(Refuted(unit.name, str(function.name), target, verdict, text))
 

@@ -22,6 +22,8 @@ from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, Counts, Ver
 REASONS: Final = 16
 """Reasons that people are shown, most frequent first."""
 
+REFUSED: Final = "refused"
+
 IN_FULL: Final = 2
 """Refutations of one ISA and reason whose counterexamples people are shown; --json has all of them."""
 
@@ -34,6 +36,24 @@ class Refuted(NamedTuple):
     target: Target
     verdict: Verdict
     clif: str
+
+
+class Unsettled(NamedTuple):
+    """One function on one target without a verdict on its allocation. `status`: UNDECIDED or REFUSED; `line`: in its
+    file, 0 for generated ones."""
+
+    unit: str
+    function: str
+    line: int
+    target: Target
+    status: str
+    reason: str
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        settings = dict(self.target.settings)
+        return {"unit": self.unit, "function": self.function, "line": self.line or None, "isa": self.target.isa,
+                "allocator": settings.get("regalloc_algorithm", ""), "settings": settings, "reason": self.reason}
 
 
 @dataclass(slots=True)
@@ -74,6 +94,7 @@ class Report:
     compiler: str = ""
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     refuted: list[Refuted] = field(default_factory=list)
+    unsettled: list[Unsettled] = field(default_factory=list)
     broken: list[Diagnostic] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     units: int = 0
@@ -84,11 +105,12 @@ class Report:
         """The row that a target counts in."""
         return self.rows.setdefault((target.isa, dict(target.settings).get("regalloc_algorithm", "")), Row())
 
-    def refuse(self, target: Target, reason: str) -> None:
+    def refuse(self, unit: str, function: str, line: int, target: Target, reason: str) -> None:
         """A function without an allocation."""
         self.row(target).refused[reason] += 1
+        self.unsettled.append(Unsettled(unit, function, line, target, REFUSED, reason))
 
-    def count(self, target: Target, verdict: Verdict) -> None:
+    def count(self, unit: str, function: str, line: int, target: Target, verdict: Verdict) -> None:
         """A function with a verdict."""
         row = self.row(target)
         row.functions += 1
@@ -96,6 +118,7 @@ class Report:
         row.invalid += verdict.status == INVALID
         if verdict.status == UNDECIDED:
             row.undecided[verdict.reason] += 1
+            self.unsettled.append(Unsettled(unit, function, line, target, UNDECIDED, verdict.reason))
 
     def add(self, other: Report) -> None:
         """Sums."""
@@ -107,6 +130,7 @@ class Report:
             mine.refused += row.refused
             mine.counts.add(row.counts)
         self.refuted += other.refuted
+        self.unsettled += other.unsettled
         self.broken += other.broken
         self.troubles += other.troubles
         self.units += other.units
@@ -123,9 +147,14 @@ class Report:
         for (isa, algorithm), row in sorted(self.rows.items()):
             isas.setdefault(isa, {})[algorithm] = row.document()
         return {"compiler": self.compiler, "units": self.units, "seconds": round(self.seconds, 3), "isas": isas,
-                "invalid": [_finding(one) for one in self._sorted()], "outside": self.outside,
+                "invalid": [_finding(one) for one in self._sorted()],
+                "undecided": self._unsettled(UNDECIDED), "refused": self._unsettled(REFUSED), "outside": self.outside,
                 "broken": [str(diagnostic) for diagnostic in self.broken],
                 "troubles": [{"case": case, "text": text} for case, text in self.troubles]}
+
+    def _unsettled(self, status: str) -> list[dict[str, object]]:
+        found = [one for one in self.unsettled if one.status == status]
+        return [one.document() for one in sorted(found, key=lambda one: (one.unit, one.line, one.function, one.target))]
 
     def _sorted(self) -> list[Refuted]:
         return sorted(self.refuted, key=lambda one: (one.target, one.unit, one.function))

@@ -1,0 +1,119 @@
+"""What a call leaves of the registers: by its callee's convention where it returns, by the unwinder's elsewhere.
+
+The one idea: an allocator is told of one list of clobbers for both ways out of a call, so the list has what either
+loses. Whether a function gives its callee-saved registers back depends on the way: what only an unwinder loses is lost
+behind handlers alone. Which conventions a call may have, the program's text says (`validation_source`); where it leaves
+several, each is taken in turn. Where nothing is known, clobbers are lost on both ways.
+
+Sources: `validation_abi`; Cranelift's `get_regs_clobbered_by_call` (what its unwinders restore).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from liftcheck.bits.term import Term
+from liftcheck.case import CallSite, FunctionCode
+from liftcheck.compilers.allocation import ANY, NONE, SLOT, USE, Allocation
+from liftcheck.oracles.machine import JUMP, ORDINARY, PC, Effect, register
+from liftcheck.oracles.machine_state import parts
+from liftcheck.oracles.validation_abi import UNRESTORED, owed, reserved
+from liftcheck.oracles.validation_layout import Placed
+from liftcheck.oracles.validation_source import Source
+
+LIBCALL: Final = "libcall:"
+LIBRARY: Final = frozenset({"system_v"})
+"""The convention of the library's functions, unless a setting says otherwise."""
+Kept = Mapping[int, int]
+"""Place -> how many of its bits survive."""
+
+
+class Calls:
+    """The calls of one function. `sites`: by the address that the callee returns to."""
+
+    def __init__(self, isa: str, allocation: Allocation, code: FunctionCode, source: Source | None) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.source: Final = source
+        self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
+        self.symbols: Final = [(r.offset, r.name) for r in code.relocations]
+        self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
+
+    def conventions(self, instruction: int) -> frozenset[str]:
+        """Those that an instruction's call may have; none: not known."""
+        if self.source is None:
+            return frozenset()
+        start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
+        names = {name for offset, name in self.symbols if start <= offset < end}
+        if any(name.startswith(LIBCALL) for name in names):
+            return LIBRARY
+        found = self.source.conventions(frozenset(names))
+        return found if names & self.source.callees.keys() or not self._library else found | LIBRARY
+
+    def lost(self, instruction: int, owing: Kept, unwound: bool) -> list[frozenset[int]]:
+        """Of the registers that are owed, those that a call loses where it returns, or where an unwinder enters its
+        handlers: one set for each convention that it may have. Empty if none is known."""
+        clobbers = self.allocation.instructions[instruction].clobbers
+        found = []
+        for convention in sorted(self.conventions(instruction)):
+            kept = owed(self.isa, convention)
+            if kept is not None:
+                bits = {} if unwound and convention in UNRESTORED else kept.bits
+                found.append(frozenset(p for p in clobbers if bits.get(p, 0) < owing.get(p, 1)))
+        return found
+
+    def handlers(self, start: int, end: int) -> list[int]:
+        """Where the handlers of the calls in these bytes are."""
+        return [handler[-1] for at, site in self.sites.items() if start < at <= end for handler in site.handlers
+                if handler[0] != "context" and isinstance(handler[-1], int)]  # fmt: skip
+
+    def contexts(self, returning: int) -> list[int]:
+        """What the call that returns there tells its unwinder of the values that its handlers' tags are looked up with:
+        registers as places, distances from the stack pointer from SLOT on."""
+        site = self.sites.get(returning)
+        told = [handler for handler in site.handlers if handler[0] == "context"] if site is not None else []
+        return [int(str(handler[-1])) + (SLOT if handler[1] == "sp" else 0) for handler in told]
+
+    def context_uses(self, instruction: int) -> list[int]:
+        """The places of the operands that the code of a call does not touch: they are for the unwinder alone, which may
+        find them anywhere (all others of a call are in fixed registers, or in one)."""
+        operands = self.allocation.instructions[instruction].operands
+        return [place for operand, place in zip(operands, self.allocation.places[instruction])
+                if operand.kind == USE and operand.constraint == ANY]  # fmt: skip
+
+
+def switches(isa: str, own: Sequence[Placed]) -> bool:
+    """Whether own bytes give control to another stack, and get it back behind their end: they store the stack pointer,
+    the frame pointer and the address of their end in one place, and take those of another place that is laid out
+    alike. Whoever comes back gives the first two back, and a value in the registers of the definitions."""
+    if not own or own[-1].machine.flow != JUMP or own[-1].machine.target is not None:
+        return False
+    kept = reserved(isa)
+    end = own[-1].offset + own[-1].machine.size
+    stored: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    ours = {register(isa, place): place for place in (kept.sp, kept.frame) if place != NONE}
+    wanted = {*ours.values(), PC}
+    loaded: dict[Term, int] = {}
+    for offset, machine in own:
+        writes, loads, stores = machine.effect or Effect()
+        for store in stores:
+            if store.value in ours and (where := parts(store.address)) is not None:
+                stored[ours[store.value]] = where[1]
+        for place, value in writes:
+            if place in wanted and value in loaded:
+                taken[place] = loaded[value]
+        gone = {register(isa, place) for place in machine.writes if place >= 0}
+        ours = {value: place for value, place in ours.items() if value not in gone}
+        loaded = {value: at for value, at in loaded.items() if value not in gone}
+        for place, value in writes:
+            found = [parts(load.address) for load in loads if load.value is value]
+            if found and found[0] is not None:
+                loaded[register(isa, place)] = found[0][1]
+        if machine.flow == ORDINARY and machine.target is not None and offset + machine.target == end:
+            ours |= {register(isa, place): PC for place in machine.writes}
+        through = [register(isa, place) for place in machine.reads if machine.flow == JUMP and place >= 0]
+        if through and through[0] in loaded:
+            taken[PC] = loaded[through[0]]
+    return stored == taken and stored.keys() == wanted

@@ -1,0 +1,225 @@
+"""What reaches a function from outside of its own code: unwinders, callees, other stacks; programs that store outside
+of their own memory. Right allocations are valid, planted faults of each kind are refuted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from validation_code_faults import NOPS
+
+from liftcheck.case import CallSite, Target
+from liftcheck.clif.filetest import read_text
+from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.printer import print_module
+from liftcheck.compilers.allocation import ALGORITHMS, ANY, SLOT, USE, Captured
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles.machine import decode
+from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_code import PROGRAMS_FAULT
+from liftcheck.oracles.validation_source import Source, source_of
+from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, VALID, Verdict
+
+CORPUS = Path(__file__).parent.parent / "corpus" / "regalloc"
+TOLD = "an unwinder is told of another place than the operand's"
+
+
+@pytest.fixture(scope="module")
+def shown() -> Iterator[Cranelift]:
+    with Cranelift("cranelift", builds.REGALLOC) as compiler:
+        yield compiler
+
+
+@cache
+def functions(compiler: Cranelift, name: str, algorithm: str) -> list[tuple[str, str, Captured, Source]]:
+    """(ISA, function, what was captured, what its text says), on the file's targets."""
+    test = parse_filetest(read_text(CORPUS / name), name)
+    targets = [Target(t.isa, tuple(sorted((*t.settings, ("regalloc_algorithm", algorithm))))) for t in test.targets]
+    module = test.module()
+    columns = compiler.allocations(print_module(module), targets, with_text=True, raw=True)
+    return [(target.isa, function.name, reply, source_of(function))
+            for target, column in zip(targets, columns) for function, reply in zip(module.functions, column)
+            if isinstance(reply, Captured)]  # fmt: skip
+
+
+def one(compiler: Cranelift, name: str, isa: str, function: str, algorithm: str = ALGORITHMS[1],
+        ) -> tuple[Captured, Source]:  # fmt: skip
+    found = functions(compiler, name, algorithm)
+    return next((captured, source) for i, f, captured, source in found if (i, f) == (isa, function))
+
+
+def rule(verdict: Verdict) -> str:
+    return verdict.counterexample.rule if verdict.counterexample else ""
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("name", "count"), [
+    ("handlers.clif", 14), ("handlers-tail.clif", 5), ("switch.clif", 3), ("thread-local.clif", 4), ("sent-on.clif", 4),
+])  # fmt: skip
+def test_right_allocations_are_valid(shown: Cranelift, name: str, count: int, algorithm: str) -> None:
+    found = functions(shown, name, algorithm)
+    assert len(found) >= count
+    for isa, function, captured, source in found:
+        verdict = validate(isa, captured, source)
+        shown_ = verdict.counterexample and verdict.counterexample.render()
+        assert (verdict.status, verdict.reason) == (VALID, ""), f"{isa} {function}: {shown_}"
+
+
+# Contexts.
+
+
+def told(captured: Captured, change: Mapping[int, int]) -> Captured:
+    """Contexts at other distances from the stack pointer."""
+    sites = []
+    for site in captured.code.calls:
+        handlers = tuple((*h[:-1], change.get(int(str(h[-1])), h[-1])) if h[0] == "context" else h
+                         for h in site.handlers)  # fmt: skip
+        sites.append(CallSite(site.offset, site.frame_offset, handlers))
+    return captured._replace(code=replace(captured.code, calls=tuple(sites)))
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64", "riscv64", "s390x"])
+def test_an_unwinder_is_told_where_contexts_are(shown: Cranelift, isa: str) -> None:
+    captured, source = one(shown, "handlers.clif", isa, "%contexts")
+    distances = {int(str(h[-1])) for site in captured.code.calls for h in site.handlers if h[0] == "context"}
+    assert len(distances) == 2
+    low, high = sorted(distances)
+    for change in ({low: high}, {high: low}, {low: high, high: low}, {low: low + 8}, {high: 4096}):
+        assert rule(validate(isa, told(captured, change), source)) == TOLD, change
+    without = replace(captured.code, calls=tuple(site._replace(handlers=()) for site in captured.code.calls))
+    assert validate(isa, captured._replace(code=without), source).status == INVALID
+
+
+def test_a_context_in_a_register_is_compared_too(shown: Cranelift) -> None:
+    captured, source = one(shown, "handlers.clif", "aarch64", "%contexts")
+    sites = tuple(site._replace(handlers=tuple(("context", "gpr", 20) if h[0] == "context" else h
+                                               for h in site.handlers)) for site in captured.code.calls)  # fmt: skip
+    assert rule(validate("aarch64", captured._replace(code=replace(captured.code, calls=sites)), source)) == TOLD
+
+
+def test_only_contexts_may_stay_in_slots_unread(shown: Cranelift) -> None:
+    """Another use of the call in a slot, which nothing loads."""
+    captured, source = one(shown, "handlers.clif", "x86-64", "%address")
+    allocation = captured.allocation
+    at = next(i for i, what in enumerate(allocation.instructions) if what.clobbers)
+    index = next(i for i, o in enumerate(allocation.instructions[at].operands) if o.kind == USE and o.constraint != ANY)
+    operands = list(allocation.instructions[at].operands)
+    operands[index] = operands[index]._replace(constraint=ANY)
+    places = list(allocation.places)
+    places[at] = (*places[at][:index], SLOT, *places[at][index + 1 :])
+    instructions = list(allocation.instructions)
+    instructions[at] = instructions[at]._replace(operands=tuple(operands))
+    spoiled = replace(allocation, instructions=tuple(instructions), places=tuple(places))
+    assert validate("x86-64", captured._replace(allocation=spoiled), source).status == INVALID
+
+
+# Ways out of calls.
+
+
+def saves(isa: str, captured: Captured) -> Iterator[tuple[int, int]]:
+    """Offsets and sizes of the prologue's stores of callee-saved registers (not of the frame's and return address)."""
+    end = min(offset for offset in captured.allocation.offsets if offset is not None)
+    at = 0
+    for machine in decode(isa, captured.code.code, 0, end):
+        text = f"{machine.name} {machine.operands}"
+        if machine.effect is not None and machine.effect.stores and not any(r in text for r in ("bp", "x29", "r14")):
+            yield at, machine.size
+        at += machine.size
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64", "s390x"])
+def test_what_an_unwinder_loses_must_be_saved(shown: Cranelift, isa: str) -> None:
+    """Behind handlers every callee-saved register is lost; on the normal way none is."""
+    captured, source = one(shown, "handlers-tail.clif", isa, "%caller")
+    refuted = 0
+    for at, size in saves(isa, captured):
+        if size in NOPS[isa]:
+            code = captured.code.code[:at] + NOPS[isa][size] + captured.code.code[at + size :]
+            verdict = validate(isa, captured._replace(code=replace(captured.code, code=code)), source)
+            assert verdict.status == INVALID
+            refuted += 1
+    assert refuted >= (1 if isa == "s390x" else 4)
+
+
+@pytest.mark.parametrize(("conventions", "status"), [
+    ({"preserve_all"}, VALID), ({"system_v"}, VALID), ({"winch"}, INVALID), ({"winch", "tail"}, UNDECIDED),
+])  # fmt: skip
+def test_the_callees_convention_says_what_is_lost(shown: Cranelift, conventions: set[str], status: str) -> None:
+    """The clobbers are all registers; nothing is saved, and there is no handler."""
+    captured, source = one(shown, "handlers.clif", "x86-64", "%keepsall", ALGORITHMS[0])
+    clobbers = set().union(*(what.clobbers for what in captured.allocation.instructions))
+    assert {3, 12, 15} <= clobbers
+    verdict = validate("x86-64", unsaved(captured), source._replace(callees={"": frozenset(conventions)}))
+    assert verdict.status == status, verdict.counterexample and verdict.counterexample.render()
+
+
+def unsaved(captured: Captured) -> Captured:
+    """Without the saves of a prologue, and the loads of the exits that belong to them."""
+    code, at, found = bytearray(captured.code.code), 0, 0
+    for machine in decode("x86-64", captured.code.code):
+        if machine.name == "mov" and "[rsp" in machine.operands:
+            code[at : at + machine.size] = b"\x90" * machine.size
+            found += 1
+        at += machine.size
+    assert found == 10
+    return captured._replace(code=replace(captured.code, code=bytes(code)))
+
+
+# Other stacks.
+
+
+@pytest.mark.parametrize("function", ["%once", "%twice", "%unused"])
+def test_a_switch_keeps_what_it_must_come_back_with(shown: Cranelift, function: str) -> None:
+    """Each of its instructions left out, or its jump without the address behind it."""
+    captured, source = one(shown, "switch.clif", "x86-64", function)
+    allocation = captured.allocation
+    at = next(i for i, what in enumerate(allocation.instructions) if "stack_switch" in what.text)
+    start, end = allocation.offsets[at] or 0, allocation.ends[at]
+    offset, tried = start, 0
+    for machine in decode("x86-64", captured.code.code, start, end):
+        code = captured.code.code
+        gone = code[:offset] + b"\x90" * machine.size + code[offset + machine.size :]
+        verdict = validate("x86-64", captured._replace(code=replace(captured.code, code=gone)), source)
+        assert verdict.status == INVALID, machine.text
+        offset, tried = offset + machine.size, tried + 1
+    assert tried == 10
+
+
+# Programs at fault.
+
+
+def test_a_program_that_stores_out_of_bounds_is_undecided(shown: Cranelift) -> None:
+    for isa, function, captured, source in functions(shown, "strays.clif", ALGORITHMS[0]):
+        verdict = validate(isa, captured, source)
+        assert (verdict.status, verdict.reason) == (UNDECIDED, PROGRAMS_FAULT), (isa, function)
+
+
+@pytest.mark.parametrize(("body", "strays", "may_stray"), [
+    ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1", False, False),
+    ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1+1", True, True),
+    ("v1 = stack_addr.i64 ss0+8\n store.i64 v0, v1-8", False, False),
+    ("v1 = stack_addr.i64 ss0\n istore8.i64 v0, v1+7", False, False),
+    ("v1 = stack_addr.i64 ss0\n istore16.i64 v0, v1+7", True, True),
+    ("v1 = stack_addr.i64 ss0\n v2 = iadd v1, v0\n store.i64 v0, v2+100", False, False),
+    ("v1 = stack_addr.i64 ss0\n v3 = iconst.i64 4\n v4 = popcnt v3\n v2 = iadd v1, v4\n store.i64 v0, v2", False, True),
+    ("v1 = stack_addr.i64 ss0\n v3 = iconst.i64 -8\n v2 = isub v1, v3\n atomic_store.i64 v0, v2", True, True),
+    ("v1 = stack_addr.i64 ss0\n v2 = load.i64 v1+8\n store.i64 v0, v2", False, False),
+])  # fmt: skip
+def test_stores_are_followed_by_constants(body: str, strays: bool, may_stray: bool) -> None:
+    text = f"function %f(i64) {{\n ss0 = explicit_slot 8\nblock0(v0: i64):\n {body}\n return\n}}\n"
+    source = source_of(parse_filetest(text, "t").module().functions[0])
+    assert (source.strays, source.may_stray) == (strays, may_stray)
+
+
+def test_a_compilers_own_stray_store_stays_refuted(shown: Cranelift) -> None:
+    """The same bytes, of a program that keeps inside its slots."""
+    refuted = 0
+    for isa, _, captured, source in functions(shown, "strays.clif", ALGORITHMS[0]):
+        verdict = validate(isa, captured, source._replace(strays=False, may_stray=False))
+        refuted += verdict.status == INVALID
+    assert refuted
