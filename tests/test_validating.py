@@ -12,7 +12,6 @@ from liftcheck import layout
 from liftcheck.campaign.describe import page
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
-from liftcheck.campaign.options import FuzzOptions
 from liftcheck.case import Case, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.cranelift import builds
@@ -63,7 +62,7 @@ def found(inner: Cranelift, one: Case, isa: str, pool: RunnerPool) -> tuple[list
     target, tally = Target(isa, (("opt_level", "speed"),)), Tally()
     judge = Judge(Validating(inner), pool)
     suspects = [s for s in judge.judge([one], [target], tally) if s.failure is not None]
-    return Investigator(judge, pool, FuzzOptions()).investigate(one, suspects, tally), tally
+    return Investigator(judge, pool).investigate(one, suspects, tally), tally
 
 
 @pytest.mark.parametrize("isa", ISAS)
