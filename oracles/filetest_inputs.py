@@ -43,6 +43,8 @@ NEXT_SIZE: Final = 0x80
 LOG: Final = NEXT + AREAS * WORDS * NEXT_SIZE
 POOL: Final = LOG + 0x3000
 SIZE: Final = POOL + 0x1000
+_INDIRECT: Final = frozenset({"call_indirect", "return_call_indirect", "try_call_indirect"})
+_NOTHING: Final = Signature((), ())
 
 
 class Run(NamedTuple):
@@ -62,14 +64,29 @@ class Traits(NamedTuple):
 
 
 def stubs(functions: Sequence[Function]) -> list[Function]:
-    """A stub for every function that is named and is not among these, but for library routines."""
+    """A stub for every function and symbol that is named and is not among these, but for library routines."""
     known = {function.name for function in functions}
     missing: dict[str, Signature] = {}
+    signature = next((found for function in functions for found in indirect(function)), _NOTHING)
     for function in functions:
-        for ref in function.func_refs.values():
-            if ref.name not in known and ref.name[1:] not in NAMES:
-                missing.setdefault(ref.name, function.signatures[ref.sig])
+        named = [(ref.name, function.signatures[ref.sig]) for ref in function.func_refs.values()]
+        named += [(str(parsed[1]), signature) for parsed in function.globals.values() if parsed[0] == "symbol"]
+        for name, signature in named:
+            if name not in known and name[1:] not in NAMES:
+                missing.setdefault(name, signature)
     return [_stub(name, signature) for name, signature in missing.items()]
+
+
+def indirect(function: Function) -> list[Signature]:
+    """The signatures under which a function calls addresses."""
+    found = [inst.table.sig if inst.table is not None else inst.imm for block in function.blocks for inst in block.insts
+             if inst.op in _INDIRECT]
+    return list(dict.fromkeys(function.signatures[number] for number in found if isinstance(number, int)))
+
+
+def targets(function: Function) -> list[Function]:
+    """A stub for each of these signatures: what addresses among the arguments may lead to."""
+    return [_stub(f"%target{number}", signature) for number, signature in enumerate(indirect(function))]
 
 
 def _stub(name: str, signature: Signature) -> Function:
@@ -124,8 +141,8 @@ def traits(function: Function) -> Traits:
     return Traits(promises, memory, tuple(constants))
 
 
-def runs(function: Function, big_endian: bool) -> Iterator[Run]:
-    """The runs of a function, the same each time."""
+def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> Iterator[Run]:
+    """The runs of a function, the same each time. `entries`: addresses of functions that it may call."""
     random = Random(print_function(function))
     found = traits(function)
     plain = not function.signature.params
@@ -133,14 +150,17 @@ def runs(function: Function, big_endian: bool) -> Iterator[Run]:
         style = number % 4
         if style == 3 and found.promises:
             style = 0
-        args = tuple(_argument(n, param.type, param.purpose, style, found, random)
+        args = tuple(_argument(n, param.type, param.purpose, style, found, entries, random)
                      for n, param in enumerate(function.signature.params))
         writes = number % 8 >= 4 and not found.promises
         yield Run(args, _memory(number % VARIANTS, big_endian, writes) if found.memory else b"")
 
 
-def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, random: Random) -> int:
+def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, entries: Sequence[int],
+              random: Random) -> int:
     """Styles: 0 pointers into different areas, 1 values, 2 either, 3 pointers that meet."""
+    if entries and kind is I64 and not purpose and random.randrange(2):
+        return random.choice(entries)
     pointer = kind is I64 and (purpose or style == 0 or (style >= 2 and random.randrange(3)))
     if pointer and style == 3:
         return BASE + WITHIN + random.choice((0, 0, 0, 8, 4, 16, 1, AREA))

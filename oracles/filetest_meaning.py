@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from liftcheck import layout
 from liftcheck.case import Outcome
 from liftcheck.clif.interpret import prepare
+from liftcheck.clif.interpret_lower import FUNCTION_STRIDE
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.runlines import data_text
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
-from liftcheck.oracles.filetest_inputs import BASE, Run, runs, stubs, traits
+from liftcheck.oracles.filetest_inputs import BASE, Run, runs, stubs, targets, traits
 
 FUEL: Final = 200_000
 
@@ -45,11 +47,13 @@ class Comparison:
 def compare_forms(function: Function, other: Function, big_endian: bool,
                   callees: Sequence[Function] = ()) -> Comparison:
     """A function against another form of it. Both call `callees`; who else is called is a stub."""
-    around = [*callees, *stubs([function, *callees])]
+    entered = targets(function)
+    around = [*entered, *callees, *stubs([function, *entered, *callees])]
+    entries = [layout.CODE + FUNCTION_STRIDE * number for number in range(1, len(entered) + 1)]
     types = tuple(param.type for param in function.signature.returns)
     first, second = (prepare(Module([form, *around]), big_endian) for form in (function, other))
     found, known = Comparison(), traits(function)
-    for run in runs(function, big_endian):
+    for run in runs(function, big_endian, entries):
         regions = {BASE: run.memory} if known.memory else {}
         expected = first.run(0, run.args, regions, FUEL)
         if expected.kind not in ("returned", "trapped", "out_of_fuel"):

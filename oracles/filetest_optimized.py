@@ -65,7 +65,7 @@ class Optimized(NamedTuple):
         recorded = recorded_text(self.function) if self.command == "inline" else ""
         if recorded and self.test.option("inline", "precise-output"):
             own = parse_module(recorded, "recorded CLIF").functions[0]
-            yield with_flags(own, self.model), self.before
+            yield with_flags(own, self.model), _called(self.model, self.before)
 
     def _one(self, form: Function, callees: Sequence[Function]) -> Failure | Comparison:
         where = f"{self.target}, {self.command}"
@@ -91,6 +91,19 @@ class Optimized(NamedTuple):
             report.undecides(self.target.isa, _commonest(empty.open), unit)
         else:
             report.skip(self.target.isa, f"test {self.command}: no run shows anything: {_commonest(empty.lost)}")
+
+
+def _called(function: Function, others: Sequence[Function]) -> list[Function]:
+    """Those of the others that a function names, directly or not; of several with one name the last."""
+    by_name = {other.name: other for other in others}
+    found: dict[str, Function] = {}
+    todo = [function]
+    while todo:
+        for ref in todo.pop().func_refs.values():
+            if ref.name in by_name and ref.name not in found:
+                found[ref.name] = by_name[ref.name]
+                todo.append(by_name[ref.name])
+    return list(found.values())
 
 
 def _commonest(reasons: Counter[str]) -> str:

@@ -88,6 +88,19 @@ def test_pointers_that_meet_tell_a_forwarded_load_apart() -> None:
     assert compared(*promised).judged == 48
 
 
+def test_indirect_calls_are_seen() -> None:
+    text = ("function %f(i64, i32) -> i32 {\n    sig0 = (i32) -> i32\nblock0(v0: i64, v1: i32):\n"
+            "    v2 = call_indirect sig0, v0(v1)\n    return v2\n}\n")
+    assert compared(text, text).judged > 8
+    assert compared(text, text.replace("return v2", "return v1")).call
+
+
+def test_a_symbol_may_be_called() -> None:
+    text = ("function %f(i32) -> i32 {\n    gv0 = symbol %g\n    sig0 = (i32) -> i32\nblock0(v0: i32):\n"
+            "    v1 = symbol_value.i64 gv0\n    v2 = call_indirect sig0, v1(v0)\n    return v2\n}\n")
+    assert compared(text, text).judged == 48
+
+
 def test_nans_are_equal_whatever_their_bits() -> None:
     before = "function %f(f32) -> f32 {\nblock0(v0: f32):\n    v1 = fadd v0, v0\n    return v1\n}\n"
     assert compared(before, before.replace("fadd v0, v0\n", "fadd v0, v0\n    v2 = fneg v1\n")).judged == 48
