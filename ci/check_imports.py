@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 LAYERS: Final = {
     "liftcheck": 0, "liftcheck.errors": 0, "liftcheck.layout": 0, "liftcheck.bits": 0,
-    "liftcheck.clif": 1, "liftcheck.isle": 1, "liftcheck.case": 1,
-    "liftcheck.nan": 2, "liftcheck.opt": 2, "liftcheck.mach": 2, "liftcheck.regalloc": 2,
+    "liftcheck.clif": 1, "liftcheck.isle": 1, "liftcheck.case": 1, "liftcheck.nan": 1,
+    "liftcheck.opt": 2, "liftcheck.mach": 2, "liftcheck.regalloc": 2,
     "liftcheck.isa": 3,
     "liftcheck.compilers": 4,
     "liftcheck.generators": 5, "liftcheck.oracles": 5,
@@ -31,6 +31,7 @@ SIDEWAYS: Final = frozenset({
     ("liftcheck.regalloc", "liftcheck.mach"),
     ("liftcheck.case", "liftcheck.clif"),
     ("liftcheck.clif", "liftcheck.case"),
+    ("liftcheck.nan", "liftcheck.clif"), ("liftcheck.clif", "liftcheck.nan"),
     ("liftcheck.bits", "liftcheck.errors"),
     ("liftcheck.cli", "liftcheck.commands"), ("liftcheck.commands", "liftcheck.doctor"),
     ("liftcheck.__main__", "liftcheck.cli"), ("liftcheck.layout", "liftcheck"), ("liftcheck.bits", "liftcheck"),

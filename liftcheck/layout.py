@@ -7,6 +7,7 @@ on both sides, so that an access one byte past either end traps. Generated progr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 ARENA: Final = 0x2_1000_0000
@@ -35,11 +36,31 @@ STACK: Final = ARENA + 0x280_0000
 """Lowest address of the stack; unmapped below and above."""
 STACK_SIZE: Final = 0x20_0000
 
+UNRESOLVED: Final = ARENA + 0x2B0_0000
+UNRESOLVED_SIZE: Final = 0x40_0000
+UNRESOLVED_STRIDE: Final = 0x1000
+"""Unmapped: one page for each symbol that a program names and nobody has. Whoever calls or reads one is known by it."""
+
 DATA: Final = ARENA + 0x300_0000
 SLOT_SIZE: Final = 0x1000
 SLOT_STRIDE: Final = 0x3000
 """An odd number of pages: an emulator's TLB of 2^n entries then has one of its own for each region."""
 SLOTS: Final = 256
+
+
+def unresolved(address: int, names: Mapping[int, str]) -> str:
+    """The trap code of a call or an access that hits the page of a missing symbol (`names`: by page), else ''."""
+    name = names.get(address & -UNRESOLVED_STRIDE) if names else None
+    return "" if name is None else f"unresolved {name}"
+
+
+def page_of(name: str, names: dict[int, str]) -> int:
+    """The page that stands for a missing symbol; entered into `names` if it is new."""
+    page = next((page for page, known in names.items() if known == name), None)
+    if page is None:
+        page = UNRESOLVED + len(names) % (UNRESOLVED_SIZE // UNRESOLVED_STRIDE) * UNRESOLVED_STRIDE
+        names[page] = name
+    return page
 
 
 def slot_address(slot: int) -> int:

@@ -43,6 +43,11 @@ def observed(op: str, operands: int) -> tuple[int, ...]:
     return _SIGN_MATTERS.get(op, ()) if op in PROPAGATES else tuple(range(operands))
 
 
+def exponent_bits(width: int) -> int:
+    """How many bits of a float of `width` bits are exponent."""
+    return _EXPONENT_BITS[width]
+
+
 def is_nan(bits: int, width: int) -> bool:
     """Whether the IEEE pattern `bits` of `width` bits is a NaN."""
     mantissa = width - 1 - _EXPONENT_BITS[width]

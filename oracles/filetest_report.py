@@ -56,6 +56,17 @@ def line_failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Fail
     return Failure(file, line.line, where, call, expected, got)
 
 
+def undecided(file: str, where: str, line: RunLine, outcome: Outcome, why: object) -> Failure:
+    """A run line whose outcome is neither right nor wrong."""
+    unit = line_failure(file, where, line, outcome)
+    return unit._replace(got=f"{unit.got}; {why}")
+
+
+def unjudged(file: str, where: str, line: RunLine, why: str) -> Failure:
+    """A run line that was not tried."""
+    return line_failure(file, where, line, Outcome("returned"))._replace(got=f"not run; {why}")
+
+
 def _values(values: Sequence[int], types: Sequence[Type]) -> str:
     return ", ".join(map(data_text, values, types))
 

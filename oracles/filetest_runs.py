@@ -31,8 +31,10 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import canaries
 from liftcheck.oracles import filetest_known as known
+from liftcheck.oracles.admissible import Foreseen, meets, missing, not_to_run
+from liftcheck.oracles.filetest_open import Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
-from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
+from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import link
 from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
@@ -71,12 +73,13 @@ class Engine:
         """Judge one command of a file on its targets."""
         for functions, targets in self._groups(command, plan, report):
             module = plan.test.module(functions)
+            openings = Openings(module)
             chosen = set(map(id, functions))
             text = spell(self.compiler, plan.test, [number for number, function in enumerate(plan.test.functions)
                                                     if id(function) in chosen]).text
             ask = partial(self.optimize if command in OPTIMIZING else self.compile, text)
             for target, replies in each_target(ask, targets, len(functions)):
-                _Judge(self, plan.test, functions, module.functions, target, replies, report).judge(command)
+                _Judge(self, plan.test, functions, module.functions, target, replies, openings, report).judge(command)
 
     def _groups(self, command: str, plan: Plan, report: Report) -> list[tuple[list[TestFunction], list[Target]]]:
         """Targets together that have the same well-formed functions: nearly always all."""
@@ -120,9 +123,11 @@ class _Judge:
     """One file on one target."""
 
     def __init__(self, engine: Engine, test: FileTest, functions: list[TestFunction], modeled: list[Function],
-                 target: Target, replies: list[Reply], report: Report) -> None:
+                 target: Target, replies: list[Reply], openings: Openings, report: Report) -> None:
+        self.openings = openings
         self.engine = engine
         self.test = test
+        self.lines: dict[int, list[tuple[RunLine, Foreseen]]] = {}
         self.functions = functions
         self.modeled = modeled
         self.target = target
@@ -193,10 +198,10 @@ class _Judge:
             if isinstance(reply, CompileFailure):
                 lines = [line.line for line in function.run_lines] or [function.line]
                 self._failed("run", function, self.modeled[number], reply, lines)
-            elif function.run_lines:
-                wanted.append(number)
-            else:
+            elif not function.run_lines:
                 self.report.passes(self.target.isa)
+            elif self._foresee(number):
+                wanted.append(number)
         program = [reply for reply in self.replies if isinstance(reply, FunctionCode)]
         if wanted and self._run(wanted, program):
             for number in wanted:
@@ -204,7 +209,20 @@ class _Judge:
                 assert isinstance(reply, FunctionCode)
                 reason = self._run([number], _closure(reply, program))
                 if reason:
-                    self.report.skip(self.target.isa, reason, len(self.functions[number].run_lines))
+                    self.report.skip(self.target.isa, reason, len(self.lines[number]))
+
+    def _foresee(self, number: int) -> bool:
+        """Notes what is open in a function's lines; those that cannot be tried are undecided. False: none is left."""
+        self.lines[number] = lines = []
+        given = self.functions[number].run_lines
+        for line, foreseen in zip(given, self.openings.of(number, given, self.target.big_endian), strict=True):
+            reason = not_to_run(foreseen)
+            if reason:
+                unit = unjudged(self.test.file, str(self.target), line, reason)
+                self.report.undecides(self.target.isa, foreseen.opening.kind if foreseen.opening else reason, unit)
+            else:
+                lines.append((line, foreseen))
+        return bool(lines)
 
     def _run(self, wanted: list[int], program: list[FunctionCode]) -> str:
         """Run the functions `wanted` with `program` linked around them; answers why nothing was run, or ''."""
@@ -220,21 +238,22 @@ class _Judge:
         except Unsupported as error:
             return f"linker: {error.reason}"
         for number, results in zip(wanted, outcomes, strict=True):
-            wrong = [(line, outcome) for line, outcome in zip(self.functions[number].run_lines, results, strict=True)
-                     if not self._passes(line, outcome, runner)]
+            wrong = [(line, outcome) for (line, foreseen), outcome in zip(self.lines[number], results, strict=True)
+                     if not self._passes(number, line, foreseen, outcome, runner)]
             if wrong:
                 self._explain(number, wrong, runner, program)
         return ""
 
     def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
                trampolines: Mapping[Signature, Reply]) -> list[list[Outcome]]:
-        image = link([with_throw(Exactly(self.engine.compiler), program, self.target)], self.target.isa)
+        functions = with_throw(Exactly(self.engine.compiler), program, self.target)
+        image = link([functions], self.target.isa, lenient=True)
         jobs = []
         for number in wanted:
             signature = self.modeled[number].signature
             trampoline = trampolines[signature]
             assert isinstance(trampoline, FunctionCode)
-            inputs = [line.args for line in self.functions[number].run_lines]
+            inputs = [line.args for line, _ in self.lines[number]]
             jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
         found = runner.run(image, jobs)
         return [longer(runner, image, job, outcomes, program, partial(self._steps, number),
@@ -243,11 +262,11 @@ class _Judge:
     def _steps(self, number: int, line: int) -> int | None:
         """How many instructions the reference executes in a run line; None if it does not end."""
         prepared = prepare(Module(self.modeled), self.target.big_endian)
-        outcome = prepared.run(number, self.functions[number].run_lines[line].args, fuel=self.engine.patience.fuel)
+        outcome = prepared.run(number, self.lines[number][line][0].args, fuel=self.engine.patience.fuel)
         return prepared.stats.instructions if outcome.kind in ("returned", "trapped") else None
 
-    def _passes(self, line: RunLine, outcome: Outcome, runner: Runner) -> bool:
-        """Counts a unit that passed or that the runner lacks something for."""
+    def _passes(self, number: int, line: RunLine, foreseen: Foreseen, outcome: Outcome, runner: Runner) -> bool:
+        """Counts a unit that passed, that is undecided, or that the runner lacks something for."""
         isa = self.target.isa
         if outcome.kind == "unsupported":
             self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
@@ -256,10 +275,22 @@ class _Judge:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             self.report.undecides(isa, OUT_OF_TIME, unit)
             return True
-        if not is_met(line, outcome):
-            return False
-        self.report.passes(isa)
-        return True
+        met = meets(line, foreseen, outcome)
+        if met is False and outcome.detail == "stk_ovf":
+            reason = "stack overflow: machine code needs more stack than there is"
+            unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
+            self.report.undecides(isa, reason, unit)
+            return True
+        if met is False and foreseen.looked:
+            foreseen = self.openings.again(number, line, self.target.big_endian)
+            met = meets(line, foreseen, outcome)
+        if met is None:
+            opening = foreseen.opening or missing(outcome) or self.openings.of_nan(number, line, self.target.big_endian)
+            unit = undecided(self.test.file, f"{self.target} ({runner.name})", line, outcome, opening)
+            self.report.undecides(isa, opening.kind, unit)
+        elif met:
+            self.report.passes(isa)
+        return met is not False
 
     def _explain(self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner,
                  program: list[FunctionCode]) -> None:
@@ -300,7 +331,7 @@ class _Judge:
         if isinstance(trampoline, CompileFailure):
             return None
         results = self._start(runner, [number], program, {signature: trampoline})[0]
-        return dict(zip(self.functions[number].run_lines, results, strict=True))
+        return {line: outcome for (line, _), outcome in zip(self.lines[number], results, strict=True)}
 
 
 def _closure(code: FunctionCode, program: list[FunctionCode]) -> list[FunctionCode]:

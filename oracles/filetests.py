@@ -5,9 +5,9 @@ The one idea: a file is read once, and its units (see `filetest_units`) go to ju
 runners. Files are spread over processes; a report is a sum, so their order does not matter.
 
 `test interpret` runs little-endian, as upstream does on its hosts, unless a file is for big-endian targets alone. With
-`interpreter_only` the run lines of `test run` files are interpreted too; where such a line expects one NaN of several
-that CLIF allows (its file says so by not asking for `test interpret`), the unit is skipped under that name.
-Results are compared by their bits, NaNs too, as upstream does.
+`interpreter_only` the run lines of `test run` files are interpreted too.
+Results are compared by their bits, NaNs too, as upstream does; where CLIF leaves them open (`admissible`), the unit is
+undecided: the interpreter's choice is one of several, and so is that of the line.
 What is out of scope: `test optimize`, `test unwind`, … (skipped by name), the text that `test compile` expects.
 Sources: upstream's `cranelift/filetests` (which command means what), cranelift-reader 0.135 `run_command.rs`.
 """
@@ -22,17 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liftcheck.case import Outcome
+from liftcheck.case import NO_ANSWER, Outcome
 from liftcheck.clif.filetest import FileTest, TestFunction, read_text
-from liftcheck.clif.interpret import Prepared, prepare
+from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine
-from liftcheck.clif.types import I128, Type
+from liftcheck.clif.types import I128
 from liftcheck.errors import InputError
-from liftcheck.nan import is_nan
 from liftcheck.oracles import filetest_texts as texts
-from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure
+from liftcheck.oracles.admissible import meets, missing
+from liftcheck.oracles.filetest_open import Openings
+from liftcheck.oracles.filetest_report import Failure, Report, line_failure, undecided
 from liftcheck.oracles.filetest_runs import Engine
 from liftcheck.oracles.filetest_units import COMMANDS, INTERPRETER, Plan, command, plan_of
 from liftcheck.oracles.patience import DEFAULT, OUT_OF_TIME, Patience
@@ -158,47 +159,36 @@ def _interpret(plan: Plan, report: Report, fuel: int) -> None:
     test = plan.test
     sound = plan.sound("interpret", INTERPRETER, None, report)
     prepared = prepare(test.module(sound), test.big_endian)
+    openings = Openings(prepared.module)
     for number, function in enumerate(sound):
-        for line in function.run_lines:
-            _interpret_line(test, function, line, prepared, number, report, fuel)
+        for line, foreseen in zip(function.run_lines, openings.of(number, function.run_lines, test.big_endian)):
+            outcome = prepared.run(number, line.args, fuel=fuel)
+            met = meets(line, foreseen, outcome)
+            if met is None and (foreseen.whole or outcome.kind not in NO_ANSWER):
+                opening = foreseen.opening or missing(outcome) or openings.of_nan(number, line, test.big_endian)
+                report.undecides(INTERPRETER, opening.kind, undecided(test.file, INTERPRETER, line, outcome, opening))
+            else:
+                _interpret_line(test, function, line, outcome, met is True, report)
         if not function.run_lines:
             report.passes(INTERPRETER)
 
 
-def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, prepared: Prepared, number: int,
-                    report: Report, fuel: int) -> None:
-    outcome = prepared.run(number, line.args, fuel=fuel)
-    if is_met(line, outcome):
+def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, outcome: Outcome, met: bool,
+                    report: Report) -> None:
+    if met:
         report.passes(INTERPRETER)
-        return
-    if outcome.kind == "unsupported":
+    elif outcome.kind == "unsupported":
         report.skip(INTERPRETER, f"interpreter: {outcome.detail}")
     elif outcome.kind == "out_of_fuel":
         report.undecides(INTERPRETER, OUT_OF_TIME, line_failure(test.file, INTERPRETER, line, outcome))
     elif test.has("interpret") and function.function is not None and _is_upstreams_own(function.function):
         report.skip(INTERPRETER, "upstream's interpreter saturates conversions to i128, which no backend has")
-    elif not test.has("interpret") and _differs_in_nans_only(line, outcome):
-        report.skip(INTERPRETER, "the file expects one ISA's NaN, which CLIF leaves open")
     else:
         report.fails(INTERPRETER, line_failure(test.file, INTERPRETER, line, outcome))
 
 
 def _is_upstreams_own(function: Function) -> bool:
     return any(inst.op in UPSTREAM_ONLY and inst.type is I128 for block in function.blocks for inst in block.insts)
-
-
-def _differs_in_nans_only(line: RunLine, outcome: Outcome) -> bool:
-    return outcome.kind == "returned" and line.comparison == "==" and not line.trap and all(
-        _same_but_nan(got, expected, type_)
-        for got, expected, type_ in zip(outcome.values, line.expected, line.result_types, strict=True))
-
-
-def _same_but_nan(got: int, expected: int, type_: Type) -> bool:
-    if not type_.is_float:
-        return got == expected
-    width = type_.lane_bits
-    lanes = [(got >> at & type_.lane_mask, expected >> at & type_.lane_mask) for at in range(0, type_.bits, width)]
-    return all(a == b or (is_nan(a, width) and is_nan(b, width)) for a, b in lanes)
 
 
 # test verifier

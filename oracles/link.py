@@ -31,16 +31,18 @@ Program = Sequence[FunctionCode]
 
 
 class Image:
-    """Linked code. `code` belongs at `base`; `addresses[p]` maps the names of program p's functions to addresses."""
+    """Linked code. `code` belongs at `base`; `addresses[p]` maps the names of program p's functions to addresses;
+    `missing` names the symbols that are nowhere, by the unmapped page that stands for each."""
 
-    __slots__ = ("_functions", "_starts", "addresses", "base", "code", "isa")
+    __slots__ = ("_functions", "_starts", "addresses", "base", "code", "isa", "missing")
 
     def __init__(self, isa: str, base: int, code: bytes, addresses: tuple[dict[str, int], ...],
-                 functions: list[tuple[int, FunctionCode]]) -> None:
+                 functions: list[tuple[int, FunctionCode]], missing: dict[int, str]) -> None:
         self.isa: Final = isa
         self.base: Final = base
         self.code: Final = code
         self.addresses: Final = addresses
+        self.missing: Final = missing
         self._functions: Final = functions
         self._starts: list[int] | None = None
 
@@ -96,8 +98,9 @@ def same_program(left: Program, right: Program) -> bool:
 
 
 def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,
-         externals: Mapping[str, int] | None = None) -> Image:
-    """Links programs into one image; Unsupported names an unknown symbol or relocation kind."""
+         externals: Mapping[str, int] | None = None, lenient: bool = False) -> Image:
+    """Links programs into one image; Unsupported names an unknown symbol or relocation kind. `lenient`: a symbol that
+    nobody has is no error before it is reached: a run then traps with 'unresolved NAME'."""
     parts: list[bytes] = []
     addresses: list[dict[str, int]] = []
     placed: list[tuple[int, FunctionCode]] = []
@@ -120,15 +123,18 @@ def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,
     if here - base + _END > layout.CODE_SIZE:
         raise Unsupported("code larger than the code area")
     code = b"".join(parts)
+    missing: dict[int, str] = {}
     if related:
-        code = bytes(_Patcher(isa, base, bytearray(code), externals or {}).patch(related))
-    return Image(isa, base, code + fill * _END, tuple(addresses), placed)
+        code = bytes(_Patcher(isa, base, bytearray(code), externals or {}, missing if lenient else None).patch(related))
+    return Image(isa, base, code + fill * _END, tuple(addresses), placed, missing)
 
 
 class _Patcher:
     """Applies relocations to a buffer; owns it and the address slots that it appends."""
 
-    def __init__(self, isa: str, base: int, code: bytearray, externals: Mapping[str, int]) -> None:
+    def __init__(self, isa: str, base: int, code: bytearray, externals: Mapping[str, int],
+                 missing: dict[int, str] | None) -> None:
+        self.missing = missing
         self.isa, self.base, self.code, self.externals = isa, base, code, externals
         self.libcalls = load_stub(isa).libcalls
         self.big_endian = isa in BIG_ENDIAN
@@ -174,7 +180,9 @@ class _Patcher:
         if address is None:
             address = self.externals.get(name)
         if address is None:
-            raise Unsupported(f"symbol {name}")
+            if self.missing is None or name.startswith("libcall:"):
+                raise Unsupported(f"symbol {name}")
+            address = layout.page_of(name, self.missing)
         return address
 
     def slot(self, value: int) -> int:

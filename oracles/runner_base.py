@@ -12,6 +12,7 @@ Outcomes beside 'returned' and 'trapped':
   'unsupported'  the runner met an instruction that it knows it lacks
 A fault in the unmapped megabyte below the stack is 'trapped' with 'stk_ovf', whatever the trap table says of that
 instruction: machine code recurses deeper or less deep than the reference does, so an oracle treats it as undecided.
+A call or an access of a symbol that is missing (`Image.missing`) is 'trapped' with 'unresolved NAME'.
 It compares nothing.
 """
 
@@ -355,6 +356,10 @@ class BaseRunner:
         if isinstance(event, Outcome):
             return event
         pc, what = event.pc, event.what
+        name = layout.unresolved(pc, image.missing) or (
+            layout.unresolved(event.address, image.missing) if event.address is not None else "")
+        if name:
+            return Outcome("trapped", (), memory, name)
         if event.address is not None and layout.STACK - STACK_GUARD <= event.address < layout.STACK:
             return Outcome("trapped", (), memory, "stk_ovf")
         if layout.TRAMPOLINES <= pc < layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:

@@ -36,12 +36,15 @@ from liftcheck.clif.interpret_program import (
     Program,
     Segment,
     mismatch,
+    missing,
 )
+from liftcheck.clif.interpret_worlds import WorldLowerer
 from liftcheck.clif.ir import Inst, Module
 from liftcheck.clif.libcalls import Libcall
-from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Refusal
+from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Mismatch, Refusal
 from liftcheck.clif.opcodes import FREE_OPERAND, key_of
 from liftcheck.clif.types import Type
+from liftcheck.clif.worlds import World
 
 DEFAULT_FUEL: Final = 4_000_000
 """Instructions after which a run counts as endless: half a second of closures."""
@@ -65,17 +68,20 @@ class Stats(NamedTuple):
     executed: Counter[str]
 
 
-def prepare(module: Module, big_endian: bool = False, hot_after: int | None = HOT_AFTER) -> Prepared:
-    """Make a module ready to run. `hot_after`: visits that make a function hot, None: never, 0: at once."""
-    return Prepared(module, big_endian, hot_after)
+def prepare(module: Module, big_endian: bool = False, hot_after: int | None = HOT_AFTER,
+            world: World | None = None) -> Prepared:
+    """Make a module ready to run. `hot_after`: visits that make a function hot, None: never, 0: at once. `world`: who
+    chooses what CLIF leaves open, and notes it (without: one way for all, quickly)."""
+    return Prepared(module, big_endian, hot_after, world)
 
 
 class Prepared:
     """A module ready to run. Not reentrant; every run starts from fresh memory."""
 
-    def __init__(self, module: Module, big_endian: bool, hot_after: int | None) -> None:
+    def __init__(self, module: Module, big_endian: bool, hot_after: int | None, world: World | None = None) -> None:
         self.module: Final = module
-        self._memory: Final = Memory()
+        self._world: Final = world
+        self._memory: Final = Memory() if world is None else world
         self._program: Final = Program(module, big_endian, self._memory)
         self._hot_after: Final = hot_after
         self._rest = 0
@@ -85,6 +91,7 @@ class Prepared:
         self._slices: Final = 1 + sum(len(function.blocks) for function in module.functions) // SLICE
         """So many slices lie between two looks at what is hot: a look costs time for each block."""
         self._until_look = 0
+        self.refusal: Refusal | None = None
         self._stopped: tuple[Segment, tuple[Any, ...] | None] | None = None
         self._stats: Stats | None = None
 
@@ -97,6 +104,7 @@ class Prepared:
         memory.reset(regions or {})
         self._stopped = None
         self._stats = None
+        self.refusal = None
         self._rest = rest = fuel - SLICE if fuel > SLICE else 0
         self._until_look = self._slices
         for other in self._entered:
@@ -115,10 +123,10 @@ class Prepared:
         except Crash as crash:
             kind, detail = "crashed", str(crash)
         except Refusal as refusal:
-            kind, detail = "unsupported", str(refusal)
+            kind, detail, self.refusal = "unsupported", str(refusal), refusal
         except OutOfFuel:
             kind = "out_of_fuel"
-        return Outcome(kind, values, bytes(memory.buf) if regions else b"", detail)
+        return Outcome(kind, values, memory.content() if regions else b"", detail)
 
     def fill_slots(self, garbage: int) -> None:
         """From now on stack slots begin as bytes of this value: a program whose outcome changes reads the unwritten."""
@@ -211,6 +219,8 @@ class Prepared:
                     if not frames:
                         return value  # type: ignore[no-any-return]
                     r, segment, sp = frames.pop()
+                    if self._world is not None:
+                        self._world.leave(sp)
                     segment = _resume(r, segment, value)
                 elif kind == LOWER:
                     segment.visits = 0
@@ -229,7 +239,10 @@ class Prepared:
                         frames.append((r, segment, sp))
                         r, sp = self._enter(callee, value, sp)
                     else:
-                        r, sp = self._enter(callee, value, frames[-1][2] if frames else STACK_TOP)
+                        below = frames[-1][2] if frames else STACK_TOP
+                        if self._world is not None:
+                            self._world.leave(below)
+                        r, sp = self._enter(callee, value, below)
                     segment = callee.entry
         except (Trap, Crash, Refusal):
             self._stopped = segment, operands
@@ -257,9 +270,7 @@ class Prepared:
             below = (below - size) & -16
             if below < layout.STACK:
                 raise Trap("stk_ovf")
-            self._memory.enter(below, size)
-            self._memory.write(below, content, "")
-            args[index] = below
+            args[index] = self._memory.copy_in(below, content)
         return below
 
     def _lower(self, code: Code, r: list[int], sp: int) -> None:
@@ -282,8 +293,12 @@ class Prepared:
             inst, value = segment.insts[-1], value[1:]
             number = inst.table.sig if inst.table is not None else inst.imm
             problem = mismatch(callee, segment.code.function.signatures[number])  # type: ignore[index]
-        if problem or callee is None:
-            raise Refusal(problem)
+        if isinstance(segment.code.lowerer, WorldLowerer) and (problem or not isinstance(callee, Code)):
+            segment.code.lowerer.mark(segment.insts[-1])
+        if problem:
+            raise Mismatch(problem)
+        if callee is None:
+            raise missing(segment.code.function.func_refs[segment.insts[-1].imm].name)  # type: ignore[index]
         if isinstance(callee, Libcall) and segment.after is None:
             raise Refusal(f"tail call of {callee.name}: no convention of a routine allows it")
         return callee, value

@@ -178,6 +178,12 @@ class Lowerer:
         return (plain(template, 1, 1, 1), (self.code.slots[slot] + offset,), (out,), (self.reg[SP],))
 
 
+    def address(self, out: int, name: str, offset: int, type_: Type) -> list[Step]:
+        """The address of a function, a routine or a symbol: a number."""
+        self.constants[out] = self.code.program.address_of(name) + offset & type_.mask
+        return []
+
+
 def _iconst(low: Lowerer, inst: Inst) -> list[Step]:
     assert isinstance(inst.imm, int) and inst.type is not None
     return low.number(inst, inst.imm & inst.type.mask)
@@ -249,12 +255,9 @@ def _stack_access(low: Lowerer, inst: Inst) -> list[Step]:
 
 def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
     name = low.function.func_refs[inst.imm].name  # type: ignore[index]
-    address = low.code.program.address_of(name)
-    if address is None:
-        return low.refuse(f"address of {name}, which is not in the module")
     assert inst.type is not None
     low.memory.short |= inst.type is not I64
-    return low.number(inst, address & inst.type.mask)
+    return low.address(low.reg.of(inst.results)[0], name, 0, inst.type)
 
 
 def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
@@ -354,11 +357,9 @@ def _root_global(low: Lowerer, declared: tuple[object, ...], out: int) -> list[S
 
 def _symbol(low: Lowerer, rest: list[object], out: int) -> list[Step]:
     name, offset = str(rest[0]), rest[1] if len(rest) > 1 else 0
-    address = low.code.program.address_of(name)
-    if address is None or not isinstance(offset, int):
-        return low.refuse("symbol that is not in the module")
-    low.constants[out] = address + offset
-    return []
+    if not isinstance(offset, int):
+        return low.refuse("symbol with an offset that is no number")
+    return low.address(out, name, offset, I64)
 
 
 def _derived_global(low: Lowerer, declared: tuple[object, ...], out: int, base: int) -> list[Step]:

@@ -16,11 +16,14 @@ from functools import cache
 from typing import Any, Final
 
 from liftcheck import layout
+from liftcheck.bits.concrete import Trap
 from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, AccessKind, Lowerer, access
 from liftcheck.clif.interpret_recipes import Op, Run, compiled, plain, pure, refusing
-from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, Signature
-from liftcheck.clif.libcalls import NAMES, Libcall, libcall
-from liftcheck.clif.memory import ARENA_HALF, Memory
+from liftcheck.clif.interpret_worlds import SPECIAL, WorldLowerer
+from liftcheck.clif.ir import AbiParam, Block, BlockCall, Function, Inst, Module, Signature
+from liftcheck.clif.libcalls import HARNESS, NAMES, UNSUPPORTED, Libcall, libcall
+from liftcheck.clif.memory import ARENA_HALF, Memory, Refusal
+from liftcheck.clif.worlds import World
 from liftcheck.errors import Unsupported
 
 GO, CALL, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, HOT, LOWER = range(8)
@@ -187,20 +190,30 @@ class Program:
         self._by_name.clear()
 
     def named(self, name: str) -> Code | Libcall | None:
-        """What a function reference means: a function of the module, else a library routine."""
+        """What a function reference means: a function of the module, else a library routine; None: it is missing."""
         return self._by_name.get(name) or (libcall(name[1:]) if name.startswith("%") else None)
 
-    def address_of(self, name: str) -> int | None:
-        """The address of a function or a routine."""
+    def address_of(self, name: str) -> int:
+        """The address of a function, a routine, or of the page that stands for a missing symbol."""
         found = self.named(name)
         if isinstance(found, Code):
             return found.address
-        return None if found is None else ROUTINES + NAMES.index(found.name) * FUNCTION_STRIDE
+        if found is not None:
+            return ROUTINES + NAMES.index(found.name) * FUNCTION_STRIDE
+        return layout.page_of(name, self.memory.missing)
 
     def at(self, address: int) -> Code | Libcall | None:
-        """What is at an address, for indirect calls."""
+        """What is at an address, for indirect calls; Trap if a missing symbol is."""
+        if isinstance(self.memory, World):
+            name = self.memory.name_at(address)
+            found = None if name is None else self.named(name)
+            if name is not None and found is None:
+                raise missing(name)
+            return found
         if self.memory.short and address < 1 << 32:
             address |= ARENA_HALF
+        if layout.unresolved(address, self.memory.missing):
+            raise missing(self.memory.missing[address & -layout.UNRESOLVED_STRIDE])
         index, odd = divmod(address - layout.CODE, FUNCTION_STRIDE)
         if not odd and 0 <= index < len(self.codes):
             return self.codes[index]
@@ -214,7 +227,10 @@ class _Lowering:
     def __init__(self, code: Code) -> None:
         self.code = code
         self.function = code.function
-        self.lowerer = code.lowerer = Lowerer(code)
+        careful = isinstance(code.program.memory, World)
+        self.lowerer = code.lowerer = WorldLowerer(code) if careful else Lowerer(code)
+        self.special = SPECIAL if careful else LOWERERS.keys()
+        self.plain_accesses = frozenset() if careful else _PLAIN_ACCESSES
         self.reg = self.lowerer.reg
         self.heads: dict[int, Segment] = {}
         self.segments = code.segments
@@ -245,6 +261,7 @@ class _Lowering:
         ops, start = segment.ops, 0
         lowerer, insts, reg, types = self.lowerer, block.insts, self.reg, self.lowerer.types
         constants, ordered = lowerer.constants, self.code.ordered
+        special, plain_accesses = self.special, self.plain_accesses
         for at, inst in enumerate(insts):
             op = inst.op
             if op in _ENDS:
@@ -256,9 +273,9 @@ class _Lowering:
                 ops = segment.ops
             elif op == "iconst":
                 constants[reg.of(inst.results)[0]] = inst.imm & inst.type.mask  # type: ignore[operator, union-attr]
-            elif op in _PLAIN_ACCESSES:
+            elif op in plain_accesses:
                 self._access(ops, inst)
-            elif op not in LOWERERS:
+            elif op not in special:
                 # An opcode with a meaning, with two operands mostly: this is the hot path of preparing a program.
                 args = inst.args
                 try:
@@ -364,25 +381,62 @@ class _Lowering:
             return
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
         callee = segment.callee = self.code.program.named(name)
-        missing = f"call of {name}, which is not in the module"
-        segment.problem = missing if callee is None else mismatch(callee, signature)
+        segment.problem = "" if callee is None else mismatch(callee, signature)
         if isinstance(callee, Code) and not segment.problem:
             segment.direct = callee
+
+
+def missing(name: str) -> Exception:
+    """What a call of a symbol is that the module does not have."""
+    if name[1:] in UNSUPPORTED or name[1:] in HARNESS:
+        return Refusal(f"{name} is not interpreted")
+    return Trap(f"unresolved {name}")
 
 
 def mismatch(callee: Code | Libcall, signature: Signature) -> str:
     """Why a call with this signature cannot mean the callee; '' if it can."""
     if isinstance(callee, Libcall):
-        params, returns, name = callee.params, callee.returns, callee.name
+        name = f"%{callee.name}"
+        own = Signature(tuple(map(AbiParam, callee.params)), tuple(map(AbiParam, callee.returns)), "")
+        signature = _bare(signature) if signature.call_conv != "tail" else signature
     else:
-        own = callee.function.signature
-        if own == signature:
-            return ""
-        params, returns = tuple(p.type for p in own.params), tuple(p.type for p in own.returns)
-        name = callee.function.name
-    if params == tuple(p.type for p in signature.params) and returns == tuple(p.type for p in signature.returns):
+        name, own = callee.function.name, callee.function.signature
+    if own == signature:
         return ""
-    return f"call of {name} with another signature"
+    problem = _difference(own, signature)
+    return problem and f"the call does not match {name}: {problem}"
+
+
+def _bare(signature: Signature) -> Signature:
+    """Types alone: a routine takes its integers as every convention of C passes them."""
+    return Signature(tuple(AbiParam(p.type) for p in signature.params),
+                     tuple(AbiParam(p.type) for p in signature.returns))
+
+
+def _difference(own: Signature, used: Signature) -> str:
+    """What of two signatures makes a call of one by the other meaningless. Extending what the other side does not need
+    extended is harmless, and so is calling a parameter `vmctx`."""
+    if own.call_conv != used.call_conv and ((own.call_conv and used.call_conv) or used.call_conv == "tail"):
+        return f"convention {used.call_conv}, but it has {own.call_conv or 'that of C'}"
+    for what, ours, theirs in (("parameter", own.params, used.params), ("return", own.returns, used.returns)):
+        if len(ours) != len(theirs):
+            return f"{len(theirs)} {what}{'' if len(theirs) == 1 else 's'}, but it has {len(ours)}"
+        for number, (callee, caller) in enumerate(zip(ours, theirs)):
+            given, needed = (caller, callee) if what == "parameter" else (callee, caller)
+            if not _fits(given, needed):
+                return f"{what} {number} is {param_text(caller)}, but it has {param_text(callee)}"
+    return ""
+
+
+def _fits(given: AbiParam, needed: AbiParam) -> bool:
+    """Whether what one side passes is what the other takes."""
+    purposes = {p.purpose if p.purpose != "vmctx" else "" for p in (given, needed)}
+    return given.type == needed.type and len(purposes) == 1 and needed.extension in ("", given.extension)
+
+
+def param_text(param: AbiParam) -> str:
+    """`i32 uext`, as CLIF text has it."""
+    return " ".join(filter(None, (param.type.name, param.extension, param.purpose)))
 
 
 # Terminators: functions of the registers and of a segment's `wires`.

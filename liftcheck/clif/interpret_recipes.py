@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from liftcheck.bits import concrete
 from liftcheck.clif.ir import MemFlags
-from liftcheck.clif.memory import Memory, Refusal, Shape, decoder, encoder, shape_of
+from liftcheck.clif.memory import Meaningless, Memory, Open, Refusal, Shape, decoder, encoder, shape_of
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.semantics import meaning
 from liftcheck.clif.types import Type
@@ -37,6 +37,8 @@ Op = tuple[Run, tuple[Any, ...]]
 recipe share the function, which stays in the processor's cache."""
 
 concrete.NAMESPACE["Refusal"] = Refusal
+concrete.NAMESPACE["Meaningless"] = Meaningless
+concrete.NAMESPACE["Open"] = Open
 _SERIAL: Final = count()
 _LETTERS: Final = {2: "H", 4: "I", 8: "Q"}
 
@@ -135,6 +137,8 @@ def refusing() -> Recipe:
 # Accesses. Extras: the memory, the offset (unless it is 0), the trap code ('' for notrap).
 
 MISALIGNED: Final = "misaligned access flagged aligned"
+_MISALIGNED_ATOMIC: Final = "misaligned atomic access"
+_REFUSALS: Final = {MISALIGNED: "Meaningless", _MISALIGNED_ATOMIC: "Open"}
 
 
 class _Access:
@@ -153,7 +157,9 @@ class _Access:
         there = f"{address} + {extras[1]}" if self.offset else address
         lines = [f"{at} = {there} - {base}"]
         if self.misaligned and self.shape.size > 1:
-            lines.append(f"if {at} + {base} & {self.shape.size - 1}: raise Refusal({self.misaligned!r})")
+            there = f"{at} + {base}"
+            lines.append(f"if {there} & {self.shape.size - 1} and not {m}.excuses({there}, {self.shape.size}): "
+                         f"raise {_REFUSALS[self.misaligned]}({self.misaligned!r})")
         fast = fast.format(buf=f"{m}.{self.window}buf", at=at)
         slow = slow.format(m=m, address=f"{at} + {base}", code=extras[-1])
         return [*lines, f"if 0 <= {at} <= {m}.{self.window}size - {self.shape.size}: {fast}", f"else: {slow}"]
@@ -191,7 +197,7 @@ def store(shape: Shape, narrows: bool, on_stack: bool, offset: bool, misaligned:
     size, encode = shape.size, encoder(shape)
 
     def to_afar(m: Memory, address: int, code: str, value: int) -> None:
-        buf, at = m.locate(address, size, code)
+        buf, at = m.place(address, size, code)
         buf[at : at + size] = encode(value)
 
     far = helper("store", to_afar)
@@ -247,8 +253,6 @@ def _struct(shape: Shape, lanes: int) -> Struct:
 
 # Atomics: the same accesses, one thread; a misaligned one is refused, since the four ISAs differ there.
 
-_MISALIGNED_ATOMIC: Final = "misaligned atomic access"
-
 
 @cache
 def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
@@ -270,8 +274,8 @@ def atomic(op: str, operation: str, type_: Type, big: bool) -> Recipe:
 
 
 def _place(m: Memory, code: str, address: int, size: int) -> tuple[bytearray, int]:
-    if address % size:
-        raise Refusal(_MISALIGNED_ATOMIC)
+    if address % size and not m.excuses(address, size):
+        raise Open(_MISALIGNED_ATOMIC)
     return m.locate(address, size, code)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from liftcheck import layout
 from liftcheck.bits.concrete import Trap
@@ -37,6 +37,18 @@ class Refusal(Exception):
     """The program does what CLIF leaves open or the interpreter lacks: outcome 'unsupported' with this reason."""
 
 
+class Open(Refusal):
+    """What CLIF leaves open, so that no outcome of it is wrong."""
+
+
+class Meaningless(Open):
+    """From here on anything may happen: memory that is not the program's, an access that breaks its own flags."""
+
+
+class Mismatch(Meaningless):
+    """A call that does not match its callee: the program is wrong."""
+
+
 class Shape(NamedTuple):
     """How a value lies in memory: `size` bytes in all, lanes of `lane` bytes, `big` is the byte order of a lane. In
     little-endian order a value counts as one lane, as its lanes follow one another in that order too."""
@@ -54,14 +66,18 @@ def shape_of(type_: Type, big: bool) -> Shape:
 
 class Memory:
     """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists;
-    `short`: the program takes addresses as i32, which mean the lower half of an address in the arena."""
+    `short`: the program takes addresses as i32, which mean the lower half of an address in the arena; `missing` names
+    what lies nowhere, by its address (see `layout.UNRESOLVED`); `is_world`: what is open is chosen (see `worlds`)."""
 
-    __slots__ = ("_others", "base", "buf", "garbage", "pinned", "short", "size", "stack_base", "stack_buf",
+    __slots__ = ("_others", "base", "buf", "garbage", "missing", "pinned", "short", "size", "stack_base", "stack_buf",
                  "stack_size")
+
+    is_world: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.short = False
         self.garbage = 0
+        self.missing: dict[int, str] = {}
         self.stack_buf = bytearray()
         self.stack_base = STACK_TOP
         self.stack_size = 0
@@ -88,9 +104,16 @@ class Memory:
         for base, buf in self._others:
             if 0 <= (at := address - base) <= len(buf) - size:
                 return buf, at
+        name = layout.unresolved(address, self.missing)
+        if name:
+            raise Trap(name)
         if not code:
             raise Crash(f"access of {size} bytes at {address:#x}")
         raise Trap(code)
+
+    def place(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
+        """As `locate`, for bytes that are all about to be written."""
+        return self.locate(address, size, code)
 
     def read(self, address: int, size: int, code: str) -> bytes:
         """`size` bytes; nothing is checked for a size of 0."""
@@ -102,7 +125,7 @@ class Memory:
     def write(self, address: int, content: bytes, code: str) -> None:
         """All of `content`, or none of it and a fault."""
         if content:
-            buf, at = self.locate(address, len(content), code)
+            buf, at = self.place(address, len(content), code)
             buf[at : at + len(content)] = content
 
     def enter(self, low: int, size: int) -> None:
@@ -112,6 +135,24 @@ class Memory:
             self._grow(low)
         at = low - self.stack_base
         self.stack_buf[at : at + size] = bytes([self.garbage]) * size if self.garbage else bytes(size)
+
+    def excuses(self, address: int, size: int) -> bool:
+        """Whether a misaligned access is none: where it lies in its slot is aligned, and so is the slot in practice."""
+        return False
+
+    def copy_in(self, address: int, content: bytes) -> int:
+        """A struct that is passed by value, at `address` of the stack; answers where it is."""
+        self.enter(address, len(content))
+        self.write(address, content, "")
+        return address
+
+    def magnitude(self, sign: int) -> int:
+        """What memcmp answers for -1, 0 or 1: C promises the sign alone."""
+        return sign
+
+    def content(self) -> bytes:
+        """The first region's bytes."""
+        return bytes(self.buf)
 
     def _grow(self, low: int) -> None:
         if low < layout.STACK:

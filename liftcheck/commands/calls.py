@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from liftcheck.case import NO_ANSWER, Outcome
+from liftcheck.case import Outcome
 from liftcheck.clif.filetest import FileTest, TestFunction
 from liftcheck.clif.ir import Module
 from liftcheck.clif.lexer import Cursor
@@ -43,13 +43,6 @@ class Call:
         """`== 3` if the run line expects something, else ''."""
         return self.line.expectation()
 
-    def is_met(self, outcome: Outcome) -> bool | None:
-        """Whether an outcome is as the run line expects; None if it expects nothing, or the outcome is that nothing
-        was found out. NaNs count by their bits."""
-        if self.line.comparison == "print" or outcome.kind in NO_ANSWER:
-            return None
-        return self.line.is_met(outcome.kind, outcome.values, outcome.detail, outcome.memory)
-
     def outcome_text(self, outcome: Outcome) -> str:
         """`3`, `[1, 2]`, `trap int_divz`, `out_of_fuel`; with what memory holds where the line asks for it."""
         text = f"{'trap' if outcome.kind == 'trapped' else outcome.kind} {outcome.detail}".rstrip()
@@ -61,7 +54,7 @@ class Call:
         """An outcome in a JSON document: values as CLIF text, since JSON's readers lose large integers; `memory` if the
         line speaks of it."""
         return {"kind": outcome.kind, "detail": outcome.detail,
-                "values": self.line.results_text(outcome.values),
+                "values": self.line.results_text(outcome.values) if outcome.kind == "returned" else [],
                 **({"memory": self.line.found_text(outcome.memory)} if self.line.memory else {})}
 
 

@@ -1,7 +1,8 @@
 """Compiles a file for an ISA, links it, runs it there and prints the results beside the reference interpreter's.
 
 Without --function every run line of the file is run; with it that function on --args. Exit code 1 if a result differs
-from the reference or from the run line's expectation, 2 if a function cannot be compiled or run on a target.
+from the reference or from the run line's expectation, 2 if a function cannot be compiled or run on a target. What CLIF
+leaves open (the bits of an arithmetic NaN, what a slot holds at first, addresses) is undecided, with what opens it.
 """
 
 from __future__ import annotations
@@ -18,36 +19,42 @@ if TYPE_CHECKING:
     from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.choice import Choice
     from liftcheck.compilers.spelling import Spelling
+    from liftcheck.oracles.admissible import Foreseen, Reference
     from liftcheck.oracles.differential import Judge
     from liftcheck.oracles.patience import Patience
     from liftcheck.oracles.runners import RunnerPool
 
 
 class Result(NamedTuple):
-    """One call on one target. `problem` says why there is no outcome; `agrees` is the comparison with the reference."""
+    """One call on one target. `problem` says why there is no outcome; `agrees` is the comparison with the reference,
+    `met` with the run line; `undecided` says why either of them, or the outcome, is missing."""
 
     call: Call
     target: Target
     runner: str
-    reference: Outcome
-    outcome: Outcome | None
-    agrees: bool | None
+    reference: Foreseen
+    outcome: Outcome | None = None
+    agrees: bool | None = None
+    met: bool | None = None
+    undecided: str = ""
     problem: str = ""
 
     @property
     def code(self) -> int:
         """What this result makes of the exit code."""
-        if self.outcome is None:
+        if self.problem:
             return 2
-        return int(self.agrees is False or self.call.is_met(self.outcome) is False)
+        return int(self.agrees is False or self.met is False)
 
 
 class Entry(NamedTuple):
-    """The calls of one function as inputs of one case, and how its functions are written for the compiler."""
+    """The calls of one function as inputs of one case, how its functions are written for the compiler, and by byte
+    order the reference."""
 
     calls: Sequence[Call]
     case: Case
     spelling: Spelling
+    references: dict[bool, Reference]
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +100,9 @@ def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
 
     pool = RunnerPool(",".join(runners))
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool, longest=patience.longest)
-    known: dict[tuple[int, bool], list[Reference]] = {}
     try:
         return [result for target in choice.targets for entry in entries
-                for result in _run_function(judge, pool, entry, target,
-                                            _reference(known, entry, target, patience.fuel))]
+                for result in _run_function(judge, pool, entry, target, patience.fuel)]
     finally:
         pool.close()
 
@@ -110,44 +115,62 @@ def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-class Reference(NamedTuple):
-    """What the reference says of a call, and after how many instructions; None if it did not end."""
+def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, fuel: int) -> list[Result]:
+    """All calls of one function on one target."""
+    from liftcheck.oracles.admissible import not_to_run
 
-    outcome: Outcome
-    steps: int | None
+    reference = _reference(entry, target)
+    expected = [reference.foresee(entry.case.entry, call.line.args, fuel=fuel) for call in entry.calls]
+    results = [Result(call, target, "", wanted, undecided=not_to_run(wanted))
+               for call, wanted in zip(entry.calls, expected)]
+    runs = [number for number, result in enumerate(results) if not result.undecided]
+    found = _outcomes(judge, pool, entry, target, [results[number] for number in runs]) if runs else ("", [])
+    if isinstance(found, str):
+        return [result if result.undecided else result._replace(problem=found) for result in results]
+    for number, outcome in zip(runs, found[1]):
+        results[number] = _judged(results[number]._replace(runner=found[0]), entry, outcome)
+    return results
 
 
-def _reference(known: dict[tuple[int, bool], list[Reference]], entry: Entry, target: Target,
-               fuel: int) -> list[Reference]:
-    """The reference's word on all calls of a function, worked out once for each byte order that matters."""
-    from liftcheck.clif.interpret import prepare
+def _reference(entry: Entry, target: Target) -> Reference:
+    """The reference for a target's byte order, if that matters."""
+    from liftcheck.oracles.admissible import Reference
     from liftcheck.oracles.evidence import depends_on_byte_order
 
-    case = entry.case
-    key = entry.calls[0].function, target.big_endian and depends_on_byte_order(case.module)
-    if key not in known:
-        prepared = prepare(case.module, key[1])
-        known[key] = []
-        for row in case.inputs:
-            outcome = prepared.run(case.entry, row, fuel=fuel)
-            if outcome.kind == "out_of_fuel":
-                outcome = outcome._replace(detail=f"{fuel} instructions, see --fuel")
-            ended = outcome.kind in ("returned", "trapped")
-            known[key].append(Reference(outcome, prepared.stats.instructions if ended else None))
-    return known[key]
+    big_endian = target.big_endian and depends_on_byte_order(entry.case.module)
+    if big_endian not in entry.references:
+        entry.references[big_endian] = Reference(entry.case.module, big_endian)
+    return entry.references[big_endian]
 
 
-def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
-                  reference: Sequence[Reference]) -> list[Result]:
-    """All calls of one function on one target."""
-    calls, case = entry.calls, entry.case
-    expected = [one.outcome for one in reference]
-    found = _outcomes(judge, pool, entry, target, reference)
-    if isinstance(found, str):
-        return [Result(call, target, "", wanted, None, None, found) for call, wanted in zip(calls, expected)]
-    runner, outcomes = found
-    return [Result(call, target, runner, wanted, outcome, _agrees(case, wanted, outcome))
-            for call, wanted, outcome in zip(calls, expected, outcomes)]
+def _judged(result: Result, entry: Entry, outcome: Outcome) -> Result:
+    """A result with its outcome; before anybody is called wrong, many more worlds are looked at."""
+    from liftcheck.case import NO_ANSWER
+    from liftcheck.oracles import admissible, compare
+
+    call, foreseen = result.call, result.reference
+    types = compare.return_types(entry.case)
+    verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
+    if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
+        foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, worlds=admissible.MANY)
+        verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
+    agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
+    undecided = verdict.detail if agrees is None else ""
+    if undecided and foreseen.opening is None and foreseen.outcome.kind in NO_ANSWER:
+        undecided = f"the reference says {call.outcome_text(foreseen.outcome)}"
+    if not undecided and met is None and call.expectation():
+        undecided = str(admissible.missing(outcome) or "")
+    if not undecided and met is None and call.expectation():
+        opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args)
+        undecided = f"the run line asks for one NaN of several: {opening}"
+    return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided)
+
+
+def _meets(call: Call, foreseen: Foreseen, outcome: Outcome) -> bool | None:
+    """Whether an outcome is as the run line expects; None if it expects nothing, or that is open."""
+    from liftcheck.oracles import admissible
+
+    return admissible.meets(call.line, foreseen, outcome) if call.expectation() else None
 
 
 def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Entry:
@@ -168,12 +191,12 @@ def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Ent
     module = Module([functions[number] for number in numbers])
     case = Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
     readable = program.test.readable()
-    return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]))
+    return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]), {})
 
 
 def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
-              reference: Sequence[Reference]) -> tuple[str, list[Outcome]] | str:
-    """The runner's name and its outcomes, or why there are none."""
+              wanted: Sequence[Result]) -> tuple[str, list[Outcome]] | str:
+    """The runner's name and the outcomes of some calls, or why there are none."""
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
@@ -199,23 +222,14 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
         return f"cannot be run here: {runner}"
     function = case.module.functions[case.entry]
     try:
-        image = link([code], target.isa)
+        image = link([code], target.isa, lenient=True)
     except Unsupported as error:
         return f"cannot be linked: {error.reason}"
-    job = Job(made, image.entry(0, function.name), function.signature, case.inputs)
+    inputs = tuple(result.call.line.args for result in wanted)
+    job = Job(made, image.entry(0, function.name), function.signature, inputs)
     outcomes = runner.run(image, [job])[0]
-    return runner.name, longer(runner, image, job, outcomes, code, lambda number: reference[number].steps,
+    return runner.name, longer(runner, image, job, outcomes, code, lambda number: wanted[number].reference.steps,
                                judge.longest)
-
-
-def _agrees(case: Case, wanted: Outcome, outcome: Outcome) -> bool | None:
-    """The oracle's verdict on two outcomes; None if it cannot say."""
-    from liftcheck.oracles import compare
-
-    if wanted == outcome:
-        return True
-    _, verdict = compare.compare_runs([wanted], [outcome], compare.return_types(case))
-    return {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
 
 
 def _text(results: Sequence[Result], compiler: str) -> str:
@@ -233,25 +247,26 @@ def _text(results: Sequence[Result], compiler: str) -> str:
 def _line(result: Result) -> str:
     call = result.call
     if result.outcome is None:
-        return f"{call.text()}: {result.problem}"
+        return f"{call.text()}: {result.problem or f'undecided: {result.undecided}'}"
     comments = []
     if result.agrees is False:
-        comments.append(f"DISAGREES: the reference says {call.outcome_text(result.reference)}")
-    elif result.agrees is None:
-        comments.append(f"undecided: the reference says {call.outcome_text(result.reference)}")
-    if call.is_met(result.outcome) is False:
+        comments.append(f"DISAGREES: the reference says {call.outcome_text(result.reference.outcome)}")
+    elif result.undecided:
+        comments.append(f"undecided: {result.undecided}")
+    if result.met is False:
         comments.append(f"WRONG: the run line says {call.expectation()}")
-    elif call.is_met(result.outcome):
+    elif result.met:
         comments.append("as expected")
     return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
 
 
 def _document(result: Result) -> dict[str, object]:
-    call, outcome = result.call, result.outcome
+    call, outcome, opening = result.call, result.outcome, result.reference.opening
     return {
         "call": call.text(), "line": call.line.line, "isa": result.target.isa, "settings": dict(result.target.settings),
-        "runner": result.runner or None, "reference": call.outcome_json(result.reference),
+        "runner": result.runner or None, "reference": call.outcome_json(result.reference.outcome),
         "outcome": call.outcome_json(outcome) if outcome is not None else None, "agrees": result.agrees,
-        "expected": call.expectation() or None, "as_expected": call.is_met(outcome) if outcome is not None else None,
+        "expected": call.expectation() or None, "as_expected": result.met,
+        "undecided": result.undecided or None, "opened_by": opening.document() if opening is not None else None,
         "problem": result.problem or None,
     }

@@ -7,7 +7,7 @@ is run on --args, written as in a run line: `--args '1, -2, 0x1.8p0, [1 2 3 4]'`
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from liftcheck.commands import options, output
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from liftcheck.case import Outcome
     from liftcheck.clif.filetest import FileTest
     from liftcheck.commands.calls import Call
+    from liftcheck.oracles.admissible import Reference
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -37,24 +38,47 @@ def add_call(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Interprets every call; 1 if a run line's expectation is not met."""
-    from liftcheck.clif.interpret import prepare
     from liftcheck.commands import calls
+    from liftcheck.oracles.admissible import Reference
 
     program = calls.read_program(args)
     big_endian, notes = _byte_order(program.test, args.big_endian)
-    prepared = prepare(program.module, big_endian)
+    reference = Reference(program.module, big_endian)
     results = []
     if notes and not args.json:
         print("\n".join(f"; note: {note}" for note in notes))
     for call in program.calls:
-        outcome = prepared.run(call.function, call.line.args, fuel=args.fuel)
-        results.append((call, outcome))
+        results.append(_result(reference, call, args.fuel))
         if not args.json:
-            print(_line(call, outcome))
+            print(_line(results[-1]))
     if args.json:
         output.print_json("interpret", {"file": program.file, "big_endian": big_endian, "notes": notes,
-                                        "calls": [_document(call, outcome) for call, outcome in results]})
-    return int(any(call.is_met(outcome) is False for call, outcome in results))
+                                        "calls": list(map(_document, results))})
+    return int(any(result.met is False for result in results))
+
+
+class Result(NamedTuple):
+    """A call, what the reference says of it, whether that is as the run line expects, why nobody can say so."""
+
+    call: Call
+    outcome: Outcome
+    met: bool | None
+    undecided: str
+
+
+def _result(reference: Reference, call: Call, fuel: int) -> Result:
+    """What the reference says of a call, in one of the worlds that CLIF allows."""
+    from liftcheck.oracles.admissible import meets, missing
+
+    foreseen = reference.foresee(call.function, call.line.args, fuel=fuel)
+    if foreseen.outcome.kind == "out_of_fuel":
+        return Result(call, foreseen.outcome._replace(detail=""), None, "not ended in the instructions of --fuel")
+    met = meets(call.line, foreseen, foreseen.outcome) if call.expectation() else None
+    undecided = str(foreseen.opening or (missing(foreseen.outcome) if met is None else None) or "")
+    if met is None and call.expectation() and not undecided:
+        opening = reference.opening_of_nan(call.function, call.line.args)
+        undecided = f"the run line asks for one NaN of several: {opening}"
+    return Result(call, foreseen.outcome, met, undecided)
 
 
 def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
@@ -66,14 +90,15 @@ def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
     return asked, [f"--{'big' if asked else 'little'}-endian overrides the file's targets"] if overrides else []
 
 
-def _line(call: Call, outcome: Outcome) -> str:
-    met = call.is_met(outcome)
-    if outcome.kind == "out_of_fuel":
-        return f"{call.text()} = out_of_fuel  ; undecided: not ended in the instructions of --fuel"
-    comment = {None: "", True: "  ; as expected", False: f"  ; WRONG: the run line says {call.expectation()}"}[met]
-    return f"{call.text()} = {call.outcome_text(outcome)}{comment}"
+def _line(result: Result) -> str:
+    call, comments = result.call, [f"undecided: {result.undecided}"] if result.undecided else []
+    if result.met is not None:
+        comments.append("as expected" if result.met else f"WRONG: the run line says {call.expectation()}")
+    return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
 
 
-def _document(call: Call, outcome: Outcome) -> dict[str, object]:
+def _document(result: Result) -> dict[str, object]:
+    call = result.call
     return {"call": call.text(), "line": call.line.line, "expected": call.expectation() or None,
-            "as_expected": call.is_met(outcome), "outcome": call.outcome_json(outcome)}
+            "as_expected": result.met, "outcome": call.outcome_json(result.outcome),
+            "undecided": result.undecided or None}

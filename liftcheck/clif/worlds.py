@@ -1,0 +1,369 @@
+"""Worlds: memories of the reference interpreter in which everything that CLIF leaves open is chosen by a number.
+
+The one idea: a *world* is a `Memory` with no window, so every access comes here, and with an answer to each open
+question: the bits of an arithmetic NaN, what a slot holds before it is written, where slots, functions and frames lie,
+the pinned register. The answer is a function of a seed and of the question's *choice*: its kind and the place in the
+program that asks. `chosen` gives single choices another seed, so that whoever sees two worlds differ can find which
+choice it is (`oracles.admissible`). `used` records what was asked. What no answer makes meaningful (memory that is not
+the program's, code read as data) ends the run with `Meaningless`.
+
+Seeds 2k and 2k+1 give complementary bits: whatever looks at a single bit sees both. The first eight are the NaNs and
+the contents that machines show.
+It does not say what is open in an instruction (`interpret_worlds` asks), nor judge anything.
+Sources: Cranelift's `ir/instructions` on NaNs; `machinst/abi.rs` (slots lie at multiples of 8 or of their alignment).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from liftcheck import layout
+from liftcheck.bits.concrete import Trap
+from liftcheck.clif.ir import Function, Inst, Module
+from liftcheck.clif.memory import ADDRESS_MASK, ARENA_HALF, Crash, Meaningless, Memory
+from liftcheck.clif.types import I64
+from liftcheck.nan import exponent_bits, is_nan, quiet_nan
+
+WORD: Final = 8
+"""Slots lie at multiples of this, whatever they ask for."""
+NEAR: Final = 1 << 20
+"""An access this close to a slot or a frame that hits none of them missed one."""
+CODE_NEAR: Final = 1 << 16
+STYLES: Final = 8
+
+
+class Kind(IntEnum):
+    """What is left open."""
+
+    NAN = 0
+    UNWRITTEN = 1
+    SLOT = 2
+    FUNCTION = 3
+    FRAME = 4
+    PINNED = 5
+    COMPARE = 6
+
+
+TEXTS: Final = {
+    Kind.NAN: "the sign and payload of an arithmetic NaN",
+    Kind.UNWRITTEN: "what a stack slot holds before it is written",
+    Kind.SLOT: "where a stack slot lies",
+    Kind.FUNCTION: "where functions and symbols lie",
+    Kind.FRAME: "the stack pointer, the frame pointer and the return address",
+    Kind.PINNED: "what the pinned register holds at first",
+    Kind.COMPARE: "what memcmp answers beyond the sign",
+}
+OUTSIDE: Final = "memory outside the program's stack slots and data"
+CODE: Final = "machine code read or written as data"
+
+
+class Choice(NamedTuple):
+    """One open question: what, and which place of the program asks (an instruction, a slot, a name; a number)."""
+
+    kind: Kind
+    place: int
+
+
+class _Block:
+    """A stack slot of one frame; `known` has 1 for each byte that was written, or read and so fixed;
+    `first`: it is the frame's first."""
+
+    __slots__ = ("base", "buf", "first", "known", "size")
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base, self.size, self.first = base, size, False
+        self.buf = bytearray(size)
+        self.known = bytearray(size)
+
+
+def mix(*parts: int) -> int:
+    """64 bits that look like chance, the same in every process."""
+    x = hash(parts) & ADDRESS_MASK
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & ADDRESS_MASK
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & ADDRESS_MASK
+    return x ^ x >> 31
+
+
+class World(Memory):
+    """One world after another: `choose` which, then run. `used`: the choices that the last run asked for, and the
+    instruction that asked first; `site` the instruction that touched memory last; `fault` the address of the access
+    that trapped, or -1."""
+
+    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_names", "_pinned", "_regions",
+                 "_seed", "_slots", "fault", "site", "used")  # fmt: skip
+
+    is_world = True
+
+    def __init__(self, module: Module) -> None:
+        self._slots = [{n: (s.size, max(s.align, WORD)) for n, s in f.stack_slots.items()} for f in module.functions]
+        self._seed = 0
+        self._chosen: Mapping[Choice, int] = {}
+        self._names: dict[str, tuple[int, bool]] = {}
+        super().__init__()
+        self.short = any(_is_short(inst) for f in module.functions for block in f.blocks for inst in block.insts)
+
+    def choose(self, seed: int, chosen: Mapping[Choice, int] | None = None) -> None:
+        """The next runs are in this world."""
+        self._seed, self._chosen = seed, chosen or {}
+
+    def reset(self, regions: Mapping[int, bytes]) -> None:
+        """Begin a run. `base`, `buf` and `size` stay empty: there is no way past `locate`."""
+        self.base = self.size = self.stack_base = self.stack_size = 0
+        self.buf = self.stack_buf = bytearray()
+        self._regions = [(base, bytearray(content)) for base, content in regions.items()]
+        self._count: dict[Choice, int] = {}
+        self._answered: dict[tuple[Choice, int], int] = {}
+        self._blocks: dict[int, _Block] = {}
+        self._bases: list[int] = []
+        self._frames: list[tuple[int, int, int]] = []
+        self._names.clear()
+        self._pinned: int | None = None
+        self.used: dict[Choice, int] = {}
+        self.site = self.fault = -1
+
+    # Answers.
+
+    def _bits(self, choice: Choice, number: int) -> int:
+        """64 bits of answer to a question that is asked for the `number`th time."""
+        self.used.setdefault(choice, self.site)
+        seed = self._chosen.get(choice, self._seed)
+        bits = mix(seed >> 1, choice.kind, choice.place, number)
+        return ~bits & ADDRESS_MASK if seed & 1 else bits
+
+    def _next(self, choice: Choice) -> int:
+        self._count[choice] = number = self._count.get(choice, -1) + 1
+        return number
+
+    def _once(self, choice: Choice, frame: int) -> int:
+        """The same bits for the whole life of a frame."""
+        key = choice, frame
+        if key not in self._answered:
+            self._answered[key] = self._bits(choice, self._next(choice))
+        return self._answered[key]
+
+    def _address(self, choice: Choice, size: int, align: int) -> int:
+        """A place for `size` bytes that nothing else is near of."""
+        number = self._next(choice)
+        while True:
+            address = self._bits(choice, number) & -align
+            if self.short:
+                address = ARENA_HALF | address & 0xFFFF_FFFF
+            end = address + size
+            if address >= NEAR and end <= ADDRESS_MASK - NEAR and not self._near(address, size) and (
+                    end < layout.ARENA or address > layout.ARENA + layout.ARENA_SIZE):
+                return address
+            number += 1 << 32
+
+    # NaNs.
+
+    def nan(self, site: int, width: int, total: int, narrow: int, value: int, args: tuple[int, ...]) -> int:
+        """`value`, the result of arithmetic, with other NaNs in the lanes that are NaN. `width` and `narrow` are the
+        bits of a lane of it and of the operands `args`."""
+        mask = (1 << width) - 1
+        for at in range(0, total, width):
+            if is_nan(value >> at & mask, width):
+                lane = at // width * narrow
+                operands = [carried(arg >> lane & (1 << narrow) - 1, narrow, width) for arg in args]
+                self.site = site
+                chosen = self._nan(Choice(Kind.NAN, site), width, [x for x in operands if is_nan(x, width)])
+                value = value & ~(mask << at) | chosen << at
+        return value
+
+    def _nan(self, choice: Choice, width: int, operands: list[int]) -> int:
+        number = self._next(choice)
+        bits = self._bits(choice, number)
+        bits |= bits << 64
+        seed = self._chosen.get(choice, self._seed)
+        style = seed if seed < STYLES else mix(seed, choice.place, number) % STYLES
+        quiet, sign = quiet_nan(width), 1 << width - 1
+        payload = (quiet & -quiet) - 1
+        if style in (4, 5) and operands:
+            return operands[0] | quiet if style == 4 else operands[-1]
+        return quiet | (0, sign | payload, sign, payload)[style] if style < 4 else quiet | bits & (sign | payload)
+
+    # Addresses.
+
+    def slot(self, frame: int, site: int, function: int, slot: int, offset: int) -> int:
+        """The address of a byte of a slot in the frame at `frame`."""
+        self.site = site
+        size, align = self._slots[function][slot]
+        block = self._place(frame, function << 32 | slot, size, align)
+        block.first = slot == next(iter(self._slots[function]))
+        return block.base + offset & ADDRESS_MASK
+
+    def _place(self, frame: int, place: int, size: int, align: int) -> _Block:
+        for frame_of, place_of, base in reversed(self._frames):
+            if frame_of > frame:
+                break
+            if frame_of == frame and place_of == place:
+                self.used.setdefault(Choice(Kind.SLOT, place), self.site)
+                return self._blocks[base]
+        base = self._address(Choice(Kind.SLOT, place), size, align)
+        block = self._blocks[base] = _Block(base, size)
+        insort(self._bases, base)
+        self._frames.append((frame, place, base))
+        return block
+
+    def copy_in(self, address: int, content: bytes) -> int:
+        """A struct that is passed by value, in a place of its own."""
+        block = self._place(address, 1 << 62 | len(content), len(content), 16)
+        block.buf[:] = content
+        block.known[:] = b"\1" * len(content)
+        return block.base
+
+    def enter(self, low: int, size: int) -> None:
+        """Slots come to be when they are asked for."""
+
+    def leave(self, frame: int) -> None:
+        """Only frames at or above this address are left."""
+        while self._frames and self._frames[-1][0] < frame:
+            del self._blocks[self._frames.pop()[2]]
+
+    def function(self, site: int, name: str, known: bool) -> int:
+        """The address of a function, a routine or a symbol (not `known`: nothing is there)."""
+        self.site = site
+        choice = Choice(Kind.FUNCTION, crc32(name.encode()))
+        self.used.setdefault(choice, site)
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = self._address(choice, CODE_NEAR, 1), known
+        return found[0]
+
+    def name_at(self, address: int) -> str | None:
+        """The name whose address this is."""
+        if self.short and address < 1 << 32:
+            address |= ARENA_HALF
+        return next((name for name, (at, _) in self._names.items() if at == address), None)
+
+    def opaque(self, frame: int, site: int, what: int) -> int:
+        """The stack pointer, the frame pointer, the return address of a frame (`what`: which of them)."""
+        self.site = site
+        return self._once(Choice(Kind.FRAME, what), frame) & -16 | 16
+
+    @property
+    def pinned(self) -> int:
+        """The pinned register."""
+        if self._pinned is None:
+            self._pinned = self._bits(Choice(Kind.PINNED, 0), 0)
+        return self._pinned
+
+    @pinned.setter
+    def pinned(self, value: int) -> None:
+        self._pinned = value
+
+    def magnitude(self, sign: int) -> int:
+        """What memcmp may answer for -1, 0 or 1."""
+        return sign * (1 + self._bits(Choice(Kind.COMPARE, self.site), 0) % 1000) if sign else 0
+
+    # Accesses.
+
+    def excuses(self, address: int, size: int) -> bool:
+        """16 bytes at the start of a frame are taken for aligned: Cranelift's own tests do, though they do not say so
+        of the slot. Where the frame lies is open all the same."""
+        block = self._block(address)
+        return block is not None and block.first and size == 2 * WORD and (address - block.base) % size == 0
+
+    def locate(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
+        """See `Memory.locate`. Bytes of a slot that were not written get the world's contents."""
+        block, at = self._find(address, size, code)
+        if not isinstance(block, _Block):
+            return block, at
+        if 0 in block.known[at : at + size]:
+            self._fix(block, at, size)
+        return block.buf, at
+
+    def place(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
+        """See `Memory.place`."""
+        block, at = self._find(address, size, code)
+        if not isinstance(block, _Block):
+            return block, at
+        block.known[at : at + size] = b"\1" * size
+        return block.buf, at
+
+    def _find(self, address: int, size: int, code: str) -> tuple[_Block | bytearray, int]:
+        address &= ADDRESS_MASK
+        for base, buf in self._regions:
+            if 0 <= (at := address - base) <= len(buf) - size:
+                return buf, at
+        if self.short and address < 1 << 32:
+            address |= ARENA_HALF
+        block = self._block(address)
+        if block is not None and address + size <= block.base + block.size:
+            return block, address - block.base
+        self.fault = address
+        raise self._stray(address, size, code)
+
+    def _block(self, address: int) -> _Block | None:
+        """The slot that begins last before an address, if it is alive."""
+        index = bisect_right(self._bases, address) - 1
+        return self._blocks.get(self._bases[index]) if index >= 0 else None
+
+    def _stray(self, address: int, size: int, code: str) -> Exception:
+        """What an access is that hits nothing of the program's."""
+        for name, (at, known) in self._names.items():
+            if -CODE_NEAR < address - at < CODE_NEAR:
+                return Meaningless(CODE) if known else Trap(f"unresolved {name}")
+        if self._near(address, size) or layout.ARENA - NEAR <= address < layout.ARENA + layout.ARENA_SIZE:
+            return Meaningless(OUTSIDE)
+        frames = [value & -16 | 16 for (choice, _), value in self._answered.items() if choice.kind is Kind.FRAME]
+        if any(abs(address - value) < NEAR for value in frames):
+            return Meaningless(OUTSIDE)
+        return Trap(code) if code else Crash(f"access of {size} bytes at {address:#x}")
+
+    def _near(self, address: int, size: int) -> bool:
+        """Whether a slot of this run, or one that is gone, is close."""
+        index = bisect_right(self._bases, address)
+        margin = NEAR >> 8 if self.short else NEAR
+        if index < len(self._bases) and self._bases[index] - address - size < margin:
+            return True
+        if not index:
+            return False
+        base = self._bases[index - 1]
+        block = self._blocks.get(base)
+        return address - base - (block.size if block else 0) < margin
+
+    def _fix(self, block: _Block, at: int, size: int) -> None:
+        """Give bytes that were never written the world's contents: from now on they have them."""
+        choice = Choice(Kind.UNWRITTEN, self.site)
+        seed, fill = self._chosen.get(choice, self._seed), {0: 0, 1: 255}
+        for i in range(at, at + size):
+            if not block.known[i]:
+                bits = self._bits(choice, self._next(choice)) & 255
+                block.buf[i] = fill.get(seed, bits)
+                block.known[i] = 1
+
+    def content(self) -> bytes:
+        """The first region's bytes."""
+        return bytes(self._regions[0][1]) if self._regions else b""
+
+
+def carried(lane: int, narrow: int, width: int) -> int:
+    """A NaN of one float format in another: sign and the upper bits of the payload are kept."""
+    if narrow == width:
+        return lane
+    if not is_nan(lane, narrow):
+        return 0
+    below, wanted = narrow - 1 - exponent_bits(narrow), width - 1 - exponent_bits(width)
+    payload = lane & (1 << below) - 1
+    payload = payload << wanted - below if wanted >= below else payload >> below - wanted
+    return lane >> narrow - 1 << width - 1 | quiet_nan(width) | payload
+
+
+def _is_short(inst: Inst) -> bool:
+    return inst.op in ("stack_addr", "func_addr", "symbol_value") and inst.type is not I64
+
+
+def instruction(module: Module, site: int) -> tuple[Function, Inst] | None:
+    """The instruction that a site is: the function's number and the instruction's, counted from its first."""
+    if site < 0:
+        return None
+    function, number = module.functions[site >> 32], site & 0xFFFF_FFFF
+    for block in function.blocks:
+        if number < len(block.insts):
+            return function, block.insts[number]
+        number -= len(block.insts)
+    return None

@@ -1,0 +1,339 @@
+"""What CLIF leaves open: it is found, the instruction is named, and nothing closed is lost for it.
+
+`corpus/open` holds files whose every line is open or meaningless, and one whose every line is closed; the programs here
+say which part of an outcome is open. The planted faults stand beside open values: they are still found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftcheck import cli
+from liftcheck.case import ISAS, Outcome, Target
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.parser import parse_filetest, parse_module
+from liftcheck.clif.types import F64, I64
+from liftcheck.clif.worlds import World
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles import compare
+from liftcheck.oracles.admissible import MANY, Foreseen, Reference, judge, meets
+
+OPEN = Path(__file__).parent.parent / "corpus" / "open"
+NAN = "the sign and payload of an arithmetic NaN"
+UNWRITTEN = "what a stack slot holds before it is written"
+SLOT = "where a stack slot lies"
+FUNCTION = "where functions and symbols lie"
+OUTSIDE = "memory outside the program's stack slots and data"
+CODE = "machine code read or written as data"
+INF = 0x7FF << 52
+
+
+def foreseen(text: str, args: Sequence[int] = (), big_endian: bool = False, entry: int = -1) -> Foreseen:
+    module = parse_module(text)
+    return Reference(module, big_endian).foresee(entry % len(module.functions), args)
+
+
+def body(signature: str, *lines: str, slots: str = "") -> str:
+    """A function of one block; its parameters are v0, v1, …"""
+    types = signature[1 : signature.index(")")].split(", ") if signature[1] != ")" else []
+    params = ", ".join(f"v{i}: {t}" for i, t in enumerate(types))
+    inside = "\n".join(lines)
+    return f"function %f{signature} {{\n{slots}\nblock0({params}):\n{inside}\n}}"
+
+
+TWO_SLOTS = "ss0 = explicit_slot 8, align = 8\nss1 = explicit_slot 8, align = 8"
+NAN_LINES = ("v1 = fsub v0, v0", "v2 = bitcast.i64 v1")
+OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
+    "bits": (body("(f64) -> i64", *NAN_LINES, "return v2"), [INF], NAN, "v1 = fsub.f64 v0, v0"),
+    "one bit": (body("(f64) -> i64", *NAN_LINES, "v3 = iconst.i64 1", "v4 = ishl v3, v3", "v5 = band v2, v4",
+                     "return v5"), [INF], NAN, "v1 = fsub.f64 v0, v0"),
+    "equal to a machine's": (body("(f64) -> i8", *NAN_LINES, "v3 = iconst.i64 0xfff8000000000000",
+                                  "v4 = icmp eq v2, v3", "return v4"), [INF], NAN, "v1 = fsub.f64 v0, v0"),
+    "equal to its operand's": (body("(f64) -> i8", "v1 = fadd v0, v0", "v2 = bitcast.i64 v0", "v3 = bitcast.i64 v1",
+                                    "v4 = icmp eq v2, v3", "return v4"), [INF | 1 << 51 | 77], NAN,
+                               "v1 = fadd.f64 v0, v0"),
+    "parity": (body("(f64) -> i64", *NAN_LINES, "v3 = popcnt v2", "v4 = iconst.i64 1", "v5 = band v3, v4", "return v5"),
+               [INF], NAN, "v1 = fsub.f64 v0, v0"),
+    "select": (body("(f64, f64) -> f64", "v2 = fmul v0, v0", "v3 = bitcast.i64 v2", "v4 = iconst.i64 0",
+                    "v5 = icmp slt v3, v4", "v6 = select v5, v0, v1", "return v6"), [INF | 1, 0], NAN,
+               "v2 = fmul.f64 v0, v0"),
+    "trap": (body("(f64) -> i64", *NAN_LINES, "v3 = sshr v2, v2", "trapnz v3, user3", "return v2"), [INF], NAN,
+             "v1 = fsub.f64 v0, v0"),
+    "division": (body("(f64, i64) -> i64", "v2 = sqrt v0", "v3 = bitcast.i64 v2", "v4 = iconst.i64 1",
+                      "v5 = band v3, v4", "v6 = udiv v1, v5", "return v6"), [-1 % 2**64, 8], NAN, "v2 = sqrt.f64 v0"),
+    "address of a load": (body("(f64) -> i8", *NAN_LINES, "v3 = load.i8 v2", "return v3"), [INF], NAN,
+                          "v1 = fsub.f64 v0, v0"),
+    "vector lane": (body("(f64x2) -> i8x16", "v1 = fdiv v0, v0", "v2 = bitcast.i8x16 little v1", "return v2"),
+                    [1 << 62], NAN, "v1 = fdiv.f64x2 v0, v0"),
+    "promoted": (body("(f32) -> i64", "v1 = fpromote.f64 v0", "v2 = bitcast.i64 v1", "return v2"), [0x7FC00001], NAN,
+                 "v1 = fpromote.f64 v0"),
+    "fmin": (body("(f32, f32) -> i32", "v2 = fmin v0, v1", "v3 = bitcast.i32 v2", "return v3"), [0x7FC00001, 0], NAN,
+             "v2 = fmin.f32 v0, v1"),
+    "unwritten": (body("() -> i64", "v0 = stack_addr.i64 ss1", "v1 = load.i64 v0", "return v1", slots=TWO_SLOTS), [],
+                  UNWRITTEN, "v1 = load.i64 v0"),
+    "unwritten byte": (body("(i32) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1", "return v2",
+                            slots=TWO_SLOTS), [5], UNWRITTEN, "v2 = load.i64 v1"),
+    "unwritten, as a condition": (body("() -> i8", "v0 = stack_addr.i64 ss0", "v1 = load.i64 v0", "v2 = iconst.i64 0",
+                                       "v3 = icmp eq v1, v2", "return v3", slots=TWO_SLOTS), [], UNWRITTEN,
+                                  "v1 = load.i64 v0"),
+    "slot order": (body("() -> i8", "v0 = stack_addr.i64 ss0", "v1 = stack_addr.i64 ss1", "v2 = icmp ult v0, v1",
+                        "return v2", slots=TWO_SLOTS), [], SLOT, "v0 = stack_addr.i64 ss0"),
+    "slot bit": (body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = iconst.i64 2048", "v2 = band v0, v1", "return v2",
+                      slots=TWO_SLOTS), [], SLOT, "v0 = stack_addr.i64 ss0"),
+    "slot as i32": (body("() -> i32", "v0 = stack_addr.i32 ss0", "return v0", slots=TWO_SLOTS), [], SLOT,
+                    "v0 = stack_addr.i32 ss0"),
+    "into the next slot": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = stack_addr.i64 ss1", "store v0, v2",
+                                "v3 = load.i64 v1+8", "return v3", slots=TWO_SLOTS), [5], OUTSIDE,
+                           "v3 = load.i64 v1+8"),
+    "half out": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1+4", "return v0", slots=TWO_SLOTS), [5],
+                 OUTSIDE, "store.i64 v0, v1+4"),
+    "pinned": (body("() -> i64", "v0 = get_pinned_reg.i64", "return v0"), [], "what the pinned register holds at first",
+               "v0 = get_pinned_reg.i64"),
+    "stack pointer": (body("() -> i64", "v0 = get_stack_pointer.i64", "return v0"), [],
+                      "the stack pointer, the frame pointer and the return address", "v0 = get_stack_pointer.i64"),
+    "under the stack pointer": (body("() -> i64", "v0 = get_stack_pointer.i64", "v1 = load.i64 v0+8", "return v1"), [],
+                                OUTSIDE, "v1 = load.i64 v0+8"),
+    "misaligned": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i32 aligned v1+2",
+                        "return v0", slots=TWO_SLOTS), [5], "misaligned access flagged aligned",
+                   "v2 = load.i32 aligned v1+2"),
+    "misaligned atomic": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = iconst.i64 1",
+                               "v3 = iadd v1, v2", "v4 = atomic_load.i32 v3", "return v0", slots=TWO_SLOTS), [5],
+                          "misaligned atomic access", "v4 = atomic_load.i32 v3"),
+    "the runner's memory": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [0x2_1200_0000], OUTSIDE,
+                            "v1 = load.i8 v0"),
+}
+
+
+@pytest.mark.parametrize("name", OPEN_PROGRAMS)
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_what_is_open_is_found_with_its_instruction(name: str, big_endian: bool) -> None:
+    text, args, what, instruction = OPEN_PROGRAMS[name]
+    found = foreseen(text, args, big_endian)
+    assert found.opening is not None, found
+    assert (found.opening.what, found.opening.text) == (what, instruction)
+    line = found.opening.line
+    assert text.split("\n")[line - 1].split(" = ")[0] == instruction.split(" = ")[0] or "store" in instruction
+
+
+CLOSED: dict[str, tuple[str, list[int]]] = {
+    "a NaN is a NaN": (body("(f64) -> i8", "v1 = fsub v0, v0", "v2 = fcmp uno v1, v1", "return v2"), [INF]),
+    "returned as a float": (body("(f64) -> f64", "v1 = fsub v0, v0", "return v1"), [INF]),
+    "converted": (body("(f64) -> i32", "v1 = fsub v0, v0", "v2 = fcvt_to_sint_sat.i32 v1", "return v2"), [INF]),
+    "masked": (body("(f64) -> i64", *NAN_LINES, "v3 = iconst.i64 0", "v4 = band v2, v3", "return v4"), [INF]),
+    "the same twice": (body("(f64) -> i8", *NAN_LINES, "v3 = bitcast.i64 v1", "v4 = icmp eq v2, v3", "return v4"),
+                       [INF]),
+    "negated twice": (body("(f64) -> i64", "v1 = fneg v0", "v2 = bitcast.i64 v1", "return v2"), [INF | 1]),
+    "written": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = stack_addr.i64 ss1", "store v0, v1",
+                     "store v1, v2", "v3 = load.i64 v2", "v4 = load.i64 v3", "return v4", slots=TWO_SLOTS), [5]),
+    "unwritten and unused": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = load.i64 v1", "store v2, v1",
+                                  "v3 = load.i64 v1", "v4 = isub v2, v3", "return v4", slots=TWO_SLOTS), [5]),
+    "distance in a slot": (body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = stack_addr.i64 ss0+4",
+                                "v2 = isub v1, v0", "return v2", slots=TWO_SLOTS), []),
+    "alignment": (body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = iconst.i64 63", "v2 = band v0, v1", "return v2",
+                       slots="ss0 = explicit_slot 8, align = 64"), []),
+    "pinned and read": (body("(i64) -> i64", "set_pinned_reg v0", "v1 = get_pinned_reg.i64", "return v1"), [5]),
+    "a stray access": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [64]),
+    "no stack": (body("() -> i8", "v0 = get_stack_pointer.i64", "v1 = get_stack_pointer.i64", "v2 = icmp eq v0, v1",
+                      "return v2"), []),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_what_is_closed_stays_closed(name: str) -> None:
+    text, args = CLOSED[name]
+    for order in (False, True):
+        found = Reference(parse_module(text), order).foresee(0, args, worlds=MANY)
+        assert found.opening is None
+        assert not found.whole
+        assert found.outcome.kind in ("returned", "trapped")
+
+
+def test_only_the_parts_that_differ_are_open() -> None:
+    lines = (*NAN_LINES, "v3 = iconst.i64 7", "v4 = splat.i64x2 v3", "v5 = insertlane v4, v2, 1", "return v5, v1, v3")
+    found = foreseen(body("(f64) -> i64x2, f64, i64", *lines), [INF])
+    assert found.values == (0xFFFF_FFFF_FFFF_FFFF << 64, 0, 0)
+    assert found.nans == (0, 0xFFFF_FFFF_FFFF_FFFF, 0)
+    types = (parse_module(body("() -> i64x2", "trap user1")).functions[0].signature.returns[0].type, F64, I64)
+    seen = Outcome("returned", (5 << 64 | 7, INF | 9, 7))
+    assert judge(found, seen, types).kind == compare.UNDECIDED
+    assert NAN in judge(found, seen, types).detail
+    for number, wrong in ((0, 5 << 64 | 8), (1, 5), (2, 8)):
+        values = tuple(wrong if i == number else value for i, value in enumerate(seen.values))
+        assert judge(found, seen._replace(values=values), types).klass == compare.WRONG_RESULT
+    assert judge(found, Outcome("trapped", detail="user1"), types).klass == compare.WRONG_TRAP
+    assert judge(found, Outcome("abi"), types).klass == compare.ABI_DAMAGE
+
+
+def test_open_bytes_of_memory_are_not_compared() -> None:
+    wanted, seen = Outcome("returned", (), b"abcd"), Outcome("returned", (), b"aXcd")
+    assert compare.compare_parts(wanted, seen, (), (), bytes([0, 1, 0, 0]), "why").kind == compare.UNDECIDED
+    assert compare.compare_parts(wanted, seen, (), (), bytes([0, 0, 1, 0]), "why").kind == compare.DISAGREE
+
+
+def test_loops_and_frames_have_answers_of_their_own() -> None:
+    text = """
+    function %f(f64, i64) -> i8 {
+    block0(v0: f64, v1: i64):
+        v2 = iconst.i64 0
+        jump block1(v1, v2, v2)
+    block1(v3: i64, v4: i64, v5: i64):
+        v6 = fsub v0, v0
+        v7 = bitcast.i64 v6
+        v8 = iconst.i64 1
+        v9 = isub v3, v8
+        brif v9, block1(v9, v7, v4), block2
+    block2:
+        v10 = icmp eq v7, v4
+        return v10
+    }"""
+    found = foreseen(text, [INF, 4])
+    assert found.opening is not None
+    assert found.opening.text == "v6 = fsub.f64 v0, v0"
+    dangling = """
+    function %g() -> i64 {
+        ss0 = explicit_slot 8
+    block0:
+        v0 = stack_addr.i64 ss0
+        store v0, v0
+        return v0
+    }
+    function %f() -> i64 {
+        fn0 = %g() -> i64
+    block0:
+        v0 = call fn0()
+        v1 = load.i64 v0
+        v2 = isub v1, v1
+        return v2
+    }"""
+    found = foreseen(dangling)
+    assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, True)
+
+
+@pytest.mark.parametrize("name", OPEN_PROGRAMS)
+def test_both_tiers_ask_the_same_questions(name: str) -> None:
+    text, args, _, _ = OPEN_PROGRAMS[name]
+    found = []
+    for hot in (None, 0):
+        module = parse_module(text)
+        world = World(module)
+        prepared = prepare(module, False, hot, world)
+        for seed in (0, 1, 9):
+            world.choose(seed)
+            found.append((prepared.run(0, args), dict(world.used), world.fault))
+    assert found[:3] == found[3:]
+
+
+# The commands
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
+    code = cli.main(list(argv))
+    return code, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["nan", "places"])
+def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(OPEN / f"{name}.clif")
+    calls = len([line for line in Path(path).read_text().split("\n") if line.startswith("; run:")])
+    code, text = said(capsys, "run", path, "--json")
+    results = json.loads(text)["results"]
+    assert code == 0
+    assert len(results) == calls * len(ISAS)
+    for result in results:
+        assert result["undecided"], result
+        assert result["agrees"] is not False
+        assert result["as_expected"] in (None, True)
+    code, text = said(capsys, "test", path, "--json")
+    report = json.loads(text)
+    assert (code, report["failed"], report["skipped"]) == (0, 0, 0)
+    exact = [unit for unit in report["open"] if unit["what"].startswith("%as_a_float")]
+    assert report["undecided"] + report["passed"] == calls * len(ISAS)
+    assert len(exact) == report["undecided"] - (calls - bool(exact)) * len(ISAS)
+
+
+def test_a_call_that_does_not_match_is_the_programs_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(OPEN / "calls.clif")
+    for command in ("run", "interpret"):
+        code, text = said(capsys, command, path)
+        times = len(ISAS) if command == "run" else 1
+        assert code == 0
+        assert text.count("undecided: the program is wrong: the call in line") == 7 * times
+        assert text.count("as expected") == 2 * times
+        assert "does not match %two: 1 return, but it has 2" in text
+        assert "does not match %tail_callee: convention system_v, but it has tail" in text
+    code, text = said(capsys, "test", path, "--json")
+    assert code == 0
+    assert json.loads(text)["undecided"] == 7 * len(ISAS)
+
+
+def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(OPEN / "closed.clif")
+    code, text = said(capsys, "run", path)
+    assert (code, text.count("; as expected"), text.count("undecided")) == (0, 7 * len(ISAS), 0)
+    code, text = said(capsys, "interpret", path)
+    assert (code, text.count("; as expected"), text.count("undecided")) == (0, 7, 0)
+    code, text = said(capsys, "test", path)
+    assert code == 0
+    assert " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]
+
+
+def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "run", str(OPEN / "missing.clif"))
+    assert code == 0
+    assert text.count("%not_taken(21) = 42  ; as expected\n") == len(ISAS)
+    for call, name in (("%not_taken(0)", "%nowhere"), ("%near(1)", "%near_by"), ("%by_pointer(1)", "%nowhere"),
+                       ("%read()", "%data")):
+        assert text.count(f"{call} = trap unresolved {name}\n") == len(ISAS), (call, text)
+
+
+def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
+    assert ("%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
+            f"{NAN} (line 80: v1 = fsub.f64 v0, v0)") in text
+
+
+# Planted faults: a wrong result beside an open value is wrong.
+
+
+@pytest.fixture
+def subtracting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Cranelift that subtracts where it should add."""
+    right = Cranelift.compile_text
+
+    def wrong(self: Cranelift, text: str, targets: Sequence[Target], *args: Any, **named: Any) -> Any:
+        return right(self, text.replace("= iadd", "= isub"), targets, *args, **named)
+
+    monkeypatch.setattr(Cranelift, "compile_text", wrong)
+
+
+@pytest.mark.usefixtures("subtracting")
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_real_fault_beside_an_open_value_is_found(isa: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", isa, "--json")
+    results = {result["call"].split("(")[0]: result for result in json.loads(text)["results"]}
+    assert code == 1
+    assert [name for name, result in results.items() if result["agrees"] is False] == ["%one_of_two"]
+    code, text = said(capsys, "test", str(OPEN / "nan.clif"), "--isa", isa, "--json")
+    report = json.loads(text)
+    assert code == 1
+    assert [failure["what"].split("(")[0] for failure in report["failures"]] == ["%one_of_two"]
+    code, text = said(capsys, "run", str(OPEN / "closed.clif"), "--isa", isa)
+    assert code == 1
+    assert text.count("DISAGREES") == 2, "what is called by pointer, and what recurs"
+
+
+def test_a_line_is_judged_by_its_closed_parts() -> None:
+    path = OPEN / "nan.clif"
+    test = parse_filetest(path.read_text(), str(path))
+    line = next(f for f in test.functions if f.name == "%one_of_two").run_lines[0]
+    number = [f.name for f in test.functions].index("%one_of_two")
+    found = Reference(test.module(), False).foresee(number, line.args)
+    assert meets(line, found, Outcome("returned", (5, 42))) is None
+    assert meets(line, found, Outcome("returned", line.expected)) is None
+    assert meets(line, found, Outcome("returned", (5, 43))) is False
+    assert meets(line, found, Outcome("trapped", detail="user1")) is False
