@@ -184,7 +184,11 @@ class ProcessRunner(BaseRunner):
             self.arena.set_word(layout.CONTROL, row)
             return
         batch.events[row] = ended
-        self.arena.set_word(layout.CONTROL, batch.following(row))
+        following = batch.following(row)
+        while ended.kind == "unsupported" and following < batch.end and batch.find(following)[0] == batch.find(row)[0]:
+            batch.events[following] = ended  # an emulator that dies of the code does so with every input
+            following = batch.following(following)
+        self.arena.set_word(layout.CONTROL, following)
 
     def _death(self, worker: Worker, hung: bool, seconds: float) -> Outcome:
         """What it means that the process is no more: an emulator's own words come first, then what it asked for."""

@@ -85,6 +85,9 @@ class RunnerPool:
             reason = shortcomings.first(runner.name, runner.isa, program)
             if not reason:
                 return runner
+        for runner in runners:
+            if not shortcomings.first(runner.name, runner.isa, program, exact=True):
+                return runner
         return reason if not runners else f"emulator: {reason}"
 
     def every(self, target: Target, program: Sequence[FunctionCode]) -> list[Callable[[], Runner]]:
@@ -92,7 +95,7 @@ class RunnerPool:
         runners, _ = self._able.get(target) or self._find(target)
         bits = vector_length(target)
         return [partial(open_runner, runner.name, runner.isa, bits) for runner in runners
-                if not shortcomings.first(runner.name, runner.isa, program)]  # fmt: skip
+                if not shortcomings.first(runner.name, runner.isa, program, exact=True)]  # fmt: skip
 
     def names(self, target: Target) -> tuple[str, ...]:
         """The names of the runners that have all of a target's extensions, best first."""

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode
 from liftcheck.oracles.decode import disassembler, mnemonics
+from liftcheck.oracles.nan_boxes import depends_on_boxes, may_depend_on_boxes
 from liftcheck.oracles.supplement_s390x import SILENT, missed_conversion
 
 
@@ -34,8 +35,10 @@ class Proof(NamedTuple):
 
 
 class Shortcoming(NamedTuple):
-    """One row. `pattern` and `confirm` find it in code; a row without them is harmless, and `harmless` says why. Where
-    the runner's process dies, `death` is the proof: code that it dies of, and its last words."""
+    """One row. `pattern` and `confirm` find it in a function's code, or `whole` in all of a program's, where `exact` is
+    dearer and errs less; a row without any of them is harmless, and `harmless` says why. Where
+    the runner's process dies, `death` is the proof: code that it dies of, and its last words, or the
+    signal for Unicorn, which dies with the process that it is in."""
 
     runner: str
     isa: str
@@ -46,6 +49,8 @@ class Shortcoming(NamedTuple):
     harmless: str = ""
     proof: Proof | None = None
     death: tuple[str, str] | None = None
+    whole: Callable[[Sequence[FunctionCode]], bool] | None = None
+    exact: Callable[[Sequence[FunctionCode]], bool] | None = None
 
 
 _NARROW_SIGNED: Final = re.compile(r"lds(max|min)(a|l|al)?[bh]?$")
@@ -128,6 +133,19 @@ _ROUNDED: Final = frozenset({0x00, 0x04, 0x08, 0x0C, 0x2C, 0x20, 0x60, 0x68})
 """funct7 (but for the format) of fadd fsub fmul fdiv fsqrt fcvt.f.f fcvt.int.f fcvt.f.int."""
 
 
+_TEST_BITS: Final = re.compile(rb"\xec.[\x80-\xff]..[\x54\x56\x57]", re.DOTALL)
+
+
+def _tests_bits(code: bytes) -> bool:
+    """An rnsbg, rosbg or rxsbg whose result is dropped (bit 0 of I3)."""
+    at = 0
+    while at < len(code) - 5:
+        if code[at] == 0xEC and code[at + 5] in (0x54, 0x56, 0x57) and code[at + 2] & 0x80:
+            return True
+        at += _LENGTHS[code[at] >> 6]
+    return False
+
+
 def _has_ctzw(code: bytes) -> bool:
     """A ctzw (Zbb) at an even offset."""
     words = (int.from_bytes(code[at:at + 4], "little") for at in range(0, len(code) - 3, 2))
@@ -148,6 +166,14 @@ TABLE: Final[tuple[Shortcoming, ...]] = (
                "target/riscv/translate.c:213: decode_save_opc: Assertion `ctx->insn_start != NULL' failed."),
     ),
     Shortcoming(
+        "qemu", "s390x", "rnsbg, rosbg, rxsbg that only test", "aborts on a fatal error of its translator (qemu 7.2)",
+        _TEST_BITS, _tests_bits, death=("ec23803f005707fe", "tcg/tcg.c:3243: tcg fatal error"),
+    ),
+    Shortcoming(
+        "unicorn", "s390x", "rnsbg, rosbg, rxsbg that only test", "kills the process that runs it",
+        _TEST_BITS, _tests_bits, death=("ec23803f005707fe", "SIGABRT"),
+    ),
+    Shortcoming(
         "unicorn", "aarch64", "ldsmax, ldsmin of 8, 16, 32 bits", "compare as unsigned: the wrong value is stored",
         re.compile(rb"[\x40-\x43\x50-\x53][\x20-\x3f\x60-\x7f\xa0-\xbf\xe0-\xff][\x38\x78\xb8]", re.DOTALL),
         _narrow_ldsmax,
@@ -164,6 +190,7 @@ TABLE: Final[tuple[Shortcoming, ...]] = (
     Shortcoming(
         "unicorn", "s390x", "sqxbr", "kills the process that runs it",
         re.compile(rb"\xb3\x16"), lambda code: "sqxbr" in mnemonics("s390x", code),
+        death=("b316004007fe", "SIGSEGV"),
     ),
     Shortcoming(
         "unicorn", "s390x", "conversion of a NaN to an integer",
@@ -185,7 +212,7 @@ TABLE: Final[tuple[Shortcoming, ...]] = (
     ),
     Shortcoming(
         "unicorn", "riscv64", "NaN boxing of 32-bit floats", "results lack the upper ones, inputs are not checked",
-        harmless="code of Cranelift reads only the lower 32 bits of an f32",
+        whole=may_depend_on_boxes, exact=depends_on_boxes,
         proof=Proof("530505f0d38505f05375b500530505e267800000", (0x3F800000, 0x3F800000), 0xFFFFFFFF_40000000,
                     0x40000000),
     ),
@@ -230,14 +257,18 @@ def own_words(text: str) -> str:
 @cache
 def rows(runner: str, isa: str) -> tuple[Shortcoming, ...]:
     """The rows of a runner that are looked for in code."""
-    return tuple(row for row in TABLE if row.pattern is not None and (row.runner, row.isa) == (runner, isa))
+    return tuple(row for row in TABLE if not row.harmless and (row.runner, row.isa) == (runner, isa))
 
 
-def first(runner: str, isa: str, program: Sequence[FunctionCode]) -> str:
-    """The name of a shortcoming of the runner that the program would meet, or ''."""
+def first(runner: str, isa: str, program: Sequence[FunctionCode], exact: bool = False) -> str:
+    """The name of a shortcoming of the runner that the program would meet, or ''. `exact`: take the time to be sure,
+    since nobody else runs it."""
     for row in rows(runner, isa):
         pattern = row.pattern
-        assert pattern is not None
+        if row.whole is not None and row.whole(program) and not (exact and row.exact and not row.exact(program)):
+            return f"{runner} gets {row.name} wrong"
+        if pattern is None:
+            continue
         for function in program:
             if pattern.search(function.code) and (row.confirm is None or row.confirm(function.code)):
                 return f"{runner} gets {row.name} wrong"

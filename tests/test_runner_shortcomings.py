@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,12 @@ from liftcheck.oracles import compare
 from liftcheck.oracles.features import ORDER
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runner_base import Runner
-from liftcheck.oracles.runners import Job, RunnerPool
+from liftcheck.oracles.runners import Job, RunnerPool, open_runner
 from liftcheck.oracles.shortcomings import TABLE, Shortcoming, first, own_words
 
 PROVEN = [row for row in TABLE if row.proof is not None]
-DEADLY = [row for row in TABLE if row.death is not None]
+DEADLY = [row for row in TABLE if row.death is not None and row.runner != "unicorn"]
+SUICIDAL = [row for row in TABLE if row.death is not None and row.runner == "unicorn"]
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "runners.md"
 
 
@@ -47,12 +51,12 @@ def test_other_runners_are_right(row: Shortcoming) -> None:
 @pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
 def test_routed_rows_are_found_in_code(row: Shortcoming) -> None:
     assert row.proof is not None
-    found = first(row.runner, row.isa, [FunctionCode("%f", bytes.fromhex(row.proof.code))])
+    found = first(row.runner, row.isa, [FunctionCode("%f", bytes.fromhex(row.proof.code))], exact=True)
     assert found == ("" if row.harmless else f"{row.runner} gets {row.name} wrong")
 
 
 def test_every_row_is_looked_for_or_says_why_not() -> None:
-    assert all((row.pattern is None) == bool(row.harmless) for row in TABLE)
+    assert all((row.pattern is None and row.whole is None) == bool(row.harmless) for row in TABLE)
     assert {(row.runner, row.isa) for row in TABLE} <= set(RUNNERS)
 
 
@@ -95,6 +99,20 @@ def test_a_runner_that_dies_is_named_with_its_last_words(row: Shortcoming) -> No
     outcome = _outcome(opened(row.runner, row.isa), code)
     assert outcome == Outcome("unsupported", detail=f"emulator: {row.runner} for {row.isa} died: {words}")
     assert compare.compare(Outcome("returned", (1,)), outcome, (I64,)).kind == compare.UNDECIDED
+
+
+@pytest.mark.parametrize("row", SUICIDAL, ids=lambda row: f"{row.isa}: {row.name}")
+def test_a_runner_that_takes_our_process_along_is_never_given_such_code(row: Shortcoming) -> None:
+    assert row.death is not None
+    code, ending = row.death
+    program = [FunctionCode("%f", bytes.fromhex(code))]
+    assert first(row.runner, row.isa, program) == f"{row.runner} gets {row.name} wrong"
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        faulthandler.disable()
+        _outcome(open_runner(row.runner, row.isa), code)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.Signals[ending]
 
 
 def test_last_words_are_an_emulators_own_or_the_guests() -> None:
