@@ -123,6 +123,18 @@ def test_a_file_without_old_words_is_one_question(cranelift: Cranelift) -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
+def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, between: str) -> None:
+    text = between.join(f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"
+                        for n in range(3))
+    path = tmp_path / "line.clif"
+    path.write_text(f"{text}\n; run: %f2(5) == 5\n")
+    for command in ("interpret", "run", "compile", "regalloc"):
+        assert cli.main([command, str(path)]) == 0, command
+    assert cli.main(["compile", str(path), "--function", "f1", "--isa", "s390x"]) == 0
+    assert "%f1: " in capsys.readouterr().out
+
+
 def test_many_notes_are_folded(cranelift: Cranelift) -> None:
     text = "".join(f"function %f{n}(i32) -> i32 {{\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return v1\n}}\n"
                    for n in range(9))

@@ -8,6 +8,7 @@ Sources: cranelift-reader 0.135 `parse_run_command`; docs/files.md for liftcheck
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -123,7 +124,7 @@ class _Names:
     """The buffers that a run line may name, and those that it does."""
 
     def __init__(self, known: Mapping[str, Buffer]) -> None:
-        self.known = dict(known)
+        self.known = known
         self.used: dict[str, Buffer] = {}
 
     def use(self, p: Cursor) -> Place:
@@ -171,13 +172,13 @@ def _claims(p: Cursor, names: _Names) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def _buffer(p: Cursor, known: Mapping[str, Buffer]) -> Buffer:
+def _buffer(p: Cursor, known: dict[str, Buffer]) -> Buffer:
     """`a = i32[1 2], zero[8], align = 16`"""
     if p.tokens[p.index] in (BYTES, POINTERS, "zero", "align"):
         p.fail(f"{p.found()} is no name for a buffer: it means something here")
     name = p.word("a buffer's name")
     p.take("=", "before the contents")
-    pieces, align = _pieces(p, _Names({**known, name: Buffer(name, ())})), ALIGN
+    pieces, align = _pieces(p, _Names(ChainMap({name: Buffer(name, ())}, known))), ALIGN
     if p.optional(","):
         p.take("align", "or contents")
         p.take("=", "before the alignment")

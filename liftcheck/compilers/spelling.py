@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.case import CompileFailure
@@ -37,7 +38,8 @@ class Piece(NamedTuple):
     note: str = ""
 
 
-class Spelling(NamedTuple):
+@dataclass(frozen=True)
+class Spelling:
     """Functions of a file in the order asked for, as one text of a header (a line or nothing) and the pieces."""
 
     header: str
@@ -47,7 +49,7 @@ class Spelling(NamedTuple):
     def text(self) -> str:
         return self.header + "\n".join(piece.text for piece in self.pieces)
 
-    @property
+    @cached_property
     def lines(self) -> tuple[int, ...]:
         """The file's line of each line of the text."""
         return (*([0] * self.header.count("\n")), *(line for piece in self.pieces for line in piece.lines))
@@ -66,8 +68,7 @@ class Spelling(NamedTuple):
 
     def line(self, number: int) -> int:
         """The file's line of a line of the text, 0 if there is none."""
-        lines = self.lines
-        return lines[number - 1] if 0 < number <= len(lines) else 0
+        return self.lines[number - 1] if 0 < number <= len(self.lines) else 0
 
     def located(self, reply: Reply) -> Reply:
         """A failure whose place is a line of the text, with the file's line."""
@@ -92,11 +93,14 @@ def spell(compiler: Compiler, test: FileTest, numbers: Sequence[int] | None = No
 
 
 def _written(test: FileTest, number: int) -> Piece:
-    """A function as it stands in the file, with the comments behind it."""
-    first = test.functions[number].line
-    following = test.functions[number + 1].line if number + 1 < len(test.functions) else len(test.source) + 1
-    lines = range(first, max(following, first + 1))
-    return Piece("\n".join(test.source[first - 1:lines.stop - 1]), tuple(lines))
+    """A function as it stands in the file, with the comments behind it. One that shares its first line with another
+    cannot be cut out: it becomes what no reader takes, and so is translated."""
+    functions = test.functions
+    first = functions[number].line
+    following = functions[number + 1].line if number + 1 < len(functions) else len(test.source) + 1
+    if following == first or (number and functions[number - 1].line == first):
+        return Piece("function\n", (first, 0))
+    return Piece("\n".join(test.source[first - 1:following - 1]), tuple(range(first, following)))
 
 
 def _refusal(compiler: Cranelift, text: str) -> Complaint | None:
