@@ -129,8 +129,6 @@ _CASES = {
     "undeclared global": ("function %f() {\n    stack_limit = gv3\nblock0:\n    return\n}\n", True, False),
     "older dialect": ("function %f(i32) {\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return\n}\n", False, True),
     "wide vectors": ("function %f(i64x16) {\nblock0(v0: i64x16):\n    return\n}\n", True, False),
-    "dynamic types": ("function %f() {\n    gv0 = dyn_scale_target_const.i32x4\n    dt0 = i32x4*gv0\nblock0:\n"
-                      "    return\n}\n", True, False),
     "multi-line string": ('function %f() {\n    region0 = 1 "a\nb"\nblock0:\n    return\n}\n', True, False),
 }
 

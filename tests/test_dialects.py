@@ -96,6 +96,62 @@ def test_every_command_says_it(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         assert said.count("old dialect of CLIF") == 1 and "expected" not in said, command
 
 
+DYNAMIC = """\
+test interpret
+test run
+target aarch64
+
+function %narrow(i16, i16) -> i8x16 {
+    gv0 = dyn_scale_target_const.i16x8
+    gv1 = dyn_scale_target_const.i16x4
+    dt0 = i16x8*gv0
+    dt1 = i16x4*gv1
+    dss0 = explicit_dynamic_slot dt0
+    ss0 = explicit_slot 16
+block0(v0: i16, v1: i16):
+    v2 = splat.dt0 v0
+    v3 = splat.dt1 v1
+    v4 = snarrow.dt0 v2, v3
+    v5 = extract_vector v4, 0
+    return v5
+}
+; run: %narrow(300, -5) == [127 127 127 127 127 127 127 127 -5 -5 -5 -5 -5 -5 -5 -5]
+"""
+
+
+def test_dynamic_vectors_are_vectors_of_128_bits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "dynamic.clif"
+    path.write_text(DYNAMIC)
+    for command in ("interpret", "run", "compile", "regalloc", "test"):
+        assert cli.main([command, str(path)]) == 0, command
+    assert "0 failed, 0 undecided, 0 skipped" in capsys.readouterr().out
+    path.write_text(DYNAMIC.replace("== [127", "== [126"))
+    assert cli.main(["test", str(path)]) == 1 and "2 failed" in capsys.readouterr().out
+
+
+def test_dynamic_slots_hold_what_was_stored() -> None:
+    from liftcheck.clif.interpret import prepare
+
+    text = ("function %f(i32) -> i32x4, i64 {\n    gv0 = dyn_scale_target_const.i32x2\n    dt0 = i32x2*gv0\n"
+            "    dss3 = explicit_dynamic_slot dt0\nblock0(v0: i32):\n    v1 = splat.dt0 v0\n"
+            "    dynamic_stack_store v1, dss3\n    v2 = dynamic_stack_load.dt0 dss3\n    v3 = extract_vector v2, 0\n"
+            "    v4 = global_value.i64 gv0\n    return v3, v4\n}\n")
+    for order in (False, True):
+        outcome = prepare(parse_filetest(text).module(), order).run(0, [7])
+        assert outcome.values == (7 << 96 | 7 << 64 | 7 << 32 | 7, 2)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("dt0 = i16x8*gv0", "dt0 = i16*gv0", "i16 is no base of a dynamic vector type"),
+    ("splat.dt0", "splat.dt7", "expected a type after the opcode"),
+    ("dt1 = i16x4*gv1", "dt0 = i16x4*gv1", "duplicate entity: dt0"),
+    ("explicit_dynamic_slot dt0", "explicit_dynamic_slot dt9", "expected a dynamic type"),
+    ("extract_vector v4, 0", "extract_vector v4, 1", "only number 0 can be extracted"),
+])
+def test_what_is_wrong_with_a_dynamic_type_is_said(old: str, new: str, message: str) -> None:
+    assert message in errors(DYNAMIC.replace(old, new))[0].message
+
+
 def test_a_sized_slot_of_the_dynamic_kind_is_a_slot(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = ("test run\ntarget x86_64\ntarget s390x\nfunction %f(i32) -> i32 {\n"
             "    ss0 = explicit_dynamic_slot 64, align = 16\nblock0(v0: i32):\n    v1 = stack_addr.i64 ss0+60\n"

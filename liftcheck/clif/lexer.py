@@ -84,7 +84,8 @@ class Declared:
 class Cursor:
     """Tokens of a run of lines, and a position in them. `line_of[i]` is the line number of token i."""
 
-    __slots__ = ("_first", "_source", "comments", "declared", "file", "index", "line_of", "tokens", "values")
+    __slots__ = ("_first", "_source", "comments", "declared", "dynamic_types", "file", "index", "line_of", "tokens",
+                 "values")
 
     def __init__(self, source: list[str], first_line: int, file: str = "<input>") -> None:
         """`source` are lines of the file, the first of them numbered `first_line`."""
@@ -96,6 +97,7 @@ class Cursor:
         self.line_of: list[int] = []
         self.comments: list[tuple[int, str]] = []
         self.values: dict[str, int] = {}
+        self.dynamic_types: dict[str, Type] = {}
         self.declared = Declared()
         self._fill()
 

@@ -272,7 +272,7 @@ _SAME_LANES: Final = frozenset({"fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvt
 """Conversions that the type system allows between any shapes, and that mean something only lane by lane."""
 
 DYNAMIC: Final = frozenset({"extract_vector", "dynamic_stack_addr", "dynamic_stack_load", "dynamic_stack_store"})
-"""Opcodes of the dynamic vector types, which liftcheck refuses by name."""
+"""Opcodes of the dynamic vector types: the parser says them in terms of vectors of 128 bits."""
 
 
 class Opcode:

@@ -3,8 +3,8 @@
 The one idea: recursive descent without recursion over flat tokens, statement by statement; a statement that is wrong
 becomes a diagnostic, its values count as defined, and reading goes on at the next line, so that one run collects all of
 a file's errors and none of them twice. A file is cut at lines that begin with `function`, which can stand nowhere else.
-It accepts what the reader of any version from 0.95 on accepts, but for: dynamic vector types (refused by name),
-reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is
+It accepts what the reader of any version from 0.95 on accepts, but for: dynamic vector types in signatures (refused by
+name), reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is
 `verify`'s business.
 Sources: cranelift-reader 0.135 and 0.130 `parser.rs`.
 """
@@ -32,7 +32,7 @@ from liftcheck.clif.parser_preamble import (
     user_name,
 )
 from liftcheck.clif.runlines_read import NO_BUFFERS, Buffers, read_buffers, read_run_lines
-from liftcheck.clif.types import TYPES, Type
+from liftcheck.clif.types import DYNAMIC_BITS, Type
 from liftcheck.errors import Diagnostic, InputError, Unsupported
 
 MAX_ERRORS: Final = 100
@@ -102,6 +102,21 @@ def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool,
     return found
 
 
+def _without_dynamic_types(inst: Inst, func: Function) -> Opcode:
+    """An opcode of the dynamic vector types in terms of vectors and slots of 128 bits, which they are."""
+    if inst.op == "extract_vector":
+        inst.op, inst.args, inst.imm = "bor", (inst.args[0], inst.args[0]), None
+    elif inst.op == "global_value":
+        assert isinstance(inst.imm, int)
+        kind, *base = func.globals[inst.imm]
+        if kind == "dynamic_scale":
+            assert isinstance(base[0], Type)
+            inst.op, inst.imm = "iconst", DYNAMIC_BITS // base[0].bits
+    else:
+        inst.op = inst.op.removeprefix("dynamic_")
+    return OPCODES[inst.op]
+
+
 class _Known(Fault):
     """A consequence of an error that was already reported."""
 
@@ -122,6 +137,7 @@ class _FunctionReader:
         """The function, or None if not even its header can be read."""
         p, count = self.p, len(self.errors)
         start = p.index
+        p.dynamic_types = {}
         try:
             self._header()
         except Fault as fault:
@@ -322,13 +338,15 @@ class _FunctionReader:
         opcode = OPCODES.get(p.tokens[where])
         if opcode is None:
             p.fail(f"unknown opcode {p.found()}" if p.is_word() else f"expected an opcode, found {p.found()}")
-        if opcode.name in DYNAMIC:
-            raise Refused(DYNAMIC_TYPES)
         p.index = where + 1
         kind = None
         if p.tokens[where + 1] == ".":
             kind = self._suffix()
         inst = READERS[opcode.format.name](p, self.func, opcode, kind)
+        if opcode.name in DYNAMIC or opcode.name == "global_value":
+            if inst.imm and opcode.name == "extract_vector":
+                p.fail("a dynamic vector has one vector of 128 bits here: only number 0 can be extracted", where)
+            opcode = _without_dynamic_types(inst, self.func)
         expected = self._result_types(inst, opcode, kind, where)
         if len(expected) != len(results):
             p.fail(f"{opcode.name} gives {len(expected)} results, {len(results)} are named", at)
@@ -342,9 +360,11 @@ class _FunctionReader:
     def _suffix(self) -> Type:
         p = self.p
         p.index += 1
-        if p.tokens[p.index] not in TYPES and p.entity_number(p.tokens[p.index], "dt") is not None:
-            raise Refused(DYNAMIC_TYPES)
-        return p.type("a type after the opcode")
+        dynamic = p.dynamic_types.get(p.tokens[p.index])
+        if dynamic is None:
+            return p.type("a type after the opcode")
+        p.index += 1
+        return dynamic
 
     def _result_types(self, inst: Inst, opcode: Opcode, kind: Type | None, where: int) -> tuple[Type, ...]:
         """Settle the controlling type of `inst`; the types of its results."""

@@ -22,6 +22,9 @@ from liftcheck.clif.types import TYPES, Type
 _INT_CONDITIONS: Final = frozenset(INT_CONDITIONS)
 _FLOAT_CONDITIONS: Final = frozenset(FLOAT_CONDITIONS)
 
+DYNAMIC_SLOT: Final = 1_000_000
+"""What is added to a dynamic stack slot's number among the stack slots."""
+
 Reader = Callable[[Cursor, Function, Opcode, "Type | None"], Inst]
 
 
@@ -418,6 +421,18 @@ def _stack_store(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> In
     return Inst(op.name, kind, (), (arg,), slot, NO_FLAGS, optional_offset(p))
 
 
+def _dynamic_slot(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+    """`dynamic_stack_load.dt0 dss0`, `dynamic_stack_store v0, dss0`: the slot is one of `Function.stack_slots`."""
+    args: tuple[int, ...] = ()
+    if op.name == "dynamic_stack_store":
+        args = (p.value("an operand"),)
+        p.take(",", "between operands")
+    number = p.entity("dss", "a dynamic stack slot") + DYNAMIC_SLOT
+    if number not in func.stack_slots:
+        p.fail(f"undefined dynamic stack slot dss{number - DYNAMIC_SLOT}", p.index - 1)
+    return Inst(op.name, kind, (), args, number)
+
+
 def _handler_address(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
     block = block_number(p)
     p.take(",", "between operands")
@@ -436,5 +451,6 @@ READERS: Final[dict[str, Reader]] = {
     "Load": _load, "LoadNoOffset": _load_no_offset, "Store": _store, "StoreNoOffset": _store_no_offset,
     "StackAddr": _stack_addr, "StackLoad": _stack_addr, "StackStore": _stack_store,
     "ExceptionHandlerAddress": _handler_address,
+    "DynamicStackAddr": _dynamic_slot, "DynamicStackLoad": _dynamic_slot, "DynamicStackStore": _dynamic_slot,
 }
-"""By format name. The formats of dynamic stack slots are missing: their opcodes are refused before."""
+"""By format name."""

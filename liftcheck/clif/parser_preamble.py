@@ -3,8 +3,10 @@
 The one idea: one function a kind of declaration, chosen by the entity's name; what has a field in `ir.Function` goes
 there, everything else is kept in `Function.preamble` as (entity, canonical text).
 Memory types and facts (`mt0 = struct …`, `v1 ! range(…) = …`) of versions before 0.131 are read over and dropped: they
-never changed what a program does. Dynamic vector types are refused by name (`Refused`).
-Sources: cranelift-reader 0.135 `parse_preamble` and what it calls; 0.130 for memory types and facts.
+never changed what a program does. Dynamic vector types are the vectors of 128 bits that they are on the four ISAs; in
+signatures, or with a scale that the program computes, they are refused by name (`Refused`).
+Sources: cranelift-reader 0.135 `parse_preamble` and what it calls; 0.130 for memory types and facts; `TargetIsa::
+dynamic_vector_bytes` of the ISAs.
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from typing import Final
 from liftcheck.clif import literals
 from liftcheck.clif.ir import AbiParam, FuncRef, Function, Signature, StackSlot
 from liftcheck.clif.lexer import Cursor
-from liftcheck.clif.parser_operands import constant_data, declared, memflags, new_constant, optional_offset
+from liftcheck.clif.parser_operands import (
+    DYNAMIC_SLOT,
+    constant_data,
+    declared,
+    memflags,
+    new_constant,
+    optional_offset,
+)
+from liftcheck.clif.types import DYNAMIC_BITS, TYPES
 
 CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
                      "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")
@@ -200,8 +210,6 @@ def _global_value(p: Cursor, func: Function) -> None:
     _equals(p)
     kind = p.word("a kind of global value")
     reader = _GLOBALS.get(kind)
-    if kind == "dyn_scale_target_const":
-        raise Refused(DYNAMIC_TYPES)
     if reader is None:
         p.fail(f"unknown kind of global value '{kind}'", p.index - 1)
     parsed, text = reader(p)
@@ -247,11 +255,48 @@ def _gv_symbol(p: Cursor) -> _Global:
     return ("symbol", name, offset, colocated, tls), " ".join(words) + (f"{offset:+}" if offset else "")
 
 
-_GLOBALS: Final = {"vmctx": _gv_vmctx, "load": _gv_load, "iadd_imm": _gv_iadd, "symbol": _gv_symbol}
+def _gv_dynamic(p: Cursor) -> _Global:
+    p.take(".", "and a type")
+    kind = p.type("a vector type")
+    return ("dynamic_scale", kind), f"dyn_scale_target_const.{kind.name}"
 
 
-def _dynamic(p: Cursor, func: Function) -> None:
-    raise Refused(DYNAMIC_TYPES)
+_GLOBALS: Final = {"vmctx": _gv_vmctx, "load": _gv_load, "iadd_imm": _gv_iadd, "symbol": _gv_symbol,
+                   "dyn_scale_target_const": _gv_dynamic}
+
+
+def _dynamic_type(p: Cursor, func: Function) -> None:
+    """`dt0 = i16x8*gv0`: the base vector as often as the target's dynamic vectors are larger than it, which have 128
+    bits on every ISA of liftcheck. So it is a name for a type here."""
+    token = p.tokens[p.index]
+    p.entity("dt", "a dynamic type")
+    if token in p.dynamic_types:
+        p.fail(f"duplicate entity: {token}", p.index - 1)
+    _equals(p)
+    at = p.index
+    base = p.type("a vector type")
+    p.take("*", "before the scale")
+    scale = declared(p, func.globals, "gv", "a global value")
+    if func.globals[scale][0] != "dynamic_scale":
+        raise Refused(DYNAMIC_TYPES)
+    kind = TYPES.get(f"{base.lane.name}x{DYNAMIC_BITS // base.lane_bits}")
+    if not base.is_vector or base.bits > DYNAMIC_BITS or kind is None:
+        p.fail(f"{base.name} is no base of a dynamic vector type", at)
+    p.dynamic_types[token] = kind
+
+
+def _dynamic_slot(p: Cursor, func: Function) -> None:
+    """`dss0 = explicit_dynamic_slot dt0`: a stack slot for one vector, with a number of its own."""
+    number = DYNAMIC_SLOT + p.entity("dss", "a dynamic stack slot")
+    if number in func.stack_slots:
+        p.fail(f"duplicate entity: dss{number - DYNAMIC_SLOT}", p.index - 1)
+    _equals(p)
+    p.one_of(("explicit_slot", "explicit_dynamic_slot"), "'explicit_dynamic_slot'")
+    kind = p.dynamic_types.get(p.tokens[p.index])
+    if kind is None:
+        p.fail(f"expected a dynamic type, found {p.found()}")
+    p.index += 1
+    func.stack_slots[number] = StackSlot(kind.bytes, 16)
 
 
 def _memory_type(p: Cursor, func: Function) -> None:
@@ -282,5 +327,5 @@ def skip_fact(p: Cursor) -> None:
 
 
 _DECLARATIONS: Final = {"ss": _stack_slot, "sig": _signature, "fn": _function, "const": _constant, "gv": _global_value,
-                        "region": _alias_region, "stack_limit": _stack_limit, "mt": _memory_type, "dt": _dynamic,
-                        "dss": _dynamic}
+                        "region": _alias_region, "stack_limit": _stack_limit, "mt": _memory_type,
+                        "dt": _dynamic_type, "dss": _dynamic_slot}

@@ -2,7 +2,7 @@
 
 A type is an interned object, compared by identity. Run-time values of every type are plain unsigned Python integers of
 `bits` bits: floats are their IEEE bit patterns, vectors have lane 0 in the least significant bits.
-Source: Cranelift's `ir/types.rs` (names, widths); dynamic vector types are refused by name in the parser.
+Source: Cranelift's `ir/types.rs` (names, widths); dynamic vector types are names of these in the parser.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def _build() -> None:
 _build()
 I8, I16, I32, I64, I128 = (TYPES[f"i{w}"] for w in (8, 16, 32, 64, 128))
 F16, F32, F64, F128 = (TYPES[f"f{w}"] for w in (16, 32, 64, 128))
+DYNAMIC_BITS: Final = 128
+"""Bits of a dynamic vector on the four ISAs (`TargetIsa::dynamic_vector_bytes`)."""
 INTS: Final = (I8, I16, I32, I64, I128)
 FLOATS: Final = (F16, F32, F64, F128)
 VECTORS_128: Final = tuple(t for t in TYPES.values() if t.is_vector and t.bits == 128 and t.lane_bits < 128)

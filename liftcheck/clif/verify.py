@@ -27,7 +27,6 @@ DIFFERENCES: Final = {
     "undeclared global": "a declaration that refers to an undeclared global value: error here, later panic upstream",
     "older dialect": "opcodes, trap codes, flags, conventions of older versions: accepted here, unknown to the newest",
     "wide vectors": "vector types of more than 512 bits: unknown here, accepted upstream (no backend has them)",
-    "dynamic types": "dynamic vector types: refused by name here",
     "multi-line string": "a quoted string with a line break: error here",
     "junk in run lines": "a character that begins no token in a run line: error here, skipped in places upstream",
     "huge numbers": "value and entity numbers that make upstream allocate gigabytes: accepted here",

@@ -56,7 +56,7 @@ class InstVerifier:
         opcode = OPCODES[inst.op]
         form = opcode.format
         if inst.op in DYNAMIC:
-            yield "dynamic vector types are not supported"
+            yield "opcodes of dynamic vector types are for the parser alone"
             return
         fixed = len(opcode.args)
         if len(inst.args) < fixed or (form.values is not None and len(inst.args) != fixed):
