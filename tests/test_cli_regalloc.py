@@ -95,8 +95,25 @@ def test_a_plain_file_is_validated_on_all_isas_with_both_allocators(capsys: pyte
 
 def test_a_file_with_targets_says_for_what(capsys: pytest.CaptureFixture[str], targeted: str) -> None:
     found = document(capsys, targeted)
-    assert set(found["isas"]) == {"aarch64", "riscv64"} and found["outside"] == 1
-    assert set(document(capsys, targeted, "--isa", "riscv64")["isas"]) == {"riscv64"}
+    assert set(found["isas"]) == {"aarch64", "riscv64"}
+    assert (sum(found["skipped"].values()), found["lost"], found["pairs"]) == (2, [], summed(found))
+    other = document(capsys, targeted, "--isa", "riscv64")
+    assert set(other["isas"]) == {"riscv64"} and other["skipped"] == {} and other["pairs"] == summed(other)
+
+
+def summed(found: dict[str, Any]) -> int:
+    """All verdicts of a document."""
+    rows = [row for isa in found["isas"].values() for row in isa.values()]
+    return sum(row["functions"] + sum(row["refused"].values()) for row in rows) + sum(found["skipped"].values())
+
+
+def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.CaptureFixture[str], targeted: str,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = outcome(capsys, targeted)
+    assert code == 0 and "functions on targets: " in out
+    monkeypatch.setattr(Report, "count", lambda self, unit, function, line, target, verdict: self.row(target))
+    code, out, _ = outcome(capsys, targeted)
+    assert code == 2 and "but 2 verdicts: a bug of liftcheck's" in out
 
 
 def test_levels_settings_and_allocators_can_be_chosen(capsys: pytest.CaptureFixture[str], plain: str) -> None:

@@ -25,7 +25,7 @@ from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.validate_report import Refuted, Report
 from liftcheck.case import ISAS, CompileFailure, Target
-from liftcheck.clif.filetest import read_text
+from liftcheck.clif.filetest import FileTarget, read_text
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function
@@ -157,12 +157,14 @@ class Judge:
                 raise InputError(wrong)
         except InputError as error:
             self.report.broken += error.diagnostics
+            self.report.unreadable += 1
             return
         self.report.units += 1
+        before = self.report.judged
         wish = Wish(self.options.isas, self.options.levels, self.options.settings)
         choice = choose(self.compiler, test, wish, only_filter=True)
-        self.report.outside += len(choice.outside)
         targets = self._each_algorithm(choice.targets)
+        pairs = len(test.functions) * len(targets) + self._skip(choice.outside, len(test.functions))
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:
                 self.report.refuse(path, refused.name, refused.line, target, f"not read: {refused.refused}")
@@ -171,6 +173,16 @@ class Judge:
             spelling = spell(self.compiler, test)
             texts = [spelling.only(place) for place in range(len(functions))]
             self.unit(Unit(path, spelling.text, functions, texts, targets, choice.exact))
+        self.report.settle(path, pairs, before)
+
+    def _skip(self, outside: Sequence[FileTarget], functions: int) -> int:
+        """Counts a file's functions on other ISAs, unless --isa asks for ours alone; how many pairs these are."""
+        if self.options.isas:
+            return 0
+        times = functions * len(self.options.algorithms) * max(1, len(self.options.levels))
+        for target in outside:
+            self.report.skipped[f"not an ISA of liftcheck's: {target.isa}"] += times
+        return times * len(outside)
 
     def _each_algorithm(self, targets: Sequence[Target]) -> list[Target]:
         return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
@@ -185,7 +197,9 @@ class Judge:
             self.report.units += 1
             targets = self._each_algorithm([target for target in plan.targets if is_for(case, target)])
             texts = [print_function(function) for function in case.module.functions]
+            before = self.report.judged
             self.unit(Unit(case.name, "\n".join(texts), case.module.functions, texts, targets, False))
+            self.report.settle(case.name, len(texts) * len(targets), before)
 
     def unit(self, unit: Unit) -> None:
         """Every function of a text on every target."""

@@ -1,7 +1,8 @@
 """What a validation of allocations found: counts by ISA and allocator, refutations in full, for people and as JSON.
 
-The one idea: each function on each target is one of valid, invalid, undecided, refused, and nothing is left out; the
-latter two are counted by reason.
+The one idea: each function on each target with each allocator is a pair, and each pair is one of valid, invalid,
+undecided, refused, skipped; the last three are counted by reason. Pairs are counted before they are judged, and
+`settle` holds the sum of verdicts against them, so nothing is left out unnoticed.
 """
 
 from __future__ import annotations
@@ -88,8 +89,13 @@ class Row:
 
 @dataclass(slots=True)
 class Report:
-    """A sum of units. `units`: files or programs; `outside`: target lines for ISAs that are not liftcheck's;
-    `troubles`: (case, text) of failures of liftcheck itself."""
+    """A sum of units.
+
+    units      files or programs that were read; `unreadable`: files that were not
+    pairs      functions times targets with their allocators, counted beforehand
+    skipped    pairs that are none of liftcheck's business, by reason: other ISAs
+    troubles   (case, text) of failures of liftcheck itself; `lost`: units whose verdicts are not as many as their pairs
+    """
 
     compiler: str = ""
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -97,13 +103,28 @@ class Report:
     unsettled: list[Unsettled] = field(default_factory=list)
     broken: list[Diagnostic] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
     units: int = 0
-    outside: int = 0
+    unreadable: int = 0
+    pairs: int = 0
     seconds: float = 0.0
 
     def row(self, target: Target) -> Row:
         """The row that a target counts in."""
         return self.rows.setdefault((target.isa, dict(target.settings).get("regalloc_algorithm", "")), Row())
+
+    @property
+    def judged(self) -> int:
+        """The sum of all verdicts."""
+        return sum(row.functions + row.refused.total() for row in self.rows.values()) + self.skipped.total()
+
+    def settle(self, unit: str, pairs: int, before: int) -> None:
+        """A unit is done, which has so many pairs; `judged` was `before` when it was begun."""
+        self.pairs += pairs
+        if self.judged - before != pairs:
+            self.lost.append(f"{unit}: {pairs} functions on targets, but {self.judged - before} verdicts: a bug of "
+                             "liftcheck's, please report it with the file")
 
     def refuse(self, unit: str, function: str, line: int, target: Target, reason: str) -> None:
         """A function without an allocation."""
@@ -134,21 +155,26 @@ class Report:
         self.broken += other.broken
         self.troubles += other.troubles
         self.units += other.units
-        self.outside += other.outside
+        self.unreadable += other.unreadable
+        self.pairs += other.pairs
+        self.skipped += other.skipped
+        self.lost += other.lost
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was refuted, 2 if a file could not be read, else 0."""
-        return 1 if self.refuted else 2 if self.broken else 0
+        """1 if anything was refuted, 2 if a file could not be read or pairs were lost, else 0."""
+        return 1 if self.refuted else 2 if self.broken or self.lost else 0
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
         isas: dict[str, dict[str, object]] = {}
         for (isa, algorithm), row in sorted(self.rows.items()):
             isas.setdefault(isa, {})[algorithm] = row.document()
-        return {"compiler": self.compiler, "units": self.units, "seconds": round(self.seconds, 3), "isas": isas,
+        return {"compiler": self.compiler, "units": self.units, "pairs": self.pairs,
+                "seconds": round(self.seconds, 3), "isas": isas,
                 "invalid": [_finding(one) for one in self._sorted()],
-                "undecided": self._unsettled(UNDECIDED), "refused": self._unsettled(REFUSED), "outside": self.outside,
+                "undecided": self._unsettled(UNDECIDED), "refused": self._unsettled(REFUSED),
+                "skipped": dict(self.skipped.most_common()), "lost": self.lost,
                 "broken": [str(diagnostic) for diagnostic in self.broken],
                 "troubles": [{"case": case, "text": text} for case, text in self.troubles]}
 
@@ -174,12 +200,25 @@ def tables(report: Report) -> RenderableType:
         text = "\n".join(_reasons(report, title))
         if text:
             parts.append(Text(text))
-    if report.outside:
-        parts.append(Text(f"target lines for ISAs that are not liftcheck's: {report.outside}"))
+    if report.skipped:
+        lines = [f"  {count:>8,}  {reason}" for reason, count in report.skipped.most_common()]
+        parts.append(Text("\n".join(["skipped, by reason:", *lines])))
+    parts.append(Text(_sum(report)))
     if report.troubles:
         lines = [f"  {case}: {text}" for case, text in report.troubles[:10]]
         parts.append(Text("\n".join([f"{len(report.troubles)} programs lost to liftcheck's own fault:", *lines])))
     return Group(*parts)
+
+
+def _sum(report: Report) -> str:
+    """The pairs and what became of them."""
+    rows = report.rows.values()
+    counts = {"valid": sum(row.valid for row in rows), "invalid": sum(row.invalid for row in rows),
+              "undecided": sum(row.undecided.total() for row in rows),
+              "refused": sum(row.refused.total() for row in rows), "skipped": report.skipped.total()}
+    unread = f"; {report.unreadable} files could not be read" if report.unreadable else ""
+    return (f"{report.pairs:,} functions on targets: "
+            + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + unread)
 
 
 def refutations(report: Report) -> Iterator[str]:

@@ -78,6 +78,6 @@ def _show(report: Report) -> None:
     """Refutations and files that cannot be read, then counts."""
     from liftcheck.campaign.validate_report import refutations, tables
 
-    for text in (*refutations(report), *map(str, report.broken)):
+    for text in (*refutations(report), *map(str, report.broken), *report.lost):
         print(text)
     output.table_console().print(tables(report))
