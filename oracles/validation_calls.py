@@ -10,6 +10,7 @@ Sources: `validation_abi`; Cranelift's `get_regs_clobbered_by_call` (what its un
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -37,7 +38,8 @@ class Calls:
         self.allocation: Final = allocation
         self.source: Final = source
         self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
-        self.symbols: Final = [(r.offset, r.name) for r in code.relocations]
+        self._returns: Final = sorted(self.sites)
+        self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
         self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
 
     def conventions(self, instruction: int) -> frozenset[str]:
@@ -45,7 +47,8 @@ class Calls:
         if self.source is None:
             return frozenset()
         start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
-        names = {name for offset, name in self.symbols if start <= offset < end}
+        first, behind = (bisect_left(self.symbols, (at, "")) for at in (start, end))
+        names = {name for _, name in self.symbols[first:behind]}
         if any(name.startswith(LIBCALL) for name in names):
             return LIBRARY
         found = self.source.conventions(frozenset(names))
@@ -65,7 +68,8 @@ class Calls:
 
     def handlers(self, start: int, end: int) -> list[int]:
         """Where the handlers of the calls in these bytes are."""
-        return [handler[-1] for at, site in self.sites.items() if start < at <= end for handler in site.handlers
+        sites = self._returns[bisect_right(self._returns, start):bisect_right(self._returns, end)]
+        return [handler[-1] for at in sites for handler in self.sites[at].handlers
                 if handler[0] != "context" and isinstance(handler[-1], int)]  # fmt: skip
 
     def contexts(self, returning: int) -> list[int]:

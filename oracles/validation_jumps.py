@@ -19,27 +19,28 @@ from liftcheck.case import BIG_ENDIAN
 from liftcheck.compilers.allocation import NONE
 from liftcheck.oracles.machine import BRANCH, JUMP, TRAP
 from liftcheck.oracles.validation_calls import Calls
+from liftcheck.oracles.validation_chains import Chains, Ends, Labels
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
 from liftcheck.oracles.validation_problem import Problem
 
 HOPS: Final = 4
 """Veneers and jumps that a jump is followed through."""
-Labels = Mapping[int, tuple[int, int]]
-"""Block -> the lowest and the highest offset where its label may stand."""
 
 
 def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
     """Every jump of every own bytes."""
     relocated = frozenset(offset for offset, _ in calls.symbols)
+    chains = _chains(layout, labels)
     for instruction, placed in own.items():
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
         if block is None:
-            yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, labels))
+            yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
         elif placed or not only_jumps(layout, block):
             before = () if placed else _before(layout, block, own)
-            yield from _out(calls, layout, instruction, block, placed, before, labels, relocated)
+            ends = Ends(chains, layout.allocation.blocks[block].successors)
+            yield from _out(calls, layout, instruction, block, placed, before, ends, labels, relocated)
 
 
 def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[tuple[int, int]]:
@@ -47,11 +48,11 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
     for offset, machine in own:
         if machine.flow in (BRANCH, JUMP):
             goal = layout.goal(offset, machine)
-            if goal != -1 and not any(offset <= at < offset + machine.size for at in relocated):
+            if goal != -1 and not any(at in relocated for at in range(offset, offset + machine.size)):
                 yield offset, goal
 
 
-def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], labels: Labels) -> _Ends | None:
+def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], chains: Chains) -> Ends | None:
     """Where the branches of an instruction may end that has only its block's jump behind it: the assembler sends them
     on to where that one leads, and may leave it out."""
     at = instruction
@@ -60,7 +61,7 @@ def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed
         block = layout.lasts.get(at)
         if block is not None:
             successors = layout.allocation.blocks[block].successors
-            return _Ends(layout, successors, labels) if len(successors) == 1 else None
+            return Ends(chains, successors) if len(successors) == 1 else None
         if own.get(at, True):
             break
     return None
@@ -78,7 +79,7 @@ def _before(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> 
 
 
 def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int],
-            beyond: _Ends | None) -> Iterator[Problem]:  # fmt: skip
+            beyond: Ends | None) -> Iterator[Problem]:  # fmt: skip
     """An instruction within a block."""
     if not own:
         return
@@ -94,39 +95,35 @@ def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: 
 
 
 def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequence[Placed], before: Sequence[Placed],
-         labels: Labels, relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
+         ends: Ends, labels: Labels, relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
     """A block's last instruction. `before`: if it has no bytes, the instruction's that stands in front of it, of which
-    branches may be sent on."""
+    branches may be sent on. `ends` is asked for every way out."""
     row = layout.allocation.blocks[block]
-    ends = _Ends(layout, row.successors, labels)
-    reached: set[int] = set()
     inner = {offset for offset, _ in own}
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
-        found = set().union(*map(ends.at, ways))
-        reached |= found
-        if not found and not any(at in inner or layout.at(at).flow == TRAP for at in ways):
+        arrives = [at for at in ways if ends.at(at)]
+        if not arrives and not any(at in inner or layout.at(at).flow == TRAP for at in ways):
             yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
                           _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
     behind = own[-1].offset + own[-1].machine.size if own else start
     sent = {goal for _, goal in _goals(layout, before, relocated)}
-    reached.update(*(ends.at(at) for goal in sent for at in _followed(layout, goal)))
+    for goal in sent:
+        for at in _followed(layout, goal):
+            ends.at(at)
     if not own and before and before[-1].machine.flow in LEAVES and behind not in sent:
         pass  # everybody was sent on
-    elif not own or own[-1].machine.flow not in LEAVES:
-        found = ends.at(behind)
-        reached |= found
-        if not found:
-            yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
-                          _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
+    elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(behind):
+        yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
+                      _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
     handlers = [(NONE, at) for at in calls.handlers(start, end)]
     for successor, at in (*_table(layout, row.successors, own, behind, end), *handlers):
         found = ends.at(at)
-        reached |= found
         if successor not in found and not (successor == NONE and found):
             yield Problem("a table does not lead to the start of a successor", instruction, start, NONE,
                           _spans(row.successors, labels), f"{at:#x}", tuple(own))  # fmt: skip
+    reached = ends.reached()
     missed = [s for s in row.successors if s not in reached]
     if missed:
         yield Problem("no way leads to a successor", instruction, start, NONE, f"block{missed[0]}", "", tuple(own))
@@ -145,35 +142,11 @@ def _followed(layout: Layout, target: int) -> list[int]:
     return found
 
 
-class _Ends:
-    """Where jumps to some blocks may end: at their labels; of a block that only jumps, also where that leads."""
-
-    def __init__(self, layout: Layout, blocks: Sequence[int], labels: Labels) -> None:
-        self._exact: Final[dict[int, set[int]]] = {}
-        self._wide: Final[list[tuple[int, int, int]]] = []
-        for block in dict.fromkeys(blocks):
-            for other in _chain(layout, block):
-                low, high = labels.get(other, (-1, -1))
-                self._exact.setdefault(high, set()).add(block)
-                if low != high:
-                    self._wide.append((low, high, block))
-
-    def at(self, offset: int) -> set[int]:
-        """The blocks that a jump to this offset gets to."""
-        found = self._exact.get(offset, set())
-        wide = {block for low, high, block in self._wide if low <= offset < high}
-        return found | wide if wide else found
-
-
-def _chain(layout: Layout, block: int) -> Iterator[int]:
-    """A block and, while they are nothing but jumps, those behind it."""
-    seen: set[int] = set()
-    while block not in seen:
-        seen.add(block)
-        yield block
-        if not only_jumps(layout, block):
-            return
-        block = layout.allocation.blocks[block].successors[0]
+def _chains(layout: Layout, labels: Labels) -> Chains:
+    """Where jumps to the blocks may end."""
+    blocks = layout.allocation.blocks
+    onward = {block: row.successors[0] for block, row in enumerate(blocks) if only_jumps(layout, block)}
+    return Chains(len(blocks), onward, labels)
 
 
 def only_jumps(layout: Layout, block: int) -> bool:
@@ -206,20 +179,28 @@ def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset
     """For each call that ends a block, and so may have handlers, the blocks that can be reached through one of these.
     Which of the successors a handler is, is not said: those where it leads."""
     found: dict[int, frozenset[int]] = {}
-    blocks = layout.allocation.blocks
+    blocks, chains = layout.allocation.blocks, _chains(layout, labels)
+    known: dict[frozenset[int], frozenset[int]] = {}
     for instruction, block in layout.lasts.items():
         start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
         handlers = calls.handlers(start, end)
         if layout.allocation.instructions[instruction].clobbers:
-            ends = _Ends(layout, blocks[block].successors, labels)
-            reached = list(dict.fromkeys(block for at in handlers for block in ends.at(at)))
-            seen = set(reached)
-            for at in reached:
-                more = [successor for successor in blocks[at].successors if successor not in seen]
-                seen.update(more)
-                reached.extend(more)
-            found[instruction] = frozenset(reached)
+            ends = Ends(chains, blocks[block].successors)
+            entered = frozenset(block for at in handlers for block in ends.at(at))
+            if entered not in known:
+                known[entered] = _reachable(layout, entered)
+            found[instruction] = known[entered]
     return found
+
+
+def _reachable(layout: Layout, blocks: frozenset[int]) -> frozenset[int]:
+    """Blocks and all behind them."""
+    reached, seen = list(blocks), set(blocks)
+    for at in reached:
+        more = [successor for successor in layout.allocation.blocks[at].successors if successor not in seen]
+        seen.update(more)
+        reached.extend(more)
+    return frozenset(reached)
 
 
 def _spans(blocks: Sequence[int], labels: Labels) -> str:

@@ -22,6 +22,7 @@ from liftcheck.clif.parser import parse_filetest, parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.commands import listing
+from liftcheck.oracles.validation_chains import Chains, Ends
 
 ROOT = Path(__file__).parent.parent
 SMALL, FACTOR, LIMIT = 100, 4, 5.0
@@ -152,6 +153,42 @@ def test_dominators_are_right_on_random_graphs() -> None:
         for above in range(size):
             for below in range(size):
                 assert tree.dominates(above, below) == (below in wanted.get(above, ()))
+
+
+def _chain_of(block: int, onward: dict[int, int]) -> list[int]:
+    found: list[int] = []
+    while block not in found:
+        found.append(block)
+        block = onward.get(block, block)
+    return found
+
+
+def test_chains_of_jumps_lead_where_they_lead_one_by_one() -> None:
+    """Random blocks that only jump, in circles too, labels that share places, are wide, or are missing."""
+    draw = random.Random(2)
+    for _ in range(500):
+        size = draw.randrange(1, 10)
+        onward = {block: draw.randrange(size) for block in range(size) if draw.random() < 0.6}
+        lows = {block: draw.randrange(8) for block in range(size) if draw.random() < 0.9}
+        labels = {block: (low, low + draw.choice((0, 0, 1, 3))) for block, low in lows.items()}
+        successors = [draw.randrange(size) for _ in range(draw.randrange(4))]
+        ends = Ends(Chains(size, onward, labels), successors)
+        for offset in range(-1, 12):
+            wanted = {block for block in successors for other in _chain_of(block, onward) if other in labels
+                      and (labels[other][1] == offset or labels[other][0] <= offset < labels[other][1])}
+            assert ends.at(offset) == wanted
+
+
+def test_long_chains_of_jumps_with_one_label_for_all() -> None:
+    def asked(text: str) -> None:
+        size = len(text)
+        chains = Chains(size + 1, {block: block + 1 for block in range(size)},
+                        dict.fromkeys(range(size + 1), (7, 7)))
+        for block in range(size):
+            ends = Ends(chains, [block, size])
+            assert ends.at(7) == {block, size} and not ends.at(8)
+        assert len(Ends(chains, range(size)).at(7)) == size
+    assert growth(asked, lambda size: "x" * size) < LIMIT
 
 
 def test_a_function_with_many_labels_and_registers_is_not_compiled_by_the_second_tier() -> None:

@@ -107,6 +107,10 @@ class Tree:
             free[idom[node]] = self._end[node] = start + below[node]
             free[node] = start + 1
 
+    def span(self, node: int) -> tuple[int, int]:
+        """The interval of numbers of a node and all below it; the node's own is the first."""
+        return self._start[node], self._end[node]
+
     def dominates(self, above: int, below: int) -> bool:
         """Does every path from the entry to `below` pass `above`? False if either is unreachable."""
         start = self._start

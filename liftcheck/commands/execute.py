@@ -8,13 +8,14 @@ leaves open (the bits of an arithmetic NaN, what a slot holds at first, addresse
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from liftcheck.commands import interpret, options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Case, Outcome, Target
+    from liftcheck.clif.ir import Module
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.choice import Choice
@@ -79,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     with targets.opened(args.compiler) as compiler:
         choice = targets.chosen(compiler, program.test, args)
         name = compiler.name
-        entries = [entry_of(compiler, program, calls) for calls in _by_function(program.calls)]
+        numbers, readable = _numbers(program.module), program.test.readable()
+        entries = [entry_of(compiler, program, calls, numbers, readable) for calls in _by_function(program.calls)]
         results = run_everywhere(compiler, entries, choice, args.runner, Patience(args.fuel, args.longest))
     notes = list(dict.fromkeys([*choice.notes, *(note for entry in entries for note in entry.spelling.notes)]))
     if args.json:
@@ -173,7 +175,16 @@ def _meets(call: Call, foreseen: Foreseen, outcome: Outcome) -> bool | None:
     return admissible.meets(call.line, foreseen, outcome) if call.expectation() else None
 
 
-def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Entry:
+def _numbers(module: Module) -> dict[str, list[int]]:
+    """The functions of each name."""
+    found: dict[str, list[int]] = {}
+    for number, function in enumerate(module.functions):
+        found.setdefault(function.name, []).append(number)
+    return found
+
+
+def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call], named: Mapping[str, Sequence[int]],
+             readable: Sequence[int]) -> Entry:
     """The functions that can be reached from the one that is called, and the calls' arguments."""
     from liftcheck.case import Case
     from liftcheck.clif.ir import Module
@@ -185,12 +196,10 @@ def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call]) -> Ent
         number = todo.pop()
         if number not in wanted:
             wanted.add(number)
-            names = {ref.name for ref in functions[number].func_refs.values()}
-            todo += [other for other, function in enumerate(functions) if function.name in names]
+            todo += [other for ref in functions[number].func_refs.values() for other in named.get(ref.name, ())]
     numbers = sorted(wanted)
     module = Module([functions[number] for number in numbers])
     case = Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
-    readable = program.test.readable()
     return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]), {})
 
 
