@@ -37,16 +37,16 @@ class Openings:
             return [CLOSED] * len(lines)
         key = number, big_endian
         if key not in self._found:
-            self._found[key] = [reference.openness(number, line.args, fuel=FUEL) for line in lines]
+            self._found[key] = [reference.openness(number, line.args, line.regions(), FUEL) for line in lines]
         return self._found[key]
 
     def again(self, number: int, line: RunLine, big_endian: bool) -> Foreseen:
         """What is open in one line, by many more worlds: before somebody is called wrong."""
-        return self._reference(big_endian).openness(number, line.args, worlds=MANY)
+        return self._reference(big_endian).openness(number, line.args, line.regions(), worlds=MANY)
 
     def of_nan(self, number: int, line: RunLine, big_endian: bool) -> Opening:
         """What makes the bits of a NaN that a line returns."""
-        return self._reference(big_endian).opening_of_nan(number, line.args)
+        return self._reference(big_endian).opening_of_nan(number, line.args, line.regions())
 
     def _reference(self, big_endian: bool) -> Reference:
         if True not in self._references and False not in self._references:

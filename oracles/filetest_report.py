@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from liftcheck.case import Outcome
-from liftcheck.clif.runlines import RunLine, data_text
-from liftcheck.clif.types import Type
+from liftcheck.clif.runlines import RunLine
 from liftcheck.errors import Diagnostic
 
 VERDICTS: Final = ("passed", "failed", "undecided", "skipped")
@@ -43,16 +42,16 @@ class Failure(NamedTuple):
 
 def is_met(line: RunLine, outcome: Outcome) -> bool:
     """Whether an outcome is what a run line asks for; `print` lines ask for a return alone."""
-    return line.is_met(outcome.kind, outcome.values, outcome.detail)
+    return line.is_met(outcome.kind, outcome.values, outcome.detail, outcome.memory)
 
 
 def line_failure(file: str, where: str, line: RunLine, outcome: Outcome) -> Failure:
     """A run line that was not met."""
-    call = f"{line.function or 'run'}({_values(line.args, line.arg_types)})"
+    call = f"{line.function or 'run'}({line.args_text()})"
     expected = line.expectation() or "a return"
     got = f"{outcome.kind} {outcome.detail}".rstrip()
     if outcome.kind == "returned":
-        got = _values(outcome.values, line.result_types)
+        got = ", ".join([*line.results_text(outcome.values), *line.found_text(outcome.memory)]) or "a return"
     return Failure(file, line.line, where, call, expected, got)
 
 
@@ -65,10 +64,6 @@ def undecided(file: str, where: str, line: RunLine, outcome: Outcome, why: objec
 def unjudged(file: str, where: str, line: RunLine, why: str) -> Failure:
     """A run line that was not tried."""
     return line_failure(file, where, line, Outcome("returned"))._replace(got=f"not run; {why}")
-
-
-def _values(values: Sequence[int], types: Sequence[Type]) -> str:
-    return ", ".join(map(data_text, values, types))
 
 
 @dataclass(slots=True)

@@ -36,9 +36,10 @@ from liftcheck.oracles.filetest_open import Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
-from liftcheck.oracles.link import link
+from liftcheck.oracles.link import Image, link
 from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
 from liftcheck.oracles.refusals import WRONG, Refusals
+from liftcheck.oracles.run_memory import has_memory, job_of, run_lines
 from liftcheck.oracles.runners import Job, Runner, RunnerPool
 from liftcheck.oracles.throwing import with_throw
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
@@ -128,7 +129,7 @@ class _Judge:
         self.engine = engine
         self.test = test
         self.lines: dict[int, list[tuple[RunLine, Foreseen]]] = {}
-        self.functions = functions
+        self.functions = [function.at(target.big_endian) for function in functions]
         self.modeled = modeled
         self.target = target
         self.replies = replies
@@ -255,14 +256,28 @@ class _Judge:
             assert isinstance(trampoline, FunctionCode)
             inputs = [line.args for line, _ in self.lines[number]]
             jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
-        found = runner.run(image, jobs)
-        return [longer(runner, image, job, outcomes, program, partial(self._steps, number),
-                       self.engine.patience.longest) for number, job, outcomes in zip(wanted, jobs, found)]
+        plain = [job for number, job in zip(wanted, jobs) if not self._has_memory(number)]
+        found = iter(runner.run(image, plain) if plain else ())
+        return [self._outcomes(runner, image, job, program, number, None if self._has_memory(number) else next(found))
+                for number, job in zip(wanted, jobs)]
+
+    def _has_memory(self, number: int) -> bool:
+        return has_memory([line for line, _ in self.lines[number]])
+
+    def _outcomes(self, runner: Runner, image: Image, job: Job, program: list[FunctionCode], number: int,
+                  found: list[Outcome] | None) -> list[Outcome]:
+        """The outcomes of a function's lines, of which `found` are those of a short try."""
+        steps, longest = partial(self._steps, number), self.engine.patience.longest
+        if found is None:
+            lines = [line for line, _ in self.lines[number]]
+            return run_lines(runner, image, job, lines, program, steps, longest)
+        return longer(runner, image, job, found, program, steps, longest)
 
     def _steps(self, number: int, line: int) -> int | None:
         """How many instructions the reference executes in a run line; None if it does not end."""
         prepared = prepare(Module(self.modeled), self.target.big_endian)
-        outcome = prepared.run(number, self.lines[number][line][0].args, fuel=self.engine.patience.fuel)
+        asked = self.lines[number][line][0]
+        outcome = prepared.run(number, asked.args, asked.regions(), self.engine.patience.fuel)
         return prepared.stats.instructions if outcome.kind in ("returned", "trapped") else None
 
     def _passes(self, number: int, line: RunLine, foreseen: Foreseen, outcome: Outcome, runner: Runner) -> bool:
@@ -316,7 +331,7 @@ class _Judge:
         trampoline = self.engine.trampolines([signature], self.target)[signature]
         assert isinstance(trampoline, FunctionCode)
         return canaries.damaged(runner, program, self.functions[number].name,
-                                Job(trampoline, 0, signature, [line.args]))
+                                job_of(Job(trampoline, 0, signature, ()), line))
 
     def _without_noise(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
         """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the

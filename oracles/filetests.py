@@ -157,12 +157,12 @@ def _judge(name: str, plan: Plan, engine: Engine | None, report: Report, fuel: i
 def _interpret(plan: Plan, report: Report, fuel: int) -> None:
     """A run line passes if the interpreter meets it; a function without any if it is well-formed."""
     test = plan.test
-    sound = plan.sound("interpret", INTERPRETER, None, report)
+    sound = [function.at(test.big_endian) for function in plan.sound("interpret", INTERPRETER, None, report)]
     prepared = prepare(test.module(sound), test.big_endian)
     openings = Openings(prepared.module)
     for number, function in enumerate(sound):
         for line, foreseen in zip(function.run_lines, openings.of(number, function.run_lines, test.big_endian)):
-            outcome = prepared.run(number, line.args, fuel=fuel)
+            outcome = prepared.run(number, line.args, line.regions(), fuel)
             met = meets(line, foreseen, outcome)
             if met is None and (foreseen.whole or outcome.kind not in NO_ANSWER):
                 opening = foreseen.opening or missing(outcome) or openings.of_nan(number, line, test.big_endian)

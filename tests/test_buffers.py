@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from liftcheck import layout
+from liftcheck import cli, layout
 from liftcheck.clif.buffers import FILL, Memory
 from liftcheck.clif.filetest import read_text
 from liftcheck.clif.parser import parse_filetest
@@ -99,7 +100,7 @@ def test_a_buffer_of_the_header_is_every_functions() -> None:
 def test_a_line_reads_back_as_it_is_written() -> None:
     test = parse_filetest(read_text(BUFFERS), str(BUFFERS))
     lines = [line for function in test.functions for line in function.run_lines]
-    assert len(lines) == 11 and sum(line.memory is not None for line in lines) == 10
+    assert len(lines) == 10 and sum(line.memory is not None for line in lines) == 9
     for function in test.functions:
         for line in function.run_lines:
             kept = [text for number, text in function.annotations if "memory" in text and number < line.line]
@@ -145,3 +146,70 @@ def test_no_memory_is_no_memory() -> None:
     made = line_of("run: %f(1, 2) == 1")
     assert made.memory is None and made.regions() is None and made.args == (1, 2)
     assert Memory(()).length == 0
+
+
+# in the commands
+
+@pytest.mark.parametrize("words", [["interpret"], ["interpret", "--big-endian"], ["run"], ["test"]])
+def test_the_lines_hold_in_every_command_on_every_isa(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.main([words[0], str(BUFFERS), *words[1:], "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    if words[0] == "test":
+        assert (document["passed"], document["failed"], document["skipped"]) == (40, 0, 0)
+        return
+    results = document["results" if words[0] == "run" else "calls"]
+    expecting = [result for result in results if result["expected"]]
+    assert all(result["as_expected"] for result in expecting)
+    assert len(expecting) == (32 if words[0] == "run" else 8)
+
+
+def test_print_lines_show_memory_and_the_byte_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(BUFFERS)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("%reverse(&words, 6) = (), words = i16[3 2 1 -4], bytes[de ad], zero[6]") == 4
+    assert out.count("%lowest(&wide) = 1, wide = i32[1]") == 3 and "%lowest(&wide) = 0, wide = i32[1]" in out
+    assert out.count("= [&tail, 7], tail = ptr[&head &tail], i32[7]  ; as expected") == 4
+
+
+@pytest.mark.parametrize("command", ["interpret", "run", "test"])
+@pytest.mark.parametrize(("old", "new"), [
+    ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 2], bytes[de ad]"),
+    ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 1], bytes[de ae]"),
+    ("== [&tail, 7]", "== [&tail+8, 7]"), ("tail == ptr[&head &tail]", "tail == ptr[&tail &tail]"),
+])
+def test_a_wrong_claim_is_noticed(capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, old: str,
+                                  new: str) -> None:
+    path = tmp_path / "wrong.clif"
+    assert old in read_text(BUFFERS)
+    path.write_text(read_text(BUFFERS).replace(old, new))
+    assert cli.main([command, str(path)]) == 1
+    out = capsys.readouterr().out
+    assert new.split("; ")[-1].removeprefix("== ") in out
+
+
+def test_args_may_name_and_hold_buffers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(BUFFERS), "--function", "sum", "--args", "&numbers+4, 2", "--isa", "s390x"]) == 0
+    assert "%sum(&numbers+4, 2) = 0x1.c" in capsys.readouterr().out
+    assert cli.main(["interpret", str(BUFFERS), "--function", "sum", "--args", "&f32[0x1.0 0x1.0], 2"]) == 0
+    assert "= 0x1.0000000000000p1" in capsys.readouterr().out
+    assert cli.main(["interpret", str(BUFFERS), "--function", "sum", "--args", "&nothing, 2"]) == 2
+    assert "there is no buffer 'nothing'" in capsys.readouterr().err
+
+
+def test_more_lines_than_there_are_data_regions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lines = "".join(f"; liftcheck: run: %f(&i32[{n} 5], {n}) == {n + 5}, b == i8[1]\n" for n in range(600))
+    body = ("function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    v2 = load.i32 v0+4\n"
+            "    v3 = uextend.i64 v2\n    v4 = iadd v1, v3\n    return v4\n}\n; liftcheck: memory b = i8[1]\n")
+    path = tmp_path / "many.clif"
+    path.write_text("test run\ntarget riscv64\ntarget s390x\n" + body + lines)
+    assert cli.main(["test", str(path)]) == 0 and "1200 passed" in capsys.readouterr().out
+    assert cli.main(["run", str(path)]) == 0 and capsys.readouterr().out.count("as expected") == 1200
+
+
+def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "both.clif"
+    path.write_text("test run\ntarget x86_64\ntarget s390x\n" + BODY + "; run: %f(3, 4) == 3\n"
+                    "; liftcheck: run: %f(&i8[1], 4) != 3\n; run: %f(5, 4) == 5\n")
+    for command in ("run", "test", "interpret"):
+        assert cli.main([command, str(path)]) == 0, command
+    assert "6 passed" in capsys.readouterr().out

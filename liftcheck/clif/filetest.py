@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, ISA_ALIASES
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.lexer import shown
@@ -64,6 +65,14 @@ class TestFunction:
     run_lines: list[RunLine] = field(default_factory=list)
     annotations: list[tuple[int, str]] = field(default_factory=list)
     refused: str = ""
+
+
+    def at(self, big_endian: bool) -> TestFunction:
+        """The function with its run lines put at data regions of a machine of this byte order."""
+        if all(line.memory is None for line in self.run_lines):
+            return self
+        return replace(self, run_lines=[line.at(number % layout.SLOTS, big_endian)
+                                        for number, line in enumerate(self.run_lines)])
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ class RunLine:
     types       of the arguments and of the results
     trap        the code of the trap that is compared instead of results, `ANY_TRAP`, or ''
     memory      what it says of memory, if anything; addresses in `args` and `expected` are 0 until `at` has put the
-                line at a data region (`base`, `big_endian`)
+                line at a data region (`slot`, `big_endian`)
     """
 
     function: str
@@ -49,7 +49,7 @@ class RunLine:
     result_types: tuple[Type, ...] = ()
     trap: str = ""
     memory: Memory | None = None
-    base: int = 0
+    slot: int = 0
     big_endian: bool = False
 
     def at(self, slot: int, big_endian: bool) -> RunLine:
@@ -61,7 +61,12 @@ class RunLine:
         for values, places in ((args, self.memory.args), (expected, self.memory.results)):
             for number, place in places:
                 values[number] = self.memory.at(place, base)
-        return replace(self, args=tuple(args), expected=tuple(expected), base=base, big_endian=big_endian)
+        return replace(self, args=tuple(args), expected=tuple(expected), slot=slot, big_endian=big_endian)
+
+    @property
+    def base(self) -> int:
+        """Where its data region begins."""
+        return layout.slot_address(self.slot)
 
     @property
     def order(self) -> Order:

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from liftcheck import layout
 from liftcheck.commands import interpret, options, output
 
 if TYPE_CHECKING:
@@ -110,10 +111,11 @@ def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
 
 
 def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
-    """Calls of one function together: they are inputs of one case."""
-    groups: dict[int, list[Call]] = {}
+    """Calls of one function together: they are inputs of one case. Those with memory apart: their data regions are
+    compared too."""
+    groups: dict[tuple[int, bool], list[Call]] = {}
     for call in calls:
-        groups.setdefault(call.function, []).append(call)
+        groups.setdefault((call.function, call.line.memory is not None), []).append(call)
     return list(groups.values())
 
 
@@ -122,9 +124,10 @@ def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, 
     from liftcheck.oracles.admissible import not_to_run
 
     reference = _reference(entry, target)
-    expected = [reference.foresee(entry.case.entry, call.line.args, fuel=fuel) for call in entry.calls]
+    calls = [call.at(number % layout.SLOTS, target.big_endian) for number, call in enumerate(entry.calls)]
+    expected = [reference.foresee(entry.case.entry, call.line.args, call.line.regions(), fuel) for call in calls]
     results = [Result(call, target, "", wanted, undecided=not_to_run(wanted))
-               for call, wanted in zip(entry.calls, expected)]
+               for call, wanted in zip(calls, expected)]
     runs = [number for number, result in enumerate(results) if not result.undecided]
     found = _outcomes(judge, pool, entry, target, [results[number] for number in runs]) if runs else ("", [])
     if isinstance(found, str):
@@ -154,7 +157,8 @@ def _judged(result: Result, entry: Entry, outcome: Outcome) -> Result:
     types = compare.return_types(entry.case)
     verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
     if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
-        foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, worlds=admissible.MANY)
+        foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, call.line.regions(),
+                                                             worlds=admissible.MANY)
         verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
     agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
     undecided = verdict.detail if agrees is None else ""
@@ -163,7 +167,8 @@ def _judged(result: Result, entry: Entry, outcome: Outcome) -> Result:
     if not undecided and met is None and call.expectation():
         undecided = str(admissible.missing(outcome) or "")
     if not undecided and met is None and call.expectation():
-        opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args)
+        opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args,
+                                                                  call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
     return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided)
 
@@ -212,7 +217,9 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
     from liftcheck.oracles.evidence import Tally
     from liftcheck.oracles.link import link
     from liftcheck.oracles.patience import longer
+    from liftcheck.oracles.run_memory import has_memory, run_lines
     from liftcheck.oracles.runner_base import Job
+    from liftcheck.oracles.throwing import with_throw
 
     case = entry.case
     try:
@@ -231,14 +238,18 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
         return f"cannot be run here: {runner}"
     function = case.module.functions[case.entry]
     try:
-        image = link([code], target.isa, lenient=True)
+        image = link([with_throw(judge.compiler, code, target)], target.isa, lenient=True)
     except Unsupported as error:
         return f"cannot be linked: {error.reason}"
-    inputs = tuple(result.call.line.args for result in wanted)
-    job = Job(made, image.entry(0, function.name), function.signature, inputs)
-    outcomes = runner.run(image, [job])[0]
-    return runner.name, longer(runner, image, job, outcomes, code, lambda number: wanted[number].reference.steps,
-                               judge.longest)
+    lines = [result.call.line for result in wanted]
+    job = Job(made, image.entry(0, function.name), function.signature, tuple(line.args for line in lines))
+
+    def steps(number: int) -> int | None:
+        return wanted[number].reference.steps
+
+    if has_memory(lines):
+        return runner.name, run_lines(runner, image, job, lines, code, steps, judge.longest)
+    return runner.name, longer(runner, image, job, runner.run(image, [job])[0], code, steps, judge.longest)
 
 
 def _text(results: Sequence[Result], compiler: str) -> str:

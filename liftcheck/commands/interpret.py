@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if notes and not args.json:
         print("\n".join(f"; note: {note}" for note in notes))
     for call in program.calls:
-        results.append(_result(reference, call, args.fuel))
+        results.append(_result(reference, call.at(0, big_endian), args.fuel))
         if not args.json:
             print(_line(results[-1]))
     if args.json:
@@ -70,13 +70,13 @@ def _result(reference: Reference, call: Call, fuel: int) -> Result:
     """What the reference says of a call, in one of the worlds that CLIF allows."""
     from liftcheck.oracles.admissible import meets, missing
 
-    foreseen = reference.foresee(call.function, call.line.args, fuel=fuel)
+    foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel)
     if foreseen.outcome.kind == "out_of_fuel":
         return Result(call, foreseen.outcome._replace(detail=""), None, "not ended in the instructions of --fuel")
     met = meets(call.line, foreseen, foreseen.outcome) if call.expectation() else None
     undecided = str(foreseen.opening or (missing(foreseen.outcome) if met is None else None) or "")
     if met is None and call.expectation() and not undecided:
-        opening = reference.opening_of_nan(call.function, call.line.args)
+        opening = reference.opening_of_nan(call.function, call.line.args, call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
     return Result(call, foreseen.outcome, met, undecided)
 
