@@ -25,10 +25,12 @@ from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_function, signature_text
 from liftcheck.clif.types import I64, Type
-from liftcheck.clif.values import memory_pool, runtime_table
+from liftcheck.clif.values import floats, integers, memory_pool, runtime_table
 
 RUNS: Final = 48
 """Runs of a function that takes arguments; one that takes none has two."""
+SPECIAL: Final = 36
+"""So many of the values worth trying are tried more often: NaNs and infinities among floats, bounds among integers."""
 VARIANTS: Final = 8
 """Different contents of memory."""
 BASE: Final = layout.DATA
@@ -166,10 +168,12 @@ def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, e
         return BASE + WITHIN + random.choice((0, 0, 0, 8, 4, 16, 1, AREA))
     if pointer:
         return BASE + place % AREAS * AREA + WITHIN
-    if found.constants and kind.is_int and random.randrange(2):
-        lanes = [random.choice(found.constants) & kind.lane_mask for _ in range(kind.lanes)]
-        return sum(lane << kind.lane_bits * n for n, lane in enumerate(lanes))
-    return random.choice(runtime_table(kind))
+    if not random.randrange(3):
+        return random.choice(runtime_table(kind))
+    special = floats(kind.lane_bits)[:SPECIAL] if kind.is_float else integers(kind.lane_bits)[:SPECIAL]
+    if found.constants and not kind.is_float and random.randrange(2):
+        special = [constant & kind.lane_mask for constant in found.constants]
+    return sum(random.choice(special) << kind.lane_bits * lane for lane in range(kind.lanes))
 
 
 @cache

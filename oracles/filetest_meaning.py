@@ -22,6 +22,7 @@ from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.runlines import data_text
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
+from liftcheck.oracles.admissible import MANY, Reference, judge
 from liftcheck.oracles.filetest_inputs import BASE, Run, runs, stubs, targets, traits
 
 FUEL: Final = 200_000
@@ -50,30 +51,55 @@ def compare_forms(function: Function, other: Function, big_endian: bool,
     entered = targets(function)
     around = [*entered, *callees, *stubs([function, *entered, *callees])]
     entries = [layout.CODE + FUNCTION_STRIDE * number for number in range(1, len(entered) + 1)]
-    types = tuple(param.type for param in function.signature.returns)
-    first, second = (prepare(Module([form, *around]), big_endian) for form in (function, other))
-    found, known = Comparison(), traits(function)
+    pair = _Pair(function, other, around, big_endian)
     for run in runs(function, big_endian, entries):
-        regions = {BASE: run.memory} if known.memory else {}
-        expected = first.run(0, run.args, regions, FUEL)
+        if pair.differs(run):
+            break
+    return pair.found
+
+
+class _Pair:
+    """Two forms, ready to run; `found` is what came of the runs so far."""
+
+    def __init__(self, function: Function, other: Function, around: list[Function], big_endian: bool) -> None:
+        self.function = function
+        self.types = tuple(param.type for param in function.signature.returns)
+        self.traits = traits(function)
+        self.found = Comparison()
+        self.first, self.second = (prepare(Module([form, *around]), big_endian) for form in (function, other))
+        self.reference = Reference(Module([function, *around]), big_endian)
+
+    def differs(self, run: Run) -> bool:
+        """Whether the forms differ on a run in what CLIF settles; counts it otherwise."""
+        found, regions = self.found, {BASE: run.memory} if self.traits.memory else {}
+        expected = self.first.run(0, run.args, regions, FUEL)
         if expected.kind not in ("returned", "trapped", "out_of_fuel"):
             found.lost[_reason(expected)] += 1
-            continue
-        got = second.run(0, run.args, regions, 4 * FUEL)
-        if got.kind == "unsupported" or (got.kind == "crashed" and known.promises):
+            return False
+        got = self.second.run(0, run.args, regions, 4 * FUEL)
+        if got.kind == "unsupported" or (got.kind == "crashed" and self.traits.promises):
             found.lost["what its memory flags promise does not hold" if got.kind == "crashed" else got.detail] += 1
-            continue
+            return False
         if expected.kind == "out_of_fuel":
             found.judged += got.kind == expected.kind
             found.lost["it does not end in time"] += got.kind != expected.kind
-            continue
-        verdict = compare.compare(expected, got, types)
+            return False
+        return self._is_settled(run, regions, expected, got)
+
+    def _is_settled(self, run: Run, regions: dict[int, bytes], expected: Outcome, got: Outcome) -> bool:
+        """Whether two outcomes differ in what is not open; only then is it asked what is."""
+        found = self.found
+        verdict = compare.compare(expected, got, self.types)
         if verdict.kind == compare.DISAGREE:
-            found.call = f"{function.name}({_values(run, function)})"
-            found.expected, found.got = _text(expected, types), f"{_text(got, types)}: {verdict.detail}"
-            return found
-        found.judged += 1
-    return found
+            verdict = judge(self.reference.openness(0, run.args, regions, FUEL, MANY, expected), got, self.types)
+        if verdict.kind == compare.UNDECIDED:
+            found.open[verdict.detail] += 1
+        elif verdict.kind == compare.AGREE:
+            found.judged += 1
+        else:
+            found.call = f"{self.function.name}({_values(run, self.function)})"
+            found.expected, found.got = _text(expected, self.types), f"{_text(got, self.types)}: {verdict.detail}"
+        return bool(found.call)
 
 
 def _reason(outcome: Outcome) -> str:

@@ -107,6 +107,16 @@ def test_nans_are_equal_whatever_their_bits() -> None:
     assert compared(before, before.replace("return v1", "v2 = fneg v1\n    return v2")).call
 
 
+def test_what_clif_leaves_open_is_no_difference() -> None:
+    before = ("function %f(f32) -> i32 {\nblock0(v0: f32):\n    v1 = fadd v0, v0\n    v2 = bitcast.i32 v1\n"
+              "    return v2\n}\n")
+    turned = before.replace("v1 = fadd v0, v0", "v3 = fneg v0\n    v4 = fadd v3, v3\n    v1 = fneg v4")
+    found = compared(before, turned)
+    assert found.call == "" and found.judged > 20
+    assert "the sign and payload of an arithmetic NaN" in next(iter(found.open))
+    assert compared(before, turned.replace("fadd v3, v3", "fsub v3, v3")).call
+
+
 def test_runs_that_show_nothing_are_counted_by_reason() -> None:
     text = ("function %f(i64) -> i64 {\nblock0(v0: i64):\n    v1 = iconst.i64 8\n    v2 = load.i64 notrap v1\n"
             "    return v2\n}\n")
@@ -189,6 +199,14 @@ def test_a_lacking_lowering_leaves_nothing_to_compare(tmp_path: Path) -> None:
     report = judged(tmp_path, text)
     assert (report.skipped, report.units) == (1, 1)
     assert "no machine code, hence no optimized CLIF" in next(iter(report.skips))
+
+
+def test_a_result_that_is_always_open_is_undecided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ("test optimize\ntarget x86_64\n\nfunction %f() -> i64 {\n    ss0 = explicit_slot 8\nblock0:\n"
+            "    v0 = stack_addr.i64 ss0\n    v1 = load.i64 v0\n    return v1\n}\n")
+    report = judged(tmp_path, text, monkeypatch, "return v1", "v9 = iconst.i64 77\n    return v9")
+    assert (len(report.undecided), report.units, report.exit_code) == (1, 1, 0)
+    assert "what a stack slot holds before it is written" in report.undecided[0][0]
 
 
 INLINE = """test inline precise-output
