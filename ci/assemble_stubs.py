@@ -1,4 +1,4 @@
-"""Assembles oracles/stubs/*.s with the GNU cross assemblers and writes the bytes and labels next to them as JSON.
+"""Assembles oracles/stubs/*.s and the probes there with the GNU cross assemblers, and writes bytes and labels as JSON.
 
 Run after a change of a stub; nothing assembles at run time. tests/test_runner_stubs.py holds sources and bytes
 together.
@@ -21,6 +21,8 @@ TOOLS = {
     "riscv64": ("riscv64-linux-gnu-", ["-march=rv64gcv", "-mno-relax"]),
     "s390x": ("s390x-linux-gnu-", ["-march=z14"]),
 }
+HEADS = {"x86-64": ".intel_syntax noprefix", "aarch64": ".arch armv8.6-a+fp16", "riscv64": ".option norelax",
+         "s390x": ".machine z15"}
 SYMBOLS = {
     "ARENA": layout.ARENA, "STUB": layout.STUB, "CONTROL": layout.CONTROL, "ROWS_SIZE": layout.ROWS_SIZE,
     "STACK": layout.STACK, "STACK_SIZE": layout.STACK_SIZE, "DATA": layout.DATA, "SLOTS": layout.SLOTS,
@@ -50,6 +52,22 @@ def assemble(isa: str, source: str) -> tuple[bytes, dict[str, int]]:
         return (place / "bin").read_bytes(), dict(sorted(labels.items(), key=lambda item: item[1]))
 
 
+def assemble_probes(isa: str) -> list[list[str]]:
+    """The lines of probes-ISA.txt: [extensions, bytes in hex]."""
+    lines = [line for line in (STUBS / f"probes-{isa}.txt").read_text().splitlines() if line and line[0] != "#"]
+    pairs = [line.split(": ", 1) for line in lines]
+    source = "\n".join([HEADS[isa], *(f"p{number}: {text}" for number, (_, text) in enumerate(pairs)), "end:", ""])
+    code, labels = assemble(isa, source)
+    places = [*(labels[f"p{number}"] for number in range(len(pairs))), labels["end"]]
+    return [[needs, code[start:end].hex()] for (needs, _), start, end in zip(pairs, places, places[1:])]
+
+
+def write_probes() -> None:
+    """Assembles all probes of instructions and replaces their JSON."""
+    parts = [f' "{isa}": [\n  ' + ",\n  ".join(map(json.dumps, assemble_probes(isa))) + "\n ]" for isa in TOOLS]
+    (STUBS / "probes.json").write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
 def write(isa: str) -> None:
     """Assembles one stub and replaces its JSON."""
     code, labels = assemble(isa, (STUBS / f"{isa}.s").read_text())
@@ -60,3 +78,4 @@ def write(isa: str) -> None:
 if __name__ == "__main__":
     for isa in sys.argv[1:] or TOOLS:
         write(isa)
+    write_probes()

@@ -17,13 +17,16 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from liftcheck.case import ISAS
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
+
+if TYPE_CHECKING:
+    from liftcheck.oracles.runners import Abilities
 
 OK: Final = "ok"
 LIMITED: Final = "limited"
@@ -190,12 +193,16 @@ def _confinement(confined: Mapping[str, bool]) -> Check:
                  "or --runner unicorn")
 
 
-def _runner(isa: str, name: str, has: frozenset[str], known: frozenset[str]) -> Check:
+def _runner(isa: str, name: str, able: Abilities, known: frozenset[str]) -> Check:
     """What a runner that works here has and lacks of the extensions that liftcheck knows."""
+    has = able.features
     lacks = known - has
     version = f"{_version(isa, name)}; " if _version(isa, name) else ""
     detail = f"{version}runs the base set" + (f" and {_extensions(has)}" if has & known else "")
     detail += f"; lacks {_extensions(lacks)}" if lacks else ""
+    if able.lacks:
+        detail += "; lacks single instructions: " + ", ".join(
+            f"{lack.name} ({_extensions(lack.needs).replace(', ', ' with ')})" for lack in able.lacks)
     remedy = "a newer QEMU has more: see its change log" if name == "qemu" and lacks and isa == "riscv64" else ""
     return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=name == "unicorn")
 

@@ -2,7 +2,8 @@
 
 The one idea: a runner is asked, not believed: every extension has a probe, a few bytes that use it and return; a runner
 has the extension if they return. So a newer qemu or another processor is known for what it is. Presets of the compiler
-(haswell, x86-64-v3, has_c, arch13, …) stand for their features.
+(haswell, x86-64-v3, has_c, arch13, …) stand for their features. Single instructions of an extension that a runner has
+but for these: feature_probes.py.
 What a runner executes wrongly is another matter: shortcomings.py.
 Sources: cranelift-codegen-meta 0.135.8 isa/*.rs (presets); the manuals for the probes, assembled with GNU as where it
 knows them. Unicorn's VEX decoder ignores an operand of 128-bit AVX, so AVX is probed with a 256-bit instruction.

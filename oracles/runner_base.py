@@ -28,8 +28,9 @@ from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
-from liftcheck.oracles.decode import lacking
+from liftcheck.oracles.decode import lacking, mnemonics
 from liftcheck.oracles.link import Image
+from liftcheck.oracles.machine import LONGEST, ORDINARY, decode
 from liftcheck.oracles.stub import load_stub
 from liftcheck.oracles.trampolines import HEADER, STACK_POINTER, Packing, packing
 
@@ -372,11 +373,22 @@ class BaseRunner:
         found = image.function_at(pc)
         if found is None:
             return Outcome("crashed", (), memory, f"wild jump to {pc:#x}")
-        if what in _REFUSALS and self.name != "native":
-            name = lacking(self.isa, found[0].code[found[1] :])
+        if what in _REFUSALS:
+            name = self._lacked(found[0].code[found[1] :])
             if name:
                 return Outcome("unsupported", (), b"", f"{self.name} lacks {name}")
         return Outcome("crashed", (), memory, f"{what} at {image.where(pc)}")
+
+    def _lacked(self, code: bytes) -> str:
+        """The name of the instruction at which the runner stopped, if it is one that it lacks. Of a processor that is
+        believed only where an extension's prefix (VEX, EVEX) says so."""
+        if self.name == "native" and code[:1] not in (b"\xc4", b"\xc5", b"\x62"):
+            return ""
+        name = lacking(self.isa, code)
+        if name or next(iter(mnemonics(self.isa, code[:LONGEST])), "") != ".byte":
+            return name
+        machine = decode(self.isa, code[:LONGEST])[0]
+        return machine.name if machine.known and machine.flow == ORDINARY else ""
 
     def _ended_in_stub(self, event: Fault, memory: bytes) -> Outcome:
         if event.pc >= self.stub.labels["libcalls"]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode, Target
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.oracles import shortcomings
-from liftcheck.oracles.features import ORDER, choose_runner, probe, vector_length
+from liftcheck.oracles.feature_probes import Lack, first_lacking, lacks
+from liftcheck.oracles.features import ORDER, choose_runner, features_of, probe, vector_length
 from liftcheck.oracles.runner_base import Job, Runner
 from liftcheck.oracles.runner_process import ProcessRunner, native_runner, qemu_runner
 from liftcheck.oracles.runner_unicorn import UnicornRunner
@@ -33,13 +34,26 @@ def open_runner(name: str, isa: str, vector_bits: int = 128) -> Runner:
     return native_runner() if name == "native" else qemu_runner(isa, vector_bits)
 
 
-def available_runners(isa: str) -> dict[str, frozenset[str] | str]:
+class Abilities(NamedTuple):
+    """The extensions that a runner has, and the instructions of them that it lacks."""
+
+    features: frozenset[str]
+    lacks: tuple[Lack, ...] = ()
+
+
+def abilities(runner: Runner, vector_bits: int = 128) -> Abilities:
+    """Asks a runner."""
+    has = probe(runner, vector_bits)
+    return Abilities(has, lacks(runner, has))
+
+
+def available_runners(isa: str) -> dict[str, Abilities | str]:
     """Every runner of an ISA: what it has, or why it is not available. For `liftcheck doctor`."""
-    found: dict[str, frozenset[str] | str] = {}
+    found: dict[str, Abilities | str] = {}
     for name in ORDER[isa]:
         try:
             runner = open_runner(name, isa)
-            found[name] = probe(runner)
+            found[name] = abilities(runner)
             runner.close()
         except Unavailable as error:
             found[name] = str(error)
@@ -64,6 +78,21 @@ def confinement() -> dict[str, bool]:
     return found
 
 
+class _Able(NamedTuple):
+    """A runner that has all of a target's extensions, but for these instructions."""
+
+    runner: Runner
+    missing: frozenset[str]
+
+    def trouble(self, program: Sequence[FunctionCode], exact: bool) -> str:
+        """Why it does not run a program rightly, or ''."""
+        runner = self.runner
+        if self.missing and (name := first_lacking(runner.isa, self.missing, program)):
+            return f"{runner.name} lacks {name}"
+        found = shortcomings.first(runner.name, runner.isa, program, exact)
+        return f"emulator: {found}" if found else ""
+
+
 class RunnerPool:
     """Runners of one worker, opened when first needed. `only` limits it to some names, with commas between them
     ('auto': all). Open it in the process and thread that uses it; pin that to a core first."""
@@ -75,39 +104,41 @@ class RunnerPool:
                 raise UsageError(f"no runner {name!r}: choose auto, {', '.join(NAMES)}")
         self.allowed: Final = frozenset(NAMES if "auto" in names else names)
         self._open: dict[tuple[str, str, int], Runner | None] = {}
-        self._features: dict[tuple[str, str, int], frozenset[str]] = {}
-        self._able: dict[Target, tuple[tuple[Runner, ...], str]] = {}
+        self._abilities: dict[tuple[str, str, int], Abilities] = {}
+        self._able: dict[Target, tuple[tuple[_Able, ...], str]] = {}
 
     def pick(self, target: Target, program: Sequence[FunctionCode]) -> Runner | str:
-        """The runner for a program, or why there is none: 'emulator: …' if those that could would get it wrong."""
-        runners, reason = self._able.get(target) or self._find(target)
-        for runner in runners:
-            reason = shortcomings.first(runner.name, runner.isa, program)
-            if not reason:
-                return runner
-        for runner in runners:
-            if not shortcomings.first(runner.name, runner.isa, program, exact=True):
-                return runner
-        return reason if not runners else f"emulator: {reason}"
+        """The runner for a program, or why there is none: 'emulator: …' if those that could would get it wrong,
+        '… lacks …' if it has an instruction that they lack."""
+        able, reason = self._able.get(target) or self._find(target)
+        for exact in (False, True):
+            for one in able:
+                reason = one.trouble(program, exact)
+                if not reason:
+                    return one.runner
+        return reason
 
     def every(self, target: Target, program: Sequence[FunctionCode]) -> list[Callable[[], Runner]]:
         """Openers of all runners that run this program rightly, each a new one."""
-        runners, _ = self._able.get(target) or self._find(target)
+        able, _ = self._able.get(target) or self._find(target)
         bits = vector_length(target)
-        return [partial(open_runner, runner.name, runner.isa, bits) for runner in runners
-                if not shortcomings.first(runner.name, runner.isa, program, exact=True)]  # fmt: skip
+        return [partial(open_runner, one.runner.name, one.runner.isa, bits) for one in able
+                if not one.trouble(program, exact=True)]
 
     def names(self, target: Target) -> tuple[str, ...]:
         """The names of the runners that have all of a target's extensions, best first."""
-        return tuple(runner.name for runner in (self._able.get(target) or self._find(target))[0])
+        return tuple(one.runner.name for one in (self._able.get(target) or self._find(target))[0])
 
-    def _find(self, target: Target) -> tuple[tuple[Runner, ...], str]:
+    def _find(self, target: Target) -> tuple[tuple[_Able, ...], str]:
         bits = vector_length(target)
         keys = {name: (name, target.isa, bits if name == "qemu" else 128) for name in ORDER[target.isa]
                 if name in self.allowed}  # fmt: skip
         opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}
-        able, reason = choose_runner(target, {name: self._features[keys[name]] for name in opened})
-        found = tuple(opened[name] for name in able), reason
+        known = {name: self._abilities[keys[name]] for name in opened}
+        able, reason = choose_runner(target, {name: one.features for name, one in known.items()})
+        wanted = features_of(target)
+        found = tuple(_Able(opened[name], frozenset(lack.name for lack in known[name].lacks if lack.needs <= wanted))
+                      for name in able), reason
         self._able[target] = found
         return found
 
@@ -116,7 +147,7 @@ class RunnerPool:
         if key not in self._open:
             try:
                 runner = self._open[key] = open_runner(*key)
-                self._features[key] = probe(runner, key[2])
+                self._abilities[key] = abilities(runner, key[2])
             except Unavailable:
                 self._open[key] = None
         return self._open[key]

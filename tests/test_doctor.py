@@ -10,6 +10,8 @@ import pytest
 
 from liftcheck import doctor
 from liftcheck.case import ISAS
+from liftcheck.oracles.feature_probes import Lack
+from liftcheck.oracles.runners import Abilities
 
 
 def row(report: doctor.Report, name: str) -> doctor.Check:
@@ -68,10 +70,12 @@ def test_qemu_tells_its_version(text: str, version: str) -> None:
 
 
 def test_a_runner_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    has = {"unicorn": frozenset({"has_zca"}), "qemu": "there is no qemu-riscv64 on the PATH"}
+    lack = Lack(frozenset({"has_zfa", "has_zfh"}), "fli.h")
+    has = {"unicorn": Abilities(frozenset({"has_zca"}), (lack,)), "qemu": "there is no qemu-riscv64 on the PATH"}
     monkeypatch.setattr("liftcheck.oracles.runners.available_runners", lambda isa: has)
     checks = doctor.examine()
     assert "; lacks " in row(checks, "unicorn riscv64").detail
+    assert "lacks single instructions: fli.h (zfa with zfh)" in row(checks, "unicorn riscv64").detail
     assert "zicond" in row(checks, "unicorn riscv64").detail.partition("lacks")[2]
     assert row(checks, "qemu riscv64").state == doctor.LIMITED
 

@@ -8,7 +8,7 @@ from test_runner_samples import RUNNERS, opened
 from liftcheck.case import ISAS, Target
 from liftcheck.errors import UsageError
 from liftcheck.oracles.features import PRESETS, PROBES, choose_runner, features_of, probe, vector_length
-from liftcheck.oracles.runners import RunnerPool, available_runners, open_runner
+from liftcheck.oracles.runners import Abilities, RunnerPool, available_runners, open_runner
 
 SSE = {"has_sse3", "has_ssse3", "has_sse41", "has_sse42"}
 
@@ -82,5 +82,5 @@ def test_unknown_runners_are_usage_errors() -> None:
 def test_available_runners_give_features_or_a_reason() -> None:
     for isa in ISAS:
         found = available_runners(isa)
-        assert isinstance(found["unicorn"], frozenset)
-        assert all(isinstance(what, frozenset) or "apt-get" in what or "host" in what for what in found.values())
+        assert isinstance(found["unicorn"], Abilities)
+        assert all(isinstance(what, Abilities) or "apt-get" in what or "host" in what for what in found.values())

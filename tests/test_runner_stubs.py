@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +38,15 @@ def test_bytes_are_those_of_the_source(isa: str) -> None:
     stub = load_stub(isa)
     assert stub.code == code
     assert dict(stub.labels) == {name: layout.STUB + offset for name, offset in labels.items()}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_probes_are_those_of_the_source(isa: str) -> None:
+    tool = assembler()
+    prefix = tool.TOOLS[isa][0]
+    if shutil.which(f"{prefix}as") is None:
+        pytest.skip(f"no {prefix}as: apt-get install binutils-{prefix.rstrip('-')}")
+    assert json.loads((ROOT / "oracles" / "stubs" / "probes.json").read_text())[isa] == tool.assemble_probes(isa)
 
 
 @pytest.mark.parametrize("isa", ISAS)
