@@ -3,29 +3,31 @@
 The one idea: a run line can pass numbers and nothing else, so each input gets a wrapper that makes the data region in a
 stack slot, fills it, calls the entry with the slot's address in place of the pointers, and returns the entry's results
 with NaNs replaced and a checksum of the region. What the wrapper returns is computed by interpreting the very text's
-module, so it cannot drift from it. Of the initial memory only the words that make a difference are filled in.
-An input that traps cannot be a run line, nor can one whose results are unspecified NaNs of a type that no backend
-compares; both are named in a comment.
+module, so it cannot drift from it. Of the initial memory only the words that make a difference to the reference are
+filled in; a finding's file, whose compiled code may read others, has all of it (`Form`).
+An input that traps cannot be a run line of upstream's, nor can one whose results are unspecified NaNs of a type that no
+backend compares; both are named in a comment.
 Sources: cranelift-reader `run_command.rs`, `testfile.rs`; cranelift-filetests `test_run.rs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.build import FunctionBuilder
 from liftcheck.clif.interpret import prepare
-from liftcheck.clif.ir import AbiParam, Block, FuncRef, Function, Module, Signature, StackSlot
+from liftcheck.clif.ir import AbiParam, Block, FuncRef, Function, MemFlags, Module, Signature, StackSlot
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.runlines import RunLine, run_line_text
-from liftcheck.clif.types import F32, F64, I8, I32, I64, TYPES, Type
+from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
 from liftcheck.layout import SLOT_SIZE, slot_address
 from liftcheck.nan import is_nan
 
 _FUEL: Final = 2_000_000
 _WORDS: Final = SLOT_SIZE // 8
+_NOISE: Final = 0x5A96_C3E1_8D47_B2AF
 _ALWAYS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
                   ("preserve_frame_pointers", "true"))
 _OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
@@ -34,20 +36,45 @@ _DEFAULTS: Final = {"opt_level": "none", "regalloc_algorithm": "backtracking", "
                     "libcall_call_conv": "isa_default", "probestack_size_log2": "12",
                     "enable_heap_access_spectre_mitigation": "true", "enable_table_access_spectre_mitigation": "true",
                     "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}
+_LITTLE: Final = MemFlags(endianness="little")
 _TRIPLES: Final = {"x86-64": "x86_64"}
 _CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
 
 
-def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = False) -> str:
+class Form(NamedTuple):
+    """How a case is said.
+
+    plain    without the settings that liftcheck always compiles with
+    noisy    narrow arguments come as an i64 with set bits above them, so that whoever calls, the callee's registers
+             hold noise there
+    whole    the whole initial memory is filled in
+    traps    an expected trap is a run line, which liftcheck alone reads
+    direct   run lines call the entry itself, where it has no data region
+    runs     the numbers of the inputs; None: all
+    """
+
+    plain: bool = False
+    noisy: bool = False
+    whole: bool = False
+    traps: bool = False
+    direct: bool = False
+    runs: tuple[int, ...] | None = None
+
+
+EVERYTHING: Final = Form()
+
+
+def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = False, form: Form = EVERYTHING) -> str:
     """The file. Where results depend on the byte order, targets of the other order than `big_endian` are left out
     (if all targets are of one order, it is that one)."""
     orders = {target.big_endian for target in targets}
     big_endian = orders == {True} or (big_endian and orders != {False})
-    made = [_wrapped(case, run, big_endian) for run in range(len(case.inputs))]
-    other = [_wrapped(case, run, not big_endian) for run in range(len(case.inputs))] if len(orders) > 1 else made
+    runs = range(len(case.inputs)) if form.runs is None else form.runs
+    made = [_wrapped(case, run, big_endian, form) for run in runs]
+    other = [_wrapped(case, run, not big_endian, form) for run in runs] if len(orders) > 1 else made
     same = all(a[1:] == b[1:] for a, b in zip(made, other))
     kept = [target for target in targets if same or target.big_endian == big_endian]
-    lines = ["test run", *_header(kept)]
+    lines = ["test run", *header(kept, form.plain)]
     if case.name:
         lines.append(f"; {case.name}")
     left_out = dict.fromkeys(target.isa for target in targets if target not in kept)
@@ -55,17 +82,27 @@ def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = Fals
         lines.append(f"; the expectations are for {'big' if big_endian else 'little'}-endian targets: "
                      f"{', '.join(left_out)} left out")
     texts = ["\n".join(lines) + "\n", print_module(case.module)]
+    if form.direct and not case.memories:
+        return "\n".join([texts[0], _with_lines(case, [line or f"; {remark}" for _, line, remark in made])])
     for wrapper, line, remark in made:
         texts.append(f"{print_module(Module([wrapper])).rstrip()}\n{line}\n" if line else f"; {remark}\n")
     return "\n".join(texts)
 
 
-def _header(targets: Sequence[Target]) -> list[str]:
-    """`set` and `target` lines; a setting is said again wherever it differs from the target before."""
+def _with_lines(case: Case, lines: Sequence[str]) -> str:
+    """The functions, with run lines behind the entry."""
+    texts = [print_module(Module([function])) for function in case.module.functions]
+    texts[case.entry] += "".join(f"{line}\n" for line in lines)
+    return "\n".join(texts)
+
+
+def header(targets: Sequence[Target], plain: bool = False) -> list[str]:
+    """`set` and `target` lines; a setting is said again wherever it differs from the target before. `plain`: without
+    the settings that liftcheck always compiles with, unless a target names them."""
     lines: list[str] = []
     current: dict[str, str] = {}
     for target in targets:
-        wanted = dict((*_ALWAYS, *target.settings))
+        wanted = dict((*(() if plain else _ALWAYS), *target.settings))
         own = [name if value == "true" else f"{name}={value}" for name, value in sorted(wanted.items())
                if name.startswith(_OWN_FLAGS) or value == "preset"]
         shared = {name: value for name, value in wanted.items()
@@ -79,21 +116,43 @@ def _header(targets: Sequence[Target]) -> list[str]:
     return lines
 
 
-def _wrapped(case: Case, run: int, big_endian: bool) -> tuple[Function, str, str]:
+def _wrapped(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Function, str, str]:
     """The wrapper of one input, its run line, or '' and why there is none."""
-    memory = _needed_memory(case, run, big_endian)
-    wrapper, args, types = _wrapper(case, run, memory)
+    if form.direct and not case.memories:
+        return _directly(case, run, big_endian, form)
+    if form.whole:
+        memory = case.memories[run] if case.memories else b""
+    else:
+        memory = _needed_memory(case, run, big_endian)
+    wrapper, args, types = _wrapper(case, run, memory, form.noisy)
     outcome = _interpret(Module([*case.module.functions, wrapper]), len(case.module.functions), args, {}, big_endian)
     direct = _run(case, run, memory, big_endian)
+    returns = tuple(param.type for param in wrapper.signature.returns)
+    if form.traps and direct.kind == outcome.kind == "trapped" and direct.detail == outcome.detail:
+        line = RunLine(wrapper.name, args, "==", (), 0, types, returns, direct.detail)
+        return wrapper, run_line_text(line), ""
     if direct.kind != "returned" or outcome.kind != "returned":
         ended = direct if direct.kind != "returned" else outcome
         return wrapper, "", f"input {run} is no run line: it {ended.kind} ({ended.detail})"
-    returns = tuple(param.type for param in wrapper.signature.returns)
     for value, kind in zip(outcome.values, returns):
         if kind.is_float and kind not in _CLEANED and _has_nan(value, kind):
             return wrapper, "", f"input {run} is no run line: it returns a NaN of type {kind} with unspecified bits"
     line = RunLine(wrapper.name, args, "==", outcome.values, 0, types, returns)
     return wrapper, run_line_text(line), ""
+
+
+def _directly(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Function, str, str]:
+    """The entry itself with its run line, or '' and why there is none."""
+    entry, row = case.module.functions[case.entry], case.inputs[run]
+    outcome = _run(case, run, b"", big_endian)
+    types, returns = (tuple(param.type for param in side) for side in (entry.signature.params, entry.signature.returns))
+    trapped = form.traps and outcome.kind == "trapped"
+    if outcome.kind != "returned" and not trapped:
+        return entry, "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
+    if any(kind.is_float and _has_nan(value, kind) for value, kind in zip(outcome.values, returns)):
+        return entry, "", f"input {run} is no run line: it returns a NaN with unspecified bits"
+    line = RunLine(entry.name, row, "==", outcome.values, 0, types, returns, outcome.detail if trapped else "")
+    return entry, run_line_text(line), ""
 
 
 def _has_nan(value: int, kind: Type) -> bool:
@@ -140,13 +199,15 @@ def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
     return bytes(memory)
 
 
-def _wrapper(case: Case, run: int, memory: bytes) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
+def _wrapper(case: Case, run: int, memory: bytes,
+             noisy: bool) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
     """`function %runN(data…) -> results…, checksum`; its arguments and their types."""
     entry = case.module.functions[case.entry]
     params, row = entry.signature.params, case.inputs[run]
     away = _pointers(case, run)
     data = [at for at in range(len(params)) if at not in away]
-    types = tuple(params[at].type for at in data)
+    wide = {at for at in data if noisy and _is_narrow(params[at])}
+    types = tuple(I64 if at in wide else params[at].type for at in data)
     returns = [param.type for param in entry.signature.returns] + ([I64] if case.memories else [])
     signature = Signature(tuple(map(AbiParam, types)), tuple(map(AbiParam, returns)), "system_v")
     builder = FunctionBuilder(f"%run{run}", signature)
@@ -154,27 +215,30 @@ def _wrapper(case: Case, run: int, memory: bytes) -> tuple[Function, tuple[int, 
     func.signatures[0] = entry.signature
     func.func_refs[0] = FuncRef(entry.name, 0, True)
     base = _region(builder, memory) if case.memories else -1
-    given = dict(zip(data, builder.entry_params))
+    given = {at: builder.ins("ireduce", params[at].type, value) if at in wide else value
+             for at, value in zip(data, builder.entry_params)}
     args = tuple(given[at] if at in given else _moved(builder, base, away[at]) for at in range(len(params)))
     results = builder.call(0, *args)
     shown = [_shown(builder, value, param.type) for value, param in zip(results, entry.signature.returns)]
     if case.memories:
         shown.append(_checksum(builder, base))
     builder.ret(*shown)
-    return func, tuple(row[at] for at in data), types
+    return func, tuple(row[at] | _NOISE & ~params[at].type.mask if at in wide else row[at] for at in data), types
+
+
+def _is_narrow(param: AbiParam) -> bool:
+    """Whether a register that holds the parameter has unspecified upper bits."""
+    return param.type.is_int and not param.type.is_vector and param.type.bits < 64 and not param.extension
 
 
 def _pointers(case: Case, run: int) -> dict[int, int]:
-    """Parameters that point into the data region in every run: place -> bytes from its start."""
-    found: dict[int, int] = {}
+    """Parameters that point into the run's data region or close to it: place -> bytes from its start."""
     if not case.memories:
-        return found
-    for at, param in enumerate(case.module.functions[case.entry].signature.params):
-        if param.type is I64:
-            offsets = {row[at] - slot_address(case.slot + n) for n, row in enumerate(case.inputs)}
-            if len(offsets) == 1 and 0 <= next(iter(offsets)) <= SLOT_SIZE:
-                found[at] = next(iter(offsets))
-    return found
+        return {}
+    away = [value - slot_address(case.slot + run) for value in case.inputs[run]]
+    params = case.module.functions[case.entry].signature.params
+    return {at: away[at] for at, param in enumerate(params)
+            if param.type is I64 and -SLOT_SIZE <= away[at] <= 2 * SLOT_SIZE}
 
 
 def _moved(builder: FunctionBuilder, base: int, away: int) -> int:
@@ -182,7 +246,7 @@ def _moved(builder: FunctionBuilder, base: int, away: int) -> int:
 
 
 def _region(builder: FunctionBuilder, memory: bytes) -> int:
-    """A zeroed stack slot with the words of `memory`; stored byte by byte, so that any byte order does."""
+    """A zeroed stack slot with the words of `memory`, in one byte order whatever the target's is."""
     func = builder.func
     func.stack_slots[0] = StackSlot(SLOT_SIZE, 16)
     base = builder.ins("stack_addr", I64, imm=0)
@@ -195,10 +259,9 @@ def _region(builder: FunctionBuilder, memory: bytes) -> int:
     _next(builder, loop, ready, at)
     builder.switch_to(ready)
     for word in range(_WORDS):
-        part = memory[word * 8:word * 8 + 8]
-        for offset, byte in enumerate(part):
-            if byte:
-                builder.ins("store", I8, builder.iconst(I8, byte), base, offset=word * 8 + offset)
+        number = int.from_bytes(memory[word * 8:word * 8 + 8], "little")
+        if number:
+            builder.ins("store", I64, builder.iconst(I64, number), base, flags=_LITTLE, offset=word * 8)
     return base
 
 

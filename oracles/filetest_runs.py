@@ -12,6 +12,7 @@ Sources: docs/architecture.md (trampolines), CompileFailure's kinds.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -32,6 +33,7 @@ from liftcheck.errors import Unsupported
 from liftcheck.oracles import canaries
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.admissible import Foreseen, meets, missing, not_to_run
+from liftcheck.oracles.evidence import Hooks, Runners
 from liftcheck.oracles.filetest_open import Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
@@ -50,15 +52,20 @@ EXPECT_FAIL: Final = "expect-fail"
 """The option of `test compile` that turns it round."""
 BACKEND: Final = ("/isa/", "/machinst/", "regalloc2", "isle_x64", "isle_aarch64", "isle_riscv64", "isle_s390x")
 """In a panic's place: the optimized CLIF was there already."""
+_NO_HOOKS: Final = Hooks()
 
 
 class Engine:
-    """One compiler and its runners, for one process."""
+    """One compiler and its runners, for one process. Those that are given by name it opens and closes itself; `hooks`
+    are for tests."""
 
-    def __init__(self, compiler: str, runner: str, patience: Patience) -> None:
+    def __init__(self, compiler: str | Compiler, runner: str | Runners, patience: Patience,
+                 hooks: Hooks = _NO_HOOKS) -> None:
         self.patience: Final = patience
-        self.compiler: Final[Compiler] = open_compiler(compiler)
-        self.pool: Final = RunnerPool(runner)
+        self.hooks: Final = hooks
+        self._opened: Final = contextlib.ExitStack()
+        self.compiler: Final[Compiler] = self._compiler(compiler)
+        self.pool: Final[Runners] = self._runners(runner)
         self.refusals: Final = Refusals(self.compile)
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
 
@@ -67,8 +74,21 @@ class Engine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self.pool.close()
-        self.compiler.close()
+        self._opened.close()
+
+    def _compiler(self, given: str | Compiler) -> Compiler:
+        if not isinstance(given, str):
+            return given
+        opened = open_compiler(given)
+        self._opened.callback(opened.close)
+        return opened
+
+    def _runners(self, given: str | Runners) -> Runners:
+        if not isinstance(given, str):
+            return given
+        opened = RunnerPool(given)
+        self._opened.callback(opened.close)
+        return opened
 
     def judge(self, command: str, plan: Plan, report: Report) -> None:
         """Judge one command of a file on its targets."""
@@ -94,7 +114,12 @@ class Engine:
 
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The compiler's answer, with exactly the targets' settings if it can do that."""
-        return Exactly(self.compiler).compile_text(text, targets)
+        made = Exactly(self.compiler).compile_text(text, targets)
+        damage = self.hooks.code
+        if damage is None:
+            return made
+        return [[damage(one, target) if isinstance(one, FunctionCode) else one for one in column]
+                for target, column in zip(targets, made)]
 
     def optimize(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The same with the optimized CLIF, which the compiler shows of what it has code for: hence with liftcheck's
@@ -246,7 +271,8 @@ class _Judge:
         return ""
 
     def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
-               trampolines: Mapping[Signature, Reply]) -> list[list[Outcome]]:
+               trampolines: Mapping[Signature, Reply], passed: Signature | None = None) -> list[list[Outcome]]:
+        """`passed`: the signature as the trampoline has it, where that is another one."""
         functions = with_throw(Exactly(self.engine.compiler), program, self.target)
         image = link([functions], self.target.isa, lenient=True)
         jobs = []
@@ -255,7 +281,7 @@ class _Judge:
             trampoline = trampolines[signature]
             assert isinstance(trampoline, FunctionCode)
             inputs = [line.args for line, _ in self.lines[number]]
-            jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), signature, inputs))
+            jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), passed or signature, inputs))
         plain = [job for number, job in zip(wanted, jobs) if not self._has_memory(number)]
         found = iter(runner.run(image, plain) if plain else ())
         return [self._outcomes(runner, image, job, program, number, None if self._has_memory(number) else next(found))
@@ -345,7 +371,7 @@ class _Judge:
         trampoline = self.engine.trampolines([extended], self.target)[extended]
         if isinstance(trampoline, CompileFailure):
             return None
-        results = self._start(runner, [number], program, {signature: trampoline})[0]
+        results = self._start(runner, [number], program, {signature: trampoline}, extended)[0]
         return {line: outcome for (line, _), outcome in zip(self.lines[number], results, strict=True)}
 
 

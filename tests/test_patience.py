@@ -13,7 +13,6 @@ from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import cli
 from liftcheck.campaign.investigate import Investigator
-from liftcheck.campaign.options import FuzzOptions
 from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Relocation, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.commands import options
@@ -85,7 +84,7 @@ def test_a_loop_whose_exit_test_is_broken_is_endless(compiler: Compiler, runners
     judge = Judge(compiler, runners, broken(compiler, isa))
     case, tally = loop_case(2000), Tally()
     suspects = judge.judge([case], targets(isa), tally)
-    found = Investigator(judge, runners, FuzzOptions()).investigate(case, suspects, tally)
+    found = Investigator(judge, runners).investigate(case, suspects, tally)
     assert [finding.klass for finding in found] == [compare.ENDLESS]
     assert "makes no progress" in found[0].detail
 

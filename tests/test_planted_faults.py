@@ -15,7 +15,8 @@ import pytest
 from liftcheck import layout
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
-from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.reduce import Limits
+from liftcheck.campaign.reduction import reduce_finding
 from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
@@ -113,7 +114,7 @@ def find(compiler: Compiler, runners: RunnerPool, case: Case, hooks: Hooks, *isa
     judge = Judge(compiler, runners, hooks)
     tally = Tally()
     suspects = judge.judge([case], targets(*isas), tally)
-    investigator = Investigator(judge, runners, FuzzOptions())
+    investigator = Investigator(judge, runners)
     groups: dict[str, list[object]] = {}
     for suspect in suspects:
         groups.setdefault(suspect.verdict.klass, []).append(suspect)
@@ -271,7 +272,7 @@ def test_a_wild_access_into_another_run_is_nobodys_fault(compiler: Compiler, run
     judge = Judge(compiler, runners)
     suspects = judge.judge([case], targets("aarch64"), tally)
     assert [s.verdict.klass for s in suspects] == [compare.WRONG_TRAP] * len(suspects)
-    assert Investigator(judge, runners, FuzzOptions()).investigate(case, suspects, tally) == []
+    assert Investigator(judge, runners).investigate(case, suspects, tally) == []
     assert set(tally.undecided) == {("aarch64", "a wild access hits another run's data region")}
     assert not +tally.disagreed
 
@@ -313,7 +314,7 @@ def test_a_generated_program_is_reduced_to_a_few_lines(compiler: Compiler, runne
                                                        new: str) -> None:
     context = Context((isa,), {isa: matrix.load(compiler, isa, ())}, inputs=4)
     judge = Judge(Liar(compiler, isa, f" {old}", f" {new}"), runners)
-    investigator = Investigator(judge, runners, FuzzOptions(reduce_seconds=20.0))
+    investigator = Investigator(judge, runners)
     for seed in range(200):
         case = programs.generate(RandomChoices(seed), "integers", context)
         if Judge(compiler, runners).judge([case], targets(isa), Tally()):
@@ -321,7 +322,7 @@ def test_a_generated_program_is_reduced_to_a_few_lines(compiler: Compiler, runne
         suspects = [s for s in judge.judge([case], targets(isa), Tally()) if s.verdict.klass in VALUES]
         if suspects and (found := investigator.investigate(case, suspects[:1], Tally())):
             break
-    reduced = investigator.reduce(found[0])[0]
+    reduced = reduce_finding(investigator, found[0], Limits(20.0))[0]
     assert reduced.reduced
     assert len(reduced.case.module.functions) == 1
     assert sum(len(b.insts) for b in reduced.case.module.functions[0].blocks) <= 6, print_module(reduced.case.module)

@@ -10,7 +10,8 @@ import pytest
 
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
-from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.reduce import Limits
+from liftcheck.campaign.reduction import reduce_finding
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.base import Compiler
@@ -158,9 +159,9 @@ def test_a_campaign_finds_it_and_a_reduction_keeps_the_witness(judge: Judge) -> 
 
 def investigated(judge: Judge, case: Case, suspects: Sequence[object], tally: Tally) -> Finding:
     pool = judge.runners
-    investigator = Investigator(judge, pool, FuzzOptions())  # type: ignore[arg-type]
+    investigator = Investigator(judge, pool)  # type: ignore[arg-type]
     [finding] = investigator.investigate(case, suspects, tally)  # type: ignore[arg-type]
-    return investigator.reduce(finding)[0]
+    return reduce_finding(investigator, finding, Limits())[0]
 
 
 def test_a_reduced_panic_keeps_the_extension_without_which_the_type_is_refused(judge: Judge) -> None:

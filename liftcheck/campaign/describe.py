@@ -6,23 +6,23 @@ the smallest program, then expected and actual, then who stands against whom; pr
 
 from __future__ import annotations
 
+from typing import Final
+
 from liftcheck import __version__, layout
 from liftcheck.campaign.finding import Finding
-from liftcheck.case import BIG_ENDIAN, Case, Outcome
+from liftcheck.case import Case, Outcome
 from liftcheck.clif.printer import print_module
-from liftcheck.generators.filetests import filetest_text
 from liftcheck.oracles.compare import REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
 
+_WORD: Final = 16
+_WORDS_SHOWN: Final = 16
+"""Bytes a line and lines of the initial memory on a page."""
 
-def filetest(finding: Finding) -> str:
-    """The program as a file that upstream's test runner takes, with the reference's results as expectations."""
-    targets = [finding.target]
-    if finding.witness is not None and finding.witness.isa == finding.target.isa:
-        targets.append(finding.witness)
-    if finding.failure is not None and finding.expected is None:
-        return "".join(["test compile\n", *(f"target {target_line(str(target))}\n" for target in targets[:1]), "\n",
-                        print_module(finding.case.module)])
-    return filetest_text(finding.case, targets, big_endian=finding.target.isa in BIG_ENDIAN)
+
+def functions(case: Case) -> str:
+    """The program as functions alone, which is no filetest."""
+    return ("; The program alone, not a filetest: its inputs and initial memory are in finding.json.\n\n"
+            + print_module(case.module))
 
 
 def target_line(text: str) -> str:
@@ -72,8 +72,9 @@ def _what(finding: Finding) -> str:
         return (f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
                 f"```\n{finding.failure.message}\n```")
     if finding.failure is not None:
-        return f"fails on this program for `{finding.target}`: {finding.failure.message or finding.failure.reason}" + (
-            f" (at {finding.failure.place})" if finding.failure.place else "")
+        said, _, more = (finding.failure.message or finding.failure.reason).partition("\n")
+        place = f" (at {finding.failure.place})" if finding.failure.place else ""
+        return "\n".join(filter(None, [f"fails on this program for `{finding.target}`: {said}{place}", more]))
     if finding.klass == WRONG_MEANING:
         return ("agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
                 "most likely a bug of liftcheck")
@@ -88,10 +89,33 @@ def _program(finding: Finding) -> str:
     parts = [f"## Program ({how})\n", f"```\n{text}\n```\n", *([f"{finding.note}\n"] if finding.note else [])]
     if len(case.module.functions) > 1:
         parts.append(f"`{entry}` is called.")
-    if any(case.memories):
-        parts.append(f"The data region of 4096 bytes at {layout.slot_address(case.slot):#x} is an argument.")
-    parts.append("`program.clif` has the whole as a filetest, ready to paste upstream.\n")
+    parts += _memory(finding)
+    if not finding.program:
+        parts.append("`program.clif` has its functions; `liftcheck reduce` makes a filetest of it.\n")
+    elif finding.unsaid:
+        parts.append(f"`program.clif` has the whole as a filetest, with a reservation: {finding.unsaid}.\n")
+    else:
+        parts.append("`program.clif` has the whole as a filetest: `liftcheck test` fails on it for this reason, and "
+                     "upstream's reader takes it.\n")
     return "\n".join(parts)
+
+
+def _memory(finding: Finding) -> list[str]:
+    """Where the data region is, and what it holds where that is not zero."""
+    case = finding.case
+    if not case.memories or finding.run >= len(case.memories):
+        return []
+    content = case.memories[finding.run]
+    words = [at for at in range(0, len(content), _WORD) if any(content[at:at + _WORD])]
+    shown = [f"{at:#05x}: {content[at:at + _WORD].hex(' ')}" for at in words[:_WORDS_SHOWN]]
+    held = "it holds, where it is not zero" if words else "it is zero"
+    base = layout.slot_address(case.slot + finding.run)
+    parts = [f"The data region of {len(content)} bytes at {base:#x} is an argument. Initially {held}"
+             + (":\n" if words else ".")]
+    if words:
+        more = f"\n… {len(words) - len(shown)} more lines, see finding.json" if len(words) > len(shown) else ""
+        parts.append("```\n" + "\n".join(shown) + more + "\n```\n")
+    return parts
 
 
 def _difference(finding: Finding) -> str:

@@ -73,6 +73,10 @@ class Finding:
     """A target's text -> disassembly of the entry's module there, for the bad target and the witness."""
     damaged: tuple[str, ...] = ()
     """ABI damage: the callee-saved registers that come back changed."""
+    program: str = ""
+    """The filetest that shows it (`reproduce`)."""
+    unsaid: str = ""
+    """What that filetest does not say or show."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
 
@@ -174,6 +178,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "failure": failure,
         "votes": [{"who": v.who, "outcome": v.outcome, "with_reference": v.with_reference} for v in finding.votes],
         "damaged": list(finding.damaged),
+        "unsaid": finding.unsaid,
         "suspects": list(finding.suspects),
         "seed": finding.seed,
         "case": finding.number,

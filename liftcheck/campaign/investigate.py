@@ -13,6 +13,7 @@ from random import Random
 from typing import Final, Protocol
 
 from liftcheck import layout
+from liftcheck.campaign import reproduce
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
@@ -56,7 +57,8 @@ class Investigator:
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
                 self._recount(group, cleared, suspect, verdict.klass, tally)
-                return [self.finding(case, suspect, targets, verdict)]
+                found = self.finding(case, suspect, targets, verdict)
+                return [found if found.klass in reproduce.DEAR else self.stated(found)]
             cleared.append(suspect.target)
             clear(suspect, verdict.reason, tally)
         return []
@@ -110,12 +112,14 @@ class Investigator:
 
     def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int) -> str:
         """`objection` for another target. What the compiler has not got there is no part of the fault, so it must not
-        become more; and a witness on the same ISA loses the same settings."""
-        lacking = self.judge.refusals.lacking
-        if finding.failure is not None and not lacking(case.module, target) <= lacking(case.module, finding.target):
-            return "lack more there"
-        return self.objection(case, dataclasses.replace(finding, target=target, witness=_followed(finding, target)),
-                              fuel)
+        become more, nor on the witness, where no panic hides it; a witness on the same ISA loses the same settings."""
+        witness = _followed(finding, target)
+        if finding.failure is not None:
+            pairs = [(target, finding.target), *([(witness, finding.witness)] if witness and finding.witness else [])]
+            lacking = self.judge.refusals.lacking
+            if any(not lacking(case.module, new) <= lacking(case.module, old) for new, old in pairs):
+                return "lack more there"
+        return self.objection(case, dataclasses.replace(finding, target=target, witness=witness), fuel)
 
     def shows(self, case: Case, finding: Finding) -> bool:
         """Whether a case goes wrong as the finding does."""
@@ -124,8 +128,8 @@ class Investigator:
     def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
         """'' if a case goes wrong as the finding does (same class, same target, its witness still right), else why it
         cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show."""
-        if not case.memories and _points_at_data(case):
-            return "point into a data region that they have not"
+        if _holds_addresses(case):
+            return "hold addresses that mean nothing elsewhere"
         if finding.failure is None and (why := self._unsound(case, finding, fuel, shown)):
             return why
         return self._verdict(case, finding)
@@ -170,6 +174,15 @@ class Investigator:
         if len(bad) > 1:
             return "go wrong on the witness too"
         return "" if len(targets) == 1 or tally.agreed[targets[1].isa] else "cannot be judged on the witness"
+
+    def told(self, finding: Finding) -> Finding:
+        """With all that its folder says."""
+        return self.illustrated(finding if finding.program else self.stated(finding))
+
+    def stated(self, finding: Finding) -> Finding:
+        """With the filetest that shows it."""
+        program, unsaid = reproduce.stated(finding, self.judge)
+        return dataclasses.replace(finding, program=program, unsaid=unsaid)
 
     def illustrated(self, finding: Finding) -> Finding:
         """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""
@@ -231,12 +244,14 @@ def clear(suspect: Suspect, reason: str, tally: Tally) -> None:
     tally.undecided[isa, reason] += 1
 
 
-def _points_at_data(case: Case) -> bool:
-    """Whether an argument or a constant of the case is an address of a data region."""
-    values = {value for row in case.inputs for value in row}
-    values |= {inst.imm for function in case.module.functions for block in function.blocks for inst in block.insts
-               if inst.op == "iconst" and isinstance(inst.imm, int)}
-    return any(layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE for value in values)
+def _holds_addresses(case: Case) -> bool:
+    """Whether an argument or a constant of the case is an address that means nothing elsewhere: of a function, of the
+    stack, of a data region that the case has not (as a constant, of any)."""
+    constants = {inst.imm for function in case.module.functions for block in function.blocks for inst in block.insts
+                 if inst.op == "iconst" and isinstance(inst.imm, int)}
+    arguments = {value for row in case.inputs for value in row
+                 if not case.memories or not layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE}
+    return any(layout.ARENA <= value < layout.ARENA + layout.ARENA_SIZE for value in constants | arguments)
 
 
 def _items(value: object) -> Sequence[object]:

@@ -60,10 +60,10 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
     start, why = yield from _start(desk, finding, fuel, meter)
     if start is None:
         note = f"Not reduced: the program itself, asked again, is one of those that {why}."
-        return [desk.illustrated(dataclasses.replace(finding, note=note))]
+        return [desk.told(dataclasses.replace(finding, note=note))]
     done = yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH)
     if cost(done.case) >= cost(finding.case):
-        return [desk.illustrated(dataclasses.replace(finding, note=nowhere(done)))]
+        return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
     target = yield from reduce_settings(
         finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel), meter, SETTINGS)
     return (yield from _finished(desk, finding, done, target, meter))
@@ -116,14 +116,13 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     suspects = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
     yield from meter.pause()
     if not suspects:
-        return [desk.illustrated(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong "
-                                                                   "once more."))]
+        return [desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once "
+                                                            "more."))]
     verdict = confirm(desk.judge, case, suspects[0], voters(target), desk.runners)
     yield from meter.pause()
     if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= set(VALUES):
         why = verdict.reason or f"it is called {verdict.klass}"
-        return [desk.illustrated(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program "
-                                                                   f"{why}."))]
+        return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
     named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
     others = [t for t in finding.targets if t != finding.target]
     again = {s.target for s in desk.judge.judge([named], others, Tally()) if alike(s, finding)} if others else set()
@@ -132,7 +131,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."
     made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds, note=note,
                                witness=made.witness or finding.witness)
-    made = desk.illustrated(dataclasses.replace(made, key=fold_key(made)))
+    made = desk.told(dataclasses.replace(made, key=fold_key(made)))
     yield from meter.pause()
     return [made, *_left_over(desk, finding, tuple(t for t in others if t not in again))]
 

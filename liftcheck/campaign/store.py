@@ -8,7 +8,6 @@ end.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -30,11 +29,11 @@ def files(finding: Finding, name: str) -> dict[str, str]:
     """The files of a finding's folder: name -> text."""
     made = {
         RECIPE: json.dumps(encode(finding), indent=1) + "\n",
-        PROGRAM: describe.filetest(finding),
+        PROGRAM: finding.program or describe.functions(finding.case),
         PAGE: describe.page(finding, name),
     }
     if finding.original is not None:
-        made["original.clif"] = describe.filetest(dataclasses.replace(finding, case=finding.original, reduced=False))
+        made["original.clif"] = describe.functions(finding.original)
     for number, (target, text) in enumerate(finding.disassembly.items()):
         made["disassembly.txt" if number == 0 else f"disassembly-{number + 1}.txt"] = f"; {target}\n{text}\n"
     return made
