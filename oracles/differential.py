@@ -54,6 +54,8 @@ _INDIFFERENT = frozenset({
 """Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
 _MANY_TRAMPOLINES = 20_000
 """A campaign has a few thousand; beyond that its worker begins anew."""
+_MANY_ENDLESS = 4
+"""Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
 _EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
 """ISAs of which no extension at all does."""
 
@@ -365,11 +367,14 @@ class Judge:
         for positions in rounds:
             for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions])):
                 outcomes[position] = found
+        vain = 0
         for position, (job, short) in enumerate(zip(jobs, outcomes)):
-            if job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str):
+            if (job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str)
+                    and vain < _MANY_ENDLESS):
                 piece = pieces[position]
                 steps = partial(reference_steps, sitting.cases[piece.case], image.isa in BIG_ENDIAN)
-                outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest)
+                found = outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest)
+                vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
         return outcomes, ready
 
     def _job(self, sitting: _Sitting, piece: _Piece, image: Image, position: int) -> Job:

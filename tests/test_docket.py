@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from liftcheck.campaign import slices, store
-from liftcheck.campaign.docket import NO_TIME, Docket, Entry
-from liftcheck.campaign.finding import Finding, fold_key
+from liftcheck.campaign.docket import MANY_WAIT, NO_TIME, Docket, Entry, twin
+from liftcheck.campaign.finding import Finding, fold_key, opcodes
 from liftcheck.campaign.slices import SHARE, SLICE, WINDOW, Slices
 from liftcheck.campaign.store import Store
 from liftcheck.case import Case, CompileFailure, Target
@@ -150,6 +150,33 @@ def test_what_takes_long_is_left_to_the_end() -> None:
     assert desk.begun == [2]
     desk.work(dear=True)
     assert desk.begun == [2, 1]
+
+
+def test_suspects_need_no_vote_where_they_look_like_a_known_finding() -> None:
+    desk = Desk(None, False)
+    desk.docket.arrived(wrong(1), 0.0)
+    assert desk.docket.likes == ()
+    desk.work()
+    (like,) = desk.docket.likes
+    present = opcodes(wrong(2).case)
+    assert twin([like], compare.WRONG_MEMORY, "riscv64", present) == like.key
+    assert twin([like], compare.WRONG_TRAP, "riscv64", present) is None
+    assert twin([like], compare.WRONG_RESULT, "s390x", present) is None
+    assert twin([like], compare.WRONG_RESULT, "riscv64", opcodes(wrong(2, SHIFT).case)) is None
+    desk.docket.alike(like.key, 3)
+    assert desk.state() == [(1, 4, True)]
+    for number in range(2, 2 + MANY_WAIT):
+        desk.docket.arrived(wrong(number, klass=compare.ENDLESS), 0.0)
+    assert twin(desk.docket.likes, compare.ENDLESS, "riscv64", frozenset()) is not None
+
+
+def test_every_vote_counts_where_findings_may_not_depend_on_time() -> None:
+    desk = Desk(None, True)
+    desk.docket.arrived(wrong(1), 0.0)
+    desk.docket.finish()
+    desk.work()
+    assert desk.state() == [(1, 1, True)]
+    assert desk.docket.likes == ()
 
 
 def test_what_looks_like_nothing_known_comes_first() -> None:

@@ -265,3 +265,42 @@ def test_generated_programs_never_show_addresses(seed: int) -> None:
 def test_visible_addresses_are_seen(body: str, shows: bool) -> None:
     text = f"function %f(i64, i64) -> i64 {{\n ss0 = explicit_slot 8\n\nblock0(v0: i64, v1: i64):\n {body}\n}}\n"
     assert shows_addresses(parse_module(text, "test")) is shows
+
+
+HANDLED = """
+function %callee(i64) -> i64 tail {{
+block0(v0: i64):
+    return v0
+}}
+
+function %f0(i64) -> i64 system_v {{
+    sig0 = (i64) -> i64 tail
+    fn0 = colocated %callee sig0
+
+block0(v0: i64):
+    v8 = iconst.i64 7
+    jump block4
+
+block4:
+    v1 = get_exception_handler_address.i64 block4, 0
+    v2 = iadd v1, v8
+    try_call fn0(v0), sig0, block1(ret0), [ default: block2(exn0) ]
+
+block1(v3: i64):
+    v4 = popcnt v3
+    return v4
+
+block2(v5: i64):
+    {}
+}}
+"""
+
+
+@pytest.mark.parametrize("end", ["return v5", "v6 = iadd v5, v2\n    return v6"])
+def test_addresses_of_handlers_follow_their_blocks(end: str) -> None:
+    """Candidates that merge, renumber or calm the block of a `try_call` are well-formed."""
+    start = tidied(case_of(HANDLED.format(end), (3,)), lambda _name, _value: True)
+    assert not verify(start.module), print_module(start.module)
+    done, _ = shrink(start, lambda c: "popcnt" in ops(c))
+    assert "are ill-formed" not in done.refused
+    assert ops(done.case) == ["popcnt", "return"]

@@ -11,6 +11,8 @@ import pytest
 
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator, probe
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce import Limits, Meter, finished, size
 from liftcheck.campaign.reduction import QUESTIONS_A_SECOND, counted, reduce_finding, reduction
 from liftcheck.campaign.taint import exposed
@@ -24,6 +26,7 @@ from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Hooks, Tally
 from liftcheck.oracles.runner_base import Runner
 
 TARGET = Target("riscv64", (("opt_level", "speed"),))
@@ -227,6 +230,10 @@ block0(v0: i64):
 """
 
 
+def shows_nothing(case: Case) -> bool:
+    return not exposed(case.module, case.entry)
+
+
 @pytest.mark.parametrize(("text", "row"), [
     (SHOWN, (0x3FF0 << 48, 0x4000 << 48, 5)), (SHOWN, (0, 0, 5)), (LANES, (0, 3)), (CALLED, (0x3FF0 << 48, 7)),
     (ADDRESS, (9,))])
@@ -235,7 +242,7 @@ def test_what_is_left_open_is_cut_out_first(text: str, row: tuple[int, ...]) -> 
     case = Case(module, len(module.functions) - 1, (row,))
     assert exposed(case.module, case.entry)
     found = finished(untainted(case, lambda c: "" if "rotl" in print_module(c.module) else "do not go wrong",
-                               lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
     assert found is not None
     assert not exposed(found.module, found.entry)
     assert not verify(found.module), print_module(found.module)
@@ -244,7 +251,7 @@ def test_what_is_left_open_is_cut_out_first(text: str, row: tuple[int, ...]) -> 
 def test_a_fault_that_is_nothing_but_what_is_left_open_is_not_cut() -> None:
     case = Case(parse_module(SHOWN, "test"), 0, ((0, 0, 5),))
     found = finished(untainted(case, lambda c: "" if exposed(c.module, c.entry) else "do not go wrong",
-                               lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
     assert found is None
 
 
@@ -252,5 +259,26 @@ def test_cleaning_a_nan_keeps_what_was_no_nan() -> None:
     case = Case(parse_module(SHOWN, "test"), 0, ((0x3FF0 << 48, 0x4000 << 48, 5),))
     wanted = probe(case, TARGET)
     found = finished(untainted(case, lambda c: "" if probe(c, TARGET) == wanted else "do not go wrong",
-                               lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
     assert found is not None and "fdiv" in print_module(found.module)
+
+
+@pytest.mark.parametrize(("row", "found"), [((0, 0, 5), 0), ((0x3FF0 << 48, 0x4000 << 48, 5), 1)])
+def test_what_clif_leaves_open_is_no_finding_and_what_it_does_not_is(row: tuple[int, ...], found: int) -> None:
+    """The same program, with and without a NaN whose bits show; the code is damaged alike."""
+    planner = Planner(FuzzOptions(isas=("x86-64",)))
+    compiler = planner.open_compiler()
+    try:
+        target = planner.target("plain", "x86-64", "none", ())
+        case = Case(parse_module(SHOWN.replace("system_v", "fast"), "test"), 0, (row,), name="open")
+        hooks = Hooks(expected=lambda _case, outcomes: [o._replace(values=(o.values[0] ^ 1,)) for o in outcomes])
+        judge = Judge(compiler, planner.runners, hooks)
+        tally = Tally()
+        suspects = judge.judge([case], [target], tally)
+        assert suspects
+        made = Investigator(judge, planner.runners).investigate(case, suspects, tally)
+        assert len(made) == found
+        assert bool(tally.undecided) is not bool(found)
+    finally:
+        compiler.close()
+        planner.runners.close()

@@ -17,9 +17,9 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.campaign.finding import Finding, fold_key, opcodes
 from liftcheck.campaign.investigate import VALUES
@@ -28,9 +28,20 @@ from liftcheck.oracles import compare
 
 DEAR: Final = frozenset({compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY})
 """Classes whose every question takes seconds: reduced when no more programs are wanted."""
+MANY_WAIT: Final = 8
+"""Findings of such a class on an ISA that wait, after which others like them are counted to the first."""
 NO_TIME: Final = "Not reduced: the campaign's time was up. `liftcheck reduce` does it."
 
 Rank = tuple[int, ...]
+
+
+class Like(NamedTuple):
+    """A reduced finding, as far as others may look like it: its kind, its ISA, its opcodes with types."""
+
+    key: str
+    kind: str
+    isa: str
+    opcodes: frozenset[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +70,7 @@ class Docket:
         self.dropped = dropped
         self.known: dict[str, Finding] = {}
         self.waiting: list[Entry] = []
-        self._reduced: dict[str, tuple[tuple[str, str], frozenset[str]]] = {}
+        self._reduced: list[Like] = []
         self._alike: Counter[str] = Counter()
         self._complete: Rank = (0,)
 
@@ -129,18 +140,17 @@ class Docket:
         if entry.chosen:
             return True
         key = entry.finding.key
-        twin = key if not entry.written and key in self.known else self._twin(entry)
-        if twin is not None:
-            self._alike[twin] += 1
-            seen = self._alike[twin]
-            if twin == key or seen & (seen - 1):
+        other = key if not entry.written and key in self.known else self._twin(entry)
+        if other is not None:
+            self._alike[other] += 1
+            if other == key or not is_sample(self._alike[other]):
                 self._remove(entry)
                 if entry.written:
                     del self.known[key]
                     self.store.forget(key)
-                self._fold(twin, entry.finding.count)
+                self._fold(other, entry.finding.count)
                 return False
-        entry.chosen = self.strict or twin is not None
+        entry.chosen = self.strict or other is not None
         if not entry.written:
             self._write(entry)
         return True
@@ -191,7 +201,8 @@ class Docket:
             self._fold(new.key, new.count)
             return
         self._keep(new, old.key)
-        self._reduced[new.key] = _kind(new), opcodes(new.case)
+        if new.failure is None:
+            self._reduced.append(Like(new.key, _kind(new.klass), new.target.isa, opcodes(new.case)))
 
     def _remove(self, entry: Entry) -> None:
         self.waiting.remove(entry)
@@ -203,12 +214,28 @@ class Docket:
             self.dropped(entry)
 
     def _twin(self, entry: Entry) -> str | None:
-        """The key of the first reduced finding of the same kind all of whose opcodes occur in this one."""
-        if entry.finding.failure is not None:
-            return None
-        mine = _kind(entry.finding)
-        return next((key for key, (kind, needed) in self._reduced.items()
-                     if kind == mine and needed <= entry.opcodes), None)
+        """The key of the first reduced finding that an entry looks like."""
+        finding = entry.finding
+        return None if finding.failure is not None else twin(self._reduced, finding.klass, finding.target.isa,
+                                                             entry.opcodes)
+
+    @property
+    def likes(self) -> tuple[Like, ...]:
+        """What a suspect may look like, so that it needs no vote: the reduced ones and, where many of a dear class
+        wait, the first of them. Nothing in a strict order, where every vote counts."""
+        if self.strict:
+            return ()
+        waiting: dict[tuple[str, str], list[str]] = {}
+        for entry in self.waiting:
+            if entry.finding.klass in DEAR and entry.finding.failure is None:
+                waiting.setdefault((entry.finding.klass, entry.finding.target.isa), []).append(entry.finding.key)
+        return (*self._reduced, *(Like(keys[0], _kind(klass), isa, frozenset())
+                                  for (klass, isa), keys in waiting.items() if len(keys) >= MANY_WAIT))
+
+    def alike(self, key: str, count: int) -> None:
+        """So many suspects looked like the finding of that key."""
+        if key in self.known:
+            self._fold(key, count)
 
     def _write(self, entry: Entry) -> None:
         entry.written = True
@@ -229,10 +256,10 @@ class Docket:
         """The end: what waits is folded or stays unreduced and says so; counts that grew are written."""
         for entry in list(self.waiting):
             if not entry.written:
-                twin = entry.finding.key if entry.finding.key in self.known else self._twin(entry)
-                if twin is not None:
+                other = entry.finding.key if entry.finding.key in self.known else self._twin(entry)
+                if other is not None:
                     self.waiting.remove(entry)
-                    self._fold(twin, entry.finding.count)
+                    self._fold(other, entry.finding.count)
                     continue
                 self._write(entry)
             key = entry.finding.key
@@ -243,6 +270,17 @@ class Docket:
                 self.store.save(key, finding)
 
 
-def _kind(finding: Finding) -> tuple[str, str]:
-    """Class and ISA; a wrong value is one kind, whether it is returned or stored."""
-    return "wrong value" if finding.klass in VALUES else finding.klass, finding.target.isa
+def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str]) -> str | None:
+    """The key of the first of the same kind all of whose opcodes are `present`."""
+    kind = _kind(klass)
+    return next((one.key for one in likes if (one.kind, one.isa) == (kind, isa) and one.opcodes <= present), None)
+
+
+def is_sample(number: int) -> bool:
+    """Whether the `number`-th that looks like a known one is looked at all the same: the 1st, 2nd, 4th, 8th, …"""
+    return number & (number - 1) == 0
+
+
+def _kind(klass: str) -> str:
+    """A wrong value is one kind, whether it is returned or stored."""
+    return "wrong value" if klass in VALUES else klass

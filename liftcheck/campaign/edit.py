@@ -20,6 +20,8 @@ CALLS: Final = frozenset(
 )
 BRANCHES: Final = frozenset({"jump", "brif", "br_table", "try_call", "try_call_indirect"})
 TERMINATORS: Final = BRANCHES | {"return", "return_call", "return_call_indirect", "trap"}
+HANDLER_ADDRESS: Final = "get_exception_handler_address"
+"""Its immediate names a block that ends in a `try_call`, and a handler of that."""
 _FLOAT_CONSTANT: Final = {F16: "f16const", F32: "f32const", F64: "f64const"}
 
 
@@ -169,14 +171,31 @@ def _merge_chains(function: Function) -> None:
             target = by_number[last.targets[0].block]
             if target is block or target is function.blocks[0] or len(target.params) != len(last.targets[0].args):
                 break
+            if block is function.blocks[0] and target.number in _handled(function):
+                break  # of handlers of the entry block no address can be taken
             block.insts[-1:] = target.insts
             target.insts = [last]
             gone.add(target.number)
+            _move_handlers(function, {target.number: block.number})
             mapping = {
                 value: arg for (value, _), arg in zip(target.params, last.targets[0].args) if isinstance(arg, int)
             }
             replace_uses(function, _closed(mapping))
     function.blocks[:] = [block for block in function.blocks if block.number not in gone]
+
+
+def _handled(function: Function) -> set[int]:
+    """The blocks of whose exception handlers an address is taken."""
+    return {inst.imm[0] for block in function.blocks for inst in block.insts
+            if inst.op == HANDLER_ADDRESS and isinstance(inst.imm, tuple)}
+
+
+def _move_handlers(function: Function, blocks: Mapping[int, int]) -> None:
+    """Addresses of the exception handlers of a block that has another number now."""
+    for block in function.blocks:
+        for at, inst in enumerate(block.insts):
+            if inst.op == HANDLER_ADDRESS and isinstance(inst.imm, tuple) and inst.imm[0] in blocks:
+                block.insts[at] = dataclasses.replace(inst, imm=(blocks[inst.imm[0]], inst.imm[1]))
 
 
 def _closed(mapping: Mapping[int, int]) -> dict[int, int]:
@@ -279,6 +298,7 @@ def renumber(function: Function) -> Function:
     mapping = {value: number for number, value in enumerate(order)}
     blocks = {block.number: number for number, block in enumerate(function.blocks)}
     replace_uses(function, mapping)
+    _move_handlers(function, blocks)
     for block in function.blocks:
         block.number = blocks[block.number]
         block.params = [(mapping[v], kind) for v, kind in block.params]

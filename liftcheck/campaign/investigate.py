@@ -15,12 +15,12 @@ from typing import Final, Protocol
 from liftcheck import layout
 from liftcheck.campaign import reproduce
 from liftcheck.campaign.finding import Finding, Vote, fold_key
-from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
+from liftcheck.campaign.taint import foreseen, left_open
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import canaries, compare
+from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.runner_base import Job
@@ -35,7 +35,7 @@ _RULES_SHOWN: Final = 12
 VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
 """A wrong value is the same fault whether it is returned or stored: a reduction may turn the one into the other."""
 _NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
-_BY_VALUE: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING)
+_BY_RUN: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING, compare.WRONG_TRAP)
 
 
 class AllRunners(Runners, RunnerChoice, Protocol):
@@ -54,6 +54,8 @@ class Investigator:
         cleared: list[Target] = []
         for suspect in group:
             verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+            if verdict.klass in _BY_RUN and (excuse := _excuse(case, suspect)):
+                verdict = Confirmed("", excuse)
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
                 self._recount(group, cleared, suspect, verdict.klass, tally)
@@ -137,13 +139,12 @@ class Investigator:
     @staticmethod
     def _unsound(case: Case, finding: Finding, fuel: int, shown: bool) -> str:
         """Why what a case does is not to be compared."""
-        by_value, big_endian = finding.klass in _BY_VALUE, finding.target.isa in BIG_ENDIAN
-        if by_value and not shown and shows_nan_bits(case.module, case.entry):
-            return "show bits of a NaN that CLIF leaves open"
-        if by_value and not shown and shows_addresses(case.module):
-            return "show addresses"
+        by_value, big_endian = finding.klass in _BY_RUN, finding.target.isa in BIG_ENDIAN
         if trouble := interpret(case, big_endian, fuel).trouble:
             return f"cannot be judged ({trouble})"
+        run = finding.run if finding.run < len(case.inputs) else 0
+        if by_value and not shown and (opening := left_open(case, run, big_endian, fuel)):
+            return f"show what CLIF leaves open ({opening.what})"
         if by_value and reads_garbage(case, big_endian, fuel):
             return "read stack that they have not written"
         return ""
@@ -234,6 +235,15 @@ def _followed(finding: Finding, target: Target) -> Target | None:
         return witness
     dropped = set(finding.target.settings) - set(target.settings)
     return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
+
+
+def _excuse(case: Case, suspect: Suspect) -> str:
+    """What CLIF leaves open, if a suspect differs from the reference in nothing else."""
+    found = foreseen(case, suspect.run, suspect.target.big_endian, FUEL)
+    if found is None or found.opening is None or suspect.actual is None:
+        return ""
+    closed = admissible.judge(found, suspect.actual, compare.return_types(case))
+    return "" if closed.kind == compare.DISAGREE else found.opening.kind
 
 
 def clear(suspect: Suspect, reason: str, tally: Tally) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from liftcheck.campaign.edit import TERMINATORS, constant, copy_function, fresh, replace_uses, with_function
+from liftcheck.campaign.edit import (
+    HANDLER_ADDRESS,
+    TERMINATORS,
+    constant,
+    copy_function,
+    fresh,
+    replace_uses,
+    with_function,
+)
 from liftcheck.case import Case
 from liftcheck.clif.ir import AbiParam, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.types import Type
@@ -108,13 +116,16 @@ def with_signatures(case: Case, change: Callable[[Signature], Signature]) -> Cas
 
 
 def without(function: Function, doomed: Callable[[Inst], bool]) -> Function:
-    """Takes the doomed instructions out; what they defined becomes zero; a doomed `try_call` goes on normally."""
+    """Takes the doomed instructions out; what they defined becomes zero; a doomed `try_call` goes on normally, and the
+    addresses of its handlers are zero."""
     changed = copy_function(function)
     zeros: dict[int, int] = {}
+    calm = {block.number for block in changed.blocks if block.insts[-1].table is not None and doomed(block.insts[-1])}
     for block in changed.blocks:
         kept: list[Inst] = []
         for inst in block.insts:
-            if doomed(inst) and (inst.op not in TERMINATORS or inst.table is not None):
+            handler = inst.op == HANDLER_ADDRESS and isinstance(inst.imm, tuple) and inst.imm[0] in calm
+            if (doomed(inst) or handler) and (inst.op not in TERMINATORS or inst.table is not None):
                 kept += _zeros_for(changed, inst, zeros)
             else:
                 kept.append(inst)

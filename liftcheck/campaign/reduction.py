@@ -19,6 +19,7 @@ from liftcheck.campaign.finding import Finding, fold_key
 from liftcheck.campaign.investigate import VALUES, Investigator, alike, effort, probe, voters
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, Meter, Reduced, cost, finished, reduce_case, reduce_settings, tidied
+from liftcheck.campaign.taint import left_open
 from liftcheck.campaign.untaint import untainted
 from liftcheck.case import Case, Target
 from liftcheck.oracles import compare
@@ -84,6 +85,7 @@ def _start(desk: Investigator, finding: Finding, fuel: int, meter: Meter
             return start, ""
     cut = yield from untainted(tidied(narrow, lambda _name, _value: True),
                                lambda c: desk.objection(c, finding, fuel, shown=True),
+                               lambda c: left_open(c, 0, finding.target.big_endian, fuel) is None,
                                lambda c: probe(c, finding.target), meter, CUT)
     if cut is not None:
         meter.charge()

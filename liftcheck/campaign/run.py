@@ -32,7 +32,9 @@ from liftcheck.oracles.evidence import Hooks, Tally
 TICK: Final = 0.2
 RESPITE: Final = 3.5
 GRACE: Final = 7.0
-"""Seconds after a campaign's time: until votes and searches for smaller programs stop; until nothing is waited for."""
+FIRST: Final = 60.0
+"""Seconds after a campaign's time: until votes and searches for smaller programs stop; until nothing is waited for;
+until not even a first verdict is."""
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
 
@@ -148,9 +150,11 @@ class Campaign:
         return self.options.cases is not None and self.next_batch * BATCH >= self.options.cases
 
     def _is_late(self) -> bool:
-        """Whether the campaign must end, whatever is under way; but not before there is one verdict."""
+        """Whether the campaign must end, whatever is under way; for a first verdict it waits a little longer."""
         seconds = self.options.seconds
-        if seconds is None or self.elapsed < seconds + RESPITE or not self.report.tally.programs:
+        if seconds is None or self.elapsed < seconds + RESPITE:
+            return False
+        if not self.report.tally.programs and self.elapsed < seconds + FIRST:
             return False
         return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.busy)
 
@@ -175,7 +179,7 @@ class Campaign:
         number = self.next_batch
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
-        return Task("batch", number, until=self.slices.until)
+        return Task("batch", number, until=self.slices.until, known=self.docket.likes)
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task
@@ -190,6 +194,8 @@ class Campaign:
             return
         for finding in answer.findings:
             self.docket.arrived(finding, self.elapsed)
+        for key, count in answer.alike.items():
+            self.docket.alike(key, count)
         if task.kind in ("batch", "case"):
             self._complete(task)
 

@@ -12,15 +12,32 @@ from __future__ import annotations
 
 from typing import Final
 
+from liftcheck import layout
 from liftcheck.campaign.edit import edges, values_read
+from liftcheck.case import Case
 from liftcheck.clif.ir import Function, Inst, Module
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.nan import CREATES, PROPAGATES, observed
+from liftcheck.oracles.admissible import Foreseen, Opening, Reference
 
 
 def shows_nan_bits(module: Module, entry: int) -> bool:
     """Whether any function of the module does; the arguments of function `entry` are exact."""
     return any(_Taint(function, number == entry).shows() for number, function in enumerate(module.functions))
+
+
+def foreseen(case: Case, run: int, big_endian: bool, fuel: int) -> Foreseen | None:
+    """What CLIF leaves open of a run (`oracles.admissible`); None where this analysis excludes that anything is."""
+    if not (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
+        return None
+    regions = {layout.slot_address(case.slot + run): case.memories[run]} if case.memories else None
+    return Reference(case.module, big_endian).openness(case.entry, case.inputs[run], regions, fuel)
+
+
+def left_open(case: Case, run: int, big_endian: bool, fuel: int) -> Opening | None:
+    """What lets something show in a run that CLIF leaves open, if anything does."""
+    found = foreseen(case, run, big_endian, fuel)
+    return found and found.opening
 
 
 def exposed(module: Module, entry: int) -> list[tuple[int, int]]:

@@ -2,7 +2,8 @@
 
 The one idea: what shows (`taint.exposed`) is replaced where it is made, by the fixed value that a NaN is replaced by,
 by the value that it had, or by zero: all at once if the fault survives that, else one by one, or what it was made of,
-as long as less shows after than before. If something always must show, the fault may be none, and nothing is reduced.
+as long as less shows after than before, until nothing does (`closed`). If something always must show, the fault may be
+none, and nothing is reduced.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ Spot = tuple[int, int]
 """A function's number and a value of it."""
 
 
-def untainted(case: Case, objection: Question, probe: Probe, meter: Meter,
+def untainted(case: Case, objection: Question, closed: Callable[[Case], bool], probe: Probe, meter: Meter,
               share: float) -> Generator[None, None, Case | None]:
     """The case with nothing left that CLIF leaves open, in steps; None if the fault does not survive that."""
-    while spots := exposed(case.module, case.entry):
+    while not closed(case):
+        spots = exposed(case.module, case.entry)
         for candidate in _candidates(case, spots, probe):
             if meter.over(share):
                 return None
-            fewer = not verify(candidate.module) and len(exposed(candidate.module, candidate.entry)) < len(spots)
-            meter.charge(fewer)
-            if fewer and not objection(candidate):
+            less = not verify(candidate.module) and (
+                len(exposed(candidate.module, candidate.entry)) < len(spots) or closed(candidate))
+            meter.charge(less)
+            if less and not objection(candidate):
                 case = candidate
                 break
             yield from meter.pause()

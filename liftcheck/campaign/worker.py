@@ -14,13 +14,15 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple
 
-from liftcheck.campaign.finding import Finding
+from liftcheck.campaign.docket import Like, is_sample, twin
+from liftcheck.campaign.finding import Finding, opcodes
 from liftcheck.campaign.investigate import Investigator, clear
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
@@ -43,6 +45,7 @@ class Task(NamedTuple):
     slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`.
 
     until   the moment of the monotonic clock when the campaign's time is up: no vote and no search goes on after it
+    known   reduced findings: what looks like one needs no vote, but for a sample
     """
 
     kind: str
@@ -52,16 +55,19 @@ class Task(NamedTuple):
     ident: int = 0
     seconds: float = 0.0
     until: float = inf
+    known: tuple[Like, ...] = ()
 
 
 @dataclass(slots=True)
 class Answer:
-    """What came of a task. `troubles` are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the
-    reduction is not done; `longest`: seconds of its longest step."""
+    """What came of a task. `alike`: key of a known finding -> suspects that look like it and had no vote. `troubles`
+    are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the reduction is not done; `longest`:
+    seconds of its longest step."""
 
     task: Task | None
     tally: Tally = field(default_factory=Tally)
     findings: list[Finding] = field(default_factory=list)
+    alike: Counter[str] = field(default_factory=Counter)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     fatal: str = ""
     ready: str = ""
@@ -119,7 +125,8 @@ class Worker:
         self.judge = Judge(self.compiler, self.runners, hooks)
         self.investigator = Investigator(self.judge, self.runners)
         self._reductions: dict[int, tuple[Finding, Steps]] = {}
-        self._until = inf
+        self._task = Task("batch")
+        self._alike: Counter[str] = Counter()
 
     @property
     def compiler_version(self) -> str:
@@ -138,7 +145,7 @@ class Worker:
         if task.kind == "forget":
             self._reductions.pop(task.ident, None)
             return Answer(task)
-        self._until = task.until
+        self._task = task
         gc.disable()
         try:
             return self._batch(task)
@@ -189,14 +196,28 @@ class Worker:
         found: list[Finding] = []
         started = time.perf_counter()
         for group in _grouped(suspects):
-            if group[0].failure is None and time.monotonic() > self._until:
-                self._leave_open(cases[group[0].case], group, tally, answer)
+            if group[0].failure is None and self._needs_no_vote(cases[group[0].case], group, tally, answer):
                 continue
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
             tally.spend("confirm", time.perf_counter() - started)
         answer.tally.add(tally)
         answer.findings += found
+
+    def _needs_no_vote(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
+        """Whether suspects look like a known finding, or it is too late."""
+        suspect = group[0]
+        if time.monotonic() > self._task.until:
+            self._leave_open(case, group, tally, answer)
+            return True
+        key = twin(self._task.known, suspect.verdict.klass, suspect.target.isa, opcodes(case))
+        if key is None:
+            return False
+        self._alike[key] += 1
+        if is_sample(self._alike[key]):
+            return False
+        answer.alike[key] += 1
+        return True
 
     @staticmethod
     def _leave_open(case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> None:
