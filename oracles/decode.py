@@ -33,22 +33,10 @@ def disassembler(isa: str) -> capstone.Cs:
     return made
 
 
-def instructions(isa: str, code: bytes) -> list[str]:
-    """A function's instructions, one text each. What Capstone does not know of riscv64 (all vector instructions) is
-    stepped over by its own length and is '.insn', so that what stands behind it is read rightly."""
-    if isa != "riscv64":
-        return [f"{name} {operands}" for _, _, name, operands in disassembler(isa).disasm_lite(code, 0)]
-    made = capstone.Cs(*_MODES[isa])
-    texts, at = [], 0
-    while at < len(code) - 1:
-        last = at
-        for address, size, name, operands in made.disasm_lite(code[at:], at):
-            texts.append(f"{name} {operands}")
-            last = address + size
-        at = last if last > at else at + (4 if code[at] & 3 == 3 else 2)
-        if last < at:
-            texts.append(".insn")
-    return texts
+@cache
+def exactly(isa: str) -> capstone.Cs:
+    """Capstone for an ISA; it stops at what it does not know."""
+    return capstone.Cs(*_MODES[isa])
 
 
 def mnemonics(isa: str, code: bytes) -> list[str]:

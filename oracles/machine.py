@@ -179,10 +179,10 @@ def unknown(size: int, name: str = ".byte", operands: str = "") -> Machine:
 def named(isa: str, data: bytes, machine: Machine) -> str:
     """An instruction's text for people: Capstone's where it knows it, else the table's own. Capstone takes as long as
     all the rest of reading an instruction, so tables that do not need it leave it to this."""
-    from liftcheck.oracles.decode import disassembler
+    from liftcheck.oracles.disassembly import disassembly
 
-    found = next(disassembler(isa).disasm_lite(data, 0, 1), None)
-    return machine.text if found is None or found[2] == ".byte" else f"{found[2]} {found[3]}".rstrip()
+    text = next((text for _, _, text in disassembly(isa, data)), ".")
+    return machine.text if text.startswith(".") else text
 
 
 def decode(isa: str, code: bytes, start: int = 0, end: int | None = None) -> list[Machine]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
 from liftcheck.case import CallSite, FunctionCode, Relocation
 from liftcheck.commands import listing
+from liftcheck.oracles.disassembly import by_tables, disassembly
+from liftcheck.oracles.machine_riscv64 import rows
 
 NOPS = {"x86-64": "90c3", "aarch64": "1f2003d5c0035fd6", "riscv64": "1300000067800000", "s390x": "070007fe"}
 
 
 @pytest.mark.parametrize("isa", NOPS)
 def test_decodes_each_isa(isa: str) -> None:
-    decoded = list(listing.decode(bytes.fromhex(NOPS[isa]), isa))
+    decoded = list(disassembly(isa, bytes.fromhex(NOPS[isa])))
     assert len(decoded) == 2 and b"".join(code for _, code, _ in decoded).hex() == NOPS[isa]
     assert not any(text.startswith(".") for _, _, text in decoded)
 
@@ -21,7 +26,7 @@ def test_decodes_each_isa(isa: str) -> None:
                                               ("s390x", "fffffffffffe")])
 def test_bytes_that_are_no_code_are_shown_and_passed(isa: str, unknown: str) -> None:
     code = bytes.fromhex(unknown + NOPS[isa])
-    decoded = list(listing.decode(code, isa))
+    decoded = list(disassembly(isa, code))
     assert b"".join(part for _, part, _ in decoded) == code
     assert decoded[0][2].startswith(".") and not decoded[-1][2].startswith(".")
 
@@ -40,3 +45,27 @@ def test_notes_stand_beside_their_instruction() -> None:
 def test_a_trap_at_the_last_byte_belongs_to_its_instruction() -> None:
     function = FunctionCode("%f", bytes.fromhex("b90d0023"), traps=((3, "int_divz"),))
     assert listing.rows(function, "s390x")[0].notes == ("trap int_divz",)
+
+
+@pytest.mark.parametrize(("word", "text"), [
+    (0xCD027057, "vsetivli zero, 4, e32, m1, ta, ma"), (0xCC8272D7, "vsetivli t0, 4, e16, m1, ta, ma"),
+    (0x0C5572D7, "vsetvli t0, a0, e8, mf8, ta, ma"),
+    (0x022180D7, "vadd.vv v1, v2, v3"), (0x002180D7, "vadd.vv v1, v2, v3, v0.t"), (0x0225C0D7, "vadd.vx v1, v2, a1"),
+    (0x02056407, "vle32.v v8, (a0)"), (0x00056407, "vle32.v v8, (a0), v0.t"), (0x02056427, "vse32.v v8, (a0)"),
+    (0x04C5F553, "fadd.h fa0, fa1, fa2"), (0x00451507, "flh fa0, 4(a0)"), (0x00A59227, "fsh fa0, 4(a1)"),
+    (0x20C5A533, "sh1add a0, a1, a2"), (0x60059513, "clz a0, a1"), (0x40C5F533, "andn a0, a1, a2"),
+    (0x0AC5D533, "minu a0, a1, a2"), (0x0EC5D533, "czero.eqz a0, a1, a2"), (0x00C5852F, "amoadd.b a0, a2, (a1)"),
+])
+def test_riscv64_extensions_that_capstone_lacks_are_named_by_the_tables(word: int, text: str) -> None:
+    code = word.to_bytes(4, "little") + bytes.fromhex(NOPS["riscv64"])
+    assert [found for _, _, found in disassembly("riscv64", code)] == [text, "nop", "ret"]
+
+
+def test_every_row_of_the_riscv64_tables_is_shown() -> None:
+    """With any operands, and none of them as a bare number of a register."""
+    draw = random.Random(1)
+    for row in rows():
+        data = (draw.getrandbits(32) & ~row.mask | row.match).to_bytes(4, "little")
+        text = by_tables(data)
+        assert text and not re.search(r"\b[xf][0-9]+\b", text), text
+        assert next(shown for _, _, shown in disassembly("riscv64", data))[:1] != "."
