@@ -165,6 +165,36 @@ def test_the_doctor_says_that_processes_are_confined() -> None:
     assert any(check.name == "seccomp" for check in doctor.examine().checks)
 
 
+@pytest.mark.parametrize("isa", ["riscv64", "s390x"])
+def test_an_emulator_starts_where_the_kernel_takes_no_filter(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher's filter has no rules, which seccomp refuses: it starts the emulator all the same."""
+    monkeypatch.setattr(confine, "qemu_filter", lambda socket: b"")
+    runner = opened("qemu", isa)
+    assert isinstance(runner, ProcessRunner)
+    runner.ensure_started()
+    assert not runner.is_confined
+    image = link([[FunctionCode("%f", SAMPLES[isa].plus_42)]], isa)
+    job = Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(8, 0, 0)])
+    assert runner.run(image, [job])[0][0].values == (50,)
+    runner.close()
+
+
+def test_an_old_process_is_replaced_between_batches() -> None:
+    """Its processor time is limited, and the limit is never met by code under test."""
+    runner = confined("native", "x86-64")
+    assert isinstance(runner, ProcessRunner)
+    image = link([[FunctionCode("%f", SAMPLES["x86-64"].plus_42)]], "x86-64")
+    job = Job(trampoline("x86-64"), image.entry(0, "%f"), SIGNATURE, [(8, 0, 0)])
+    pids = []
+    for age in (0.0, confine.LIFETIME, 0.0):
+        runner._replace_at -= age + 1 if age else 0
+        assert runner.run(image, [job])[0][0].values == (50,)
+        pids.append(runner.pid)
+    assert pids[0] != pids[1] == pids[2]
+    assert runner.restarts == 0
+    runner.close()
+
+
 def test_filters_fit_where_they_are_written() -> None:
     assert len(confine.native_filter(0x1000)) <= 8 * confine.MOST_RULES
     assert len(confine.qemu_filter(9)) <= 8 * confine.MOST_RULES

@@ -19,7 +19,7 @@ from liftcheck.case import FunctionCode, Outcome
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runner_base import Runner
 from liftcheck.oracles.runners import Job
-from liftcheck.oracles.supplement_s390x import missed_conversion, reachable
+from liftcheck.oracles.supplement_s390x import missed_conversion, missed_test, reachable
 
 LOADS = "e72020000006" "e73020100006" "e74020200006"
 STORES = "b2220000" "e30020900024" "e7102080000e" "07fe"
@@ -92,6 +92,37 @@ def test_multiplication_sets_the_condition_code(opcode: str, size: int, register
         assert result & (1 << size) - 1 == low
         overflow = _signed(low, size) != product
         assert code >> 28 & 3 == (3 if overflow else 0 if low == 0 else 1 if product < 0 else 2), (row, hex(code))
+
+
+@pytest.mark.parametrize("opcode", ["54", "56", "57"])
+@pytest.mark.parametrize(("start", "end", "rotate"), [(0, 63, 0), (32, 47, 16), (40, 8, 3), (63, 63, 63)])
+@pytest.mark.parametrize("registers", ["23", "32", "22"])
+def test_bits_are_tested_without_a_result(opcode: str, start: int, end: int, rotate: int, registers: str) -> None:
+    """rnsbg, rosbg, rxsbg with the test bit: CC 0 if the selected bits are all zero, else 1; no register changes."""
+    body = (f"b9040072" f"e32070000004" f"e33070080004" f"ec{registers}{start | 0x80:02x}{end:02x}{rotate:02x}{opcode}"
+            f"b2220010" f"e32070800024" f"e33070880024" f"e31070900024" f"07fe")  # fmt: skip
+    body = "eb6ff0300024" + body[:-4] + "eb6ff0300004" + "07fe"
+    image = link([[FunctionCode("%f", bytes.fromhex(body))]], "s390x")
+    random = Random(5)
+    rows = [*itertools.product(INTEGERS[:6], repeat=2), *((random.getrandbits(64), 0) for _ in range(4))]
+    memories = [struct.pack(">2Q", *row).ljust(layout.SLOT_SIZE, b"\0") for row in rows]
+    inputs = [(layout.slot_address(k), 0, 0) for k in range(len(rows))]
+    job = Job(trampoline("s390x"), image.entry(0, "%f"), SIGNATURE, inputs, memories)
+    bits = range(start, end + 1) if start <= end else [*range(start, 64), *range(end + 1)]
+    mask = sum(1 << 63 - bit for bit in bits)
+    for row, outcome in zip(rows, opened("unicorn", "s390x").run(image, [job])[0]):
+        first, second = (row[int(digit) - 2] for digit in registers)
+        turned = (second << rotate | second >> 64 - rotate) & (1 << 64) - 1 if rotate else second
+        result = {"54": first & turned, "56": first | turned, "57": first ^ turned}[opcode] & mask
+        left, right, code = struct.unpack(">3Q", outcome.memory[128:152])
+        assert (left, right) == row
+        assert code >> 28 & 3 == (1 if result else 0), (row, hex(code))
+
+
+def test_a_test_of_bits_behind_a_jump_table_is_missed() -> None:
+    assert missed_test(bytes.fromhex("c0100000000407f1ec23803f005707fe"))
+    assert not missed_test(bytes.fromhex("ec23803f005707fe"))
+    assert not missed_test(bytes.fromhex("c0100000000407f1ec23003f005707fe"))
 
 
 def _signed(value: int, size: int) -> int:
