@@ -36,13 +36,17 @@ MANY: Final = 64
 """Worlds to look at, and to look at before anybody is called wrong."""
 FUEL: Final = 5_000_000
 """Instructions of a world's run: of what takes longer, what is open is looked for before anybody is called wrong."""
+PLACES: Final = 4
+"""Worlds to look at where only slots' places are asked for, as most programs with slots do."""
 PATIENCE: Final = 5.0
 """Seconds after which no further world is looked at, but for the second."""
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
                                "get_stack_pointer", "get_frame_pointer", "get_return_address", "get_pinned_reg",
                                "get_exception_handler_address"})
-_OPENING: Final = CREATES | _ADDRESSES | {op for op in OPCODES if op.startswith("atomic")}
+_OPENING: Final = CREATES | _ADDRESSES | {op for op in OPCODES if op.startswith("atomic") or op.endswith("indirect")}
 """Opcodes that may let something open in."""
+WILD_ACCESS: Final = "an access that must not trap, and does"
+WILD_CALL: Final = "a call of an address where no function is"
 LEFT_OPEN: Final = "CLIF leaves it open"
 WRONG: Final = "the program is wrong"
 INCOMPLETE: Final = "the program is not whole"
@@ -204,6 +208,8 @@ class Reference:
         if not first.used or first.outcome.kind == "out_of_fuel":
             return Foreseen(outcome)  # no question was asked: every world is this one
         seen = [first]
+        if worlds < MANY and all(choice.kind is Kind.SLOT for choice in first.used):
+            worlds = PLACES
         while len(seen) < worlds and (len(seen) < 2 or time.monotonic() - started < PATIENCE):
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
@@ -239,9 +245,12 @@ class Reference:
 
     def _lost(self, outcome: Outcome, seen: _Seen) -> Foreseen | None:
         """A run that leaves CLIF's meaning, or does what the interpreter lacks."""
-        if seen.outcome.kind != "unsupported":
+        if seen.outcome.kind not in ("unsupported", "crashed"):
             return None
         assert self._world is not None and self._travelled is not None
+        if seen.outcome.kind == "crashed":
+            what = WILD_CALL if seen.outcome.detail.startswith("call") else WILD_ACCESS
+            return Foreseen(outcome, self._at(self._world.site, what), whole=True, looked=True, meaningless=True)
         refusal = self._travelled.refusal
         if not isinstance(refusal, Open):
             return Foreseen(outcome)
@@ -292,7 +301,8 @@ def reachable(module: Module, entry: int) -> list[Function]:
 def _opens(function: Function) -> bool:
     if any(ref.name[1:] in NAMES for ref in function.func_refs.values()):
         return True
-    return any(inst.op in _OPENING or inst.flags.aligned for block in function.blocks for inst in block.insts)
+    return any(inst.op in _OPENING or inst.flags.aligned or inst.flags.trap == ""
+               for block in function.blocks for inst in block.insts)
 
 
 def _mismatched(function: Function, others: Sequence[Function]) -> bool:

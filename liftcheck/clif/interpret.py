@@ -286,6 +286,9 @@ class Prepared:
     def _called(self, segment: Segment, value: list[int]) -> tuple[Code | Libcall, list[int]]:
         """Whom a call calls, and with what."""
         callee, problem = segment.callee, segment.problem
+        lowerer = segment.code.lowerer
+        if isinstance(lowerer, WorldLowerer) and not isinstance(callee, Code):
+            lowerer.mark(segment.insts[-1])
         if segment.kind in (INDIRECT, TAIL_INDIRECT):
             callee = self._program.at(value[0])
             if callee is None:
@@ -293,9 +296,9 @@ class Prepared:
             inst, value = segment.insts[-1], value[1:]
             number = inst.table.sig if inst.table is not None else inst.imm
             problem = mismatch(callee, segment.code.function.signatures[number])  # type: ignore[index]
-        if isinstance(segment.code.lowerer, WorldLowerer) and (problem or not isinstance(callee, Code)):
-            segment.code.lowerer.mark(segment.insts[-1])
         if problem:
+            if isinstance(lowerer, WorldLowerer):
+                lowerer.mark(segment.insts[-1])
             raise Mismatch(problem)
         if callee is None:
             raise missing(segment.code.function.func_refs[segment.insts[-1].imm].name)  # type: ignore[index]

@@ -41,7 +41,8 @@ _NUMERIC: Final = {
 
 def _numeric(op: str, type_: Type, operands: int, m: Memory, args: Sequence[int]) -> tuple[int, ...]:
     ctrl = None if op == "x86_pshufb" else type_
-    return (closure(meaning(op, ctrl, (type_,) * operands, (type_,)))(*args),)
+    (value,) = (closure(meaning(op, ctrl, (type_,) * operands, (type_,)))(*args),)
+    return (m.arithmetic(type_, value, args) if type_.is_float else value,)
 
 
 def _copy(m: Memory, args: Sequence[int]) -> tuple[int, ...]:

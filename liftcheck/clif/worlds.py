@@ -16,7 +16,7 @@ Sources: Cranelift's `ir/instructions` on NaNs; `machinst/abi.rs` (slots lie at 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -25,7 +25,7 @@ from liftcheck import layout
 from liftcheck.bits.concrete import Trap
 from liftcheck.clif.ir import Function, Inst, Module
 from liftcheck.clif.memory import ADDRESS_MASK, ARENA_HALF, Crash, Meaningless, Memory
-from liftcheck.clif.types import I64
+from liftcheck.clif.types import I64, Type
 from liftcheck.nan import exponent_bits, is_nan, quiet_nan
 
 WORD: Final = 8
@@ -172,6 +172,10 @@ class World(Memory):
                 chosen = self._nan(Choice(Kind.NAN, site), width, [x for x in operands if is_nan(x, width)])
                 value = value & ~(mask << at) | chosen << at
         return value
+
+    def arithmetic(self, kind: Type, value: int, args: Sequence[int]) -> int:
+        """See `Memory.arithmetic`."""
+        return self.nan(self.site, kind.bits, kind.bits, kind.bits, value, tuple(args))
 
     def _nan(self, choice: Choice, width: int, operands: list[int]) -> int:
         number = self._next(choice)
