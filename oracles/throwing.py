@@ -19,12 +19,12 @@ from dataclasses import replace
 from typing import Final
 
 from liftcheck.case import CallSite, CompileFailure, FunctionCode, Target
+from liftcheck.clif.libcalls import UNHANDLED
 from liftcheck.errors import Unsupported
 from liftcheck.oracles.evidence import CompilerLike
 from liftcheck.oracles.trampolines import trampoline_target
 
 THROW: Final = "%__cranelift_throw"
-UNHANDLED: Final = "unhandled exception"
 _RESUME: Final = "%__liftcheck_resume"
 _TRAP: Final = "user213"
 """Stands for `UNHANDLED` in the routine's text."""

@@ -10,14 +10,17 @@ import pytest
 
 from liftcheck.case import ISAS, FunctionCode, Target
 from liftcheck.clif.filetest import FileTest, read_text
+from liftcheck.clif.interpret import prepare
+from liftcheck.clif.libcalls import UNHANDLED
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_module
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.filetests import Options, main_like
 from liftcheck.oracles.link import link
+from liftcheck.oracles.patience import longer
 from liftcheck.oracles.runners import Job, RunnerPool
-from liftcheck.oracles.throwing import THROW, UNHANDLED, with_throw
+from liftcheck.oracles.throwing import THROW, with_throw
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 THROWING = Path(__file__).resolve().parent.parent / "corpus" / "files" / "throw.clif"
@@ -53,7 +56,8 @@ def results(compiler: Compiler, test: FileTest, target: Target, program: list[Fu
         assert not isinstance(runner, str)
         image = link([with_throw(compiler, program, target)], target.isa)
         inputs = [line.args for line in test.functions[number].run_lines]
-        (outcomes,) = runner.run(image, [Job(made, image.entry(0, function.name), function.signature, inputs)])
+        job = Job(made, image.entry(0, function.name), function.signature, inputs)
+        outcomes = longer(runner, image, job, runner.run(image, [job])[0], program, lambda _: 100_000)
     finally:
         pool.close()
     return [(outcome.kind, outcome.values, outcome.detail) for outcome in outcomes]
@@ -61,7 +65,7 @@ def results(compiler: Compiler, test: FileTest, target: Target, program: list[Fu
 
 def test_the_file_passes_as_upstream_would_have_it() -> None:
     report = main_like([str(THROWING)], Options())
-    assert report.failed == report.skipped == 0 and report.passed == 4 * 8
+    assert report.failed == report.skipped == 0 and report.passed == 5 * 8
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -85,6 +89,77 @@ def test_a_wrong_table_is_noticed(compiler: Compiler, test_file: FileTest, isa: 
     wrong = site._replace(handlers=((kind, first, two), (kind, second, one), other))
     program[1] = replace(program[1], calls=(wrong,))
     assert results(compiler, test_file, target, program, 0)[:2] == [("returned", (142,), ""), ("returned", (58,), "")]
+
+
+LOOP = """\
+function %count(i64) -> i64 tail {
+    sig0 = (i64, i64) tail
+    fn0 = colocated %odd(i64, i64) tail
+block0(v0: i64):
+    v1 = get_frame_pointer.i64
+    v2 = iconst.i64 0
+    jump block1(v0, v2)
+
+block1(v3: i64, v4: i64):
+    v5 = iconst.i64 -1
+    v6 = iadd v3, v5
+    try_call fn0(v1, v3), sig0, block2(v4), [ tag5: block3(exn1, v4) ]
+
+block2(v7: i64):
+    brif v6, block1(v6, v7), block4(v7)
+
+block3(v8: i64, v9: i64):
+    v10 = iadd v9, v8
+    jump block2(v10)
+
+block4(v11: i64):
+    return v11
+}
+
+function %odd(i64, i64) tail {
+    sig0 = (i64, i64, i64, i32, i64, i64) system_v
+    fn0 = %__cranelift_throw(i64, i64, i64, i32, i64, i64) system_v
+block0(v0: i64, v1: i64):
+    v2 = iconst.i64 1
+    v3 = band v1, v2
+    brif v3, block1, block2
+
+block1:
+    v4 = get_frame_pointer.i64
+    v5 = iconst.i32 5
+    v6 = iconst.i64 0
+    call fn0(v6, v4, v6, v5, v0, v1)
+    trap user1
+
+block2:
+    return
+}
+"""
+
+
+@pytest.mark.parametrize("hot_after", [None, 0, 50])
+def test_the_reference_throws_in_both_tiers(hot_after: int | None) -> None:
+    prepared = prepare(parse_filetest(LOOP).module(), hot_after=hot_after)
+    outcome = prepared.run(0, [2001])
+    assert (outcome.kind, outcome.values) == ("returned", (1001 * 1001,))
+
+
+def test_the_walk_ends_at_the_entrys_frame() -> None:
+    """The same on the machine: the handler lies in the very frame that is named as the entry's."""
+    text = LOOP.replace("call fn0(v6, v4", "call fn0(v0, v4")
+    assert text != LOOP
+    outcome = prepare(parse_filetest(text).module()).run(0, [3])
+    assert (outcome.kind, outcome.detail) == ("trapped", UNHANDLED)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("entry", "expected"), [("v6", ("returned", (25,), "")), ("v0", ("trapped", (), UNHANDLED))])
+def test_the_machine_throws_as_the_reference(compiler: Compiler, isa: str, entry: str,
+                                             expected: tuple[str, tuple[int, ...], str]) -> None:
+    text = LOOP.replace("call fn0(v6, v4", f"call fn0({entry}, v4")
+    test = parse_filetest(text.replace("function %odd", "; run: %count(9) == 25\nfunction %odd"))
+    target = Target(isa, (("opt_level", "speed"), ("preserve_frame_pointers", "true")))
+    assert results(compiler, test, target, compiled(compiler, test, target), 0) == [expected]
 
 
 def test_only_who_throws_gets_the_routine(compiler: Compiler, test_file: FileTest) -> None:

@@ -8,8 +8,8 @@ by nothing.
 
 Outcomes: 'returned', 'trapped' (detail: the trap code), 'crashed' (a fault on a `notrap` access, in a library routine,
 a call to nowhere), 'out_of_fuel', 'unsupported' (what CLIF leaves open, or what is refused by name). The outcome's
-memory is the first region's. Exceptions cannot be thrown by generated code, so `try_call` always takes its normal edge.
-What is not here: threads, thread-local storage, stack switching, dynamic vectors.
+memory is the first region's. `try_call` takes its normal edge unless the routine of upstream's harness throws.
+What is not here: threads, thread-local storage, stack switching.
 Sources: cranelift-codegen-meta's documentation of each instruction; docs/architecture.md for the contract.
 """
 
@@ -40,7 +40,7 @@ from liftcheck.clif.interpret_program import (
 )
 from liftcheck.clif.interpret_worlds import WorldLowerer
 from liftcheck.clif.ir import Inst, Module
-from liftcheck.clif.libcalls import Libcall
+from liftcheck.clif.libcalls import UNHANDLED, Libcall, Thrown
 from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Mismatch, Refusal
 from liftcheck.clif.opcodes import FREE_OPERAND, key_of
 from liftcheck.clif.types import Type
@@ -233,7 +233,10 @@ class Prepared:
                 else:
                     callee, value = self._called(segment, value)
                     if isinstance(callee, Libcall):
-                        segment = _resume(r, segment, callee.run(memory, value))
+                        try:
+                            segment = _resume(r, segment, callee.run(memory, value))
+                        except Thrown as thrown:
+                            r, segment, sp = self._caught(frames, thrown)
                         continue
                     if kind <= INDIRECT:
                         frames.append((r, segment, sp))
@@ -282,6 +285,21 @@ class Prepared:
             r[code.sp] = sp
         if self._hot_after == 0:
             interpret_hot.heat(code)
+
+    def _caught(self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown) -> tuple[list[int], Segment, int]:
+        """Where an exception goes on: the innermost frame that has a handler for it, which becomes the one on top."""
+        while frames:
+            r, segment, sp = frames.pop()
+            if self._world is not None:
+                self._world.leave(sp)
+            if sp + segment.code.frame == thrown.entry:
+                break
+            for tag, handler in segment.handlers:
+                if tag is None or tag == thrown.tag:
+                    for register, payload in zip(segment.payloads, thrown.payloads):
+                        r[register] = payload
+                    return r, handler, sp
+        raise Trap(UNHANDLED)
 
     def _called(self, segment: Segment, value: list[int]) -> tuple[Code | Libcall, list[int]]:
         """Whom a call calls, and with what."""

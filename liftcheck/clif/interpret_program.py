@@ -20,8 +20,8 @@ from liftcheck.bits.concrete import Trap
 from liftcheck.clif.interpret_lower import FUNCTION_STRIDE, LOWERERS, ROUTINES, SP, AccessKind, Lowerer, access
 from liftcheck.clif.interpret_recipes import Op, Run, compiled, plain, pure, refusing
 from liftcheck.clif.interpret_worlds import SPECIAL, WorldLowerer
-from liftcheck.clif.ir import AbiParam, Block, BlockCall, Function, Inst, Module, Signature
-from liftcheck.clif.libcalls import HARNESS, NAMES, UNSUPPORTED, Libcall, libcall
+from liftcheck.clif.ir import AbiParam, Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
+from liftcheck.clif.libcalls import NAMES, UNSUPPORTED, Libcall, libcall
 from liftcheck.clif.memory import ARENA_HALF, Memory, Refusal
 from liftcheck.clif.worlds import World
 from liftcheck.errors import Unsupported
@@ -40,13 +40,14 @@ class Segment:
     term      the terminator, a function of the registers and of `wires`: what it moves and where it goes
     after     where a call continues; `results` are the registers that its results go to, `problem` why it is refused;
               `direct` is the `callee` if it is a function and nothing is wrong with the call
+    handlers  of a call that catches: the tag (None: any) and where an exception continues, its payloads in `payloads`
     targets   the segments it may go to; `target_calls` the registers (parameters, arguments) moved on the way
     hot       the compiled function of a label, `label` its number there (kind HOT)
     keys      `opcodes.key_of` its instructions, when somebody asked
     """
 
-    __slots__ = ("after", "callee", "code", "cost", "direct", "hot", "insts", "keys", "kind", "label", "ops", "problem",
-                 "results", "target_calls", "targets", "term", "visits", "wires")
+    __slots__ = ("after", "callee", "code", "cost", "direct", "handlers", "hot", "insts", "keys", "kind", "label",
+                 "ops", "payloads", "problem", "results", "target_calls", "targets", "term", "visits", "wires")
 
     def __init__(self, code: Code) -> None:
         self.code = code
@@ -61,6 +62,8 @@ class Segment:
         self.callee: Code | Libcall | None = None
         self.direct: Code | None = None
         self.after: Segment | None = None
+        self.handlers: tuple[tuple[int | None, Segment], ...] = ()
+        self.payloads: tuple[int, ...] = ()
         self.targets: list[Segment] = []
         self.target_calls: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self.problem = ""
@@ -70,8 +73,8 @@ class Segment:
 
     def take_place_of(self, other: Segment) -> None:
         """Become what `other` is, with an own visit counter."""
-        for name in ("after", "callee", "cost", "direct", "insts", "kind", "ops", "problem", "results", "target_calls",
-                     "targets", "term", "wires"):
+        for name in ("after", "callee", "cost", "direct", "handlers", "insts", "kind", "ops", "payloads", "problem",
+                     "results", "target_calls", "targets", "term", "wires"):
             setattr(self, name, getattr(other, name))
 
 
@@ -373,7 +376,22 @@ class _Lowering:
         segment.results = tuple(names.values())
         self.segments.append(after)
         self._jump(after, inst.table.normal, names)
+        self._handlers(segment, inst, inst.table)
         return after
+
+    def _handlers(self, segment: Segment, inst: Inst, table: ExceptionTable) -> None:
+        """Where exceptions go on: as control goes on behind the call, each with an edge of its own."""
+        names = {f"exn{i}": self.reg["exn", id(inst), i] for i in range(2)}
+        found: list[tuple[int | None, Segment]] = []
+        for item in table.items:
+            if item[0] in ("tag", "default"):
+                handler = Segment(self.code)
+                self.segments.append(handler)
+                tag, call = item[1:] if item[0] == "tag" else (None, item[1])
+                assert isinstance(call, BlockCall) and (tag is None or isinstance(tag, int))
+                self._jump(handler, call, names)
+                found.append((tag, handler))
+        segment.handlers, segment.payloads = tuple(found), tuple(names.values())
 
     def _callee(self, segment: Segment, inst: Inst, signature: Signature, indirect: bool) -> None:
         segment.term, segment.wires = gather(len(inst.args)), self.reg.of(inst.args)
@@ -388,7 +406,7 @@ class _Lowering:
 
 def missing(name: str) -> Exception:
     """What a call of a symbol is that the module does not have."""
-    if name[1:] in UNSUPPORTED or name[1:] in HARNESS:
+    if name[1:] in UNSUPPORTED:
         return Refusal(f"{name} is not interpreted")
     return Trap(f"unresolved {name}")
 

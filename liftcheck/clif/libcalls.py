@@ -81,10 +81,29 @@ _MEMORY: Final[dict[str, tuple[tuple[Type, ...], tuple[Type, ...], Routine]]] = 
 UNSUPPORTED: Final = ("Probestack", "ElfTlsGetAddr", "ElfTlsGetOffset")
 """Names that Cranelift's reader knows and that mean nothing without a thread or a probed stack."""
 
-HARNESS: Final = ("__cranelift_throw",)
-"""Names that upstream's harness gives to filetests; their meaning is machine code's alone."""
 
-NAMES: Final = (*_NUMERIC, *_MEMORY, *UNSUPPORTED)
+
+class Thrown(Exception):
+    """Control goes to the innermost handler of `tag` (or of any) in front of the frame whose pointer is `entry`."""
+
+    def __init__(self, entry: int, tag: int, payloads: tuple[int, int]) -> None:
+        super().__init__()
+        self.entry = entry
+        self.tag = tag
+        self.payloads = payloads
+
+
+def _throw(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    """(entry's frame pointer, exit's frame pointer and place in the code, tag, payload, payload)."""
+    raise Thrown(args[0], args[3], (args[4], args[5]))
+
+
+UNHANDLED: Final = "unhandled exception"
+"""The trap of an exception that nobody handles."""
+_HARNESS: Final = {"__cranelift_throw": ((I64, I64, I64, I32, I64, I64), (), _throw)}
+"""What upstream's harness gives to filetests."""
+
+NAMES: Final = (*_NUMERIC, *_MEMORY, *UNSUPPORTED, *_HARNESS)
 
 
 @cache
@@ -95,4 +114,6 @@ def libcall(name: str) -> Libcall | None:
         return Libcall(name, (type_,) * operands, (type_,), partial(_numeric, op, type_, operands))
     if name in _MEMORY:
         return Libcall(name, *_MEMORY[name])
+    if name in _HARNESS:
+        return Libcall(name, *_HARNESS[name])
     return None
