@@ -161,6 +161,7 @@ class Reference:
     def __init__(self, module: Module, big_endian: bool) -> None:
         self.module: Final = module
         self._big_endian: Final = big_endian
+        self._by_name: Final = {function.name: function for function in module.functions}
         self._prepared: interpret.Prepared | None = None
         self._world: World | None = None
         self._travelled: interpret.Prepared | None = None
@@ -170,8 +171,8 @@ class Reference:
     def may_open(self, entry: int) -> bool:
         """Whether a function, or one that it names, has an instruction that lets something open in."""
         if entry not in self._may_open:
-            functions = reachable(self.module, entry)
-            self._may_open[entry] = any(map(_opens, functions)) or any(_mismatched(f, functions) for f in functions)
+            functions = _reachable(self._by_name, self.module.functions[entry])
+            self._may_open[entry] = any(map(_opens, functions)) or _mismatched(functions)
         return self._may_open[entry]
 
     def foresee(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
@@ -284,11 +285,10 @@ class Reference:
         return self._at(last.used.get(choice, seen[0].used.get(choice, -1)), what)
 
 
-def reachable(module: Module, entry: int) -> list[Function]:
+def _reachable(by_name: Mapping[str, Function], entry: Function) -> list[Function]:
     """A function and those that it names, directly or not."""
-    by_name = {function.name: function for function in module.functions}
-    found = {module.functions[entry].name: module.functions[entry]}
-    todo = [module.functions[entry]]
+    found = {entry.name: entry}
+    todo = [entry]
     while todo:
         for ref in todo.pop().func_refs.values():
             other = by_name.get(ref.name)
@@ -305,11 +305,11 @@ def _opens(function: Function) -> bool:
                for block in function.blocks for inst in block.insts)
 
 
-def _mismatched(function: Function, others: Sequence[Function]) -> bool:
-    """Whether a signature under which a function is named is not the function's own."""
-    own = {other.name: other.signature for other in others}
+def _mismatched(functions: Sequence[Function]) -> bool:
+    """Whether a signature under which one of them names another is not that one's own."""
+    own = {function.name: function.signature for function in functions}
     return any(ref.name in own and own[ref.name] != function.signatures[ref.sig]
-               for ref in function.func_refs.values())
+               for function in functions for ref in function.func_refs.values())
 
 
 def _differ(types: Sequence[Type]) -> Callable[[_Seen, _Seen], bool]:

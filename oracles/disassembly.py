@@ -27,6 +27,8 @@ _CLASSES: Final = {"x": 0, "f": 64, "v": 128}
 _OPERAND: Final = re.compile(r"\b([xfv])([0-9]+)\b")
 _MEMORY: Final = re.compile(r"(\w+), (x[0-9]+)(?:, (-?[0-9]+))?((?:, v0\.t)?)\Z")
 _ATOMIC: Final = re.compile(r"(\w+), (\w+)((?:, \w+)?)\Z")
+_BYTES: Final = re.compile(r"^( *)\.byte ((?:0x[0-9a-f]{2}, ){3}0x[0-9a-f]{2}|0x[0-9a-f]{2}, 0x[0-9a-f]{2})$",
+                           re.MULTILINE)
 _GROUPS: Final = ("m1", "m2", "m4", "m8", "reserved", "mf8", "mf4", "mf2")
 
 
@@ -68,6 +70,12 @@ def by_tables(data: bytes) -> str:
     elif found.accesses:
         operands = _MEMORY.sub(lambda m: f"{m[1]}, {m[3] or ''}({m[2]}){m[4]}", operands)
     return f"{found.name} {_OPERAND.sub(_register, operands)}".strip()
+
+
+def with_names(text: str) -> str:
+    """A compiler's own disassembly for riscv64, with names for the words that its Capstone took for bytes."""
+    return _BYTES.sub(lambda m: m[1] + (by_tables(bytes(int(byte, 16) for byte in m[2].split(", "))) or m[0].strip()),
+                      text)
 
 
 def _vector_type(bits: int) -> str:

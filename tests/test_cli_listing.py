@@ -9,7 +9,7 @@ import pytest
 
 from liftcheck.case import CallSite, FunctionCode, Relocation
 from liftcheck.commands import listing
-from liftcheck.oracles.disassembly import by_tables, disassembly
+from liftcheck.oracles.disassembly import by_tables, disassembly, with_names
 from liftcheck.oracles.machine_riscv64 import rows
 
 NOPS = {"x86-64": "90c3", "aarch64": "1f2003d5c0035fd6", "riscv64": "1300000067800000", "s390x": "070007fe"}
@@ -69,3 +69,10 @@ def test_every_row_of_the_riscv64_tables_is_shown() -> None:
         text = by_tables(data)
         assert text and not re.search(r"\b[xf][0-9]+\b", text), text
         assert next(shown for _, _, shown in disassembly("riscv64", data))[:1] != "."
+
+
+def test_a_compilers_own_disassembly_gets_the_names() -> None:
+    text = ("block0: ; offset 0x0\n  ld ra, 8(sp)\n"
+            "  .byte 0x57, 0x84, 0x84, 0x02\n  .byte 0xff, 0xff, 0xff, 0xff\n  ret\n")
+    assert with_names(text) == ("block0: ; offset 0x0\n  ld ra, 8(sp)\n  vadd.vv v8, v8, v9\n"
+                                "  .byte 0xff, 0xff, 0xff, 0xff\n  ret\n")

@@ -22,6 +22,7 @@ from liftcheck.clif.parser import parse_filetest, parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.commands import listing
+from liftcheck.oracles.admissible import Reference
 from liftcheck.oracles.validation_chains import Chains, Ends
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +89,17 @@ def test_reading_verifying_and_printing(shape: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_interpreting(shape: str) -> None:
     assert growth(interpret, SHAPES[shape]) < LIMIT
+
+
+@pytest.mark.parametrize("shape", ["functions", "callees", "func_refs", "run_lines"])
+def test_foreseeing(shape: str) -> None:
+    def foresee(text: str) -> None:
+        test = parse_filetest(text)
+        reference = Reference(test.module(), False)
+        for number, function in enumerate(test.functions):
+            for line in function.run_lines:
+                assert reference.foresee(number, line.args).outcome.kind == "returned"
+    assert growth(foresee, SHAPES[shape]) < LIMIT
 
 
 def test_steps_tell_a_quadratic_walk() -> None:

@@ -18,7 +18,7 @@ def _file(*parts: str, tests: Iterable[str] = TESTS) -> str:
     return "\n".join([*header, "", *parts, ""])
 
 
-def _function(lines: Iterable[str], head: str = "%f(i64) -> i64", run: str = "; print: %f(3)") -> str:
+def _function(lines: Iterable[str], head: str = "%f(i64) -> i64", run: str = "; run: %f(3) != -77") -> str:
     return "\n".join([f"function {head} system_v {{", *lines, "}", run])
 
 
@@ -242,7 +242,7 @@ def globals_chain(n: int) -> str:
     """Global values that stand upon one another."""
     lines = ["    gv0 = vmctx", *[f"    gv{i} = iadd_imm.i64 gv{i - 1}, 1" for i in range(1, n)]]
     return _file(_function([*lines, "block0(v0: i64, v1: i64):", f"    v2 = global_value.i64 gv{n - 1}",
-                            "    return v2"], "%f(i64 vmctx, i64) -> i64", "; print: %f(3, 4)"))
+                            "    return v2"], "%f(i64 vmctx, i64) -> i64", "; run: %f(3, 4) != -77"))
 
 
 SHAPES: Final[dict[str, Callable[[int], str]]] = {shape.__name__: shape for shape in (

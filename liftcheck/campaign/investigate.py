@@ -22,6 +22,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.disassembly import with_names
 from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.runner_base import Job
 from liftcheck.oracles.validating import VARIANTS, varied
@@ -195,7 +196,8 @@ class Investigator:
             code = reply[0] if reply[0] is not None and not isinstance(reply[0], CompileFailure) else []
             rules.append([str(rule) for r in code for rule in _items(r.extra.get("rules"))])
             if code:
-                texts[str(target)] = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
+                text = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
+                texts[str(target)] = with_names(text) if target.isa == "riscv64" else text
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail
