@@ -9,6 +9,7 @@ native  The stub installs it in its own process when it is set up. It needs four
 qemu    The emulator starts under it (stub `launch`): calls that it needs later too are free (`QEMU`), all others ask
         the listener, who lets them pass while the emulator starts, and after the first answer never: a call then is the
         guest's, or that of an emulator that dies. The process is ended before the call is done, and the call named.
+        Calls of the emulator's own second thread, which a busy host may start late, pass: the guest has but one.
         A guest's call that qemu answers itself (with ENOSYS, say, to ptrace) reaches nobody, and is not named.
 
 Besides: no new privileges, no open file but two pipes (and one for an emulator's last words), limits on memory, files,
@@ -50,7 +51,8 @@ QEMU: Final[Allowed] = {
     "mmap": (4, (0xFFFF_FFFF,)),  # memory of the translator: never a file
     "munmap": None, "mremap": None, "mprotect": None, "madvise": None, "brk": None,  # the same; new code
     "futex": None, "membarrier": None, "sched_yield": None,  # its second thread
-    "nanosleep": None, "clock_nanosleep": None, "restart_syscall": None,
+    "nanosleep": None, "clock_nanosleep": None, "restart_syscall": None, "rseq": None, "set_robust_list": None,
+    "clock_gettime": None, "clock_getres": None, "gettimeofday": None, "getcpu": None,  # where the vDSO cannot
     "rt_sigprocmask": None, "rt_sigreturn": None,  # signals on their way to the guest
     "exit_group": None,  # the end
 }  # fmt: skip
@@ -143,6 +145,7 @@ class Asked(NamedTuple):
 
     ticket: int
     called: str
+    thread: int
 
 
 class Listener:
@@ -160,11 +163,11 @@ class Listener:
         try:
             fcntl.ioctl(self.descriptor, self._RECEIVE, notice, True)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EINTR, errno.EINVAL, errno.EBADF):
+            if error.errno in (errno.ENOENT, errno.EINTR):
                 return None
             raise
-        ticket, _, _, number = struct.unpack_from("<QIIi", notice)
-        return Asked(ticket, name("x86-64", number))
+        ticket, thread, _, number = struct.unpack_from("<QIIi", notice)
+        return Asked(ticket, name("x86-64", number), thread)
 
     def let_pass(self, asked: Asked) -> None:
         """The call is done as if there were no filter."""

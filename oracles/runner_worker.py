@@ -136,33 +136,30 @@ class Worker:
 
     def is_set_up(self) -> bool:
         """Waits for the first answer, letting all calls pass until then; False if it does not come."""
-        while (turn := self.turn(_START, starting=True)) == "asked":
-            pass
-        self.stopped = ""
-        if turn == "answered":
+        answered = self.turn(_START, starting=True) == "answered"
+        if answered:
             confine.limit(self.process.pid)
-        return turn == "answered"
+        return answered
 
     def turn(self, seconds: float, starting: bool = False) -> Turn:
         """Waits for the answer: 'dead' if it cannot come any more, 'asked' if the process asks for a system call (it is
-        in `stopped`), 'late' if nothing happens."""
-        happened = self.poll.poll(seconds * 1000)
-        if not happened:
-            return "late"
-        events = dict(happened)
-        if self.answers in events:
-            return "answered" if os.read(self.answers, 1) else "dead"
-        assert self.listener is not None
-        if not events[self.listener.descriptor] & select.POLLIN:
-            self.poll.unregister(self.listener.descriptor)  # nobody is left to ask
-            return self.turn(seconds, starting)
-        asked = self.listener.receive()
-        if asked is None:
-            return self.turn(seconds, starting)
-        self.stopped = asked.called
-        if starting:
+        in `stopped`), 'late' if nothing happens. While it starts, and in its own second thread, it may do anything."""
+        while happened := self.poll.poll(seconds * 1000):
+            events = dict(happened)
+            if self.answers in events:
+                return "answered" if os.read(self.answers, 1) else "dead"
+            assert self.listener is not None
+            if not events[self.listener.descriptor] & select.POLLIN:
+                self.poll.unregister(self.listener.descriptor)  # nobody is left to ask
+                continue
+            asked = self.listener.receive()
+            if asked is None:
+                continue
+            if not starting and asked.thread in (0, self.process.pid):
+                self.stopped = asked.called
+                return "asked"
             self.listener.let_pass(asked)
-        return "asked"
+        return "late"
 
     def seconds(self) -> float:
         """The processor time that the process has used."""

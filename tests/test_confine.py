@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import struct
 from pathlib import Path
@@ -177,6 +178,34 @@ def test_an_emulator_starts_where_the_kernel_takes_no_filter(isa: str, monkeypat
     job = Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(8, 0, 0)])
     assert runner.run(image, [job])[0][0].values == (50,)
     runner.close()
+
+
+def test_calls_of_an_emulators_other_thread_are_its_own() -> None:
+    """A busy host starts qemu's second thread after the first answer: what that asks for is no guest's."""
+    runner = confined("qemu", "aarch64")
+    assert isinstance(runner, ProcessRunner)
+    worker = runner._worker
+    assert worker is not None
+    assert worker.listener is not None
+    pid, passed = worker.process.pid, []
+    ready, write = os.pipe()
+    os.write(write, b"!")
+    calls = [confine.Asked(1, "rseq", pid + 1), confine.Asked(2, "openat", pid + 1), confine.Asked(3, "openat", pid)]
+
+    class Scripted(confine.Listener):
+        def receive(self) -> confine.Asked:
+            return calls.pop(0)
+
+        def let_pass(self, asked: confine.Asked) -> None:
+            passed.append(asked.ticket)
+
+    worker.poll.register(ready, select.POLLIN)
+    worker.listener = Scripted(ready)
+    assert worker.turn(1.0) == "asked"
+    assert (worker.stopped, passed) == ("openat", [1, 2])
+    runner.close()
+    os.close(ready)
+    os.close(write)
 
 
 def test_an_old_process_is_replaced_between_batches() -> None:
