@@ -34,7 +34,8 @@ WRONG: Final = "refusal"
 """`CompileFailure.kind` of a wrong refusal."""
 LIMIT: Final = "a limit of the compiler"
 _KEPT: Final = 20_000
-_ENDS: Final = frozenset({"return", "return_call", "return_call_indirect", "trap"})
+ENDS: Final = frozenset({"return", "return_call", "return_call_indirect", "trap"})
+"""Opcodes that end a function."""
 _WHOLE: Final = frozenset({"jump", "get_exception_handler_address"})
 """Not compiled alone: a jump is in every program, and the address of a handler means nothing without its call."""
 
@@ -110,8 +111,8 @@ def _alone(function: Function) -> Iterator[tuple[str, str]]:
     for block in function.blocks:
         for inst in block.insts:
             if inst.op not in _WHOLE:
-                through = "" if inst.op in _ENDS else print_function(_in_memory(function, inst))
-                yield print_function(_in_signature(function, inst)), through
+                through = "" if inst.op in ENDS else print_function(_in_memory(function, inst))
+                yield print_function(in_signature(function, inst)), through
 
 
 def _signature_alone(function: Function) -> Function:
@@ -129,16 +130,16 @@ def _type_alone(kind: Type) -> tuple[Function, Function]:
             Function("%p", signature([I64], [], "system_v"), [moved], {0: I64, 1: kind}))
 
 
-def _in_signature(function: Function, inst: Inst) -> Function:
+def in_signature(function: Function, inst: Inst) -> Function:
     """A function of one instruction: operands are parameters, results are returned. Equal operands become different
     ones, so that nothing is folded away."""
     kinds, results = _kinds(function, inst)
     operands, defined = _numbers(0, kinds), _numbers(len(kinds), results)
     alone, stubs = _with_stubs(inst, operands, defined)
-    ends = bool(stubs) or inst.op in _ENDS
+    ends = bool(stubs) or inst.op in ENDS
     entry = Block(0, list(zip(operands, kinds)), [alone] if ends else [alone, Inst("return", None, (), defined)])
     sig = signature(kinds, [] if ends else results, "system_v")
-    if inst.op in _ENDS and inst.op != "trap":
+    if inst.op in ENDS and inst.op != "trap":
         sig = Signature(sig.params, function.signature.returns, function.signature.call_conv)
     return _made(function, sig, [entry, *stubs], dict(zip((*operands, *defined), (*kinds, *results))))
 

@@ -9,7 +9,7 @@ every other runner that can run it, on every other ISA and at other levels, and 
 - another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
 - the compiler gives other bytes the second time: 'nondeterministic output';
 - every ISA of three or more, at every level, stands against the reference, and they agree with one another: 'wrong
-  meaning', ours;
+  meaning', ours, unless an appeal finds for it (`campaign.appeal`);
 - otherwise the compiler is guilty where it was seen, and a target that sides with the reference is the witness.
 
 A compiler's own failure needs no vote; the target at another level that compiles the program is its witness.

@@ -247,7 +247,8 @@ def _wrong_meaning(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
     """As if the reference computed `bxor` with its lowest bit wrong."""
     if not any(inst.op == "bxor" for f in case.module.functions for b in f.blocks for inst in b.insts):
         return outcomes
-    return [o._replace(memory=o.memory[:16] + bytes([o.memory[16] ^ 1]) + o.memory[17:]) for o in outcomes]
+    return [o._replace(memory=o.memory[:16] + bytes([o.memory[16] ^ 1]) + o.memory[17:]) if o.memory else
+            o._replace(values=tuple(value ^ 1 for value in o.values)) for o in outcomes]
 
 
 def test_a_wrong_meaning_is_told_from_a_wrong_compiler(compiler: Compiler, runners: RunnerPool) -> None:

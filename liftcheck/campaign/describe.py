@@ -77,7 +77,7 @@ def _what(finding: Finding) -> str:
         return "\n".join(filter(None, [f"fails on this program for `{finding.target}`: {said}{place}", more]))
     if finding.klass == WRONG_MEANING:
         return ("agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
-                "most likely a bug of liftcheck")
+                "most likely a bug of liftcheck, since no other judge that could be asked sides with the reference")
     return f"compiles this program for `{finding.target}` to code that does something else than CLIF's semantics say."
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from liftcheck import layout
 from liftcheck.campaign import reproduce
+from liftcheck.campaign.appeal import appeal
 from liftcheck.campaign.finding import Finding, Vote, fold_key
 from liftcheck.campaign.taint import foreseen, left_open
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
@@ -54,7 +55,7 @@ class Investigator:
         """The finding that a case's suspects of one class make, or none; `tally` is put right."""
         cleared: list[Target] = []
         for suspect in group:
-            verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+            verdict = self.vote(case, suspect)
             if verdict.klass in _BY_RUN and (excuse := _excuse(case, suspect)):
                 verdict = Confirmed("", excuse)
             if verdict.klass:
@@ -65,6 +66,14 @@ class Investigator:
             cleared.append(suspect.target)
             clear(suspect, verdict.reason, tally)
         return []
+
+    def vote(self, case: Case, suspect: Suspect) -> Confirmed:
+        """The vote on a suspect; where all stand against the reference, it may appeal."""
+        verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+        if verdict.klass != compare.WRONG_MEANING:
+            return verdict
+        right, words = appeal(self.judge, case, suspect, voters(suspect.target))
+        return verdict._replace(klass=suspect.verdict.klass if right else verdict.klass, reason=words)
 
     @staticmethod
     def _recount(
@@ -89,7 +98,8 @@ class Investigator:
         finding = Finding(
             klass=verdict.klass, case=case, target=suspect.target, targets=targets, witness=verdict.witness,
             run=suspect.run, expected=suspect.expected, actual=suspect.actual, failure=suspect.failure,
-            detail=suspect.verdict.detail, votes=votes(case, verdict.ballots),
+            detail="\n\n".join(filter(None, [suspect.verdict.detail, verdict.reason])),
+            votes=votes(case, verdict.ballots),
             runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
                                         if b.target == suspect.target and b.verdict.kind == compare.DISAGREE)),
             compiler=self.judge.compiler.name,

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from typing import Final
 
 from liftcheck.campaign.finding import Finding, fold_key
-from liftcheck.campaign.investigate import VALUES, Investigator, alike, effort, probe, voters
+from liftcheck.campaign.investigate import VALUES, Investigator, alike, effort, probe
 from liftcheck.campaign.passes import narrow_inputs
 from liftcheck.campaign.reduce import Limits, Meter, Reduced, cost, finished, reduce_case, reduce_settings, tidied
 from liftcheck.campaign.taint import left_open
@@ -24,7 +24,6 @@ from liftcheck.campaign.untaint import untainted
 from liftcheck.case import Case, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.evidence import Tally
-from liftcheck.oracles.vote import confirm
 
 CUT: Final = 0.25
 SEARCH: Final = 0.7
@@ -120,9 +119,9 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     if not suspects:
         return [desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once "
                                                             "more."))]
-    verdict = confirm(desk.judge, case, suspects[0], voters(target), desk.runners)
+    verdict = desk.vote(case, suspects[0])
     yield from meter.pause()
-    if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= set(VALUES):
+    if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= {*VALUES, compare.WRONG_MEANING}:
         why = verdict.reason or f"it is called {verdict.klass}"
         return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
     named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
