@@ -52,7 +52,7 @@ def test_a_file_states_targets_and_settings_as_upstream_reads_them(compiler: Com
         Target("x86-64", (("opt_level", "none"), ("skylake", "preset"))),
         Target("riscv64", (("has_v", "true"), ("has_zbb", "false"), ("is_pic", "true"), ("opt_level", "speed")))]
     assert found.exact and [target.triple for target in found.outside] == ["pulley32"]
-    assert found.notes == ("line 6 is left out: not an ISA of liftcheck: pulley32",)
+    assert found.notes == ["line 6 is left out: not an ISA of liftcheck: pulley32"] and not found.overrides
 
 
 def test_a_file_without_targets_is_for_all_isas_with_its_settings(compiler: Compiler) -> None:
@@ -68,15 +68,15 @@ def test_an_option_overrides_and_says_so(compiler: Compiler) -> None:
     assert all(dict(target.settings)["opt_level"] == "speed" for target in found.targets)
     assert all(dict(target.settings)["probestack_size_log2"] == "13" for target in found.targets)
     assert "has_sse41" not in str(found.targets)
-    assert found.notes == ("--isa leaves out targets of the file: x86-64",
+    assert found.notes == ["--isa leaves out targets of the file: x86-64",
                            "--isa adds to the file's targets: riscv64 (with its 'set' lines)",
                            "--opt opt_level=speed overrides the file's opt_level=none",
-                           "--set probestack_size_log2=13 overrides the file's probestack_size_log2=12")
+                           "--set probestack_size_log2=13 overrides the file's probestack_size_log2=12"]
 
 
 def test_an_option_that_agrees_with_the_file_says_nothing(compiler: Compiler) -> None:
     header = "set opt_level=none\ntarget x86_64\n"
-    assert choice(compiler, header, Wish(("x86-64",), ("none",))).notes == ()
+    assert choice(compiler, header, Wish(("x86-64",), ("none",))).notes == []
 
 
 def test_a_setting_that_no_isa_of_the_file_has_is_an_error(compiler: Compiler) -> None:
@@ -137,3 +137,17 @@ def test_interpret_takes_the_byte_order_of_the_targets(capsys: pytest.CaptureFix
     assert "note: big-endian" in capsys.readouterr().out
     assert cli.main(["interpret", str(path), "--little-endian"]) == 1
     assert "--little-endian overrides the file's targets" in capsys.readouterr().out
+
+
+def test_regalloc_says_what_an_option_overrides(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["regalloc", OWN, "--opt", "speed", "--isa", "x86-64", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == {
+        "--isa leaves out targets of the file: riscv64": 1,
+        "--opt opt_level=speed overrides the file's opt_level=none": 1}
+    assert cli.main(["regalloc", OWN, "--opt", "speed"]) == 0
+    assert "note: --opt opt_level=speed overrides the file's opt_level=none,speed (1 files)" in capsys.readouterr().out
+
+
+def test_a_target_line_without_a_triple_is_said() -> None:
+    (error,) = parse_filetest("test run\ntarget\n" + BODY, strict=False).errors
+    assert error.line == 2 and "names a triple" in error.message

@@ -164,6 +164,7 @@ class Judge:
         wish = Wish(self.options.isas, self.options.levels, self.options.settings)
         choice = choose(self.compiler, test, wish, only_filter=True)
         targets = self._each_algorithm(choice.targets)
+        self.report.notes.update(choice.overrides)
         pairs = len(test.functions) * len(targets) + self._skip(choice.outside, len(test.functions))
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:

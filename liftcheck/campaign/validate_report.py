@@ -93,6 +93,7 @@ class Report:
 
     units      files or programs that were read; `unreadable`: files that were not
     pairs      functions times targets with their allocators, counted beforehand
+    notes      what options override in files -> in how many
     skipped    pairs that are none of liftcheck's business, by reason: other ISAs
     troubles   (case, text) of failures of liftcheck itself; `lost`: units whose verdicts are not as many as their pairs
     """
@@ -105,6 +106,7 @@ class Report:
     troubles: list[tuple[str, str]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     units: int = 0
     unreadable: int = 0
     pairs: int = 0
@@ -158,6 +160,7 @@ class Report:
         self.unreadable += other.unreadable
         self.pairs += other.pairs
         self.skipped += other.skipped
+        self.notes += other.notes
         self.lost += other.lost
 
     @property
@@ -175,6 +178,7 @@ class Report:
                 "invalid": [_finding(one) for one in self._sorted()],
                 "undecided": self._unsettled(UNDECIDED), "refused": self._unsettled(REFUSED),
                 "skipped": dict(self.skipped.most_common()), "lost": self.lost,
+                "notes": dict(sorted(self.notes.items())),
                 "broken": [str(diagnostic) for diagnostic in self.broken],
                 "troubles": [{"case": case, "text": text} for case, text in self.troubles]}
 
@@ -203,6 +207,8 @@ def tables(report: Report) -> RenderableType:
     if report.skipped:
         lines = [f"  {count:>8,}  {reason}" for reason, count in report.skipped.most_common()]
         parts.append(Text("\n".join(["skipped, by reason:", *lines])))
+    if report.notes:
+        parts.append(Text("\n".join(f"note: {note} ({count} files)" for note, count in sorted(report.notes.items()))))
     parts.append(Text(_sum(report)))
     if report.troubles:
         lines = [f"  {case}: {text}" for case, text in report.troubles[:10]]

@@ -155,7 +155,8 @@ def read_header(text: str, file: str, errors: list[Diagnostic]) -> FileTest:
             dangling = 0
         elif not _other_command(test, words):
             column = len(line) - len(line.lstrip()) + 1
-            message = f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
+            message = "a 'target' line names a triple, e.g. x86_64" if words == ["target"] else \
+                f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
             errors.append(Diagnostic(file, number, column, message, shown(line.strip(), 200)))
             break
     if dangling and test.targets:

@@ -34,15 +34,21 @@ class Wish(NamedTuple):
 class Choice(NamedTuple):
     """The targets, in the file's order.
 
-    exact    the file states them, so no default of liftcheck's is added
-    notes    what options override in the file, and what of it is left out
-    outside  its target lines that name no ISA of liftcheck
+    exact      the file states them, so no default of liftcheck's is added
+    overrides  what options override in the file
+    outside    its target lines that name no ISA of liftcheck
     """
 
     targets: list[Target]
     exact: bool
-    notes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     outside: tuple[FileTarget, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not as the file says."""
+        return [*self.overrides, *(f"line {target.line} is left out: not an ISA of liftcheck: {target.triple}"
+                                   for target in self.outside)]
 
 
 def choose(compiler: Compiler, test: FileTest, wish: Wish, only_filter: bool = False) -> Choice:
@@ -57,7 +63,7 @@ def choose(compiler: Compiler, test: FileTest, wish: Wish, only_filter: bool = F
     levels = wish.levels or (() if exact or dict(test.settings).get(LEVEL) else ("speed",))
     targets = [_target(compiler.settings(isa), isa, settings, level, wish.settings)
                for isa, settings in rows for level in levels or ("",)]
-    return Choice(list(dict.fromkeys(targets)), exact, tuple(_notes(test, wish, rows, outside)), outside)
+    return Choice(list(dict.fromkeys(targets)), exact, tuple(_notes(test, wish, rows)), outside)
 
 
 def _rows(compiler: Compiler, test: FileTest, isas: Sequence[str],
@@ -92,8 +98,7 @@ def value_of(setting: Setting | None, value: str) -> str:
     return "preset" if setting.kind == "preset" else "true"
 
 
-def _notes(test: FileTest, wish: Wish, rows: Sequence[tuple[str, Settings]],
-           outside: Sequence[FileTarget]) -> Iterator[str]:
+def _notes(test: FileTest, wish: Wish, rows: Sequence[tuple[str, Settings]]) -> Iterator[str]:
     """What an option changes in what the file says."""
     named = list(dict.fromkeys(target.isa for target in test.targets if target.isa in ISAS))
     left = [isa for isa in named if wish.isas and isa not in wish.isas]
@@ -102,8 +107,6 @@ def _notes(test: FileTest, wish: Wish, rows: Sequence[tuple[str, Settings]],
     added = [isa for isa in dict.fromkeys(isa for isa, _ in rows) if test.targets and isa not in named]
     if added:
         yield f"--isa adds to the file's targets: {', '.join(added)} (with its 'set' lines)"
-    for target in outside:
-        yield f"line {target.line} is left out: not an ISA of liftcheck: {target.triple}"
     if wish.levels:
         yield from _overrides("--opt", rows, [(LEVEL, level) for level in wish.levels])
     yield from _overrides("--set", rows, wish.settings)
