@@ -130,6 +130,8 @@ def missing(actual: Outcome) -> Opening | None:
 
 def meets(line: RunLine, foreseen: Foreseen, actual: Outcome) -> bool | None:
     """Whether an outcome is what a run line asks for, by its bits; None if what decides that is open."""
+    if line.claims_any(foreseen.memory):
+        return None
     met = line.is_met(actual.kind, actual.values, actual.detail, actual.memory)
     if foreseen.whole or actual.kind in NO_ANSWER or (missing(actual) and not line.trap):
         return None

@@ -213,3 +213,26 @@ def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixtur
     for command in ("run", "test", "interpret"):
         assert cli.main([command, str(path)]) == 0, command
     assert "6 passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["interpret", "run", "test"])
+def test_a_claim_of_open_bytes_is_undecided_and_others_are_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path,
+                                                                  command: str) -> None:
+    """The bits of a NaN that arithmetic makes are stored at a+4; a+0 is closed."""
+    text = ("test run\ntarget x86_64\ntarget riscv64\nfunction %f(i64, f32) {\nblock0(v0: i64, v1: f32):\n"
+            "    v2 = fsub v1, v1\n    store v2, v0+4\n    store v1, v0\n    return\n}\n"
+            "; liftcheck: memory a = f32[0x1.0 0x1.0]\n; liftcheck: run: %f(&a, Inf), a == f32[Inf]\n"
+            "; liftcheck: run: %f(&a, Inf), a+4 == f32[+NaN]\n")
+    path = tmp_path / "nan.clif"
+    path.write_text(text.replace("(&a, Inf)", "(&a, +Inf)").replace("f32[Inf]", "f32[+Inf]"))
+    assert cli.main([command, str(path)]) == 0
+    out = capsys.readouterr().out
+    places = 1 if command == "interpret" else 2
+    if command == "test":
+        assert "2 passed, 0 failed, 2 undecided" in out
+    else:
+        assert out.count("as expected") == places and out.count("undecided: CLIF leaves it open") == 2 * places
+        assert all(("as expected" in line) == ("a = f32[+Inf]" in line) for line in out.splitlines())
+    path.write_text(path.read_text().replace("a == f32[+Inf]", "a == f32[-Inf]"))
+    assert cli.main([command, str(path)]) == 1
+    capsys.readouterr()

@@ -107,6 +107,12 @@ class RunLine:
         return [f"{place_text(claim.place)} == {pieces_text(claim.pieces)}"
                 for claim in (self.memory.claims if self.memory else ())]
 
+    def claims_any(self, marked: bytes) -> bool:
+        """Whether it claims something of a byte that is marked (not 0) in the region."""
+        memory = self.memory
+        return memory is not None and any(any(marked[at:at + sum(piece.length for piece in claim.pieces)])
+                                          for claim in memory.claims for at in (memory.at(claim.place, 0),))
+
     def found_text(self, region: bytes) -> list[str]:
         """What memory holds afterwards where the line claims something; of a `print` line all buffers."""
         memory = self.memory
