@@ -27,6 +27,8 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN, open_compiler
 from liftcheck.errors import UsageError
 from liftcheck.oracles import validation
+from liftcheck.oracles.machine import show
+from liftcheck.oracles.validation_frame import OF_A_REGISTER
 from liftcheck.oracles.validation_source import Source, source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
 
@@ -83,7 +85,9 @@ class Validating:
         verdict = validation.validate(isa, captured, source)
         self.verdicts[isa, verdict.status + (f": {verdict.reason}" if verdict.status != VALID else "")] += 1
         code = captured.code
-        return code if verdict.status != INVALID else replace(code, extra={**code.extra, REFUTED: _failure(verdict)})
+        if verdict.status != INVALID:
+            return code
+        return replace(code, extra={**code.extra, REFUTED: _failure(isa, verdict)})
 
     def take(self) -> tuple[Counter[tuple[str, str]], float]:
         """Verdicts and seconds since the last time."""
@@ -105,9 +109,12 @@ def open_validating(spec: str) -> Validating:
     return Validating(open_capturing(spec))
 
 
-def _failure(verdict: Verdict) -> CompileFailure:
-    assert verdict.counterexample is not None
-    return CompileFailure(REFUTED, verdict.reason, verdict.counterexample.render())
+def _failure(isa: str, verdict: Verdict) -> CompileFailure:
+    """A refutation; its reason has the register where that is the convention's and not the allocation's."""
+    example = verdict.counterexample
+    assert example is not None
+    register = f": {show(example.place, isa)}" if example.rule in OF_A_REGISTER else ""
+    return CompileFailure(REFUTED, verdict.reason + register, example.render())
 
 
 def refutation(code: Sequence[FunctionCode]) -> CompileFailure | None:

@@ -41,6 +41,12 @@ CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
 Unwound = Mapping[int, frozenset[int]]
 """Calls that end a block -> the blocks behind their handlers."""
 
+NOT_RESTORED: Final = "a callee-saved register is not restored"
+ARGUMENT_LOST: Final = "the prologue changes an argument's register"
+RESULT_LOST: Final = "an exit changes a result's register"
+OF_A_REGISTER: Final = frozenset({NOT_RESTORED, ARGUMENT_LOST, RESULT_LOST})
+"""Rules about a register that the convention fixes, not the allocation: it tells one fault from another."""
+
 
 class Checked(NamedTuple):
     """What was found wrong, what was not decided, and what the rest of the check needs to know of the body."""
@@ -149,7 +155,7 @@ class _Frame:
             if operand.kind != USE and operand.constraint == FIXED and place not in self.kept.scratch:
                 value = self.entry.value(place)
                 if value is not register(self.isa, place):
-                    yield self._problem("the prologue changes an argument's register", NONE, own, place,
+                    yield self._problem(ARGUMENT_LOST, NONE, own, place,
                                         f"{show(place, self.isa)} as on entry", describe(value))  # fmt: skip
         if self.kept.frame >= 0 and not self._chained():
             yield self._problem("the frame pointer does not point to the saved one", NONE, own, self.kept.frame,
@@ -255,7 +261,7 @@ class _Frame:
         problems = [*self._registers(state, instruction, own), *self._stack(state, instruction, own, returns)]
         for place, value in before.items():
             if state.value(place) is not value:
-                problems.append(self._problem("an exit changes a result's register", instruction, own, place,
+                problems.append(self._problem(RESULT_LOST, instruction, own, place,
                                               describe(value), describe(state.value(place))))  # fmt: skip
         return problems
 
@@ -272,7 +278,7 @@ class _Frame:
             if value is wanted and not self.z3_only:
                 continue
             if not self._equal(sliced(value, low, bits), sliced(wanted, low, bits)):
-                yield self._problem("a callee-saved register is not restored", instruction, own, place,
+                yield self._problem(NOT_RESTORED, instruction, own, place,
                                     f"{show(place, self.isa)} as on entry, {bits} bits of it",
                                     describe(value))  # fmt: skip
 

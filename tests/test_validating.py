@@ -12,7 +12,7 @@ from liftcheck import layout
 from liftcheck.campaign.describe import page
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.investigate import Investigator
-from liftcheck.case import Case, Target
+from liftcheck.case import Case, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
@@ -148,3 +148,22 @@ block0(v0: i64):
         assert refutation(compiler.compile_text(text, [target])[0]) is None  # type: ignore[arg-type]
     assert compiler.take()[0] == {(isa, "valid"): 2}
     compiler.close()
+
+
+def test_a_register_that_the_convention_fixes_tells_one_fault_from_another() -> None:
+    """docs/findings: fs1 is not saved; an outline stack probe overwrites a0."""
+    rounded = "".join(f"    v{n + 1} = nearest v{n}\n" for n in range(6))
+    texts = {"fs1": f"function %f(f64) -> f64 system_v {{\nblock0(v0: f64):\n{rounded}    return v6\n}}\n",
+             "a0": "function %g(i64) -> i64 system_v {\n    ss0 = explicit_slot 100000\nblock0(v0: i64):\n"
+                   "    v1 = stack_addr.i64 ss0\n    store v0, v1\n    return v0\n}\n"}
+    target = Target("riscv64", (("enable_probestack", "true"), ("probestack_strategy", "outline"),
+                                ("regalloc_algorithm", "single_pass")))
+    with Cranelift("cranelift@0.135.8", builds.REGALLOC) as inner:
+        compiler = Validating(inner)
+        for register, text in texts.items():
+            reply = compiler.compile_text(text, [target])[0][0]
+            assert isinstance(reply, FunctionCode)
+            failure = refutation([reply])
+            assert failure is not None
+            assert failure.reason.endswith(f" register is not restored: {register}") or (
+                failure.reason == f"the prologue changes an argument's register: {register}")
