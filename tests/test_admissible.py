@@ -7,6 +7,8 @@ say which part of an outcome is open. The planted faults stand beside open value
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -264,7 +266,7 @@ def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.Capture
         assert result["as_expected"] in (None, True)
     code, text = said(capsys, "test", path, "--json")
     report = json.loads(text)
-    assert (code, report["failed"], report["skipped"]) == (0, 0, 0)
+    assert (code, report["failed"], report["skipped"]) == (0, 0, 0), report["failures"]
     exact = [unit for unit in report["open"] if unit["what"].startswith("%as_a_float")]
     assert report["undecided"] + report["passed"] == calls * len(ISAS)
     assert len(exact) == report["undecided"] - (calls - bool(exact)) * len(ISAS)
@@ -309,6 +311,15 @@ def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -
     _, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
     assert ("%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
             f"{NAN} (line 80: v1 = fsub.f64 v0, v0)") in text
+
+
+def test_open_values_put_in_on_purpose_are_undecided() -> None:
+    script = OPEN.parent.parent / "ci" / "experiments" / "open_values.py"
+    argv = [sys.executable, str(script), "--count", "25", "--seed", "3", "--isa", "x86-64"]
+    found = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    results = json.loads(found.stdout)["results"]
+    assert sum(count for what, count in results.items() if what.startswith("undecided: ")) >= 20
 
 
 # Planted faults: a wrong result beside an open value is wrong.

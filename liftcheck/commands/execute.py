@@ -81,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
     with targets.opened(args.compiler) as compiler:
         choice = targets.chosen(compiler, program.test, args)
         name = compiler.name
-        numbers, readable = _numbers(program.module), program.test.readable()
-        entries = [entry_of(compiler, program, calls, numbers, readable) for calls in _by_function(program.calls)]
+        entries = entries_of(compiler, program)
         results = run_everywhere(compiler, entries, choice, args.runner, Patience(args.fuel, args.longest))
     notes = list(dict.fromkeys([*choice.notes, *(note for entry in entries for note in entry.spelling.notes)]))
     if args.json:
@@ -92,6 +91,12 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join([*(f"; note: {note}" for note in notes), _text(results, name)]))
     codes = {result.code for result in results}
     return 1 if 1 in codes else max(codes, default=0)
+
+
+def entries_of(compiler: Compiler, program: Program) -> list[Entry]:
+    """A file's calls, function by function."""
+    numbers, readable = _numbers(program.module), program.test.readable()
+    return [entry_of(compiler, program, calls, numbers, readable) for calls in _by_function(program.calls)]
 
 
 def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
@@ -104,10 +109,16 @@ def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
     pool = RunnerPool(",".join(runners))
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool, longest=patience.longest)
     try:
-        return [result for target in choice.targets for entry in entries
-                for result in _run_function(judge, pool, entry, target, patience.fuel)]
+        return run_with(judge, pool, entries, choice.targets, patience.fuel)
     finally:
         pool.close()
+
+
+def run_with(judge: Judge, pool: RunnerPool, entries: Sequence[Entry], targets: Sequence[Target],
+             fuel: int) -> list[Result]:
+    """As `run_everywhere`, with a judge and runners that are there already."""
+    return [result for target in targets for entry in entries
+            for result in _run_function(judge, pool, entry, target, fuel)]
 
 
 def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
