@@ -123,6 +123,31 @@ def test_a_file_without_old_words_is_one_question(cranelift: Cranelift) -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("command", ["run", "compile"])
+def test_what_has_no_other_form_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path,
+                                                       command: str) -> None:
+    path = tmp_path / "blend.clif"
+    path.write_text("test run\ntarget x86_64 has_sse41\n\nfunction %f(i8x16) -> i8x16 {\n    region0 = 1 \"r\"\n"
+                    "block0(v0: i8x16):\n    v1 = x86_blendv v0, v0, v0\n    v2 = bnot v1\n    return v2\n}\n"
+                    "; run: %f(0x00000000000000000000000000000000) == 0xffffffffffffffffffffffffffffffff\n")
+    assert cli.main(["interpret", str(path)]) == 0
+    assert cli.main([command, str(path)]) == 2
+    assert "input: Unknown opcode: 'x86_blendv' (at line 7)" in capsys.readouterr().out
+
+
+def test_functions_that_are_read_alone_keep_the_files_convention(cranelift: Cranelift) -> None:
+    target = Target("aarch64")
+    body = "    v1 = get_stack_pointer.i64\n    return v1\n}\n"
+    good = "function %g() -> i64 {\n    fn0 = %h() -> i64\nblock0:\n    v0 = call fn0()\n" + body
+    for header in ("", "test run\n"):
+        whole = cranelift.compile_text(header + good, [target], frozenset({"clif"}))[0]
+        apart = cranelift.compile_text(f"{header}function %bad() {{\nblock0:\n    nonsense\n}}\n{good}", [target],
+                                       frozenset({"clif"}))[0]
+        assert isinstance(whole[0], FunctionCode) and isinstance(apart[0], CompileFailure)
+        assert isinstance(apart[1], FunctionCode) and apart[1].extra["clif"] == whole[0].extra["clif"]
+        assert ("system_v" in str(whole[0].extra["clif"])) == bool(header)
+
+
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
 def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, between: str) -> None:
     text = between.join(f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"

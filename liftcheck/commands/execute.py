@@ -242,7 +242,9 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
     made = judge.trampoline(case, target)
     failure = code if isinstance(code, CompileFailure) else made if isinstance(made, CompileFailure) else None
     if failure is not None:
-        return f"{failure.kind}: {failure.message or failure.reason}"
+        located = entry.spelling.located(failure)
+        place = f" (at {located.place})" if isinstance(located, CompileFailure) and failure.kind == "input" else ""
+        return f"{failure.kind}: {failure.message or failure.reason}{place}"
     assert code is not None and not isinstance(code, CompileFailure) and not isinstance(made, CompileFailure)
     runner = pool.pick(target, code)
     if isinstance(runner, str):
