@@ -186,7 +186,7 @@ def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset
         handlers = calls.handlers(start, end)
         if layout.allocation.instructions[instruction].clobbers:
             ends = Ends(chains, blocks[block].successors)
-            entered = frozenset(block for at in handlers for block in ends.at(at))
+            entered = frozenset().union(*map(ends.at, set(handlers)))
             if entered not in known:
                 known[entered] = _reachable(layout, entered)
             found[instruction] = known[entered]
