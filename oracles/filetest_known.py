@@ -16,6 +16,8 @@ from typing import Final
 from liftcheck.clif.ir import Function
 
 UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
+UNBOXED: Final = "an f32 lacks its NaN box (docs/findings/riscv64-f32-return-value-not-boxed.md)"
+"""Proven where a line is met by a runner that does not look at boxes, of code that depends on them."""
 PAGES: Final = {
     ("riscv64", "swizzle"): "docs/findings/riscv64-swizzle-of-splat.md",
     ("riscv64", "fs1"): "docs/findings/riscv64-fs1-not-saved.md",

@@ -39,10 +39,11 @@ from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import Image, link
+from liftcheck.oracles.nan_boxes import depends_on_boxes
 from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
 from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.run_memory import has_memory, job_of, run_lines
-from liftcheck.oracles.runners import Job, Runner, RunnerPool
+from liftcheck.oracles.runners import Job, Runner, RunnerPool, open_runner
 from liftcheck.oracles.throwing import with_throw
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
@@ -339,6 +340,7 @@ class _Judge:
         reply = self.replies[number]
         assert isinstance(reply, FunctionCode)
         clean = self._without_noise(number, runner, program)
+        boxless = self._without_boxes(number, runner, program)
         for line, outcome in wrong:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             passes = clean is not None and is_met(line, clean[line])
@@ -346,6 +348,8 @@ class _Judge:
             if damaged:
                 unit = unit._replace(got=f"changed by the callee: {', '.join(damaged)}")
             cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
+            if not cause and boxless is not None and is_met(line, boxless[line]):
+                cause = known.UNBOXED
             if cause:
                 self.report.finds(self.target.isa, cause, unit)
             else:
@@ -358,6 +362,16 @@ class _Judge:
         assert isinstance(trampoline, FunctionCode)
         return canaries.damaged(runner, program, self.functions[number].name,
                                 job_of(Job(trampoline, 0, signature, ()), line))
+
+    def _without_boxes(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
+        """The outcomes where NaN boxes are not looked at; None if the program does not depend on them."""
+        if self.target.isa != "riscv64" or runner.name == "unicorn" or not depends_on_boxes(program):
+            return None
+        signature = self.modeled[number].signature
+        other = open_runner("unicorn", self.target.isa)
+        results = self._start(other, [number], program, self.engine.trampolines([signature], self.target))[0]
+        other.close()
+        return {line: outcome for (line, _), outcome in zip(self.lines[number], results, strict=True)}
 
     def _without_noise(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
         """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the
