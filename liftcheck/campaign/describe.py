@@ -153,7 +153,8 @@ def _provenance(finding: Finding, name: str) -> str:
              + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
              f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}"]
     if finding.count > 1:
-        lines.append(f"- {finding.count} equal findings are folded into this one")
+        lines.append(f"- {finding.count} findings are one here: equal ones, and programs that go wrong in this way and "
+                     "hold all of its opcodes")
     if finding.original is not None:
         lines.append("- `original.clif` is the program before reduction; `finding.json` holds everything as data")
     return "\n".join(lines) + "\n"

@@ -1,8 +1,9 @@
 """Generates random CLIF programs, compiles each for every ISA and optimization level, runs the machine code and
 compares it with the reference interpreter.
 
-The same seed, version and options give the same programs and the same verdicts, whatever --jobs is. Findings are
-written to the folder of --out while the campaign runs; `liftcheck replay` runs one again.
+The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases the
+same findings too. Findings are written to the folder of --out while the campaign runs, and are made smaller in at most
+a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one smaller that was left.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-sweep", action="store_true",
                         help="only the settings of --set and --opt (default: batches draw more settings of their own)")
     parser.add_argument("--reduce", type=options.duration, default=20.0, metavar="DURATION",
-                        help="make each finding smaller for at most this long (default: 20s)")
+                        help="make each finding smaller for at most this long (default: 20s); with --cases a second "
+                             "stands for 40 questions, so that the result depends on no clock")
     parser.add_argument("--validate", choices=("regalloc",),
                         help="prove, besides running it, that every function's registers are allocated rightly; "
                              "builds a variant of the compiler first")
