@@ -155,9 +155,9 @@ def test_what_takes_long_is_left_to_the_end() -> None:
 def test_suspects_need_no_vote_where_they_look_like_a_known_finding() -> None:
     desk = Desk(None, False)
     desk.docket.arrived(wrong(1), 0.0)
-    assert desk.docket.likes == ()
+    assert desk.docket.familiar.likes == ()
     desk.work()
-    (like,) = desk.docket.likes
+    (like,) = desk.docket.familiar.likes
     present = opcodes(wrong(2).case)
     assert twin([like], compare.WRONG_MEMORY, "riscv64", present) == like.key
     assert twin([like], compare.WRONG_TRAP, "riscv64", present) is None
@@ -167,7 +167,18 @@ def test_suspects_need_no_vote_where_they_look_like_a_known_finding() -> None:
     assert desk.state() == [(1, 4, True)]
     for number in range(2, 2 + MANY_WAIT):
         desk.docket.arrived(wrong(number, klass=compare.ENDLESS), 0.0)
-    assert twin(desk.docket.likes, compare.ENDLESS, "riscv64", frozenset()) is not None
+    assert twin(desk.docket.familiar.likes, compare.ENDLESS, "riscv64", frozenset()) is not None
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_failures_of_the_compiler_are_known_by_their_earliest_case(strict: bool) -> None:
+    desk = Desk(None, strict)
+    for number in (50, 40, 60):
+        desk.docket.arrived(panic(number), 1.0)
+    ((key, number),) = desk.docket.familiar.failures.items()
+    assert (key, number) == (fold_key(panic(1)), 40)
+    desk.docket.alike(key, 2)
+    assert [(n, c) for n, c, _ in desk.state()] == [(40, 5)]
 
 
 def test_every_vote_counts_where_findings_may_not_depend_on_time() -> None:
@@ -176,7 +187,7 @@ def test_every_vote_counts_where_findings_may_not_depend_on_time() -> None:
     desk.docket.finish()
     desk.work()
     assert desk.state() == [(1, 1, True)]
-    assert desk.docket.likes == ()
+    assert desk.docket.familiar.likes == ()
 
 
 def test_what_looks_like_nothing_known_comes_first() -> None:

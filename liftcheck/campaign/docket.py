@@ -17,7 +17,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -42,6 +42,13 @@ class Like(NamedTuple):
     kind: str
     isa: str
     opcodes: frozenset[str]
+
+
+class Familiar(NamedTuple):
+    """What is known: of failures of the compiler the keys, each with the number of its case; and the others."""
+
+    failures: Mapping[str, int] = {}
+    likes: tuple[Like, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -220,17 +227,19 @@ class Docket:
                                                              entry.opcodes)
 
     @property
-    def likes(self) -> tuple[Like, ...]:
+    def familiar(self) -> Familiar:
         """What a suspect may look like, so that it needs no vote: the reduced ones and, where many of a dear class
-        wait, the first of them. Nothing in a strict order, where every vote counts."""
+        wait, the first of them; but failures of the compiler alone in a strict order, where other votes count."""
+        failures = {key: one.number or 0 for key, one in self.known.items() if one.failure is not None}
         if self.strict:
-            return ()
+            return Familiar(failures)
         waiting: dict[tuple[str, str], list[str]] = {}
         for entry in self.waiting:
             if entry.finding.klass in DEAR and entry.finding.failure is None:
                 waiting.setdefault((entry.finding.klass, entry.finding.target.isa), []).append(entry.finding.key)
-        return (*self._reduced, *(Like(keys[0], _kind(klass), isa, frozenset())
-                                  for (klass, isa), keys in waiting.items() if len(keys) >= MANY_WAIT))
+        return Familiar(failures, (*self._reduced, *(Like(keys[0], _kind(klass), isa, frozenset())
+                                                     for (klass, isa), keys in waiting.items()
+                                                     if len(keys) >= MANY_WAIT)))
 
     def alike(self, key: str, count: int) -> None:
         """So many suspects looked like the finding of that key."""

@@ -60,7 +60,7 @@ class Investigator:
                 verdict = Confirmed("", excuse)
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
-                self._recount(group, cleared, suspect, verdict.klass, tally)
+                recount(group, cleared, suspect, verdict.klass, tally)
                 found = self.finding(case, suspect, targets, verdict)
                 return [found if found.klass in reproduce.DEAR else self.stated(found)]
             cleared.append(suspect.target)
@@ -74,23 +74,6 @@ class Investigator:
             return verdict
         right, words = appeal(self.judge, case, suspect, voters(suspect.target))
         return verdict._replace(klass=suspect.verdict.klass if right else verdict.klass, reason=words)
-
-    @staticmethod
-    def _recount(
-        group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally
-    ) -> None:
-        """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may
-        have given the class another name."""
-        for one in group:
-            if one.target in cleared:
-                continue
-            isa = one.target.isa
-            if suspect.failure is not None:
-                tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
-                tally.disagreed[isa, klass] += 1
-            elif klass != one.verdict.klass:
-                tally.disagreed[isa, one.verdict.klass] -= 1
-                tally.disagreed[isa, klass] += 1
 
     def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
         number = case.tags.get("number")
@@ -247,6 +230,21 @@ def _followed(finding: Finding, target: Target) -> Target | None:
         return witness
     dropped = set(finding.target.settings) - set(target.settings)
     return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
+
+
+def recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally) -> None:
+    """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may have
+    given the class another name."""
+    for one in group:
+        if one.target in cleared:
+            continue
+        isa = one.target.isa
+        if suspect.failure is not None:
+            tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
+            tally.disagreed[isa, klass] += 1
+        elif klass != one.verdict.klass:
+            tally.disagreed[isa, one.verdict.klass] -= 1
+            tally.disagreed[isa, klass] += 1
 
 
 def _excuse(case: Case, suspect: Suspect) -> str:

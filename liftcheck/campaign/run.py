@@ -179,7 +179,7 @@ class Campaign:
         number = self.next_batch
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
-        return Task("batch", number, until=self.slices.until, known=self.docket.likes)
+        return Task("batch", number, until=self.slices.until, known=self.docket.familiar)
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task

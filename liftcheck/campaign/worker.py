@@ -21,9 +21,9 @@ from math import inf
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple
 
-from liftcheck.campaign.docket import Like, is_sample, twin
-from liftcheck.campaign.finding import Finding, opcodes
-from liftcheck.campaign.investigate import Investigator, clear
+from liftcheck.campaign.docket import Familiar, is_sample, twin
+from liftcheck.campaign.finding import Finding, fold_key, opcodes
+from liftcheck.campaign.investigate import Investigator, clear, recount
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce import Limits, Meter
@@ -45,7 +45,7 @@ class Task(NamedTuple):
     slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`.
 
     until   the moment of the monotonic clock when the campaign's time is up: no vote and no search goes on after it
-    known   reduced findings: what looks like one needs no vote, but for a sample
+    known   findings that are known: what looks like one needs no vote, but for a sample
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     ident: int = 0
     seconds: float = 0.0
     until: float = inf
-    known: tuple[Like, ...] = ()
+    known: Familiar = Familiar()
 
 
 @dataclass(slots=True)
@@ -196,7 +196,7 @@ class Worker:
         found: list[Finding] = []
         started = time.perf_counter()
         for group in _grouped(suspects):
-            if group[0].failure is None and self._needs_no_vote(cases[group[0].case], group, tally, answer):
+            if self._needs_no_vote(cases[group[0].case], group, tally, answer):
                 continue
             found += self.investigator.investigate(cases[group[0].case], group, tally)
         if suspects:
@@ -207,15 +207,28 @@ class Worker:
     def _needs_no_vote(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
         """Whether suspects look like a known finding, or it is too late."""
         suspect = group[0]
+        if suspect.failure is not None:
+            return self._is_known_failure(case, group, tally, answer)
         if time.monotonic() > self._task.until:
             self._leave_open(case, group, tally, answer)
             return True
-        key = twin(self._task.known, suspect.verdict.klass, suspect.target.isa, opcodes(case))
+        key = twin(self._task.known.likes, suspect.verdict.klass, suspect.target.isa, opcodes(case))
         if key is None:
             return False
         self._alike[key] += 1
         if is_sample(self._alike[key]):
             return False
+        answer.alike[key] += 1
+        return True
+
+    def _is_known_failure(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
+        """Whether the compiler fails as it did on an earlier case, which then stands for this one."""
+        suspect = group[0]
+        key = fold_key(Finding(suspect.verdict.klass, case, suspect.target, failure=suspect.failure))
+        number, first = case.tags.get("number"), self._task.known.failures.get(key)
+        if first is None or not isinstance(number, int) or number <= first:
+            return False
+        recount(group, (), suspect, suspect.verdict.klass, tally)
         answer.alike[key] += 1
         return True
 
