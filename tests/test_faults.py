@@ -25,6 +25,7 @@ from liftcheck.campaign.pool import children
 from liftcheck.campaign.report import FuzzReport
 from liftcheck.campaign.run import fuzz
 from liftcheck.campaign.store import Store
+from liftcheck.campaign.worker import NO_TIME
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.errors import InputError
@@ -165,7 +166,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         document = json.loads(out)
         assert document["worker_deaths"] >= 1
         assert document["programs"] > 0
-        assert document["troubles"] == []
+        assert [row for row in document["troubles"] if NO_TIME not in row["text"]] == []
         assert process.returncode in (0, 1), err
 
 

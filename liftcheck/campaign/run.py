@@ -31,10 +31,11 @@ from liftcheck.oracles.evidence import Hooks, Tally
 
 TICK: Final = 0.2
 RESPITE: Final = 3.5
+VOTES: Final = 5.0
 GRACE: Final = 7.0
 FIRST: Final = 60.0
-"""Seconds after a campaign's time: until votes and searches for smaller programs stop; until nothing is waited for;
-until not even a first verdict is."""
+"""Seconds after a campaign's time: until searches for smaller programs stop; until no vote begins; until nothing is
+waited for; until not even a first verdict is."""
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
 
@@ -179,7 +180,7 @@ class Campaign:
         number = self.next_batch
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
-        return Task("batch", number, until=self.slices.until, known=self.docket.familiar)
+        return Task("batch", number, until=self.slices.until - RESPITE + VOTES, known=self.docket.familiar)
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task
