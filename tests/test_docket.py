@@ -142,6 +142,21 @@ def test_a_finding_is_on_disk_before_it_is_reduced_and_says_so_if_it_never_is(tm
     assert NO_TIME in (folder / "README.md").read_text()
 
 
+def test_a_reduction_that_is_done_before_its_turn_is_not_lost_at_the_end() -> None:
+    desk = Desk(None, True, 2)
+    for number, ops in ((1, MIXED), (2, SHIFT)):
+        desk.docket.arrived(wrong(number, ops), 0.0)
+    desk.docket.finish()
+    first, second = desk.docket.next(True, 2), None
+    assert first is not None
+    first.busy = True
+    second = desk.docket.next(True, 2)
+    assert second is not None and second is not first
+    desk.docket.reduced(second, [small(second.finding, ("rotl",))])
+    desk.docket.close()
+    assert desk.state() == [(1, 1, False), (2, 1, True)]
+
+
 def test_what_takes_long_is_left_to_the_end() -> None:
     desk = Desk(None, False)
     desk.docket.arrived(wrong(1, klass=compare.ENDLESS), 0.0)

@@ -262,7 +262,10 @@ class Docket:
             self.store.save(key, more)
 
     def close(self) -> None:
-        """The end: what waits is folded or stays unreduced and says so; counts that grew are written."""
+        """The end: what is reduced takes its place; what waits is folded or stays unreduced and says so; counts that
+        grew are written."""
+        for entry in [entry for entry in self.waiting if entry.result is not None]:
+            self._commit(entry, entry.result or [])
         for entry in list(self.waiting):
             if not entry.written:
                 other = entry.finding.key if entry.finding.key in self.known else self._twin(entry)

@@ -31,7 +31,7 @@ SETTINGS: Final = 0.85
 """Shares of the limits after which a part of a reduction gives way to the next."""
 QUESTIONS_A_SECOND: Final = 40
 """What stands for a second where the result may not depend on how fast the machine is."""
-DEAR: Final = {compare.ENDLESS: 100, compare.COMPILER_TIMEOUT: 200, compare.COMPILER_MEMORY: 40, compare.CRASH: 4}
+DEAR: Final = {compare.ENDLESS: 40, compare.COMPILER_TIMEOUT: 200, compare.COMPILER_MEMORY: 40, compare.CRASH: 4}
 """Class -> questions that one counts for which is answered yes: what goes wrong so takes its time."""
 _REASONS: Final = 4
 

@@ -18,7 +18,7 @@ from math import inf
 from types import FrameType
 from typing import Final, Protocol
 
-from liftcheck.campaign.docket import Docket
+from liftcheck.campaign.docket import Docket, Entry
 from liftcheck.campaign.finding import Finding
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases
 from liftcheck.campaign.plan import Planner
@@ -157,7 +157,7 @@ class Campaign:
             return False
         if not self.report.tally.programs and self.elapsed < seconds + FIRST:
             return False
-        return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.busy)
+        return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running)
 
     def _step(self) -> None:
         for event in self.pool.step(self._feed, TICK):
@@ -174,13 +174,18 @@ class Campaign:
         """The next task for the worker at a seat: a slice of a reduction if there is one and they have not had their
         share, else the next batch."""
         wanted = not self._is_over()
-        task, wait = self.slices.task(seat, idle, wanted, lambda: self.docket.next(not wanted, self.options.jobs))
+        task, wait = self.slices.task(seat, idle, wanted, lambda: self._following(not wanted))
         if task is not None or wait or not wanted:
             return task
         number = self.next_batch
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
         return Task("batch", number, until=self.slices.until - RESPITE + VOTES, known=self.docket.familiar)
+
+    def _following(self, dear: bool) -> Entry | None:
+        """What is to be reduced next, while there is time for it."""
+        late = time.monotonic() > self.slices.until
+        return None if late else self.docket.next(dear, self.options.jobs)
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task

@@ -51,11 +51,6 @@ class Slices:
         self._spent: deque[tuple[float, float]] = deque()
         self._idents = 0
 
-    @property
-    def busy(self) -> bool:
-        """Whether a slice is under way."""
-        return any(one.out for one in self.running.values())
-
     def may(self, step: float = 0.0) -> bool:
         """Whether one more slice is within their share, if its longest step takes `step` seconds."""
         now = time.monotonic()
