@@ -13,7 +13,8 @@ from liftcheck.oracles.evidence import CompilerLike, Hooks
 
 
 def _number(case: Case) -> int:
-    number = case.tags["number"]
+    """A case's number in its campaign; 1, of which no hook makes anything, for those that an appeal makes."""
+    number = case.tags.get("number", 1)
     assert isinstance(number, int)
     return number
 
