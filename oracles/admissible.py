@@ -202,7 +202,7 @@ class Reference:
     def openness(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
                  fuel: int = interpret.DEFAULT_FUEL, worlds: int = WORLDS, outcome: Outcome | None = None) -> Foreseen:
         """What of a run is open. `outcome`: the reference's, if it is known; else the first world's stands for it."""
-        started = time.monotonic()
+        started = time.process_time()
         travel = self._traveller(entry, args, regions, fuel)
         first = travel(0, {})
         outcome = outcome or first.outcome
@@ -213,7 +213,7 @@ class Reference:
         seen = [first]
         if worlds < MANY and all(choice.kind is Kind.SLOT for choice in first.used):
             worlds = PLACES
-        while len(seen) < worlds and (len(seen) < 2 or time.monotonic() - started < PATIENCE):
+        while len(seen) < worlds and (len(seen) < 2 or time.process_time() - started < PATIENCE):
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost
