@@ -68,11 +68,13 @@ class Result(NamedTuple):
 
 def _result(reference: Reference, call: Call, fuel: int) -> Result:
     """What the reference says of a call, in one of the worlds that CLIF allows."""
-    from liftcheck.oracles.admissible import meets, missing
+    from liftcheck.oracles.admissible import meets, missing, not_to_run
 
     foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel)
     if foreseen.outcome.kind == "out_of_fuel":
         return Result(call, foreseen.outcome._replace(detail=""), None, "not ended in the instructions of --fuel")
+    if not foreseen.opening and (limit := not_to_run(foreseen)):
+        return Result(call, foreseen.outcome, None, limit)
     met = meets(call.line, foreseen, foreseen.outcome) if call.expectation() else None
     undecided = str(foreseen.opening or (missing(foreseen.outcome) if met is None else None) or "")
     if met is None and call.expectation() and not undecided:
