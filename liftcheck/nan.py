@@ -48,10 +48,14 @@ def exponent_bits(width: int) -> int:
     return _EXPONENT_BITS[width]
 
 
+def infinity(width: int) -> int:
+    """The positive infinity: what a NaN without its sign is greater than."""
+    return ((1 << _EXPONENT_BITS[width]) - 1) << (width - 1 - _EXPONENT_BITS[width])
+
+
 def is_nan(bits: int, width: int) -> bool:
     """Whether the IEEE pattern `bits` of `width` bits is a NaN."""
-    mantissa = width - 1 - _EXPONENT_BITS[width]
-    return bits & ((1 << (width - 1)) - 1) > ((1 << _EXPONENT_BITS[width]) - 1) << mantissa
+    return bits & ((1 << (width - 1)) - 1) > infinity(width)
 
 
 def quiet_nan(width: int) -> int:

@@ -34,12 +34,12 @@ from liftcheck.oracles import compare
 WORLDS: Final = 8
 MANY: Final = 64
 """Worlds to look at, and to look at before anybody is called wrong."""
-FUEL: Final = 5_000_000
+FUEL: Final = 2_000_000
 """Instructions of a world's run: of what takes longer, what is open is looked for before anybody is called wrong."""
 PLACES: Final = 4
 """Worlds to look at where only slots' places are asked for, as most programs with slots do."""
-PATIENCE: Final = 5.0
-"""Seconds after which no further world is looked at, but for the second."""
+PATIENCE: Final = 2.0
+"""Seconds of processor time after which no further world is looked at, but for the second."""
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
                                "get_stack_pointer", "get_frame_pointer", "get_return_address", "get_pinned_reg",
                                "get_exception_handler_address"})
@@ -47,6 +47,8 @@ _OPENING: Final = CREATES | _ADDRESSES | {op for op in OPCODES if op.startswith(
 """Opcodes that may let something open in."""
 WILD_ACCESS: Final = "an access that must not trap, and does"
 WILD_CALL: Final = "a call of an address where no function is"
+LARGE: Final = 1 << 16
+"""Bytes of a slot that the runners' stack may lack."""
 LEFT_OPEN: Final = "CLIF leaves it open"
 WRONG: Final = "the program is wrong"
 INCOMPLETE: Final = "the program is not whole"
@@ -208,7 +210,9 @@ class Reference:
         outcome = outcome or first.outcome
         if (lost := self._lost(outcome, first)) is not None:
             return lost
-        if not first.used or first.outcome.kind == "out_of_fuel":
+        if first.outcome.kind == "out_of_fuel":
+            return Foreseen(outcome, looked=True)  # not to its end: whoever disagrees looks again
+        if not first.used:
             return Foreseen(outcome)  # no question was asked: every world is this one
         seen = [first]
         if worlds < MANY and all(choice.kind is Kind.SLOT for choice in first.used):
@@ -302,6 +306,8 @@ def _reachable(by_name: Mapping[str, Function], entry: Function) -> list[Functio
 
 def _opens(function: Function) -> bool:
     if any(ref.name[1:] in NAMES for ref in function.func_refs.values()):
+        return True
+    if any(slot.size > LARGE for slot in function.stack_slots.values()):
         return True
     return any(inst.op in _OPENING or inst.flags.aligned or inst.flags.trap == ""
                for block in function.blocks for inst in block.insts)

@@ -15,6 +15,7 @@ from liftcheck.clif.ir import Module
 from liftcheck.clif.runlines import RunLine
 from liftcheck.oracles.admissible import MANY, Foreseen, Opening, Reference
 from liftcheck.oracles.evidence import depends_on_byte_order
+from liftcheck.oracles.patience import DEFAULT
 
 FUEL: Final = 100_000
 """Instructions of a first look: longer runs are looked at only before somebody is called wrong."""
@@ -42,7 +43,7 @@ class Openings:
 
     def again(self, number: int, line: RunLine, big_endian: bool) -> Foreseen:
         """What is open in one line, by many more worlds: before somebody is called wrong."""
-        return self._reference(big_endian).openness(number, line.args, line.regions(), worlds=MANY)
+        return self._reference(big_endian).openness(number, line.args, line.regions(), DEFAULT.fuel, MANY)
 
     def of_nan(self, number: int, line: RunLine, big_endian: bool) -> Opening:
         """What makes the bits of a NaN that a line returns."""

@@ -230,6 +230,31 @@ def test_loops_and_frames_have_answers_of_their_own() -> None:
     assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, True)
 
 
+LONG = """
+function %f(i64) -> i64 {
+block0(v0: i64):
+    v1 = iconst.i64 -1
+    jump block1(v0)
+block1(v2: i64):
+    v3 = iadd v2, v1
+    brif v3, block1(v3), block2
+block2:
+    v4 = f64const 0.0
+    v5 = fdiv v4, v4
+    v6 = bitcast.i64 v5
+    return v6
+}"""
+
+
+def test_what_takes_long_is_looked_at_before_anybody_is_called_wrong() -> None:
+    reference = Reference(parse_module(LONG), False)
+    first = reference.foresee(0, [1_000_000], fuel=10_000_000)
+    assert (first.opening, first.looked) == (None, True), "not to its end"
+    again = reference.foresee(0, [1_000_000], fuel=10_000_000, worlds=MANY)
+    assert again.opening is not None
+    assert again.opening.what == NAN
+
+
 @pytest.mark.parametrize("name", OPEN_PROGRAMS)
 def test_both_tiers_ask_the_same_questions(name: str) -> None:
     text, args, _, _ = OPEN_PROGRAMS[name]

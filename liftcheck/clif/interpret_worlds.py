@@ -16,7 +16,7 @@ from liftcheck.clif.ir import Inst
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.worlds import World
-from liftcheck.nan import CREATES
+from liftcheck.nan import CREATES, infinity
 
 if TYPE_CHECKING:
     from liftcheck.clif.interpret_program import Code
@@ -61,7 +61,9 @@ class WorldLowerer(Lowerer):
     def _nan(self, inst: Inst) -> Step:
         kind, count = self.types[inst.results[0]], len(inst.args)
         operands = "".join(f"{{a{i}}}, " for i in range(1, count + 1))
-        step = plain(f"{{d0}} = {{k0}}.nan({{k1}}, {{k2}}, {{k3}}, {{k4}}, {{a0}}, ({operands}))", 5, 1, 1 + count)
+        seen = "" if kind.is_vector else f"if {{a0}} & {kind.mask >> 1:#x} > {infinity(kind.bits):#x}: "
+        chosen = f"{{d0}} = {{k0}}.nan({{k1}}, {{k2}}, {{k3}}, {{k4}}, {{a0}}, ({operands}))"
+        step = plain(seen + chosen, 5, 1, 1 + count)
         extras = self.memory, self._site, kind.lane_bits, kind.bits, self.types[inst.args[0]].lane_bits
         return step, extras, self.reg.of(inst.results), self.reg.of(inst.results + inst.args)
 

@@ -144,7 +144,7 @@ def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, 
     if isinstance(found, str):
         return [result if result.undecided else result._replace(problem=found) for result in results]
     for number, outcome in zip(runs, found[1]):
-        results[number] = _judged(results[number]._replace(runner=found[0]), entry, outcome)
+        results[number] = _judged(results[number]._replace(runner=found[0]), entry, outcome, fuel)
     return results
 
 
@@ -159,7 +159,7 @@ def _reference(entry: Entry, target: Target) -> Reference:
     return entry.references[big_endian]
 
 
-def _judged(result: Result, entry: Entry, outcome: Outcome) -> Result:
+def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result:
     """A result with its outcome; before anybody is called wrong, many more worlds are looked at."""
     from liftcheck.case import NO_ANSWER
     from liftcheck.oracles import admissible, compare
@@ -169,7 +169,7 @@ def _judged(result: Result, entry: Entry, outcome: Outcome) -> Result:
     verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
     if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
         foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, call.line.regions(),
-                                                             worlds=admissible.MANY)
+                                                             fuel, admissible.MANY)
         verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
     agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
     undecided = verdict.detail if agrees is None else ""
