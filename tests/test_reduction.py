@@ -132,6 +132,14 @@ def test_the_limit_holds_for_all_that_a_reduction_does() -> None:
         assert time.monotonic() - started < seconds + 0.5
 
 
+def test_questions_that_take_long_leave_time_for_the_end() -> None:
+    compiler = Planted(lambda text: "bxor" in text, 0.25)
+    started = time.monotonic()
+    (found,) = reduce_finding(desk(compiler), panicking(with_dead(generated(2), TWINS)), Limits(8.0))
+    assert time.monotonic() - started < 9.0
+    assert found.reduced and "The limit was met" in found.note
+
+
 def test_counted_limits_ask_for_no_clock() -> None:
     case = with_dead(generated(2), TWINS)
     results = []

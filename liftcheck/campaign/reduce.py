@@ -44,6 +44,10 @@ _WEIGHT_CONSTANT: Final = 3
 _WEIGHT_PARAM: Final = 2
 _PATIENCE: Final = 24
 """Questions in vain after which a form is no longer tried where there is another one."""
+_END: Final = 10
+"""Questions that take as long as a vote on the result and its page."""
+_LEAST: Final = 0.3
+"""The share of its time that a search has, however long its questions take."""
 _T = TypeVar("_T")
 
 
@@ -80,10 +84,13 @@ class Meter:
         self.asked += questions
 
     def over(self, share: float = 1.0) -> bool:
-        """Whether this share of a limit is used up."""
-        limits = self.limits
-        return (self.asked >= limits.questions * share or self.seconds > limits.seconds * share
-                or time.monotonic() > limits.until)
+        """Whether this share of a limit is used up, or what is left is needed for the end: questions that take long
+        leave the more time to it."""
+        limits, used = self.limits, self.seconds
+        if self.asked >= limits.questions * share or used > limits.seconds * share or time.monotonic() > limits.until:
+            return True
+        end = _END * used / max(self.asked, 1) if share < 1.0 else 0.0
+        return used > _LEAST * limits.seconds and used + end > limits.seconds
 
 
 class Reduced(NamedTuple):
