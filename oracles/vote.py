@@ -33,6 +33,11 @@ _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""
 
 
+DYING: Final = frozenset({compare.CRASH, compare.ENDLESS})
+"""What code that has gone wild does of the two depends on what lies about: alone in a fresh runner that is always the
+same, so what is seen there is the class."""
+
+
 class Ballot(NamedTuple):
     """One voter's answer. `verdict` is against the reference; `outcome` of the run in question, if it ran."""
 
@@ -101,8 +106,10 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
         return Confirmed("", "not compiled the second time")
     own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
-    if not any(b.runner == suspect.runner for b in against):
+    again = next((b for b in against if b.runner == suspect.runner), None)
+    if again is None:
         return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
+    seen = again.verdict.klass if {again.verdict.klass, suspect.verdict.klass} <= DYING else suspect.verdict.klass
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
@@ -111,7 +118,7 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
         return Confirmed("", f"emulator: {who}", tuple(own))
     ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
     witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
-    klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else suspect.verdict.klass
+    klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else seen
     return Confirmed(klass, "", tuple(ballots), witness)
 
 

@@ -243,6 +243,25 @@ def test_code_that_runs_amok_is_a_finding_and_the_next_case_is_judged(
     assert tally.agreed[isa] == 2
 
 
+@pytest.mark.parametrize(("codes", "first"), [(ENDLESS, compare.CRASH), (WILD, compare.ENDLESS)],
+                         ids=["endless", "wild jump"])
+def test_whether_wild_code_crashes_or_never_ends_is_what_a_fresh_runner_says(
+        compiler: Compiler, runners: RunnerPool, codes: dict[str, str], first: str) -> None:
+    """In a batch it may do the one or the other, as what lies about happens to be."""
+    def amok(code: FunctionCode) -> FunctionCode:
+        return dataclasses.replace(code, code=bytes.fromhex(codes["aarch64"]) + code.code)
+
+    judge = Judge(compiler, runners, Hooks(code=edited("aarch64", "%leaf", amok)))
+    tally = Tally()
+    [suspect] = judge.judge([case_of(LEAF)], targets("aarch64")[:1], tally)
+    other = suspect._replace(verdict=compare.Verdict(compare.DISAGREE, first, "as seen in a batch"))
+    assert other.verdict.klass != suspect.verdict.klass
+    [found] = Investigator(judge, runners).investigate(case_of(LEAF), [other], tally)
+    assert found.klass == suspect.verdict.klass
+    assert found.detail != "as seen in a batch"
+    assert tally.disagreed[suspect.target.isa, found.klass] == 2
+
+
 def _wrong_meaning(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
     """As if the reference computed `bxor` with its lowest bit wrong."""
     if not any(inst.op == "bxor" for f in case.module.functions for b in f.blocks for inst in b.insts):

@@ -27,7 +27,7 @@ from liftcheck.oracles.disassembly import with_names
 from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.runner_base import Job
 from liftcheck.oracles.validating import VARIANTS, varied
-from liftcheck.oracles.vote import Ballot, Confirmed, RunnerChoice, confirm
+from liftcheck.oracles.vote import DYING, Ballot, Confirmed, RunnerChoice, confirm
 
 BASE_SETTINGS: Final = frozenset(
     {"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"}
@@ -78,6 +78,9 @@ class Investigator:
     def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
         number = case.tags.get("number")
         seed = case.tags.get("seed")
+        if verdict.klass in DYING and verdict.klass != suspect.verdict.klass:
+            fresh = next(b for b in verdict.ballots if b.target == suspect.target and b.runner == suspect.runner)
+            suspect = suspect._replace(verdict=fresh.verdict, actual=fresh.outcome)
         finding = Finding(
             klass=verdict.klass, case=case, target=suspect.target, targets=targets, witness=verdict.witness,
             run=suspect.run, expected=suspect.expected, actual=suspect.actual, failure=suspect.failure,
@@ -286,7 +289,7 @@ def alike(suspect: Suspect, finding: Finding) -> bool:
         return suspect.failure is None
     if finding.klass in VALUES:
         return suspect.verdict.klass in VALUES
-    return suspect.verdict.klass == finding.klass
+    return suspect.verdict.klass == finding.klass or {suspect.verdict.klass, finding.klass} <= DYING
 
 
 def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:

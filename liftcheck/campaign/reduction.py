@@ -24,6 +24,7 @@ from liftcheck.campaign.untaint import untainted
 from liftcheck.case import Case, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.vote import DYING
 
 CUT: Final = 0.25
 SEARCH: Final = 0.7
@@ -121,7 +122,8 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
                                                             "more."))]
     verdict = desk.vote(case, suspects[0])
     yield from meter.pause()
-    if verdict.klass != finding.klass and not {verdict.klass, finding.klass} <= {*VALUES, compare.WRONG_MEANING}:
+    classes = {verdict.klass, finding.klass}
+    if len(classes) > 1 and not (classes <= {*VALUES, compare.WRONG_MEANING} or classes <= DYING):
         why = verdict.reason or f"it is called {verdict.klass}"
         return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
     named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)

@@ -47,7 +47,8 @@ class Replayed:
         """One line for people."""
         if self.still:
             same = "still" if self.klass == self.finding.klass else f"now a {self.klass}, "
-            return f"{same} disagrees with {self.compiler} on {self.target}: {self.klass}: {self.detail}"
+            what = self.detail.partition("\n")[0]
+            return f"{same} disagrees with {self.compiler} on {self.target}: {self.klass}: {what}"
         if self.still is None:
             return f"cannot say with {self.compiler} on {self.target}: {'; '.join(self.reasons)}"
         return f"no longer disagrees with {self.compiler} on {self.target}"
