@@ -148,6 +148,17 @@ def test_functions_that_are_read_alone_keep_the_files_convention(cranelift: Cran
         assert ("system_v" in str(whole[0].extra["clif"])) == bool(header)
 
 
+def test_the_cold_convention_of_older_versions_is_fast(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "cold.clif"
+    path.write_text("test run\ntarget x86_64\ntarget s390x\nfunction %f(i32, f64) -> i32 cold {\n"
+                    "    sig0 = (i32) -> i32 cold\n    fn0 = %g sig0\nblock0(v0: i32, v1: f64):\n"
+                    "    v2 = call fn0(v0)\n    return v2\n}\n; run: %f(4, 0x1.0) == 8\n"
+                    "function %g(i32) -> i32 cold {\nblock0(v0: i32):\n    v1 = iadd v0, v0\n    return v1\n}\n")
+    for command in ("interpret", "run", "test", "compile", "regalloc"):
+        assert cli.main([command, str(path)]) == 0, command
+    assert "note: %f is translated" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
 def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, between: str) -> None:
     text = between.join(f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"

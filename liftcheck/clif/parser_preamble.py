@@ -28,7 +28,9 @@ from liftcheck.clif.types import DYNAMIC_BITS, TYPES
 
 CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
                      "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")
-"""Every convention that the reader of any version takes (the last three up to 0.110)."""
+"""Every convention that the reader of any version takes (the last three up to 0.110), but for `_COLD`."""
+_COLD: Final = "cold"
+"""A convention of versions up to 0.127, which every backend took for `fast`; it is read as that."""
 
 
 class Refused(Exception):
@@ -52,7 +54,7 @@ def signature(p: Cursor) -> Signature:
     returns = _abi_params(p) if p.optional("->") else []
     conv = ""
     if p.is_word():
-        conv = p.one_of(CALL_CONVS, "a calling convention")
+        conv = "fast" if p.optional(_COLD) else p.one_of(CALL_CONVS, "a calling convention")
     return Signature(tuple(params), tuple(returns), conv)
 
 
