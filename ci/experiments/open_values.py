@@ -281,36 +281,44 @@ def verdict(result: execute.Result, wanted: Program) -> str:
     return ""
 
 
-def put_in(args: argparse.Namespace, bench: Bench) -> tuple[Counter[str], list[str]]:
+class Sum(NamedTuple):
+    """What was found so far; what is bad is printed at once."""
+
+    counts: Counter[str]
+
+    def bad(self, text: str) -> None:
+        self.counts["BAD"] += 1
+        print(text, flush=True)
+
+
+def put_in(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
     """Judge programs with open values."""
-    counts, bad = Counter[str](), []
     for number in range(args.count):
         one = program(args.seed * 1_000_000 + number)
+        found.counts["programs"] += 1
         for result in bench.run(one.text):
-            found = verdict(result, one)
-            counts[found or f"undecided: {one.what}"] += 1
-            if found and not found.startswith("not run"):
-                bad.append(f"{number} on {result.target}: {found}; {result.undecided}\n{one.text}")
-    return counts, bad
+            wrong = verdict(result, one)
+            found.counts[wrong or f"undecided: {one.what}"] += 1
+            if wrong and not wrong.startswith("not run"):
+                found.bad(f"{number} on {result.target}: {wrong}; {result.undecided}\n{one.text}")
 
 
-def generated(args: argparse.Namespace, bench: Bench) -> tuple[Counter[str], list[str]]:
+def generated(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
     """Judge programs of the generator, of which nothing is open."""
-    counts, bad = Counter[str](), []
     for number, text in _texts(args):
+        found.counts["programs"] += 1
         for result in bench.run(text):
             isa = result.target.isa
             if result.problem:
-                counts[f"{isa} not run: {result.problem[:60]}"] += 1
+                found.counts[f"{isa} not run: {result.problem[:60]}"] += 1
             elif result.agrees is False or result.met is False:
-                counts[f"{isa} DISAGREES"] += 1
-                bad.append(f"{number} on {result.target}: {result.call.text()}")
+                found.counts[f"{isa} DISAGREES"] += 1
+                found.bad(f"{number} on {result.target}: {result.call.text()} DISAGREES: {result.outcome}")
             elif result.undecided:
-                counts[f"{isa} undecided: {result.undecided.partition('(')[0]}"] += 1
-                bad.append(f"{number} on {result.target}: {result.call.text()}: {result.undecided}")
+                found.counts[f"{isa} undecided: {result.undecided.partition('(')[0]}"] += 1
+                found.bad(f"{number} on {result.target}: {result.call.text()}: {result.undecided}")
             else:
-                counts[f"{isa} agrees"] += 1
-    return counts, bad
+                found.counts[f"{isa} agrees"] += 1
 
 
 def _texts(args: argparse.Namespace) -> Iterator[tuple[int, str]]:
@@ -329,14 +337,16 @@ def main() -> None:
     parser.add_argument("--isa", action="append", default=[])
     parser.add_argument("--random", action="store_true")
     args = parser.parse_args()
-    started, bench = time.monotonic(), Bench(args.isa)
+    started, bench, found = time.monotonic(), Bench(args.isa), Sum(Counter())
     try:
-        counts, bad = (generated if args.random else put_in)(args, bench)
+        (generated if args.random else put_in)(args, bench, found)
+    except KeyboardInterrupt:
+        print("interrupted: what was found so far")
     finally:
         bench.close()
-    print("\n".join(bad), end="\n" * bool(bad))
-    print(json.dumps({"programs": args.count, "seconds": round(time.monotonic() - started, 1),
-                      "results": dict(counts.most_common())}, indent=1))
+    bad = found.counts.pop("BAD", 0)
+    print(json.dumps({"programs": found.counts.pop("programs", 0), "seconds": round(time.monotonic() - started, 1),
+                      "bad": bad, "results": dict(found.counts.most_common())}, indent=1))
     sys.exit(bool(bad))
 
 
