@@ -33,6 +33,8 @@ WORD: Final = 8
 NEAR: Final = 1 << 20
 """An access this close to a slot or a frame that hits none of them missed one."""
 CODE_NEAR: Final = 1 << 16
+REMEMBERED: Final = 4096
+"""Slots of which one knows where they were when they are gone."""
 STYLES: Final = 8
 
 
@@ -93,8 +95,8 @@ class World(Memory):
     instruction that asked first; `site` the instruction that touched memory last; `fault` the address of the access
     that trapped, or -1."""
 
-    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_names", "_pinned", "_regions",
-                 "_seed", "_slots", "fault", "site", "used")  # fmt: skip
+    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_names", "_pinned", "_placed",
+                 "_regions", "_seed", "_slots", "fault", "site", "used")  # fmt: skip
 
     is_world = True
 
@@ -119,6 +121,7 @@ class World(Memory):
         self._answered: dict[tuple[Choice, int], int] = {}
         self._blocks: dict[int, _Block] = {}
         self._bases: list[int] = []
+        self._placed: dict[tuple[int, int], _Block] = {}
         self._frames: list[tuple[int, int, int]] = []
         self._names.clear()
         self._pinned: int | None = None
@@ -200,16 +203,12 @@ class World(Memory):
         return block.base + offset & ADDRESS_MASK
 
     def _place(self, frame: int, place: int, size: int, align: int) -> _Block:
-        for frame_of, place_of, base in reversed(self._frames):
-            if frame_of > frame:
-                break
-            if frame_of == frame and place_of == place:
-                self.used.setdefault(Choice(Kind.SLOT, place), self.site)
-                return self._blocks[base]
-        base = self._address(Choice(Kind.SLOT, place), size, align)
-        block = self._blocks[base] = _Block(base, size)
-        insort(self._bases, base)
-        self._frames.append((frame, place, base))
+        block = self._placed.get((frame, place))
+        if block is None:
+            base = self._address(Choice(Kind.SLOT, place), size, align)
+            block = self._blocks[base] = self._placed[frame, place] = _Block(base, size)
+            insort(self._bases, base)
+            self._frames.append((frame, place, base))
         return block
 
     def copy_in(self, address: int, content: bytes) -> int:
@@ -225,7 +224,10 @@ class World(Memory):
     def leave(self, frame: int) -> None:
         """Only frames at or above this address are left."""
         while self._frames and self._frames[-1][0] < frame:
-            del self._blocks[self._frames.pop()[2]]
+            left, place, base = self._frames.pop()
+            del self._blocks[base], self._placed[left, place]
+            if len(self._bases) > REMEMBERED:
+                del self._bases[bisect_right(self._bases, base) - 1]
 
     def function(self, site: int, name: str, known: bool) -> int:
         """The address of a function, a routine or a symbol (not `known`: nothing is there)."""
