@@ -45,7 +45,8 @@ class Optimized(NamedTuple):
         try:
             found = list(self._forms(code))
         except (InputError, Unsupported) as error:
-            report.skip(self.target.isa, f"its optimized CLIF is not read: {str(error).splitlines()[0]}")
+            why = error.diagnostics[0].message if isinstance(error, InputError) else str(error)
+            report.skip(self.target.isa, f"its optimized CLIF is not read: {why}")
             return
         if not found:
             report.skip(self.target.isa, "this compiler does not show its optimized CLIF")
