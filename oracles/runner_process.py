@@ -33,6 +33,7 @@ from liftcheck.oracles import confine, shortcomings
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.runner_base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.oracles.runner_worker import Worker, is_x86_64_linux, memory_file
+from liftcheck.oracles.supplement_s390x import Supplement
 
 TICK: Final = 0.01
 TICKS: Final = 12
@@ -75,6 +76,7 @@ class ProcessRunner(BaseRunner):
         self._worker: Worker | None = None
         self._confined: Final = confined
         self._replace_at = 0.0
+        self._supplement: Final = Supplement(tests_alone=True) if command and isa == "s390x" else None
         self._dirty = layout.STUB - layout.ARENA
         self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)
@@ -86,8 +88,9 @@ class ProcessRunner(BaseRunner):
         return self._worker.process.pid if self._worker is not None else None
 
     def load(self, image: Image) -> None:
-        self.arena.write(image.base, image.code)
-        self._dirty = max(self._dirty, image.base + len(image.code) - layout.ARENA)
+        code = self._supplement.rewrite(image) if self._supplement else image.code
+        self.arena.write(image.base, code)
+        self._dirty = max(self._dirty, image.base + len(code) - layout.ARENA)
 
     def forget_trampolines(self) -> None:
         self._dirty = layout.STUB - layout.ARENA

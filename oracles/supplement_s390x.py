@@ -559,19 +559,27 @@ def island_for(code: bytes) -> Island | None:
     return builder(code) if builder else None
 
 
-class Supplement:
-    """Rewrites images. One per emulator; keeps the last image's bytes, so that a missed site can be added."""
+TEST: Final = re.compile(rb"\xec.[\x80-\xff]..[\x54\x56\x57]", re.DOTALL)
+_TESTS: Final = re.compile(rb"(?=\xec.[\x80-\xff]..[\x54\x56\x57])", re.DOTALL)
+"""A test of bits; all of them, also those that begin within one that is none."""
 
-    def __init__(self) -> None:
+
+class Supplement:
+    """Rewrites images. One per emulator; keeps the last image's bytes, so that a missed site can be added. With
+    `tests_alone` only the tests of bits are replaced, which qemu 7.2 lacks as well."""
+
+    def __init__(self, tests_alone: bool = False) -> None:
         self.code = bytearray()
         self.base = 0
+        self._prefilter: Final = TEST if tests_alone else PREFILTER
+        self._first: Final = (0xEC,) if tests_alone else (0xB3, 0xB9, 0xE3, 0xE7, 0xEC)
 
     def rewrite(self, image: Image) -> bytes:
         """The image's code with islands for all sites that control flow reaches."""
         self.code, self.base = bytearray(image.code), image.base
-        if PREFILTER.search(image.code):
+        if self._prefilter.search(image.code):
             for start, size in image.extents():
-                if PREFILTER.search(image.code, start - image.base, start - image.base + size):
+                if self._prefilter.search(image.code, start - image.base, start - image.base + size):
                     for site in reachable(image.code, start - image.base, size):
                         self._replace(site)
         return bytes(self.code)
@@ -583,7 +591,7 @@ class Supplement:
 
     def _replace(self, offset: int) -> bool:
         code = bytes(self.code[offset : offset + 6])
-        island = island_for(code)
+        island = island_for(code) if code[:1] and code[0] in self._first else None
         if island is None:
             return False
         self.code += bytes(len(self.code) & 1)
@@ -598,12 +606,9 @@ class Supplement:
         return True
 
 
-_TESTS_BITS: Final = re.compile(rb"(?=\xec.[\x80-\xff]..[\x54\x56\x57])", re.DOTALL)
-
-
 def missed_test(code: bytes) -> bool:
     """Whether a function may test bits at a place that `reachable` does not find (behind a jump table)."""
-    places = {match.start() for match in _TESTS_BITS.finditer(code) if not match.start() & 1}
+    places = {match.start() for match in _TESTS.finditer(code) if not match.start() & 1}
     return bool(places) and not places <= set(reachable(code, 0, len(code)))
 
 
@@ -633,7 +638,7 @@ def reachable(code: bytes, start: int, size: int) -> list[int]:
             seen.add(at)
             first, second = code[at], code[at + 1]
             if (first == 0xE7 or (first == 0xB9 and second in _MULTIPLY) or (first == 0xB3 and second in _CONVERT)
-                    or (first == 0xEC and _TESTS_BITS.match(code, at))):
+                    or (first == 0xEC and TEST.match(code, at))):
                 found.append(at)
             target, falls = _flow(code, at, first, second)
             if target is not None and start <= target < end:

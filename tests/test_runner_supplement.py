@@ -97,7 +97,9 @@ def test_multiplication_sets_the_condition_code(opcode: str, size: int, register
 @pytest.mark.parametrize("opcode", ["54", "56", "57"])
 @pytest.mark.parametrize(("start", "end", "rotate"), [(0, 63, 0), (32, 47, 16), (40, 8, 3), (63, 63, 63)])
 @pytest.mark.parametrize("registers", ["23", "32", "22"])
-def test_bits_are_tested_without_a_result(opcode: str, start: int, end: int, rotate: int, registers: str) -> None:
+@pytest.mark.parametrize("name", ["unicorn", "qemu"])
+def test_bits_are_tested_without_a_result(name: str, opcode: str, start: int, end: int, rotate: int,
+                                          registers: str) -> None:
     """rnsbg, rosbg, rxsbg with the test bit: CC 0 if the selected bits are all zero, else 1; no register changes."""
     body = (f"b9040072" f"e32070000004" f"e33070080004" f"ec{registers}{start | 0x80:02x}{end:02x}{rotate:02x}{opcode}"
             f"b2220010" f"e32070800024" f"e33070880024" f"e31070900024" f"07fe")  # fmt: skip
@@ -110,7 +112,7 @@ def test_bits_are_tested_without_a_result(opcode: str, start: int, end: int, rot
     job = Job(trampoline("s390x"), image.entry(0, "%f"), SIGNATURE, inputs, memories)
     bits = range(start, end + 1) if start <= end else [*range(start, 64), *range(end + 1)]
     mask = sum(1 << 63 - bit for bit in bits)
-    for row, outcome in zip(rows, opened("unicorn", "s390x").run(image, [job])[0]):
+    for row, outcome in zip(rows, opened(name, "s390x").run(image, [job])[0]):
         first, second = (row[int(digit) - 2] for digit in registers)
         turned = (second << rotate | second >> 64 - rotate) & (1 << 64) - 1 if rotate else second
         result = {"54": first & turned, "56": first | turned, "57": first ^ turned}[opcode] & mask
