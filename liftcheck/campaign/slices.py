@@ -23,6 +23,9 @@ SHARE: Final = 0.13
 SLICE: Final = 0.25
 LONG_SLICE: Final = 1.0
 """Seconds of a slice while programs are wanted, and afterwards."""
+USUAL: Final = 0.5
+"""Seconds of the longest step, at most, that every slice is expected to overrun by; longer ones are expected only of
+the reduction that had them."""
 TRIES: Final = 2
 
 Next = Callable[[], "Entry | None"]
@@ -50,15 +53,17 @@ class Slices:
         self._forgotten: deque[tuple[int, int]] = deque()
         self._spent: deque[tuple[float, float]] = deque()
         self._idents = 0
+        self._longest = 0.0
 
     def may(self, step: float = 0.0) -> bool:
-        """Whether one more slice is within their share, if its longest step takes `step` seconds."""
+        """Whether one more slice is within their share, if its last step takes `step` seconds or as long as others'."""
         now = time.monotonic()
         while self._spent and self._spent[0][0] < now - WINDOW:
             self._spent.popleft()
-        under_way = sum(SLICE for one in self.running.values() if one.out)
+        slice_ = SLICE + min(self._longest, USUAL)
+        under_way = sum(max(slice_, one.longest) for one in self.running.values() if one.out)
         spent = sum(seconds for _, seconds in self._spent) + under_way
-        return spent + max(SLICE, step) <= SHARE * WINDOW * self.jobs
+        return spent + max(slice_, SLICE + step) <= SHARE * WINDOW * self.jobs
 
     def task(self, seat: int, idle: bool, wanted: bool, following: Next) -> tuple[Task | None, bool]:
         """The next slice for the worker at `seat`, and whether it is to be left to become idle for one. `wanted`:
@@ -94,6 +99,7 @@ class Slices:
     def answered(self, ident: int, seconds: float, longest: float, more: bool) -> Entry | None:
         """A slice is back; the entry whose reduction is done, if it is and is still wanted."""
         self._spent.append((time.monotonic(), seconds))
+        self._longest = max(self._longest, longest)
         one = self.running.get(ident)
         if one is None:
             return None
