@@ -106,6 +106,8 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
     "misaligned atomic": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = iconst.i64 1",
                                "v3 = iadd v1, v2", "v4 = atomic_load.i32 v3", "return v0", slots=TWO_SLOTS), [5],
                           "misaligned atomic access", "v4 = atomic_load.i32 v3"),
+    "the host's memory": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [0x40_0000_2000], OUTSIDE,
+                          "v1 = load.i8 v0"),
     "no trap allowed": (body("(i64) -> i8", "v1 = load.i8 notrap v0", "return v1"), [64],
                         "an access that must not trap, and does", "v1 = load.i8 notrap v0"),
     "no function": (body("(i64) -> i64", "v1 = call_indirect sig0, v0(v0)", "return v1", slots="sig0 = (i64) -> i64"),

@@ -35,6 +35,8 @@ NEAR: Final = 1 << 20
 CODE_NEAR: Final = 1 << 16
 REMEMBERED: Final = 4096
 """Slots of which one knows where they were when they are gone."""
+HOST: Final = range(1 << 36, 1 << 47)
+"""Where a process has its own things, which a runner cannot move away; all else outside the arena is unmapped."""
 STYLES: Final = 8
 
 
@@ -313,7 +315,8 @@ class World(Memory):
         for name, (at, known) in self._names.items():
             if -CODE_NEAR < address - at < CODE_NEAR:
                 return Meaningless(CODE) if known else Trap(f"unresolved {name}")
-        if self._near(address, size) or layout.ARENA - NEAR <= address < layout.ARENA + layout.ARENA_SIZE:
+        owned = layout.ARENA - NEAR <= address < layout.ARENA + layout.ARENA_SIZE or address in HOST
+        if owned or self._near(address, size):
             return Meaningless(OUTSIDE)
         frames = [value & -16 | 16 for (choice, _), value in self._answered.items() if choice.kind is Kind.FRAME]
         if any(abs(address - value) < NEAR for value in frames):
