@@ -230,16 +230,19 @@ class Judge:
                 start += count
 
     def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
-        """Compiles the trampolines of signatures not met before; one request for all of them."""
+        """Compiles the trampolines of signatures not met before; one request for all of them (two where some targets
+        have a pinned register)."""
         known, wanted = self._trampolines, {trampoline_target(target): None for target in targets}
         signatures = {case.module.functions[case.entry].signature: None for case in cases}
         missing = [s for s in signatures if any((s, target) not in known for target in wanted)]
         if not missing:
             return
-        text = "\n".join(trampoline_text(signature, f"%trampoline{n}") for n, signature in enumerate(missing))
-        for target, reply in zip(wanted, self.compiler.compile_text(text, list(wanted))):
-            for signature, made in zip(missing, reply, strict=True):
-                known[signature, target] = made
+        for pinned in (False, True):
+            chosen = [target for target in wanted if trampolines.keeps_pinned(target) == pinned]
+            text = "\n".join(trampoline_text(s, f"%trampoline{n}", pinned) for n, s in enumerate(missing))
+            for target, reply in zip(chosen, self.compiler.compile_text(text, chosen) if chosen else ()):
+                for signature, made in zip(missing, reply, strict=True):
+                    known[signature, target] = made
 
     def trampoline(self, case: Case, target: Target) -> Reply:
         """The trampoline of a case's entry, after `compile`."""

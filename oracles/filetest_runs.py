@@ -45,7 +45,7 @@ from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.run_memory import has_memory, job_of, run_lines
 from liftcheck.oracles.runners import Job, Runner, RunnerPool, open_runner
 from liftcheck.oracles.throwing import with_throw
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+from liftcheck.oracles.trampolines import keeps_pinned, trampoline_target, trampoline_text
 
 Reply = FunctionCode | CompileFailure
 
@@ -140,7 +140,8 @@ class Engine:
         wanted = trampoline_target(target)
         missing = [s for s in dict.fromkeys(signatures) if (s, wanted) not in self._trampolines]
         if missing:
-            text = "\n".join(trampoline_text(s, f"%trampoline{i}") for i, s in enumerate(missing))
+            pinned = keeps_pinned(wanted)
+            text = "\n".join(trampoline_text(s, f"%trampoline{i}", pinned) for i, s in enumerate(missing))
             for signature, reply in zip(missing, self.compile(text, [wanted])[0], strict=True):
                 self._trampolines[signature, wanted] = reply
         return {s: self._trampolines[s, wanted] for s in signatures}

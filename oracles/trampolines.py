@@ -65,8 +65,9 @@ def _offsets(params: tuple[AbiParam, ...], start: int) -> tuple[tuple[int, ...],
 
 
 @lru_cache(maxsize=256)
-def trampoline_text(signature: Signature, name: str = "%trampoline") -> str:
-    """The CLIF text of the trampoline for `signature`, as one function called `name`."""
+def trampoline_text(signature: Signature, name: str = "%trampoline", pinned: bool = False) -> str:
+    """The CLIF text of the trampoline for `signature`, as one function called `name`. `pinned`: the callee may leave
+    anything in the pinned register, which the loop counts among those that are saved; so it is put back."""
     arguments, behind = _offsets(signature.params, HEADER)
     results, _ = _offsets(signature.returns, behind)
     lines = [f"v0 = iconst.i64 {layout.CONTROL:#x}", "v1 = load.i64 notrap aligned v0",
@@ -92,8 +93,15 @@ def trampoline_text(signature: Signature, name: str = "%trampoline") -> str:
     lines += [f"v{value + 2} = load.i64 notrap aligned {row}+{STACK_POINTER}",
               f"v{value + 3} = get_stack_pointer.i64", f"v{value + 4} = bxor v{value + 2}, v{value + 3}",
               f"store notrap aligned v{value + 4}, {row}+{STACK_POINTER}"]  # fmt: skip
+    if pinned:
+        lines = [f"v{value + 5} = get_pinned_reg.i64", *lines, f"set_pinned_reg v{value + 5}"]
     body = "\n".join("    " + line for line in [*lines, "return"])
     return f"function {name}() system_v {{\n    sig0 = {signature_text(signature)}\n\nblock0:\n{body}\n}}\n"
+
+
+def keeps_pinned(target: Target) -> bool:
+    """Whether a target has a pinned register (the other ISAs cannot write one)."""
+    return target.isa in ("x86-64", "aarch64") and ("enable_pinned_reg", "true") in target.settings
 
 
 def trampoline_target(target: Target) -> Target:

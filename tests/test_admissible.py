@@ -325,6 +325,13 @@ def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
     assert " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]
 
 
+def test_who_writes_the_pinned_register_damages_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "run", str(OPEN / "pinned.clif"))
+    assert (code, text.count("; as expected")) == (0, 4), text
+    code, text = said(capsys, "test", str(OPEN / "pinned.clif"))
+    assert code == 0, text
+
+
 def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "run", str(OPEN / "missing.clif"))
     assert code == 0
