@@ -34,7 +34,7 @@ from liftcheck.oracles import canaries
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.admissible import Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.evidence import Hooks, Runners
-from liftcheck.oracles.filetest_open import Openings
+from liftcheck.oracles.filetest_open import Closed, Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
 from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
@@ -57,12 +57,13 @@ _NO_HOOKS: Final = Hooks()
 
 
 class Engine:
-    """One compiler and its runners, for one process. Those that are given by name it opens and closes itself; `hooks`
-    are for tests."""
+    """One compiler and its runners, for one process. Those that are given by name it opens and closes itself. `closed`:
+    what CLIF leaves open is not asked; `hooks` are for tests."""
 
     def __init__(self, compiler: str | Compiler, runner: str | Runners, patience: Patience,
-                 hooks: Hooks = _NO_HOOKS) -> None:
+                 hooks: Hooks = _NO_HOOKS, closed: bool = False) -> None:
         self.patience: Final = patience
+        self.openings: Final = Closed if closed else Openings
         self.hooks: Final = hooks
         self._opened: Final = contextlib.ExitStack()
         self.compiler: Final[Compiler] = self._compiler(compiler)
@@ -95,7 +96,7 @@ class Engine:
         """Judge one command of a file on its targets."""
         for functions, targets in self._groups(command, plan, report):
             module = plan.test.module(functions)
-            openings = Openings(module)
+            openings = self.openings(module)
             chosen = set(map(id, functions))
             text = spell(self.compiler, plan.test, [number for number, function in enumerate(plan.test.functions)
                                                     if id(function) in chosen]).text

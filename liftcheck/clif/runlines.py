@@ -186,8 +186,9 @@ def data_value(p: Cursor, kind: Type) -> int:
 
 
 def data_text(value: int, kind: Type) -> str:
-    """The inverse of `data_value`: signed decimals, hexadecimal floats, vectors as lists of lanes."""
-    if kind.is_vector and kind.lane_bits == 128:
+    """The inverse of `data_value`: signed decimals, hexadecimal floats, vectors as lists of lanes (of f16, which
+    upstream's reader knows in no list, as one number)."""
+    if kind.is_vector and (kind.lane_bits == 128 or (kind.is_float and kind.lane_bits == 16)):
         return f"0x{value:0{kind.bytes * 2}x}"
     if kind.is_vector:
         lanes = (value >> (i * kind.lane_bits) & kind.lane_mask for i in range(kind.lanes))
