@@ -13,6 +13,7 @@ Sources: cranelift-reader `run_command.rs`, `testfile.rs`; cranelift-filetests `
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from liftcheck.case import Case, Outcome, Target
@@ -20,14 +21,13 @@ from liftcheck.clif.build import FunctionBuilder
 from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import AbiParam, Block, FuncRef, Function, MemFlags, Module, Signature, StackSlot
 from liftcheck.clif.printer import print_module
-from liftcheck.clif.runlines import RunLine, run_line_text
+from liftcheck.clif.runlines import RunLine, data_text, run_line_text
 from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
 from liftcheck.layout import SLOT_SIZE, slot_address
 from liftcheck.nan import is_nan
 
 _FUEL: Final = 2_000_000
 _WORDS: Final = SLOT_SIZE // 8
-_NOISE: Final = 0x5A96_C3E1_8D47_B2AF
 _ALWAYS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
                   ("preserve_frame_pointers", "true"))
 _OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
@@ -45,19 +45,21 @@ class Form(NamedTuple):
     """How a case is said.
 
     plain    without the settings that liftcheck always compiles with
-    noisy    narrow arguments come as an i64 with set bits above them, so that whoever calls, the callee's registers
-             hold noise there
+    noise    narrow arguments come as an i64 with these bits above them, so that whoever calls, the callee's registers
+             hold them; 0: as they are
     whole    the whole initial memory is filled in
     traps    an expected trap is a run line, which liftcheck alone reads
     direct   run lines call the entry itself, where it has no data region
+    buffers  run lines call the entry itself with its data region, which liftcheck alone reads
     runs     the numbers of the inputs; None: all
     """
 
     plain: bool = False
-    noisy: bool = False
+    noise: int = 0
     whole: bool = False
     traps: bool = False
     direct: bool = False
+    buffers: bool = False
     runs: tuple[int, ...] | None = None
 
 
@@ -82,7 +84,7 @@ def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = Fals
         lines.append(f"; the expectations are for {'big' if big_endian else 'little'}-endian targets: "
                      f"{', '.join(left_out)} left out")
     texts = ["\n".join(lines) + "\n", print_module(case.module)]
-    if form.direct and not case.memories:
+    if form.buffers or (form.direct and not case.memories):
         return "\n".join([texts[0], _with_lines(case, [line or f"; {remark}" for _, line, remark in made])])
     for wrapper, line, remark in made:
         texts.append(f"{print_module(Module([wrapper])).rstrip()}\n{line}\n" if line else f"; {remark}\n")
@@ -120,11 +122,13 @@ def _wrapped(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Functi
     """The wrapper of one input, its run line, or '' and why there is none."""
     if form.direct and not case.memories:
         return _directly(case, run, big_endian, form)
+    if form.buffers:
+        return case.module.functions[case.entry], *_with_buffer(case, run, big_endian)
     if form.whole:
         memory = case.memories[run] if case.memories else b""
     else:
         memory = _needed_memory(case, run, big_endian)
-    wrapper, args, types = _wrapper(case, run, memory, form.noisy)
+    wrapper, args, types = _wrapper(case, run, memory, form.noise)
     outcome = _interpret(Module([*case.module.functions, wrapper]), len(case.module.functions), args, {}, big_endian)
     direct = _run(case, run, memory, big_endian)
     returns = tuple(param.type for param in wrapper.signature.returns)
@@ -153,6 +157,37 @@ def _directly(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Funct
         return entry, "", f"input {run} is no run line: it returns a NaN with unspecified bits"
     line = RunLine(entry.name, row, "==", outcome.values, 0, types, returns, outcome.detail if trapped else "")
     return entry, run_line_text(line), ""
+
+
+def _with_buffer(case: Case, run: int, big_endian: bool) -> tuple[str, str]:
+    """Lines of liftcheck's own: the data region as a buffer, and a run of the entry with it; or '' and why not."""
+    entry = case.module.functions[case.entry]
+    outcome = _run(case, run, case.memories[run], big_endian)
+    returns = [param.type for param in entry.signature.returns]
+    if outcome.kind != "returned":
+        return "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
+    if any(kind.is_float and _has_nan(value, kind) for value, kind in zip(outcome.values, returns)):
+        return "", f"input {run} is no run line: it returns a NaN with unspecified bits"
+
+    def text(value: int, kind: Type) -> str:
+        away = value - slot_address(case.slot + run)
+        return f"&data+{away}" if kind is I64 and 0 <= away <= SLOT_SIZE else data_text(value, kind)
+
+    args = ", ".join(text(value, param.type) for value, param in zip(case.inputs[run], entry.signature.params))
+    results = ", ".join(map(text, outcome.values, returns))
+    expected = f" == {results if len(returns) == 1 else f'[{results}]'}" if returns else ""
+    return (f"; liftcheck: memory data = {_contents(case.memories[run])}\n"
+            f"; liftcheck: run: {entry.name}({args}){expected}, data == {_contents(outcome.memory)}"), ""
+
+
+def _contents(memory: bytes) -> str:
+    """A region as contents of a buffer: zeros by their number."""
+    parts = []
+    for zero, group in groupby(range(0, len(memory), 8), lambda at: not any(memory[at:at + 8])):
+        places = list(group)
+        size = 8 * len(places)
+        parts.append(f"zero[{size}]" if zero else f"bytes[{memory[places[0]:places[0] + size].hex(' ')}]")
+    return ", ".join(parts)
 
 
 def _has_nan(value: int, kind: Type) -> bool:
@@ -200,13 +235,13 @@ def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
 
 
 def _wrapper(case: Case, run: int, memory: bytes,
-             noisy: bool) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
+             noise: int) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
     """`function %runN(data…) -> results…, checksum`; its arguments and their types."""
     entry = case.module.functions[case.entry]
     params, row = entry.signature.params, case.inputs[run]
     away = _pointers(case, run)
     data = [at for at in range(len(params)) if at not in away]
-    wide = {at for at in data if noisy and _is_narrow(params[at])}
+    wide = {at for at in data if noise and _is_narrow(params[at])}
     types = tuple(I64 if at in wide else params[at].type for at in data)
     returns = [param.type for param in entry.signature.returns] + ([I64] if case.memories else [])
     signature = Signature(tuple(map(AbiParam, types)), tuple(map(AbiParam, returns)), "system_v")
@@ -223,7 +258,7 @@ def _wrapper(case: Case, run: int, memory: bytes,
     if case.memories:
         shown.append(_checksum(builder, base))
     builder.ret(*shown)
-    return func, tuple(row[at] | _NOISE & ~params[at].type.mask if at in wide else row[at] for at in data), types
+    return func, tuple(row[at] | noise & ~params[at].type.mask if at in wide else row[at] for at in data), types
 
 
 def _is_narrow(param: AbiParam) -> bool:

@@ -36,7 +36,7 @@ from liftcheck.oracles.trampolines import HEADER, STACK_POINTER, Packing, packin
 
 STACK_TOP: Final = layout.STACK + layout.STACK_SIZE - 0x1000
 STACK_GUARD: Final = 0x10_0000
-_NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8080, 0xA5A5_5A5A_0FF0_7F01)
+NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8080, 0xA5A5_5A5A_0FF0_7F01)
 """Upper bits of narrow arguments: all set, mixed, only the sign bits above each width, mixed."""
 _REFUSALS: Final = ("illegal", "program check")
 
@@ -93,7 +93,7 @@ def sheet(case: Case, outcomes: list[Outcome], big_endian: bool) -> Sheet:
 
 
 def _bodies(form: Packing, inputs: Sequence[tuple[int, ...]]) -> tuple[bytes, ...]:
-    return form.bodies(inputs, _NOISE * (len(inputs) // len(_NOISE) + 1))
+    return form.bodies(inputs, NOISE * (len(inputs) // len(NOISE) + 1))
 
 
 def _answers(form: Packing, outcomes: Sequence[Outcome]) -> tuple[bytes, ...] | None:

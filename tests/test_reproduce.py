@@ -15,6 +15,7 @@ from liftcheck.campaign.investigate import Investigator
 from liftcheck.case import ISAS, Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.parser import parse_filetest, parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.generators.filetests import Form, filetest_text
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Hooks, Tally
@@ -208,3 +209,16 @@ def test_pages_show_initial_memory(compiler: Cranelift, runners: RunnerPool) -> 
     assert "0x010: 00 00 00 00 00 00 00 00 ab" in store.files(finding, "folder")[store.PAGE]
     zero = dataclasses.replace(finding, case=dataclasses.replace(case, memories=(bytes(4096),)))
     assert "Initially it is zero." in store.files(zero, "folder")[store.PAGE]
+
+
+@pytest.mark.parametrize("isa", ["riscv64", "s390x"])
+def test_a_region_can_be_a_buffer_of_liftchecks_own_lines(compiler: Cranelift, runners: RunnerPool, isa: str) -> None:
+    case = with_memory(STORE, (5,), (6,))
+    text = filetest_text(case, [Target(isa, (("opt_level", "speed"),))], form=Form(buffers=True, runs=(1,)),
+                         big_endian=isa == "s390x")
+    assert "; liftcheck: run: %f(&data+0, 6), data == bytes[01 01 " in text
+    assert compiler.read_filetest(text) == []
+    right = verdict(Judge(compiler, runners), runners, text)
+    assert (right.passed, len(right.failures)) == (1, 0)
+    wrong = verdict(Judge(compiler, runners, Hooks(code=instead(compiler, isa, ADDS))), runners, text)
+    assert (wrong.passed, len(wrong.failures)) == (0, 1)

@@ -32,10 +32,13 @@ from liftcheck.oracles.filetest_report import Failure, Report
 from liftcheck.oracles.filetest_runs import Engine
 from liftcheck.oracles.filetest_units import plan_of
 from liftcheck.oracles.patience import DEFAULT
+from liftcheck.oracles.runner_base import NOISE
 from liftcheck.oracles.validating import Validating
 
 _TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
 _REGISTERS: Final = "upstream's harness does not look at callee-saved registers: the file passes there, and fails here"
+_BUFFERS: Final = ("upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
+                   "of the function brings it")
 _ALLOCATION: Final = "a filetest proves no allocation: `liftcheck regalloc` refutes the one of this file"
 _TWICE: Final = "a filetest compiles once: what comes out differently the second time is not seen"
 _ONLY_HERE: Final = {compare.ABI_DAMAGE: _REGISTERS}
@@ -96,6 +99,9 @@ def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
     for targets in _targets(finding)[-1:] if dear else _targets(finding):
         for form in islice(_of_runs(finding, traps), 2 if dear else None):
             yield filetest_text(finding.case, targets, finding.target.isa in BIG_ENDIAN, form), unsaid
+    if finding.case.memories and not traps and not dear:
+        form = Form(buffers=True, runs=(finding.run,))
+        yield filetest_text(finding.case, [finding.target], finding.target.isa in BIG_ENDIAN, form), unsaid or _BUFFERS
 
 
 def _targets(finding: Finding) -> list[list[Target]]:
@@ -106,13 +112,13 @@ def _targets(finding: Finding) -> list[list[Target]]:
 
 
 def _of_runs(finding: Finding, traps: bool) -> Iterator[Form]:
-    runs = (finding.run,)
+    runs, noise = (finding.run,), NOISE[finding.run % len(NOISE)]
     if not finding.reduced:
-        yield Form(noisy=True, whole=True, traps=traps, runs=runs)
+        yield Form(noise=noise, whole=True, traps=traps, runs=runs)
         return
-    for direct, noisy, plain in product((True, False), (False, True), (True, False)):
-        if not direct or (not noisy and not finding.case.memories):
-            yield Form(plain, noisy, True, traps, direct, runs)
+    for direct, bits, plain in product((True, False), (0, noise), (True, False)):
+        if not direct or (not bits and not finding.case.memories):
+            yield Form(plain, bits, True, traps, direct, runs=runs)
 
 
 def _compile_text(finding: Finding, plain: bool) -> str:
@@ -136,9 +142,9 @@ def _shortfall(finding: Finding, text: str, engine: Engine) -> str:
     strange = [unit for cause, unit in units if not _is_of(unit, cause, finding)]
     if strange:
         return f"it fails for another reason: {strange[0].got} on {strange[0].where}"
-    if len(units) > 1 and finding.failure is None:
+    if len({unit.where for _, unit in units}) > 1 and finding.failure is None:
         return f"it fails on {units[1][1].where} too, where the finding's program is right"
-    if any(cause.startswith(UPPER_BITS) for cause, _ in units):
+    if "; liftcheck:" not in text and any(cause.startswith(UPPER_BITS) for cause, _ in units):
         return "it passes where narrow arguments come without noise above them, as in upstream's harness"
     return ""
 
