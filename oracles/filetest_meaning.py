@@ -27,18 +27,21 @@ from liftcheck.oracles.admissible import MANY, WILD_CALL, Foreseen, Reference, j
 from liftcheck.oracles.filetest_inputs import BASE, Run, runs, stubs, targets, traits
 
 FUEL: Final = 200_000
+ENDLESS: Final = 4
+"""Runs without an end after which no more is tried."""
 
 
 @dataclass(slots=True)
 class Comparison:
     """What running both forms showed.
 
-    judged      runs in which they were compared, and agreed
+    judged      runs in which they were compared, and agreed; `endless`: that the first form did not end
     difference  the first run in which they did not: `call`, `expected`, `got`; '' if there is none
     open, lost  runs that could not be compared, by reason: CLIF leaves it open; nothing to see
     """
 
     judged: int = 0
+    endless: int = 0
     call: str = ""
     expected: str = ""
     got: str = ""
@@ -54,7 +57,7 @@ def compare_forms(function: Function, other: Function, big_endian: bool,
     entries = [layout.CODE + FUNCTION_STRIDE * number for number in range(1, len(entered) + 1)]
     pair = _Pair(function, other, around, big_endian, frozenset(entries))
     for run in runs(function, big_endian, entries):
-        if pair.differs(run):
+        if pair.differs(run) or pair.found.endless >= ENDLESS:
             break
     return pair.found
 
@@ -84,6 +87,7 @@ class _Pair:
             found.lost["what its memory flags promise does not hold" if got.kind == "crashed" else got.detail] += 1
             return False
         if expected.kind == "out_of_fuel":
+            found.endless += 1
             found.judged += got.kind == expected.kind
             found.lost["it does not end in time"] += got.kind != expected.kind
             return False

@@ -126,6 +126,8 @@ def test_runs_that_show_nothing_are_counted_by_reason() -> None:
 def test_loops_that_do_not_end_stay_endless() -> None:
     text = "function %f() {\nblock0:\n    jump block1\nblock1:\n    jump block1\n}\n"
     assert compared(text, text).judged == 2
+    with_arguments = text.replace("%f()", "%f(i32)").replace("block0:", "block0(v0: i32):")
+    assert compared(with_arguments, with_arguments).judged == 4
     found = compared(text, "function %f() {\nblock0:\n    return\n}\n")
     assert (found.judged, found.lost) == (0, {"it does not end in time": 2})
 
