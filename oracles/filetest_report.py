@@ -117,12 +117,12 @@ class Report:
         """The sum of all verdicts."""
         return self.passed + self.failed + len(self.findings) + len(self.undecided) + self.skipped
 
-    def settle(self, file: str, units: int, before: int) -> None:
-        """A file is done, which has so many units; `judged` was `before` when it was begun."""
+    def settle(self, file: str, units: int, before: int, fault: str = "") -> None:
+        """A file is done, which has so many units; `judged` was `before` when it was begun. `fault`: what ended it."""
         self.units += units
-        if self.judged - before != units:
+        if fault or self.judged - before != units:
             self.lost.append(f"{file}: {units} units, but {self.judged - before} verdicts: a bug of liftcheck's, "
-                             "please report it with the file")
+                             f"please report it with the file{fault and f' ({fault})'}")
 
     @property
     def exit_code(self) -> int:

@@ -15,6 +15,7 @@ Sources: upstream's `cranelift/filetests` (which command means what), cranelift-
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +30,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import I128
-from liftcheck.errors import InputError
+from liftcheck.errors import InputError, Unavailable, UsageError
 from liftcheck.oracles import filetest_texts as texts
 from liftcheck.oracles.admissible import meets, missing
 from liftcheck.oracles.filetest_open import Openings
@@ -124,12 +125,25 @@ def _run_file(file: str, options: Options, engine: Engine | None, report: Report
     report.files += 1
     before = report.judged
     plan = plan_of(test, options.isas, engine is None)
-    for name in plan.commands:
-        _judge(name, plan, engine, report, options.patience.fuel)
-    if not plan.commands:
-        report.skip("no command", "the file has no test command", len(test.functions))
     report.unasked += plan.left_out
-    report.settle(file, plan.units, before)
+    fault = ""
+    try:
+        _judge_all(plan, engine, report, options.patience.fuel)
+    except (Unavailable, UsageError, OSError):
+        raise
+    except Exception as error:
+        # One file must not cost the verdicts on all others; the report says which, and the exit code is 2.
+        if os.environ.get("LIFTCHECK_TRACEBACK"):
+            raise
+        fault = f"{type(error).__name__}: {error}"
+    report.settle(file, plan.units, before, fault)
+
+
+def _judge_all(plan: Plan, engine: Engine | None, report: Report, fuel: int) -> None:
+    for name in plan.commands:
+        _judge(name, plan, engine, report, fuel)
+    if not plan.commands:
+        report.skip("no command", "the file has no test command", len(plan.test.functions))
 
 
 def _judge(name: str, plan: Plan, engine: Engine | None, report: Report, fuel: int) -> None:

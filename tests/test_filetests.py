@@ -11,7 +11,7 @@ from liftcheck.case import CompileFailure
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_function
 from liftcheck.errors import InputError, Unavailable
-from liftcheck.oracles import filetest_known
+from liftcheck.oracles import filetest_known, filetests
 from liftcheck.oracles.filetest_report import Failure, Report
 from liftcheck.oracles.filetests import Options, main_like
 
@@ -384,6 +384,22 @@ def test_units_without_a_verdict_are_noticed(tmp_path: Path, monkeypatch: pytest
     assert report.units == 6
     assert "6 units, but 0 verdicts" in "\n".join(report.lines())
     assert report.exit_code == 2 and report.document()["lost"] == report.lost != []
+
+
+def test_a_fault_of_ours_costs_one_file_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, CAT, "a.clif")
+    written(tmp_path, GOOD, "b.clif")
+
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setitem(filetests.TEXTS, "cat", (broken, "anything"))
+    report = main_like([str(tmp_path)], ALONE)
+    assert (report.passed, report.units, report.exit_code) == (6, 7, 2)
+    assert len(report.lost) == 1 and "ZeroDivisionError: planted" in report.lost[0]
+    monkeypatch.setenv("LIFTCHECK_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        main_like([str(tmp_path)], ALONE)
 
 
 def test_a_file_that_only_other_isas_run_is_counted(tmp_path: Path) -> None:
