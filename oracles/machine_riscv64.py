@@ -79,7 +79,7 @@ _INTEGER: Final = (
     *(_i(name, 0x63, minor, "xs xt k") for name, minor in (
         ("beq", 0), ("bne", 1), ("blt", 4), ("bge", 5), ("bltu", 6), ("bgeu", 7))),
     _i("fence", 0x0F, 0, ""), _i("fence.i", 0x0F, 1, ""),
-    Row("ecall", 0xFFFFFFFF, 0x73, ""), Row("ebreak", 0xFFFFFFFF, 0x100073, ""),
+    Row("ebreak", 0xFFFFFFFF, 0x100073, ""),
     *(_i(name, 0x73, minor, fields) for name, minor, fields in (
         ("csrrw", 1, "xd xs"), ("csrrs", 2, "xd xs"), ("csrrc", 3, "xd xs"),
         ("csrrwi", 5, "xd z"), ("csrrsi", 6, "xd z"), ("csrrci", 7, "xd z"))),
@@ -320,6 +320,8 @@ def _memory(row: Row, o: _Operands) -> tuple[Access, ...]:
 def _flow(row: Row, o: _Operands) -> tuple[int, int | None]:
     """Only jumps back to x1 are returns; a link in any register makes a call."""
     major = row.match & 0x7F
+    if row.name == "ebreak":
+        return m.TRAP, None
     if major == 0x63:
         return m.BRANCH, o.immediate
     if major == 0x6F:

@@ -10,6 +10,7 @@ Source: Intel SDM volume 2 (operation sections). Not covered: what Cranelift doe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -88,6 +89,8 @@ def read(window: bytes) -> Machine:
     name, size = instruction.mnemonic, instruction.size
     bare = name.rpartition(" ")[2]
     operands = instruction.operands
+    if not _is_ours(bare, operands):
+        return unknown(size, name, instruction.op_str)
     accesses = _accesses(bare, operands)
     reads, writes = _registers(instruction, bare, operands, accesses)
     flow = _flow(instruction, bare)
@@ -122,10 +125,41 @@ def _alike(window: bytes) -> Machine:
     return fma._replace(name=name, reads=fma.reads - {CONTROL}, writes=fma.writes - {CONTROL})
 
 
+_LISTED: Final = (
+    "mov movabs movzx movsx movsxd movbe lea push pop leave xchg bswap cbw cwde cdqe cwd cdq cqo "
+    "add adc sub sbb and or xor not neg inc dec cmp test mul imul mulx div idiv adcx adox "
+    "shl sal shr sar rol ror rcl rcr shld shrd sarx shlx shrx rorx andn blsi blsr blsmsk bzhi bextr pdep pext "
+    "bt bts btr btc bsf bsr lzcnt tzcnt popcnt crc32 xadd cmpxchg cmpxchg16b "
+    "jmp call ret ud2 int3 hlt nop endbr64 mfence lfence sfence pause vzeroupper ldmxcsr stmxcsr clc stc "
+    "prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw"
+)
+_INTEGER: Final = frozenset(_LISTED.split())
+"""Instructions on integer registers that this module says the right things of, with their conditional kin."""
+_IMPLICIT: Final = ("maskmov", "vmaskmov", "pcmpistr", "pcmpestr", "vpcmpistr", "vpcmpestr", "gather", "scatter",
+                    "vzeroall", "clflush")  # fmt: skip
+"""Vector instructions with operands that are not written down, or with memory that Capstone does not tell."""
+
+
+_MASKS: Final = re.compile(r"k\d")
+
+
+def _is_ours(name: str, operands: Any) -> bool:
+    """Whether what is said of an instruction is right: of integer ones those that are listed, of vector ones those
+    whose registers are all written down."""
+    if name in _INTEGER or name[:1] == "j" or name.startswith(("cmov", "set")):
+        return name not in ("jrcxz", "jecxz", "jcxz")
+    if any(o.type == x86.X86_OP_REG and _MASKS.match(_DISASSEMBLER.reg_name(o.reg)) for o in operands):
+        return False
+    vectors = any(_is_register(o) and _PLACE_OF[o.reg] >= FLOAT_FIRST for o in operands)
+    return vectors and not any(part in name for part in _IMPLICIT)
+
+
 def _merged(name: str, operands: Any) -> frozenset[int]:
     """Registers that are read in name only: the zeroing idioms' operand, and the target of conversions of which the
     upper part stays as it was (the compiler takes that for undefined, or has it from an uninitialized value)."""
-    if (name in _ZEROING and _same_registers(operands)) or name in _KEEPS_REST:
+    if name in _ZEROING and _same_registers(operands):
+        return frozenset({_PLACE_OF[operands[-1].reg]})
+    if name in _KEEPS_REST:
         return frozenset({_PLACE_OF[operands[0].reg]} if _is_register(operands[0]) else ())
     return frozenset()
 
@@ -242,6 +276,12 @@ def _writes_rdx(operands: Any, reads: set[int], writes: set[int]) -> None:
     writes -= {0}
 
 
+def _writes_rdx_and_rax(operands: Any, reads: set[int], writes: set[int]) -> None:
+    """cmpxchg16b: rdx:rax are compared and take the old value, rcx:rbx may be stored."""
+    reads |= {0, 1, 2, 3}
+    writes |= {0, 2, FLAGS}
+
+
 def _only_compares(operands: Any, reads: set[int], writes: set[int]) -> None:
     """test and cmp of rax and an immediate."""
     writes &= {FLAGS}
@@ -250,6 +290,7 @@ def _only_compares(operands: Any, reads: set[int], writes: set[int]) -> None:
 _CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 _CORRECTED: Final[Mapping[str, Correction]] = {
     **dict.fromkeys(("cqo", "cdq", "cwd"), _writes_rdx),
+    "cmpxchg16b": _writes_rdx_and_rax,
     **{f"cmov{condition}": _reads_all for condition in _CONDITIONS},
     **dict.fromkeys(("test", "cmp"), _only_compares),
     "vzeroupper": _nothing,
@@ -258,7 +299,7 @@ _CORRECTED: Final[Mapping[str, Correction]] = {
 }  # fmt: skip
 _MOVES: Final = ("mov", "pextr", "extract", "set")
 """A memory operand is written if it is the first one, else read."""
-_MODIFIES: Final = frozenset({"cmpxchg", "xadd", "xchg", "rol", "ror", "rcl", "rcr", "shl", "shr", "sar"})
+_MODIFIES: Final = frozenset({"cmpxchg", "cmpxchg16b", "xadd", "xchg", "rol", "ror", "rcl", "rcr", "shl", "shr", "sar"})
 """Their memory operand is read and written, whatever Capstone says."""
 
 
