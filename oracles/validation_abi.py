@@ -133,6 +133,7 @@ _SAVED: Final[Mapping[tuple[str, str], _Row]] = {
     ("s390x", "tail"): (_run(8, 13), _run(8, 15), 64),
     ("x86-64", "windows_fastcall"): ((3, 5, 6, 7, *_run(12, 15)), _run(6, 15), 128),
     ("x86-64", "winch"): ((5,), (), 0),
-    ("aarch64", "winch"): ((29,), (), 0),
+    ("aarch64", "winch"): ((28, 29), (), 0),
 }  # fmt: skip
-"""Integer registers, float registers, how many bits of these. `winch` keeps the frame pointer, as all frames do."""
+"""Integer registers, float registers, how many bits of these. `winch` keeps the frame pointer, as all frames do, and on
+aarch64 x28, which is its own stack pointer."""

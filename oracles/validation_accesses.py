@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 from liftcheck.bits.term import var
 from liftcheck.compilers.allocation import FIXED, NONE, REUSE, SLOT, USE, Allocation
 from liftcheck.oracles.machine import (
-    BRANCH,
     CALL,
     CONTROL,
     FLAGS,
@@ -27,13 +26,15 @@ from liftcheck.oracles.machine import (
 )
 from liftcheck.oracles.machine_state import State, parts
 from liftcheck.oracles.validation_abi import Reserved, free_for_all, reserved
-from liftcheck.oracles.validation_calls import Calls, switches
+from liftcheck.oracles.validation_calls import Calls, offset_of, switches
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
+from liftcheck.oracles.validation_order import overwritten, reads_input, survives
 from liftcheck.oracles.validation_problem import Problem
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 
+_INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
 TOLD: Final = "an unwinder is told of another place than the operand's"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
@@ -49,6 +50,31 @@ class Body(NamedTuple):
     saved: Mapping[int, str]
 
 
+class _Scan:
+    """What the bytes of one instruction have read and written so far, and may."""
+
+    __slots__ = ("read", "readable", "stores", "writable", "written")
+
+    def __init__(self, readable: frozenset[int], writable: frozenset[int]) -> None:
+        self.readable: set[int] = set(readable)
+        self.writable: set[int] = set(writable)
+        self.read: set[int] = set()
+        self.written: set[int] = set()
+        self.stores = False
+
+
+class _Taken(NamedTuple):
+    """How many bytes the compiler takes a call's callee to take away of the stack. `pushed`: it made room for them
+    before; `first`, `last`: the stores since the call before."""
+
+    instruction: int
+    own: Sequence[Placed]
+    bytes: int
+    pushed: int
+    first: int
+    last: int
+
+
 class Rules:
     """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
 
@@ -62,6 +88,8 @@ class Rules:
         self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
         self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
         self._used: Final = _used(allocation)
+        self._unborn: Final[dict[int, int]] = {}
+        """Virtual registers that nothing defines -> the instruction that has no bytes."""
         self.shift = 0
         """How far the stack pointer is from the body's: see `_pushed`."""
         self._carried: frozenset[int] = frozenset()
@@ -69,12 +97,18 @@ class Rules:
         r0 and r1 from the instruction before."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
         self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        self._window = 0
+        self._pointed: Final[list[tuple[int, int]]] = []
+        self._taken: Final[list[_Taken]] = []
+        self._unit: Final = 8 if isa == "s390x" else 16
+        self._results: Final[list[tuple[Sequence[Placed], int]]] = []
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
+        self._window = len(self._stores)
         self.shift = 0
 
     def moved(self, code: Sequence[Placed]) -> None:
@@ -106,9 +140,19 @@ class Rules:
         """The registers that its description names: what is handed over to other code."""
         return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
 
+    def _callees(self, instruction: int) -> set[int]:
+        """The places of the inputs that may be a call's callee: those that the allocator chose, and x86-64's r10, which
+        no argument is in (`winch`)."""
+        operands, places = self.allocation.instructions[instruction].operands, self.allocation.places[instruction]
+        callee = 10 if self.isa == "x86-64" else NONE
+        return {p for o, p in zip(operands, places) if o.kind == USE and (o.constraint != FIXED or o.value == callee)}
+
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
-        """No bytes: no definition may need any. Arguments and uninitialized values are defined by nothing; a copy in
-        place is none."""
+        """No bytes: no definition may need any. The entry's arguments are there, a copy in place is none; and
+        uninitialized values are defined by nothing, which is for those who use them to bear (`unborn`)."""
+        if not uses and instruction:
+            operands = self.allocation.instructions[instruction].operands
+            self._unborn.update({o.vreg: instruction for o in operands if o.vreg in self._used})
         if not uses or definitions <= uses:
             return []
         offset = self.allocation.offsets[instruction] or 0
@@ -118,7 +162,7 @@ class Rules:
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
-        if not uses and not definitions and (pushed := self._pushed(own)):
+        if self.isa == "s390x" and not uses and not definitions and (pushed := self._pushed(own)):
             self.shift += pushed
             return []
         readable, writable = self._readable | self._carried | uses, self._writable | definitions
@@ -127,48 +171,123 @@ class Rules:
         loads = not uses and not definitions and loads_link(self.allocation, instruction, self.kept)
         if loads:
             readable, writable = readable | {self.kept.link}, writable | {self.kept.link}
-        read: set[int] = set()
-        written: set[int] = set()
-        problems: list[Problem] = []
-        called = stores = False
+        at = next((number for number, (_, machine) in enumerate(own) if machine.flow == CALL), len(own))
         switched = bool(clobbers) and own[-1].machine.flow == JUMP and switches(self.isa, own)
+        if at < len(own):
+            writable = writable | {self.kept.link}
         if switched:
-            kept_back = frozenset({self.kept.sp, self.kept.frame})
-            writable = writable | kept_back
-            readable = readable | kept_back
-        for placed in own:
+            at = len(own) - 1
+            there_and_back = frozenset({self.kept.sp, self.kept.frame})
+            readable, writable = readable | there_and_back, writable | there_and_back
+        scan = _Scan(readable, writable)
+        problems = self._steps(instruction, own[:at], own, scan, uses, definitions)
+        if at < len(own):
+            fixed = self._fixed(instruction)
+            scan.read |= (uses & fixed) - scan.written
+            if not switched:
+                problems += self._call(instruction, own, at, scan, uses, definitions)
+            scan.written |= definitions & fixed
+            scan.readable |= definitions & fixed
+            problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
+        if len(own) > 1 and not uses.isdisjoint(scan.written):
+            seen = overwritten(own, {p for p in uses & scan.written if p < SLOT} - self._tied(instruction))
+            if seen is not None:
+                problems.append(self._problem("a use is read behind a write to its register", instruction, seen[0],
+                                              seen[1], uses, own))  # fmt: skip
+        if scan.stores:
+            self._note(instruction, own)
+        if self.shift:
+            self._address(own)
+        if at < len(own):
+            self._window = len(self._stores)
+        if not scan.written.isdisjoint(self.kept.scratch):
+            self._carried |= self.kept.scratch & scan.written
+        if loads:
+            self._carried |= scan.written & {self.kept.link}
+        if not uses <= scan.read or not definitions <= scan.written:
+            problems += self._missing(instruction, own, uses - scan.read, definitions - scan.written, definitions)
+        return problems
+
+    def _steps(self, instruction: int, steps: Sequence[Placed], own: Sequence[Placed], scan: _Scan, uses: set[int],
+               definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """Some of the bytes, from the state of the scan on. What is read behind a write is not the use any more."""
+        problems: list[Problem] = []
+        for placed in steps:
             machine = placed.machine
-            if switched and placed is own[-1]:
-                read |= uses & self._fixed(instruction)
-                written |= definitions & self._fixed(instruction)
-            if machine.flow == CALL and not called:
-                called = True
-                self.shift = 0
-                problems += self._contexts(instruction, placed, own)
-                read |= {place for place in uses if place < SLOT or place in self.calls.context_uses(instruction)}
-                written |= {place for place in definitions if place < SLOT}
-                readable = readable | definitions
-                writable = writable | {self.kept.sp, self.kept.link}
-            if not machine.reads <= readable and (bad := machine.reads - machine.merged - readable):
+            if not machine.reads <= scan.readable and (bad := machine.reads - machine.merged - scan.readable):
                 problems.append(self._problem("an instruction reads a register that is none of its uses", instruction,
                                               placed, min(bad), uses, own))  # fmt: skip
-            bad = machine.writes - writable
-            if bad and (bad != {self.kept.link} or all(m.flow != CALL for _, m in own)):
+            if not machine.writes <= scan.writable:
                 problems.append(self._problem("an instruction writes a register that is not its own", instruction,
-                                              placed, min(bad), definitions, own))  # fmt: skip
-            read |= machine.reads
-            written |= machine.writes
-            readable = readable | machine.writes
-            stores = stores or MEMORY in machine.writes
-        if stores:
-            self._note(instruction, own)
-        if not written.isdisjoint(self.kept.scratch):
-            self._carried |= self.kept.scratch & written
-        if loads:
-            self._carried |= written & {self.kept.link}
-        if not uses <= read or not definitions <= written:
-            problems += self._missing(instruction, own, uses - read, definitions - written, definitions)
+                                              placed, min(machine.writes - scan.writable), definitions,
+                                              own))  # fmt: skip
+            scan.read |= machine.reads - scan.written
+            scan.written |= machine.writes
+            scan.readable |= machine.writes
+            scan.stores = scan.stores or MEMORY in machine.writes
         return problems
+
+    def _call(self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int],
+              definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
+        behind itself. What its callee took away of the stack, the bytes behind it may make up for."""
+        placed = own[at]
+        returning = placed.offset + placed.machine.size
+        pushed = -self.shift if self.shift else None
+        self.shift = 0
+        problems = self._contexts(instruction, placed, own)
+        scan.read.update(self.calls.context_uses(instruction))
+        clobbers = self.allocation.instructions[instruction].clobbers
+        missing = self.calls.required(instruction).difference(clobbers, definitions & self._fixed(instruction))
+        if missing and returning in self.calls.sites:
+            problems.append(self._problem("a call's clobbers lack a register that its callee may change", instruction,
+                                          placed, min(missing), set(clobbers), own))  # fmt: skip
+        elif (missing or not clobbers) and returning not in self.calls.sites:
+            problems.append(self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses,
+                                          own))  # fmt: skip
+        link = {self.kept.link} - {NONE}
+        through, callees = placed.machine.reads - {self.kept.sp, *_SPECIAL}, self._callees(instruction)
+        aside = not through <= scan.written and offset_of(self.isa, placed.machine) != 0
+        if not through <= scan.written | callees or aside or self.kept.sp in {a.base for a in placed.machine.accesses}:
+            problems.append(self._problem("a call through a register that is not its operand's", instruction, placed,
+                                          min(through, default=self.kept.sp), callees, own))  # fmt: skip
+        if {p for p in placed.machine.writes if p >= 0} - {self.kept.sp} != link:
+            problems.append(self._problem("a call that links in another register", instruction, placed,
+                                          self.kept.link, link, own))  # fmt: skip
+        scan.read |= placed.machine.reads - scan.written
+        scan.written |= placed.machine.writes
+        scan.readable |= placed.machine.writes
+        scan.stores = True
+        if any(machine.accesses for _, machine in own[at + 1 :]):
+            self._results.append((own, returning))
+        moved = self._moved(own[at + 1 :])
+        taken = moved if pushed is None else pushed
+        if moved and (moved % self._unit or pushed is not None or not self.calls.may_pop(instruction)):
+            problems.append(self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp,
+                                          set(), own))  # fmt: skip
+        scan.writable.add(self.kept.sp)
+        self._taken.append(_Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
+        return problems
+
+    def _address(self, own: Sequence[Placed]) -> None:
+        """An argument that is passed by its address lies among the stack arguments: 16 bytes from there on."""
+        for _, machine in own:
+            for place, value in machine.effect.writes if machine.effect is not None else ():
+                found = parts(value)
+                if place != self.kept.sp and found is not None and found[0] is register(self.isa, self.kept.sp):
+                    self._pointed.append((len(self._stores), found[1] + 16))
+
+    def _moved(self, behind: Sequence[Placed]) -> int:
+        """How far down the bytes behind a call move the stack pointer, to make up for what its callee took away; an odd
+        number for anything else."""
+        state = State(self.isa)
+        for _, machine in behind:
+            if self.kept.sp in machine.writes:
+                if machine.effect is None or machine.effect.loads or machine.effect.stores:
+                    return 1
+                state.run(machine.effect)
+        found = parts(state.value(self.kept.sp))
+        return -found[1] if found is not None and found[0] is state.base and found[1] <= 0 else 1
 
     def _contexts(self, instruction: int, placed: Placed, own: Sequence[Placed]) -> list[Problem]:
         """What an unwinder is told must be the operands' places, in their order."""
@@ -197,8 +316,8 @@ class Rules:
 
     def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
                  definitions: set[int]) -> list[Problem]:  # fmt: skip
-        """A use that a definition takes the place of is as good as read where a branch goes round the write: then it
-        is one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
+        """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
+        one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
         tied."""
         tied = self._tied(instruction) if unread else set()
         unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
@@ -210,8 +329,9 @@ class Rules:
         if registers:
             problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
-        registers = {p for p in unread if p < SLOT}
-        if registers and not (registers <= definitions and any(m.flow == BRANCH for _, m in own)):
+        registers = {p for p in unread if p < SLOT and not reads_input(own, p)}
+        registers = {p for p in registers if p not in definitions or not survives(own, p)}
+        if registers:
             problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
                                           registers, own))  # fmt: skip
         return problems
@@ -239,9 +359,26 @@ class Rules:
 
     # The frame.
 
-    def frame_problems(self, slots: Slots, body: Body) -> Iterator[Problem]:
-        """Operands in spill slots are accessed where these lie; other stores stay clear of slots and saved words."""
-        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
+    def unborn(self, own: Mapping[int, Sequence[Placed]]) -> Iterator[Problem]:
+        """What nothing defines, nothing may depend on but idioms that give the same whatever they read, and insertions
+        into a rest that nobody asks for."""
+        if not self._unborn:
+            return
+        rule = "an instruction with a result has no bytes"
+        for block in self.allocation.blocks:
+            for vreg in {vreg for arguments in block.arguments for vreg in arguments} & self._unborn.keys():
+                at = self._unborn[vreg]
+                yield Problem(rule, at, self.allocation.offsets[at] or 0, NONE, "a value that is passed on", "nothing")
+        for number, what in enumerate(self.allocation.instructions):
+            for operand, place in zip(what.operands, self.allocation.places[number]):
+                if operand.kind == USE and operand.vreg in self._unborn and not _idle_use(own.get(number, ()), place):
+                    at = self._unborn[operand.vreg]
+                    code = tuple(own.get(number, ()))
+                    yield Problem(rule, at, self.allocation.offsets[at] or 0, place,
+                                  f"a value for instruction {number}", "nothing", code)  # fmt: skip
+
+    def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
         for instruction, slot, stored, own, shift in self._in_slots:
             if not self._accessed(slots, body, slot, stored, own, shift):
                 rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
@@ -251,6 +388,38 @@ class Rules:
             if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
                 yield Problem(TOLD, instruction, own[0].offset, slot, f"sp + {slots.guess(slot, offset)}",
                               f"sp + {offset}", tuple(own))  # fmt: skip
+
+    def results(self, body: Body) -> int:
+        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them."""
+        high = 0
+        for own, returning in self._results:
+            for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer):
+                if not stores and placed.offset >= returning:
+                    high = max(high, offset + size)
+        return high
+
+    def unbalanced(self, body: Body, top: int) -> Iterator[Problem]:
+        """A callee that takes its arguments away takes those that were stored for it, in whole units. `top`: the end of
+        the memory at the stack pointer where arguments may lie."""
+        for taken in self._taken:
+            pops = self.calls.may_pop(taken.instruction)
+            if not pops and not taken.bytes:
+                continue
+            ends = [offset + size + taken.pushed for _, own, shift in self._stores[taken.first : taken.last]
+                    for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                    if stores and offset + size <= top and (offset >= 0 or shift)]  # fmt: skip
+            if taken.pushed:
+                ends += [end for number, end in self._pointed if taken.first <= number <= taken.last]
+                ends = [end for end in ends if end <= taken.pushed]
+            wanted = -(-max(ends, default=0) // self._unit) * self._unit
+            if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
+                yield Problem("a call's arguments are not what its callee takes away", taken.instruction,
+                              taken.own[0].offset, self.kept.sp, f"{wanted} bytes", f"{taken.bytes} bytes",
+                              tuple(taken.own))  # fmt: skip
+
+    def stray_stores(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Other stores stay clear of slots and saved words."""
+        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
         stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
         for instruction, own, shift in self._stores:
             for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
@@ -276,6 +445,12 @@ class Rules:
             if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
                 return True
         return False
+
+
+def _idle_use(own: Sequence[Placed], place: int) -> bool:
+    """Whether a register is read in name only, or for what is left of it behind an insertion."""
+    readers = [machine for _, machine in own if place in machine.reads]
+    return bool(readers) and all(place in m.merged or m.name.removeprefix("v") in _INSERTIONS for m in readers)
 
 
 def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,

@@ -16,8 +16,8 @@ from typing import Final
 
 from liftcheck.bits.term import Term
 from liftcheck.case import CallSite, FunctionCode
-from liftcheck.compilers.allocation import ANY, NONE, SLOT, USE, Allocation
-from liftcheck.oracles.machine import JUMP, ORDINARY, PC, Effect, register
+from liftcheck.compilers.allocation import ANY, FIXED, NONE, SLOT, USE, Allocation
+from liftcheck.oracles.machine import JUMP, ORDINARY, PC, WIDTHS, Effect, Machine, decode, register
 from liftcheck.oracles.machine_state import parts
 from liftcheck.oracles.validation_abi import UNRESTORED, owed, reserved
 from liftcheck.oracles.validation_layout import Placed
@@ -26,6 +26,12 @@ from liftcheck.oracles.validation_source import Source
 LIBCALL: Final = "libcall:"
 LIBRARY: Final = frozenset({"system_v"})
 """The convention of the library's functions, unless a setting says otherwise."""
+_TAIL_CALLEES: Final[Mapping[str, int]] = {"x86-64": 10, "aarch64": 1, "riscv64": 5}
+"""The register that a tail call through a pointer has its callee in; on s390x any (Cranelift's `ReturnCallInd`)."""
+CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
+"""Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
+SHADOW: Final = 32
+"""Of `windows_fastcall`: the home of its register arguments (Microsoft x64 calling convention)."""
 Kept = Mapping[int, int]
 """Place -> how many of its bits survive."""
 
@@ -39,7 +45,12 @@ class Calls:
         self.source: Final = source
         self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
         self._returns: Final = sorted(self.sites)
+        self.code: Final = code.code
         self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
+        self._descriptors: Final = sorted(r.offset for r in code.relocations if "TlsDesc" in r.kind)
+        environment = allocation.environment
+        offered = frozenset().union(*environment.preferred, *environment.others)
+        self._offered: Final[frozenset[int]] = frozenset(p for p in offered if p < SLOT and WIDTHS[isa][p >> 6])
         self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
 
     def conventions(self, instruction: int) -> frozenset[str]:
@@ -47,8 +58,7 @@ class Calls:
         if self.source is None:
             return frozenset()
         start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
-        first, behind = (bisect_left(self.symbols, (at, "")) for at in (start, end))
-        names = {name for _, name in self.symbols[first:behind]}
+        names = set(self._linked(start, end))
         if any(name.startswith(LIBCALL) for name in names):
             return LIBRARY
         found = self.source.conventions(frozenset(names))
@@ -65,6 +75,73 @@ class Calls:
                 bits = {} if unwound and convention in UNRESTORED else kept.bits
                 found.append(frozenset(p for p in clobbers if bits.get(p, 0) < owing.get(p, 1)))
         return found
+
+    def required(self, instruction: int) -> frozenset[int]:
+        """Registers that the allocator must be told that this call clobbers: of those that it may give out the ones
+        that no convention which the call may have keeps whole; behind handlers, that no unwinder gives back. Resolvers
+        of thread-local descriptors keep all."""
+        conventions = self.conventions(instruction)
+        start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
+        if self.source is None or bisect_left(self._descriptors, start) != bisect_left(self._descriptors, end):
+            return frozenset()
+        unwound = bool(self.handlers(start, end))
+        found = self._offered
+        for convention in conventions or LIBRARY:
+            kept = owed(self.isa, convention)
+            if kept is None:
+                return frozenset()
+            bits = {} if unwound and convention in UNRESTORED else kept.bits
+            found = found - {p for p in found if bits.get(p, 0) >= WIDTHS[self.isa][p >> 6]}
+        return found
+
+    def may_pop(self, instruction: int) -> bool:
+        """Whether a call's callee may take its stack arguments away."""
+        conventions = self.conventions(instruction)
+        return not conventions or any(self._pops(convention) for convention in conventions)
+
+    def must_pop(self, instruction: int) -> bool:
+        """Whether it does so for certain."""
+        conventions = self.conventions(instruction)
+        return bool(conventions) and all(self._pops(convention) for convention in conventions)
+
+    def _pops(self, convention: str) -> bool:
+        found = owed(self.isa, convention)
+        return found is None or found.pops
+
+    def callee_area(self) -> int:
+        """How many bytes at the stack pointer callees may write at will."""
+        calls = [number for number, what in enumerate(self.allocation.instructions) if what.clobbers]
+        shadow = self.isa == "x86-64" and any(self.conventions(number) == {"windows_fastcall"} for number in calls)
+        return SHADOW if shadow else CALLEE_AREA.get(self.isa, 0) if calls else 0
+
+    def symbols_of(self, instruction: int) -> list[str]:
+        """The symbols that an instruction's bytes are linked with."""
+        return self._linked(self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction])
+
+    def _linked(self, start: int, end: int) -> list[str]:
+        first, behind = (bisect_left(self.symbols, (at, "")) for at in (start, end))
+        return [name for _, name in self.symbols[first:behind]]
+
+    def relocated(self, placed: Placed) -> bool:
+        """Whether a jump leads to a symbol: itself, or (riscv64) by the instruction before it, which makes the
+        address."""
+        low = placed.offset
+        if placed.machine.target is None:
+            low -= 4
+            before = decode(self.isa, self.code, low, low + 1)[0] if self.isa == "riscv64" and low >= 0 else None
+            if before is None or before.name != "auipc" or not before.writes <= placed.machine.reads:
+                return False
+        return bool(self._linked(low, placed.offset + placed.machine.size))
+
+    def tail_callee(self, instruction: int) -> int:
+        """The register that an exit's tail call jumps through by its description: its first input, in a register that
+        is fixed for that; NONE if it is no such call."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        for operand, place in zip(what.operands, places):
+            if operand.kind == USE:
+                fixed = operand.constraint == FIXED and operand.value != _TAIL_CALLEES.get(self.isa)
+                return NONE if fixed else place
+        return NONE
 
     def handlers(self, start: int, end: int) -> list[int]:
         """Where the handlers of the calls in these bytes are."""
@@ -121,3 +198,12 @@ def switches(isa: str, own: Sequence[Placed]) -> bool:
         if through and through[0] in loaded:
             taken[PC] = loaded[through[0]]
     return stored == taken and stored.keys() == wanted
+
+
+def offset_of(isa: str, machine: Machine) -> int | None:
+    """How far behind the address in a register a call or a jump through it leads; None if it takes the address from
+    memory there."""
+    if machine.accesses or "[" in machine.operands:
+        return None
+    last = machine.operands.rpartition(",")[2].strip()
+    return int(last) if isa == "riscv64" and last.lstrip("-").isdigit() else 0

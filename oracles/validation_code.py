@@ -7,6 +7,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     validation_layout    which bytes belong to which instruction or move, and what lies between
     validation_moves     bytes against moves, over `machine_state` (validation_code_smt: by z3)
     validation_accesses  own bytes against operands
+    validation_order     in which order own bytes that branch read and write
     validation_calls     what calls lose, tell unwinders, and how control leaves for another stack
     validation_jumps     jumps against blocks
     validation_frame     prologue, exits, spill slots against everything else in the frame
@@ -107,6 +108,7 @@ class Examination:
             end, falls = self._block(block, end, falls)
         self.problems.extend(self._frame())
         self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
+        self.problems.extend(self.rules.unborn(self.own))
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)
@@ -246,11 +248,17 @@ class Examination:
         if NONE not in self.own:
             return
         unwound = jumps.unwound(self.layout, self.calls, self.labels)
-        checked = frame.check(self.isa, self.allocation, self.slots, self.own, self.calls, unwound, self.z3_only)
+        checked = frame.check(self.isa, self.allocation, self.own, self.calls, unwound, self.z3_only)
         self.doubts.extend(checked.doubts)
         self.counts.by_z3 += checked.by_z3
         yield from checked.problems
-        for problem in self.rules.frame_problems(self.slots, checked.body):
+        yield from self.rules.located(self.slots, checked.body)
+        floor = max(self.calls.callee_area(), self.rules.results(checked.body))
+        yield from frame.slot_problems(self.isa, self.allocation, self.slots, checked, floor)
+        lowest = [low for low, _ in frame.explicit(self.allocation)]
+        lowest += [*self.slots.offsets.values(), *checked.body.saved]
+        yield from self.rules.unbalanced(checked.body, min(lowest, default=checked.size or 0))
+        for problem in self.rules.stray_stores(self.slots, checked.body):
             if problem.rule in accesses.OVERSTORED and self.source is not None and self.source.may_stray:
                 self.doubts.append(PROGRAMS_FAULT)
             else:

@@ -18,11 +18,24 @@ from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, var
 from liftcheck.compilers.allocation import FIXED, NONE, SLOT, USE, Allocation, Instruction
-from liftcheck.oracles.machine import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Machine, register, show
+from liftcheck.oracles.machine import (
+    BRANCH,
+    CALL,
+    JUMP,
+    MEMORY,
+    PC,
+    RETURN,
+    TRAP,
+    WIDTHS,
+    Machine,
+    decode,
+    register,
+    show,
+)
 from liftcheck.oracles.machine_state import Opaque, State, describe, parts, sliced
 from liftcheck.oracles.validation_abi import Owed, Reserved, free_for_all, owed, reserved
 from liftcheck.oracles.validation_accesses import Body, loads_link
-from liftcheck.oracles.validation_calls import Calls
+from liftcheck.oracles.validation_calls import CALLEE_AREA, Calls, offset_of
 from liftcheck.oracles.validation_layout import Placed, traps
 from liftcheck.oracles.validation_moves import Slots
 from liftcheck.oracles.validation_probes import taken
@@ -34,10 +47,6 @@ _OVERSTATED: Final[Mapping[str, frozenset[int]]] = {"riscv64": frozenset({64 + 9
 """Registers that the compiler counts as clobbered by calls although the convention keeps them: Cranelift's riscv64
 lists f9 (fs1), in `DEFAULT_CLOBBERS` of its abi.rs. That a callee keeps what it owes is an assumption of ours; where a
 function itself writes f9 and does not restore it, it is refuted (docs/findings/riscv64-fs1-not-saved.md)."""
-CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
-"""Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
-
-
 Unwound = Mapping[int, frozenset[int]]
 """Calls that end a block -> the blocks behind their handlers."""
 
@@ -49,11 +58,15 @@ OF_A_REGISTER: Final = frozenset({NOT_RESTORED, ARGUMENT_LOST, RESULT_LOST})
 
 
 class Checked(NamedTuple):
-    """What was found wrong, what was not decided, and what the rest of the check needs to know of the body."""
+    """What was found wrong, what was not decided, and what the rest of the check needs to know of the body. `size`: the
+    distance from the body's stack pointer to the entry's, if known; `popped`: how many bytes of arguments returns take
+    away, None if nothing returns."""
 
     problems: list[Problem]
     doubts: list[str]
     body: Body
+    size: int | None = None
+    popped: int | None = 0
     by_z3: int = 0
 
 
@@ -61,7 +74,7 @@ class _Doubt(Exception):
     """Names what is not executed; never leaves this module."""
 
 
-def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequence[Placed]], calls: Calls,
+def check(isa: str, allocation: Allocation, own: Mapping[int, Sequence[Placed]], calls: Calls,
           unwound: Unwound, z3_only: bool = False) -> Checked:  # fmt: skip
     """Prologue, exits, slots. `unwound`: see `validation_jumps.unwound`. `z3_only`: z3 decides whether a register is
     restored, also where normal forms do."""
@@ -84,8 +97,8 @@ def check(isa: str, allocation: Allocation, slots: Slots, own: Mapping[int, Sequ
             except _Doubt as doubt:
                 doubts.append(str(doubt))
     body = Body(frame.frame_pointer(), frame.saved)
-    problems.extend(_slot_problems(isa, allocation, slots, body, frame))
-    return Checked(problems, doubts, body, frame.by_z3)
+    problems.extend(dict.fromkeys(frame.skipped))
+    return Checked(problems, doubts, body, frame.size, frame.popped, frame.by_z3)
 
 
 class _Frame:
@@ -104,7 +117,9 @@ class _Frame:
         self.entry: Final = State(isa)
         self.saved: Final[dict[int, str]] = {}
         self.size = 0
+        self.popped: int | None = None
         self.calls: Final = calls
+        self.skipped: Final[list[Problem]] = []
         self.unwound: Final = unwound
         self.written: Final[frozenset[int]] = _written_by(isa, allocation, self.owed, self.kept, own, unwound)
 
@@ -128,18 +143,19 @@ class _Frame:
                 raise _Doubt("the prologue has a long loop")
             goal = offset + machine.target if machine.target is not None else -1
             follows = machine.flow == JUMP
+            known = False
             if machine.flow == BRANCH:
                 before = code[number - 1].machine if number else None
                 decided = taken(self.isa, self.entry, before, machine)
                 if decided is None and goal <= offset:
                     raise _Doubt("the prologue has a loop")
-                follows = bool(decided)
+                follows, known = bool(decided), decided is not None
             if follows:
                 if goal not in numbers and goal != code[-1].offset + code[-1].machine.size:
                     raise _Doubt("the prologue has a jump")
                 number = numbers.get(goal, len(code))
                 continue
-            if machine.flow != BRANCH:
+            if machine.flow != BRANCH or (goal > offset and not known):
                 self._step(self.entry, offset, machine, "the prologue")
             number += 1
 
@@ -178,9 +194,14 @@ class _Frame:
         if machine.flow == BRANCH:
             if machine.target is None or machine.target < 0:
                 raise _Doubt(f"{where} has a loop")
+            self._skipped(offset, machine, where)
             return
         if machine.flow == TRAP:
             return
+        placed = Placed(offset, machine)
+        if machine.flow == CALL and (state is not self.entry or not self.calls.relocated(placed)):
+            self.skipped.append(Problem(f"{where} calls something", NONE, offset, NONE, "at most a stack probe",
+                                        machine.text, (placed,)))  # fmt: skip
         if machine.effect is not None:
             try:
                 state.run(machine.effect)
@@ -195,6 +216,16 @@ class _Frame:
                 raise _Doubt(f"{where} moves the stack pointer in a way that has no meaning here: {machine.name}")
             if 0 <= place < SLOT and place != self.kept.sp:
                 state.registers[place] = var(f"{show(place, self.isa)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
+
+    def _skipped(self, offset: int, machine: Machine, where: str) -> None:
+        """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""
+        goal, between = offset + (machine.target or 0), offset + machine.size
+        code = self.calls.code
+        if 0 <= goal < len(code) and decode(self.isa, code, goal, goal + 1)[0].flow == TRAP:
+            return
+        if not between < goal <= len(code) or any(m.flow != TRAP for m in decode(self.isa, code, between, goal)):
+            self.skipped.append(Problem(f"{where} has a branch round something", NONE, offset, NONE, "a trap",
+                                        f"{goal:#x}", (Placed(offset, machine),)))  # fmt: skip
 
     def frame_pointer(self) -> int | None:
         """Its distance from the body's stack pointer."""
@@ -243,27 +274,48 @@ class _Frame:
         state = self._body_end(lost)
         results = self._results(instruction)
         before = {place: state.value(place) for place in results}
-        end = -1
+        place = self.calls.tail_callee(instruction)
+        callee = None if place == NONE else state.value(place)
+        end, through = -1, set[Term]()
         for at, (offset, machine) in enumerate(own):
             if machine.flow in (RETURN, JUMP):
                 end = at
+                through = {state.value(place) for place in machine.reads if 0 <= place < SLOT}
                 if machine.effect is not None:
                     self._step(state, offset, machine, "an exit")
                 break
             self._step(state, offset, machine, "an exit")
         if end < 0:
             return [self._problem("an exit does not end in a return or a jump", instruction, own, NONE, "", "")]
-        for offset, size, stored in state.touched:
-            if not stored:
-                for at in range(offset - offset % 8, offset + size, 8):
-                    self.saved[at + self.size] = f"what an exit loads from sp + {at + self.size}"
         returns = own[end].machine.flow == RETURN
-        problems = [*self._registers(state, instruction, own), *self._stack(state, instruction, own, returns)]
+        problems = [*self._registers(state, instruction, own), *self._stack(state, instruction, own, returns),
+                    *self._way(instruction, own, own[end], through, callee)]  # fmt: skip
+        mine: set[int] = set()
+        for offset, size, stored in state.touched:
+            words = set(range(offset - offset % 8, offset + size, 8))
+            mine |= words if stored else set()
+            for at in words - mine:
+                self.saved[at + self.size] = f"what an exit loads from sp + {at + self.size}"
         for place, value in before.items():
             if state.value(place) is not value:
                 problems.append(self._problem(RESULT_LOST, instruction, own, place,
                                               describe(value), describe(state.value(place))))  # fmt: skip
         return problems
+
+    def _way(self, instruction: int, own: Sequence[Placed], last: Placed, through: set[Term],
+             callee: Term | None) -> Iterator[Problem]:  # fmt: skip
+        """An exit returns; a tail call jumps, to its symbol or through the register that its operand is in."""
+        symbols = self.calls.symbols_of(instruction)
+        if callee is None and not symbols:
+            if last.machine.flow != RETURN:
+                yield self._problem("an exit leaves by a jump", instruction, own, NONE, "a return", last.machine.text)
+        elif last.machine.flow == RETURN:
+            yield self._problem("a tail call returns", instruction, own, NONE, "a jump", last.machine.text)
+        elif symbols and not self.calls.relocated(last):
+            yield self._problem("a tail call jumps elsewhere", instruction, own, NONE, symbols[0], last.machine.text)
+        elif not symbols and (callee not in through or offset_of(self.isa, last.machine) != 0):
+            yield self._problem("a tail call jumps through a register that is not its operand's", instruction, own,
+                                NONE, describe(callee) if callee is not None else "", last.machine.text)  # fmt: skip
 
     def _results(self, instruction: int) -> set[int]:
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
@@ -296,6 +348,8 @@ class _Frame:
         found = parts(state.value(self.kept.sp))
         pushed = 8 if self.kept.link < 0 else 0
         distance = None if found is None or found[0] is not state.base else found[1] - (pushed if returns else 0)
+        if returns:
+            self.popped = max(self.popped or 0, distance or 0)
         # How many bytes of arguments a callee takes away, the compiler does not say: any whole number of units.
         unit = 8 if self.isa == "s390x" else 16
         popped = self.promised.pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
@@ -369,15 +423,19 @@ def _registers(isa: str, places: Iterable[int], kept: Reserved) -> frozenset[int
 # Spill slots.
 
 
-def _slot_problems(isa: str, allocation: Allocation, slots: Slots, body: Body, frame: _Frame) -> Iterator[Problem]:
-    calls = any(what.clobbers for what in allocation.instructions)
-    lowest = CALLEE_AREA.get(isa, 0) if calls else 0
+def slot_problems(isa: str, allocation: Allocation, slots: Slots, checked: Checked, floor: int) -> Iterator[Problem]:
+    """All that lies in the frame keeps clear of all else in it, and inside of it. `floor`: the end of what callees may
+    write. To be asked when all slots are known."""
+    if checked.size is None:
+        return
+    if not checked.problems:  # an exit that loads the wrong words is named for what it does
+        yield from _saved_problems(isa, allocation, checked, floor)
     taken: dict[int, int] = {}
-    explicit = _explicit(allocation)
+    kept_slots, body = explicit(allocation), checked.body
     for place, offset in sorted(slots.offsets.items()):
         size = slots.sizes[place]
-        if offset < lowest or offset + size > frame.size:
-            yield _slot_problem("a spill slot lies outside of the frame", place, offset, f"[{lowest}, {frame.size})")
+        if offset < floor or offset + size > checked.size:
+            yield _slot_problem("a spill slot lies outside of the frame", place, offset, f"[{floor}, {checked.size})")
         for at in range(offset, offset + size):
             other = taken.setdefault(at, place)
             if other != place:
@@ -387,12 +445,31 @@ def _slot_problems(isa: str, allocation: Allocation, slots: Slots, body: Body, f
             if at in body.saved:
                 yield _slot_problem("a spill slot overlaps what the prologue saved", place, offset, body.saved[at])
                 break
-        for low, high in explicit:
+        for low, high in kept_slots:
             if low < offset + size and offset < high:
                 yield _slot_problem("a spill slot overlaps a stack slot", place, offset, f"[{low}, {high})")
 
 
-def _explicit(allocation: Allocation) -> list[tuple[int, int]]:
+def _saved_problems(isa: str, allocation: Allocation, checked: Checked, floor: int) -> Iterator[Problem]:
+    """Where words lie that an exit loads: not where callees write, not below the stack pointer, in a stack slot, nor
+    in the caller's frame, but for the return address, s390x's register save area, and arguments taken away."""
+    top = (checked.size or 0) + {"x86-64": 8, "s390x": CALLEE_AREA["s390x"] + (checked.popped or 0)}.get(isa, 0)
+    if isa == "s390x" and checked.popped is None:
+        top += 1 << 32  # nobody says how many bytes of arguments lie below the save area of what never returns
+    kept_slots = explicit(allocation)
+    for at, what in sorted(checked.body.saved.items()):
+        inside = [(low, high) for low, high in kept_slots if low < at + 8 and at < high]
+        if at < floor:
+            yield Problem("a saved word lies where callees write", NONE, 0, NONE, f"at sp + {floor} or above", what)
+        elif at + 8 > top:
+            yield Problem("a saved word lies in the caller's frame", NONE, 0, NONE, f"below sp + {top}", what)
+        elif inside:
+            low, high = inside[0]
+            yield Problem("a saved word lies in a stack slot", NONE, 0, NONE, f"clear of [{low}, {high})", what)
+
+
+def explicit(allocation: Allocation) -> list[tuple[int, int]]:
+    """Where stack slots begin and end, as distances from the body's stack pointer."""
     offsets, sizes = allocation.frame.get("slots", ()), allocation.frame.get("slot_sizes", ())
     if not isinstance(offsets, (list, tuple)):
         return []

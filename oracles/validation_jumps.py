@@ -17,8 +17,8 @@ from typing import Final
 
 from liftcheck.case import BIG_ENDIAN
 from liftcheck.compilers.allocation import NONE
-from liftcheck.oracles.machine import BRANCH, JUMP, TRAP
-from liftcheck.oracles.validation_calls import Calls
+from liftcheck.oracles.machine import BRANCH, JUMP, RETURN, TRAP
+from liftcheck.oracles.validation_calls import Calls, switches
 from liftcheck.oracles.validation_chains import Chains, Ends, Labels
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
 from liftcheck.oracles.validation_problem import Problem
@@ -35,6 +35,7 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
+        yield from _lost(layout, instruction, placed, block is not None)
         if block is None:
             yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
         elif placed or not only_jumps(layout, block):
@@ -50,6 +51,20 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
             goal = layout.goal(offset, machine)
             if goal != -1 and not any(at in relocated for at in range(offset, offset + machine.size)):
                 yield offset, goal
+
+
+def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -> Iterator[Problem]:
+    """Where control would go nobody knows where: a return that is no exit; a jump through a register, unless it is a
+    block's way by a table, or one to another stack and back."""
+    for offset, machine in own:
+        direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
+        if machine.flow != RETURN and direct:
+            continue
+        by_table = machine.flow == JUMP and last and len(layout.allocation.instructions[instruction].operands) > 0
+        if not by_table and not (machine.flow == JUMP and switches(layout.isa, own)):
+            yield Problem("control leaves where it must not", instruction, offset, NONE, "its own bytes or a successor",
+                          "a return" if machine.flow == RETURN else "a jump through a register",
+                          tuple(own))  # fmt: skip
 
 
 def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], chains: Chains) -> Ends | None:
