@@ -1,7 +1,9 @@
 """Plants faults in register allocation and asks three judges: the validator, upstream's checker, plain execution.
 
-Two families of faults. At the seam: the stand-in for regalloc2 hands the compiler a damaged answer (`capture.DAMAGES`).
-In the bytes: one machine instruction that belongs to the allocation is replaced (`regalloc_edits.py`). Programs are the
+Three families of faults. At the seam: the stand-in for regalloc2 hands the compiler a damaged answer
+(`capture.DAMAGES`). In the description: the same, and operands are described such that the answer is a right one (a
+result that is written early is called a late one). In the bytes: one machine instruction that belongs to the allocation
+is replaced (`regalloc_edits.py`). Programs are the
 generator's, compiled by both allocators; a program counts only if its undamaged code is valid and runs as the reference
 interpreter does. One column a judge:
 
@@ -24,7 +26,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, NamedTuple
 
@@ -34,7 +36,7 @@ from regalloc_harmless import why
 from liftcheck.case import ISAS, Case, CompileFailure, Target
 from liftcheck.clif.printer import print_function
 from liftcheck.compilers import matrix
-from liftcheck.compilers.allocation import ALGORITHMS, Captured
+from liftcheck.compilers.allocation import ALGORITHMS, DEF, LATE, Captured
 from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift import builds, capture
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -45,6 +47,7 @@ from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import Tally
 from liftcheck.oracles.runners import RunnerPool
 from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_source import Source, source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
 
 INPUTS: Final = 16
@@ -55,6 +58,9 @@ PROFILES: Final = ("default", "integers", "wide", "calls", "control", "simd", "f
 UNEXPLAINED: Final = "UNEXPLAINED"
 NOT_CLAIMED: Final = "nothing is claimed of which of its uses an inner step of an instruction reads"
 CHECKER: Final = ("regalloc_checker", "true")
+LATER: Final = "early definitions told as late ones"
+DESCRIPTIONS: Final = {LATER: "early-def-on-use"}
+"""Kinds of wrong descriptions -> the damage that goes with them."""
 
 
 class Fault(NamedTuple):
@@ -124,6 +130,7 @@ class Subject(NamedTuple):
     target: Target
     texts: list[str]
     functions: list[Captured]
+    sources: list[Source]
     foreseen: Foreseen
 
 
@@ -153,11 +160,13 @@ class Experiment:
         if len(functions) != len(texts):
             self.skipped["not compiled"] += 1
             return None
-        verdicts = [validate(isa, function) for function in functions]
+        sources = [source_of(function) for function in case.module.functions]
+        verdicts = [validate(isa, *each) for each in zip(functions, sources)]
         if any(verdict.status != VALID for verdict in verdicts):
             self.skipped.update({f"undamaged, but {v.status}: {v.reason}" for v in verdicts if v.status != VALID})
             return None
-        found = Subject(seed, profile, case, target, texts, functions, self.judge.foresee(case, [target], Tally()))
+        found = Subject(seed, profile, case, target, texts, functions, sources,
+                        self.judge.foresee(case, [target], Tally()))
         if self.runs(found, 0, functions[0]) != "":
             self.skipped["undamaged, but does not run as the reference"] += 1
             return None
@@ -222,18 +231,31 @@ class Experiment:
                                 isinstance(found, CompileFailure))
         return None
 
+    def description_fault(self, subject: Subject, kind: str, rng: Random) -> Fault | None:
+        """A damaged answer for a random function, which is right by what is said of the operands."""
+        number = rng.randrange(len(subject.texts))
+        damage = capture.Damage(DESCRIPTIONS[kind], rng.randrange(1 << 16))
+        reply = self.compiler.allocations(subject.texts[number], [subject.target], damage, with_text=True)[0][0]
+        if not isinstance(reply, Captured) or reply.allocation.damage.startswith(("nothing", "none")):
+            return None
+        rows = tuple(what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o
+                                                  for o in what.operands)) for what in reply.allocation.instructions)
+        told = reply._replace(allocation=replace(reply.allocation, instructions=rows))
+        return self._judged("description", kind, subject, number, told, reply.allocation.damage, None)
+
     def _judged(self, family: str, kind: str, subject: Subject, number: int, damaged: Captured, words: str,
                 checker: bool | None) -> Fault:
         isa = subject.target.isa
         started = time.perf_counter()
-        verdict = validate(isa, damaged)
+        verdict = validate(isa, damaged, subject.sources[number])
         self.seconds["validator"] += time.perf_counter() - started
         seen = self.runs(subject, number, damaged)
         harmless = ""
         if verdict.status != INVALID and not seen:
             seen = self.runs(self.with_many_inputs(subject), number, damaged)
             harmless = "" if seen else why(isa, subject.functions[number], damaged) or (
-                NOT_CLAIMED if KINDS.get(kind, KINDS["move dropped"]).where == "sequence" else UNEXPLAINED)
+                NOT_CLAIMED if family == "description" or KINDS.get(kind, KINDS["move dropped"]).where == "sequence"
+                else UNEXPLAINED)
         if seen.startswith("undecided"):
             self.skipped[f"damaged, execution {seen[:90]}"] += 1
             seen = ""
@@ -246,6 +268,8 @@ def faults(experiment: Experiment, isa: str, kinds: Sequence[tuple[str, str]], p
            until: float) -> Iterator[Fault]:
     """Faults of each kind until there are enough or time is up; a program gets one of each kind that lacks some."""
     counts: Counter[tuple[str, str]] = Counter()
+    makers = {"bytes": experiment.byte_fault, "seam": experiment.seam_fault,
+              "description": experiment.description_fault}  # fmt: skip
     number = seed * 100_000
     while time.monotonic() < until and any(counts[kind] < per_kind for kind in kinds):
         number += 1
@@ -256,8 +280,7 @@ def faults(experiment: Experiment, isa: str, kinds: Sequence[tuple[str, str]], p
             if counts[family, kind] >= per_kind:
                 continue
             rng = Random(f"{number} {kind}")
-            make = experiment.byte_fault if family == "bytes" else experiment.seam_fault
-            fault = make(subject, kind, rng)
+            fault = makers[family](subject, kind, rng)
             if fault is not None:
                 counts[family, kind] += 1
                 yield fault
@@ -280,7 +303,7 @@ def table(rows: dict[tuple[str, str, str], Row], kinds: Sequence[tuple[str, str]
 def summary(done: Sequence[Fault]) -> dict[str, object]:
     """The totals: of those that change behaviour how many each judge sees."""
     found: dict[str, object] = {}
-    for family in ("seam", "bytes"):
+    for family in ("seam", "description", "bytes"):
         mine = [fault for fault in done if fault.family == family]
         changing = [fault for fault in mine if fault.seen]
         found[family] = {
@@ -307,7 +330,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     isas = options.isa or ISAS
-    kinds = [("seam", kind) for kind in capture.DAMAGES] + [("bytes", kind) for kind in KINDS]
+    kinds = [("seam", kind) for kind in capture.DAMAGES] + [("description", kind) for kind in DESCRIPTIONS]
+    kinds += [("bytes", kind) for kind in KINDS]
     kinds = [k for k in kinds if not options.kind or any(word in f"{k[0]}: {k[1]}" for word in options.kind)]
     settings = tuple(tuple(word.split("=", 1)) for word in options.set)
     experiment = Experiment(Cranelift(options.compiler, builds.REGALLOC), isas, settings)
