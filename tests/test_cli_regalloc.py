@@ -116,6 +116,21 @@ def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.Captur
     assert code == 2 and "but 2 verdicts: a bug of liftcheck's" in out
 
 
+def test_a_fault_of_ours_costs_one_file_only(capsys: pytest.CaptureFixture[str], plain: str, targeted: str,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Report.count
+
+    def broken(self: Report, unit: str, *more: Any) -> None:
+        if unit == plain:
+            raise ZeroDivisionError("planted")
+        whole(self, unit, *more)
+
+    monkeypatch.setattr(Report, "count", broken)
+    found = document(capsys, str(Path(plain).parent), code=2)
+    assert found["isas"]["aarch64"]["backtracking"]["valid"] == 1
+    assert len(found["lost"]) == 1 and "ZeroDivisionError: planted" in found["lost"][0]
+
+
 def test_levels_settings_and_allocators_can_be_chosen(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     found = document(capsys, plain, "--isa", "x86-64", "--opt", "none,speed", "--algorithm", "single_pass",
                      "--set", "has_avx2")

@@ -13,6 +13,7 @@ settings included. Each allocator is asked in turn, whatever a file or a draw sa
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +26,7 @@ from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.validate_report import Refuted, Report
 from liftcheck.case import ISAS, CompileFailure, Target
-from liftcheck.clif.filetest import FileTarget, read_text
+from liftcheck.clif.filetest import FileTarget, FileTest, read_text
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_function
@@ -36,7 +37,7 @@ from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
 from liftcheck.compilers.spelling import spell
-from liftcheck.errors import InputError, UsageError
+from liftcheck.errors import InputError, Unavailable, UsageError
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests import files_below
 from liftcheck.oracles.validating import open_capturing
@@ -169,12 +170,24 @@ class Judge:
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:
                 self.report.refuse(path, refused.name, refused.line, target, f"not read: {refused.refused}")
+        fault = ""
+        try:
+            self._functions(path, test, targets, choice.exact)
+        except (Unavailable, UsageError, OSError):
+            raise
+        except Exception as error:
+            # One file must not cost the verdicts on all others; the report says which, and the exit code is 2.
+            if os.environ.get("LIFTCHECK_TRACEBACK"):
+                raise
+            fault = f"{type(error).__name__}: {error}"
+        self.report.settle(path, pairs, before, fault)
+
+    def _functions(self, path: str, test: FileTest, targets: list[Target], exact: bool) -> None:
         functions = test.module().functions
         if functions:
             spelling = spell(self.compiler, test)
             texts = [spelling.only(place) for place in range(len(functions))]
-            self.unit(Unit(path, spelling.text, functions, texts, targets, choice.exact))
-        self.report.settle(path, pairs, before)
+            self.unit(Unit(path, spelling.text, functions, texts, targets, exact))
 
     def _skip(self, outside: Sequence[FileTarget], functions: int) -> int:
         """Counts a file's functions on other ISAs, unless --isa asks for ours alone; how many pairs these are."""

@@ -121,12 +121,12 @@ class Report:
         """The sum of all verdicts."""
         return sum(row.functions + row.refused.total() for row in self.rows.values()) + self.skipped.total()
 
-    def settle(self, unit: str, pairs: int, before: int) -> None:
-        """A unit is done, which has so many pairs; `judged` was `before` when it was begun."""
+    def settle(self, unit: str, pairs: int, before: int, fault: str = "") -> None:
+        """A unit is done, which has so many pairs; `judged` was `before` when it was begun. `fault`: what ended it."""
         self.pairs += pairs
-        if self.judged - before != pairs:
+        if fault or self.judged - before != pairs:
             self.lost.append(f"{unit}: {pairs} functions on targets, but {self.judged - before} verdicts: a bug of "
-                             "liftcheck's, please report it with the file")
+                             f"liftcheck's, please report it with the file{fault and f' ({fault})'}")
 
     def refuse(self, unit: str, function: str, line: int, target: Target, reason: str) -> None:
         """A function without an allocation."""

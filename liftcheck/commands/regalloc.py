@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
     if report.broken and not report.units:
         raise InputError(report.broken)
-    if not report.rows:
+    if not report.rows and not report.lost:
         raise InputError.at("no function for the ISAs asked for",
                             args.paths[0] if len(args.paths) == 1 else "these files")
     if args.json:
