@@ -209,6 +209,9 @@ class _Frame:
             except Opaque:
                 if machine.effect.stores:
                     raise _Doubt(f"{where} stores outside of the frame") from None
+                self._foreign(state, placed, where)
+        elif any(access.base != NONE for access in machine.accesses):
+            self._foreign(state, placed, where)
         if MEMORY in machine.writes and machine.flow != CALL:
             raise _Doubt(f"{where} stores in a way that has no meaning here: {machine.name}")
         for place in machine.writes:
@@ -216,6 +219,12 @@ class _Frame:
                 raise _Doubt(f"{where} moves the stack pointer in a way that has no meaning here: {machine.name}")
             if 0 <= place < SLOT and place != self.kept.sp:
                 state.registers[place] = var(f"{show(place, self.isa)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
+
+    def _foreign(self, state: State, placed: Placed, where: str) -> None:
+        """Exits read the frame alone; a prologue may look for its stack's limit elsewhere."""
+        if state is not self.entry:
+            self.skipped.append(Problem(f"{where} reads memory outside of the frame", NONE, placed.offset, NONE,
+                                        "the frame", placed.machine.text, (placed,)))  # fmt: skip
 
     def _skipped(self, offset: int, machine: Machine, where: str) -> None:
         """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""

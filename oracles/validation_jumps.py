@@ -60,7 +60,8 @@ def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -
         direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
         if machine.flow != RETURN and direct:
             continue
-        by_table = machine.flow == JUMP and last and len(layout.allocation.instructions[instruction].operands) > 0
+        made = frozenset().union(*(m.writes for at, m in own if at < offset))
+        by_table = machine.flow == JUMP and last and {place for place in machine.reads if place >= 0} <= made
         if not by_table and not (machine.flow == JUMP and switches(layout.isa, own)):
             yield Problem("control leaves where it must not", instruction, offset, NONE, "its own bytes or a successor",
                           "a return" if machine.flow == RETURN else "a jump through a register",

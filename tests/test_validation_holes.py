@@ -23,6 +23,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import validation_frame
 from liftcheck.oracles.machine import CALL, JUMP, RETURN, Machine, decode
 from liftcheck.oracles.validation import validate
+from liftcheck.oracles.validation_abi import reserved
 from liftcheck.oracles.validation_accesses import Body
 from liftcheck.oracles.validation_frame import Checked
 from liftcheck.oracles.validation_layout import Placed
@@ -390,6 +391,45 @@ def test_exits_leave_as_they_should(shown: Cranelift, isa: str, text: str) -> No
                 assert refuted(isa, put(isa, captured, at, data, machine.size), source), (machine.text, other.text)
                 found += 1
     assert found >= (3 if isa != "x86-64" else text == TAIL)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_pointer_to_the_frame_is_no_data(shown: Cranelift, isa: str) -> None:
+    """Comparisons, indexes and calls that read the stack or frame pointer."""
+    captured, source = one(shown, isa, CALLS)
+    kept, found = reserved(isa), 0
+    pointers = {kept.sp, kept.frame} - {NONE}
+    for i, what in enumerate(captured.allocation.instructions):
+        if not i or what.is_return or captured_relocated(captured, i):
+            continue
+        for at, machine in placed(isa, captured, i):
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                same = (other.size, other.name, other.flow) == (machine.size, machine.name, machine.flow)
+                if not other.known or not same or other.effect is not None:
+                    continue
+                if not pointers & (other.reads - machine.reads):
+                    continue
+                if pointers & {access.base for access in other.accesses}:
+                    continue
+                assert refuted(isa, put(isa, captured, at, data, machine.size), source), (machine.text, other.text)
+                found += 1
+    assert found
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_exits_read_the_frame_alone(shown: Cranelift, isa: str) -> None:
+    captured, source = one(shown, isa, CALLS)
+    kept, found = reserved(isa), 0
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if what.is_return else ():
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                bases = {access.base for access in other.accesses} - {NONE, kept.sp, kept.frame}
+                if other.known and other.size == machine.size and bases:
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found
 
 
 # The frame.
