@@ -39,6 +39,7 @@ _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 
 _INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
 TOLD: Final = "an unwinder is told of another place than the operand's"
+IDLE: Final = "a scratch register is written and not read"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
 OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED})
@@ -100,6 +101,8 @@ class Rules:
         self._carried: frozenset[int] = frozenset()
         """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
         r0 and r1 from the instruction before."""
+        self._pending: tuple[Placed, int] | None = None
+        """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
         self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
         self._window = 0
@@ -113,6 +116,7 @@ class Rules:
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
+        self._pending = None
         self._window = len(self._stores)
         self.shift = 0
 
@@ -206,9 +210,13 @@ class Rules:
         if at < len(own):
             self._window = len(self._stores)
         self._carried = self.kept.scratch & scan.written
-        if self._carried and self.isa != "s390x" and (idle := self._idle_scratch(own)) is not None:
-            problems.append(self._problem("a scratch register is written and not read", instruction, idle[0], idle[1],
-                                          uses, own))  # fmt: skip
+        idle = self._pending
+        if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
+            problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))
+        self._pending = self._idle_scratch(own) if self._carried else None
+        if self._pending is not None and self.isa != "s390x":
+            problems.append(self._problem(IDLE, instruction, *self._pending, uses, own))
+            self._pending = None
         if loads:
             self._carried |= scan.written & {self.kept.link}
         if not uses <= scan.read or not definitions <= scan.written:

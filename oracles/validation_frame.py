@@ -361,7 +361,8 @@ class _Frame:
             self.popped = max(self.popped or 0, distance or 0)
         # How many bytes of arguments a callee takes away, the compiler does not say: any whole number of units.
         unit = 8 if self.isa == "s390x" else 16
-        popped = self.promised.pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
+        pops = self.promised.pops and not (returns and self.calls.source is not None and self.calls.source.few)
+        popped = pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
         if distance != 0 and not popped:
             yield self._problem("an exit does not give the stack pointer back", instruction, own, self.kept.sp,
                                 f"{pushed if returns else 0} above the entry's",

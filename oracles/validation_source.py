@@ -16,17 +16,21 @@ from liftcheck.clif.cfg import edges
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.clif.opcodes import OPCODES
 
+FEW: Final = 3
+"""With the address of a return area there are registers for one more (Microsoft x64: four in all)."""
 POINTERS: Final = ""
 """Key of `Source.callees` for calls through pointers."""
 
 
 class Source(NamedTuple):
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
-    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside."""
+    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside. few: its arguments fit
+    into registers, on all ISAs and in all conventions."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
     may_stray: bool = False
+    few: bool = False
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
@@ -45,7 +49,9 @@ def source_of(function: Function) -> Source:
             convention = function.signatures[signature].call_conv
             callees[symbol] = callees.get(symbol, frozenset()) | {convention}
     outside = set(_strays(function))
-    return Source(callees, True in outside, bool(outside))
+    parameters = function.signature.params
+    few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.purpose for p in parameters)
+    return Source(callees, True in outside, bool(outside), few)
 
 
 def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:

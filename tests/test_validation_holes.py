@@ -417,6 +417,40 @@ def test_a_pointer_to_the_frame_is_no_data(shown: Cranelift, isa: str) -> None:
     assert found
 
 
+@pytest.mark.parametrize("isa", ["aarch64", "riscv64", "s390x"])
+def test_a_tail_function_takes_away_no_more_than_it_was_given(shown: Cranelift, isa: str) -> None:
+    """It has two arguments, in registers: each other amount that its exit gives back is refuted. (x86-64's exit takes
+    the stack pointer from the frame pointer behind that.)"""
+    captured, source = one(shown, isa, WIDE)
+    sp, found = reserved(isa).sp, 0
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if what.is_return else ():
+            for data in flips(captured.code.code[at : at + machine.size]) if sp in machine.writes else ():
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                fits = other.known and other.size == machine.size and sp in other.writes
+                if not fits or other.effect is None or machine.effect is None:
+                    continue
+                if dict(other.effect.writes)[sp] is not dict(machine.effect.writes).get(sp):
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found > 3
+
+
+def test_an_address_in_one_scratch_register_is_not_used_in_another(shown: Cranelift) -> None:
+    more = "v12 = f64const 0x1.8p5\n    v13 = fadd v2, v12\n    v14 = bitcast.i64 v13\n    v15 = iadd v11, v14"
+    text = LOOPS.replace("return v11", f"{more}\n    return v15")
+    captured, source = one(shown, "s390x", text)
+    found = 0
+    for i in range(1, len(captured.allocation.instructions)):
+        for at, machine in placed("s390x", captured, i):
+            if machine.name == "larl" and 1 in machine.writes and not captured_relocated(captured, i):
+                code = captured.code.code[at : at + machine.size]
+                other = bytes((code[0], code[1] & 15, *code[2:]))
+                assert refuted("s390x", put("s390x", captured, at, other, machine.size), source)
+                found += 1
+    assert found
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_exits_read_the_frame_alone(shown: Cranelift, isa: str) -> None:
     captured, source = one(shown, isa, CALLS)
