@@ -92,6 +92,7 @@ class Foreseen(NamedTuple):
     values   the open bits of each returned value; `nans` those that are open within NaNs alone
     memory   the open bytes of the first region, as 0 and 1
     looked   whether anything open was met, even if it did not show
+    outside  memory was read that is not the program's: the outcome is that of a world, where there are such bytes
     meaningless  anything may happen: it is not to be run
     """
 
@@ -103,6 +104,7 @@ class Foreseen(NamedTuple):
     nans: tuple[int, ...] = ()
     memory: bytes = b""
     looked: bool = False
+    outside: bool = False
     meaningless: bool = False
 
 
@@ -196,6 +198,8 @@ class Reference:
             found = Foreseen(outcome)
         else:
             found = self.openness(entry, args, regions, min(fuel, FUEL) if worlds < MANY else fuel, worlds, outcome)
+        if found.outside and self._travelled is not None:
+            steps = self._travelled.stats.instructions
         found = found._replace(steps=steps)
         if regions is None:
             self._known[key] = found
@@ -207,7 +211,8 @@ class Reference:
         started = time.process_time()
         travel = self._traveller(entry, args, regions, fuel)
         first = travel(0, {})
-        outcome = outcome or first.outcome
+        outside = any(choice.kind is Kind.OUTSIDE for choice in first.used)
+        outcome = first.outcome if outside or outcome is None else outcome
         if (lost := self._lost(outcome, first)) is not None:
             return lost
         if first.outcome.kind == "out_of_fuel":
@@ -222,7 +227,7 @@ class Reference:
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost
         types = tuple(param.type for param in self.module.functions[entry].signature.returns)
-        found = parts(outcome, seen, types)
+        found = parts(outcome, seen, types)._replace(outside=outside)
         if found.whole or any(found.values) or any(found.memory):
             return found._replace(opening=self._opening(travel, seen, _differ(types)))
         return found

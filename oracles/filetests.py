@@ -176,7 +176,8 @@ def _interpret(plan: Plan, report: Report, fuel: int) -> None:
     openings = Openings(prepared.module)
     for number, function in enumerate(sound):
         for line, foreseen in zip(function.run_lines, openings.of(number, function.run_lines, test.big_endian)):
-            outcome = prepared.run(number, line.args, line.regions(), fuel)
+            regions = line.regions()
+            outcome = foreseen.outcome if foreseen.outside else prepared.run(number, line.args, regions, fuel)
             met = meets(line, foreseen, outcome)
             if met is None and (foreseen.whole or outcome.kind not in NO_ANSWER):
                 opening = foreseen.opening or missing(outcome) or openings.of_nan(number, line, test.big_endian)

@@ -225,10 +225,11 @@ def test_loops_and_frames_have_answers_of_their_own() -> None:
     block0:
         v0 = call fn0()
         v1 = load.i64 v0
-        v2 = isub v1, v1
-        return v2
+        return v1
     }"""
     found = foreseen(dangling)
+    assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, False)
+    found = foreseen(dangling.replace("v1 = load.i64 v0", "v1 = bnot v0\nstore v1, v0"))
     assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, True)
 
 
@@ -323,6 +324,51 @@ def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "test", path)
     assert code == 0
     assert " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]
+
+
+def test_what_does_not_depend_on_a_read_around_a_frame_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(OPEN / "around.clif")
+    code, text = said(capsys, "run", path)
+    assert (code, text.count("; as expected"), text.count("undecided")) == (0, 5 * len(ISAS), 0), text
+    code, text = said(capsys, "interpret", path)
+    assert (code, text.count("; as expected"), text.count("undecided")) == (0, 5, 0)
+    code, text = said(capsys, "test", path)
+    assert (code, " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]) == (0, True), text
+
+
+READ_AROUND = body("(i64) -> i64, i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1OFFSET",
+                   "v3 = iadd v0, v0", "return v2, v3", slots=TWO_SLOTS)
+
+
+@pytest.mark.parametrize(("offset", "around"), [("+8", True), ("-8", True), ("+4", True), ("+4096", True),
+                                                ("-4096", True), ("+4097", False), ("-4097", False)])
+def test_reads_around_a_slot_open_what_they_find(offset: str, around: bool) -> None:
+    found = foreseen(READ_AROUND.replace("OFFSET", offset), [3])
+    assert (found.opening is not None and found.opening.text, found.meaningless) == (
+        f"v2 = load.i64 v1{offset}", not around)
+    assert found.whole is not around
+    if around:
+        wanted = 0xFFFF_FFFF_FFFF_FFFF
+        assert (found.values, found.outcome.values[1]) == ((wanted, 0), 6)
+
+
+@pytest.mark.parametrize(("lines", "around"), [
+    (("v0 = get_return_address.i64", "v1 = load.i64 v0+8"), True),
+    (("v0 = get_return_address.i64", "v1 = load.i64 v0+9"), False),
+    (("v0 = get_return_address.i64", "v1 = load.i64 v0-1"), False),
+    (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+112"), True),
+    (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+5000"), False),
+    (("v0 = get_frame_pointer.i64", "store v0, v0+8", "v1 = iconst.i64 5"), False),
+    (("v0 = get_frame_pointer.i64", "v1 = atomic_rmw.i64 add v0, v0"), False),
+])
+@pytest.mark.parametrize("used", [False, True])
+def test_reads_around_a_frame_open_what_they_find(lines: tuple[str, ...], around: bool, used: bool) -> None:
+    text = body("() -> i64", *lines, "v2 = iconst.i64 5", "return v1" if used else "return v2")
+    found = foreseen(text, [])
+    assert found.meaningless is not around
+    assert (found.opening is not None) is (used or not around)
+    if found.opening is not None:
+        assert found.opening.what == OUTSIDE
 
 
 def test_who_writes_the_pinned_register_damages_nothing(capsys: pytest.CaptureFixture[str]) -> None:

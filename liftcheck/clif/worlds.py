@@ -4,8 +4,9 @@ The one idea: a *world* is a `Memory` with no window, so every access comes here
 question: the bits of an arithmetic NaN, what a slot holds before it is written, where slots, functions and frames lie,
 the pinned register. The answer is a function of a seed and of the question's *choice*: its kind and the place in the
 program that asks. `chosen` gives single choices another seed, so that whoever sees two worlds differ can find which
-choice it is (`oracles.admissible`). `used` records what was asked. What no answer makes meaningful (memory that is not
-the program's, code read as data) ends the run with `Meaningless`.
+choice it is (`oracles.admissible`). `used` records what was asked. A read around a frame (past a slot, the chain of
+frames, what a return address points at) finds bytes that the world chooses. What no answer makes meaningful (a write
+there, memory that is not the program's, a function's code read as data) ends the run with `Meaningless`.
 
 Seeds 2k and 2k+1 give complementary bits: whatever looks at a single bit sees both. The first eight are the NaNs and
 the contents that machines show.
@@ -32,12 +33,18 @@ WORD: Final = 8
 """Slots lie at multiples of this, whatever they ask for."""
 NEAR: Final = 1 << 20
 """An access this close to a slot or a frame that hits none of them missed one."""
+AROUND: Final = 0x1000
+"""A read this close to a slot or a frame finds something in every runner: above the first frame is a page of stack."""
+AFTER_CALL: Final = 16
+"""Bytes from a return address on that are code for certain, or at least mapped."""
 CODE_NEAR: Final = 1 << 16
 REMEMBERED: Final = 4096
 """Slots of which one knows where they were when they are gone."""
 HOST: Final = range(1 << 36, 1 << 47)
 """Where a process has its own things, which a runner cannot move away; all else outside the arena is unmapped."""
 STYLES: Final = 8
+FIRST_CODE: Final = 2
+"""Of the words of a frame (see `World.opaque`): from here on they are addresses of code, not of the stack."""
 
 
 class Kind(IntEnum):
@@ -50,8 +57,11 @@ class Kind(IntEnum):
     FRAME = 4
     PINNED = 5
     COMPARE = 6
+    OUTSIDE = 7
 
 
+OUTSIDE: Final = "memory outside the program's stack slots and data"
+CODE: Final = "machine code read or written as data"
 TEXTS: Final = {
     Kind.NAN: "the sign and payload of an arithmetic NaN",
     Kind.UNWRITTEN: "what a stack slot holds before it is written",
@@ -60,9 +70,8 @@ TEXTS: Final = {
     Kind.FRAME: "the stack pointer, the frame pointer and the return address",
     Kind.PINNED: "what the pinned register holds at first",
     Kind.COMPARE: "what memcmp answers beyond the sign",
+    Kind.OUTSIDE: OUTSIDE,
 }
-OUTSIDE: Final = "memory outside the program's stack slots and data"
-CODE: Final = "machine code read or written as data"
 
 
 class Choice(NamedTuple):
@@ -276,8 +285,16 @@ class World(Memory):
         return block is not None and block.first and size == 2 * WORD and (address - block.base) % size == 0
 
     def locate(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
-        """See `Memory.locate`. Bytes of a slot that were not written get the world's contents."""
-        block, at = self._find(address, size, code)
+        """See `Memory.locate`. Bytes of a slot that were not written get the world's contents; so do those around a
+        frame, anew at each read, as others may write there."""
+        try:
+            block, at = self._find(address, size, code)
+        except Meaningless:
+            address = self.fault
+            if not self._is_around(address, size):
+                raise
+            self.fault = -1
+            return self._around(address, size), 0
         if not isinstance(block, _Block):
             return block, at
         if 0 in block.known[at : at + size]:
@@ -323,6 +340,33 @@ class World(Memory):
             return Meaningless(OUTSIDE)
         return Trap(code) if code else Crash(f"access of {size} bytes at {address:#x}")
 
+    def _is_around(self, address: int, size: int) -> bool:
+        """Whether a read that hits nothing of the program's finds something in every runner, and nobody knows what."""
+        end = address + size
+        for (choice, _), bits in self._answered.items():
+            if choice.kind is Kind.FRAME:
+                value = bits & -16 | 16
+                low, high = (0, AFTER_CALL) if choice.place >= FIRST_CODE else (AROUND, AROUND)
+                if value - low <= address and end <= value + high:
+                    return True
+        index = bisect_right(self._bases, address)
+        if index < len(self._bases) and address >= self._bases[index] - AROUND:
+            return True
+        base = self._bases[index - 1] if index else -1
+        block = self._blocks.get(base)
+        return index > 0 and end <= base + (block.size if block else 0) + AROUND
+
+    def _around(self, address: int, size: int) -> bytearray:
+        """Bytes that the world chooses, but for those that lie in a slot."""
+        choice = Choice(Kind.OUTSIDE, self.site)
+        found = bytearray(self._byte(choice) for _ in range(size))
+        for i in range(size):
+            block = self._block(address + i)
+            if block is not None and (at := address + i - block.base) < block.size:
+                self._fix(block, at, 1)
+                found[i] = block.buf[at]
+        return found
+
     def _near(self, address: int, size: int) -> bool:
         """Whether a slot of this run, or one that is gone, is close."""
         index = bisect_right(self._bases, address)
@@ -338,12 +382,15 @@ class World(Memory):
     def _fix(self, block: _Block, at: int, size: int) -> None:
         """Give bytes that were never written the world's contents: from now on they have them."""
         choice = Choice(Kind.UNWRITTEN, self.site)
-        seed, fill = self._chosen.get(choice, self._seed), {0: 0, 1: 255}
         for i in range(at, at + size):
             if not block.known[i]:
-                bits = self._bits(choice, self._next(choice)) & 255
-                block.buf[i] = fill.get(seed, bits)
+                block.buf[i] = self._byte(choice)
                 block.known[i] = 1
+
+    def _byte(self, choice: Choice) -> int:
+        """The world's contents of a byte that nobody wrote: all zeros or all ones in the first two worlds."""
+        bits = self._bits(choice, self._next(choice)) & 255
+        return {0: 0, 1: 255}.get(self._chosen.get(choice, self._seed), bits)
 
     def content(self) -> bytes:
         """The first region's bytes."""
