@@ -319,7 +319,8 @@ class _Judge:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             self.report.undecides(isa, OUT_OF_TIME, unit)
             return True
-        met = meets(line, foreseen, outcome)
+        own = self.test.is_only_for(isa)
+        met = meets(line, foreseen, outcome, own)
         if met is False and outcome.detail == "stk_ovf":
             reason = "stack overflow: machine code needs more stack than there is"
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
@@ -327,7 +328,7 @@ class _Judge:
             return True
         if met is False and foreseen.looked:
             foreseen = self.openings.again(number, line, self.target.big_endian)
-            met = meets(line, foreseen, outcome)
+            met = meets(line, foreseen, outcome, own)
         if met is None:
             opening = foreseen.opening or missing(outcome) or self.openings.of_nan(number, line, self.target.big_endian)
             unit = undecided(self.test.file, f"{self.target} ({runner.name})", line, outcome, opening)

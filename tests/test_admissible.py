@@ -393,6 +393,55 @@ def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -
             f"{NAN} (line 80: v1 = fsub.f64 v0, v0)") in text
 
 
+ONE_OF_SEVERAL = """test run
+test interpret
+{targets}
+function %root(f64) -> f64, i64 {{
+block0(v0: f64):
+    v1 = sqrt v0
+    v2 = iconst.i64 0
+    return v1, v2
+}}
+; run: %root(-0x1.0p0) == [{nan}, {number}]
+; run: %root(0x1.0p2) == [0x1.0p1, 0]
+"""
+ALL_TARGETS = "target x86_64\ntarget aarch64\ntarget s390x\ntarget riscv64"
+
+
+@pytest.mark.parametrize("nan", ["+NaN", "-NaN", "+NaN:0x5"])
+@pytest.mark.parametrize("targets", ["", ALL_TARGETS])
+def test_one_nan_of_several_is_undecided_on_every_isa(nan: str, targets: str, tmp_path: Path,
+                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nan.clif"
+    path.write_text(ONE_OF_SEVERAL.format(targets=targets, nan=nan, number=0))
+    for command, times in (("run", len(ISAS)), ("interpret", 1)):
+        code, text = said(capsys, command, str(path))
+        assert (code, text.count("the run line asks for one NaN of several"), text.count("as expected")) == (
+            0, times, times), text
+    if targets:
+        _, text = said(capsys, "test", str(path))
+        wanted = len(ISAS) + 1
+        assert f"\n{wanted} passed, 0 failed, {wanted} undecided, 0 skipped" in text, text
+    path.write_text(ONE_OF_SEVERAL.format(targets=targets, nan=nan, number=1))
+    code, text = said(capsys, "run", str(path))
+    assert (code, text.count("WRONG: the run line says"), text.count("undecided")) == (1, len(ISAS), 0), "beside it"
+
+
+def test_a_file_for_one_isa_may_ask_for_its_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nan.clif"
+    for target, isa, nan, other in (("x86_64", "x86-64", "-NaN", "+NaN"), ("aarch64", "aarch64", "+NaN", "-NaN")):
+        for asked, remark in ((nan, "as expected (CLIF leaves the NaN open)"), (other, "one NaN of several")):
+            path.write_text(ONE_OF_SEVERAL.format(targets=f"target {target}", nan=asked, number=0))
+            code, text = said(capsys, "run", str(path))
+            assert (code, text.count(remark), text.count("; as expected\n")) == (0, 1, 1), text
+            _, text = said(capsys, "test", str(path))
+            assert f"{isa}: {1 + (asked == nan)} passed, 0 failed, {int(asked != nan)} undecided" in text
+            assert "interpreter: 1 passed, 0 failed, 1 undecided" in text, "it is no ISA"
+    path.write_text(ONE_OF_SEVERAL.format(targets="target x86_64", nan="+NaN", number=0))
+    _, text = said(capsys, "run", str(path), "--isa", "aarch64")
+    assert "one NaN of several" in text, "not the file's ISA"
+
+
 def test_open_values_put_in_on_purpose_are_undecided() -> None:
     script = OPEN.parent.parent / "ci" / "experiments" / "open_values.py"
     argv = [sys.executable, str(script), "--count", "25", "--seed", "3", "--isa", "x86-64"]

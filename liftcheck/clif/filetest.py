@@ -107,6 +107,10 @@ class FileTest:
         """Is the file for big-endian targets alone?"""
         return bool(self.targets) and all(target.isa in _BIG_ENDIAN for target in self.targets)
 
+    def is_only_for(self, isa: str) -> bool:
+        """Does the file name this ISA as a target, and no other?"""
+        return bool(self.targets) and all(target.isa == isa for target in self.targets)
+
     @property
     def default_call_conv(self) -> str:
         """What a signature without a convention means: the host's in files that are run, `fast` elsewhere."""

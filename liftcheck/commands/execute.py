@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck import layout
 from liftcheck.commands import interpret, options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Case, Outcome, Target
+    from liftcheck.clif.filetest import FileTest
     from liftcheck.clif.ir import Module
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
     from liftcheck.oracles.runners import RunnerPool
 
 
+NAN_OPEN: Final = "CLIF leaves the NaN open"
+"""Of a run line that asks for one NaN of several, and gets it, in a file for this ISA alone."""
+
+
 class Result(NamedTuple):
     """One call on one target. `problem` says why there is no outcome; `agrees` is the comparison with the reference,
-    `met` with the run line; `undecided` says why either of them, or the outcome, is missing."""
+    `met` with the run line; `undecided` says why either of them, or the outcome, is missing; `remark` what else is
+    to be known of them."""
 
     call: Call
     target: Target
@@ -40,6 +46,7 @@ class Result(NamedTuple):
     met: bool | None = None
     undecided: str = ""
     problem: str = ""
+    remark: str = ""
 
     @property
     def code(self) -> int:
@@ -50,12 +57,13 @@ class Result(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The calls of one function as inputs of one case, how its functions are written for the compiler, and by byte
-    order the reference."""
+    """The calls of one function as inputs of one case, how its functions are written for the compiler, the file that
+    they are of, and by byte order the reference."""
 
     calls: Sequence[Call]
     case: Case
     spelling: Spelling
+    test: FileTest
     references: dict[bool, Reference]
 
 
@@ -165,12 +173,12 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
     from liftcheck.oracles import admissible, compare
 
     call, foreseen = result.call, result.reference
-    types = compare.return_types(entry.case)
-    verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
+    types, own = compare.return_types(entry.case), entry.test.is_only_for(result.target.isa)
+    verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
     if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
         foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, call.line.regions(),
                                                              fuel, admissible.MANY)
-        verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome)
+        verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
     agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
     undecided = verdict.detail if agrees is None else ""
     if undecided and foreseen.opening is None and foreseen.outcome.kind in NO_ANSWER:
@@ -181,14 +189,16 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
         opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args,
                                                                   call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
-    return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided)
+    remark = NAN_OPEN if met and _meets(call, foreseen, outcome) is None else ""
+    return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided,
+                           remark=remark)
 
 
-def _meets(call: Call, foreseen: Foreseen, outcome: Outcome) -> bool | None:
+def _meets(call: Call, foreseen: Foreseen, outcome: Outcome, own_isa: bool = False) -> bool | None:
     """Whether an outcome is as the run line expects; None if it expects nothing, or that is open."""
     from liftcheck.oracles import admissible
 
-    return admissible.meets(call.line, foreseen, outcome) if call.expectation() else None
+    return admissible.meets(call.line, foreseen, outcome, own_isa) if call.expectation() else None
 
 
 def _numbers(module: Module) -> dict[str, list[int]]:
@@ -216,7 +226,8 @@ def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call], named:
     numbers = sorted(wanted)
     module = Module([functions[number] for number in numbers])
     case = Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
-    return Entry(calls, case, spell(compiler, program.test, [readable[number] for number in numbers]), {})
+    spelling = spell(compiler, program.test, [readable[number] for number in numbers])
+    return Entry(calls, case, spelling, program.test, {})
 
 
 def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
@@ -289,7 +300,7 @@ def _line(result: Result) -> str:
     if result.met is False:
         comments.append(f"WRONG: the run line says {call.expectation()}")
     elif result.met:
-        comments.append("as expected")
+        comments.append("as expected" + (f" ({result.remark})" if result.remark else ""))
     return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
 
 
@@ -301,5 +312,5 @@ def _document(result: Result) -> dict[str, object]:
         "outcome": call.outcome_json(outcome) if outcome is not None else None, "agrees": result.agrees,
         "expected": call.expectation() or None, "as_expected": result.met,
         "undecided": result.undecided or None, "opened_by": opening.document() if opening is not None else None,
-        "problem": result.problem or None,
+        "remark": result.remark or None, "problem": result.problem or None,
     }
