@@ -93,8 +93,8 @@ class CompileFailure:
     """A function that was not compiled.
 
     kind     'unsupported' (a missing lowering or ABI, a refusal), 'refusal' (a refusal of what the compiler has, see
-             `oracles.refusals`), 'panic', 'verifier', 'timeout', 'memory', 'abort', 'input' (the reader or the verifier
-             refused our text: our bug)
+             `oracles.refusals`), 'illegal' (code that the target cannot execute, see `oracles.beyond`), 'panic',
+             'verifier', 'timeout', 'memory', 'abort', 'input' (the reader or the verifier refused our text: our bug)
     reason   folded text without numbers, for counting
     message, place   what the compiler said, and file:line:column of a panic
     """

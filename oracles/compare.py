@@ -40,12 +40,14 @@ NONDETERMINISTIC: Final = "nondeterministic output"
 REFUTED_ALLOCATION: Final = "refuted allocation"
 WRONG_REFUSAL: Final = "wrong refusal"
 """The compiler has every instruction of the program and refuses the program."""
+ILLEGAL_CODE: Final = "illegal code"
+"""The code has instructions that the target lacks."""
 CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
                   COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
-                  REFUTED_ALLOCATION, WRONG_REFUSAL)
+                  REFUTED_ALLOCATION, WRONG_REFUSAL, ILLEGAL_CODE)
 COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
                           "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION,
-                          "refusal": WRONG_REFUSAL}
+                          "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE}
 """`CompileFailure.kind` -> class, for the kinds that are findings."""
 
 AGREE: Final = "agree"

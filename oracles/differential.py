@@ -21,7 +21,7 @@ from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outco
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import compare, trampolines
+from liftcheck.oracles import beyond, compare, trampolines
 from liftcheck.oracles.evidence import (
     NOTHING,
     CompilerLike,
@@ -294,6 +294,10 @@ class Judge:
                 continue
             if isinstance(code, CompileFailure):
                 self._refuse(sitting, number, target, self.refusals.judged(case.module, target, code))
+                continue
+            illegal = beyond.judged(case.module.functions, target, code)
+            if illegal is not None:
+                self._refuse(sitting, number, target, illegal)
                 continue
             trouble = sitting.foreseen[number].expected[target.big_endian].trouble
             if trouble:

@@ -13,7 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from liftcheck.case import CompileFailure
 from liftcheck.clif.ir import Function
+from liftcheck.oracles import filetest_panics
+from liftcheck.oracles.beyond import ILLEGAL
+from liftcheck.oracles.refusals import WRONG
 
 UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
 UNBOXED: Final = "an f32 lacks its NaN box (docs/findings/riscv64-f32-return-value-not-boxed.md)"
@@ -23,6 +27,7 @@ PAGES: Final = {
     ("riscv64", "fs1"): "docs/findings/riscv64-fs1-not-saved.md",
 }
 """(ISA, opcode or register) -> the page that explains it."""
+ILLEGAL_PAGE: Final = "docs/findings/riscv64-preserve-all-without-vectors.md"
 
 
 def cause(isa: str, function: Function, damaged: Sequence[str], passes_without_noise: bool) -> str:
@@ -36,3 +41,13 @@ def cause(isa: str, function: Function, damaged: Sequence[str], passes_without_n
     ops = {inst.op for block in function.blocks for inst in block.insts}
     page = next((page for (of, op), page in PAGES.items() if of == isa and op in ops), "no page yet")
     return f"{UPPER_BITS} ({page})"
+
+
+def cause_of_failure(isa: str, function: Function, failure: CompileFailure) -> str:
+    """What is wrong where there is no code for the target; '' if nothing is known."""
+    if failure.kind == WRONG:
+        return f"wrong refusal on {isa}: {failure.reason}"
+    if failure.kind == ILLEGAL:
+        page = ILLEGAL_PAGE if function.signature.call_conv == "preserve_all" else "no page yet"
+        return f"{failure.reason} ({page})"
+    return filetest_panics.known(isa, function, failure) if failure.kind == "panic" else ""

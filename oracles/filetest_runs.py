@@ -30,7 +30,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
-from liftcheck.oracles import canaries
+from liftcheck.oracles import beyond, canaries
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.admissible import Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.evidence import Hooks, Runners
@@ -41,7 +41,7 @@ from liftcheck.oracles.filetest_units import OPTIMIZING, Plan
 from liftcheck.oracles.link import Image, link
 from liftcheck.oracles.nan_boxes import depends_on_boxes
 from liftcheck.oracles.patience import OUT_OF_TIME, Patience, longer
-from liftcheck.oracles.refusals import WRONG, Refusals
+from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.run_memory import has_memory, job_of, run_lines
 from liftcheck.oracles.runners import Job, Runner, RunnerPool, open_runner
 from liftcheck.oracles.throwing import with_throw
@@ -161,14 +161,20 @@ class _Judge:
         self.modeled = modeled
         self.target = target
         self.replies = replies
+        self.given = [self._given(model, reply) for model, reply in zip(modeled, replies, strict=True)]
         self.report = report
+
+    def _given(self, model: Function, reply: Reply) -> Reply:
+        """A function's code, or why it has none for the target."""
+        code = reply if isinstance(reply, FunctionCode) else None
+        return reply if code is None else beyond.judged([model], self.target, [code]) or code
 
     def judge(self, command: str) -> None:
         if command == "run":
             self._run_units()
             return
         fails = command == "compile" and self.test.option("compile", EXPECT_FAIL)
-        for number, (function, model, reply) in enumerate(zip(self.functions, self.modeled, self.replies, strict=True)):
+        for number, (function, model, reply) in enumerate(zip(self.functions, self.modeled, self.given, strict=True)):
             if fails:
                 self._failing_unit(function, model, reply)
             elif isinstance(reply, CompileFailure):
@@ -210,8 +216,9 @@ class _Judge:
             for line in lines:
                 what = f"{reply.kind}: {reply.message or reply.reason} {reply.place}".rstrip()
                 unit = Failure(self.test.file, line, str(self.target), function.name, "machine code", what)
-                if reply.kind == WRONG:
-                    self.report.finds(self.target.isa, f"wrong refusal on {self.target.isa}: {reply.reason}", unit)
+                cause = known.cause_of_failure(self.target.isa, model, reply)
+                if cause:
+                    self.report.finds(self.target.isa, cause, unit)
                 else:
                     self.report.fails(self.target.isa, unit)
             return
@@ -223,7 +230,7 @@ class _Judge:
 
     def _run_units(self) -> None:
         wanted: list[int] = []
-        for number, (function, reply) in enumerate(zip(self.functions, self.replies, strict=True)):
+        for number, (function, reply) in enumerate(zip(self.functions, self.given, strict=True)):
             if isinstance(reply, CompileFailure):
                 lines = [line.line for line in function.run_lines] or [function.line]
                 self._failed("run", function, self.modeled[number], reply, lines)

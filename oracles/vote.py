@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, Protocol
 from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
+from liftcheck.oracles.beyond import ILLEGAL
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Program, Suspect, Tally, strays_into_others
 from liftcheck.oracles.runner_base import Runner
@@ -92,8 +93,9 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
     """Gathers the votes on a suspect's (case, target, class); `others` are the further targets to ask."""
     target = suspect.target
     if suspect.failure is not None:
-        right = suspect.failure.kind != REFUTED and judge.refusals.compiled_elsewhere(case.module, target)
-        return Confirmed(suspect.verdict.klass, "", witness=right or None)
+        coded = suspect.failure.kind in (REFUTED, ILLEGAL)  # so all levels have code, which says nothing
+        right = None if coded else judge.refusals.compiled_elsewhere(case.module, target)
+        return Confirmed(suspect.verdict.klass, "", witness=right)
     wild = suspect.expected is not None and suspect.expected.kind == "trapped"
     if wild and strays_into_others(case, suspect.run, target.big_endian):
         return Confirmed("", "a wild access hits another run's data region")

@@ -12,7 +12,7 @@ from liftcheck import __version__, layout
 from liftcheck.campaign.finding import Finding
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.printer import print_module
-from liftcheck.oracles.compare import REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
+from liftcheck.oracles.compare import ILLEGAL_CODE, REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
 
 _WORD: Final = 16
 _WORDS_SHOWN: Final = 16
@@ -71,6 +71,8 @@ def _what(finding: Finding) -> str:
         shown = "" if finding.expected is None else " A run shows it: see below."
         return (f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
                 f"```\n{finding.failure.message}\n```")
+    if finding.klass == ILLEGAL_CODE and finding.failure is not None:
+        return f"compiles this program to code that `{finding.target}` cannot execute: {finding.failure.message}."
     if finding.failure is not None:
         said, _, more = (finding.failure.message or finding.failure.reason).partition("\n")
         place = f" (at {finding.failure.place})" if finding.failure.place else ""

@@ -236,6 +236,7 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
+    from liftcheck.oracles import beyond
     from liftcheck.oracles.evidence import Tally
     from liftcheck.oracles.link import link
     from liftcheck.oracles.patience import longer
@@ -252,6 +253,8 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
         return f"unsupported: {error.reason}"
     made = judge.trampoline(case, target)
     failure = code if isinstance(code, CompileFailure) else made if isinstance(made, CompileFailure) else None
+    if failure is None and code is not None and not isinstance(code, CompileFailure):
+        failure = beyond.judged(case.module.functions, target, code)
     if failure is not None:
         located = entry.spelling.located(failure)
         place = f" (at {located.place})" if isinstance(located, CompileFailure) and failure.kind == "input" else ""
