@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 
-from liftcheck.case import FunctionCode
+from liftcheck.campaign.edit import CALLS, copy_function, fresh
+from liftcheck.campaign.proposals import return_zeros, without
+from liftcheck.campaign.sweep import tidy
+from liftcheck.case import Case, FunctionCode
 from liftcheck.clif.dominators import Tree, Walk, immediate_dominators
 from liftcheck.clif.interpret import prepare
 from liftcheck.clif.interpret_hot import WIDEST
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.parser import parse_filetest, parse_module
 from liftcheck.clif.printer import print_module
+from liftcheck.clif.types import I64
 from liftcheck.clif.verify import verify
 from liftcheck.commands import listing
 from liftcheck.oracles.admissible import Reference
@@ -100,6 +104,43 @@ def test_foreseeing(shape: str) -> None:
             for line in function.run_lines:
                 assert reference.foresee(number, line.args).outcome.kind == "returned"
     assert growth(foresee, SHAPES[shape]) < LIMIT
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sweeping_after_an_edit(shape: str) -> None:
+    """As it is, and with nothing read any longer of what was computed."""
+    def swept(text: str) -> None:
+        for function in read(text).functions:
+            assert not verify(Module([tidy(function)]))
+            unread = without(function, lambda inst: inst.op in CALLS or (bool(inst.results) and not inst.args))
+            tidy(_returning_zeros(unread))
+    assert growth(swept, SHAPES[shape]) < LIMIT
+
+
+def _returning_zeros(function: Function) -> Function:
+    return return_zeros(Case(Module([function]), 0, ()), 0, len(function.blocks) - 1).module.functions[0]
+
+
+def test_what_is_read_by_the_unread_alone_goes_in_one_walk() -> None:
+    """A chain through instructions and block parameters in turn, entered twice each, so that no blocks join."""
+    def swept(text: str) -> None:
+        size = len(text)
+        body = "".join(f"block{i}(v{2 * i}: i64):\nv{2 * i + 1} = iadd v{2 * i}, v0\n"
+                       f"brif v0, block{i + 1}(v{2 * i + 1}), block{i + 1}(v{2 * i + 1})\n" for i in range(1, size))
+        function = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\njump block1(v0)\n{body}"
+                                f"block{size}(v{2 * size}: i64):\nreturn v0\n}}").functions[0]
+        left = tidy(function)
+        assert [inst.op for block in left.blocks for inst in block.insts] == ["brif"] * (size - 1) + ["return"]
+        assert left.types.keys() == {0}
+    assert growth(swept, lambda size: "x" * size) < LIMIT
+
+
+def test_new_numbers_are_above_all_others_whatever_their_order() -> None:
+    function = parse_module("function %f() -> i64 {\nblock0:\nv9 = iconst.i64 1\nv3 = iadd v9, v9\nreturn v3\n}"
+                            ).functions[0]
+    copy = copy_function(function)
+    assert [fresh(copy, kind) for kind in (I64, I64)] == [10, 11]
+    assert copy.types == {3: I64, 9: I64, 10: I64, 11: I64} and function.types.keys() == {3, 9}
 
 
 def test_steps_tell_a_quadratic_walk() -> None:

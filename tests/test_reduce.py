@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from liftcheck import layout
-from liftcheck.campaign.edit import renumber, tidy
+from liftcheck.campaign.edit import renumber
 from liftcheck.campaign.investigate import probe
 from liftcheck.campaign.reduce import (
     Limits,
@@ -21,6 +21,7 @@ from liftcheck.campaign.reduce import (
     size,
     tidied,
 )
+from liftcheck.campaign.sweep import tidy
 from liftcheck.campaign.taint import shows_addresses, shows_nan_bits
 from liftcheck.case import Case, Target
 from liftcheck.clif.parser import parse_module

@@ -24,8 +24,9 @@ from functools import partial
 from math import inf
 from typing import Final, NamedTuple, TypeVar
 
-from liftcheck.campaign.edit import dead_values, is_constant, renumber, tidy
+from liftcheck.campaign.edit import dead_values, is_constant, renumber
 from liftcheck.campaign.passes import PASSES, Pass, Probe, complexity
+from liftcheck.campaign.sweep import tidy
 from liftcheck.case import Case, Target
 from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
 from liftcheck.clif.verify import verify
