@@ -7,7 +7,8 @@ environment); nothing else decides an exit code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -74,3 +75,17 @@ class InternalError(LiftcheckError):
     """A bug of liftcheck itself: please report it with the message and the case it names."""
 
     exit_code = 2
+
+
+def own_fault(action: Callable[[], None]) -> str:
+    """Does `action`; what it raises for one file of many that is neither the machine's nor the command line's fault, in
+    a line, '' if nothing. So a bug of ours costs that file's verdicts, not all others'; whoever asks must report it."""
+    try:
+        action()
+    except (Unavailable, UsageError, OSError):
+        raise
+    except Exception as error:
+        if os.environ.get("LIFTCHECK_TRACEBACK"):
+            raise
+        return f"{type(error).__name__}: {error}"
+    return ""

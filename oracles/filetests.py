@@ -15,7 +15,6 @@ Sources: upstream's `cranelift/filetests` (which command means what), cranelift-
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,7 +29,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import I128
-from liftcheck.errors import InputError, Unavailable, UsageError
+from liftcheck.errors import InputError, own_fault
 from liftcheck.oracles import filetest_texts as texts
 from liftcheck.oracles.admissible import meets, missing
 from liftcheck.oracles.filetest_open import Openings
@@ -126,16 +125,7 @@ def _run_file(file: str, options: Options, engine: Engine | None, report: Report
     before = report.judged
     plan = plan_of(test, options.isas, engine is None)
     report.unasked += plan.left_out
-    fault = ""
-    try:
-        _judge_all(plan, engine, report, options.patience.fuel)
-    except (Unavailable, UsageError, OSError):
-        raise
-    except Exception as error:
-        # One file must not cost the verdicts on all others; the report says which, and the exit code is 2.
-        if os.environ.get("LIFTCHECK_TRACEBACK"):
-            raise
-        fault = f"{type(error).__name__}: {error}"
+    fault = own_fault(lambda: _judge_all(plan, engine, report, options.patience.fuel))
     report.settle(file, plan.units, before, fault)
 
 

@@ -13,7 +13,6 @@ settings included. Each allocator is asked in turn, whatever a file or a draw sa
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,7 +36,7 @@ from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
 from liftcheck.compilers.spelling import spell
-from liftcheck.errors import InputError, Unavailable, UsageError
+from liftcheck.errors import InputError, UsageError, own_fault
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests import files_below
 from liftcheck.oracles.validating import open_capturing
@@ -170,16 +169,7 @@ class Judge:
         for refused in (function for function in test.functions if function.function is None):
             for target in targets:
                 self.report.refuse(path, refused.name, refused.line, target, f"not read: {refused.refused}")
-        fault = ""
-        try:
-            self._functions(path, test, targets, choice.exact)
-        except (Unavailable, UsageError, OSError):
-            raise
-        except Exception as error:
-            # One file must not cost the verdicts on all others; the report says which, and the exit code is 2.
-            if os.environ.get("LIFTCHECK_TRACEBACK"):
-                raise
-            fault = f"{type(error).__name__}: {error}"
+        fault = own_fault(lambda: self._functions(path, test, targets, choice.exact))
         self.report.settle(path, pairs, before, fault)
 
     def _functions(self, path: str, test: FileTest, targets: list[Target], exact: bool) -> None:
