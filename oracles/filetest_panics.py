@@ -52,6 +52,8 @@ def _ops(names: str) -> frozenset[str]:
 KNOWN: Final = (
     Known(_ANY, r"no rule matched for term (iconst_u|cmp_true|all_zero) ", _ops(""), _half_vector,
           "the mid-end folds a 64-bit vector to a constant that it cannot make"),
+    Known(_ANY, r"no rule matched for term all_zero ", _ops("bxor"), _float,
+          "the mid-end folds a float to a zero that it cannot make"),
     Known(_ANY, r"Could not canonicalize NaN", _ops(""), _floats,
           "enable_nan_canonicalization and a 64-bit vector of floats"),
     Known("riscv64", _NO_REGISTER, _ops("select_spectre_guard"), _float, "select_spectre_guard of a float"),
