@@ -16,7 +16,9 @@ Source: The RISC-V Instruction Set Manual, Volume I (20240411), 21.2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode
@@ -197,6 +199,20 @@ _SINGLE: Final = bytes(b & 6 == 0 and b >> 3 in (0, 1, 2, 3, 4, 5, 11, 20, 24) f
 """Last bytes of OP-FP that read single precision, whatever the others are."""
 
 
+def _class(chosen: Iterator[int]) -> bytes:
+    return b"[%s]" % re.escape(bytes(chosen))
+
+
+_OTHERS: Final = re.compile(
+    b"(?:%s.|%s%s|%s%s|%s.{3})*+" % (
+        _class(b for b in range(256) if b & 3 == 1),
+        _class(b for b in range(256) if b & 3 == 2), _class(b for b in range(256) if b >> 5 != 1),
+        _class(b for b in range(256) if b & 3 == 0), _class(b for b in range(256) if b >> 5 not in (1, 5)),
+        _class(b for b in range(256) if b & 3 == 3 and not _FLOATING[b])), re.DOTALL)  # fmt: skip
+"""Instructions from one on that are of neither kind, whatever their operands: all but 32-bit ones of floating point,
+c.fld, c.fldsp, c.fsd."""
+
+
 def _plain(code: bytes) -> int:
     """How many bytes from the start have no compressed instruction (nor data) in them."""
     low = code[:len(code) & ~3:4]
@@ -219,7 +235,7 @@ def _checks(code: bytes) -> bool:
         if not last[at] & 6:
             return True
         at = chosen.find(1, at + 1)
-    return bool(_kinds(code[end:]) & _CHECKS)
+    return end < len(code) and bool(_kinds(code[end:], _CHECKS) & _CHECKS)
 
 
 def _unboxes(code: bytes) -> bool:
@@ -232,25 +248,27 @@ def _unboxes(code: bytes) -> bool:
             if _kind(code[4 * at:4 * at + 4]) & _UNBOXES:
                 return True
             at = chosen.find(sought, at + 1)
-    return bool(_kinds(code[end:]) & _UNBOXES)
+    return end < len(code) and bool(_kinds(code[end:], _UNBOXES) & _UNBOXES)
 
 
-def _kinds(code: bytes) -> int:
-    """What kinds of instructions a function has."""
+def _kinds(code: bytes, sought: int) -> int:
+    """What kinds of instructions a function has: all that it has, or one that is sought."""
     found = at = 0
-    while at < len(code) - 1:
-        first = code[at]
-        if first & 3 == 3:
-            if _FLOATING[first]:
-                found |= _kind(code[at:at + 4])
+    while not found & sought:
+        match = _OTHERS.match(code, at)
+        at = match.end() if match else at
+        if at >= len(code) - 1:
+            break
+        if code[at] & 3 == 3:
+            found |= _kind(code[at:at + 4])
             at += 4
-        else:  # c.fld, c.fldsp, c.fsd
-            if (first & 1 == 0 and code[at + 1] >> 5 == 1) or (first & 3 == 0 and code[at + 1] >> 5 == 5):
-                found |= _UNBOXES
+        else:
+            found |= _UNBOXES
             at += 2
     return found
 
 
+@lru_cache(1 << 15)
 def _kind(word: bytes) -> int:
     """The kind of a 32-bit instruction."""
     number = int.from_bytes(word, "little")

@@ -108,6 +108,19 @@ def test_the_quick_look_misses_nothing_that_the_table_knows() -> None:
             assert nan_boxes._unboxes(data) >= unboxes, machine.text
 
 
+@pytest.mark.parametrize(("code", "depends"), [
+    ("0100" + FADD_S + "0020" + RET, True),
+    (FADD_S + "0100" * 9 + "13050000" + "0220" + "8280", True),
+    ("0020" + "0100" * 40 + "13050000" + FADD_S + "8280", True),
+    ("0100" + "13055375" + "b500" + "0020" + "8280", False),
+    ("0100" + FADD_S + "13050020" + "8280", False),
+    ("0100" + FADD_S + "0140" + "8280" + "0000", False),
+])
+def test_among_compressed_instructions_each_is_read_where_it_begins(code: str, depends: bool) -> None:
+    """c.fld, c.fldsp, fadd.s are looked for, not bytes that look like them in the middle of an addi."""
+    assert may_depend_on_boxes([FunctionCode("%f", bytes.fromhex(code))]) is depends
+
+
 def test_a_store_of_what_is_boxed_into_memory_is_seen() -> None:
     """fsd fa0, 0(a0): the upper half is visible outside."""
     assert depends_on_boxes([function(FADD_S, "2730a500", RET)])
