@@ -55,6 +55,17 @@ def test_routed_rows_are_found_in_code(row: Shortcoming) -> None:
     assert found == ("" if row.harmless else f"{row.runner} gets {row.name} wrong")
 
 
+@pytest.mark.parametrize(("code", "found"), [
+    ("e14321b8", True), ("1f2003d5e14321b8", True), ("e143e178", True), ("e1536138", True), ("e14321f8", False),
+    ("000000e14321b800", False), ("0000e14321b80000", False), ("00e14321b8000000", False),
+], ids=["ldsmax", "behind nop", "ldsmaxalh", "ldsminlb", "64 bits", "at 3", "at 2", "at 1"])  # fmt: skip
+def test_a_narrow_ldsmax_is_one_where_an_instruction_begins(code: str, found: bool) -> None:
+    row = next(row for row in TABLE if row.isa == "aarch64" and row.pattern is not None)
+    assert row.pattern is not None and row.confirm is not None
+    data = bytes.fromhex(code)
+    assert (row.pattern.search(data) is not None and row.confirm(data)) is found
+
+
 def test_every_row_is_looked_for_or_says_why_not() -> None:
     assert all((row.pattern is None and row.whole is None) == bool(row.harmless) for row in TABLE)
     assert {(row.runner, row.isa) for row in TABLE} <= set(RUNNERS)
