@@ -4,7 +4,8 @@ For every command and every shape of `growth_inputs.py` the size doubles from --
 --seconds. Each run is a process forked from this one, which has everything imported, and what counts is its processor
 time: its own, and apart from it that of its children (the compiler's bridge, qemu), whose growth is the compiler's and
 is shown, not judged. The exponent is the slope of log(time - time of an empty file) over log(size) through the larger
-sizes. n log n has about 1.1 here. Times below --floor at the largest size say nothing and are shown as `flat`.
+sizes. n log n has about 1.1 here. Times below --floor at the largest size say nothing and are shown as `flat`. What has
+no input that grows is not measured (`growth_campaign.py`).
 
     python ci/bench/growth.py [--command NAME] [--shape NAME] [--isa ISA] [--most 32000] [--seconds 20] [--limit 1.2]
 """
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import growth_campaign
 from growth_inputs import SHAPES
 
 from liftcheck import cli
@@ -95,11 +97,23 @@ COMMANDS: Final[dict[str, Callable[[str, str], int]]] = {
     "test optimize": _test("optimize"),
     "regalloc": _cli("regalloc", "FILE", "--isa", "ISA", "--jobs", "1", "--algorithm", "backtracking"),
     "regalloc single_pass": _cli("regalloc", "FILE", "--isa", "ISA", "--jobs", "1", "--algorithm", "single_pass"),
+    "replay": growth_campaign.replay,
+    "reduce": growth_campaign.reduce,
+    "reduce's candidates": growth_campaign.search,
+    "generate": growth_campaign.generate,
+    "fuzz": growth_campaign.fuzz,
 }
+OF_PROGRAMS: Final = ("generate", "fuzz")
+"""They read no file: what grows is the number of programs."""
+
+
+def shapes_of(command: str) -> dict[str, Callable[[int], str]]:
+    """What can grow for a command."""
+    return {growth_campaign.PROGRAMS: growth_campaign.programs} if command in OF_PROGRAMS else SHAPES
 
 
 def timed(command: Callable[[str, str], int], path: Path, isa: str, seconds: float) -> Time:
-    """One run in a process of its own, stopped (with its children) when it has taken `seconds` on the clock."""
+    """One run in a process of its own, stopped (with its children) when it has taken `seconds`."""
     inlet, outlet = os.pipe()
     child = os.fork()
     if child == 0:
@@ -116,7 +130,7 @@ def timed(command: Callable[[str, str], int], path: Path, isa: str, seconds: flo
 
 def _work(command: Callable[[str, str], int], path: Path, isa: str, seconds: float, outlet: int) -> None:
     """The child: runs, says its times, ends."""
-    signal.setitimer(signal.ITIMER_REAL, 3 * seconds)
+    signal.setitimer(signal.ITIMER_REAL, 10 * seconds)  # other work may have the cores
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1, math.ceil(seconds) + 2))
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -146,10 +160,10 @@ def exponent(times: dict[int, float], base: float, floor: float) -> float | None
 def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Row:
     """The times of a command for a shape, size after size."""
     times: dict[int, Time] = {}
-    path = folder / f"{shape}.clif"
+    path, make = folder / f"{shape}.clif", shapes_of(name)[shape]
     stopped = False
     for size in sizes(args.least, args.most):
-        path.write_text(SHAPES[shape](size))
+        path.write_text(make(size))
         spent = timed(COMMANDS[name], path, args.isa, args.seconds)
         if spent.code is None:
             stopped = True
@@ -158,7 +172,7 @@ def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Ro
         if spent.own + spent.children > args.seconds / 2.5:
             stopped = size < args.most
             break
-    path.write_text(SHAPES[shape](2))
+    path.write_text(make(2))
     base = min((timed(COMMANDS[name], path, args.isa, args.seconds) for _ in range(2)), key=lambda time: time.own)
     own = exponent({size: time.own for size, time in times.items()}, base.own, args.floor)
     children = exponent({size: time.children for size, time in times.items()}, base.children, args.floor)
@@ -193,7 +207,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; 1 if an exponent is above the limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--command", action="append", choices=list(COMMANDS), help="only this command; repeatable")
-    parser.add_argument("--shape", action="append", choices=list(SHAPES), help="only this shape; repeatable")
+    parser.add_argument("--shape", action="append", choices=[*SHAPES, growth_campaign.PROGRAMS],
+                        help="only this shape; repeatable")
     parser.add_argument("--isa", default="x86-64")
     parser.add_argument("--least", type=int, default=500)
     parser.add_argument("--most", type=int, default=32_000)
@@ -205,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     steep = []
     with tempfile.TemporaryDirectory() as folder:
         for name in args.command or COMMANDS:
-            for shape in args.shape or SHAPES:
+            for shape in [shape for shape in shapes_of(name) if shape in (args.shape or shapes_of(name))]:
                 row = measure(name, shape, Path(folder), args)
                 print(text(row, args.limit), flush=True)
                 steep += [row] if _steep(row, args.limit) else []
