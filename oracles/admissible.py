@@ -35,7 +35,11 @@ WORLDS: Final = 8
 MANY: Final = 64
 """Worlds to look at, and to look at before anybody is called wrong."""
 FUEL: Final = 2_000_000
-"""Instructions of a world's run: of what takes longer, what is open is looked for before anybody is called wrong."""
+"""Instructions of a world's run; of what takes longer see `LONG`."""
+LONG: Final = 1.0
+"""Seconds of processor time that a world of a longer run may take. What takes yet longer is looked at only before
+anybody is called wrong, and else said to be `unseen`."""
+UNSEEN: Final = "whether CLIF leaves it open was not looked at: the run is too long"
 PLACES: Final = 4
 """Worlds to look at where only slots' places are asked for, as most programs with slots do."""
 PATIENCE: Final = 2.0
@@ -93,6 +97,7 @@ class Foreseen(NamedTuple):
     memory   the open bytes of the first region, as 0 and 1
     looked   whether anything open was met, even if it did not show
     outside  memory was read that is not the program's: the outcome is that of a world, where there are such bytes
+    unseen   what is open was not looked at: no world came to its end in time
     meaningless  anything may happen: it is not to be run
     """
 
@@ -105,6 +110,7 @@ class Foreseen(NamedTuple):
     memory: bytes = b""
     looked: bool = False
     outside: bool = False
+    unseen: bool = False
     meaningless: bool = False
 
 
@@ -195,10 +201,12 @@ class Reference:
         if outcome.kind == "out_of_fuel":
             outcome = outcome._replace(detail=f"{fuel} instructions, see --fuel")
         plain = outcome.kind == "returned" or outcome.detail in _ARITHMETIC
-        if outcome.kind == "out_of_fuel" or (plain and not self.may_open(entry)):
+        if (plain or outcome.kind == "out_of_fuel") and not self.may_open(entry):
             found = Foreseen(outcome)
         else:
-            found = self.openness(entry, args, regions, min(fuel, FUEL) if worlds < MANY else fuel, worlds, outcome)
+            ends = outcome.kind != "out_of_fuel"
+            most = fuel if ends and worlds == MANY else min(fuel, FUEL)
+            found = self.openness(entry, args, regions, most, worlds, outcome, fuel if ends else 0)
         if found.outside and self._travelled is not None:
             steps = self._travelled.stats.instructions
         found = found._replace(steps=steps)
@@ -207,17 +215,24 @@ class Reference:
         return found
 
     def openness(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
-                 fuel: int = interpret.DEFAULT_FUEL, worlds: int = WORLDS, outcome: Outcome | None = None) -> Foreseen:
-        """What of a run is open. `outcome`: the reference's, if it is known; else the first world's stands for it."""
+                 fuel: int = interpret.DEFAULT_FUEL, worlds: int = WORLDS, outcome: Outcome | None = None,
+                 most: int = 0) -> Foreseen:
+        """What of a run is open. `outcome`: the reference's, if it is known; else the first world's stands for it.
+        `most`: a world whose `fuel` does not last may have so much of it, as far as time allows."""
         started = time.process_time()
         travel = self._traveller(entry, args, regions, fuel)
         first = travel(0, {})
+        more = min(most, int(fuel * LONG / max(time.process_time() - started, 1e-6)))
+        if first.outcome.kind == "out_of_fuel" and more > fuel:
+            travel = self._traveller(entry, args, regions, more)
+            first = travel(0, {})
         outside = any(choice.kind is Kind.OUTSIDE for choice in first.used)
         outcome = first.outcome if outside or outcome is None else outcome
         if (lost := self._lost(outcome, first)) is not None:
             return lost
+        types = tuple(param.type for param in self.module.functions[entry].signature.returns)
         if first.outcome.kind == "out_of_fuel":
-            return Foreseen(outcome, looked=True)  # not to its end: whoever disagrees looks again
+            return self._unended(travel, first, outcome, types, started)
         if not first.used:
             return Foreseen(outcome)  # no question was asked: every world is this one
         seen = [first]
@@ -227,11 +242,23 @@ class Reference:
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost
-        types = tuple(param.type for param in self.module.functions[entry].signature.returns)
         found = parts(outcome, seen, types)._replace(outside=outside)
         if found.whole or any(found.values) or any(found.memory):
             return found._replace(opening=self._opening(travel, seen, _differ(types)))
         return found
+
+    def _unended(self, travel: Callable[[int, dict[Choice, int]], _Seen], first: _Seen, outcome: Outcome,
+                 types: Sequence[Type], started: float) -> Foreseen:
+        """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
+        whoever disagrees looks again."""
+        seen = [first]
+        while first.used and len(seen) < PLACES and time.process_time() - started < PATIENCE:
+            seen.append(travel(len(seen), {}))
+            if (lost := self._lost(outcome, seen[-1])) is not None:
+                return lost
+            if seen[-1].outcome.kind != "out_of_fuel":
+                return Foreseen(outcome, self._opening(travel, seen, _differ(types)), whole=True, looked=True)
+        return Foreseen(outcome, looked=True, unseen=True)
 
     def opening_of_nan(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None) -> Opening:
         """The instruction that makes the bits of a returned NaN."""

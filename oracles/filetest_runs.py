@@ -32,7 +32,7 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import beyond, canaries
 from liftcheck.oracles import filetest_known as known
-from liftcheck.oracles.admissible import Foreseen, meets, missing, not_to_run
+from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.evidence import Hooks, Runners
 from liftcheck.oracles.filetest_open import Closed, Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
@@ -322,7 +322,7 @@ class _Judge:
         if outcome.kind == "unsupported":
             self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
             return True
-        if outcome.kind == "out_of_fuel":
+        if outcome.kind == "out_of_fuel" and not foreseen.whole:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             self.report.undecides(isa, OUT_OF_TIME, unit)
             return True
@@ -342,6 +342,8 @@ class _Judge:
             self.report.undecides(isa, opening.kind, unit)
         elif met:
             self.report.passes(isa)
+            if foreseen.unseen:
+                self.report.notes[UNSEEN] += 1
         return met is not False
 
     def _explain(self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner,

@@ -22,7 +22,7 @@ from liftcheck.clif.parser import parse_filetest, parse_module
 from liftcheck.clif.types import F64, I64
 from liftcheck.clif.worlds import World
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.oracles import compare
+from liftcheck.oracles import admissible, compare
 from liftcheck.oracles.admissible import MANY, Foreseen, Reference, judge, meets
 
 OPEN = Path(__file__).parent.parent / "corpus" / "open"
@@ -249,13 +249,63 @@ block2:
 }"""
 
 
-def test_what_takes_long_is_looked_at_before_anybody_is_called_wrong() -> None:
+def test_what_takes_long_is_looked_at_as_far_as_time_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     reference = Reference(parse_module(LONG), False)
-    first = reference.foresee(0, [1_000_000], fuel=10_000_000)
-    assert (first.opening, first.looked) == (None, True), "not to its end"
-    again = reference.foresee(0, [1_000_000], fuel=10_000_000, worlds=MANY)
-    assert again.opening is not None
-    assert again.opening.what == NAN
+    found = reference.foresee(0, [1_000_000], fuel=10_000_000)
+    assert (found.opening is not None and found.opening.what, found.unseen) == (NAN, False)
+    monkeypatch.setattr(admissible, "LONG", 0.0)
+    first = reference.foresee(0, [1_000_001], fuel=10_000_000)
+    assert (first.opening, first.looked, first.unseen) == (None, True, True)
+    again = reference.foresee(0, [1_000_001], fuel=10_000_000, worlds=MANY)
+    assert (again.opening is not None and again.opening.what, again.unseen) == (NAN, False)
+
+
+LONG_FILE = "test run\ntest interpret\ntarget x86_64\n" + LONG.replace(
+    "return v6", "v7 = bxor v6, v6\n    return v7") + "\n; run: %f(80000) == 0\n; run: %f(3) == 0\n; print: %f(80000)\n"
+
+
+def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "long.clif"
+    path.write_text(LONG_FILE)
+    _, text = said(capsys, "test", str(path))
+    assert ("6 passed, 0 failed, 0 undecided" in text, "not looked at" in text) == (True, False), text
+    monkeypatch.setattr(admissible, "LONG", 0.0)
+    monkeypatch.setattr(admissible, "FUEL", 1000)
+    _, text = said(capsys, "test", str(path))
+    assert f"note: {admissible.UNSEEN} (4)" in text
+    assert "6 passed, 0 failed, 0 undecided" in text
+    for command in ("run", "interpret"):
+        code, text = said(capsys, command, str(path))
+        assert code == 0
+        assert f"%f(80000) = 0  ; as expected ({admissible.UNSEEN})\n" in text
+        assert "%f(3) = 0  ; as expected\n" in text
+        assert f"%f(80000) = 0  ; {admissible.UNSEEN}\n" in text
+    path.write_text(LONG_FILE.replace("bxor v6, v6", "bor_imm v6, 0").replace("== 0", "== 1"))
+    for command in ("run", "interpret", "test"):
+        code, text = said(capsys, command, str(path))
+        assert (code, "WRONG" in text, "DISAGREES" in text) == (0, False, False), text
+
+
+def test_whether_a_run_ends_may_be_open() -> None:
+    lines = """
+    v0 = stack_addr.i64 ss0
+    v1 = load.i8 v0
+    v2 = uextend.i64 v1
+    jump block1(v2)
+block1(v3: i64):
+    v4 = iconst.i64 -1
+    v5 = iadd v3, v4
+    brif v5, block1(v5), block2
+block2:
+    return v4"""
+    found = Reference(parse_module(body("() -> i64", lines, slots=TWO_SLOTS)), False).foresee(0, [], fuel=100_000)
+    assert (found.outcome.kind, found.whole) == ("out_of_fuel", True)
+    assert (found.opening is not None and found.opening.text) == "v1 = load.i8 v0"
+    endless = body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = load.i8 v0", "jump block1", "block1:", "jump block1",
+                   slots=TWO_SLOTS)
+    found = Reference(parse_module(endless), False).foresee(0, [], fuel=100_000)
+    assert (found.outcome.kind, found.whole, found.opening) == ("out_of_fuel", False, None)
 
 
 @pytest.mark.parametrize("name", OPEN_PROGRAMS)

@@ -190,6 +190,8 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
                                                                   call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
     remark = NAN_OPEN if met and _meets(call, foreseen, outcome) is None else ""
+    if foreseen.unseen and not undecided and agrees and met is not False:
+        remark = admissible.UNSEEN
     return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided,
                            remark=remark)
 
@@ -304,6 +306,8 @@ def _line(result: Result) -> str:
         comments.append(f"WRONG: the run line says {call.expectation()}")
     elif result.met:
         comments.append("as expected" + (f" ({result.remark})" if result.remark else ""))
+    elif result.remark:
+        comments.append(result.remark)
     return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
 
 

@@ -58,29 +58,35 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Result(NamedTuple):
-    """A call, what the reference says of it, whether that is as the run line expects, why nobody can say so."""
+    """A call, what the reference says of it, whether that is as the run line expects, why nobody can say so; what
+    qualifies the verdict."""
 
     call: Call
     outcome: Outcome
     met: bool | None
     undecided: str
+    remark: str = ""
 
 
 def _result(reference: Reference, call: Call, fuel: int) -> Result:
     """What the reference says of a call, in one of the worlds that CLIF allows."""
-    from liftcheck.oracles.admissible import meets, missing, not_to_run
+    from liftcheck.oracles.admissible import MANY, UNSEEN, meets, missing, not_to_run
 
     foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel)
     if foreseen.outcome.kind == "out_of_fuel":
-        return Result(call, foreseen.outcome._replace(detail=""), None, "not ended in the instructions of --fuel")
+        reason = str(foreseen.opening or "not ended in the instructions of --fuel")
+        return Result(call, foreseen.outcome._replace(detail=""), None, reason)
     if not foreseen.opening and (limit := not_to_run(foreseen)):
         return Result(call, foreseen.outcome, None, limit)
     met = meets(call.line, foreseen, foreseen.outcome) if call.expectation() else None
+    if met is False and foreseen.looked:
+        foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel, MANY)
+        met = meets(call.line, foreseen, foreseen.outcome)
     undecided = str(foreseen.opening or (missing(foreseen.outcome) if met is None else None) or "")
     if met is None and call.expectation() and not undecided:
         opening = reference.opening_of_nan(call.function, call.line.args, call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
-    return Result(call, foreseen.outcome, met, undecided)
+    return Result(call, foreseen.outcome, met, undecided, UNSEEN if foreseen.unseen and not undecided else "")
 
 
 def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
@@ -95,7 +101,10 @@ def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:
 def _line(result: Result) -> str:
     call, comments = result.call, [f"undecided: {result.undecided}"] if result.undecided else []
     if result.met is not None:
-        comments.append("as expected" if result.met else f"WRONG: the run line says {call.expectation()}")
+        right = "as expected" + (f" ({result.remark})" if result.remark else "")
+        comments.append(right if result.met else f"WRONG: the run line says {call.expectation()}")
+    elif result.remark:
+        comments.append(result.remark)
     return f"{call.text()} = {call.outcome_text(result.outcome)}" + (f"  ; {'; '.join(comments)}" if comments else "")
 
 
@@ -103,4 +112,4 @@ def _document(result: Result) -> dict[str, object]:
     call = result.call
     return {"call": call.text(), "line": call.line.line, "expected": call.expectation() or None,
             "as_expected": result.met, "outcome": call.outcome_json(result.outcome),
-            "undecided": result.undecided or None}
+            "undecided": result.undecided or None, "remark": result.remark or None}
