@@ -18,7 +18,7 @@ from liftcheck.oracles.evidence import depends_on_byte_order
 from liftcheck.oracles.patience import DEFAULT
 
 FUEL: Final = 100_000
-"""Instructions of a first look; longer runs get as many as they can execute in little time."""
+"""Instructions of a first look; of longer runs it is said that they were not looked at, as they take too much time."""
 CLOSED: Final = Foreseen(Outcome("unknown"))
 """Of a line that was not interpreted: nothing in it is open."""
 
@@ -38,8 +38,7 @@ class Openings:
             return [CLOSED] * len(lines)
         key = number, big_endian
         if key not in self._found:
-            self._found[key] = [reference.openness(number, line.args, line.regions(), FUEL, most=DEFAULT.fuel)
-                                for line in lines]
+            self._found[key] = [reference.openness(number, line.args, line.regions(), FUEL) for line in lines]
         return self._found[key]
 
     def again(self, number: int, line: RunLine, big_endian: bool) -> Foreseen:
