@@ -252,7 +252,8 @@ class Reference:
         """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
         whoever disagrees looks again."""
         seen = [first]
-        while first.used and len(seen) < PLACES and time.process_time() - started < PATIENCE:
+        places = all(choice.kind in (Kind.SLOT, Kind.FUNCTION) for choice in first.used)  # what hardly ends a loop
+        while not places and len(seen) < PLACES and time.process_time() - started < PATIENCE:
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost
