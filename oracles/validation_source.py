@@ -50,7 +50,8 @@ def source_of(function: Function) -> Source:
             callees[symbol] = callees.get(symbol, frozenset()) | {convention}
     outside = set(_strays(function))
     parameters = function.signature.params
-    few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.purpose for p in parameters)
+    few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.type.is_vector and not p.purpose
+                                         for p in parameters)  # riscv64 passes vectors on the stack
     return Source(callees, True in outside, bool(outside), few)
 
 

@@ -128,8 +128,9 @@ def shown() -> Iterator[Cranelift]:
 
 
 @cache
-def one(compiler: Cranelift, isa: str, text: str) -> tuple[Captured, Source]:
-    target = Target(isa, (("enable_multi_ret_implicit_sret", "true"), ("opt_level", "speed"),
+def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tuple[Captured, Source]:
+    """The allocation of one function, which is valid."""
+    target = Target(isa, (("enable_multi_ret_implicit_sret", "true"), *more, ("opt_level", "speed"),
                           ("regalloc_algorithm", "backtracking")))  # fmt: skip
     reply = compiler.allocations(text, [target], with_text=True)[0][0]
     assert isinstance(reply, Captured), reply
@@ -434,6 +435,18 @@ def test_a_tail_function_takes_away_no_more_than_it_was_given(shown: Cranelift, 
                     assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
                     found += 1
     assert found > 3
+
+
+def test_a_tail_function_takes_away_a_vector_that_came_on_the_stack(shown: Cranelift) -> None:
+    text = """function %f(i64, i8x8) -> i64 tail {
+block0(v0: i64, v1: i8x8):
+    v2 = extractlane v1, 3
+    v3 = uextend.i64 v2
+    v4 = iadd v0, v3
+    return v4
+}
+"""
+    one(shown, "riscv64", text, ("has_v", "true"), ("has_zvl128b", "preset"))
 
 
 def test_an_address_in_one_scratch_register_is_not_used_in_another(shown: Cranelift) -> None:
