@@ -70,7 +70,8 @@ def _bytes(isa: str, right: Captured, damaged: Captured) -> str:
     written = {place for at, (spot, _) in enumerate(pairs) if at != number and spot.machine.flow != CALL
                and not _only_restores(spot, lost) for place in spot.machine.writes}
     if lost and old.machine.accesses and not lost & written and not (new.machine.writes - old.machine.writes) & needed:
-        return f"nothing but a restore writes {', '.join(map(show, sorted(lost)))}: what calls keep is there still"
+        names = ", ".join(show(place, isa) for place in sorted(lost))
+        return f"nothing but a restore writes {names}: what calls keep is there still"
     return ""
 
 
