@@ -10,6 +10,8 @@ It judges nothing (`validation_code`, `validation_frame`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.clif.cfg import edges
@@ -22,7 +24,8 @@ POINTERS: Final = ""
 """Key of `Source.callees` for calls through pointers."""
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True)
+class Source:
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
     stack slots; may_stray: it does so unless a constant that is not followed keeps it inside. few: its arguments fit
     into registers, on all ISAs and in all conventions."""
@@ -36,7 +39,12 @@ class Source(NamedTuple):
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
         the function's: compilers load addresses of symbols too."""
         named = [self.callees[symbol] for symbol in symbols if symbol in self.callees]
-        return frozenset().union(*(named or self.callees.values()))
+        return frozenset().union(*named) if named else self.any_callee
+
+    @cached_property
+    def any_callee(self) -> frozenset[str]:
+        """All conventions of calls. Worked out once: each call through a register asks."""
+        return frozenset().union(*self.callees.values())
 
 
 def source_of(function: Function) -> Source:

@@ -28,6 +28,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.commands import listing
 from liftcheck.oracles.admissible import Reference
 from liftcheck.oracles.validation_chains import Chains, Ends
+from liftcheck.oracles.validation_source import source_of
 
 ROOT = Path(__file__).parent.parent
 SMALL, FACTOR, LIMIT = 100, 4, 5.0
@@ -141,6 +142,15 @@ def test_new_numbers_are_above_all_others_whatever_their_order() -> None:
     copy = copy_function(function)
     assert [fresh(copy, kind) for kind in (I64, I64)] == [10, 11]
     assert copy.types == {3: I64, 9: I64, 10: I64, 11: I64} and function.types.keys() == {3, 9}
+
+
+def test_the_conventions_of_all_callees_are_worked_out_once() -> None:
+    callee = "".join(f"fn{i} = %g{i}() tail\n" for i in range(3)) + "fn3 = %h() system_v\n"
+    calls = "".join(f"call fn{i}()\n" for i in range(4))
+    source = source_of(parse_module(f"function %f() {{\n{callee}block0:\n{calls}return\n}}").functions[0])
+    assert source.conventions(frozenset(["%h"])) == {"system_v"}
+    assert source.conventions(frozenset()) == {"tail", "system_v"}
+    assert source.conventions(frozenset(["%other"])) is source.conventions(frozenset())
 
 
 def test_steps_tell_a_quadratic_walk() -> None:
