@@ -4,6 +4,7 @@ of their own memory. Right allocations are valid, planted faults of each kind ar
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -154,7 +155,7 @@ def test_the_callees_convention_says_what_is_lost(shown: Cranelift, conventions:
     captured, source = one(shown, "handlers.clif", "x86-64", "%keepsall", ALGORITHMS[0])
     clobbers = set().union(*(what.clobbers for what in captured.allocation.instructions))
     assert {3, 12, 15} <= clobbers
-    verdict = validate("x86-64", unsaved(captured), source._replace(callees={"": frozenset(conventions)}))
+    verdict = validate("x86-64", unsaved(captured), dataclasses.replace(source, callees={"": frozenset(conventions)}))
     assert verdict.status == status, verdict.counterexample and verdict.counterexample.render()
 
 
@@ -220,6 +221,6 @@ def test_a_compilers_own_stray_store_stays_refuted(shown: Cranelift) -> None:
     """The same bytes, of a program that keeps inside its slots."""
     refuted = 0
     for isa, _, captured, source in functions(shown, "strays.clif", ALGORITHMS[0]):
-        verdict = validate(isa, captured, source._replace(strays=False, may_stray=False))
+        verdict = validate(isa, captured, dataclasses.replace(source, strays=False, may_stray=False))
         refuted += verdict.status == INVALID
     assert refuted
