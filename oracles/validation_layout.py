@@ -67,7 +67,21 @@ class Layout:
 
     def pieces(self, block: int) -> list[Piece]:
         """A block's instructions and moves, in the order in which they are executed."""
-        return list(self._pieces_of(block))
+        return self._cut_at_jump(block, list(self._pieces_of(block)))
+
+    def _cut_at_jump(self, block: int, pieces: list[Piece]) -> list[Piece]:
+        """The assembler may put an island between a block's last move and its jump. The jump over the island, which
+        leads to a jump, is sent on to where that one leads: it is the block's jump then, and not part of the move."""
+        if len(self.allocation.blocks[block].successors) != 1 or len(pieces) < 2 or pieces[-2].edit == NONE:
+            return pieces
+        move, own = pieces[-2:]
+        at = move.start
+        while at < move.end:
+            machine = self.at(at)
+            if machine.flow == JUMP and not move.start <= self.goal(at, machine) <= move.end:
+                return [*pieces[:-2], move._replace(end=at), own._replace(start=at)]
+            at += machine.size
+        return pieces
 
     def _pieces_of(self, block: int) -> Iterator[Piece]:
         row, offsets, ends = self.allocation.blocks[block], self.allocation.offsets, self.allocation.ends

@@ -224,3 +224,16 @@ def test_a_compilers_own_stray_store_stays_refuted(shown: Cranelift) -> None:
         verdict = validate(isa, captured, dataclasses.replace(source, strays=False, may_stray=False))
         refuted += verdict.status == INVALID
     assert refuted
+
+
+def test_an_island_between_the_last_move_of_a_block_and_its_jump(shown: Cranelift) -> None:
+    """Whatever jumps elsewhere in the move's place is refuted."""
+    (isa, _, captured, source), = functions(shown, "island-behind-a-move.clif", ALGORITHMS[1])
+    fs1, at = "a callee-saved register is not restored", 0x12C0
+    assert decode(isa, captured.code.code, at, at + 1)[0].target == -0x18E
+    assert rule(validate(isa, captured, source)) == fs1
+    for bit in (8, 16, 32):  # of the distance
+        code = bytearray(captured.code.code)
+        code[at] ^= bit
+        elsewhere = captured._replace(code=replace(captured.code, code=bytes(code)))
+        assert rule(validate(isa, elsewhere, source)) not in ("", fs1)
