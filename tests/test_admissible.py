@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import ROOT
 
 from liftcheck import cli
 from liftcheck.case import ISAS, Outcome, Target
@@ -493,7 +494,7 @@ def test_a_file_for_one_isa_may_ask_for_its_nan(tmp_path: Path, capsys: pytest.C
 
 
 def test_open_values_put_in_on_purpose_are_undecided() -> None:
-    script = OPEN.parent.parent / "ci" / "experiments" / "open_values.py"
+    script = ROOT / "ci" / "experiments" / "open_values.py"
     argv = [sys.executable, str(script), "--count", "25", "--seed", "3", "--isa", "x86-64"]
     found = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr

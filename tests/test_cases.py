@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_layers import load
+from scripts import load
 
 from liftcheck import cli
 from liftcheck.compilers.registry import open_compiler

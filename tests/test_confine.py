@@ -10,8 +10,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 from system_calls import NUMBERS, makes_call
-from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import doctor, layout
 from liftcheck.case import FunctionCode, Outcome

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from scripts import ROOT, load
 
 from liftcheck import cli
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -69,16 +67,8 @@ def test_the_command_finder_sees_commands() -> None:
     assert list(commands(text)) == [["test", "PATH"], ["fuzz", "--isa", "x"]]
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "ci" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == script("write_cli_docs").page(), \
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == load("write_cli_docs").page(), \
         "run: python ci/write_cli_docs.py"
 
 

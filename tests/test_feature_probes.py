@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from test_runner_samples import RUNNERS, SIGNATURE, opened, trampoline
+from runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 
 from liftcheck import cli
 from liftcheck.case import ISAS, FunctionCode, Outcome, Target

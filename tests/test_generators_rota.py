@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from runpy import run_path
 
 from generators_support import context, matrices
+from scripts import load
 
 from liftcheck.case import ISAS, Case
 from liftcheck.clif.interpret import prepare
@@ -21,7 +20,7 @@ from liftcheck.generators.programs import generate
 from liftcheck.generators.tables import Context
 from liftcheck.layout import SLOT_SIZE, slot_address
 
-COVERAGE = run_path(str(Path(__file__).parent.parent / "ci" / "coverage.py"))
+coverage = load("coverage")
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,6 @@ def test_big_endian_accesses_are_for_big_endian_isas_alone() -> None:
 
 def test_the_coverage_check_names_what_is_too_seldom() -> None:
     keys = {"x86-64": {"iadd.i32", "isub.i32", "debugtrap"}}
-    lines = COVERAGE["report"]({"executed": {"x86-64": {"iadd.i32": 20, "isub.i32": 19}}}, keys, 20)
+    lines = coverage.report({"executed": {"x86-64": {"iadd.i32": 20, "isub.i32": 19}}}, keys, 20)
     assert lines == ["x86-64: 3 typings, 1 executed less than 20 times, left out for a reason: debugtrap",
                      "    isub.i32 19"]

@@ -3,15 +3,14 @@ and for one of four times that size, in every dimension of `ci/bench/growth_inpu
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 import pytest
+from scripts import load
 
 from liftcheck.campaign.edit import CALLS, copy_function, fresh
 from liftcheck.campaign.proposals import return_zeros, without
@@ -30,20 +29,11 @@ from liftcheck.oracles.admissible import Reference
 from liftcheck.oracles.validation_chains import Chains, Ends
 from liftcheck.oracles.validation_source import source_of
 
-ROOT = Path(__file__).parent.parent
 SMALL, FACTOR, LIMIT = 100, 4, 5.0
 """4 log(400) / log(100) is 5.2 with all of the time in sorting, which is in C and counts nothing here."""
 
 
-def _inputs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("growth_inputs", ROOT / "ci" / "bench" / "growth_inputs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SHAPES: dict[str, Callable[[int], str]] = _inputs().SHAPES
+SHAPES: dict[str, Callable[[int], str]] = load("bench/growth_inputs").SHAPES
 
 
 def steps(action: Callable[[], object]) -> int:

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from scripts import ROOT, load
 
 from liftcheck.case import ISA_ALIASES, ISAS
 from liftcheck.commands import options
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def load(name: str) -> ModuleType:
-    """A script of ci/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "ci" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
 
 imports = load("check_imports")
 house = load("check_house")

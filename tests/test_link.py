@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from test_runner_samples import SAMPLES, SIGNATURE, opened, trampoline
+from runner_samples import SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Relocation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_runner_samples import opened
+from runner_samples import opened
 
 from liftcheck import cli
 from liftcheck.case import CallSite, FunctionCode, Target

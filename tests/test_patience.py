@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
+from runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import cli
 from liftcheck.campaign.investigate import Investigator

@@ -6,14 +6,11 @@ upstream's checker and execution beside the validator, is `ci/regalloc_faults.py
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
-from types import ModuleType
 
 import pytest
+from scripts import load
 
 from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.allocation import SLOT, Captured
@@ -23,21 +20,8 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.validation import validate
 from liftcheck.oracles.validation_verdict import INVALID, VALID
 
-CI = Path(__file__).resolve().parent.parent / "ci"
-
-
-def script(name: str) -> ModuleType:
-    """A module of ci/, which is no package."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, CI / f"{name}.py")
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-edits = script("regalloc_edits")
-harmless = script("regalloc_harmless")
+edits = load("regalloc_edits")
+harmless = load("regalloc_harmless")
 
 
 def crowded() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from test_runner_samples import RUNNERS, opened
+from runner_samples import RUNNERS, opened
 
 from liftcheck import layout
 from liftcheck.case import FunctionCode, Outcome, Target

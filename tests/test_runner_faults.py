@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
+from runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_runner_samples import RUNNERS, opened
+from runner_samples import RUNNERS, opened
 
 from liftcheck.case import ISAS, Target
 from liftcheck.errors import UsageError

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from test_runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
+from runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_fma

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_runner_samples import RUNNERS, SIGNATURE, opened, trampoline
+from runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 
 from liftcheck.case import FunctionCode, Outcome, Target
 from liftcheck.clif.types import I64

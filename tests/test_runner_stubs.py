@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+from runner_samples import SAMPLES
+from scripts import ROOT, load
 
 from liftcheck import layout
 from liftcheck.case import ISAS
 from liftcheck.oracles.decode import mnemonics
 from liftcheck.oracles.stub import load_stub
 
-ROOT = Path(__file__).resolve().parent.parent
+tool = load("assemble_stubs")
 LAST = {"x86-64": "jmp", "aarch64": "b", "riscv64": "j", "s390x": "j"}
-
-
-def assembler() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("assemble_stubs", ROOT / "ci" / "assemble_stubs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_bytes_are_those_of_the_source(isa: str) -> None:
-    tool = assembler()
     prefix = tool.TOOLS[isa][0]
     if shutil.which(f"{prefix}as") is None:
         pytest.skip(f"no {prefix}as: apt-get install binutils-{prefix.rstrip('-')}")
@@ -42,7 +31,6 @@ def test_bytes_are_those_of_the_source(isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_probes_are_those_of_the_source(isa: str) -> None:
-    tool = assembler()
     prefix = tool.TOOLS[isa][0]
     if shutil.which(f"{prefix}as") is None:
         pytest.skip(f"no {prefix}as: apt-get install binutils-{prefix.rstrip('-')}")
@@ -65,3 +53,12 @@ def test_labels_and_library_calls(isa: str) -> None:
     assert len(stub.code) < layout.STUB_SIZE
     rounding = {f"{name}{size}" for name in ("Ceil", "Floor", "Trunc", "Nearest", "Fma") for size in ("F32", "F64")}
     assert rounding | {"Memcpy", "Memset", "Memmove", "Memcmp"} <= set(stub.libcalls)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_samples_disassemble(isa: str) -> None:
+    wanted = {"x86-64": "ret", "aarch64": "ret", "riscv64": "ret", "s390x": "br"}[isa]
+    for code in (SAMPLES[isa].trampoline, SAMPLES[isa].good, SAMPLES[isa].plus_42):
+        names = mnemonics(isa, code)
+        assert names[-1] == wanted
+        assert ".byte" not in names

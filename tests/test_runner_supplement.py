@@ -11,7 +11,7 @@ import struct
 from random import Random
 
 import pytest
-from test_runner_samples import SIGNATURE, opened, trampoline
+from runner_samples import SIGNATURE, opened, trampoline
 
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_add, exact_max, exact_min, is_nan

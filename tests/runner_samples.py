@@ -13,7 +13,6 @@ from liftcheck.case import ISAS, FunctionCode
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.errors import Unavailable
-from liftcheck.oracles.decode import mnemonics
 from liftcheck.oracles.features import ORDER
 from liftcheck.oracles.runners import Runner, open_runner
 
@@ -153,12 +152,3 @@ def opened(name: str, isa: str) -> Runner:
 
 def trampoline(isa: str) -> FunctionCode:
     return FunctionCode("%trampoline", SAMPLES[isa].trampoline)
-
-
-@pytest.mark.parametrize("isa", ISAS)
-def test_samples_disassemble(isa: str) -> None:
-    wanted = {"x86-64": "ret", "aarch64": "ret", "riscv64": "ret", "s390x": "br"}[isa]
-    for code in (SAMPLES[isa].trampoline, SAMPLES[isa].good, SAMPLES[isa].plus_42):
-        names = mnemonics(isa, code)
-        assert names[-1] == wanted
-        assert ".byte" not in names
