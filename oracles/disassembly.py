@@ -15,7 +15,7 @@ from typing import Final
 
 from liftcheck.compilers.allocation import show_place
 from liftcheck.oracles.decode import exactly
-from liftcheck.oracles.machine import decode
+from liftcheck.oracles.machine import Machine, decode
 
 _UNIT: Final = {"x86-64": 1, "aarch64": 4, "riscv64": 2, "s390x": 2}
 """Bytes by which instructions are aligned."""
@@ -48,6 +48,13 @@ def disassembly(isa: str, code: bytes) -> Iterator[tuple[int, bytes, str]]:
             text = by_tables(data) if isa == "riscv64" else ""
             yield at, data, text or f".{'byte' if isa == 'x86-64' else 'inst'} 0x{data.hex()}"
             at += len(data)
+
+
+def named(isa: str, data: bytes, machine: Machine) -> str:
+    """An instruction's text for people: Capstone's where it knows it, else the table's own. Capstone takes as long as
+    all the rest of reading an instruction, so tables that do not need it leave it to this."""
+    text = next((text for _, _, text in disassembly(isa, data)), ".")
+    return machine.text if text.startswith(".") else text
 
 
 def _size(isa: str, first: int) -> int:

@@ -176,15 +176,6 @@ def unknown(size: int, name: str = ".byte", operands: str = "") -> Machine:
     return Machine(size, name, operands, frozenset(), frozenset(), known=False)
 
 
-def named(isa: str, data: bytes, machine: Machine) -> str:
-    """An instruction's text for people: Capstone's where it knows it, else the table's own. Capstone takes as long as
-    all the rest of reading an instruction, so tables that do not need it leave it to this."""
-    from liftcheck.oracles.disassembly import disassembly
-
-    text = next((text for _, _, text in disassembly(isa, data)), ".")
-    return machine.text if text.startswith(".") else text
-
-
 def decode(isa: str, code: bytes, start: int = 0, end: int | None = None) -> list[Machine]:
     """The instructions of code[start:end]; the last one may reach over the end."""
     stop = len(code) if end is None else end

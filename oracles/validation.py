@@ -24,7 +24,8 @@ from typing import Final
 from liftcheck.compilers.allocation import AFTER, Allocation, Captured
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_blocks, validation_code, validation_path
-from liftcheck.oracles.machine import decode, named
+from liftcheck.oracles.disassembly import named
+from liftcheck.oracles.machine import decode
 from liftcheck.oracles.validation_infer import needs
 from liftcheck.oracles.validation_program import Program
 from liftcheck.oracles.validation_rules import Rules

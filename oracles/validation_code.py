@@ -28,7 +28,8 @@ from liftcheck.errors import Unsupported
 from liftcheck.oracles import validation_accesses as accesses
 from liftcheck.oracles import validation_frame as frame
 from liftcheck.oracles import validation_jumps as jumps
-from liftcheck.oracles.machine import CALL, JUMP, VECTOR_CONFIGURATION, named, show
+from liftcheck.oracles.disassembly import named
+from liftcheck.oracles.machine import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.oracles.machine_riscv64_vector import sized
 from liftcheck.oracles.machine_state import State, describe
 from liftcheck.oracles.validation_calls import Calls

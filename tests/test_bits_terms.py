@@ -10,7 +10,7 @@ from liftcheck.bits import build as b
 from liftcheck.bits import concrete, show
 from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.prim import PRIMS
-from liftcheck.bits.term import Term, const, postorder, var
+from liftcheck.bits.term import Term, const, postorder, term, var
 from liftcheck.clif.semantics import meaning
 from liftcheck.clif.types import I8, I32, I64, TYPES
 from liftcheck.errors import InternalError
@@ -39,6 +39,11 @@ def test_shapes_are_checked() -> None:
 def test_operands_come_before_users() -> None:
     order = postorder((b.mul(b.add(X, Y), X),))
     assert [t.prim for t in order] == ["var", "var", "add", "mul"]
+
+
+def test_a_terms_representation_makes_it() -> None:
+    made = b.ite(b.slt(X, Y), b.permute((X, Y), (0,)), const(3, 32))
+    assert eval(repr(made), {"term": term}) is made
 
 
 def test_text_is_readable() -> None:
@@ -110,8 +115,8 @@ def test_a_closure_raises_the_trap() -> None:
 
 def test_shifts_and_rotations_are_total() -> None:
     n = var("n", 32)
-    for term, expected in ((b.shl(X, n), 0), (b.lshr(X, n), 0), (b.ashr(X, n), 0xFFFF_FFFF), (b.rotl(X, n), 1 << 31)):
-        assert run(term, {X: 1 << 31, n: 64}) == expected
+    for made, expected in ((b.shl(X, n), 0), (b.lshr(X, n), 0), (b.ashr(X, n), 0xFFFF_FFFF), (b.rotl(X, n), 1 << 31)):
+        assert run(made, {X: 1 << 31, n: 64}) == expected
 
 
 def run(term: Term, values: dict[Term, int]) -> int:

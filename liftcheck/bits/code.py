@@ -33,7 +33,11 @@ class Code(NamedTuple):
 
 
 class Context(Protocol):
-    """What a primitive's row may ask of the emitter about its operands, for the lane that is being emitted."""
+    """What a primitive's row may ask of the emitter about its operands, for the lane that is being emitted, and what a
+    form of whole vectors may ask and add."""
+
+    statements: list[str]
+    """What has been written before this place; an unpacking assignment may be added."""
 
     def raw(self, term: Term) -> Code:
         """Any integer congruent to the value modulo 2^lane."""
@@ -58,6 +62,18 @@ class Context(Protocol):
 
     def flat(self, term: Term) -> Code:
         """The whole value of all lanes."""
+
+    def flat_atom(self, term: Term) -> Code:
+        """The whole value as a name or literal."""
+
+    def lanes(self, term: Term) -> list[Code]:
+        """Every lane, exact."""
+
+    def local(self, code: Code) -> Code:
+        """A new local with this value."""
+
+    def local_names(self, count: int, high: int) -> list[Code]:
+        """Names for an unpacking assignment that the caller writes."""
 
 
 def literal(value: int) -> Code:

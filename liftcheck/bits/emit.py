@@ -105,7 +105,7 @@ class Emitter:
         return found
 
     def lanes(self, term: Term) -> list[Code]:
-        """Every lane, exact."""
+        """See `code.Context`."""
         if term.lanes == 1:
             return [self._scalar(term)]
         found = self._lanes.get(term)
@@ -114,20 +114,20 @@ class Emitter:
         return found
 
     def local(self, code: Code) -> Code:
-        """A new local with this value."""
+        """See `code.Context`."""
         name = f"{{t}}{self._locals}"
         self._locals += 1
         self.statements.append(f"{name} = {code.text}")
         return Code(name, ATOM, code.low, code.high)
 
     def local_names(self, count: int, high: int) -> list[Code]:
-        """Names for an unpacking assignment that the caller writes."""
+        """See `code.Context`."""
         first = self._locals
         self._locals += count
         return [Code(f"{{t}}{first + i}", ATOM, 0, high) for i in range(count)]
 
     def flat_atom(self, term: Term) -> Code:
-        """The whole value as a name or literal."""
+        """See `code.Context`."""
         code = self.flat(term)
         if code.precedence < ATOM:
             code = self._memo[("flat" if term.lanes > 1 else "exact", 0, term)] = self.local(code)

@@ -20,7 +20,7 @@ from typing import Final
 from liftcheck.bits import code as c
 from liftcheck.bits import prim_smt as smt
 from liftcheck.bits.code import Code, Context
-from liftcheck.bits.term import Term, repeated, value_of
+from liftcheck.bits.term import Term, const, repeated, term, value_of
 
 Writer = Callable[[Context, Term], Code]
 
@@ -158,10 +158,7 @@ def _rotate(left: bool) -> Writer:
 
 
 def _modulo(n: Term) -> Term:
-    from liftcheck.bits.build import band
-    from liftcheck.bits.term import const
-
-    return band(n, const(n.lane - 1, n.lane, n.lanes))
+    return term("and", n.lane, n.lanes, args=(n, const(n.lane - 1, n.lane, n.lanes)))
 
 
 def _compare(operator: str) -> Writer:

@@ -41,9 +41,8 @@ class Term:
         return (1 << self.lane) - 1
 
     def __repr__(self) -> str:
-        from liftcheck.bits.show import text
-
-        return f"<{text(self)}: {self.lane}x{self.lanes}>"
+        """The constructor's form; `show.text` is for people."""
+        return f"term{(self.prim, self.lane, self.lanes, self.params, self.args)!r}"
 
     def __reduce__(self) -> tuple[object, _Key]:
         return term, (self.prim, self.lane, self.lanes, self.params, self.args)
