@@ -13,16 +13,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from liftcheck.clif import values
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.ir import NO_FLAGS, Block, BlockCall, Function, Inst, MemFlags, Signature
 from liftcheck.clif.types import F64, I8, I64, INTS, Type
-
-if TYPE_CHECKING:
-    from liftcheck.generators.programs import Program
-    from liftcheck.generators.tables import Row
+from liftcheck.generators.program import Program
+from liftcheck.generators.tables import Row
 
 _INT_CONDITIONS = INT_CONDITIONS * 2
 _FLOAT_CONDITIONS = (*FLOAT_CONDITIONS, "eq", "lt")
@@ -127,6 +125,20 @@ class Body:
 
     def brif(self, condition: int, then: BlockCall, otherwise: BlockCall) -> None:
         self.insts.append(Inst("brif", self.types[condition], (), (condition,), targets=(then, otherwise)))
+
+    def alias_region(self, slot: int) -> int:
+        """An alias region of its own for a stack slot, counted from 1; 0 if the version has none."""
+        if "regions" not in self.program.context.features:
+            return 0
+        number = len(self.region_of)
+        self.region_of[slot] = number
+        self.function.preamble.append((f"region{number}", f'{number + 1} "slot {slot}"'))
+        return number + 1
+
+    def anything(self) -> None:
+        """Some plain row."""
+        rows = self.table.rows
+        self.plain(rows[self.bits(16) % len(rows)])
 
     def plain(self, row: Row, forced: int = -1, place: int = -1) -> int:
         """Emit one row with drawn operands; `forced` is the operand at `place`. Gives the first result, or -1."""

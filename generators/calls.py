@@ -12,30 +12,19 @@ tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, prese
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import Final, cast
 
 from liftcheck.clif.ir import NO_FLAGS, AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature, StackSlot
 from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.generators.body import Body
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.profiles import type_class
-
-if TYPE_CHECKING:
-    from liftcheck.generators.programs import Program
+from liftcheck.generators.program import Callee, Program
 
 POINTEE: Final = 64
 _COST_LIMIT: Final = 500
 _CATCHING: Final = frozenset({"tail", "system_v", "preserve_all", "apple_aarch64", "winch"})
 _EXTENSIONS: Final = ("", "uext", "sext", "")
-
-
-class Callee(NamedTuple):
-    """A function that may be called. `kinds` tells of each parameter 'data', 'pointer', 'struct' or 'counter'."""
-
-    name: str
-    signature: Signature
-    kinds: tuple[str, ...]
-    cost: int
 
 
 def draw_types(body_bits: int, palette: tuple[Type, ...], count: int) -> list[Type]:
@@ -172,7 +161,7 @@ def call(body: Body) -> None:
     callee = _affordable(body)
     args = _arguments(body, callee) if callee is not None else None
     if callee is None or args is None:
-        body.program.anything(body)
+        body.anything()
         return
     results = emit_call(body, callee, args)
     for value, param in zip(results, callee.signature.returns):

@@ -356,7 +356,7 @@ def make_slot(body: Body) -> None:
     number = len(slots)
     align = 16 if r & 0x18 and body.program.can_say("alignment_of_slot") else 1
     slots[number] = StackSlot(words * 8, align)
-    region = body.program.region_of(body, number) if r & 0xE0 == 0 else 0
+    region = body.alias_region(number) if r & 0xE0 == 0 else 0
     flags = region_flags(region)
     base = body.ins("stack_addr", I64, (), I64, number)
     filler = body.const(I64)

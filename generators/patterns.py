@@ -20,16 +20,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
 from liftcheck.clif.values import table as table_of
+from liftcheck.generators.body import Body
+from liftcheck.generators.tables import Row, Table, cached
 from liftcheck.generators.template_list import TEMPLATES
-
-if TYPE_CHECKING:
-    from liftcheck.generators.body import Body
-    from liftcheck.generators.tables import Row, Table
 
 
 class Node(NamedTuple):
@@ -212,9 +210,14 @@ def templates(table: Table) -> tuple[Node, ...]:
     return resolve(table, TEMPLATES)
 
 
+def patterns_of(table: Table) -> tuple[Node, ...]:
+    """The templates that a table can emit, resolved once."""
+    return cached(table, "patterns", lambda: templates(table))
+
+
 def emit_pattern(body: Body) -> None:
     """One template with values in scope."""
-    patterns = body.program.patterns
+    patterns = patterns_of(body.table)
     instantiate(body, patterns[body.bits(16) % len(patterns)])
 
 

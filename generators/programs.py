@@ -11,189 +11,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final
 
 from liftcheck.case import BIG_ENDIAN, Case
-from liftcheck.clif.ir import Function, Inst, MemFlags, Module, Signature
+from liftcheck.clif.ir import Function, Inst, Module, Signature
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.values import memory_pool, runtime_table
 from liftcheck.generators import calls, control, memory, traps
 from liftcheck.generators.body import Body
 from liftcheck.generators.choices import Choices
-from liftcheck.generators.patterns import Node, emit_pattern, templates
+from liftcheck.generators.patterns import emit_pattern, patterns_of
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
-from liftcheck.generators.rota import Duty, duty, perform
+from liftcheck.generators.program import Callee, Emitter, Groups, MenuEntry, Offer, Program
+from liftcheck.generators.rota import duty, perform
 from liftcheck.generators.rules import emit_rule
-from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table
+from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table, cached
 from liftcheck.layout import SLOT_SIZE, slot_address
 
-Emitter = Callable[[Body], object]
-MenuEntry = tuple[Row, ...] | Emitter
-Groups = list[tuple[int, list[tuple[int, int, MenuEntry]]]]
-"""What there is to choose from, by family: the bit of its switch, and its members: the bits of type classes' switches,
-of which one has to be on, the weight, and what it is."""
 _ANY_CLASS: Final = 1 << 29
 """The switch of what has no type class: always on."""
 _ALL_SWITCHES: Final = (1 << 30) - 1
 """As many as a quick Python integer has bits."""
 _NO_TAGS: Final[Mapping[str, object]] = {}
 _BIG_POINTER: Final = 1024
-_FROZEN: Final = 256
 _INNER: Final = ("preserve_all", "winch")
 """Conventions of functions that are called from CLIF alone: nothing is returned, or nothing is preserved."""
 
 
-class Program:
-    """What the functions of one program share: the draws, the tables, the swarm. The last `frozen` bytes of a data
-    region are never written; `orders` are the flags of byte orders that may be said; `menu_ends` are the sums of the
-    weights of `menu`."""
-
-    __slots__ = ("bits", "context", "duty", "frozen", "isas", "may_trap", "menu", "menu_ends", "offer", "palette",
-                 "prefix", "profile", "specs", "supply", "table")
-
-    def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
-                 duty: Duty | None) -> None:
-        self.bits = bits
-        self.profile = profile
-        self.context = context
-        self.prefix = prefix
-        self.duty = duty
-        self.isas = duty.isas if duty else _draw_isas(bits, profile, context)
-        self.table: Table = context.table(self.isas)
-        self.specs: list[calls.Callee] = []
-        self.may_trap = bits(8) < profile.traps
-        self.supply = bits(2) > 0
-        self.frozen = _FROZEN if bits(3) == 0 else 0
-        found = self.table.cache.get(profile.name)
-        self.offer = found if isinstance(found, Offer) else _offer(self)
-        on = bits(64)
-        self.palette: tuple[Type, ...] = _palette(self.offer.types, on, bits(32))
-        self.menu_ends, self.menu = _menu(self, on, bits(64))
-
-    @property
-    def loads(self) -> tuple[Row, ...]:
-        return self.offer.loads
-
-    @property
-    def stores(self) -> tuple[Row, ...]:
-        return self.offer.stores
-
-    @property
-    def full_loads(self) -> tuple[Row, ...]:
-        """Loads that move a whole value."""
-        return self.offer.full_loads
-
-    @property
-    def orders(self) -> tuple[MemFlags, MemFlags]:
-        return self.offer.orders
-
-    @property
-    def atomics(self) -> tuple[Row, ...]:
-        return self.table.atomics
-
-    @property
-    def divisions(self) -> tuple[Row, ...]:
-        return self.table.divisions
-
-    @property
-    def conversions(self) -> tuple[Row, ...]:
-        return self.table.conversions
-
-    @property
-    def traps(self) -> tuple[Row, ...]:
-        return self.table.traps
-
-    @property
-    def comparisons(self) -> tuple[Row, ...]:
-        """Scalar comparisons, for conditions."""
-        return self.offer.comparisons
-
-    @property
-    def patterns(self) -> tuple[Node, ...]:
-        """The expression templates that the table can emit."""
-        return _patterns(self.table)
-
-    @property
-    def storable(self) -> tuple[Type, ...]:
-        """The types that a plain store takes."""
-        return self.offer.storable
-
-    def users(self, kind: Type) -> tuple[Row, ...]:
-        """Rows of one or two operands whose first and last are of `kind`."""
-        return _cached(self.table, ("users", kind), lambda: tuple(
-            row for row in self.table.rows if 1 <= len(row.args) <= 2 and row.args[0] is kind and row.args[-1] is kind))
-
-    def passable(self, convention: str) -> tuple[Type, ...]:
-        """The palette's types that every ISA of the program passes and returns in a convention."""
-        allowed = _cached(self.table, ("passable", convention), lambda: _passable(self, convention))
-        return tuple([kind for kind in self.palette if kind in allowed]) or (I64,)
-
-    def convention_has(self, what: str, convention: str) -> bool:
-        """Whether every ISA has 'call', 'return_call' or 'try_call' of a convention (if the matrix was asked)."""
-        matrices = [self.context.matrices[isa] for isa in self.isas]
-        return all(f"{what}.{convention}" in m or "call.system_v" not in m for m in matrices)
-
-    def can_say(self, what: str) -> bool:
-        """Whether the compiler's text knows `text.WHAT` (if the matrix was asked): older versions' says less."""
-        return _cached(self.table, ("text", what), lambda: all(
-            f"text.{what}" in m or "call.system_v" not in m for m in map(self.context.matrices.__getitem__, self.isas)))
-
-    def producers(self, kind: Type) -> tuple[Row, ...]:
-        """Rows that make a `kind` from other types."""
-        found = self.table.producers.get(kind)
-        if found is None:
-            found = self.table.producers[kind] = tuple([
-                row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args])
-        return found
-
-    def cleaner(self, kind: Type) -> str:
-        """How NaN bits are canonicalized: 'select', 'lanes', or '' if these ISAs cannot."""
-        return _cached(self.table, ("cleaner", kind), lambda: _cleaner(self.table, kind))
-
-    def cast_source(self, kind: Type) -> Type:
-        """The type from which a constant of `kind` is bitcast."""
-        return _cached(self.table, ("cast", kind), lambda: next(
-            row.args[0] for row in self.table.by_shape.values() if row.op == "bitcast" and row.type is kind
-            and self.table.const.get(row.args[0], "bitcast") != "bitcast"))
-
-    def region_of(self, body: Body, slot: int) -> int:
-        """An alias region of its own for a stack slot, counted from 1; 0 if the version has none."""
-        if "regions" not in self.context.features:
-            return 0
-        number = len(body.region_of)
-        body.region_of[slot] = number
-        body.function.preamble.append((f"region{number}", f'{number + 1} "slot {slot}"'))
-        return number + 1
-
-    def anything(self, body: Body) -> None:
-        """Some plain row."""
-        rows = self.table.rows
-        body.plain(rows[self.bits(16) % len(rows)])
-
-
-T = TypeVar("T")
-
-
-def _cached(table: Table, key: object, make: Callable[[], T]) -> T:
-    """A fact derived from a table alone, kept with it."""
-    found = table.cache.get(key)
-    if found is None:
-        found = table.cache[key] = make()
-    return cast(T, found)
-
-
-def _patterns(table: Table) -> tuple[Node, ...]:
-    return _cached(table, "patterns", lambda: templates(table))
-
-
-def _cleaner(table: Table, kind: Type) -> str:
-    if not table.can(f"fcmp.{kind.name}", "ord"):
-        return ""
-    if not kind.is_vector:
-        return "select" if table.has(f"select.{kind.name}.i8") else ""
-    shape = kind.as_int().name
-    needed = (f"bitcast.{shape}.{kind.name}", f"bitcast.{kind.name}.{shape}", f"band.{shape}")
-    return "lanes" if all(map(table.has, needed)) else ""
+def _begun(bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
+           isas: tuple[str, ...]) -> Program:
+    """A program without functions. The order of its draws is that of every seed."""
+    program = Program(bits, profile, context, prefix, isas)
+    found = program.table.cache.get(profile.name)
+    program.offer = found if isinstance(found, Offer) else _offer(program)
+    on = bits(64)
+    program.palette = _palette(program.offer.types, on, bits(32))
+    program.menu_ends, program.menu = _menu(program, on, bits(64))
+    return program
 
 
 def _draw_isas(bits: Callable[[int], int], profile: Profile, context: Context) -> tuple[str, ...]:
@@ -208,22 +62,6 @@ def _draw_isas(bits: Callable[[int], int], profile: Profile, context: Context) -
 
 SUBSET_SHARE: Final = {"simd": 230, "floats": 110, "calls": 50, "memory": 90}
 """Chance in 256 that a program is for a subset of the ISAs, where it is not 28."""
-
-
-class Offer(NamedTuple):
-    """What a table offers to a profile: all of a program that does not depend on its draws. Rows of loads and stores
-    are there as often as the weight of their type says; `endian_sensitive` as in `generate`."""
-
-    types: tuple[Type, ...]
-    loads: tuple[Row, ...]
-    stores: tuple[Row, ...]
-    full_loads: tuple[Row, ...]
-    storable: tuple[Type, ...]
-    comparisons: tuple[Row, ...]
-    orders: tuple[MemFlags, MemFlags]
-    endian_sensitive: bool
-    conventions: tuple[str, ...]
-    groups: Groups
 
 
 def _offer(program: Program) -> Offer:
@@ -268,7 +106,7 @@ def _specials(table: Table, with_rules: bool) -> tuple[tuple[str, int, Emitter],
         found.append(("fconvert", 1, traps.convert))
     if table.traps:
         found.append(("trap", 1, traps.trap))
-    if _patterns(table):
+    if patterns_of(table):
         found.append(("pattern", 5, emit_pattern))
     if with_rules:
         found.append(("rule", 5, emit_rule))
@@ -327,12 +165,12 @@ def _groups(table: Table, profile: Profile, with_rules: bool) -> Groups:
 
 def frame_address(body: Body) -> None:
     """Opcodes that give an address which differs everywhere: it goes to a stack slot that nobody reads."""
-    ops = _cached(body.table, "addresses", lambda: tuple(
+    ops = cached(body.table, "addresses", lambda: tuple(
         op for op in ("get_frame_pointer", "get_stack_pointer", "get_return_address", "stack_addr", "func_addr")
         if body.table.has(f"{op}.i64") and (op not in ("get_frame_pointer", "get_return_address")
                                             or "frame_pointers" in body.program.context.features)))
     if not ops:
-        body.program.anything(body)
+        body.anything()
         return
     op = ops[body.bits(8) % len(ops)]
     imm: object = None
@@ -347,8 +185,9 @@ def frame_address(body: Body) -> None:
     calls.hide(body, body.ins(op, I64, (), I64, imm))
 
 
-def _make_function(program: Program, number: int, last: int, size: int) -> tuple[Function, tuple[str, ...]]:
-    """Function `number` of 0…last; the last is the entry."""
+def _make_function(program: Program, number: int, last: int, size: int,
+                   due: tuple[str, ...]) -> tuple[Function, tuple[str, ...]]:
+    """Function `number` of 0…last; the last is the entry, which holds the typings that are `due`."""
     bits, conventions = program.bits, program.offer.conventions
     entry = number == last
     r = bits(16)
@@ -365,12 +204,12 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     body.pointers += [(body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8, -1, 0)
                       for place, kind in enumerate(kinds) if kind == "struct"]
     body.count = body.cost = len(body.insts)
-    if entry and program.duty:
-        perform(body, program.duty.keys)
+    if entry and due:
+        perform(body, due)
     recursive = "counter" in kinds
     if recursive:
         body.straight(2)
-        calls.recursion(body, calls.Callee(body.function.name, signature, kinds, 0))
+        calls.recursion(body, Callee(body.function.name, signature, kinds, 0))
     if entry and program.specs and bits(2):
         body.straight(3)
         if bits(2) or not calls.try_call(body):
@@ -389,7 +228,7 @@ def _make_function(program: Program, number: int, last: int, size: int) -> tuple
     if r >> 13 == 0:
         _shuffle(body)
     if not entry:
-        program.specs.append(calls.Callee(body.function.name, signature, kinds, body.cost * (3 if recursive else 1)))
+        program.specs.append(Callee(body.function.name, signature, kinds, body.cost * (3 if recursive else 1)))
     return body.function, kinds
 
 
@@ -421,13 +260,6 @@ def _shuffle(body: Body) -> None:
         blocks[a], blocks[b] = blocks[b], blocks[a]
 
 
-def _passable(program: Program, convention: str) -> frozenset[Type]:
-    matrices = [program.context.matrices[isa] for isa in program.isas]
-    ways = ("param",) if convention == "preserve_all" else ("param", "return")
-    return frozenset(kind for kind in program.table.types if all(
-        f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways))
-
-
 _SHARES: Final = {"system_v": 4, "tail": 4, "fast": 3, "windows_fastcall": 8, "apple_aarch64": 8}
 
 
@@ -450,7 +282,8 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
     bits = choices.bits
     if isinstance(profile, str):
         profile = _mixed(bits) if profile == "all" else by_name(profile)
-    program = Program(bits, profile, context, prefix, None if turn is None else duty(context, turn))
+    isas, due = (_draw_isas(bits, profile, context), ()) if turn is None else duty(context, turn)
+    program = _begun(bits, profile, context, prefix, isas)
     weights = profile.functions
     r = bits(16) % sum(weights)
     last = 0
@@ -461,7 +294,7 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
     if turn is not None:
         whole = whole * 5 >> 3
     size = max(4, int(whole / (1 + 0.75 * last)) - 8)
-    made = [_make_function(program, number, last, size) for number in range(last + 1)]
+    made = [_make_function(program, number, last, size, due) for number in range(last + 1)]
     functions = [function for function, _ in made]
     inputs, memories = _inputs(bits, functions[last].signature, made[last][1], context.inputs, slot)
     return Case(Module(functions), last, inputs, memories, slot, name, {

@@ -9,10 +9,10 @@ It holds no weights (see `profiles.py`) and emits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from liftcheck import nan
 from liftcheck.clif.ir import NO_FLAGS, MemFlags
@@ -21,6 +21,7 @@ from liftcheck.clif.portable import OLD_OPCODES
 from liftcheck.clif.types import F128, I64, I128, TYPES, Type
 from liftcheck.generators.profiles import FAMILY_OF, type_class
 
+T = TypeVar("T")
 LITTLE: Final = MemFlags(endianness="little")
 BIG: Final = MemFlags(endianness="big")
 
@@ -96,6 +97,14 @@ class Table:
 
 _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
                "Shuffle": "mask"}
+
+
+def cached(table: Table, key: object, make: Callable[[], T]) -> T:
+    """A fact derived from a table alone, kept with it."""
+    found = table.cache.get(key)
+    if found is None:
+        found = table.cache[key] = make()
+    return cast(T, found)
 
 
 @cache
