@@ -109,7 +109,7 @@ class Rules:
         self._pointed: Final[list[tuple[int, int]]] = []
         self._taken: Final[list[_Taken]] = []
         self._unit: Final = 8 if isa == "s390x" else 16
-        self._results: Final[list[tuple[Sequence[Placed], int]]] = []
+        self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
@@ -300,7 +300,7 @@ class Rules:
         scan.readable |= placed.machine.writes
         scan.stores = True
         if any(machine.accesses for _, machine in own[at + 1 :]):
-            self._results.append((own, returning))
+            self._results.append((own, returning, self.calls.packed_results(instruction)))
         moved = self._moved(own[at + 1 :])
         taken = moved if pushed is None else pushed
         if moved and (moved % self._unit or pushed is not None or not self.calls.may_pop(instruction)):
@@ -431,12 +431,15 @@ class Rules:
                               f"sp + {offset}", tuple(own))  # fmt: skip
 
     def results(self, body: Body) -> int:
-        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them."""
+        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
+        load of a packed one may reach past the end of them all."""
         high = 0
-        for own, returning in self._results:
-            for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer):
-                if not stores and placed.offset >= returning:
-                    high = max(high, offset + size)
+        for own, returning, packed in self._results:
+            loads = [(offset, offset + size)
+                     for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
+                     if not stores and placed.offset >= returning]  # fmt: skip
+            end = max((end for _, end in loads), default=0)
+            high = max(high, end if packed is None else min(end, min(loads, default=(0, 0))[0] + packed))
         return high
 
     def unbalanced(self, body: Body, top: int) -> Iterator[Problem]:

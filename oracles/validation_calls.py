@@ -104,6 +104,12 @@ class Calls:
         conventions = self.conventions(instruction)
         return bool(conventions) and all(self._pops(convention) for convention in conventions)
 
+    def packed_results(self, instruction: int) -> int | None:
+        """How many bytes of results a call's callee leaves on the stack at most, where its convention packs them."""
+        if self.source is None or self.conventions(instruction) != {"winch"}:
+            return None
+        return self.source.packed_results(frozenset(self.symbols_of(instruction)))
+
     def _pops(self, convention: str) -> bool:
         found = owed(self.isa, convention)
         return found is None or found.pops

@@ -10,12 +10,12 @@ It judges nothing (`validation_code`, `validation_frame`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.clif.cfg import edges
-from liftcheck.clif.ir import Function, Inst
+from liftcheck.clif.ir import Function, Inst, Signature
 from liftcheck.clif.opcodes import OPCODES
 
 FEW: Final = 3
@@ -28,18 +28,27 @@ POINTERS: Final = ""
 class Source:
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
     stack slots; may_stray: it does so unless a constant that is not followed keeps it inside. few: its arguments fit
-    into registers, on all ISAs and in all conventions."""
+    into registers, on all ISAs and in all conventions. packed: symbol, or POINTERS -> how many bytes of results its
+    callees leave on the stack at most, where their convention packs these; other callees are not named."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
     may_stray: bool = False
     few: bool = False
+    packed: Mapping[str, int] = field(default_factory=dict)
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
         the function's: compilers load addresses of symbols too."""
         named = [self.callees[symbol] for symbol in symbols if symbol in self.callees]
         return frozenset().union(*named) if named else self.any_callee
+
+    def packed_results(self, symbols: frozenset[str]) -> int | None:
+        """How many bytes at most the callee of a call that is linked with one of these symbols leaves on the stack, if
+        all that it may be pack their results."""
+        named = symbols & self.callees.keys() or self.callees.keys()
+        sizes = [self.packed[symbol] for symbol in named if symbol in self.packed]
+        return max(sizes) if sizes and len(sizes) == len(named) else None
 
     @cached_property
     def any_callee(self) -> frozenset[str]:
@@ -49,18 +58,31 @@ class Source:
 
 def source_of(function: Function) -> Source:
     """What the text of a function says."""
-    callees: dict[str, frozenset[str]] = {}
+    called: dict[str, list[Signature]] = {}
     for inst in (inst for block in function.blocks for inst in block.insts):
         found = _callee(function, inst)
         if found is not None:
-            symbol, signature = found
-            convention = function.signatures[signature].call_conv
-            callees[symbol] = callees.get(symbol, frozenset()) | {convention}
+            called.setdefault(found[0], []).append(function.signatures[found[1]])
+    callees = {symbol: frozenset(s.call_conv for s in signatures) for symbol, signatures in called.items()}
+    sizes = {symbol: [_packed(s) for s in signatures] for symbol, signatures in called.items()}
+    packed = {symbol: max(known) for symbol, found in sizes.items()
+              if len(known := [size for size in found if size is not None]) == len(found)}  # fmt: skip
     outside = set(_strays(function))
     parameters = function.signature.params
     few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.type.is_vector and not p.purpose
                                          for p in parameters)  # riscv64 passes vectors on the stack
-    return Source(callees, True in outside, bool(outside), few)
+    return Source(callees, True in outside, bool(outside), few, packed)
+
+
+def _packed(signature: Signature) -> int | None:
+    """Bytes of the results that a `winch` callee leaves on the stack: all but the last, one behind the other, unless
+    one is extended or of a type that keeps them in whole words (Cranelift's `compute_arg_locs`)."""
+    types = [result.type for result in signature.returns]
+    whole = any(result.extension for result in signature.returns) or any(
+        kind.bits == 16 and kind.name != "i16" or kind.bits > 64 and not kind.is_vector for kind in types)
+    if signature.call_conv != "winch" or whole:
+        return None
+    return sum(kind.bits // 8 for kind in types[:-1])
 
 
 def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:

@@ -7,21 +7,25 @@ upstream's checker and execution beside the validator, is `ci/regalloc_faults.py
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 import pytest
-from scripts import load
+from scripts import ROOT, load
 
 from liftcheck.case import ISAS, CompileFailure, Target
-from liftcheck.compilers.allocation import SLOT, Captured
+from liftcheck.compilers.allocation import NONE, SLOT, Captured
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_verdict import INVALID, VALID
+from liftcheck.oracles.validation_source import Source
+from liftcheck.oracles.validation_verdict import INVALID, VALID, Counterexample, Verdict
 
 edits = load("regalloc_edits")
 harmless = load("regalloc_harmless")
+known = load("regalloc_known")
+faults = load("regalloc_faults")
 
 
 def crowded() -> str:
@@ -179,3 +183,33 @@ def test_a_block_of_a_point_and_a_jump_may_be_left_out(compiler: Cranelift, isa:
     for (function,) in columns:
         assert isinstance(function, Captured)
         assert validate(isa, function).status == VALID
+
+
+def test_a_known_bug_is_told_from_a_false_alarm(compiler: Cranelift) -> None:
+    text = (ROOT / "corpus" / "regalloc" / "riscv64-fs1.clif").read_text()
+    text = text[text.index("\nfunction ") :]
+    (function,) = compiler.allocations(text, [Target("riscv64", (("regalloc_algorithm", "single_pass"),))])[0]
+    assert isinstance(function, Captured)
+    verdict, source = validate("riscv64", function), Source({"": frozenset({"apple_aarch64"})})
+    assert verdict.counterexample is not None
+    assert known.page("riscv64", function, source, verdict) == "riscv64-fs1-not-saved"
+    other = replace(verdict.counterexample, place=64 + 8)
+    assert known.page("riscv64", function, source, replace(verdict, counterexample=other)) == ""
+    other = replace(verdict.counterexample, rule="an instruction stores into a spill slot")
+    assert known.page("riscv64", function, source, replace(verdict, counterexample=other)) == ""
+    assert known.page("aarch64", function, source, replace(verdict, counterexample=other)) != ""
+    assert known.page("aarch64", function, Source({}), replace(verdict, counterexample=other)) == ""
+    assert {row.page for row in known.KNOWN} <= {path.stem for path in (ROOT / "docs" / "findings").iterdir()}
+
+
+@pytest.mark.parametrize(("rule", "code"), [("", 0), ("two spill slots overlap", 1)])
+def test_a_refutation_without_damage_is_a_false_alarm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, code: int
+) -> None:
+    example = Counterexample(rule, 0, (0,), NONE, "", "expected", "found")
+    said = Verdict(INVALID, rule, example) if rule else Verdict(VALID)
+    monkeypatch.setattr(faults, "validate", lambda *_: said)
+    monkeypatch.setattr(faults.Experiment, "byte_fault", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["regalloc_faults.py", "--isa", "x86-64", "--kind", "move dropped", "--time", "1"])
+    assert faults.main() == code
+    assert (f"FALSE ALARM x86-64, seed 100001, %f0: block0: {rule}" in capsys.readouterr().out) == bool(rule)

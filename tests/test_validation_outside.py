@@ -61,6 +61,7 @@ def rule(verdict: Verdict) -> str:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("name", "count"), [
     ("handlers.clif", 14), ("handlers-tail.clif", 5), ("switch.clif", 3), ("thread-local.clif", 4), ("sent-on.clif", 4),
+    ("packed-results.clif", 6),
 ])  # fmt: skip
 def test_right_allocations_are_valid(shown: Cranelift, name: str, count: int, algorithm: str) -> None:
     found = functions(shown, name, algorithm)
@@ -117,6 +118,26 @@ def test_only_contexts_may_stay_in_slots_unread(shown: Cranelift) -> None:
     instructions[at] = instructions[at]._replace(operands=tuple(operands))
     spoiled = replace(allocation, instructions=tuple(instructions), places=tuple(places))
     assert validate("x86-64", captured._replace(allocation=spoiled), source).status == INVALID
+
+
+# Results on the stack.
+
+
+def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(shown: Cranelift) -> None:
+    """Behind them it may lie, though the load of the last one reaches into it."""
+    captured, source = one(shown, "packed-results.clif", "x86-64", "%two")
+    assert source.packed == {"%g": 16}
+    end, outside = 16, "a spill slot lies outside of the frame"
+    for distance in (1, 4, 8):
+        code, at = bytearray(captured.code.code), 0
+        for machine in decode("x86-64", captured.code.code):
+            at += machine.size
+            if any((access.base, access.displacement) == (4, end) for access in machine.accesses):
+                assert code[at - 1] == end
+                code[at - 1] = end - distance
+        lower = captured._replace(code=replace(captured.code, code=bytes(code)))
+        assert rule(validate("x86-64", lower, source)) == outside
+    assert rule(validate("x86-64", captured, dataclasses.replace(source, packed={}))) == outside
 
 
 # Ways out of calls.
@@ -189,6 +210,21 @@ def test_a_switch_keeps_what_it_must_come_back_with(shown: Cranelift, function: 
         assert verdict.status == INVALID, machine.text
         offset, tried = offset + machine.size, tried + 1
     assert tried == 10
+
+
+# What the text says of packed results.
+
+
+@pytest.mark.parametrize(("returns", "convention", "size"), [
+    ("f32, f64, f32, f64", "winch", 16), ("i8, i16, i32", "winch", 3), ("i64", "winch", 0), ("i32, i64", "tail", None),
+    ("i32 sext, i32, i64", "winch", None), ("f16, i32, i64", "winch", None), ("i32, i8x16, i64", "winch", 20),
+])  # fmt: skip
+def test_packed_results_are_counted(returns: str, convention: str, size: int | None) -> None:
+    text = f"function %f() system_v {{\n fn0 = %g() -> {returns} {convention}\nblock0:\n"
+    count = returns.count(",") + 1
+    text += f" {', '.join(f'v{n}' for n in range(count))} = call fn0()\n return\n}}\n"
+    source = source_of(parse_filetest(text, "t").module().functions[0])
+    assert source.packed_results(frozenset({"%g"})) == source.packed_results(frozenset()) == size
 
 
 # Programs at fault.
