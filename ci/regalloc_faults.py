@@ -13,9 +13,9 @@ interpreter does. One column a judge:
                  validator does not refute it, on 240
 
 A fault that execution sees changes behaviour for certain; the validator should refute each. What it does not is printed
-in full, and what neither sees is shown to do no harm (`regalloc_harmless.py`). Undamaged code that is refuted is a false
-alarm, printed in full, unless it is a bug of the compiler's that has a page (`regalloc_known.py`). Exit code 1 below
-99 %, or with a false alarm.
+in full, and what neither sees is shown to do no harm (`regalloc_harmless.py`). Undamaged code that is refuted is a
+false alarm, printed in full, unless it is a bug of the compiler's that has a page (`regalloc_known.py`). Exit code 1
+below 99 %, or with a false alarm.
 
     python ci/regalloc_faults.py [--compiler cranelift] [--isa ISA] [--per-kind 10] [--seed 1] [--time 600] [--json]
 """

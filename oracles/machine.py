@@ -102,6 +102,7 @@ class Machine(NamedTuple):
               the compiler uses some for a new value): wrong only where an allocation says that the old value is used
     kept      those of `writes` of which a part stays as it was (s390x's instructions on low halves): where a result
               takes the place of an input, that input is read by being kept
+    cancels   of equal inputs the result is the same, whatever they are (x86-64's `xorps`)
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start; on x86-64 also of a `lea`
               of an address in the code
@@ -119,6 +120,7 @@ class Machine(NamedTuple):
     known: bool = True
     merged: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
+    cancels: bool = False
 
     @property
     def text(self) -> str:

@@ -104,7 +104,7 @@ def read(window: bytes) -> Machine:
     merged = _merged(bare, operands)
     return Machine(
         size, name, instruction.op_str, reads | merged, writes, flow, effect, target, accesses, True, merged,
-        _kept(bare, operands, writes),
+        _kept(bare, operands, writes), bare in _ZEROING,
     )
 
 

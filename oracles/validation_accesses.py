@@ -411,8 +411,12 @@ class Rules:
                 at = self._unborn[vreg]
                 yield Problem(rule, at, self.allocation.offsets[at] or 0, NONE, "a value that is passed on", "nothing")
         for number, what in enumerate(self.allocation.instructions):
-            for operand, place in zip(what.operands, self.allocation.places[number]):
-                if operand.kind == USE and operand.vreg in self._unborn and not _idle_use(own.get(number, ()), place):
+            places = self.allocation.places[number]
+            for operand, place in zip(what.operands, places):
+                if operand.kind != USE or operand.vreg not in self._unborn:
+                    continue
+                alike = {p for o, p in zip(what.operands, places) if (o.kind, o.vreg) == (USE, operand.vreg)}
+                if not _idle_use(own.get(number, ()), place, alike):
                     at = self._unborn[operand.vreg]
                     code = tuple(own.get(number, ()))
                     yield Problem(rule, at, self.allocation.offsets[at] or 0, place,
@@ -492,10 +496,13 @@ class Rules:
         return False
 
 
-def _idle_use(own: Sequence[Placed], place: int) -> bool:
-    """Whether a register is read in name only, or for what is left of it behind an insertion."""
+def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
+    """Whether a register is read in name only, against one that holds the same, or for what is left of it behind an
+    insertion. `alike`: where the same value is."""
     readers = [machine for _, machine in own if place in machine.reads]
-    return bool(readers) and all(place in m.merged or m.name.removeprefix("v") in _INSERTIONS for m in readers)
+    return bool(readers) and all(
+        place in m.merged or m.name.removeprefix("v") in _INSERTIONS
+        or (m.cancels and {p for p in m.reads if p >= 0} <= alike) for m in readers)  # fmt: skip
 
 
 def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,

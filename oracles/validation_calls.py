@@ -105,8 +105,9 @@ class Calls:
         return bool(conventions) and all(self._pops(convention) for convention in conventions)
 
     def packed_results(self, instruction: int) -> int | None:
-        """How many bytes of results a call's callee leaves on the stack at most, where its convention packs them."""
-        if self.source is None or self.conventions(instruction) != {"winch"}:
+        """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
+        behind the call load more of one than there is: narrow ones on x86-64."""
+        if self.isa != "x86-64" or self.source is None or "winch" not in self.conventions(instruction):
             return None
         return self.source.packed_results(frozenset(self.symbols_of(instruction)))
 

@@ -29,13 +29,13 @@ class Source:
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
     stack slots; may_stray: it does so unless a constant that is not followed keeps it inside. few: its arguments fit
     into registers, on all ISAs and in all conventions. packed: symbol, or POINTERS -> how many bytes of results its
-    callees leave on the stack at most, where their convention packs these; other callees are not named."""
+    callees leave on the stack of x86-64 at most, which packs them for `winch`; None: not worked out."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
     may_stray: bool = False
     few: bool = False
-    packed: Mapping[str, int] = field(default_factory=dict)
+    packed: Mapping[str, int | None] = field(default_factory=dict)
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
@@ -44,11 +44,8 @@ class Source:
         return frozenset().union(*named) if named else self.any_callee
 
     def packed_results(self, symbols: frozenset[str]) -> int | None:
-        """How many bytes at most the callee of a call that is linked with one of these symbols leaves on the stack, if
-        all that it may be pack their results."""
-        named = symbols & self.callees.keys() or self.callees.keys()
-        sizes = [self.packed[symbol] for symbol in named if symbol in self.packed]
-        return max(sizes) if sizes and len(sizes) == len(named) else None
+        """How many bytes at most the callee of a call that is linked with one of these symbols leaves on the stack."""
+        return _most([self.packed.get(symbol) for symbol in symbols & self.callees.keys() or self.callees])
 
     @cached_property
     def any_callee(self) -> frozenset[str]:
@@ -64,9 +61,7 @@ def source_of(function: Function) -> Source:
         if found is not None:
             called.setdefault(found[0], []).append(function.signatures[found[1]])
     callees = {symbol: frozenset(s.call_conv for s in signatures) for symbol, signatures in called.items()}
-    sizes = {symbol: [_packed(s) for s in signatures] for symbol, signatures in called.items()}
-    packed = {symbol: max(known) for symbol, found in sizes.items()
-              if len(known := [size for size in found if size is not None]) == len(found)}  # fmt: skip
+    packed = {symbol: _most([_left_on_stack(s) for s in signatures]) for symbol, signatures in called.items()}
     outside = set(_strays(function))
     parameters = function.signature.params
     few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.type.is_vector and not p.purpose
@@ -74,15 +69,24 @@ def source_of(function: Function) -> Source:
     return Source(callees, True in outside, bool(outside), few, packed)
 
 
-def _packed(signature: Signature) -> int | None:
-    """Bytes of the results that a `winch` callee leaves on the stack: all but the last, one behind the other, unless
-    one is extended or of a type that keeps them in whole words (Cranelift's `compute_arg_locs`)."""
+def _most(sizes: list[int | None]) -> int | None:
+    """The largest, if all are known."""
+    known = [size for size in sizes if size is not None]
+    return max(known) if known and len(known) == len(sizes) else None
+
+
+def _left_on_stack(signature: Signature) -> int | None:
+    """Bytes of the results that a callee of x86-64 leaves on the stack at most; None if that is not worked out. `winch`
+    packs all but the last word, one behind the other, unless one is extended or of a type that keeps them in whole
+    words (Cranelift's `compute_arg_locs`)."""
     types = [result.type for result in signature.returns]
-    whole = any(result.extension for result in signature.returns) or any(
-        kind.bits == 16 and kind.name != "i16" or kind.bits > 64 and not kind.is_vector for kind in types)
+    if not types or (len(types) == 1 and (types[0].bits <= 64 or types[0].is_vector)):
+        return 0
+    whole = any(result.extension for result in signature.returns) or any(t.name in ("f16", "i8x2") for t in types)
     if signature.call_conv != "winch" or whole:
         return None
-    return sum(kind.bits // 8 for kind in types[:-1])
+    in_register = 64 if types[-1].name == "i128" else types[-1].bits
+    return (sum(kind.bits for kind in types) - in_register) // 8
 
 
 def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:

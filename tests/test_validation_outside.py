@@ -61,7 +61,7 @@ def rule(verdict: Verdict) -> str:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("name", "count"), [
     ("handlers.clif", 14), ("handlers-tail.clif", 5), ("switch.clif", 3), ("thread-local.clif", 4), ("sent-on.clif", 4),
-    ("packed-results.clif", 6),
+    ("packed-results.clif", 6), ("uninitialized-copies.clif", 2),
 ])  # fmt: skip
 def test_right_allocations_are_valid(shown: Cranelift, name: str, count: int, algorithm: str) -> None:
     found = functions(shown, name, algorithm)
@@ -138,6 +138,27 @@ def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(shown: Cra
         lower = captured._replace(code=replace(captured.code, code=bytes(code)))
         assert rule(validate("x86-64", lower, source)) == outside
     assert rule(validate("x86-64", captured, dataclasses.replace(source, packed={}))) == outside
+
+
+# Values that nothing defines.
+
+
+def test_only_a_copy_of_an_undefined_value_cancels_it(shown: Cranelift) -> None:
+    """The exclusive or of it with a copy is zero; without the copy, with another register, or as an or, it is not."""
+    captured, source = one(shown, "uninitialized-copies.clif", "x86-64", "%f", ALGORITHMS[0])
+    code, at, behind = captured.code.code, 0, []
+    for machine in decode("x86-64", code):
+        behind.append((at, machine))
+        if machine.text == "xorps xmm1, xmm0":
+            break
+        at += machine.size
+    copy = next(offset for offset, machine in reversed(behind) if machine.text == "movdqa xmm0, xmm1")
+    assert code[at : at + 3] == bytes.fromhex("0f57c8") and machine.cancels
+    edits = {copy: b"\x90" * 4, at: bytes.fromhex("0f57ca"), at + 1: b"\x56"}
+    for offset, data in edits.items():
+        changed = code[:offset] + data + code[offset + len(data) :]
+        verdict = validate("x86-64", captured._replace(code=replace(captured.code, code=changed)), source)
+        assert verdict.status == INVALID, (offset, data)
 
 
 # Ways out of calls.
@@ -218,6 +239,7 @@ def test_a_switch_keeps_what_it_must_come_back_with(shown: Cranelift, function: 
 @pytest.mark.parametrize(("returns", "convention", "size"), [
     ("f32, f64, f32, f64", "winch", 16), ("i8, i16, i32", "winch", 3), ("i64", "winch", 0), ("i32, i64", "tail", None),
     ("i32 sext, i32, i64", "winch", None), ("f16, i32, i64", "winch", None), ("i32, i8x16, i64", "winch", 20),
+    ("i32, f32, i128, i128", "winch", 32), ("i8x16", "tail", 0), ("i128", "system_v", None),
 ])  # fmt: skip
 def test_packed_results_are_counted(returns: str, convention: str, size: int | None) -> None:
     text = f"function %f() system_v {{\n fn0 = %g() -> {returns} {convention}\nblock0:\n"

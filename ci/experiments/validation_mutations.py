@@ -115,7 +115,8 @@ def main() -> int:
                     if what == "UNSOUND":
                         print(f"UNSOUND {isa}: {words}", flush=True)
         print(f"{isa}: " + ", ".join(f"{count} {what}" for (i, what), count in sorted(found.items()) if i == isa),
-              f"(turn {turn + 1} of {len(isas)}; not edited: {dict(experiment.skipped + experiment.undamaged)})", flush=True)
+              f"(turn {turn + 1} of {len(isas)}; not edited: "
+              f"{dict(experiment.skipped + experiment.undamaged)})", flush=True)
     return int(any(what == "UNSOUND" for _, what in found))
 
 
