@@ -17,7 +17,7 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.case import Outcome
 from liftcheck.clif.interpret import prepare
-from liftcheck.clif.interpret_lower import FUNCTION_STRIDE
+from liftcheck.clif.interpret_code import FUNCTION_STRIDE
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.runlines import data_text
 from liftcheck.clif.types import Type

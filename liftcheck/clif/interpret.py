@@ -24,7 +24,7 @@ from liftcheck import layout
 from liftcheck.bits.concrete import Trap
 from liftcheck.case import Outcome
 from liftcheck.clif import interpret_hot
-from liftcheck.clif.interpret_program import (
+from liftcheck.clif.interpret_code import (
     CALL,
     GO,
     HOT,
@@ -35,9 +35,9 @@ from liftcheck.clif.interpret_program import (
     Code,
     Program,
     Segment,
-    mismatch,
     missing,
 )
+from liftcheck.clif.interpret_program import lower, mismatch, turn
 from liftcheck.clif.interpret_worlds import WorldLowerer
 from liftcheck.clif.ir import Inst, Module
 from liftcheck.clif.libcalls import UNHANDLED, Libcall, Thrown
@@ -140,7 +140,7 @@ class Prepared:
             return False
         program.big_endian = big_endian
         for code in program.codes:
-            code.turn(big_endian)
+            turn(code, big_endian)
         return True
 
     def release(self) -> None:
@@ -278,7 +278,7 @@ class Prepared:
 
     def _lower(self, code: Code, r: list[int], sp: int) -> None:
         """Lower a function at its first entry, and complete the registers that were made without knowing it."""
-        code.lower()
+        lower(code)
         r.extend(code.tail)
         if code.sp >= 0:
             self._memory.enter(sp, code.stack_bytes)

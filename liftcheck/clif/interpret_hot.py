@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from liftcheck.bits import concrete
-from liftcheck.clif.interpret_lower import SP
-from liftcheck.clif.interpret_program import (
+from liftcheck.clif.interpret_code import (
     CALL,
     GO,
     HOT,
@@ -30,6 +29,7 @@ from liftcheck.clif.interpret_program import (
     Segment,
     nothing,
 )
+from liftcheck.clif.interpret_lower import SP
 from liftcheck.clif.ir import Inst
 
 DEEPEST: Final = 24

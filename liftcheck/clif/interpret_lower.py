@@ -12,35 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from liftcheck import layout
 from liftcheck.clif import interpret_recipes as recipes
-from liftcheck.clif.interpret_recipes import Recipe, Run, plain, pure
+from liftcheck.clif.interpret_code import FUNCTION_STRIDE, AccessKind, Code, Step
+from liftcheck.clif.interpret_recipes import Run, plain, pure
 from liftcheck.clif.ir import Function, Inst, MemFlags
 from liftcheck.clif.memory import shape_of
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.errors import Unsupported
 
-if TYPE_CHECKING:
-    from liftcheck.clif.interpret_program import Code
-
-FUNCTION_STRIDE: Final = 64
-ROUTINES: Final = layout.CODE + layout.CODE_SIZE // 2
 RETURN_ADDRESS: Final = layout.STUB
 HANDLERS: Final = layout.CODE + layout.CODE_SIZE // 4 * 3
-"""Opaque addresses of functions (`layout.CODE`), library routines, the caller, exception handlers."""
+"""Opaque addresses of the caller, of exception handlers."""
 
 SP: Final = ("sp",)
-
-
-Step = tuple[Recipe, tuple[object, ...], tuple[int, ...], tuple[int, ...]]
-"""A recipe with its extras' values, the registers of its results and those of its operands."""
-
-
-AccessKind = tuple[str, Type, MemFlags, bool, bool]
-"""What makes up a plain access: the opcode, the value's type, the flags, whether the address is known to be one of the
-stack, whether there is an offset."""
 
 
 @lru_cache(maxsize=8192)

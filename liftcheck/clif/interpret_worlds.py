@@ -8,18 +8,16 @@ It does not answer (`worlds`), and knows no instruction whose meaning is closed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from liftcheck.clif.interpret_lower import LOWERERS, SP, Lowerer, Step
+from liftcheck.clif.interpret_code import Code, Step
+from liftcheck.clif.interpret_lower import LOWERERS, SP, Lowerer
 from liftcheck.clif.interpret_recipes import plain
 from liftcheck.clif.ir import Inst
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.worlds import World
 from liftcheck.nan import CREATES, infinity
-
-if TYPE_CHECKING:
-    from liftcheck.clif.interpret_program import Code
 
 _MARKED: Final = frozenset(op for op, row in OPCODES.items() if row.can_load or row.can_store) | {"get_pinned_reg"}
 SPECIAL: Final = LOWERERS.keys() | CREATES
