@@ -28,9 +28,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from liftcheck.oracles.link import Image
+
+class Linked(Protocol):
+    """Machine code at its addresses: what of a linked image matters here."""
+
+    @property
+    def base(self) -> int:
+        """The address of the first byte."""
+
+    @property
+    def code(self) -> bytes:
+        """All of it."""
+
+    def extents(self) -> list[tuple[int, int]]:
+        """Address and size of every function."""
+
 
 _SP: Final = 15
 _FRAME: Final = 288
@@ -574,7 +588,7 @@ class Supplement:
         self._prefilter: Final = TEST if tests_alone else PREFILTER
         self._first: Final = (0xEC,) if tests_alone else (0xB3, 0xB9, 0xE3, 0xE7, 0xEC)
 
-    def rewrite(self, image: Image) -> bytes:
+    def rewrite(self, image: Linked) -> bytes:
         """The image's code with islands for all sites that control flow reaches."""
         self.code, self.base = bytearray(image.code), image.base
         if self._prefilter.search(image.code):
