@@ -12,7 +12,7 @@ Sources: cranelift-reader `run_command.rs`, `testfile.rs`; cranelift-filetests `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -28,6 +28,8 @@ from liftcheck.nan import is_nan
 
 _FUEL: Final = 2_000_000
 _WORDS: Final = SLOT_SIZE // 8
+_STRIDE: Final = 64
+"""Bytes of the region that a round of a wrapper's loops deals with: the interpreter pays for each instruction."""
 _ALWAYS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
                   ("preserve_frame_pointers", "true"))
 _OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
@@ -72,8 +74,8 @@ def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = Fals
     orders = {target.big_endian for target in targets}
     big_endian = orders == {True} or (big_endian and orders != {False})
     runs = range(len(case.inputs)) if form.runs is None else form.runs
-    made = [_wrapped(case, run, big_endian, form) for run in runs]
-    other = [_wrapped(case, run, not big_endian, form) for run in runs] if len(orders) > 1 else made
+    made = list(_said(case, runs, big_endian, form))
+    other = _said(case, runs, not big_endian, form) if len(orders) > 1 else made
     same = all(a[1:] == b[1:] for a, b in zip(made, other))
     kept = [target for target in targets if same or target.big_endian == big_endian]
     lines = ["test run", *header(kept, form.plain)]
@@ -118,19 +120,47 @@ def header(targets: Sequence[Target], plain: bool = False) -> list[str]:
     return lines
 
 
-def _wrapped(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Function, str, str]:
+def _said(case: Case, runs: Sequence[int], big_endian: bool, form: Form) -> Iterator[tuple[Function, str, str]]:
+    """Run by run: the function that its line calls, the line, or '' and why there is none."""
+    reference = _Reference(case, big_endian)
+    for run in runs:
+        if form.direct and not case.memories:
+            yield _directly(reference, run, form)
+        elif form.buffers:
+            yield case.module.functions[case.entry], *_with_buffer(reference, run)
+        else:
+            yield _wrapped(reference, run, form)
+
+
+class _Reference:
+    """The reference interpreter on a case in one byte order."""
+
+    def __init__(self, case: Case, big_endian: bool) -> None:
+        self.case: Final = case
+        self.big_endian: Final = big_endian
+        self._prepared: Final = prepare(case.module, big_endian)
+
+    def run(self, run: int, memory: bytes) -> Outcome:
+        """What the entry makes of an input with this initial memory."""
+        case = self.case
+        regions = {slot_address(case.slot + run): memory} if case.memories else {}
+        return self._prepared.run(case.entry, case.inputs[run], regions, fuel=_FUEL)
+
+    def wrapper(self, wrapper: Function, args: tuple[int, ...]) -> Outcome:
+        """What a wrapper of the entry makes of its arguments."""
+        functions = self.case.module.functions
+        return prepare(Module([*functions, wrapper]), self.big_endian).run(len(functions), args, fuel=_FUEL)
+
+
+def _wrapped(reference: _Reference, run: int, form: Form) -> tuple[Function, str, str]:
     """The wrapper of one input, its run line, or '' and why there is none."""
-    if form.direct and not case.memories:
-        return _directly(case, run, big_endian, form)
-    if form.buffers:
-        return case.module.functions[case.entry], *_with_buffer(case, run, big_endian)
+    case = reference.case
     if form.whole:
         memory = case.memories[run] if case.memories else b""
     else:
-        memory = _needed_memory(case, run, big_endian)
+        memory = _needed_memory(reference, run)
     wrapper, args, types = _wrapper(case, run, memory, form.noise)
-    outcome = _interpret(Module([*case.module.functions, wrapper]), len(case.module.functions), args, {}, big_endian)
-    direct = _run(case, run, memory, big_endian)
+    outcome, direct = reference.wrapper(wrapper, args), reference.run(run, memory)
     returns = tuple(param.type for param in wrapper.signature.returns)
     if form.traps and direct.kind == outcome.kind == "trapped" and direct.detail == outcome.detail:
         line = RunLine(wrapper.name, args, "==", (), 0, types, returns, direct.detail)
@@ -145,10 +175,11 @@ def _wrapped(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Functi
     return wrapper, run_line_text(line), ""
 
 
-def _directly(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Function, str, str]:
+def _directly(reference: _Reference, run: int, form: Form) -> tuple[Function, str, str]:
     """The entry itself with its run line, or '' and why there is none."""
+    case = reference.case
     entry, row = case.module.functions[case.entry], case.inputs[run]
-    outcome = _run(case, run, b"", big_endian)
+    outcome = reference.run(run, b"")
     types, returns = (tuple(param.type for param in side) for side in (entry.signature.params, entry.signature.returns))
     trapped = form.traps and outcome.kind == "trapped"
     if outcome.kind != "returned" and not trapped:
@@ -159,10 +190,11 @@ def _directly(case: Case, run: int, big_endian: bool, form: Form) -> tuple[Funct
     return entry, run_line_text(line), ""
 
 
-def _with_buffer(case: Case, run: int, big_endian: bool) -> tuple[str, str]:
+def _with_buffer(reference: _Reference, run: int) -> tuple[str, str]:
     """Lines of liftcheck's own: the data region as a buffer, and a run of the entry with it; or '' and why not."""
+    case = reference.case
     entry = case.module.functions[case.entry]
-    outcome = _run(case, run, case.memories[run], big_endian)
+    outcome = reference.run(run, case.memories[run])
     returns = [param.type for param in entry.signature.returns]
     if outcome.kind != "returned":
         return "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
@@ -194,34 +226,27 @@ def _has_nan(value: int, kind: Type) -> bool:
     return any(is_nan(value >> shift & kind.lane_mask, kind.lane_bits) for shift in range(0, kind.bits, kind.lane_bits))
 
 
-def _interpret(module: Module, entry: int, args: tuple[int, ...], regions: dict[int, bytes],
-               big_endian: bool) -> Outcome:
-    return prepare(module, big_endian).run(entry, args, regions, fuel=_FUEL)
-
-
-def _run(case: Case, run: int, memory: bytes, big_endian: bool) -> Outcome:
-    regions = {slot_address(case.slot + run): memory} if case.memories else {}
-    return _interpret(case.module, case.entry, case.inputs[run], regions, big_endian)
-
-
-def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
+def _needed_memory(reference: _Reference, run: int) -> bytes:
     """The initial memory with zeros wherever they lead to the same values and the same final bytes where written."""
+    case = reference.case
     if not case.memories:
         return b""
     memory = bytearray(case.memories[run])
-    prepared = prepare(case.module, big_endian)
-    base = slot_address(case.slot + run)
-    wanted = prepared.run(case.entry, case.inputs[run], {base: bytes(memory)}, fuel=_FUEL)
-    touched = bytes(a ^ b for a, b in zip(wanted.memory, memory))
+    wanted = reference.run(run, bytes(memory))
+    written = bytes(a != b for a, b in zip(wanted.memory, memory))
+    final, kept = _number(wanted.memory), ~(_number(written) * 255)
 
     def same(low: int, high: int) -> bool:
         trial = memory.copy()
         trial[low:high] = bytes(high - low)
-        got = prepared.run(case.entry, case.inputs[run], {base: bytes(trial)}, fuel=_FUEL)
+        got = reference.run(run, bytes(trial))
         if got[:2] != wanted[:2] or got.detail != wanted.detail:
             return False
-        return all(new == final or (new == start and not flip) for new, final, start, flip
-                   in zip(got.memory, wanted.memory, trial, touched))
+        found = _number(got.memory)
+        if found in (final, _number(trial) & kept | final & ~kept):  # what is not written stays as it was
+            return True
+        return all(new == end or (new == start and not changes) for new, end, start, changes
+                   in zip(got.memory, wanted.memory, trial, written))
 
     stack = [(0, SLOT_SIZE)]
     while stack:
@@ -232,6 +257,10 @@ def _needed_memory(case: Case, run: int, big_endian: bool) -> bytes:
             middle = (low + high) // 16 * 8
             stack += [(middle, high), (low, middle)]
     return bytes(memory)
+
+
+def _number(content: bytes | bytearray) -> int:
+    return int.from_bytes(content, "little")
 
 
 def _wrapper(case: Case, run: int, memory: bytes,
@@ -290,7 +319,9 @@ def _region(builder: FunctionBuilder, memory: bytes) -> int:
     builder.jump(loop, zero)
     builder.switch_to(loop)
     at = loop.params[0][0]
-    builder.ins("store", I64, zero, builder.ins("iadd", I64, base, at))
+    there = builder.ins("iadd", I64, base, at)
+    for offset in range(0, _STRIDE, 8):
+        builder.ins("store", I64, zero, there, offset=offset)
     _next(builder, loop, ready, at)
     builder.switch_to(ready)
     for word in range(_WORDS):
@@ -301,8 +332,8 @@ def _region(builder: FunctionBuilder, memory: bytes) -> int:
 
 
 def _next(builder: FunctionBuilder, loop: Block, ready: Block, at: int, *carried: int) -> None:
-    """The end of a loop over the words of the region."""
-    following = builder.ins("iadd", I64, at, builder.iconst(I64, 8))
+    """The end of a loop over the region, `_STRIDE` bytes a round."""
+    following = builder.ins("iadd", I64, at, builder.iconst(I64, _STRIDE))
     limit = builder.iconst(I64, SLOT_SIZE)
     more = builder.ins("icmp", I64, following, limit, imm="ult")
     builder.brif(more, loop, (following, *carried), ready, carried)
@@ -328,10 +359,12 @@ def _checksum(builder: FunctionBuilder, base: int) -> int:
     builder.jump(loop, zero, zero)
     builder.switch_to(loop)
     at, total = (value for value, _ in loop.params)
-    word = builder.ins("load", I64, builder.ins("iadd", I64, base, at))
-    mixed = builder.ins("bxor", I64, total, word)
-    turned = builder.ins("rotl", I64, mixed, builder.iconst(I32, 13))
-    product = builder.ins("imul", I64, turned, builder.iconst(I64, 0x9E3779B97F4A7C15))
-    _next(builder, loop, ready, at, product)
+    there = builder.ins("iadd", I64, base, at)
+    turn, odd = builder.iconst(I32, 13), builder.iconst(I64, 0x9E3779B97F4A7C15)
+    for offset in range(0, _STRIDE, 8):
+        word = builder.ins("load", I64, there, offset=offset)
+        turned = builder.ins("rotl", I64, builder.ins("bxor", I64, total, word), turn)
+        total = builder.ins("imul", I64, turned, odd)
+    _next(builder, loop, ready, at, total)
     builder.switch_to(ready)
     return ready.params[0][0]

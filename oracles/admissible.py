@@ -29,7 +29,7 @@ from liftcheck.clif.runlines import RunLine
 from liftcheck.clif.types import Type
 from liftcheck.clif.worlds import TEXTS, Choice, Kind, World, instruction
 from liftcheck.nan import CREATES, is_nan
-from liftcheck.oracles import compare
+from liftcheck.oracles import compare, places
 
 WORLDS: Final = 8
 MANY: Final = 64
@@ -41,7 +41,9 @@ LONG: Final = 1.0
 anybody is called wrong, and else said to be `unseen`."""
 UNSEEN: Final = "whether CLIF leaves it open was not looked at: the run is too long"
 PLACES: Final = 4
-"""Worlds to look at where only slots' places are asked for, as most programs with slots do."""
+"""Worlds to look at where only slots' places are asked for."""
+_PLACES: Final = frozenset({Kind.SLOT, Kind.FUNCTION})
+"""What most programs ask for: if the answers cannot show (`places`), all worlds are as the first."""
 PATIENCE: Final = 2.0
 """Seconds of processor time after which no further world is looked at, but for the second."""
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
@@ -179,6 +181,7 @@ class Reference:
         self._world: World | None = None
         self._travelled: interpret.Prepared | None = None
         self._may_open: dict[int, bool] = {}
+        self._places_shown: bool | None = None
         self._known: dict[tuple[object, ...], Foreseen] = {}
 
     def may_open(self, entry: int) -> bool:
@@ -236,7 +239,10 @@ class Reference:
         if not first.used:
             return Foreseen(outcome)  # no question was asked: every world is this one
         seen = [first]
-        if worlds < MANY and all(choice.kind is Kind.SLOT for choice in first.used):
+        kinds = {choice.kind for choice in first.used}
+        if worlds < MANY and kinds <= _PLACES and first.outcome.kind == "returned" and not self._shows_places():
+            worlds = 1
+        elif worlds < MANY and kinds == {Kind.SLOT}:
             worlds = PLACES
         while len(seen) < worlds and (len(seen) < 2 or time.process_time() - started < PATIENCE):
             seen.append(travel(len(seen), {}))
@@ -246,6 +252,12 @@ class Reference:
         if found.whole or any(found.values) or any(found.memory):
             return found._replace(opening=self._opening(travel, seen, _differ(types)))
         return found
+
+    def _shows_places(self) -> bool:
+        """Whether a run that returns, and for which nothing but places is open, may differ with those."""
+        if self._places_shown is None:
+            self._places_shown = places.shown(self.module)
+        return self._places_shown
 
     def _unended(self, travel: Callable[[int, dict[Choice, int]], _Seen], first: _Seen, outcome: Outcome,
                  types: Sequence[Type], started: float) -> Foreseen:

@@ -81,6 +81,18 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
                   UNWRITTEN, "v1 = load.i64 v0"),
     "unwritten byte": (body("(i32) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1", "return v2",
                             slots=TWO_SLOTS), [5], UNWRITTEN, "v2 = load.i64 v1"),
+    "the rest of a slot": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1",
+                                "v3 = load.i64 v1+8", "v4 = bxor v2, v3", "return v4",
+                                slots="ss0 = explicit_slot 16, align = 16"), [5], UNWRITTEN, "v3 = load.i64 v1+8"),
+    "a slot that is gone": (body("(i64) -> i64", "v1 = call fn0(v0)", "v2 = load.i64 v1", "return v2",
+                                 slots="fn0 = %g(i64) -> i64") + "\n" +
+                            body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1",
+                                 "store v2, v1", "return v1", slots=TWO_SLOTS).replace("%f", "%g"), [5], OUTSIDE,
+                            "v2 = load.i64 v1"),
+    "another frame's slot": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1",
+                                  "v3 = call fn0(v2)", "return v3", slots=TWO_SLOTS + "\nfn0 = %g(i64) -> i64") + "\n" +
+                             body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = load.i64 v1", "return v2",
+                                  slots=TWO_SLOTS).replace("%f", "%g"), [5], UNWRITTEN, "v2 = load.i64 v1"),
     "unwritten, as a condition": (body("() -> i8", "v0 = stack_addr.i64 ss0", "v1 = load.i64 v0", "v2 = iconst.i64 0",
                                        "v3 = icmp eq v1, v2", "return v3", slots=TWO_SLOTS), [], UNWRITTEN,
                                   "v1 = load.i64 v0"),
@@ -132,7 +144,7 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
 @pytest.mark.parametrize("big_endian", [False, True])
 def test_what_is_open_is_found_with_its_instruction(name: str, big_endian: bool) -> None:
     text, args, what, instruction = OPEN_PROGRAMS[name]
-    found = foreseen(text, args, big_endian)
+    found = foreseen(text, args, big_endian, entry=0)
     assert found.opening is not None, found
     assert (found.opening.what, found.opening.text) == (what, instruction)
     line = found.opening.line

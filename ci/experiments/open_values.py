@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -177,6 +178,8 @@ def _mismatched(rng: Random) -> Source:
 
 SOURCES: Final[tuple[Callable[[Random], Source], ...]] = (
     _scalar_nan, _scalar_nan, _converted_nan, _vector_nan, _unwritten, _place, _place, _stray, _mismatched)
+EVERY: Final = 500
+"""Programs from one running tally to the next."""
 WAYS: Final = (
     (), ("@8 = bxor_imm @8, 0x5a5a",), ("@8 = rotl_imm @8, 13",), ("@8 = imul_imm @8, 3",), ("@8 = bnot @8",),
     ("@7 = stack_addr.i64 ss1", "store @8, @7", "@8 = load.i64 @7"), ("@8 = call fn0(@8)",),
@@ -286,6 +289,12 @@ class Sum(NamedTuple):
 
     counts: Counter[str]
 
+    def begin(self) -> None:
+        """One program more; now and then what was found so far is said, for whoever is stopped before the end."""
+        self.counts["programs"] += 1
+        if self.counts["programs"] % EVERY == 0:
+            print(json.dumps(dict(self.counts.most_common())), file=sys.stderr, flush=True)
+
     def bad(self, text: str) -> None:
         self.counts["BAD"] += 1
         print(text, flush=True)
@@ -295,7 +304,7 @@ def put_in(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
     """Judge programs with open values."""
     for number in range(args.count):
         one = program(args.seed * 1_000_000 + number)
-        found.counts["programs"] += 1
+        found.begin()
         for result in bench.run(one.text):
             wrong = verdict(result, one)
             found.counts[wrong or f"undecided: {one.what}"] += 1
@@ -306,7 +315,7 @@ def put_in(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
 def generated(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
     """Judge programs of the generator, of which nothing is open."""
     for number, text in _texts(args):
-        found.counts["programs"] += 1
+        found.begin()
         for result in bench.run(text):
             isa = result.target.isa
             if result.problem:
@@ -337,6 +346,8 @@ def main() -> None:
     parser.add_argument("--isa", action="append", default=[])
     parser.add_argument("--random", action="store_true")
     args = parser.parse_args()
+    for stop in (signal.SIGINT, signal.SIGTERM):  # a shell may start us deaf to the first
+        signal.signal(stop, signal.default_int_handler)
     started, bench, found = time.monotonic(), Bench(args.isa), Sum(Counter())
     try:
         (generated if args.random else put_in)(args, bench, found)

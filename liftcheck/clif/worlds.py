@@ -1,12 +1,13 @@
 """Worlds: memories of the reference interpreter in which everything that CLIF leaves open is chosen by a number.
 
-The one idea: a *world* is a `Memory` with no window, so every access comes here, and with an answer to each open
-question: the bits of an arithmetic NaN, what a slot holds before it is written, where slots, functions and frames lie,
-the pinned register. The answer is a function of a seed and of the question's *choice*: its kind and the place in the
-program that asks. `chosen` gives single choices another seed, so that whoever sees two worlds differ can find which
-choice it is (`oracles.admissible`). `used` records what was asked. A read around a frame (past a slot, the chain of
-frames, what a return address points at) finds bytes that the world chooses. What no answer makes meaningful (a write
-there, memory that is not the program's, a function's code read as data) ends the run with `Meaningless`.
+The one idea: a *world* is a `Memory` whose windows show only what is closed (a region, a slot all of whose bytes are
+known), so that every other access comes here, and with an answer to each open question: the bits of an arithmetic NaN,
+what a slot holds before it is written, where slots, functions and frames lie, the pinned register. The answer is a
+function of a seed and of the question's *choice*: its kind and the place in the program that asks. `chosen` gives
+single choices another seed, so that whoever sees two worlds differ can find which choice it is (`oracles.admissible`).
+`used` records what was asked. A read around a frame (past a slot, the chain of frames, what a return address points at)
+finds bytes that the world chooses. What no answer makes meaningful (a write there, memory that is not the program's, a
+function's code read as data) ends the run with `Meaningless`.
 
 Seeds 2k and 2k+1 give complementary bits: whatever looks at a single bit sees both. The first eight are the NaNs and
 the contents that machines show.
@@ -106,8 +107,8 @@ class World(Memory):
     instruction that asked first; `site` the instruction that touched memory last; `fault` the address of the access
     that trapped, or -1."""
 
-    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_names", "_pinned", "_placed",
-                 "_regions", "_seed", "_slots", "fault", "site", "used")  # fmt: skip
+    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_last", "_names", "_pinned",
+                 "_placed", "_regions", "_seed", "_slots", "fault", "site", "used")  # fmt: skip
 
     is_world = True
 
@@ -116,6 +117,7 @@ class World(Memory):
         self._seed = 0
         self._chosen: Mapping[Choice, int] = {}
         self._names: dict[str, tuple[int, bool]] = {}
+        self._last: _Block | None = None
         super().__init__()
         self.short = any(_is_short(inst) for f in module.functions for block in f.blocks for inst in block.insts)
 
@@ -124,10 +126,11 @@ class World(Memory):
         self._seed, self._chosen = seed, chosen or {}
 
     def reset(self, regions: Mapping[int, bytes]) -> None:
-        """Begin a run. `base`, `buf` and `size` stay empty: there is no way past `locate`."""
-        self.base = self.size = self.stack_base = self.stack_size = 0
-        self.buf = self.stack_buf = bytearray()
+        """Begin a run. The first window is the first region."""
         self._regions = [(base, bytearray(content)) for base, content in regions.items()]
+        self.base, self.buf = self._regions[0] if self._regions else (0, bytearray())
+        self.size = len(self.buf)
+        self._forget()
         self._count: dict[Choice, int] = {}
         self._answered: dict[tuple[Choice, int], int] = {}
         self._blocks: dict[int, _Block] = {}
@@ -237,6 +240,7 @@ class World(Memory):
         while self._frames and self._frames[-1][0] < frame:
             left, place, base = self._frames.pop()
             del self._blocks[base], self._placed[left, place]
+            self._forget()
             if len(self._bases) > REMEMBERED:
                 del self._bases[bisect_right(self._bases, base) - 1]
 
@@ -299,15 +303,34 @@ class World(Memory):
             return block, at
         if 0 in block.known[at : at + size]:
             self._fix(block, at, size)
+        if 0 not in block.known:
+            self._show(block)
         return block.buf, at
 
     def place(self, address: int, size: int, code: str) -> tuple[bytearray, int]:
         """See `Memory.place`."""
-        block, at = self._find(address, size, code)
-        if not isinstance(block, _Block):
-            return block, at
-        block.known[at : at + size] = b"\1" * size
-        return block.buf, at
+        last = self._last
+        if last is None or not 0 <= (at := (address & ADDRESS_MASK) - last.base) <= last.size - size:
+            found, at = self._find(address, size, code)
+            if not isinstance(found, _Block):
+                return found, at
+            last = self._last = found
+        last.known[at : at + size] = b"\1" * size
+        return last.buf, at
+
+    def _show(self, block: _Block) -> None:
+        """Nothing is open about a slot's bytes any more: the stack's window is this slot, and the other one too if
+        there are no regions."""
+        self.stack_base, self.stack_buf, self.stack_size = block.base, block.buf, block.size
+        if not self._regions:
+            self.base, self.buf, self.size = block.base, block.buf, block.size
+
+    def _forget(self) -> None:
+        """A slot is gone: windows and `_last`, the slot written last, may be that one."""
+        self._last = None
+        self.stack_base, self.stack_buf, self.stack_size = 0, bytearray(), 0
+        if not self._regions:
+            self.base, self.buf, self.size = 0, self.stack_buf, 0
 
     def _find(self, address: int, size: int, code: str) -> tuple[_Block | bytearray, int]:
         address &= ADDRESS_MASK
