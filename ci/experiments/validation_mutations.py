@@ -1,123 +1,424 @@
-"""Random edits of emitted code against the validator: what it calls valid must run as before.
+"""The mutation fuzzer of the validator: what it calls valid must run as before, and it may refute nothing unedited.
 
-One machine instruction of a generated program (own bytes, moves, prologue, exits) gets random bytes: an instruction of
-the same length and name that reads or writes other registers, or one that calls, returns, jumps or moves the stack
-pointer. Nothing is claimed of what own bytes compute, so edits that keep name and registers are not made. A valid one
-is run; a run that differs is an unsoundness of the validator, printed in full. Exit code 1 if there is one.
-It cannot make: edits of two instructions that belong together, of tables and metadata, of descriptions of operands
-(`regalloc_faults.py` has those), and changes that only a caller's frame would show.
+Functions of random programs, the generator's (even numbers) and such as it makes rarely (odd ones,
+`mutation_programs`), are damaged: bytes of one instruction or of several that belong together (`mutation_edits`), the
+allocator's answer, the description of operands, code offsets (`mutation_told`). *valid* and a run that differs from
+that of the unedited program (`mutation_watch`) is an unsoundness of the validator; *invalid* without any edit is a
+false alarm, unless it is a bug of the compiler's that has a page. Either is printed, kept with everything to repeat it,
+and gives exit code 1; neither is ever skipped. An edit that only changes what an instruction computes is outside of
+what is proved: it is told apart by the tables (`mutation_claims`) and counted. A program's edits are a function of its
+ISA and number.
 
-    python ci/experiments/validation_mutations.py [--isa ISA] [--seed 1] [--time 60] [--edits 40]
+    python ci/experiments/validation_mutations.py [--isa ISA] [--seed 1] [--time 15m] [--jobs 2] [--keep FOLDER]
+    python ci/experiments/validation_mutations.py --isa ISA --program NUMBER [--kind WORDS]      # once more
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from regalloc_faults import Experiment, Subject
+from mutation_edits import KINDS, Edited, spots
+from mutation_programs import draw
+from mutation_told import OFFSETS, SEAM, TOLD, told
+from mutation_watch import Call, Program, Ran, Watcher, called_otherwise, difference, run
+from regalloc_known import page as known_page
 
-from liftcheck.case import ISAS
-from liftcheck.compilers.allocation import Captured
+from liftcheck.case import ISAS, Case, CompileFailure, Target
+from liftcheck.clif.printer import print_function
+from liftcheck.compilers import matrix
+from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.oracles.machine import ORDINARY, STACK_POINTERS, Machine, decode
+from liftcheck.errors import Unsupported
+from liftcheck.generators import programs
+from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.oracles.runner_base import BaseRunner
+from liftcheck.oracles.runners import RunnerPool
+from liftcheck.oracles.throwing import with_throw
+from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_verdict import VALID
+from liftcheck.oracles.validation_source import Source, source_of
+from liftcheck.oracles.validation_verdict import INVALID, VALID
 
-TRIES: Final = 60
-
-
-def edited(isa: str, captured: Captured, rng: Random) -> tuple[Captured, str] | None:
-    """One instruction replaced; None if no wanted one was found."""
-    code = captured.code.code
-    spots = list(_spots(isa, captured))
-    for _ in range(TRIES):
-        offset, before = rng.choice(spots)
-        data = bytearray(code[offset : offset + before.size])
-        for _ in range(rng.choice((1, 1, 2))):
-            data[rng.randrange(len(data))] ^= rng.choice((1 << rng.randrange(8), rng.randrange(1, 256)))
-        after = decode(isa, bytes(data) + bytes(16), 0, 1)[0]
-        if _wanted(isa, before, after):
-            changed = code[:offset] + bytes(data) + code[offset + before.size :]
-            return captured._replace(code=replace(captured.code, code=changed)), (
-                f"{offset:#x}: {before.text} becomes {after.text}")  # fmt: skip
-    return None
-
-
-def _spots(isa: str, captured: Captured) -> Iterator[tuple[int, Machine]]:
-    """Instructions that are executed: of the prologue, of own bytes, of moves."""
-    rows = captured.allocation
-    spans = [(0, min((at or 0 for at in rows.offsets), default=0)), *rows.edit_ranges]
-    spans += [(at or 0, end) for at, end in zip(rows.offsets, rows.ends)]
-    for start, end in spans:
-        at = start
-        for machine in decode(isa, captured.code.code, start, end):
-            if any(at <= r.offset < at + machine.size for r in captured.code.relocations):
-                break
-            yield at, machine
-            at += machine.size
+PROFILES: Final = ("default", "integers", "wide", "calls", "calls", "control", "simd", "floats", "memory")
+SIZES: Final = (30, 90)
+INPUTS: Final = 8
+MOST: Final = 12_000
+"""Bytes of code of a function that is edited: a longer one takes all the time."""
+CANNOT: Final = (
+    "tables of jumps, constants in the code, relocations, trap tables, unwind and handler tables",
+    "which argument of a call is in which register, and what a callee does: calls are taken at their word",
+    "which of its inputs is which, where an instruction's bytes read the same registers",
+    "three or more independent edits; code that is longer or shorter than before",
+    "signals, other threads, system calls; stacks that are switched",
+    "what only an emulator that lacks the code's instructions would show inside of a program (riscv64's V)",
+    "upper halves of s390x's vector registers at calls inside of a program",
+)
+CHANGED, REFUTED, UNDECIDED = "changed behaviour", "refuted", "undecided"
+BEYOND, ALIKE, NOT_RUN = "valid: nothing claimed", "valid: runs alike", "valid: not run"
+UNSOUND: Final = "UNSOUND"
+COLUMNS: Final = ("tried", CHANGED, REFUTED, UNDECIDED, BEYOND, ALIKE, NOT_RUN, UNSOUND)
+NO_EDIT: Final = "no edit"
+FALSE_ALARM: Final = "FALSE ALARM"
+UNWRITTEN: Final = "READS WHAT NOBODY WROTE"
+"""Of a program without any edit: what it does depends on what was on the stack before."""
 
 
-def _wanted(isa: str, before: Machine, after: Machine) -> bool:
-    if not after.known or after.size != before.size or (after.reads, after.writes) == (before.reads, before.writes):
-        return False
-    sp = STACK_POINTERS[isa]
-    control = after.flow != before.flow and after.flow != ORDINARY
-    return after.name == before.name or control or (sp in after.writes) != (sp in before.writes)
+class Subject(NamedTuple):
+    """A program to be edited. `functions` are those of the module; `ran`: its outcomes."""
+
+    number: int
+    target: Target
+    case: Case
+    texts: list[str]
+    functions: list[Captured]
+    sources: list[Source]
+    program: Program
+    ran: Ran
 
 
-def judged(experiment: Experiment, subject: Subject, rng: Random) -> Iterator[tuple[str, str]]:
-    """(what came of it, the edit) for one edit of each function."""
-    isa = subject.target.isa
-    for number, function in enumerate(subject.functions):
-        made = edited(isa, function, rng)
-        if made is None:
-            continue
-        captured, words = made
-        verdict = validate(isa, captured, subject.sources[number])
-        if verdict.status != VALID:
-            yield verdict.status, words
-            continue
-        seen = experiment.runs(subject, number, captured)
-        where = f"{words}\n    seed {subject.seed}, {function.code.name} on {subject.target}: {seen}"
-        yield ("valid, not run" if seen.startswith("undecided") else "UNSOUND" if seen else "valid, runs alike"), where
+class Found(NamedTuple):
+    """An unsoundness or a false alarm, with everything to repeat it."""
+
+    what: str
+    isa: str
+    number: int
+    kind: str
+    function: str
+    words: str
+    shown: str
+    text: str
+
+
+class Fuzzer:
+    """Edits programs of one ISA. Not shared between processes."""
+
+    def __init__(self, isa: str, compiler: str) -> None:
+        self.isa: Final = isa
+        self.compiler: Final = Cranelift(compiler, builds.REGALLOC)
+        self.pool: Final = RunnerPool("auto")
+        self.watcher: Final = Watcher(isa)
+        self.known: Final = frozenset(self.compiler.settings(isa))
+        lines = matrix.load(self.compiler, isa, ())
+        self.contexts: Final = [Context((isa,), {isa: lines}, size, INPUTS, conventions=dict(CONVENTIONS))
+                                for size in SIZES]  # fmt: skip
+        self.counts: Final[Counter[tuple[str, str]]] = Counter()
+        self.notes: Final[Counter[str]] = Counter()
+        self.found: Final[list[Found]] = []
+
+    # Programs
+
+    def subject(self, number: int) -> Subject | None:
+        """Program `number`; None, with a note, if it cannot be compiled or run. What is invalid is a false alarm."""
+        target, case, texts = self._drawn(number)
+        replies = self.compiler.allocations("\n".join(texts), [target], with_text=True)[0]
+        failed = next((reply for reply in replies if isinstance(reply, CompileFailure)), None)
+        if failed is not None:
+            self.notes[f"program not compiled: {failed.kind}: {failed.reason[:60]}"] += 1
+            return None
+        functions = [reply for reply in replies if isinstance(reply, Captured)]
+        sources = [source_of(function) for function in case.module.functions]
+        made = self.compiler.compile_text(trampoline_text(case.module.functions[case.entry].signature),
+                                          [trampoline_target(target)])[0][0]  # fmt: skip
+        if isinstance(made, CompileFailure):
+            self.notes[f"no trampoline: {made.reason[:60]}"] += 1
+            return None
+        try:
+            codes = with_throw(self.compiler, [f.code for f in functions], target)
+        except Unsupported as error:
+            self.notes[f"program not linked: {error.reason[:60]}"] += 1
+            return None
+        program = Program(self.isa, case, tuple(codes), made)
+        found = Subject(number, target, case, texts, functions, sources, program, Ran((), "not run"))
+        self._alarms(found)
+        found = found._replace(ran=self._run(found, program, 0x5A))
+        other = self._run(found, program, 0xC3)
+        seen = "" if other.trouble else difference(found.ran, other)
+        if seen:
+            self.counts["nothing", UNWRITTEN] += 1
+            self._keep(UNWRITTEN, found, case.entry, "nothing", NO_EDIT, seen)
+        return None if seen else found
+
+    def _drawn(self, number: int) -> tuple[Target, Case, list[str]]:
+        draw_ = Random(f"target {self.isa} {number}")
+        settings = {"opt_level": draw_.choice(("none", "speed")), "regalloc_algorithm": draw_.choice(ALGORITHMS),
+                    "enable_verifier": "false"}  # fmt: skip
+        if number % 2:
+            drawn = draw(self.isa, number, self.known)
+            case, more = drawn.case, dict(drawn.settings)
+        else:
+            context, more = draw_.choice(self.contexts), {}
+            case = programs.generate(RandomChoices(number), draw_.choice(PROFILES), context)
+        texts = [print_function(function) for function in case.module.functions]
+        rows = {k: v for k, v in {**settings, **more}.items() if k in self.known}
+        return Target(self.isa, tuple(sorted(rows.items()))), case, texts
+
+    def _alarms(self, subject: Subject) -> None:
+        for number, function in enumerate(subject.functions):
+            verdict = validate(self.isa, function, subject.sources[number])
+            self.counts["nothing", "tried"] += 1
+            if verdict.status == VALID:
+                continue
+            page = known_page(self.isa, function, subject.sources[number], verdict)
+            if verdict.status != INVALID:
+                self.notes[f"unedited, undecided: {verdict.reason}"] += 1
+            elif page:
+                self.notes[f"unedited, refuted: docs/findings/{page}.md"] += 1
+            else:
+                self.counts["nothing", FALSE_ALARM] += 1
+                shown = verdict.counterexample.render() if verdict.counterexample else verdict.reason
+                self._keep(FALSE_ALARM, subject, number, "nothing", NO_EDIT, shown)
+
+    def _run(self, subject: Subject, program: Program, garbage: int) -> Ran:
+        runner = self.pool.pick(subject.target, program.codes)
+        if isinstance(runner, str):
+            return Ran((), runner)
+        assert isinstance(runner, BaseRunner)
+        ran = run(runner, program, garbage)
+        if ran.broke:
+            self.pool.close()
+        return ran
+
+    def _again(self, subject: Subject, program: Program) -> str:
+        """What differs in fresh runners: an edit may leave an emulator in a state that the next run begins in."""
+        self.pool.close()
+        return difference(self._run(subject, subject.program, 0x5A), self._run(subject, program, 0xA7))
+
+    # Edits
+
+    def edit_all(self, number: int, rounds: int, kinds: Sequence[str]) -> None:
+        """Every kind, `rounds` times, in functions of program `number`."""
+        subject = self.subject(number)
+        if subject is None:
+            return
+        for turn in range(rounds):
+            for kind in kinds:
+                rng = Random(f"{self.isa} {number} {turn} {kind}")
+                place = rng.randrange(len(subject.functions))
+                right = subject.functions[place]
+                if len(right.code.code) > MOST or validate(self.isa, right, subject.sources[place]).status != VALID:
+                    continue
+                edited = self._edited(subject, place, kind, rng)
+                if edited is not None:
+                    self._judge(subject, place, kind, edited)
+
+    def _edited(self, subject: Subject, place: int, kind: str, rng: Random) -> Edited | None:
+        right = subject.functions[place]
+        maker = KINDS.get(kind) or OFFSETS.get(kind)
+        if maker is not None:
+            where = spots(self.isa, right)
+            return maker(self.isa, right, where, rng) if where else None
+        seam = kind.removeprefix("seam: ")
+        damage = seam if seam in SEAM else rng.choice(TOLD[kind][0])
+        reply = self.compiler.allocations(subject.texts[place], [subject.target],
+                                          Damage(damage, rng.randrange(1 << 16)), with_text=True)[0][0]  # fmt: skip
+        if isinstance(reply, CompileFailure):
+            self.notes[f"damaged, not compiled: {damage}"] += 1
+            return None
+        words = reply.allocation.damage
+        if not words or words.startswith(("nothing", "none")):
+            return None
+        captured = reply if seam in SEAM else told(kind, reply, right)
+        return Edited(captured, words) if captured is not None else None
+
+    def _judge(self, subject: Subject, place: int, kind: str, edited: Edited) -> None:
+        """Counts what came of an edit."""
+        count = self.counts
+        count[kind, "tried"] += 1
+        verdict = validate(self.isa, edited.captured, subject.sources[place])
+        if verdict.status == VALID and edited.beyond:
+            count[kind, BEYOND] += 1
+            self.notes[f"nothing claimed: {edited.beyond}"] += 1
+            return
+        program = subject.program.with_code(place, edited.captured.code)
+        ran = self._run(subject, program, 0xA7)
+        seen = "" if ran.trouble or subject.ran.trouble else difference(subject.ran, ran)
+        if verdict.status == VALID and seen:
+            seen = self._again(subject, program)
+        if verdict.status == VALID and not seen:
+            seen, trouble = self._watched(subject, place, program)
+            trouble = subject.ran.trouble or ran.trouble or trouble
+            if not seen:
+                count[kind, NOT_RUN if trouble else ALIKE] += 1
+                self.notes[f"valid, not run: {trouble[:60]}"] += bool(trouble)
+                return
+        count[kind, CHANGED] += bool(seen)
+        column = {VALID: UNSOUND, INVALID: REFUTED}.get(verdict.status, UNDECIDED)
+        count[kind, column] += 1
+        if column == UNDECIDED:
+            self.notes[f"edited, undecided: {verdict.reason[:60]}"] += 1
+        if column == UNSOUND:
+            self._keep(UNSOUND, subject, place, kind, edited.words, seen)
+
+    def _watched(self, subject: Subject, place: int, program: Program) -> tuple[str, str]:
+        """What calls of the function do to their callers, and why that is not known."""
+        calls: list[list[Call]] = []
+        for each in (subject.program, program):
+            try:
+                found = self.watcher.calls(each, place)
+            except Unsupported as error:
+                return "", error.reason
+            if found is None:
+                return "", "the emulator that watches calls lacks an instruction"
+            calls.append(found)
+        return called_otherwise(*calls), ""
+
+    def _keep(self, what: str, subject: Subject, place: int, kind: str, words: str, shown: str) -> None:
+        name = subject.functions[place].code.name
+        text = f"; {subject.target}\n" + "\n".join(subject.texts)
+        self.found.append(Found(what, self.isa, subject.number, kind, name, words, shown, text))
+
+    def taken(self) -> tuple[Counter[tuple[str, str]], Counter[str], list[Found]]:
+        """What was counted and found since the last time."""
+        taken = Counter(self.counts), Counter(self.notes), list(self.found)
+        self.counts.clear()
+        self.notes.clear()
+        self.found.clear()
+        return taken
+
+
+def every_kind(words: Sequence[str] = ()) -> list[str]:
+    """The kinds of edits, or those whose name has one of these words."""
+    kinds = [*KINDS, *OFFSETS, *(f"seam: {kind}" for kind in SEAM), *TOLD]
+    return [kind for kind in kinds if not words or any(word in kind for word in words)]
+
+
+# Running it
+
+
+class Plan(NamedTuple):
+    """What one process does: programs first, first + step, …, until a time or a number."""
+
+    isa: str
+    compiler: str
+    first: int
+    step: int
+    seconds: float
+    most: int
+    rounds: int
+    kinds: tuple[str, ...]
+
+
+def work(plan: Plan) -> tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]:
+    """One process."""
+    fuzzer = Fuzzer(plan.isa, plan.compiler)
+    until, done = time.monotonic() + plan.seconds, 0
+    while time.monotonic() < until and done < plan.most:
+        fuzzer.edit_all(plan.first + done * plan.step, plan.rounds, plan.kinds)
+        done += 1
+    fuzzer.pool.close()
+    return *fuzzer.taken(), done
+
+
+def seconds(words: str) -> float:
+    """'90', '90s', '15m', '1h'."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(words[-1:], 0)
+    return float(words[:-1]) * unit if unit else float(words)
+
+
+def table(counts: Counter[tuple[str, str]]) -> str:
+    """For people: a row for each kind."""
+    kinds = [kind for kind in (*every_kind(), "nothing") if counts[kind, "tried"]]
+    width = max(map(len, kinds), default=0)
+    lines = [f"{'':{width}} " + " ".join(f"{column:>9.22}" for column in COLUMNS)]
+    for kind in kinds:
+        lines.append(f"{kind:{width}} " + " ".join(f"{counts[kind, c]:>{max(9, len(c))}}" for c in COLUMNS))
+    total = {c: sum(counts[kind, c] for kind in kinds if kind != "nothing") for c in COLUMNS}
+    lines.append(f"{'all edits':{width}} " + " ".join(f"{total[c]:>{max(9, len(c))}}" for c in COLUMNS))
+    return "\n".join(lines)
+
+
+def keep(folder: Path, found: Found, number: int) -> Path:
+    """Writes a file with everything about a finding."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{found.isa}-{found.number}-{number}.md"
+    again = f"--isa {found.isa} --program {found.number}"
+    again += f" --kind '{found.kind}'" if found.words != NO_EDIT else ""
+    path.write_text(f"# {found.what}: {found.isa}, {found.kind}\n\n"
+                    f"    python ci/experiments/validation_mutations.py {again}\n\nfunction {found.function}\n\n"
+                    f"- edit: {found.words}\n- seen: {found.shown}\n\n```\n{found.text}\n```\n")  # fmt: skip
+    return path
+
+
+def campaign(options: argparse.Namespace, isa: str) -> tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]:
+    """One ISA, in `--jobs` processes."""
+    kinds = tuple(every_kind(options.kind or ()))
+    plan = partial(Plan, isa, options.compiler, rounds=options.rounds, kinds=kinds)
+    if options.program is not None:
+        return work(plan(first=options.program, step=1, seconds=1e9, most=1))
+    first = options.seed * 1_000_000
+    plans = [plan(first=first + job, step=options.jobs, seconds=seconds(options.time),
+                  most=-(-options.programs // options.jobs)) for job in range(options.jobs)]  # fmt: skip
+    counts: Counter[tuple[str, str]] = Counter()
+    notes: Counter[str] = Counter()
+    found: list[Found] = []
+    done = 0
+    for one in _all(plans):
+        counts.update(one[0])
+        notes.update(one[1])
+        found += one[2]
+        done += one[3]
+    return counts, notes, found, done
+
+
+def _all(plans: Sequence[Plan]) -> Iterator[tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]]:
+    if len(plans) == 1:
+        yield work(plans[0])
+        return
+    with ProcessPoolExecutor(len(plans), get_context("spawn")) as pool:
+        yield from pool.map(work, plans)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compiler", default="cranelift")
     parser.add_argument("--isa", action="append", choices=ISAS)
+    parser.add_argument("--kind", action="append", help="kinds whose name contains this")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--time", type=float, default=60.0, help="seconds, shared among the ISAs")
-    parser.add_argument("--edits", type=int, default=40, help="rounds of edits for each program")
+    parser.add_argument("--time", default="60s", help="of each ISA: 90s, 15m")
+    parser.add_argument("--programs", type=int, default=1 << 30, help="at most so many of each ISA")
+    parser.add_argument("--rounds", type=int, default=2, help="edits of each kind in a program")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--program", type=int, help="this one alone")
+    parser.add_argument("--keep", type=Path, default=Path("mutations-found"), help="folder of what was found")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    isas = options.isa or ISAS
-    experiment = Experiment(Cranelift("cranelift", builds.REGALLOC), isas, ())
-    found: Counter[tuple[str, str]] = Counter()
-    for turn, isa in enumerate(isas):
-        until, number = time.monotonic() + options.time / len(isas), options.seed * 100_000
-        while time.monotonic() < until:
-            number += 1
-            subject = experiment.subject(isa, number)
-            rng = Random(f"{isa} {number}")
-            for _ in range(options.edits if subject is not None else 0):
-                for what, words in judged(experiment, subject, rng) if subject is not None else ():
-                    found[isa, what] += 1
-                    if what == "UNSOUND":
-                        print(f"UNSOUND {isa}: {words}", flush=True)
-        print(f"{isa}: " + ", ".join(f"{count} {what}" for (i, what), count in sorted(found.items()) if i == isa),
-              f"(turn {turn + 1} of {len(isas)}; not edited: "
-              f"{dict(experiment.skipped + experiment.undamaged)})", flush=True)
-    return int(any(what == "UNSOUND" for _, what in found))
+    bad, document = 0, {}
+    for isa in options.isa or ISAS:
+        counts, notes, found, done = campaign(options, isa)
+        for number, one in enumerate(found):
+            path = keep(options.keep, one, number)
+            print(f"{one.what} {isa}: {one.kind}: {one.function}: {one.words}\n    {one.shown.splitlines()[0]}\n"
+                  f"    {path}", file=sys.stderr, flush=True)  # fmt: skip
+        bad += len(found)
+        document[isa] = {"programs": done, "notes": dict(notes), "found": [one._asdict() for one in found],
+                         "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
+                         "unedited": counts["nothing", "tried"], "false alarms": counts["nothing", FALSE_ALARM]}
+        if not options.json:
+            print(f"{isa}: {done} programs, {counts['nothing', 'tried']} functions, "
+                  f"{counts['nothing', FALSE_ALARM]} refuted unedited\n{table(counts)}")
+            print("".join(f"    {count} {note}\n" for note, count in sorted(notes.items()) if count), flush=True)
+    if options.json:
+        print(json.dumps(document))
+    else:
+        print("It cannot make:\n" + "\n".join(f"- {line}" for line in CANNOT))
+    return int(bool(bad))
 
 
 if __name__ == "__main__":
