@@ -157,16 +157,18 @@ class Rules:
         return {p for o, p in zip(operands, places) if o.kind == USE and (o.constraint != FIXED or o.value == callee)}
 
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
-        """No bytes: no definition may need any. The entry's arguments are there, a copy in place is none; and
-        uninitialized values are defined by nothing, which is for those who use them to bear (`unborn`)."""
-        if not uses and instruction:
-            operands = self.allocation.instructions[instruction].operands
-            self._unborn.update({o.vreg: instruction for o in operands if o.vreg in self._used})
-        if not uses or definitions <= uses:
+        """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
+        lead to what follows (`validation_jumps`); uninitialized values are defined by nothing, which is for those who
+        use them to bear (`unborn`). A copy in place would do, too, but the compilers leave those to their allocators."""
+        what = self.allocation.instructions[instruction]
+        if not uses:
+            if instruction or any(o.constraint != FIXED for o in what.operands):
+                self._unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
             return []
-        offset = self.allocation.offsets[instruction] or 0
-        place = min(definitions - uses)
-        rule = "an instruction with a result has no bytes"
+        if what.is_branch and not definitions:
+            return []
+        offset, place = self.allocation.offsets[instruction] or 0, min(definitions - uses or uses)
+        rule = "an instruction with a result has no bytes" if definitions else "an instruction with inputs has no bytes"
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
