@@ -159,7 +159,7 @@ class Rules:
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
         """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
         lead to what follows (`validation_jumps`); uninitialized values are defined by nothing, which is for those who
-        use them to bear (`unborn`). A copy in place would do, too, but the compilers leave those to their allocators."""
+        use them to bear (`unborn`). A copy in place would do, but the compilers leave those to their allocators."""
         what = self.allocation.instructions[instruction]
         if not uses:
             if instruction or any(o.constraint != FIXED for o in what.operands):

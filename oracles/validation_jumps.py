@@ -17,7 +17,7 @@ from typing import Final
 
 from liftcheck.case import BIG_ENDIAN
 from liftcheck.compilers.allocation import NONE
-from liftcheck.oracles.machine import BRANCH, JUMP, RETURN, TRAP
+from liftcheck.oracles.machine import BRANCH, JUMP, RETURN
 from liftcheck.oracles.validation_calls import Calls, switches
 from liftcheck.oracles.validation_chains import Chains, Ends, Labels
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
@@ -105,7 +105,7 @@ def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: 
         inner.add(layout.goal(end, layout.at(end)))
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
-        if not any(at in inner or layout.at(at).flow == TRAP or (beyond and beyond.at(at)) for at in ways):
+        if not any(at in inner or layout.traps(at) or (beyond and beyond.at(at)) for at in ways):
             yield Problem("a jump leads out of an instruction", instruction, offset, NONE, "its own bytes or a trap",
                           f"{goal:#x}", tuple(own))  # fmt: skip
 
@@ -119,7 +119,7 @@ def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequen
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
         arrives = [at for at in ways if ends.at(at)]
-        if not arrives and not any(at in inner or layout.at(at).flow == TRAP for at in ways):
+        if not arrives and not any(at in inner or layout.traps(at) for at in ways):
             yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
                           _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]

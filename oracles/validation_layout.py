@@ -8,6 +8,7 @@ padding and constants behind an unconditional jump, islands that are jumped over
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -45,6 +46,7 @@ class Layout:
         if not allocation.ends or len(allocation.edit_ranges) != len(allocation.edits) or None in allocation.offsets:
             raise Unsupported("the compiler gives no offsets")
         self.lasts: Final = {block.end - 1: b for b, block in enumerate(allocation.blocks)}
+        self._traps: Final = sorted(offset for offset, _ in code.traps)
         self._edits: Final[dict[tuple[int, int], list[int]]] = {}
         for number, edit in enumerate(allocation.edits):
             self._edits.setdefault((edit.instruction, edit.where), []).append(number)
@@ -170,6 +172,13 @@ class Layout:
     def at(self, offset: int) -> Machine:
         """The instruction at an offset."""
         return decode(self.isa, self.bytes, offset, offset + 1)[0]
+
+    def traps(self, offset: int) -> bool:
+        """Whether a trap of the program's stands there: what only looks like one (padding) has no row in the table.
+        s390x names the last byte of a trap."""
+        machine = self.at(offset)
+        at = bisect_left(self._traps, offset)
+        return machine.flow == TRAP and at < len(self._traps) and self._traps[at] < offset + machine.size
 
     def idle_from(self, start: int, end: int) -> int:
         """The lowest offset from which on only idle instructions stand before `end`."""
