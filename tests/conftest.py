@@ -1,26 +1,171 @@
-"""Builds the newest Cranelift before the first test, once and visibly: it takes minutes, and no test waits that long.
-Twice, for what tests of register allocation see is another build.
+"""What all tests share: the compilers, opened when a test first asks, and the markers of what a machine may lack.
 
-Where it cannot be built (no cargo, no network) the tests that need it say so themselves.
+The one idea: a test says what it needs (`needs_compiler`, `needs_qemu`; who asks for a fixture below says it by that),
+and what it does not say it does not have: the cache of its environment is empty, cargo and rustc on its PATH fail, and
+runners find no qemu. So `pytest -m "not needs_compiler"` builds nothing and wants no toolchain, and a marker that is
+forgotten fails on the machine of whoever forgot it.
+A Cranelift is built before the first test that needs it, visibly: it takes minutes. One that cannot be built fails
+these tests. Without qemu-user those that need it are skipped, as it is not to be had everywhere.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
 import pytest
 
-from liftcheck.compilers.cranelift import builds
-from liftcheck.errors import LiftcheckError
+from liftcheck.compilers.cranelift import builds, cargo
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.errors import LiftcheckError, Unavailable
+from liftcheck.oracles import runners as runners_module
+from liftcheck.oracles.runner_process import QEMU
+from liftcheck.oracles.runners import Runner, RunnerPool
+
+PROFILES = {"compiler": builds.FUZZ, "regalloc": builds.REGALLOC}
+"""The fixtures that open a Cranelift, and its build profile."""
+WITHOUT = 'The tests that need no Cranelift: pytest -m "not needs_compiler"'
+UNMARKED = "a test that is not marked needs_compiler asks for a Cranelift (tests/conftest.py)"
+NO_QEMU = "a test that is not marked needs_qemu asks for qemu (tests/conftest.py)"
+REQUIRE = cargo.require
+_found: dict[str, str] = {}
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """In the process that was started by hand; workers of xdist find the build in the cache."""
-    if hasattr(session.config, "workerinput"):
-        return
-    capture = session.config.pluginmanager.getplugin("capturemanager")
+@pytest.fixture(scope="session")
+def compiler() -> Iterator[Cranelift]:
+    """The newest Cranelift."""
+    with Cranelift("cranelift") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def regalloc() -> Iterator[Cranelift]:
+    """The newest Cranelift in the build that shows register allocation."""
+    with Cranelift("cranelift", builds.REGALLOC) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def runners() -> Iterator[RunnerPool]:
+    """A pool of all runners."""
+    pool = RunnerPool()
+    yield pool
+    pool.close()
+
+
+# -- what a test says that it needs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fixtures and the parameter 'qemu' are markers, too."""
+    for item in items:
+        for name in PROFILES.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.needs_compiler(PROFILES[name]))
+        if "qemu" in _parameters(item):
+            item.add_marker(pytest.mark.needs_qemu)
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    """The values of a test's parameters; of tuples also what is in them."""
+    values = getattr(item, "callspec", None)
+    found = list(values.params.values()) if values is not None else []
+    return found + [one for value in found if isinstance(value, tuple) for one in value]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fails or skips a test whose needs are not met; builds Cranelift before the first that needs it."""
+    profiles = [name for mark in item.iter_markers("needs_compiler") for name in mark.args or (builds.FUZZ,)]
+    for profile in dict.fromkeys(profiles):
+        if profile not in _found:
+            _found[profile] = _build(item.config, profile)
+        if _found[profile]:
+            pytest.fail(f"{_found[profile]}\n{WITHOUT}", pytrace=False)
+    if item.get_closest_marker("needs_qemu") and not _has_qemu():
+        pytest.skip("qemu-user is not installed: apt-get install qemu-user")
+
+
+def _build(config: pytest.Config, profile: str) -> str:
+    """'' if the newest Cranelift is there or could be built, else why not. Of several workers one builds, the others
+    wait for it."""
+    capture = config.pluginmanager.getplugin("capturemanager")
     try:
-        for profile in (builds.FUZZ, builds.REGALLOC):
-            if builds.find("cranelift", profile) is None and capture is not None:
-                with capture.global_and_fixture_disabled():
-                    builds.ensure("cranelift", profile)
+        with capture.global_and_fixture_disabled():
+            builds.ensure("cranelift", profile)
     except LiftcheckError as error:
-        session.config.issue_config_time_warning(UserWarning(f"Cranelift cannot be built: {error}"), stacklevel=1)
+        return str(error)
+    return ""
+
+
+def _has_qemu() -> bool:
+    if "qemu" not in _found:
+        names = [f"{command[0]}{end}" for command in QEMU.values() for end in ("", "-static")]
+        _found["qemu"] = next((name for name in names if shutil.which(name)), "")
+    return _found["qemu"] != ""
+
+
+# -- what it does not say it does not have
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Around the whole of a test, fixtures of every scope included."""
+    with ExitStack() as hidden:
+        compiled = item.get_closest_marker("needs_compiler") is not None
+        if not compiled:
+            hidden.enter_context(_without_compiler())
+        if not item.get_closest_marker("needs_qemu") and (not compiled or _deselects(item.config, "needs_qemu")):
+            hidden.enter_context(mock.patch.object(runners_module, "qemu_runner", _no_qemu))
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport,
+                                                                                           pytest.TestReport]:
+    """Who skips for want of what it did not say that it needs has forgotten to say so."""
+    report = yield
+    if report.skipped and any(words in str(report.longrepr) for words in (UNMARKED, NO_QEMU)):
+        report.outcome, report.longrepr = "failed", str(report.longrepr)
+    return report
+
+
+def _deselects(config: pytest.Config, marker: str) -> bool:
+    return f"not {marker}" in config.option.markexpr
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """An empty cache and tools that fail, for this process and those that it starts; and words that say why."""
+    path = f"{_tools()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    changed = {"PATH": path, "LIFTCHECK_CACHE": f"{_tools()}/cache"}
+    with mock.patch.dict(os.environ, changed), mock.patch.object(cargo, "require", _require):
+        yield
+
+
+@cache
+def _tools() -> str:
+    """A folder with a cargo and a rustc that fail, for as long as this process."""
+    folder = tempfile.mkdtemp(prefix="liftcheck-tools-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("cargo", "rustc"):
+        tool = Path(folder, name)
+        tool.write_text("#!/bin/sh\nexit 1\n")
+        tool.chmod(0o755)
+    return folder
+
+
+def _require() -> str:
+    """Tests that bring a toolchain of their own have it."""
+    if (shutil.which("cargo") or "").startswith(_tools()):
+        raise Unavailable(UNMARKED)
+    return REQUIRE()
+
+
+def _no_qemu(isa: str, vector_bits: int = 128) -> Runner:
+    raise Unavailable(NO_QEMU)

@@ -277,6 +277,7 @@ LONG_FILE = "test run\ntest interpret\ntarget x86_64\n" + LONG.replace(
     "return v6", "v7 = bxor v6, v6\n    return v7") + "\n; run: %f(80000) == 0\n; run: %f(3) == 0\n; print: %f(80000)\n"
 
 
+@pytest.mark.needs_compiler
 def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "long.clif"
@@ -343,6 +344,7 @@ def said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
     return code, capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("name", ["nan", "places"])
 def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / f"{name}.clif")
@@ -363,6 +365,7 @@ def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.Capture
     assert len(exact) == report["undecided"] - (calls - bool(exact)) * len(ISAS)
 
 
+@pytest.mark.needs_compiler
 def test_a_call_that_does_not_match_is_the_programs_fault(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "calls.clif")
     for command in ("run", "interpret"):
@@ -378,6 +381,7 @@ def test_a_call_that_does_not_match_is_the_programs_fault(capsys: pytest.Capture
     assert json.loads(text)["undecided"] == 7 * len(ISAS)
 
 
+@pytest.mark.needs_compiler
 def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "closed.clif")
     code, text = said(capsys, "run", path)
@@ -389,6 +393,7 @@ def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
     assert " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]
 
 
+@pytest.mark.needs_compiler
 def test_what_does_not_depend_on_a_read_around_a_frame_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "around.clif")
     code, text = said(capsys, "run", path)
@@ -434,6 +439,7 @@ def test_reads_around_a_frame_open_what_they_find(lines: tuple[str, ...], around
         assert found.opening.what == OUTSIDE
 
 
+@pytest.mark.needs_compiler
 def test_who_writes_the_pinned_register_damages_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "run", str(OPEN / "pinned.clif"))
     assert (code, text.count("; as expected")) == (0, 4), text
@@ -441,6 +447,7 @@ def test_who_writes_the_pinned_register_damages_nothing(capsys: pytest.CaptureFi
     assert code == 0, text
 
 
+@pytest.mark.needs_compiler
 def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "run", str(OPEN / "missing.clif"))
     assert code == 0
@@ -450,6 +457,7 @@ def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> No
         assert text.count(f"{call} = trap unresolved {name}\n") == len(ISAS), (call, text)
 
 
+@pytest.mark.needs_compiler
 def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     _, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
     assert ("%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
@@ -471,6 +479,7 @@ block0(v0: f64):
 ALL_TARGETS = "target x86_64\ntarget aarch64\ntarget s390x\ntarget riscv64"
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("nan", ["+NaN", "-NaN", "+NaN:0x5"])
 @pytest.mark.parametrize("targets", ["", ALL_TARGETS])
 def test_one_nan_of_several_is_undecided_on_every_isa(nan: str, targets: str, tmp_path: Path,
@@ -490,6 +499,7 @@ def test_one_nan_of_several_is_undecided_on_every_isa(nan: str, targets: str, tm
     assert (code, text.count("WRONG: the run line says"), text.count("undecided")) == (1, len(ISAS), 0), "beside it"
 
 
+@pytest.mark.needs_compiler
 def test_a_file_for_one_isa_may_ask_for_its_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "nan.clif"
     for target, isa, nan, other in (("x86_64", "x86-64", "-NaN", "+NaN"), ("aarch64", "aarch64", "+NaN", "-NaN")):
@@ -505,6 +515,7 @@ def test_a_file_for_one_isa_may_ask_for_its_nan(tmp_path: Path, capsys: pytest.C
     assert "one NaN of several" in text, "not the file's ISA"
 
 
+@pytest.mark.needs_compiler
 def test_open_values_put_in_on_purpose_are_undecided() -> None:
     script = ROOT / "ci" / "experiments" / "open_values.py"
     argv = [sys.executable, str(script), "--count", "25", "--seed", "3", "--isa", "x86-64"]
@@ -528,6 +539,7 @@ def subtracting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cranelift, "compile_text", wrong)
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.usefixtures("subtracting")
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_real_fault_beside_an_open_value_is_found(isa: str, capsys: pytest.CaptureFixture[str]) -> None:

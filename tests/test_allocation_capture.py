@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,18 +40,6 @@ def every(isa: str) -> list[Target]:
             for level in ("none", "speed") for algorithm in ALGORITHMS]
 
 
-@pytest.fixture(scope="module")
-def ordinary() -> Iterator[Cranelift]:
-    with Cranelift() as compiler:
-        yield compiler
-
-
-@pytest.fixture(scope="module")
-def shown() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as compiler:
-        yield compiler
-
-
 def captured(compiler: Cranelift, text: str, where: Target, damage: Damage | None = None) -> list[Captured]:
     found = []
     for reply in compiler.allocations(text, [where], damage)[0]:
@@ -71,9 +58,10 @@ def generated() -> str:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("made", [False, True])
-def test_the_code_is_the_ordinary_bridges(ordinary: Cranelift, shown: Cranelift, isa: str, made: bool) -> None:
+def test_the_code_is_the_ordinary_bridges(compiler: Cranelift, regalloc: Cranelift, isa: str, made: bool) -> None:
     text, compared = generated() if made else EVERYTHING, 0
-    for plain, seen in zip(ordinary.compile_text(text, every(isa)), shown.allocations(text, every(isa)), strict=True):
+    allocated = regalloc.allocations(text, every(isa))
+    for plain, seen in zip(compiler.compile_text(text, every(isa)), allocated, strict=True):
         for one, other in zip(plain, seen, strict=True):
             if isinstance(one, CompileFailure) or isinstance(other, CompileFailure):
                 assert isinstance(one, CompileFailure) and isinstance(other, CompileFailure)
@@ -93,8 +81,8 @@ def parts(code: FunctionCode) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("isa", ISAS)
-def test_an_allocation_hangs_together(shown: Cranelift, isa: str, algorithm: str) -> None:
-    for _, allocation in captured(shown, EVERYTHING, target(isa, ("regalloc_algorithm", algorithm))):
+def test_an_allocation_hangs_together(regalloc: Cranelift, isa: str, algorithm: str) -> None:
+    for _, allocation in captured(regalloc, EVERYTHING, target(isa, ("regalloc_algorithm", algorithm))):
         assert allocation.algorithm == algorithm and allocation.damage == ""
         check_blocks(allocation)
         check_operands(allocation)
@@ -133,8 +121,8 @@ def check_operands(allocation: Allocation) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("isa", ISAS)
-def test_every_step_has_its_bytes(shown: Cranelift, isa: str, algorithm: str) -> None:
-    for code, allocation in captured(shown, EVERYTHING, target(isa, ("regalloc_algorithm", algorithm))):
+def test_every_step_has_its_bytes(regalloc: Cranelift, isa: str, algorithm: str) -> None:
+    for code, allocation in captured(regalloc, EVERYTHING, target(isa, ("regalloc_algorithm", algorithm))):
         own = list(zip(allocation.offsets, allocation.ends, strict=True))
         ranges = sorted([*own, *allocation.edit_ranges])
         assert len(allocation.edit_ranges) == len(allocation.edits)
@@ -173,8 +161,8 @@ def check_tables(code: FunctionCode, allocation: Allocation) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_cold_blocks_come_last_and_branches_to_what_follows_are_nothing(shown: Cranelift, isa: str) -> None:
-    code, allocation = captured(shown, COLD, target(isa))[0]
+def test_cold_blocks_come_last_and_branches_to_what_follows_are_nothing(regalloc: Cranelift, isa: str) -> None:
+    code, allocation = captured(regalloc, COLD, target(isa))[0]
     cold = next(block for block in allocation.blocks[1:] if allocation.offsets[block.first] == max(
         allocation.offsets[other.first] or 0 for other in allocation.blocks))  # fmt: skip
     assert cold.first < allocation.blocks[-1].first
@@ -184,9 +172,9 @@ def test_cold_blocks_come_last_and_branches_to_what_follows_are_nothing(shown: C
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_text_on_request(shown: Cranelift, isa: str) -> None:
-    [[plain, *_]] = shown.allocations(COLD, [target(isa)])
-    [[told, *_]] = shown.allocations(COLD, [target(isa)], with_text=True)
+def test_text_on_request(regalloc: Cranelift, isa: str) -> None:
+    [[plain, *_]] = regalloc.allocations(COLD, [target(isa)])
+    [[told, *_]] = regalloc.allocations(COLD, [target(isa)], with_text=True)
     assert isinstance(plain, Captured) and isinstance(told, Captured)
     texts = [instruction.text for instruction in told.allocation.instructions]
     assert all(texts) and texts[0].startswith("args") and texts[-1].startswith("rets")
@@ -195,27 +183,27 @@ def test_text_on_request(shown: Cranelift, isa: str) -> None:
     assert [one._replace(text="") for one in told.allocation.instructions] == list(plain.allocation.instructions)
 
 
-def test_a_frame_says_what_it_knows(shown: Cranelift) -> None:
+def test_a_frame_says_what_it_knows(regalloc: Cranelift) -> None:
     text = "\n".join(["function %f(i64) -> i64 system_v {", "    ss0 = explicit_slot 24", "    ss1 = explicit_slot 8",
                       "block0(v0: i64):", "    v1 = stack_addr.i64 ss1", "    store v0, v1", "    return v0", "}"])
-    [(_, allocation)] = captured(shown, text, target("x86-64"))
+    [(_, allocation)] = captured(regalloc, text, target("x86-64"))
     assert allocation.frame["slot_sizes"] == [24, 8] and allocation.frame["convention"] == "system_v"
     assert isinstance(allocation.frame["slots"], list) and len(allocation.frame["slots"]) == 2
 
 
-def test_what_repeats_another_target_is_read_once(shown: Cranelift) -> None:
+def test_what_repeats_another_target_is_read_once(regalloc: Cranelift) -> None:
     levels = [target("s390x", ("opt_level", level)) for level in ("none", "speed")]
-    [[one, *_], [other, *_]] = shown.allocations(COLD, levels)
+    [[one, *_], [other, *_]] = regalloc.allocations(COLD, levels)
     assert isinstance(one, Captured) and one is other
 
 
-def test_only_the_build_with_the_stand_in_can(ordinary: Cranelift) -> None:
+def test_only_the_build_with_the_stand_in_can(compiler: Cranelift) -> None:
     with pytest.raises(Unsupported, match="open it with the profile 'regalloc'"):
-        ordinary.allocations(COLD, [Target("x86-64")])
+        compiler.allocations(COLD, [Target("x86-64")])
 
 
-def test_a_text_that_is_refused_is_a_failure(shown: Cranelift) -> None:
-    [[reply]] = shown.allocations("function %f() -> i64 {\nblock0:\n    v0 = nonsense\n    return v0\n}\n",
+def test_a_text_that_is_refused_is_a_failure(regalloc: Cranelift) -> None:
+    [[reply]] = regalloc.allocations("function %f() -> i64 {\nblock0:\n    v0 = nonsense\n    return v0\n}\n",
                                   [Target("x86-64")])
     assert isinstance(reply, CompileFailure) and reply.kind == "input"
 
@@ -225,12 +213,12 @@ def test_a_text_that_is_refused_is_a_failure(shown: Cranelift) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("isa", ISAS)
-def test_every_damage_has_a_place(shown: Cranelift, isa: str, algorithm: str) -> None:
+def test_every_damage_has_a_place(regalloc: Cranelift, isa: str, algorithm: str) -> None:
     where = target(isa, ("regalloc_algorithm", algorithm))
-    whole = captured(shown, EVERYTHING, where)
+    whole = captured(regalloc, EVERYTHING, where)
     without = set()
     for kind in DAMAGES:
-        replies = shown.allocations(EVERYTHING, [where], Damage(kind, 11))[0]
+        replies = regalloc.allocations(EVERYTHING, [where], Damage(kind, 11))[0]
         if not any(is_damaged(one, other) for one, other in zip(whole, replies, strict=True)):
             without.add(kind)
     assert without == NOWHERE.get(isa, set())
@@ -250,38 +238,38 @@ def is_damaged(whole: Captured, reply: Captured | CompileFailure) -> bool:
     return True
 
 
-def test_damage_is_the_same_every_time(shown: Cranelift) -> None:
+def test_damage_is_the_same_every_time(regalloc: Cranelift) -> None:
     where, words = target("aarch64"), set()
     for seed in range(20):
-        first, second = (captured(shown, CROWDED, where, Damage("resource-edit", seed)) for _ in range(2))
+        first, second = (captured(regalloc, CROWDED, where, Damage("resource-edit", seed)) for _ in range(2))
         assert [one.allocation for one in first] == [one.allocation for one in second]
         assert [one.code.code for one in first] == [one.code.code for one in second]
         words.add(first[0].allocation.damage)
     assert len(words) > 15
 
 
-def test_a_dropped_edit_is_gone(shown: Cranelift) -> None:
+def test_a_dropped_edit_is_gone(regalloc: Cranelift) -> None:
     where = target("riscv64")
-    [whole, *_] = captured(shown, CROWDED, where)
-    [cut, *_] = captured(shown, CROWDED, where, Damage("drop-edit", 3))
+    [whole, *_] = captured(regalloc, CROWDED, where)
+    [cut, *_] = captured(regalloc, CROWDED, where, Damage("drop-edit", 3))
     missing = [edit for edit in whole.allocation.edits if edit not in cut.allocation.edits]
     assert len(cut.allocation.edits) == len(whole.allocation.edits) - 1 and len(missing) <= 1
     assert all(isinstance(edit, Edit) for edit in missing) and cut.allocation.damage.endswith("dropped")
     assert len(cut.code.code) < len(whole.code.code)
 
 
-def test_upstreams_checker_sees_the_damage(shown: Cranelift) -> None:
+def test_upstreams_checker_sees_the_damage(regalloc: Cranelift) -> None:
     where, seen = target("x86-64", ("regalloc_checker", "true")), 0
-    captured(shown, CROWDED, where)
+    captured(regalloc, CROWDED, where)
     for seed in range(10):
-        reply = shown.allocations(CROWDED, [where], Damage("drop-edit", 5 * seed))[0][0]
+        reply = regalloc.allocations(CROWDED, [where], Damage("drop-edit", 5 * seed))[0][0]
         seen += isinstance(reply, CompileFailure) and "register allocation checker" in reply.reason
     assert seen >= 8
 
 
-def test_an_unknown_damage_is_told(shown: Cranelift) -> None:
+def test_an_unknown_damage_is_told(regalloc: Cranelift) -> None:
     with pytest.raises(UsageError, match="drop-edit"):
-        shown.allocations(COLD, [Target("x86-64")], Damage("drop-edits"))
+        regalloc.allocations(COLD, [Target("x86-64")], Damage("drop-edits"))
 
 
 # -- the build

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -48,17 +48,7 @@ block0(v0: i16):
 """docs/findings/mid-end-fmin-fmax-of-zero.md: without optimization no backend has fmin.f16."""
 
 
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Cranelift]:
-    with Cranelift("cranelift@0.135.8") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[RunnerPool]:
-    pool = RunnerPool()
-    yield pool
-    pool.close()
+pytestmark = pytest.mark.needs_compiler
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ from liftcheck.campaign.investigate import Investigator
 from liftcheck.campaign.reduction import Limits, reduce_finding
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
-from liftcheck.compilers.registry import open_compiler
-from liftcheck.errors import Unavailable
+from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import beyond, compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Tally
@@ -92,15 +90,8 @@ def test_the_programs_own_vectors_are_a_refusal_with_a_name() -> None:
 
 
 @pytest.fixture
-def judge() -> Iterator[Judge]:
-    try:
-        compiler = open_compiler("cranelift")
-    except Unavailable as missing:
-        pytest.skip(str(missing))
-    pool = RunnerPool()
-    yield Judge(compiler, pool)
-    pool.close()
-    compiler.close()
+def judge(compiler: Cranelift, runners: RunnerPool) -> Judge:
+    return Judge(compiler, runners)
 
 
 @pytest.mark.parametrize("extension", ["", "has_zfh"])

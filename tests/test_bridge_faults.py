@@ -21,11 +21,11 @@ TARGETS = [Target("x86-64"), Target("s390x")]
 
 
 @pytest.fixture
-def bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cranelift]:
+def bridge(compiler: Cranelift, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cranelift]:
     """A bridge that misbehaves over functions called %fault_…"""
     monkeypatch.setenv("LIFTCHECK_BRIDGE_FAULTS", "1")
-    with Cranelift(timeout=0.3, memory=1 << 29) as compiler:
-        yield compiler
+    with Cranelift(compiler.build, timeout=0.3, memory=1 << 29) as opened:
+        yield opened
 
 
 def function(name: str) -> str:

@@ -37,6 +37,9 @@ block0(v0: i64):
 """
 
 
+pytestmark = pytest.mark.needs_compiler
+
+
 def specs() -> list[str]:
     """What is built here, and the newest in any case."""
     own = {build.spec for build in builds.listed() if build.profile == builds.FUZZ and "=" not in build.spec}

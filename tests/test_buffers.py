@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,10 @@ from liftcheck.clif.filetest import read_text
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.runlines import RunLine, run_line_text
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Diagnostic
 
 BUFFERS = Path(__file__).resolve().parent.parent / "corpus" / "files" / "buffers.clif"
 BODY = "function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    return v0\n}\n"
-
-
-@pytest.fixture(scope="module")
-def cranelift() -> Iterator[Cranelift]:
-    compiler = open_compiler("cranelift")
-    assert isinstance(compiler, Cranelift)
-    yield compiler
-    compiler.close()
 
 
 def line_of(*comments: str, header: str = "") -> RunLine:
@@ -138,8 +128,8 @@ def test_prose_that_names_liftcheck_is_prose() -> None:
     assert not wrong() and not parse_filetest(BODY + "; liftcheck found this in 2026\n; liftchecker: x\n").errors
 
 
-def test_upstream_reads_such_files_as_if_nothing_were_there(cranelift: Cranelift) -> None:
-    assert cranelift.read_filetest(read_text(BUFFERS)) == []
+def test_upstream_reads_such_files_as_if_nothing_were_there(compiler: Cranelift) -> None:
+    assert compiler.read_filetest(read_text(BUFFERS)) == []
 
 
 def test_no_memory_is_no_memory() -> None:
@@ -150,6 +140,7 @@ def test_no_memory_is_no_memory() -> None:
 
 # in the commands
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("words", [["interpret"], ["interpret", "--big-endian"], ["run"], ["test"]])
 def test_the_lines_hold_in_every_command_on_every_isa(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert cli.main([words[0], str(BUFFERS), *words[1:], "--json"]) == 0
@@ -163,6 +154,7 @@ def test_the_lines_hold_in_every_command_on_every_isa(capsys: pytest.CaptureFixt
     assert len(expecting) == (32 if words[0] == "run" else 8)
 
 
+@pytest.mark.needs_compiler
 def test_print_lines_show_memory_and_the_byte_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(BUFFERS)]) == 0
     out = capsys.readouterr().out
@@ -171,6 +163,7 @@ def test_print_lines_show_memory_and_the_byte_order(capsys: pytest.CaptureFixtur
     assert out.count("= [&tail, 7], tail = ptr[&head &tail], i32[7]  ; as expected") == 4
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["interpret", "run", "test"])
 @pytest.mark.parametrize(("old", "new"), [
     ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 2], bytes[de ad]"),
@@ -187,6 +180,7 @@ def test_a_wrong_claim_is_noticed(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert new.split("; ")[-1].removeprefix("== ") in out
 
 
+@pytest.mark.needs_compiler
 def test_args_may_name_and_hold_buffers(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(BUFFERS), "--function", "sum", "--args", "&numbers+4, 2", "--isa", "s390x"]) == 0
     assert "%sum(&numbers+4, 2) = 0x1.c" in capsys.readouterr().out
@@ -196,6 +190,7 @@ def test_args_may_name_and_hold_buffers(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no buffer 'nothing'" in capsys.readouterr().err
 
 
+@pytest.mark.needs_compiler
 def test_more_lines_than_there_are_data_regions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = "".join(f"; liftcheck: run: %f(&i32[{n} 5], {n}) == {n + 5}, b == i8[1]\n" for n in range(600))
     body = ("function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    v2 = load.i32 v0+4\n"
@@ -206,6 +201,7 @@ def test_more_lines_than_there_are_data_regions(capsys: pytest.CaptureFixture[st
     assert cli.main(["run", str(path)]) == 0 and capsys.readouterr().out.count("as expected") == 1200
 
 
+@pytest.mark.needs_compiler
 def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "both.clif"
     path.write_text("test run\ntarget x86_64\ntarget s390x\n" + BODY + "; run: %f(3, 4) == 3\n"
@@ -215,6 +211,7 @@ def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixtur
     assert "6 passed" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["interpret", "run", "test"])
 def test_a_claim_of_open_bytes_is_undecided_and_others_are_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path,
                                                                   command: str) -> None:

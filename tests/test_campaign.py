@@ -44,6 +44,7 @@ def verdicts(report: FuzzReport) -> dict[str, Any]:
     }
 
 
+@pytest.mark.needs_compiler
 def test_the_job_count_changes_nothing_but_speed() -> None:
     one, three = fuzz(options()), fuzz(options(jobs=3))
     assert verdicts(one) == verdicts(three)
@@ -56,6 +57,7 @@ def kept(report: FuzzReport) -> list[tuple[object, ...]]:
                   for f in report.findings)
 
 
+@pytest.mark.needs_compiler
 def test_the_job_count_decides_neither_what_stands_for_a_finding_nor_what_is_reduced(tmp_path: Path) -> None:
     """Many findings of few kinds, so that most are folded, while batches end in any order."""
     reports = [fuzz(options(jobs=jobs, cases=224, isas=("riscv64",), sweep=False, out=tmp_path / str(jobs),
@@ -66,6 +68,7 @@ def test_the_job_count_decides_neither_what_stands_for_a_finding_nor_what_is_red
     assert verdicts(reports[0]) == verdicts(reports[1])
 
 
+@pytest.mark.needs_compiler
 def test_programs_do_not_depend_on_who_generates_them() -> None:
     texts = []
     for _ in range(2):
@@ -77,6 +80,7 @@ def test_programs_do_not_depend_on_who_generates_them() -> None:
     assert len(set(texts[0])) == BATCH
 
 
+@pytest.mark.needs_compiler
 def test_one_case_is_the_same_alone_as_in_its_batch() -> None:
     planner = Planner(options())
     plan = planner.plan(0)
@@ -95,6 +99,7 @@ def test_case_numbers_are_cut_into_batches_without_gaps() -> None:
     assert len({case_seed(1, n) for n in range(1000)} | {case_seed(2, n) for n in range(1000)}) == 2000
 
 
+@pytest.mark.needs_compiler
 def test_the_report_says_everything() -> None:
     report = fuzz(options(cases=64))
     document = json.loads(json.dumps(report.document()))
@@ -112,6 +117,7 @@ def test_the_report_says_everything() -> None:
     assert picture(report).row_count == 1 + len(ISAS)
 
 
+@pytest.mark.needs_compiler
 def test_a_campaign_ends_in_time() -> None:
     started = time.monotonic()
     report = fuzz(options(cases=None, seconds=3.0, jobs=2))
@@ -120,6 +126,7 @@ def test_a_campaign_ends_in_time() -> None:
     assert report.tally.programs > 0
 
 
+@pytest.mark.needs_compiler
 def test_reductions_leave_the_time_to_programs_and_end_with_the_campaign() -> None:
     """Every program panics for a reason of its own: there is always something to reduce."""
     report = fuzz(options(cases=None, seconds=12.0, isas=("riscv64",), sweep=False, reduce_seconds=60.0),
@@ -131,6 +138,7 @@ def test_reductions_leave_the_time_to_programs_and_end_with_the_campaign() -> No
     assert left and all("time was up" in f.note for f in left)
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("isa", ISAS)
 def test_one_isa_alone(isa: str) -> None:
     report = fuzz(options(isas=(isa,), cases=16))
@@ -138,6 +146,7 @@ def test_one_isa_alone(isa: str) -> None:
     assert report.tally.pairs[isa] > 0
 
 
+@pytest.mark.needs_compiler
 def test_levels_settings_and_runner_are_obeyed() -> None:
     report = fuzz(options(isas=("x86-64",), opt_levels=("speed",), runners=("unicorn",), sweep=False, cases=16,
                           settings=(("regalloc_algorithm", "single_pass"),)))
@@ -150,6 +159,7 @@ def test_levels_settings_and_runner_are_obeyed() -> None:
     planner.runners.close()
 
 
+@pytest.mark.needs_compiler
 def test_unknown_settings_profiles_and_runners_are_told_at_once() -> None:
     with pytest.raises(UsageError, match="no_such_setting"):
         fuzz(options(settings=(("no_such_setting", "true"),)))
@@ -159,6 +169,7 @@ def test_unknown_settings_profiles_and_runners_are_told_at_once() -> None:
         fuzz(options(isas=("riscv64",), runners=("native",)))
 
 
+@pytest.mark.needs_compiler
 def test_a_finding_is_kept_whole_and_replays(tmp_path: Path) -> None:
     """A reference that is wrong makes a finding; its replay, with a right one, no longer disagrees."""
     report = fuzz(options(out=tmp_path, cases=16, jobs=2), hooks=campaign_hooks.reference_is_wrong)
@@ -177,6 +188,7 @@ def test_a_finding_is_kept_whole_and_replays(tmp_path: Path) -> None:
     assert "no longer disagrees" in replayed.text()
 
 
+@pytest.mark.needs_compiler
 def test_equal_panics_fold_into_one(tmp_path: Path) -> None:
     report = fuzz(options(out=tmp_path, isas=("riscv64",), cases=64), hooks=campaign_hooks.compiler_panics)
     panics = [f for f in report.findings if f.failure is not None and f.failure.reason == "planted panic"]

@@ -14,7 +14,6 @@ from liftcheck.clif.build import signature
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.types import F64, I8, I64, I128
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
 from liftcheck.oracles import canaries
 from liftcheck.oracles.runners import NAMES, Job, Runner, open_runner
@@ -36,13 +35,6 @@ def cleared(isa: str, register: str) -> bytes:
     if isa == "riscv64":
         return struct.pack("<I", (0xF2000053 if register[0] == "f" else 0x13) | number << 7)
     return bytes([0xB3, 0x75, 0, number << 4]) if register[0] == "f" else bytes([0xA7, number << 4 | 9, 0, 0])
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened = open_compiler("cranelift")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(params=[(isa, name) for isa in ISAS for name in NAMES if name != "native" or isa == "x86-64"],

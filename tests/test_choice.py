@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,10 @@ from liftcheck.clif.filetest import isa_of
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.compilers.base import Compiler, UnknownSetting
 from liftcheck.compilers.choice import Choice, Wish, choose
-from liftcheck.compilers.registry import open_compiler
 
 FILES = Path(__file__).resolve().parent.parent / "corpus" / "files"
 OWN = str(FILES / "own-settings.clif")
 BODY = "function %f(i32) -> i32 {\nblock0(v0: i32):\n    return v0\n}\n; run: %f(1) == 1\n"
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened = open_compiler("cranelift")
-    yield opened
-    opened.close()
 
 
 def choice(compiler: Compiler, header: str, wish: Wish = Wish()) -> Choice:  # noqa: B008
@@ -84,6 +75,7 @@ def test_a_setting_that_no_isa_of_the_file_has_is_an_error(compiler: Compiler) -
         choice(compiler, "target x86_64\n", Wish(settings=(("has_zbb", "true"),)))
 
 
+@pytest.mark.needs_compiler
 def test_run_obeys_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", OWN, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -93,6 +85,7 @@ def test_run_obeys_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["notes"] == ["line 8 is left out: not an ISA of liftcheck: pulley64"]
 
 
+@pytest.mark.needs_compiler
 def test_a_setting_that_the_file_needs_and_lacks_is_missed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "lacks.clif"
     path.write_text(Path(OWN).read_text().replace("set enable_llvm_abi_extensions\n", ""))
@@ -100,6 +93,7 @@ def test_a_setting_that_the_file_needs_and_lacks_is_missed(capsys: pytest.Captur
     assert "unsupported" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 def test_a_setting_of_another_version_refuses_its_target_alone(capsys: pytest.CaptureFixture[str],
                                                                tmp_path: Path) -> None:
     path = tmp_path / "old.clif"
@@ -109,6 +103,7 @@ def test_a_setting_of_another_version_refuses_its_target_alone(capsys: pytest.Ca
     assert "%f(1) = 1  ; as expected" in out and "unsupported: the setting use_egraphs" in out
 
 
+@pytest.mark.needs_compiler
 def test_compile_obeys_the_file_and_an_option_overrides(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compile", OWN, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -118,6 +113,7 @@ def test_compile_obeys_the_file_and_an_option_overrides(capsys: pytest.CaptureFi
     assert "; note: --isa adds to the file's targets: aarch64" in out and "ret" in out
 
 
+@pytest.mark.needs_compiler
 def test_a_file_for_other_isas_alone_is_refused_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "pulley.clif"
     path.write_text("test run\ntarget pulley64be\n" + BODY)
@@ -139,6 +135,7 @@ def test_interpret_takes_the_byte_order_of_the_targets(capsys: pytest.CaptureFix
     assert "--little-endian overrides the file's targets" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 def test_regalloc_says_what_an_option_overrides(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["regalloc", OWN, "--opt", "speed", "--isa", "x86-64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == {

@@ -95,6 +95,7 @@ def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: l
     assert message.count("\n") <= 2
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
 @pytest.mark.parametrize(("content", "expected"), [
     (bytes(range(256)) * 16, "UTF-8"),
@@ -109,6 +110,7 @@ def test_a_bad_file_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path:
     assert expected in refused(capsys, command, str(path))
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
 def test_nested_parentheses_are_refused_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path,
                                                 command: str) -> None:
@@ -133,6 +135,7 @@ def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str], t
     assert str(tmp_path) in refused(capsys, "test", str(tmp_path))
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize(("text", "expected"), [
     ("", "nothing to judge"),
     ("test run\ntarget arm\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() == 1\n",
@@ -144,6 +147,7 @@ def test_a_file_without_units_is_refused(capsys: pytest.CaptureFixture[str], tmp
     assert expected in refused(capsys, "test", str(tmp_path / "none.clif"))
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
 def test_a_file_without_permission_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
                                               tmp_path: Path, command: str) -> None:

@@ -41,6 +41,7 @@ def division(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.needs_compiler
 def test_the_corpus_passes_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     report = document(capsys, "test", str(CORPUS), "--jobs", "1")
     assert report["failed"] == report["skipped"] == 0 and report["broken"] == []
@@ -48,11 +49,13 @@ def test_the_corpus_passes_everywhere(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(counts["passed"] >= 40 for where, counts in report["by_target"].items() if where != "interpreter")
 
 
+@pytest.mark.needs_compiler
 def test_the_last_line_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["test", str(CORPUS / "memory.clif"), "--isa", "s390x"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "15 passed, 0 failed, 0 undecided, 0 skipped"
 
 
+@pytest.mark.needs_compiler
 def test_a_wrong_expectation_fails_on_every_isa(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = (CORPUS / "control.clif").read_text()
     assert "%swap(1, 2, 3) == 2" in text
@@ -62,6 +65,7 @@ def test_a_wrong_expectation_fails_on_every_isa(capsys: pytest.CaptureFixture[st
     assert {failure["where"].split()[0] for failure in report["failures"]} == {*ISAS, "interpreter"}
 
 
+@pytest.mark.needs_compiler
 def test_run_gives_results_on_every_isa(capsys: pytest.CaptureFixture[str], division: str) -> None:
     results = document(capsys, "run", division)["results"]
     assert {result["isa"] for result in results} == set(ISAS)
@@ -71,6 +75,7 @@ def test_run_gives_results_on_every_isa(capsys: pytest.CaptureFixture[str], divi
     assert [result["outcome"]["detail"] for result in results[1::2]] == ["int_divz"] * 4
 
 
+@pytest.mark.needs_compiler
 def test_run_names_the_runner_that_was_asked_for(capsys: pytest.CaptureFixture[str], division: str) -> None:
     words = ("--isa", "x86_64", "--runner", "unicorn", "--opt", "none,speed")
     results = document(capsys, "run", division, *words)["results"]
@@ -78,11 +83,13 @@ def test_run_names_the_runner_that_was_asked_for(capsys: pytest.CaptureFixture[s
     assert {result["settings"]["opt_level"] for result in results} == {"none", "speed"}
 
 
+@pytest.mark.needs_compiler
 def test_run_takes_one_call(capsys: pytest.CaptureFixture[str], division: str) -> None:
     assert cli.main(["run", division, "--isa", "s390x", "--function", "div", "--args", "-9, 2"]) == 0
     assert "%div(-9, 2) = -4\n" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 def test_run_says_when_a_run_line_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "wrong.clif"
     path.write_text(CLIF.replace("== 3", "== 4"))
@@ -90,6 +97,7 @@ def test_run_says_when_a_run_line_is_wrong(capsys: pytest.CaptureFixture[str], t
     assert "WRONG: the run line says == 4" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("isa", ISAS)
 def test_compile_lists_every_byte_and_its_line(capsys: pytest.CaptureFixture[str], division: str, isa: str) -> None:
     function, = document(capsys, "compile", division, "--isa", isa)["functions"]
@@ -98,6 +106,7 @@ def test_compile_lists_every_byte_and_its_line(capsys: pytest.CaptureFixture[str
     assert {3, 4} <= {row["line"] for row in function["instructions"]}
 
 
+@pytest.mark.needs_compiler
 def test_compile_for_people(capsys: pytest.CaptureFixture[str], division: str) -> None:
     assert cli.main(["compile", division, "--isa", "x86-64", "--vcode", "--clif", "--rules"]) == 0
     out = capsys.readouterr().out
@@ -105,6 +114,7 @@ def test_compile_for_people(capsys: pytest.CaptureFixture[str], division: str) -
         assert part in out
 
 
+@pytest.mark.needs_compiler
 def test_a_missing_lowering_is_a_refusal_and_no_finding(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "f16.clif"
     path.write_text("function %f(i8x16, i8x16) -> i8x16 {\nblock0(v0: i8x16, v1: i8x16):\n    v2 = x86_pshufb v0, v1\n"
@@ -113,6 +123,7 @@ def test_a_missing_lowering_is_a_refusal_and_no_finding(capsys: pytest.CaptureFi
     assert "s390x" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize(("words", "expected"), [
     (["run", "--isa", "riscv64", "--set", "has_zb=true"], "did you mean has_zcb"),
     (["compile", "--set", "opt_levl=none"], "did you mean opt_level"),
@@ -141,6 +152,7 @@ def test_no_cargo_and_nothing_built_is_exit_code_three(capsys: pytest.CaptureFix
         assert "install Rust" in captured.err and captured.out == ""
 
 
+@pytest.mark.needs_compiler
 def test_the_matrix_knows_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     isas = document(capsys, "matrix", "--opcode", "iadd", "--opcode", "x86_pshufb")["isas"]
     for isa in ISAS:
@@ -150,6 +162,7 @@ def test_the_matrix_knows_what_is_there(capsys: pytest.CaptureFixture[str]) -> N
     assert "did you mean iadd?" in capsys.readouterr().err
 
 
+@pytest.mark.needs_compiler
 def test_the_matrix_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["matrix", "--isa", "riscv64", "--opcode", "x86_pshufb", "--missing"]) == 0
     assert "no lowering" in capsys.readouterr().out

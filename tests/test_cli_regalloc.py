@@ -81,6 +81,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_plain_file_is_validated_on_all_isas_with_both_allocators(capsys: pytest.CaptureFixture[str],
                                                                      plain: str) -> None:
     found = document(capsys, plain)
@@ -93,6 +94,7 @@ def test_a_plain_file_is_validated_on_all_isas_with_both_allocators(capsys: pyte
             assert row["machine_instructions"] > row["instructions"] / 2
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_file_with_targets_says_for_what(capsys: pytest.CaptureFixture[str], targeted: str) -> None:
     found = document(capsys, targeted)
     assert set(found["isas"]) == {"aarch64", "riscv64"}
@@ -107,6 +109,7 @@ def summed(found: dict[str, Any]) -> int:
     return sum(row["functions"] + sum(row["refused"].values()) for row in rows) + sum(found["skipped"].values())
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.CaptureFixture[str], targeted: str,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = outcome(capsys, targeted)
@@ -116,6 +119,7 @@ def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.Captur
     assert code == 2 and "but 2 verdicts: a bug of liftcheck's" in out
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_fault_of_ours_costs_one_file_only(capsys: pytest.CaptureFixture[str], plain: str, targeted: str,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Report.count
@@ -131,17 +135,20 @@ def test_a_fault_of_ours_costs_one_file_only(capsys: pytest.CaptureFixture[str],
     assert len(found["lost"]) == 1 and "ZeroDivisionError: planted" in found["lost"][0]
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_levels_settings_and_allocators_can_be_chosen(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     found = document(capsys, plain, "--isa", "x86-64", "--opt", "none,speed", "--algorithm", "single_pass",
                      "--set", "has_avx2")
     assert found["isas"]["x86-64"]["single_pass"]["functions"] == 2 and len(found["isas"]["x86-64"]) == 1
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_z3_decides_everything_if_asked(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     row = document(capsys, plain, "--isa", "aarch64", "--z3-only")["isas"]["aarch64"]["backtracking"]
     assert row["valid"] == 1 and row["by_z3"] >= row["obligations"] / 2 > 0
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_folder_is_searched_and_spread_over_processes(capsys: pytest.CaptureFixture[str], plain: str,
                                                         targeted: str) -> None:
     folder = str(Path(plain).parent)
@@ -155,6 +162,7 @@ def test_a_folder_is_searched_and_spread_over_processes(capsys: pytest.CaptureFi
             assert [row[key] for key in counts] == [together["isas"][isa][name][key] for key in counts]
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_generated_programs_are_validated(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, "--generate", "3", "--isa", "aarch64", "--seed", "3")
     row = found["isas"]["aarch64"]["single_pass"]
@@ -163,6 +171,7 @@ def test_generated_programs_are_validated(capsys: pytest.CaptureFixture[str]) ->
     assert again["isas"]["aarch64"]["single_pass"]["instructions"] == row["instructions"]
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.usefixtures("damaged")
 def test_a_refuted_allocation_is_shown_with_its_function(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     code, out, _ = outcome(capsys, plain, "--isa", "aarch64", "--algorithm", "backtracking", "--jobs", "1")
@@ -177,6 +186,7 @@ def test_a_refuted_allocation_is_shown_with_its_function(capsys: pytest.CaptureF
     assert one["settings"]["regalloc_algorithm"] == "backtracking" and one["clif"].startswith("function %f")
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize(("words", "expected"), [
     ([], "name files or folders, or --generate N"),
     (["a.clif", "--generate", "3"], "one of the two"),
@@ -196,6 +206,7 @@ def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: l
     assert (code, out) == (2, "") and expected in err and err.count("\n") <= 2 and "bug in liftcheck" not in err
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize(("text", "expected"), [
     (b"\xff\xfe", "not a text file"),
     (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
@@ -210,6 +221,7 @@ def test_a_file_without_anything_to_validate_is_one_message(capsys: pytest.Captu
     assert (code, out) == (2, "") and expected in err
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_bad_file_among_good_ones_is_named(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     (Path(plain).parent / "bad.clif").write_text("function %f(")
     code, out, _ = outcome(capsys, str(Path(plain).parent), "--isa", "aarch64", "--jobs", "1")

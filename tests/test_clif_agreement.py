@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,12 +32,6 @@ OLDER = re.compile(r"(load|store|cas|rmw)\S* .*\b(vmctx|heap|table|checked)\b"
 TREE_ONLY = "its type is"
 
 
-@pytest.fixture(scope="module")
-def cranelift() -> Iterator[Cranelift]:
-    with Cranelift() as compiler:
-        yield compiler
-
-
 def programs(*names: str) -> list[Function]:
     return [t.function for name in names for t in parse_filetest(read_text(CORPUS / name)).functions if t.function]
 
@@ -52,8 +45,8 @@ def ours(text: str) -> str:
     return str(found[0]) if found else ""
 
 
-def compare(cranelift: Cranelift, text: str, seen: Counter[str]) -> None:
-    here, there = ours(text), cranelift.verify_text(text, TARGET)
+def compare(compiler: Cranelift, text: str, seen: Counter[str]) -> None:
+    here, there = ours(text), compiler.verify_text(text, TARGET)
     if (OLDER.search(text) and not here) or ("is not declared" in here and not there):
         seen["known difference"] += 1
         return
@@ -62,30 +55,30 @@ def compare(cranelift: Cranelift, text: str, seen: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_broken_texts(cranelift: Cranelift, seed: int) -> None:
+def test_broken_texts(compiler: Cranelift, seed: int) -> None:
     rng, seen = random.Random(seed), Counter[str]()
     found = programs("operands.clif", "calls.clif")
     texts = [print_function(f, dialect) for f in found for dialect in ("exact", "portable")]
     for _ in range(300):
-        compare(cranelift, mutate_text(rng, rng.choice(texts)), seen)
+        compare(compiler, mutate_text(rng, rng.choice(texts)), seen)
     assert seen["refused"] > 100 and seen["accepted"] > 30
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_broken_trees(cranelift: Cranelift, seed: int) -> None:
+def test_broken_trees(compiler: Cranelift, seed: int) -> None:
     rng, seen = random.Random(seed), Counter[str]()
     found = programs("operands.clif", "calls.clif")
     for _ in range(250):
         tree = mutate_tree(rng, rng.choice(found))
         problems = verify(tree, "x86-64")
         text = print_function(tree, "exact")
-        compare(cranelift, text, seen)
+        compare(compiler, text, seen)
         if not any(TREE_ONLY in problem.message for problem in problems):
             assert bool(problems) == bool(ours(text)), (list(map(str, problems)), ours(text), text)
     assert seen["refused"] > 80 and seen["accepted"] > 30
 
 
-def test_broken_filetests(cranelift: Cranelift) -> None:
+def test_broken_filetests(compiler: Cranelift) -> None:
     rng = random.Random(5)
     head = "test run\nset opt_level=speed\ntarget x86_64\n"
     body = "\n".join(["function %f(i8, f32, i32x4) -> i64, f16 {", "block0(v0: i8, v1: f32, v2: i32x4):",
@@ -97,32 +90,32 @@ def test_broken_filetests(cranelift: Cranelift) -> None:
         text = f"{head}{body}\n{mutate_text(rng, rng.choice(lines))}\n"
         if "$" in text:
             continue
-        here, there = parse_filetest(text, strict=False).errors, cranelift.read_filetest(text)
+        here, there = parse_filetest(text, strict=False).errors, compiler.read_filetest(text)
         assert bool(here) == bool(there), (list(map(str, here)), there, text)
         seen["refused" if here else "accepted"] += 1
     assert min(seen["refused"], seen["accepted"]) > 50
 
 
 @pytest.mark.parametrize("name", ["operands.clif", "calls.clif"])
-def test_the_corpus_is_read_by_the_real_reader(cranelift: Cranelift, name: str) -> None:
-    assert cranelift.read_filetest(read_text(CORPUS / name)) == []
+def test_the_corpus_is_read_by_the_real_reader(compiler: Cranelift, name: str) -> None:
+    assert compiler.read_filetest(read_text(CORPUS / name)) == []
 
 
 @pytest.mark.parametrize("dialect", ["portable", "exact"])
-def test_what_is_printed_compiles_to_the_same_code(cranelift: Cranelift, dialect: str) -> None:
+def test_what_is_printed_compiles_to_the_same_code(compiler: Cranelift, dialect: str) -> None:
     text = read_text(CORPUS / "operands.clif")
     original = text[text.index("function"):]
     printed = "\n".join(print_function(f, dialect) for f in programs("operands.clif"))
     targets = [Target("x86-64"), Target("s390x")]
-    for one, two in zip(cranelift.compile_text(original, targets), cranelift.compile_text(printed, targets)):
+    for one, two in zip(compiler.compile_text(original, targets), compiler.compile_text(printed, targets)):
         assert [getattr(x, "code", x) for x in one] == [getattr(x, "code", x) for x in two]
 
 
-def test_the_older_dialect_becomes_readable(cranelift: Cranelift) -> None:
+def test_the_older_dialect_becomes_readable(compiler: Cranelift) -> None:
     """Functions without trap codes, flags and conventions that have no newer spelling."""
     for func in programs("older.clif"):
         if func.name not in ("%globals", "%wasmtime"):
-            assert cranelift.verify_text(print_function(func), TARGET) == [], func.name
+            assert compiler.verify_text(print_function(func), TARGET) == [], func.name
 
 
 _CASES = {
@@ -134,25 +127,25 @@ _CASES = {
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_known_differences_are_still_there(cranelift: Cranelift, name: str) -> None:
+def test_known_differences_are_still_there(compiler: Cranelift, name: str) -> None:
     text, here, there = _CASES[name]
     assert name in DIFFERENCES
-    assert (bool(ours(text)), bool(cranelift.verify_text(text, TARGET))) == (here, there)
+    assert (bool(ours(text)), bool(compiler.verify_text(text, TARGET))) == (here, there)
 
 
 def test_every_difference_has_a_case_or_is_too_big_for_one() -> None:
     assert set(DIFFERENCES) - set(_CASES) == {"huge numbers", "junk in run lines"}
 
 
-def test_junk_in_run_lines(cranelift: Cranelift) -> None:
+def test_junk_in_run_lines(compiler: Cranelift) -> None:
     text = "test run\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() $ != 2\n"
     assert parse_filetest(text, strict=False).errors
-    assert cranelift.read_filetest(text) == []
+    assert compiler.read_filetest(text) == []
 
 
-def test_newest_opcodes_are_known_to_the_reader(cranelift: Cranelift) -> None:
+def test_newest_opcodes_are_known_to_the_reader(compiler: Cranelift) -> None:
     """An unknown opcode is a complaint of its own; all of the newest version's must get past it."""
     for name, row in OPCODES.items():
-        complaints = cranelift.verify_text(f"function %f() {{\nblock0:\n    {name} !\n}}\n", TARGET)
+        complaints = compiler.verify_text(f"function %f() {{\nblock0:\n    {name} !\n}}\n", TARGET)
         unknown = any("opcode" in c.message.lower() and "unknown" in c.message.lower() for c in complaints)
         assert unknown == bool(row.removed), (name, complaints)

@@ -166,6 +166,7 @@ def test_the_doctor_says_that_processes_are_confined() -> None:
     assert any(check.name == "seccomp" for check in doctor.examine().checks)
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize("isa", ["riscv64", "s390x"])
 def test_an_emulator_starts_where_the_kernel_takes_no_filter(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The launcher's filter has no rules, which seccomp refuses: it starts the emulator all the same."""
@@ -180,6 +181,7 @@ def test_an_emulator_starts_where_the_kernel_takes_no_filter(isa: str, monkeypat
     runner.close()
 
 
+@pytest.mark.needs_qemu
 def test_calls_of_an_emulators_other_thread_are_its_own() -> None:
     """A busy host starts qemu's second thread after the first answer: what that asks for is no guest's."""
     runner = confined("qemu", "aarch64")

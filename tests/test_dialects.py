@@ -86,6 +86,7 @@ def test_no_word_of_a_dialect_that_is_read_is_a_sign() -> None:
     assert not [word for word in words if _sign_of(word)]
 
 
+@pytest.mark.needs_compiler
 def test_every_command_says_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "old.clif"
     path.write_text("test run\ntarget x86_64\n" + BLOCKS)
@@ -119,6 +120,7 @@ block0(v0: i16, v1: i16):
 """
 
 
+@pytest.mark.needs_compiler
 def test_dynamic_vectors_are_vectors_of_128_bits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "dynamic.clif"
     path.write_text(DYNAMIC)
@@ -152,6 +154,7 @@ def test_what_is_wrong_with_a_dynamic_type_is_said(old: str, new: str, message: 
     assert message in errors(DYNAMIC.replace(old, new))[0].message
 
 
+@pytest.mark.needs_compiler
 def test_a_sized_slot_of_the_dynamic_kind_is_a_slot(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = ("test run\ntarget x86_64\ntarget s390x\nfunction %f(i32) -> i32 {\n"
             "    ss0 = explicit_dynamic_slot 64, align = 16\nblock0(v0: i32):\n    v1 = stack_addr.i64 ss0+60\n"

@@ -59,6 +59,7 @@ def descendants(pid: int) -> list[int]:
     return found + [grandchild for child in found for grandchild in descendants(child)]
 
 
+@pytest.mark.needs_compiler
 def test_a_killed_bridge_costs_nothing() -> None:
     quiet, shaken = fuzz(options()), fuzz(options(), hooks=campaign_hooks.bridge_dies)
     assert shaken.document()["isas"]["x86-64"]["agreed"] == quiet.document()["isas"]["x86-64"]["agreed"]
@@ -66,6 +67,7 @@ def test_a_killed_bridge_costs_nothing() -> None:
     assert not shaken.troubles
 
 
+@pytest.mark.needs_compiler
 def test_a_case_that_kills_its_worker_is_named_and_the_others_are_judged() -> None:
     report = fuzz(options(), hooks=campaign_hooks.worker_dies)
     assert report.tally.programs == 32
@@ -76,6 +78,7 @@ def test_a_case_that_kills_its_worker_is_named_and_the_others_are_judged() -> No
     assert report.exit_code == 0
 
 
+@pytest.mark.needs_compiler
 def test_our_own_failure_costs_one_case_its_verdict() -> None:
     report = fuzz(options(), hooks=campaign_hooks.harness_fails)
     assert report.tally.programs == 32
@@ -84,6 +87,7 @@ def test_our_own_failure_costs_one_case_its_verdict() -> None:
     assert "planted" in report.troubles[0][1]
 
 
+@pytest.mark.needs_compiler
 def test_code_that_never_ends_is_a_finding(tmp_path: Path) -> None:
     report = fuzz(options(out=tmp_path, cases=8), hooks=campaign_hooks.code_never_ends)
     assert report.tally.programs == 8
@@ -128,6 +132,7 @@ def wait_for_workers(process: subprocess.Popen[str], count: int, seconds: float 
     raise AssertionError(f"no {count} workers: {process.communicate()}")
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_ends_a_campaign_and_leaves_nothing_running(tmp_path: Path, times: int) -> None:
     process = start("--time", "10m", "--jobs", "2", "--out", str(tmp_path), "--json")
@@ -157,6 +162,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.needs_compiler
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     process = start("--time", "12s", "--jobs", "2", "--out", str(tmp_path), "--json")
     with ended(process):
@@ -170,6 +176,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         assert process.returncode in (0, 1), err
 
 
+@pytest.mark.needs_compiler
 def test_workers_end_when_their_parent_is_killed() -> None:
     process = start("--time", "10m", "--jobs", "2", "--out", "/tmp/liftcheck-none")
     with ended(process):
@@ -214,6 +221,7 @@ def test_a_full_disk_keeps_what_was_written_and_tells_the_rest(small_disk: Path)
     assert not [p for p in small_disk.iterdir() if p.name.startswith(".")]
 
 
+@pytest.mark.needs_compiler
 def test_a_campaign_on_a_full_disk_goes_on(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(60 << 10))
     report = fuzz(options(out=small_disk, cases=8), hooks=campaign_hooks.code_never_ends)

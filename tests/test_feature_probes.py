@@ -101,6 +101,7 @@ def test_an_instruction_is_found_in_a_program() -> None:
     assert first_lacking("riscv64", {"c.addi"}, compressed) == "c.addi"
 
 
+@pytest.mark.needs_qemu
 def lacks_fli_h() -> bool:
     runner = opened("qemu", "riscv64")
     missing = any(lack.name == "fli.h" for lack in lacks(runner, probe(runner)))
@@ -108,6 +109,7 @@ def lacks_fli_h() -> bool:
     return missing
 
 
+@pytest.mark.needs_qemu
 def test_the_pool_names_what_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
     opened("qemu", "riscv64").close()
     monkeypatch.setattr("liftcheck.oracles.runners.lacks",
@@ -120,6 +122,7 @@ def test_the_pool_names_what_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None
     pool.close()
 
 
+@pytest.mark.needs_compiler
 def test_a_program_with_a_lacking_instruction_is_skipped_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     missing = lacks_fli_h()
     code = cli.main(["run", str(FLI_H)])
@@ -129,6 +132,7 @@ def test_a_program_with_a_lacking_instruction_is_skipped_by_name(capsys: pytest.
     assert ("qemu lacks fli.h" in capsys.readouterr().out) == missing
 
 
+@pytest.mark.needs_qemu
 def test_an_instruction_that_no_probe_foresaw_is_named_where_a_run_stops() -> None:
     """fltq.d, which Cranelift does not emit and qemu 7.2 lacks; then one that is none."""
     runner = opened("qemu", "riscv64")

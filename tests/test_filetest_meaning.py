@@ -9,7 +9,7 @@ import pytest
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Function
 from liftcheck.clif.parser import parse_module
-from liftcheck.errors import Unavailable, Unsupported
+from liftcheck.errors import Unsupported
 from liftcheck.oracles import filetest_optimized, filetest_runs
 from liftcheck.oracles.filetest_meaning import Comparison, compare_forms
 from liftcheck.oracles.filetest_report import Report
@@ -163,12 +163,10 @@ def judged(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch | None = Non
             return FunctionCode(reply.name, reply.code, extra={"clif": str(reply.extra["clif"]).replace(old, new)})
 
         monkeypatch.setattr(filetest_runs.Engine, "optimize", damaged)
-    try:
-        return main_like([str(path)], Options())
-    except Unavailable as missing:
-        pytest.skip(str(missing))
+    return main_like([str(path)], Options())
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["optimize", "alias-analysis", "inline", "legalizer", "licm",
                                      "optimize precise-output"])
 def test_optimized_clif_that_means_the_same_passes(tmp_path: Path, command: str) -> None:
@@ -176,6 +174,7 @@ def test_optimized_clif_that_means_the_same_passes(tmp_path: Path, command: str)
     assert (report.passed, report.units, report.failures) == (2, 2, [])
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize(("old", "new", "expected"), [
     ("udiv", "sdiv", "as before, "),
     ("v0+8", "v0+12", "as before, "),
@@ -189,12 +188,14 @@ def test_optimized_clif_that_is_wrong_fails(tmp_path: Path, monkeypatch: pytest.
     assert all(failure.expected.startswith(expected) for failure in report.failures)
 
 
+@pytest.mark.needs_compiler
 def test_optimized_clif_that_cannot_be_read_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = judged(tmp_path, FILE, monkeypatch, "udiv", "udivide")
     assert (report.skipped, report.units) == (2, 2)
     assert "its optimized CLIF is not read" in next(iter(report.skips))
 
 
+@pytest.mark.needs_compiler
 def test_a_lacking_lowering_leaves_nothing_to_compare(tmp_path: Path) -> None:
     text = ("test optimize\ntarget x86_64\n\nfunction %f(f32x2) -> f32x2 {\nblock0(v0: f32x2):\n"
             "    v1 = fadd v0, v0\n    return v1\n}\n")
@@ -203,6 +204,7 @@ def test_a_lacking_lowering_leaves_nothing_to_compare(tmp_path: Path) -> None:
     assert "no machine code, hence no optimized CLIF" in next(iter(report.skips))
 
 
+@pytest.mark.needs_compiler
 def test_a_result_that_is_always_open_is_undecided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = ("test optimize\ntarget x86_64\n\nfunction %f() -> i64 {\n    ss0 = explicit_slot 8\nblock0:\n"
             "    v0 = stack_addr.i64 ss0\n    v1 = load.i64 v0\n    return v1\n}\n")
@@ -247,6 +249,7 @@ block0(v0: i32):
 """
 
 
+@pytest.mark.needs_compiler
 def test_the_inlined_text_of_a_file_must_mean_the_function(tmp_path: Path) -> None:
     assert (judged(tmp_path, INLINE).passed, judged(tmp_path, INLINE).units) == (2, 2)
     report = judged(tmp_path, INLINE.replace("iadd.i32 v0, v0", "isub.i32 v0, v0"))

@@ -10,7 +10,7 @@ import pytest
 from liftcheck.case import CompileFailure
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_function
-from liftcheck.errors import InputError, Unavailable
+from liftcheck.errors import InputError
 from liftcheck.oracles import filetest_known, filetests
 from liftcheck.oracles.filetest_report import Failure, Report
 from liftcheck.oracles.filetests import Options, main_like
@@ -277,12 +277,10 @@ def test_print_cfg_files_pass_if_the_announced_edges_exist(tmp_path: Path) -> No
 
 
 def compiled(paths: list[str], options: Options = Options()) -> Report:  # noqa: B008
-    try:
-        return main_like(paths, options)
-    except Unavailable as missing:
-        pytest.skip(str(missing))
+    return main_like(paths, options)
 
 
+@pytest.mark.needs_compiler
 def test_the_four_isas_pass_what_the_interpreter_passes(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD)])
     assert [str(f) for f in report.failures] == []
@@ -291,18 +289,21 @@ def test_the_four_isas_pass_what_the_interpreter_passes(tmp_path: Path) -> None:
     assert report.by_target["s390x", "passed"] == 6
 
 
+@pytest.mark.needs_compiler
 def test_an_isa_can_be_chosen(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD)], Options(isas=("riscv64",)))
     assert {where for where, _ in report.by_target} == {"interpreter", "riscv64"}
     assert (report.units, report.unasked) == (12, 24)
 
 
+@pytest.mark.needs_compiler
 def test_a_wrong_expectation_fails_on_every_isa(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD.replace("%add(127, 1) == -128", "%add(127, 1) == 5"))])
     wheres = sorted(f.where.split()[0] for f in report.failures)
     assert wheres == ["aarch64", "interpreter", "riscv64", "s390x", "x86-64"]
 
 
+@pytest.mark.needs_compiler
 def test_missing_settings_and_lowerings_are_skips_with_reasons(tmp_path: Path) -> None:
     text = GOOD.replace("target riscv64 has_c", "target riscv64 has_warp_drive")
     report = compiled([written(tmp_path, text)])
@@ -322,6 +323,7 @@ block0(v0: i64):
 """
 
 
+@pytest.mark.needs_compiler
 def test_a_file_that_expects_a_refusal_passes_where_it_is_refused(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, EXPECTED_FAILURE)])
     assert {key: n for key, n in report.by_target.items() if n} == {("aarch64", "passed"): 1, ("s390x", "failed"): 1}
@@ -330,6 +332,7 @@ def test_a_file_that_expects_a_refusal_passes_where_it_is_refused(tmp_path: Path
     assert (report.passed, report.failed, report.skipped) == (1, 0, 1)
 
 
+@pytest.mark.needs_compiler
 def test_a_setting_that_does_not_exist_is_no_refusal(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, EXPECTED_FAILURE.replace("aarch64", "aarch64 has_warp_drive"))])
     assert (report.passed, report.failed, report.skipped) == (0, 1, 1)
@@ -352,6 +355,7 @@ block0(v0: i32):
 """
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize(("header", "good", "bad"), [
     ("test compile", 2, 2), ("test run", 2, 4), ("test interpret", 1, 2), ("test compile expect-fail", 0, 4),
 ])
@@ -364,12 +368,14 @@ def test_an_ill_formed_function_fails_with_its_line(tmp_path: Path, header: str,
     assert (report.exit_code, report.lost) == (1, [])
 
 
+@pytest.mark.needs_compiler
 def test_ill_formed_without_run_lines(tmp_path: Path) -> None:
     text = "test run\ntarget x86_64\n\n" + ILL_FORMED.replace("; run: %bad", "; walk: %bad")
     report = compiled([written(tmp_path, text)])
     assert (report.passed, report.failed, report.units) == (1, 1, 2)
 
 
+@pytest.mark.needs_compiler
 def test_what_only_the_compilers_verifier_finds_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liftcheck.oracles.filetest_units.verify", lambda *_: [])
     report = compiled([written(tmp_path, f"test compile\ntarget x86_64\n\n{ILL_FORMED}")])
@@ -402,6 +408,7 @@ def test_a_fault_of_ours_costs_one_file_only(tmp_path: Path, monkeypatch: pytest
         main_like([str(tmp_path)], ALONE)
 
 
+@pytest.mark.needs_compiler
 def test_a_file_that_only_other_isas_run_is_counted(tmp_path: Path) -> None:
     written(tmp_path, "test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "p.clif")
     written(tmp_path, "test compile\ntarget s390x\n\nfunction %f() {\nblock0:\n    return\n}\n", "s.clif")
@@ -409,6 +416,7 @@ def test_a_file_that_only_other_isas_run_is_counted(tmp_path: Path) -> None:
     assert (report.passed, report.skipped, report.units) == (1, 1, 2)
 
 
+@pytest.mark.needs_compiler
 def test_compile_units(tmp_path: Path) -> None:
     header = "test compile precise-output\nset opt_level=speed\ntarget x86_64\ntarget s390x\n\n"
     report = compiled([written(tmp_path, header + GOOD[GOOD.index("function"):])])
@@ -416,6 +424,7 @@ def test_compile_units(tmp_path: Path) -> None:
     assert any("precise-output" in note for note in report.notes)
 
 
+@pytest.mark.needs_compiler
 def test_a_missing_symbol_hurts_nobody_but_those_that_reach_it(tmp_path: Path) -> None:
     calling = "function %g() {\n    fn0 = %elsewhere()\nblock0:\n    call fn0()\n    return\n}\n; print: %g()\n\n"
     report = compiled([written(tmp_path, "test run\ntarget x86_64\n\n" + calling + GOOD[GOOD.index("function"):])])

@@ -97,11 +97,10 @@ def test_hypothesis_can_decide(data: strategies.DataObject) -> None:
     assert verify(generate(choices, "default", context()).module) == []
 
 
-def test_real_verifier_accepts_all() -> None:
-    with Cranelift() as compiler:
-        for seed in range(120):
-            text = print_module(made(seed).module)
-            assert compiler.verify_text(text, Target("x86-64", (("preserve_frame_pointers", "true"),))) == [], text
+def test_real_verifier_accepts_all(compiler: Cranelift) -> None:
+    for seed in range(120):
+        text = print_module(made(seed).module)
+        assert compiler.verify_text(text, Target("x86-64", (("preserve_frame_pointers", "true"),))) == [], text
 
 
 def test_runs_end_loop_call_and_trap_in_their_shares() -> None:

@@ -34,11 +34,10 @@ def test_run_lines_hold_in_the_interpreter() -> None:
     assert held > 80
 
 
-def test_upstreams_reader_accepts() -> None:
-    with Cranelift() as compiler:
-        for seed in range(15):
-            text = text_of(seed)
-            assert compiler.read_filetest(text) == [], text
+def test_upstreams_reader_accepts(compiler: Cranelift) -> None:
+    for seed in range(15):
+        text = text_of(seed)
+        assert compiler.read_filetest(text) == [], text
 
 
 def test_byte_orders_are_not_mixed() -> None:

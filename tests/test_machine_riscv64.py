@@ -44,6 +44,7 @@ def test_every_sample_is_known() -> None:
     assert [c.code.hex() for c in cases if not c.machine.known] == []
 
 
+@pytest.mark.needs_qemu
 def test_tables_hold_in_execution() -> None:
     cases = [case(name, sample) for name, samples in SAMPLES.items() for sample in samples]
     check(cases)
@@ -52,6 +53,7 @@ def test_tables_hold_in_execution() -> None:
     assert sum(c.ran for c in cases) > 500
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize(("code", "change", "found"), [
     ("33059c01", {"reads": x(25)}, "reads something that a0 depends on"),
     ("33059c01", {"writes": x(11)}, "writes a0"),

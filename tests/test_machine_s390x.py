@@ -38,6 +38,7 @@ def test_every_sample_is_known() -> None:
     assert [case.code.hex() for case in sampled() if not case.machine.known] == []
 
 
+@pytest.mark.needs_qemu
 def test_tables_hold_in_execution() -> None:
     cases = sampled()
     check(cases)
@@ -72,6 +73,7 @@ def made(rng: random.Random, key: int, row: Row) -> bytes:
     return bytes(a << 4 | b for a, b in zip(half[::2], half[1::2], strict=True))
 
 
+@pytest.mark.needs_qemu
 def test_every_line_holds_in_execution() -> None:
     rng, cases = random.Random(5), []
     for key, row in ROWS.items():
@@ -88,6 +90,7 @@ def test_every_line_holds_in_execution() -> None:
     assert len({c.name for c in cases if c.ran}) > 400
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize(("code", "change", "found"), [
     ("b9080013", {"reads": frozenset({1})}, "reads something that r1 depends on"),
     ("b9080013", {"writes": frozenset({2, m.FLAGS})}, "writes r1"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runner_samples import opened
 
 from liftcheck import cli
 from liftcheck.case import CallSite, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
-from liftcheck.compilers.registry import open_compiler
+from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import nan_boxes
 from liftcheck.oracles.machine import decode
 from liftcheck.oracles.machine_riscv64 import rows
@@ -127,21 +126,17 @@ def test_a_store_of_what_is_boxed_into_memory_is_seen() -> None:
     assert may_depend_on_boxes([function(FADD_S, "2730a500", RET)])
 
 
-def test_compiled_code_is_for_the_runner_that_looks_at_boxes() -> None:
+@pytest.mark.needs_qemu
+def test_compiled_code_is_for_the_runner_that_looks_at_boxes(compiler: Cranelift, runners: RunnerPool) -> None:
     text = UNBOXED.read_text()
-    compiler = open_compiler("cranelift")
     target = Target("riscv64", (("enable_multi_ret_implicit_sret", "true"), ("opt_level", "none")))
     body = "\n".join(line for line in text.splitlines() if not line.startswith(("test", "set", "target", ";")))
     code = compiler.compile_text(print_module(parse_module(body)), [target])[0]
-    compiler.close()
     program = [one for one in code if isinstance(one, FunctionCode)]
     assert depends_on_boxes(program)
-    opened("qemu", "riscv64").close()
-    pool = RunnerPool()
-    chosen = pool.pick(Target("riscv64"), program)
+    chosen = runners.pick(Target("riscv64"), program)
     assert not isinstance(chosen, str)
     assert chosen.name == "qemu"
-    pool.close()
     alone = RunnerPool("unicorn")
     assert alone.pick(Target("riscv64"), program) == "emulator: unicorn gets NaN boxing of 32-bit floats wrong"
     mixed = [function(FSD_FA1, FA1_FROM_DOUBLE, FLD_FA1, FADD_S, RET)]
@@ -150,8 +145,9 @@ def test_compiled_code_is_for_the_runner_that_looks_at_boxes() -> None:
     alone.close()
 
 
+@pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
 def test_a_missing_box_is_shown_and_not_taken_for_right(capsys: pytest.CaptureFixture[str]) -> None:
-    opened("qemu", "riscv64").close()
     assert cli.main(["run", "--compiler", "cranelift@0.135.8", str(UNBOXED)]) == 1
     assert "on qemu" in (said := capsys.readouterr().out)
     assert "= +NaN  ; DISAGREES: the reference says 0x1.400000p2" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Relocation, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.commands import options
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles import compare, patience
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Hooks, Tally
@@ -44,20 +42,6 @@ block2:
 """
 BROKEN = LOOP.replace("icmp ne v6, v1", "icmp ne v1, v5")
 """Its exit test never holds, while its counter goes on: no state of the machine comes again."""
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened_ = open_compiler("cranelift")
-    yield opened_
-    opened_.close()
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[RunnerPool]:
-    pool = RunnerPool()
-    yield pool
-    pool.close()
 
 
 def loop_case(rounds: int, text: str = LOOP) -> Case:
@@ -164,11 +148,13 @@ def test_what_is_enough_grows_with_what_was_executed_and_with_the_code() -> None
     assert patience.enough(1000, [copies]) > 10 > patience.enough(1000, small)
 
 
+@pytest.mark.needs_compiler
 def test_slow_programs_run_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(SLOW)]) == 0
     assert capsys.readouterr().out.count("; as expected") == 4 * len(ISAS)
 
 
+@pytest.mark.needs_compiler
 def test_what_the_reference_has_no_fuel_for_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(SLOW), "--fuel", "500", "--isa", "x86-64"]) == 0
     said = capsys.readouterr().out
@@ -180,6 +166,7 @@ def test_what_the_reference_has_no_fuel_for_is_undecided(capsys: pytest.CaptureF
     assert "2  time: not ended in the processor time or the fuel that it got" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 def test_a_run_that_takes_longer_than_one_waits_is_undecided(capsys: pytest.CaptureFixture[str],
                                                              tmp_path: Path) -> None:
     path = tmp_path / "slow.clif"
@@ -199,6 +186,7 @@ def test_options_state_the_same_patience() -> None:
     assert patience.Patience(options.FUEL, options.LONGEST) == patience.Patience()
 
 
+@pytest.mark.needs_compiler
 def test_a_chain_of_divisions_runs_in_seconds() -> None:
     """Nearly all its time is an emulator's translation."""
     count = 12_000

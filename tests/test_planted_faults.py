@@ -8,7 +8,7 @@ every ISA.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -22,7 +22,6 @@ from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler, Reply
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.generators import programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
@@ -79,20 +78,6 @@ NO_STACK = {
     "riscv64": "1301000067800000",
     "s390x": "a7f9000007fe",
 }
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened = open_compiler("cranelift")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[RunnerPool]:
-    pool = RunnerPool()
-    yield pool
-    pool.close()
 
 
 def case_of(text: str) -> Case:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from liftcheck.campaign.reduction import reduce_finding
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Tally
@@ -69,17 +68,8 @@ def target(isa: str, level: str, *names: str) -> Target:
 
 
 @pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened = open_compiler("cranelift@0.135.8")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def judge(compiler: Compiler) -> Iterator[Judge]:
-    pool = RunnerPool()
-    yield Judge(compiler, pool)
-    pool.close()
+def judge(compiler: Compiler, runners: RunnerPool) -> Judge:
+    return Judge(compiler, runners)
 
 
 def judged(judge: Judge, text: str, where: Target) -> CompileFailure:
@@ -183,6 +173,7 @@ block0(v0: f32x4, v1: f16x4):
     assert judge.refusals.compiles(found.case.module, found.witness)
 
 
+@pytest.mark.needs_compiler
 def test_a_filetest_that_is_refused_at_one_level_exits_1(tmp_path: Path) -> None:
     file = tmp_path / "level.clif"
     header = "".join(f"set opt_level={level}\ntarget x86_64\ntarget aarch64\n" for level in ("none", "speed"))

@@ -6,7 +6,6 @@ upstream's checker and execution beside the validator, is `ci/regalloc_faults.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -15,7 +14,6 @@ from scripts import ROOT, load
 
 from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.allocation import NONE, SLOT, Captured
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.validation import validate
@@ -95,16 +93,10 @@ NO_HARM = {("x86-64", "frame given back in part"): "the next instruction that ne
                                                    "frame pointer"}
 
 
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as opened:
-        yield opened
-
-
-def functions(compiler: Cranelift, isa: str, damage: Damage | None = None) -> list[Captured]:
+def functions(regalloc: Cranelift, isa: str, damage: Damage | None = None) -> list[Captured]:
     """Under both allocators; those functions that the compiler does not refuse."""
     targets = [Target(isa, (("regalloc_algorithm", name),)) for name in ("backtracking", "single_pass")]
-    columns = compiler.allocations(crowded() + NARROW, targets, damage, with_text=True)
+    columns = regalloc.allocations(crowded() + NARROW, targets, damage, with_text=True)
     assert damage or not any(isinstance(reply, CompileFailure) for column in columns for reply in column)
     return [reply for column in columns for reply in column if isinstance(reply, Captured)]
 
@@ -116,8 +108,8 @@ def _loses_fs1(isa: str, function: Captured) -> bool:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_wrong_bytes_are_refuted_and_named(compiler: Cranelift, isa: str) -> None:
-    right = [function for function in functions(compiler, isa) if not _loses_fs1(isa, function)]
+def test_wrong_bytes_are_refuted_and_named(regalloc: Cranelift, isa: str) -> None:
+    right = [function for function in functions(regalloc, isa) if not _loses_fs1(isa, function)]
     assert len(right) >= 3
     assert [validate(isa, function).status for function in right] == [VALID] * len(right)
     assert any(edit.target >= SLOT for function in right for edit in function.allocation.edits)
@@ -139,12 +131,12 @@ def test_wrong_bytes_are_refuted_and_named(compiler: Cranelift, isa: str) -> Non
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_damage_at_the_seam_is_refuted_or_harmless(compiler: Cranelift, isa: str) -> None:
-    right = {(f.code.name, f.allocation.algorithm): f for f in functions(compiler, isa)}
+def test_damage_at_the_seam_is_refuted_or_harmless(regalloc: Cranelift, isa: str) -> None:
+    right = {(f.code.name, f.allocation.algorithm): f for f in functions(regalloc, isa)}
     refuted: dict[str, int] = {}
     for kind in DAMAGES:
         for seed in range(4):
-            for damaged in functions(compiler, isa, Damage(kind, seed)):
+            for damaged in functions(regalloc, isa, Damage(kind, seed)):
                 if not damaged.allocation.damage or damaged.allocation.damage.startswith("nothing"):
                     continue
                 verdict = validate(isa, damaged)
@@ -155,19 +147,19 @@ def test_damage_at_the_seam_is_refuted_or_harmless(compiler: Cranelift, isa: str
     assert {kind for kind, count in refuted.items() if not count} <= {"edit-neighbour"}
 
 
-def test_the_argument_for_harmlessness_is_no_rubber_stamp(compiler: Cranelift) -> None:
+def test_the_argument_for_harmlessness_is_no_rubber_stamp(regalloc: Cranelift) -> None:
     """It refuses what the validator refutes, edits of bytes as well as damage at the seam."""
     refused = 0
-    for function in functions(compiler, "aarch64"):
+    for function in functions(regalloc, "aarch64"):
         for kind in ("spill dropped", "move to another register", "callee-saved register not restored"):
             fault = edits.plant(kind, "aarch64", function, Random(1))
             if fault is not None:
                 assert validate("aarch64", fault.captured).status == INVALID
                 assert harmless.why("aarch64", function, fault.captured) == ""
                 refused += 1
-    right = {(f.code.name, f.allocation.algorithm): f for f in functions(compiler, "aarch64")}
+    right = {(f.code.name, f.allocation.algorithm): f for f in functions(regalloc, "aarch64")}
     for kind in ("use", "def", "resource-edit", "merge-slots", "swap-uses"):
-        for damaged in functions(compiler, "aarch64", Damage(kind, 3)):
+        for damaged in functions(regalloc, "aarch64", Damage(kind, 3)):
             if validate("aarch64", damaged).status == INVALID:
                 whole = right[damaged.code.name, damaged.allocation.algorithm]
                 assert harmless.why("aarch64", whole, damaged) == "", damaged.allocation.damage
@@ -176,19 +168,19 @@ def test_the_argument_for_harmlessness_is_no_rubber_stamp(compiler: Cranelift) -
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_block_of_a_point_and_a_jump_may_be_left_out(compiler: Cranelift, isa: str) -> None:
+def test_a_block_of_a_point_and_a_jump_may_be_left_out(regalloc: Cranelift, isa: str) -> None:
     """The point has no bytes, so the assembler sends the table's entry on."""
-    columns = compiler.allocations(POINT, [Target(isa, (("regalloc_algorithm", name),))
+    columns = regalloc.allocations(POINT, [Target(isa, (("regalloc_algorithm", name),))
                                            for name in ("backtracking", "single_pass")])
     for (function,) in columns:
         assert isinstance(function, Captured)
         assert validate(isa, function).status == VALID
 
 
-def test_a_known_bug_is_told_from_a_false_alarm(compiler: Cranelift) -> None:
+def test_a_known_bug_is_told_from_a_false_alarm(regalloc: Cranelift) -> None:
     text = (ROOT / "corpus" / "regalloc" / "riscv64-fs1.clif").read_text()
     text = text[text.index("\nfunction ") :]
-    (function,) = compiler.allocations(text, [Target("riscv64", (("regalloc_algorithm", "single_pass"),))])[0]
+    (function,) = regalloc.allocations(text, [Target("riscv64", (("regalloc_algorithm", "single_pass"),))])[0]
     assert isinstance(function, Captured)
     verdict, source = validate("riscv64", function), Source({"": frozenset({"apple_aarch64"})})
     assert verdict.counterexample is not None
@@ -202,6 +194,7 @@ def test_a_known_bug_is_told_from_a_false_alarm(compiler: Cranelift) -> None:
     assert {row.page for row in known.KNOWN} <= {path.stem for path in (ROOT / "docs" / "findings").iterdir()}
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize(("rule", "code"), [("", 0), ("two spill slots overlap", 1)])
 def test_a_refutation_without_damage_is_a_false_alarm(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, code: int

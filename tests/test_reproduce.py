@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -54,19 +54,6 @@ block0(v0: i32, v1: i32):
     return v2
 }
 """
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Cranelift]:
-    with Cranelift("cranelift") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def runners() -> Iterator[RunnerPool]:
-    pool = RunnerPool()
-    yield pool
-    pool.close()
 
 
 def instead(compiler: Cranelift, isa: str, text: str) -> Damage:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from runner_samples import RUNNERS, opened
 
@@ -12,24 +10,12 @@ from liftcheck.case import FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.registry import open_compiler
-from liftcheck.errors import Unavailable
 from liftcheck.oracles.features import features_of, probe
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runners import Job
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 LEVELS = ("none", "speed")
-
-
-@pytest.fixture(scope="module")
-def cranelift() -> Iterator[Compiler]:
-    try:
-        compiler = open_compiler("cranelift")
-    except Unavailable as error:
-        pytest.skip(str(error))
-    yield compiler
-    compiler.close()
 
 
 def run(compiler: Compiler, name: str, target: Target, text: str, inputs: list[tuple[int, ...]],
@@ -55,7 +41,7 @@ def run(compiler: Compiler, name: str, target: Target, text: str, inputs: list[t
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 @pytest.mark.parametrize("convention", ["system_v", "fast", "tail"])
-def test_values_of_every_kind(cranelift: Compiler, name: str, isa: str, convention: str,
+def test_values_of_every_kind(compiler: Compiler, name: str, isa: str, convention: str,
                               level: str) -> None:
     """More arguments and results than registers hold; narrow, 128-bit and float values; a call in between."""
     kinds = ["i8", "i16", "i32", "i64", "i128", "f32", "f64"] * 3
@@ -79,12 +65,12 @@ block0({block}):
               for seed in range(5)]  # fmt: skip
     finite = {32: ~(0x7F8 << 20), 64: ~(0x7FF << 52)}
     inputs = [tuple(value & finite.get(width, -1) for value, width in zip(row, widths)) for row in inputs]
-    for row, outcome in zip(inputs, run(cranelift, name, Target(isa, (("opt_level", level),)), text, inputs)):
+    for row, outcome in zip(inputs, run(compiler, name, Target(isa, (("opt_level", level),)), text, inputs)):
         assert outcome == Outcome("returned", row[::-1])
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
-def test_vectors_come_through_by_lanes(cranelift: Compiler, name: str, isa: str) -> None:
+def test_vectors_come_through_by_lanes(compiler: Compiler, name: str, isa: str) -> None:
     settings = (("has_v", "true"),) if isa == "riscv64" else ()
     text = """function %f(i32x4, i16x8) -> i32, i16, i32x4 system_v {
 block0(v0: i32x4, v1: i16x8):
@@ -96,7 +82,7 @@ block0(v0: i32x4, v1: i16x8):
 """
     first = 0x40000003_30000002_20000001_10000000
     second = sum((lane + 100) << 16 * lane for lane in range(8))
-    (outcome,) = run(cranelift, name, Target(isa, settings), text, [(first, second)])
+    (outcome,) = run(compiler, name, Target(isa, settings), text, [(first, second)])
     assert outcome.values == (0x20000001, 106, 0x80000006_60000004_40000002_20000000)
 
 
@@ -116,15 +102,15 @@ INPUT = {"int_ovf": (1 << 63, (1 << 64) - 1), "user4": (1 << 63, 0)}
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 @pytest.mark.parametrize("code", TRAPS)
-def test_traps_have_their_code(cranelift: Compiler, name: str, isa: str, code: str, level: str) -> None:
+def test_traps_have_their_code(compiler: Compiler, name: str, isa: str, code: str, level: str) -> None:
     text = f"function %f(i64, i64) -> i64 system_v {{\nblock0(v0: i64, v1: i64):\n{TRAPS[code]}\n}}\n"
     target = Target(isa, (("opt_level", level),))
-    (outcome,) = run(cranelift, name, target, text, [INPUT.get(code, (7, 0))], [bytes(layout.SLOT_SIZE)])
+    (outcome,) = run(compiler, name, target, text, [INPUT.get(code, (7, 0))], [bytes(layout.SLOT_SIZE)])
     assert outcome == Outcome("trapped", (), bytes(layout.SLOT_SIZE), code)
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
-def test_deep_recursion_overflows_the_stack(cranelift: Compiler, name: str, isa: str) -> None:
+def test_deep_recursion_overflows_the_stack(compiler: Compiler, name: str, isa: str) -> None:
     text = """function %f(i64) -> i64 system_v {
     ss0 = explicit_slot 64
     fn0 = colocated %f(i64) -> i64 system_v
@@ -137,13 +123,13 @@ block0(v0: i64):
     return v4
 }
 """
-    (outcome,) = run(cranelift, name, Target(isa, ()), text, [(5,)])
+    (outcome,) = run(compiler, name, Target(isa, ()), text, [(5,)])
     assert (outcome.kind, outcome.detail) == ("trapped", "stk_ovf")
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 @pytest.mark.parametrize("settings", [(), (("is_pic", "true"),), (("use_colocated_libcalls", "true"),)], ids=str)
-def test_calls_near_far_and_position_independent(cranelift: Compiler, name: str, isa: str,
+def test_calls_near_far_and_position_independent(compiler: Compiler, name: str, isa: str,
                                                  settings: tuple[tuple[str, str], ...]) -> None:
     text = """function %f(i64) -> i64 system_v {
     sig0 = (i64) -> i64 system_v
@@ -165,12 +151,12 @@ block0(v0: i64):
     return v2
 }
 """
-    (outcome,) = run(cranelift, name, Target(isa, settings), text, [(2,)])
+    (outcome,) = run(compiler, name, Target(isa, settings), text, [(2,)])
     assert outcome.values == (162,)
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
-def test_fused_multiply_add_without_the_instruction(cranelift: Compiler, name: str, isa: str) -> None:
+def test_fused_multiply_add_without_the_instruction(compiler: Compiler, name: str, isa: str) -> None:
     """x86-64 without has_fma calls the library; the others have the instruction."""
     text = """function %f(f64, f64, f64) -> f64 system_v {
 block0(v0: f64, v1: f64, v2: f64):
@@ -179,5 +165,5 @@ block0(v0: f64, v1: f64, v2: f64):
 }
 """
     above, below, minus_one = 0x3FF0000000000001, 0x3FEFFFFFFFFFFFFE, 0xBFF0000000000000
-    (outcome,) = run(cranelift, name, Target(isa, ()), text, [(above, below, minus_one)])
+    (outcome,) = run(compiler, name, Target(isa, ()), text, [(above, below, minus_one)])
     assert outcome.values == (0xB970000000000000,)

@@ -79,6 +79,7 @@ def test_unknown_runners_are_usage_errors() -> None:
         open_runner("native", "s390x")
 
 
+@pytest.mark.needs_qemu
 def test_available_runners_give_features_or_a_reason() -> None:
     for isa in ISAS:
         found = available_runners(isa)

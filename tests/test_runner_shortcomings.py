@@ -41,6 +41,7 @@ def test_proof_shows_the_shortcoming(row: Shortcoming) -> None:
     assert result(opened(row.runner, row.isa), row) == row.proof.wrong
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
 def test_other_runners_are_right(row: Shortcoming) -> None:
     assert row.proof is not None
@@ -95,6 +96,7 @@ RTZ_BEHIND_DYN = "577003cd" "5791310a" "d792334a" "67800000"
 """The same behind vfsub.vv, which takes the current rounding mode."""
 
 
+@pytest.mark.needs_qemu
 def test_qemu_dies_of_a_first_rounding_mode_of_its_own_alone() -> None:
     assert _outcome(opened("qemu", "riscv64"), RTZ_BEHIND_DYN).kind == "returned"
     assert first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ_BEHIND_DYN))]) == ""

@@ -155,6 +155,7 @@ INSTRUCTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize("name", INSTRUCTIONS)
 def test_like_qemu(name: str) -> None:
     """The result's bytes (NaNs made one, lanes that a single-lane form leaves open left out) and the condition code."""

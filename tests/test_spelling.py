@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.portable import OLD_OPCODES
 from liftcheck.compilers.base import Complaint
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.compilers.spelling import Spelling, spell
 
 OLDER = Path(__file__).resolve().parent.parent / "corpus" / "files" / "older.clif"
@@ -34,14 +32,6 @@ class WithoutRegions(Cranelift):
 
 
 @pytest.fixture(scope="module")
-def cranelift() -> Iterator[Cranelift]:
-    compiler = open_compiler("cranelift")
-    assert isinstance(compiler, Cranelift)
-    yield compiler
-    compiler.close()
-
-
-@pytest.fixture(scope="module")
 def older() -> FileTest:
     return parse_filetest(read_text(OLDER), str(OLDER))
 
@@ -50,17 +40,17 @@ def piece(spelling: Spelling, name: str) -> str:
     return next(found.text for found in spelling.pieces if found.text.startswith(f"function {name}("))
 
 
-def test_what_is_read_goes_out_as_written(cranelift: Cranelift, older: FileTest) -> None:
+def test_what_is_read_goes_out_as_written(compiler: Cranelift, older: FileTest) -> None:
     number = [function.name for function in older.functions].index("%regions")
-    spelling = spell(cranelift, older, [number])
+    spelling = spell(compiler, older, [number])
     first = older.functions[number].line
     following = older.functions[number + 1].line
     assert spelling.pieces[0].text == "\n".join(older.source[first - 1:following - 1]) and not spelling.notes
     assert spelling.header == "test run\n"
 
 
-def test_only_what_is_not_read_is_translated_and_keeps_its_hints(cranelift: Cranelift, older: FileTest) -> None:
-    spelling = spell(cranelift, older)
+def test_only_what_is_not_read_is_translated_and_keeps_its_hints(compiler: Cranelift, older: FileTest) -> None:
+    spelling = spell(compiler, older)
     assert "region0 = 5" in piece(spelling, "%regions")
     assert "region0" in piece(spelling, "%mixed") and "rotl_imm" not in piece(spelling, "%mixed")
     flags = piece(spelling, "%flags")
@@ -69,14 +59,14 @@ def test_only_what_is_not_read_is_translated_and_keeps_its_hints(cranelift: Cran
     assert "does not read line 13: Unknown opcode: 'iadd_imm'" in spelling.notes[0]
 
 
-def test_new_words_are_left_out_for_a_reader_without_them(cranelift: Cranelift, older: FileTest) -> None:
-    with WithoutRegions(cranelift.build) as compiler:
+def test_new_words_are_left_out_for_a_reader_without_them(compiler: Cranelift, older: FileTest) -> None:
+    with WithoutRegions(compiler.build) as compiler:
         spelling = spell(compiler, older)
     assert "region0" not in piece(spelling, "%regions") and "'region0'" in spelling.notes[-2]
 
 
-def test_every_line_of_the_text_knows_its_line_in_the_file(cranelift: Cranelift, older: FileTest) -> None:
-    spelling = spell(cranelift, older)
+def test_every_line_of_the_text_knows_its_line_in_the_file(compiler: Cranelift, older: FileTest) -> None:
+    spelling = spell(compiler, older)
     text = spelling.text.split("\n")
     assert len(text) == len(spelling.lines)
     for function in older.functions:
@@ -89,7 +79,7 @@ def test_every_line_of_the_text_knows_its_line_in_the_file(cranelift: Cranelift,
                     assert len(words) == 1 and inst.op in words[0]
 
 
-def test_what_no_form_is_read_of_is_refused_at_the_users_line(cranelift: Cranelift) -> None:
+def test_what_no_form_is_read_of_is_refused_at_the_users_line(compiler: Cranelift) -> None:
     new = "function %new(i64x2) -> i64x2 {\nblock0(v0: i64x2):\n    v1 = bnot v0\n    return v1\n}\n"
     text = f"{OLDER.read_text()}\n{new}"
     test = parse_filetest(text, "new.clif")
@@ -99,7 +89,7 @@ def test_what_no_form_is_read_of_is_refused_at_the_users_line(cranelift: Craneli
             lines = [number for number, line in enumerate(text.split("\n"), 1) if re.search(r"bnot(\.i64x2)? v0", line)]
             return [Complaint("read", lines[0], "", "no bnot")] if lines else super().verify_text(text, target)
 
-    with WithoutBnot(cranelift.build) as compiler:
+    with WithoutBnot(compiler.build) as compiler:
         spelling = spell(compiler, test)
     bad = next(number for number, line in enumerate(spelling.text.split("\n"), 1) if "bnot v0" in line)
     failure = spelling.located(CompileFailure("input", "no bnot", "no bnot", f"line {bad}"))
@@ -109,7 +99,7 @@ def test_what_no_form_is_read_of_is_refused_at_the_users_line(cranelift: Craneli
     assert spelling.located(code) is code
 
 
-def test_a_file_without_old_words_is_one_question(cranelift: Cranelift) -> None:
+def test_a_file_without_old_words_is_one_question(compiler: Cranelift) -> None:
     asked = []
 
     class Counting(Cranelift):
@@ -118,11 +108,12 @@ def test_a_file_without_old_words_is_one_question(cranelift: Cranelift) -> None:
             return super().verify_text(text, target)
 
     text = "".join(f"function %f{n}(i32) -> i32 {{\nblock0(v0: i32):\n    return v0\n}}\n" for n in range(50))
-    with Counting(cranelift.build) as compiler:
+    with Counting(compiler.build) as compiler:
         assert spell(compiler, parse_filetest(text, "many.clif")).text == text
     assert len(asked) == 1
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["run", "compile"])
 def test_what_has_no_other_form_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path,
                                                        command: str) -> None:
@@ -135,19 +126,20 @@ def test_what_has_no_other_form_is_named_with_its_line(capsys: pytest.CaptureFix
     assert "input: Unknown opcode: 'x86_blendv' (at line 7)" in capsys.readouterr().out
 
 
-def test_functions_that_are_read_alone_keep_the_files_convention(cranelift: Cranelift) -> None:
+def test_functions_that_are_read_alone_keep_the_files_convention(compiler: Cranelift) -> None:
     target = Target("aarch64")
     body = "    v1 = get_stack_pointer.i64\n    return v1\n}\n"
     good = "function %g() -> i64 {\n    fn0 = %h() -> i64\nblock0:\n    v0 = call fn0()\n" + body
     for header in ("", "test run\n"):
-        whole = cranelift.compile_text(header + good, [target], frozenset({"clif"}))[0]
-        apart = cranelift.compile_text(f"{header}function %bad() {{\nblock0:\n    nonsense\n}}\n{good}", [target],
+        whole = compiler.compile_text(header + good, [target], frozenset({"clif"}))[0]
+        apart = compiler.compile_text(f"{header}function %bad() {{\nblock0:\n    nonsense\n}}\n{good}", [target],
                                        frozenset({"clif"}))[0]
         assert isinstance(whole[0], FunctionCode) and isinstance(apart[0], CompileFailure)
         assert isinstance(apart[1], FunctionCode) and apart[1].extra["clif"] == whole[0].extra["clif"]
         assert ("system_v" in str(whole[0].extra["clif"])) == bool(header)
 
 
+@pytest.mark.needs_compiler
 def test_the_cold_convention_of_older_versions_is_fast(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "cold.clif"
     path.write_text("test run\ntarget x86_64\ntarget s390x\nfunction %f(i32, f64) -> i32 cold {\n"
@@ -159,6 +151,7 @@ def test_the_cold_convention_of_older_versions_is_fast(capsys: pytest.CaptureFix
     assert "note: %f is translated" in capsys.readouterr().out
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
 def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, between: str) -> None:
     text = between.join(f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"
@@ -171,13 +164,14 @@ def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert "%f1: " in capsys.readouterr().out
 
 
-def test_many_notes_are_folded(cranelift: Cranelift) -> None:
+def test_many_notes_are_folded(compiler: Cranelift) -> None:
     text = "".join(f"function %f{n}(i32) -> i32 {{\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return v1\n}}\n"
                    for n in range(9))
-    notes = spell(cranelift, parse_filetest(text, "many.clif")).notes
+    notes = spell(compiler, parse_filetest(text, "many.clif")).notes
     assert len(notes) == 4 and notes[-1] == "so are 6 more functions"
 
 
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("words", [["interpret"], ["run"], ["test"], ["compile"], ["compile", "--clif", "--vcode"],
                                    ["regalloc", "--isa", "s390x"]])
 def test_every_command_takes_the_older_dialect(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
@@ -192,6 +186,7 @@ def test_every_command_takes_the_older_dialect(capsys: pytest.CaptureFixture[str
         assert all(counts["valid"] == counts["functions"] == 4 for counts in document["isas"]["s390x"].values())
 
 
+@pytest.mark.needs_compiler
 def test_a_listing_points_at_the_lines_that_the_user_wrote(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compile", str(OLDER), "--isa", "x86-64", "--function", "imm"]) == 0
     out = capsys.readouterr().out
@@ -199,6 +194,7 @@ def test_a_listing_points_at_the_lines_that_the_user_wrote(capsys: pytest.Captur
     assert "; 22: v5 = imul_imm v9, 3" in out or "; 23: return v5" in out
 
 
+@pytest.mark.needs_compiler
 def test_a_byte_order_mark_is_no_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "mark.clif"
     path.write_bytes(b"\xef\xbb\xbftest run\r\ntarget s390x\r\n" + b"function %f(i32) -> i32 {\r\nblock0(v0: i32):\r\n"

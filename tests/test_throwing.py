@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from liftcheck.clif.libcalls import UNHANDLED
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_module
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.filetests import Options, main_like
 from liftcheck.oracles.link import link
 from liftcheck.oracles.patience import longer
@@ -24,13 +22,6 @@ from liftcheck.oracles.throwing import THROW, with_throw
 from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
 
 THROWING = Path(__file__).resolve().parent.parent / "corpus" / "files" / "throw.clif"
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Compiler]:
-    opened = open_compiler("cranelift")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +54,7 @@ def results(compiler: Compiler, test: FileTest, target: Target, program: list[Fu
     return [(outcome.kind, outcome.values, outcome.detail) for outcome in outcomes]
 
 
+@pytest.mark.needs_compiler
 def test_the_file_passes_as_upstream_would_have_it() -> None:
     report = main_like([str(THROWING)], Options())
     assert report.failed == report.skipped == 0 and report.passed == 5 * 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -47,28 +46,22 @@ class Faulty(Cranelift):
         return super().allocations(text, targets, Damage(kind, 0), with_text, timeout, raw)
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[RunnerPool]:
-    made = RunnerPool("auto")
-    yield made
-    made.close()
-
-
 def case(*inputs: tuple[int, int]) -> Case:
     return Case(parse_module(PROGRAM, "test"), 0, inputs, name="by hand")
 
 
-def found(inner: Cranelift, one: Case, isa: str, pool: RunnerPool) -> tuple[list[Finding], Tally]:
+def found(inner: Cranelift, one: Case, isa: str, runners: RunnerPool) -> tuple[list[Finding], Tally]:
     target, tally = Target(isa, (("opt_level", "speed"),)), Tally()
-    judge = Judge(Validating(inner), pool)
+    judge = Judge(Validating(inner), runners)
     suspects = [s for s in judge.judge([one], [target], tally) if s.failure is not None]
-    return Investigator(judge, pool).investigate(one, suspects, tally), tally
+    return Investigator(judge, runners).investigate(one, suspects, tally), tally
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, pool: RunnerPool) -> None:
+def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, runners: RunnerPool) -> None:
     compiler = open_validating("cranelift")
-    tally, judge = Tally(), Judge(compiler, pool)
+    tally, judge = Tally(), Judge(compiler, runners)
     judge.compile([case((5, 3))], [Target(isa)], Tally())  # as a vote does: it counts for no batch
     assert judge.judge([case((5, 3), (5000, 3))], [Target(isa)], tally) == []
     assert tally.validated == {(isa, "valid"): 1} and tally.seconds["validate"] > 0 and tally.agreed[isa] == 1
@@ -76,10 +69,11 @@ def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, pool: RunnerPoo
     compiler.close()
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_wrong_one_is_a_finding_that_a_run_shows(isa: str, pool: RunnerPool) -> None:
+def test_a_wrong_one_is_a_finding_that_a_run_shows(isa: str, runners: RunnerPool) -> None:
     with Faulty("cranelift", builds.REGALLOC) as inner:
-        findings, tally = found(inner, case((5, 3)), isa, pool)
+        findings, tally = found(inner, case((5, 3)), isa, runners)
     assert [f.klass for f in findings] == [compare.REFUTED_ALLOCATION]
     finding = findings[0]
     assert finding.failure is not None and finding.failure.kind == REFUTED
@@ -89,23 +83,26 @@ def test_a_wrong_one_is_a_finding_that_a_run_shows(isa: str, pool: RunnerPool) -
     assert finding.failure.message in told and "arguments: " in told and "A run shows it" in told
 
 
-def test_other_inputs_than_the_programs_own_are_tried(pool: RunnerPool) -> None:
+@pytest.mark.needs_compiler("regalloc")
+def test_other_inputs_than_the_programs_own_are_tried(runners: RunnerPool) -> None:
     """With the arguments alike, no run of the program's own shows what is swapped."""
     with Faulty("cranelift", builds.REGALLOC) as inner:
-        findings, _ = found(inner, case((7, 7), (5000, 5000)), "aarch64", pool)
+        findings, _ = found(inner, case((7, 7), (5000, 5000)), "aarch64", runners)
     assert findings[0].expected != findings[0].actual
     assert findings[0].run < len(findings[0].case.inputs)
 
 
-def test_a_fault_that_no_run_shows_is_told_as_such(pool: RunnerPool) -> None:
+@pytest.mark.needs_compiler("regalloc")
+def test_a_fault_that_no_run_shows_is_told_as_such(runners: RunnerPool) -> None:
     text = PROGRAM.replace("isub v0, v1", "iadd v0, v1")
     one = dataclasses.replace(case((5, 3)), module=parse_module(text, "test"))
     with Faulty("cranelift", builds.REGALLOC) as inner:
-        findings, _ = found(inner, one, "aarch64", pool)
+        findings, _ = found(inner, one, "aarch64", runners)
     assert len(findings) == 1 and findings[0].expected is None
     assert "None of 224 inputs shows it" in findings[0].detail and "A run shows it" not in page(findings[0], "x")
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_only_code_that_bears_a_refutation_is_refuted() -> None:
     with Cranelift("cranelift", builds.REGALLOC) as inner:
         code = Validating(inner).compile_text(PROGRAM, [Target("aarch64")])[0]
@@ -133,6 +130,7 @@ def test_a_compiler_that_is_not_there_is_told() -> None:
         open_validating("mine@1")
 
 
+@pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
 def test_a_pinned_register_is_free_for_all(isa: str) -> None:
     text = """function %f(i64) -> i64 system_v {
@@ -150,6 +148,7 @@ block0(v0: i64):
     compiler.close()
 
 
+@pytest.mark.needs_compiler("regalloc")
 def test_a_register_that_the_convention_fixes_tells_one_fault_from_another() -> None:
     """docs/findings: fs1 is not saved; an outline stack probe overwrites a0."""
     rounded = "".join(f"    v{n + 1} = nearest v{n}\n" for n in range(6))

@@ -12,7 +12,6 @@ from validation_random import Machine
 
 from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.allocation import Captured
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.validation import validate, validate_allocation
@@ -71,20 +70,14 @@ block2(v5: i64, v6: i64):
 """
 
 
-@pytest.fixture(scope="module")
-def cranelift() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as compiler:
-        yield compiler
-
-
 def targets() -> list[Target]:
     return [Target(isa, tuple(sorted({"regalloc_algorithm": algorithm, "opt_level": "speed", **extra}.items())))
             for isa, extra in ((isa, {"has_v": "true"} if isa == "riscv64" else {}) for isa in ISAS)
             for algorithm in ("backtracking", "single_pass")]
 
 
-def captured(cranelift: Cranelift, damage: Damage | None = None) -> Iterator[tuple[str, Captured]]:
-    for target, column in zip(targets(), cranelift.allocations(TEXT, targets(), damage=damage)):
+def captured(regalloc: Cranelift, damage: Damage | None = None) -> Iterator[tuple[str, Captured]]:
+    for target, column in zip(targets(), regalloc.allocations(TEXT, targets(), damage=damage)):
         yield from ((target.isa, reply) for reply in column if not isinstance(reply, CompileFailure))
 
 
@@ -92,9 +85,9 @@ def goes_wrong(function: Captured) -> bool:
     return any(Machine(function.allocation, seed).wrong_use() is not None for seed in range(PATHS))
 
 
-def test_what_the_allocators_answer_is_proven(cranelift: Cranelift) -> None:
+def test_what_the_allocators_answer_is_proven(regalloc: Cranelift) -> None:
     """With the bytes, but for one bug that has a page: docs/findings/riscv64-fs1-not-saved.md."""
-    found = list(captured(cranelift))
+    found = list(captured(regalloc))
     assert len(found) == 3 * len(targets())
     for isa, function in found:
         verdict = validate(isa, function)
@@ -105,10 +98,10 @@ def test_what_the_allocators_answer_is_proven(cranelift: Cranelift) -> None:
         assert not goes_wrong(function)
 
 
-def test_the_programs_have_what_is_hard(cranelift: Cranelift) -> None:
+def test_the_programs_have_what_is_hard(regalloc: Cranelift) -> None:
     """Spills of wide values, moves on edges, reused inputs, clobbers, results of calls that end their blocks."""
     seen: Counter[str] = Counter()
-    for _, function in captured(cranelift):
+    for _, function in captured(regalloc):
         allocation = function.allocation
         seen["wide spill"] += any(edit.target >= 256 and allocation.slot_sizes[edit.source >> 6] == 2
                                   for edit in allocation.edits)
@@ -122,10 +115,10 @@ def test_the_programs_have_what_is_hard(cranelift: Cranelift) -> None:
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_that_shows_is_refuted(cranelift: Cranelift, kind: str) -> None:
+def test_damage_that_shows_is_refuted(regalloc: Cranelift, kind: str) -> None:
     refuted = wrong = 0
     for seed in range(2):
-        for isa, function in captured(cranelift, Damage(kind, seed)):
+        for isa, function in captured(regalloc, Damage(kind, seed)):
             if function.allocation.damage.startswith("nothing"):
                 continue
             verdict = validate(isa, function)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +11,6 @@ from allocation_support import COLD, CROWDED, EVERYTHING
 
 from liftcheck.case import ISAS, Target
 from liftcheck.compilers.allocation import FLOAT, Captured
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import validation_code
 from liftcheck.oracles.validation_verdict import INVALID, VALID, Verdict
@@ -71,12 +69,6 @@ block3:
 """
 
 
-@pytest.fixture(scope="module")
-def shown() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as compiler:
-        yield compiler
-
-
 def compiled(compiler: Cranelift, isa: str, text: str, *settings: tuple[str, str]) -> list[Captured]:
     replies = compiler.allocations(text, [Target(isa, tuple(sorted(settings)))], with_text=True)[0]
     return [reply for reply in replies if isinstance(reply, Captured)]
@@ -91,11 +83,11 @@ ALL = [(isa, algorithm) for isa in ISAS for algorithm in ("backtracking", "singl
 
 
 @pytest.mark.parametrize(("isa", "algorithm"), ALL)
-def test_what_cranelift_makes_is_valid(shown: Cranelift, isa: str, algorithm: str) -> None:
+def test_what_cranelift_makes_is_valid(regalloc: Cranelift, isa: str, algorithm: str) -> None:
     count = 0
     for text in (SPILLING, COLD, CROWDED, EVERYTHING):
         for level in ("none", "speed"):
-            for captured in compiled(shown, isa, text, ("regalloc_algorithm", algorithm), ("opt_level", level)):
+            for captured in compiled(regalloc, isa, text, ("regalloc_algorithm", algorithm), ("opt_level", level)):
                 verdict = validation_code.check(isa, captured)
                 if not _fs1(isa, verdict):
                     assert verdict.status == VALID, verdict.counterexample and verdict.counterexample.render()
@@ -110,8 +102,8 @@ def _fs1(isa: str, verdict: Verdict) -> bool:
         "a callee-saved register is not restored", FLOAT * 64 + 9)  # fmt: skip
 
 
-def test_fs1_is_reported(shown: Cranelift) -> None:
-    verdicts = [validation_code.check("riscv64", captured) for captured in compiled(shown, "riscv64", CROWDED)]
+def test_fs1_is_reported(regalloc: Cranelift) -> None:
+    verdicts = [validation_code.check("riscv64", captured) for captured in compiled(regalloc, "riscv64", CROWDED)]
     assert any(_fs1("riscv64", verdict) for verdict in verdicts)
 
 
@@ -132,9 +124,9 @@ block0(v0: i64, v1: i64):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_loops_that_probe_the_stack_are_executed(shown: Cranelift, isa: str) -> None:
+def test_loops_that_probe_the_stack_are_executed(regalloc: Cranelift, isa: str) -> None:
     probing = (("enable_probestack", "true"), ("probestack_strategy", "inline"))
-    captured = compiled(shown, isa, LARGE, *probing)[0]
+    captured = compiled(regalloc, isa, LARGE, *probing)[0]
     verdict = validation_code.check(isa, captured)
     assert verdict.status == VALID, verdict
     refuted = 0
@@ -147,17 +139,17 @@ def test_loops_that_probe_the_stack_are_executed(shown: Cranelift, isa: str) -> 
     assert refuted > 1
 
 
-def test_riscv64_probes_by_a_call_overwrite_the_first_argument(shown: Cranelift) -> None:
+def test_riscv64_probes_by_a_call_overwrite_the_first_argument(regalloc: Cranelift) -> None:
     """A bug of Cranelift's: the frame's size goes into a0, which holds an argument."""
     probing = (("enable_probestack", "true"), ("probestack_strategy", "outline"))
-    verdict = validation_code.check("riscv64", compiled(shown, "riscv64", LARGE, *probing)[0])
+    verdict = validation_code.check("riscv64", compiled(regalloc, "riscv64", LARGE, *probing)[0])
     assert verdict.reason == "the prologue changes an argument's register"
     assert verdict.counterexample is not None and verdict.counterexample.place == 10
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_z3_says_the_same(shown: Cranelift, isa: str) -> None:
-    captured = spilling(shown, isa)
+def test_z3_says_the_same(regalloc: Cranelift, isa: str) -> None:
+    captured = spilling(regalloc, isa)
     verdict = validation_code.check(isa, captured, z3_only=True)
     assert verdict.status == VALID and verdict.counts.by_z3 >= len(captured.allocation.edits) > 10
 
@@ -182,9 +174,9 @@ MOVES = {
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("kind", MOVES)
-def test_moves_with_wrong_bytes_are_refuted(shown: Cranelift, isa: str, kind: str) -> None:
+def test_moves_with_wrong_bytes_are_refuted(regalloc: Cranelift, isa: str, kind: str) -> None:
     fault, what, rules = MOVES[kind]
-    captured = spilling(shown, isa)
+    captured = spilling(regalloc, isa)
     found = 0
     for piece in faults.moves(isa, captured, what):
         for spoiled in list(faults.flipped(isa, captured, piece.start, fault))[:4]:
@@ -197,8 +189,8 @@ def test_moves_with_wrong_bytes_are_refuted(shown: Cranelift, isa: str, kind: st
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("what", ["spill", "reload", "move"])
-def test_a_removed_move_is_refuted(shown: Cranelift, isa: str, what: str) -> None:
-    captured = spilling(shown, isa)
+def test_a_removed_move_is_refuted(regalloc: Cranelift, isa: str, what: str) -> None:
+    captured = spilling(regalloc, isa)
     pieces = faults.moves(isa, captured, what)
     assert pieces
     for piece in pieces:
@@ -208,8 +200,8 @@ def test_a_removed_move_is_refuted(shown: Cranelift, isa: str, what: str) -> Non
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_dropped_save_and_a_dropped_restore_are_refuted(shown: Cranelift, isa: str) -> None:
-    captured = spilling(shown, isa)
+def test_a_dropped_save_and_a_dropped_restore_are_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured = spilling(regalloc, isa)
     places = [*faults.saves(isa, captured), *faults.restores(isa, captured)]
     assert len(places) >= 2
     for offset in places:
@@ -222,8 +214,8 @@ def test_a_dropped_save_and_a_dropped_restore_are_refuted(shown: Cranelift, isa:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_own_bytes_with_a_foreign_register_are_refuted(shown: Cranelift, isa: str) -> None:
-    captured = spilling(shown, isa)
+def test_own_bytes_with_a_foreign_register_are_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured = spilling(regalloc, isa)
     found = {"reads": 0, "writes": 0}
     for spoiled, what in faults.foreign(isa, captured):
         verdict = validation_code.check(isa, spoiled.captured)
@@ -233,8 +225,8 @@ def test_own_bytes_with_a_foreign_register_are_refuted(shown: Cranelift, isa: st
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_jump_elsewhere_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured = spilling(shown, isa)
+def test_a_jump_elsewhere_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured = spilling(regalloc, isa)
     found = 0
     for spoiled in faults.retargeted(isa, captured):
         verdict = validation_code.check(isa, spoiled.captured)
@@ -246,8 +238,8 @@ def test_a_jump_elsewhere_is_refuted(shown: Cranelift, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_wrong_entry_of_a_table_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured = compiled(shown, isa, TABLE)[0]
+def test_a_wrong_entry_of_a_table_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured = compiled(regalloc, isa, TABLE)[0]
     assert validation_code.check(isa, captured).status == VALID
     branch = next(i for i, what in enumerate(captured.allocation.instructions) if what.is_branch)
     end = captured.allocation.ends[branch]
@@ -261,8 +253,8 @@ def test_a_wrong_entry_of_a_table_is_refuted(shown: Cranelift, isa: str) -> None
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_narrower_save_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured = spilling(shown, isa)
+def test_a_narrower_save_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured = spilling(regalloc, isa)
     found = 0
     for offset in faults.saves(isa, captured):
         for spoiled in list(faults.flipped(isa, captured, offset, faults.narrower_store))[:2]:
@@ -272,8 +264,8 @@ def test_a_narrower_save_is_refuted(shown: Cranelift, isa: str) -> None:
     assert found or isa in ("aarch64", "s390x")  # pairs, blocks
 
 
-def test_counterexamples_show_the_bytes(shown: Cranelift) -> None:
-    captured = spilling(shown, "x86-64")
+def test_counterexamples_show_the_bytes(regalloc: Cranelift) -> None:
+    captured = spilling(regalloc, "x86-64")
     piece = faults.moves("x86-64", captured, "spill")[0]
     spoiled = next(faults.flipped("x86-64", captured, piece.start, faults.narrower_store))
     verdict = validation_code.check("x86-64", spoiled.captured)

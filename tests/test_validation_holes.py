@@ -17,7 +17,6 @@ from validation_code_faults import NOPS
 from liftcheck.case import ISAS, Target
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.compilers.allocation import DEF, EARLY, LATE, NONE, SLOT, USE, Captured
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import validation_frame
@@ -121,12 +120,6 @@ LOWERED = {"x86-64": "4883ec10", "aarch64": "ff4300d1", "riscv64": "130101ff", "
 """16 bytes taken off the stack pointer."""
 
 
-@pytest.fixture(scope="module")
-def shown() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as compiler:
-        yield compiler
-
-
 @cache
 def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tuple[Captured, Source]:
     """The allocation of one function, which is valid."""
@@ -186,12 +179,12 @@ def captured_relocated(captured: Captured, instruction: int) -> bool:
 
 
 @pytest.mark.parametrize("isa", ["riscv64"])
-def test_a_lacking_early_definition_is_refuted(shown: Cranelift, isa: str) -> None:
+def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """The allocator put a result over an input, as it may if the description calls the definition a late one."""
     target, found = Target(isa, (("opt_level", "speed"),)), set()
     source = source_of(parse_filetest(LOOPS, "t").module().functions[0])
     for seed in range(24):
-        reply = shown.allocations(LOOPS, [target], damage=Damage("early-def-on-use", seed))[0][0]
+        reply = regalloc.allocations(LOOPS, [target], damage=Damage("early-def-on-use", seed))[0][0]
         if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
             continue
         late = tuple(what._replace(operands=tuple(o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY)
@@ -213,9 +206,9 @@ def flips(data: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("text", [CALLS, LOOPS])
-def test_an_input_that_is_overwritten_first_is_refuted(shown: Cranelift, isa: str, text: str) -> None:
+def test_an_input_that_is_overwritten_first_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
     """The first of an instruction's bytes write the register of an input that they should read."""
-    captured, source = one(shown, isa, text)
+    captured, source = one(regalloc, isa, text)
     found = 0
     for i in plain(isa, captured, 1):
         what, places = captured.allocation.instructions[i], captured.allocation.places[i]
@@ -259,8 +252,8 @@ def test_ways_round_a_write_are_told_apart() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("text", [CALLS, WIDE])
-def test_a_clobber_that_a_call_lacks_is_refuted(shown: Cranelift, isa: str, text: str) -> None:
-    captured, source = one(shown, isa, text)
+def test_a_clobber_that_a_call_lacks_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
+    captured, source = one(regalloc, isa, text)
     offered = {p for group in (*captured.allocation.environment.preferred, *captured.allocation.environment.others)
                for p in group}  # fmt: skip
     found = 0
@@ -279,8 +272,8 @@ def test_a_clobber_that_a_call_lacks_is_refuted(shown: Cranelift, isa: str, text
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_call_in_the_place_of_something_else_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_a_call_in_the_place_of_something_else_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     call = bytes.fromhex(CALL_BYTES[isa])
     places = plain(isa, captured, len(call))
     for i in places:
@@ -296,8 +289,8 @@ def test_a_call_in_the_place_of_something_else_is_refuted(shown: Cranelift, isa:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_call_through_another_register_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_a_call_through_another_register_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     found = 0
     for i in called(isa, captured):
         for at, machine in placed(isa, captured, i):
@@ -312,9 +305,9 @@ def test_a_call_through_another_register_is_refuted(shown: Cranelift, isa: str) 
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_stack_pointer_that_is_not_given_back_is_refuted(shown: Cranelift, isa: str) -> None:
+def test_a_stack_pointer_that_is_not_given_back_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """Behind the call of a callee that takes its arguments away, or before it (s390x): each other amount, and none."""
-    captured, source = one(shown, isa, WIDE)
+    captured, source = one(regalloc, isa, WIDE)
     sp, found = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}[isa], 0
     for i in range(1, len(captured.allocation.instructions)):
         for at, machine in placed(isa, captured, i):
@@ -333,8 +326,8 @@ def test_a_stack_pointer_that_is_not_given_back_is_refuted(shown: Cranelift, isa
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_result_that_is_not_loaded_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, RESULTS)
+def test_a_result_that_is_not_loaded_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, RESULTS)
     (i,) = called(isa, captured)
     own = placed(isa, captured, i)
     call = next(number for number, (_, machine) in enumerate(own) if machine.flow == CALL)
@@ -348,8 +341,9 @@ def test_a_result_that_is_not_loaded_is_refuted(shown: Cranelift, isa: str) -> N
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("codes", [RETURNS, JUMPS, LOWERED])
-def test_control_and_the_stack_pointer_stay_within_a_block(shown: Cranelift, isa: str, codes: dict[str, str]) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_control_and_the_stack_pointer_stay_within_a_block(regalloc: Cranelift, isa: str,
+                                                           codes: dict[str, str]) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     data, found = bytes.fromhex(codes[isa]), 0
     for i in plain(isa, captured, len(data)):
         start, end = captured.allocation.offsets[i] or 0, captured.allocation.ends[i]
@@ -360,8 +354,8 @@ def test_control_and_the_stack_pointer_stay_within_a_block(shown: Cranelift, isa
 
 
 @pytest.mark.parametrize("isa", ["aarch64", "riscv64"])
-def test_a_return_in_the_place_of_a_fence_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_a_return_in_the_place_of_a_fence_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     fences = [i for i in plain(isa, captured, 4) if not captured.allocation.instructions[i].operands]
     for i in fences:
         for code in (RETURNS, JUMPS):
@@ -375,9 +369,9 @@ def test_a_return_in_the_place_of_a_fence_is_refuted(shown: Cranelift, isa: str)
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("text", [CALLS, TAIL])
-def test_exits_leave_as_they_should(shown: Cranelift, isa: str, text: str) -> None:
+def test_exits_leave_as_they_should(regalloc: Cranelift, isa: str, text: str) -> None:
     """A return becomes a jump, a tail call returns, or jumps through another register."""
-    captured, source = one(shown, isa, text)
+    captured, source = one(regalloc, isa, text)
     found = 0
     for i, what in enumerate(captured.allocation.instructions):
         if not what.is_return:
@@ -395,9 +389,9 @@ def test_exits_leave_as_they_should(shown: Cranelift, isa: str, text: str) -> No
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_pointer_to_the_frame_is_no_data(shown: Cranelift, isa: str) -> None:
+def test_a_pointer_to_the_frame_is_no_data(regalloc: Cranelift, isa: str) -> None:
     """Comparisons, indexes and calls that read the stack or frame pointer."""
-    captured, source = one(shown, isa, CALLS)
+    captured, source = one(regalloc, isa, CALLS)
     kept, found = reserved(isa), 0
     pointers = {kept.sp, kept.frame} - {NONE}
     for i, what in enumerate(captured.allocation.instructions):
@@ -419,10 +413,10 @@ def test_a_pointer_to_the_frame_is_no_data(shown: Cranelift, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ["aarch64", "riscv64", "s390x"])
-def test_a_tail_function_takes_away_no_more_than_it_was_given(shown: Cranelift, isa: str) -> None:
+def test_a_tail_function_takes_away_no_more_than_it_was_given(regalloc: Cranelift, isa: str) -> None:
     """It has two arguments, in registers: each other amount that its exit gives back is refuted. (x86-64's exit takes
     the stack pointer from the frame pointer behind that.)"""
-    captured, source = one(shown, isa, WIDE)
+    captured, source = one(regalloc, isa, WIDE)
     sp, found = reserved(isa).sp, 0
     for i, what in enumerate(captured.allocation.instructions):
         for at, machine in placed(isa, captured, i) if what.is_return else ():
@@ -437,7 +431,7 @@ def test_a_tail_function_takes_away_no_more_than_it_was_given(shown: Cranelift, 
     assert found > 3
 
 
-def test_a_tail_function_takes_away_a_vector_that_came_on_the_stack(shown: Cranelift) -> None:
+def test_a_tail_function_takes_away_a_vector_that_came_on_the_stack(regalloc: Cranelift) -> None:
     text = """function %f(i64, i8x8) -> i64 tail {
 block0(v0: i64, v1: i8x8):
     v2 = extractlane v1, 3
@@ -446,13 +440,13 @@ block0(v0: i64, v1: i8x8):
     return v4
 }
 """
-    one(shown, "riscv64", text, ("has_v", "true"), ("has_zvl128b", "preset"))
+    one(regalloc, "riscv64", text, ("has_v", "true"), ("has_zvl128b", "preset"))
 
 
-def test_an_address_in_one_scratch_register_is_not_used_in_another(shown: Cranelift) -> None:
+def test_an_address_in_one_scratch_register_is_not_used_in_another(regalloc: Cranelift) -> None:
     more = "v12 = f64const 0x1.8p5\n    v13 = fadd v2, v12\n    v14 = bitcast.i64 v13\n    v15 = iadd v11, v14"
     text = LOOPS.replace("return v11", f"{more}\n    return v15")
-    captured, source = one(shown, "s390x", text)
+    captured, source = one(regalloc, "s390x", text)
     found = 0
     for i in range(1, len(captured.allocation.instructions)):
         for at, machine in placed("s390x", captured, i):
@@ -465,8 +459,8 @@ def test_an_address_in_one_scratch_register_is_not_used_in_another(shown: Cranel
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_exits_read_the_frame_alone(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_exits_read_the_frame_alone(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     kept, found = reserved(isa), 0
     for i, what in enumerate(captured.allocation.instructions):
         for at, machine in placed(isa, captured, i) if what.is_return else ():
@@ -482,8 +476,8 @@ def test_exits_read_the_frame_alone(shown: Cranelift, isa: str) -> None:
 # The frame.
 
 
-def test_what_lies_in_the_frame_keeps_clear_of_all_else(shown: Cranelift) -> None:
-    captured, _ = one(shown, "aarch64", CALLS)
+def test_what_lies_in_the_frame_keeps_clear_of_all_else(regalloc: Cranelift) -> None:
+    captured, _ = one(regalloc, "aarch64", CALLS)
     rows = replace(captured.allocation, frame={"slots": [16], "slot_sizes": [32]})
 
     def rules(saved: Sequence[int], slots: dict[int, int], floor: int = 0, size: int = 96) -> list[str]:
@@ -504,9 +498,9 @@ def test_what_lies_in_the_frame_keeps_clear_of_all_else(shown: Cranelift) -> Non
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_save_in_a_stack_slot_is_refuted(shown: Cranelift, isa: str) -> None:
+def test_a_save_in_a_stack_slot_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """The slot is said to lie where the prologue saves."""
-    captured, source = one(shown, isa, CALLS)
+    captured, source = one(regalloc, isa, CALLS)
     frame = captured.allocation.frame
     rules = set()
     for offset in range(0, 400, 8):
@@ -516,8 +510,8 @@ def test_a_save_in_a_stack_slot_is_refuted(shown: Cranelift, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_constant_without_bytes_is_refuted(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, isa, CALLS)
+def test_a_constant_without_bytes_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
     rows, found = captured.allocation, 0
     for i, what in enumerate(rows.instructions):
         if i and what.operands and all(o.kind == DEF for o in what.operands) and not what.clobbers:
@@ -529,8 +523,8 @@ def test_a_constant_without_bytes_is_refuted(shown: Cranelift, isa: str) -> None
     assert found
 
 
-def test_a_store_over_the_return_address_of_a_tail_call_is_refuted(shown: Cranelift) -> None:
-    captured, source = one(shown, "x86-64", TAIL)
+def test_a_store_over_the_return_address_of_a_tail_call_is_refuted(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, "x86-64", TAIL)
     rules = set()
     for i in plain("x86-64", captured, 5):
         for at, machine in placed("x86-64", captured, i):

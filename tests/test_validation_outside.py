@@ -18,7 +18,6 @@ from liftcheck.clif.filetest import read_text
 from liftcheck.clif.parser import parse_filetest
 from liftcheck.clif.printer import print_module
 from liftcheck.compilers.allocation import ALGORITHMS, ANY, SLOT, USE, Captured
-from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.machine import decode
 from liftcheck.oracles.validation import validate
@@ -28,12 +27,6 @@ from liftcheck.oracles.validation_verdict import INVALID, UNDECIDED, VALID, Verd
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "regalloc"
 TOLD = "an unwinder is told of another place than the operand's"
-
-
-@pytest.fixture(scope="module")
-def shown() -> Iterator[Cranelift]:
-    with Cranelift("cranelift", builds.REGALLOC) as compiler:
-        yield compiler
 
 
 @cache
@@ -63,8 +56,8 @@ def rule(verdict: Verdict) -> str:
     ("handlers.clif", 14), ("handlers-tail.clif", 5), ("switch.clif", 3), ("thread-local.clif", 4), ("sent-on.clif", 4),
     ("packed-results.clif", 6), ("uninitialized-copies.clif", 2),
 ])  # fmt: skip
-def test_right_allocations_are_valid(shown: Cranelift, name: str, count: int, algorithm: str) -> None:
-    found = functions(shown, name, algorithm)
+def test_right_allocations_are_valid(regalloc: Cranelift, name: str, count: int, algorithm: str) -> None:
+    found = functions(regalloc, name, algorithm)
     assert len(found) >= count
     for isa, function, captured, source in found:
         verdict = validate(isa, captured, source)
@@ -86,8 +79,8 @@ def told(captured: Captured, change: Mapping[int, int]) -> Captured:
 
 
 @pytest.mark.parametrize("isa", ["x86-64", "aarch64", "riscv64", "s390x"])
-def test_an_unwinder_is_told_where_contexts_are(shown: Cranelift, isa: str) -> None:
-    captured, source = one(shown, "handlers.clif", isa, "%contexts")
+def test_an_unwinder_is_told_where_contexts_are(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, "handlers.clif", isa, "%contexts")
     distances = {int(str(h[-1])) for site in captured.code.calls for h in site.handlers if h[0] == "context"}
     assert len(distances) == 2
     low, high = sorted(distances)
@@ -97,16 +90,16 @@ def test_an_unwinder_is_told_where_contexts_are(shown: Cranelift, isa: str) -> N
     assert validate(isa, captured._replace(code=without), source).status == INVALID
 
 
-def test_a_context_in_a_register_is_compared_too(shown: Cranelift) -> None:
-    captured, source = one(shown, "handlers.clif", "aarch64", "%contexts")
+def test_a_context_in_a_register_is_compared_too(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, "handlers.clif", "aarch64", "%contexts")
     sites = tuple(site._replace(handlers=tuple(("context", "gpr", 20) if h[0] == "context" else h
                                                for h in site.handlers)) for site in captured.code.calls)  # fmt: skip
     assert rule(validate("aarch64", captured._replace(code=replace(captured.code, calls=sites)), source)) == TOLD
 
 
-def test_only_contexts_may_stay_in_slots_unread(shown: Cranelift) -> None:
+def test_only_contexts_may_stay_in_slots_unread(regalloc: Cranelift) -> None:
     """Another use of the call in a slot, which nothing loads."""
-    captured, source = one(shown, "handlers.clif", "x86-64", "%address")
+    captured, source = one(regalloc, "handlers.clif", "x86-64", "%address")
     allocation = captured.allocation
     at = next(i for i, what in enumerate(allocation.instructions) if what.clobbers)
     index = next(i for i, o in enumerate(allocation.instructions[at].operands) if o.kind == USE and o.constraint != ANY)
@@ -123,9 +116,9 @@ def test_only_contexts_may_stay_in_slots_unread(shown: Cranelift) -> None:
 # Results on the stack.
 
 
-def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(shown: Cranelift) -> None:
+def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(regalloc: Cranelift) -> None:
     """Behind them it may lie, though the load of the last one reaches into it."""
-    captured, source = one(shown, "packed-results.clif", "x86-64", "%two")
+    captured, source = one(regalloc, "packed-results.clif", "x86-64", "%two")
     assert source.packed == {"%g": 16}
     end, outside = 16, "a spill slot lies outside of the frame"
     for distance in (1, 4, 8):
@@ -143,9 +136,9 @@ def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(shown: Cra
 # Values that nothing defines.
 
 
-def test_only_a_copy_of_an_undefined_value_cancels_it(shown: Cranelift) -> None:
+def test_only_a_copy_of_an_undefined_value_cancels_it(regalloc: Cranelift) -> None:
     """The exclusive or of it with a copy is zero; without the copy, with another register, or as an or, it is not."""
-    captured, source = one(shown, "uninitialized-copies.clif", "x86-64", "%f", ALGORITHMS[0])
+    captured, source = one(regalloc, "uninitialized-copies.clif", "x86-64", "%f", ALGORITHMS[0])
     code, at, behind = captured.code.code, 0, []
     for machine in decode("x86-64", code):
         behind.append((at, machine))
@@ -176,9 +169,9 @@ def saves(isa: str, captured: Captured) -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("isa", ["x86-64", "aarch64", "s390x"])
-def test_what_an_unwinder_loses_must_be_saved(shown: Cranelift, isa: str) -> None:
+def test_what_an_unwinder_loses_must_be_saved(regalloc: Cranelift, isa: str) -> None:
     """Behind handlers every callee-saved register is lost; on the normal way none is."""
-    captured, source = one(shown, "handlers-tail.clif", isa, "%caller")
+    captured, source = one(regalloc, "handlers-tail.clif", isa, "%caller")
     refuted = 0
     for at, size in saves(isa, captured):
         if size in NOPS[isa]:
@@ -192,9 +185,9 @@ def test_what_an_unwinder_loses_must_be_saved(shown: Cranelift, isa: str) -> Non
 @pytest.mark.parametrize(("conventions", "status"), [
     ({"preserve_all"}, VALID), ({"system_v"}, VALID), ({"winch"}, INVALID), ({"winch", "tail"}, UNDECIDED),
 ])  # fmt: skip
-def test_the_callees_convention_says_what_is_lost(shown: Cranelift, conventions: set[str], status: str) -> None:
+def test_the_callees_convention_says_what_is_lost(regalloc: Cranelift, conventions: set[str], status: str) -> None:
     """The clobbers are all registers; nothing is saved, and there is no handler."""
-    captured, source = one(shown, "handlers.clif", "x86-64", "%keepsall", ALGORITHMS[0])
+    captured, source = one(regalloc, "handlers.clif", "x86-64", "%keepsall", ALGORITHMS[0])
     clobbers = set().union(*(what.clobbers for what in captured.allocation.instructions))
     assert {3, 12, 15} <= clobbers
     verdict = validate("x86-64", unsaved(captured), dataclasses.replace(source, callees={"": frozenset(conventions)}))
@@ -217,9 +210,9 @@ def unsaved(captured: Captured) -> Captured:
 
 
 @pytest.mark.parametrize("function", ["%once", "%twice", "%unused"])
-def test_a_switch_keeps_what_it_must_come_back_with(shown: Cranelift, function: str) -> None:
+def test_a_switch_keeps_what_it_must_come_back_with(regalloc: Cranelift, function: str) -> None:
     """Each of its instructions left out, or its jump without the address behind it."""
-    captured, source = one(shown, "switch.clif", "x86-64", function)
+    captured, source = one(regalloc, "switch.clif", "x86-64", function)
     allocation = captured.allocation
     at = next(i for i, what in enumerate(allocation.instructions) if "stack_switch" in what.text)
     start, end = allocation.offsets[at] or 0, allocation.ends[at]
@@ -252,8 +245,8 @@ def test_packed_results_are_counted(returns: str, convention: str, size: int | N
 # Programs at fault.
 
 
-def test_a_program_that_stores_out_of_bounds_is_undecided(shown: Cranelift) -> None:
-    for isa, function, captured, source in functions(shown, "strays.clif", ALGORITHMS[0]):
+def test_a_program_that_stores_out_of_bounds_is_undecided(regalloc: Cranelift) -> None:
+    for isa, function, captured, source in functions(regalloc, "strays.clif", ALGORITHMS[0]):
         verdict = validate(isa, captured, source)
         assert (verdict.status, verdict.reason) == (UNDECIDED, PROGRAMS_FAULT), (isa, function)
 
@@ -275,18 +268,18 @@ def test_stores_are_followed_by_constants(body: str, strays: bool, may_stray: bo
     assert (source.strays, source.may_stray) == (strays, may_stray)
 
 
-def test_a_compilers_own_stray_store_stays_refuted(shown: Cranelift) -> None:
+def test_a_compilers_own_stray_store_stays_refuted(regalloc: Cranelift) -> None:
     """The same bytes, of a program that keeps inside its slots."""
     refuted = 0
-    for isa, _, captured, source in functions(shown, "strays.clif", ALGORITHMS[0]):
+    for isa, _, captured, source in functions(regalloc, "strays.clif", ALGORITHMS[0]):
         verdict = validate(isa, captured, dataclasses.replace(source, strays=False, may_stray=False))
         refuted += verdict.status == INVALID
     assert refuted
 
 
-def test_an_island_between_the_last_move_of_a_block_and_its_jump(shown: Cranelift) -> None:
+def test_an_island_between_the_last_move_of_a_block_and_its_jump(regalloc: Cranelift) -> None:
     """Whatever jumps elsewhere in the move's place is refuted."""
-    (isa, _, captured, source), = functions(shown, "island-behind-a-move.clif", ALGORITHMS[1])
+    (isa, _, captured, source), = functions(regalloc, "island-behind-a-move.clif", ALGORITHMS[1])
     fs1, at = "a callee-saved register is not restored", 0x12C0
     assert decode(isa, captured.code.code, at, at + 1)[0].target == -0x18E
     assert rule(validate(isa, captured, source)) == fs1
