@@ -10,9 +10,10 @@ that cannot say it a table does (`--table`): lines of the file's name, a tab, an
 nothing is expected of is run by every command, and what came is printed to be read. A traceback, a bug of liftcheck's
 own and a command that does not end in time are always wrong.
 
-    python ci/cases.py [--table FILE] [--time SECONDS] FOLDER_OR_FILE...
+    python ci/cases.py [--table FILE] [--compiler NAME] [--time SECONDS] FOLDER_OR_FILE...
 
-Exit code 1 if a row is wrong. `tests/test_cases.py` does the same over `corpus/cases`.
+Exit code 1 if a row is wrong. `tests/test_cases.py` does the same over `corpus/cases`, `tests/test_regressions.py` over
+`corpus/regressions`, where `--compiler cranelift=PATH` tells which findings a later version has mended.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("paths", nargs="+", metavar="FOLDER_OR_FILE")
     parser.add_argument("--table", type=Path, help="expectations for files that state none")
+    parser.add_argument("--compiler", metavar="NAME", help="the compiler for every command that has one")
     parser.add_argument("--time", type=float, default=TIMEOUT, help="seconds for a command (default: %(default)s)")
     args = parser.parse_args()
     known = table(args.table) if args.table else {}
@@ -109,7 +111,8 @@ def main() -> int:
     for path in files(args.paths):
         expected = expectations(path) or known.get(path.name) or [Expectation((word,)) for word in COMMANDS]
         for one in expected:
-            code, output = ask(one.command(str(path)), args.time)
+            chosen = ["--compiler", args.compiler] if args.compiler and one.words[0] != "interpret" else []
+            code, output = ask([*one.command(str(path)), *chosen], args.time)
             problem = one.wrong(code, output) or ("no answer in time" if code == -1 else "")
             rows += 1
             wrong += bool(problem)

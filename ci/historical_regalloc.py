@@ -1,6 +1,6 @@
 """Bugs that published versions had in register allocation, tried on the version that had them and on one without.
 
-Each row is a program of corpus/regalloc, a version, and what the validator must say there. Three bugs are Cranelift's
+Each row is a program of the corpus, a version, and what the validator must say there. Three bugs are Cranelift's
 (prologues and exits), one is the allocator's own: regalloc2 up to 0.12.1 numbers an instruction's operands in 8 bits.
 cranelift-codegen 0.120.2 asks for 0.12.2, so for that row its published sources are built once more with
 `regalloc2` held at 0.12.1, and nothing else changed. Bridges that are missing are built, some minutes each.
@@ -24,7 +24,7 @@ from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.validation import validate, validate_allocation
 
-CORPUS = Path(__file__).resolve().parent.parent / "corpus" / "regalloc"
+CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 HELD = "0.12.1"
 RETURNS = ("enable_multi_ret_implicit_sret", "true")
 
@@ -46,14 +46,14 @@ ARGUMENT = "the prologue changes an argument's register"
 PROBE = Target("riscv64", (("enable_probestack", "true"), ("probestack_strategy", "outline")))
 FS1 = Target("riscv64", (("regalloc_algorithm", "single_pass"),))
 ROWS = (
-    Row("riscv64-fs1", "0.130.0", FS1, "invalid", LOST),
-    Row("riscv64-fs1", "0.135.8", FS1, "invalid", LOST),
-    Row("riscv64-outline-probestack", "0.130.0", PROBE, "invalid", ARGUMENT),
-    Row("riscv64-outline-probestack", "0.135.8", PROBE, "invalid", ARGUMENT),
-    Row("aarch64-preserve-all", "0.130.0", Target("aarch64"), "invalid", LOST),
-    Row("aarch64-preserve-all", "0.135.8", Target("aarch64"), "valid"),
-    *(Row("many-results", "0.120.2", Target(isa, (RETURNS,)), "panic", "", HELD) for isa in ISAS),
-    *(Row("many-results", "0.120.2", Target(isa, (RETURNS,)), "valid") for isa in ISAS),
+    Row("regalloc/riscv64-fs1", "0.130.0", FS1, "invalid", LOST),
+    Row("regalloc/riscv64-fs1", "0.135.8", FS1, "invalid", LOST),
+    Row("regressions/riscv64-outline-probestack-overwrites-a0", "0.130.0", PROBE, "invalid", ARGUMENT),
+    Row("regressions/riscv64-outline-probestack-overwrites-a0", "0.135.8", PROBE, "invalid", ARGUMENT),
+    Row("regalloc/aarch64-preserve-all", "0.130.0", Target("aarch64"), "invalid", LOST),
+    Row("regalloc/aarch64-preserve-all", "0.135.8", Target("aarch64"), "valid"),
+    *(Row("regalloc/many-results", "0.120.2", Target(isa, (RETURNS,)), "panic", "", HELD) for isa in ISAS),
+    *(Row("regalloc/many-results", "0.120.2", Target(isa, (RETURNS,)), "valid") for isa in ISAS),
 )
 
 

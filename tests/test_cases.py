@@ -9,33 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts import load
+from case_rows import cases, rows, run
 
-from liftcheck import cli
-from liftcheck.compilers.registry import open_compiler
-from liftcheck.errors import Unavailable
-
-cases = load("cases")
 FOLDER = Path(__file__).resolve().parent.parent / "corpus" / "cases"
-ROWS = [pytest.param(path, one, id=f"{path.stem}: {' '.join(one.words)}")
-        for path in cases.files([str(FOLDER)]) for one in cases.expectations(path)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiler() -> None:
-    """Most rows compile."""
-    try:
-        open_compiler("cranelift").close()
-    except Unavailable as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.mark.parametrize(("path", "expected"), ROWS)
+@pytest.mark.needs_compiler("fuzz", "regalloc")
+@pytest.mark.parametrize(("path", "expected"), rows(FOLDER))
 def test_a_case_gives_what_it_says(path: Path, expected: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    words = expected.command(str(path))
-    code = cli.main([*words, "--jobs", "1"] if words[0] in ("test", "regalloc") else words)
-    captured = capsys.readouterr()
-    assert expected.wrong(code, captured.out + captured.err) == "", captured.out + captured.err
+    wrong, output = run(path, expected, capsys)
+    assert wrong == "", output
 
 
 def test_every_case_expects_something() -> None:
