@@ -13,7 +13,7 @@ It does not run or compare anything (`filetest_meaning`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -42,9 +42,14 @@ WORDS: Final = 16
 NEXT: Final = AREAS * AREA
 NEXT_SIZE: Final = 0x80
 """The first words of each area lead to areas of this size behind them all."""
-LOG: Final = NEXT + AREAS * WORDS * NEXT_SIZE
-POOL: Final = LOG + 0x3000
-SIZE: Final = POOL + 0x1000
+POOL: Final = NEXT + AREAS * WORDS * NEXT_SIZE
+LOG: Final = POOL + 0x1000
+LOG_SIZES: Final = tuple(0x4000 << n for n in range(10))
+"""The smallest is taken in which every call instruction has room once; without limit it would outgrow the arena."""
+ENTRY: Final = 16
+"""Bytes of the log for each argument, and for the name of a callee."""
+PARAMS: Final = 200
+"""The number of a stub's first parameter, above those that its own lines have."""
 _INDIRECT: Final = frozenset({"call_indirect", "return_call_indirect", "try_call_indirect"})
 _NOTHING: Final = Signature((), ())
 
@@ -58,11 +63,12 @@ class Run(NamedTuple):
 
 class Traits(NamedTuple):
     """What of a function decides about its runs: whether its flags promise that accesses do not meet, whether it can
-    touch memory or call, and its constants."""
+    touch memory or call, its constants, and the bytes that its calls log."""
 
     promises: bool
     memory: bool
     constants: tuple[int, ...]
+    logged: int
 
 
 def stubs(functions: Sequence[Function]) -> list[Function]:
@@ -93,15 +99,16 @@ def targets(function: Function) -> list[Function]:
 
 def _stub(name: str, signature: Signature) -> Function:
     """A callee that logs its name and arguments, and answers out of the pool."""
-    params = [param.type for param in signature.params]
+    params = [f"v{PARAMS + n}" for n in range(len(signature.params))]
+    typed = [f"{value}: {param.type.name}" for value, param in zip(params, signature.params, strict=True)]
     lines = [f"function {name}{signature_text(signature, 'fast')} {{",
-             f"block0({', '.join(f'v{n}: {kind.name}' for n, kind in enumerate(params))}):",
+             f"block0({', '.join(typed)}):",
              f"    v100 = iconst.i64 {BASE + LOG}",
              "    v101 = load.i64 v100",
              f"    v102 = iconst.i64 {crc32(name.encode())}",
              "    store v102, v101"]
-    lines += [f"    store v{n}, v101+{16 * (n + 1)}" for n in range(len(params))]
-    lines += [f"    v103 = iconst.i64 {16 * (len(params) + 1)}",
+    lines += [f"    store {value}, v101+{ENTRY * n}" for n, value in enumerate(params, 1)]
+    lines += [f"    v103 = iconst.i64 {ENTRY * (len(params) + 1)}",
               "    v104 = iadd v101, v103",
               "    store v104, v100",
               "    v105 = load.i64 v100+8",
@@ -122,8 +129,8 @@ def _stub(name: str, signature: Signature) -> Function:
               "    v116 = band v101, v115",
               f"    v117 = iconst.i64 {BASE + POOL}",
               "    v118 = iadd v117, v116"]
-    results = [f"v{200 + n}" for n in range(len(signature.returns))]
-    lines += [f"    {value} = load.{param.type.name} v118+{64 * n}"
+    results = [f"v{PARAMS + len(params) + n}" for n in range(len(signature.returns))]
+    lines += [f"    {value} = load.{param.type.name} v118+{72 * n % 2048}"
               for n, (value, param) in enumerate(zip(results, signature.returns))]
     return parse_module("\n".join([*lines, f"    return {', '.join(results)}", "}"])).functions[0]
 
@@ -132,15 +139,17 @@ def traits(function: Function) -> Traits:
     """See `Traits`."""
     constants: dict[int, None] = {}
     promises = memory = False
+    logged = 0
     for block in function.blocks:
         for inst in block.insts:
             promises |= bool(inst.flags.region or inst.flags.readonly or inst.flags.can_move)
             opcode = OPCODES[inst.op]
             memory |= opcode.can_load or opcode.can_store or opcode.is_call
+            logged += ENTRY * (len(inst.args) + 1) if opcode.is_call else 0
             number = inst.imm[-1] if isinstance(inst.imm, tuple) and inst.op == "icmp_imm" else inst.imm
             if isinstance(number, int) and inst.type is not None and inst.type.is_int:
                 constants.update(dict.fromkeys((number, number + 1, number - 1, -number)))
-    return Traits(promises, memory, tuple(constants))
+    return Traits(promises, memory, tuple(constants), logged)
 
 
 def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> Iterator[Run]:
@@ -148,6 +157,7 @@ def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> I
     random = Random(print_function(function))
     found = traits(function)
     plain = not function.signature.params
+    size = LOG + next((size for size in LOG_SIZES if size >= found.logged), LOG_SIZES[-1])
     for number in range(2 if plain else RUNS):
         style = number % 4
         if style == 3 and found.promises:
@@ -155,7 +165,7 @@ def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> I
         args = tuple(_argument(n, param.type, param.purpose, style, found, entries, random)
                      for n, param in enumerate(function.signature.params))
         writes = number % 8 >= 4 and not found.promises
-        yield Run(args, _memory(number % VARIANTS, big_endian, writes) if found.memory else b"")
+        yield Run(args, _memory(number % VARIANTS, big_endian, writes, size) if found.memory else b"")
 
 
 def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, entries: Sequence[int],
@@ -176,16 +186,16 @@ def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, e
     return sum(random.choice(special) << kind.lane_bits * lane for lane in range(kind.lanes))
 
 
-@cache
-def _memory(variant: int, big_endian: bool, writes: bool) -> bytes:
+@lru_cache(maxsize=64)
+def _memory(variant: int, big_endian: bool, writes: bool, size: int) -> bytes:
     """The region: boundary values everywhere; in every other variant the first words of each area are pointers; the log
     is empty."""
     random, pool = Random(variant), memory_pool()
     content = bytearray()
-    while len(content) < SIZE:
+    while len(content) < size:
         start = random.randrange(0, len(pool) - AREA, 16)
         content += pool[start:start + AREA]
-    del content[SIZE:]
+    del content[size:]
     words = {LOG: BASE + LOG + 16, LOG + 8: int(writes)}
     if variant % 2 == 0:
         words |= {area * AREA + WITHIN + 8 * word: BASE + NEXT + (area * WORDS + word) * NEXT_SIZE

@@ -88,6 +88,28 @@ def test_pointers_that_meet_tell_a_forwarded_load_apart() -> None:
     assert compared(*promised).judged == 48
 
 
+def test_calls_with_many_arguments_and_results_are_seen() -> None:
+    """More than the numbers that a stub has for its own values, and more than the log holds if nobody asks."""
+    many = 1500
+    types, given = ", ".join(["i64"] * many), ", ".join(["v0"] * many)
+    answers = ", ".join(f"v{n}" for n in range(2, 122))
+    text = (f"function %f(i64, i64) -> i64 {{\n    fn0 = %g({types}) -> {', '.join(['i64'] * 120)}\n"
+            f"block0(v0: i64, v1: i64):\n    {answers} = call fn0({given})\n    return v121\n}}\n")
+    found = compared(text, text)
+    assert (found.call, found.lost, found.judged) == ("", {}, 48)
+    assert compared(text, text.replace("v0)\n    return", "v1)\n    return")).call
+    assert compared(text, text.replace("return v121", "return v120")).call
+
+
+def test_many_calls_are_seen_in_order() -> None:
+    calls = [f"    call fn0(v{n % 2})\n" for n in range(2000)]
+    head = "function %f(i64, i64) {\n    fn0 = %g(i64)\nblock0(v0: i64, v1: i64):\n"
+    before, after = ("".join([head, *body, "    return\n}\n"])
+                     for body in (calls, [*calls[:-2], calls[-1], calls[-2]]))
+    assert compared(before, before).judged and not compared(before, before).lost.total()
+    assert compared(before, after).call
+
+
 def test_indirect_calls_are_seen() -> None:
     text = ("function %f(i64, i32) -> i32 {\n    sig0 = (i32) -> i32\nblock0(v0: i64, v1: i32):\n"
             "    v2 = call_indirect sig0, v0(v1)\n    return v2\n}\n")
