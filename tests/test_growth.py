@@ -1,5 +1,5 @@
 """No command grows faster than n log n. Steps are counted, not timed: lines of Python that run for a file of some size
-and for one of four times that size, in every dimension of `ci/bench/growth_inputs.py`."""
+and for one of four times that size, in every dimension of `ci/bench/growth_files.py`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ SMALL, FACTOR, LIMIT = 100, 4, 5.0
 """4 log(400) / log(100) is 5.2 with all of the time in sorting, which is in C and counts nothing here."""
 
 
-SHAPES: dict[str, Callable[[int], str]] = load("bench/growth_inputs").SHAPES
+load("bench/growth_inputs")  # the next imports it
+SHAPES: dict[str, Callable[[int], str]] = load("bench/growth_files").SHAPES
 
 
 def steps(action: Callable[[], object]) -> int:
@@ -73,7 +74,9 @@ def interpret(text: str) -> None:
     prepared = prepare(test.module())
     for number, function in enumerate(test.functions):
         for line in function.run_lines:
-            assert prepared.run(number, line.args, fuel=100_000).kind in ("returned", "out_of_fuel")
+            there = line.at(0, False)
+            outcome = prepared.run(number, there.args, there.regions(), fuel=100_000)
+            assert outcome.kind in ("returned", "trapped", "out_of_fuel")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -86,7 +89,7 @@ def test_interpreting(shape: str) -> None:
     assert growth(interpret, SHAPES[shape]) < LIMIT
 
 
-@pytest.mark.parametrize("shape", ["functions", "callees", "func_refs", "run_lines"])
+@pytest.mark.parametrize("shape", ["functions", "callees", "func_refs", "run_lines", "call_chain"])
 def test_foreseeing(shape: str) -> None:
     def foresee(text: str) -> None:
         test = parse_filetest(text)

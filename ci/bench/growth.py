@@ -1,6 +1,6 @@
 """How the time of each command grows with each dimension of its input: a table of exponents; exit code 1 if too steep.
 
-For every command and every shape of `growth_inputs.py` the size doubles from --least to --most, or until one run takes
+For every command and every shape of `growth_files.py` the size doubles from --least to --most, or until one run takes
 --seconds. Each run is a process forked from this one, which has everything imported, and what counts is its processor
 time: its own, and apart from it that of its children (the compiler's bridge, qemu), whose growth is the compiler's and
 is shown, not judged. The exponent is the slope of log(time - time of an empty file) over log(size) through the larger
@@ -8,6 +8,7 @@ sizes. n log n has about 1.1 here. Times below --floor at the largest size say n
 no input that grows is not measured (`growth_campaign.py`).
 
     python ci/bench/growth.py [--command NAME] [--shape NAME] [--isa ISA] [--most 32000] [--seconds 20] [--limit 1.2]
+                                [--save ROWS]
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import growth_campaign
-from growth_inputs import SHAPES
+import growth_page
+from growth_files import BROKEN, SHAPES
+from growth_inputs import TESTS
+from growth_page import Row
 
 from liftcheck import cli
 from liftcheck.clif.parser import parse_filetest
@@ -46,19 +49,6 @@ class Time(NamedTuple):
     code: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One command with one shape: the times by size, and what they amount to. `own` and `children` are exponents, None
-    where the time is too short to say."""
-
-    command: str
-    shape: str
-    times: dict[int, Time]
-    own: float | None
-    children: float | None
-    stopped: bool
-
-
 def parse(path: str, _isa: str) -> int:
     """Read, verify, print: what every command does first."""
     module = parse_filetest(Path(path).read_text(), path).module()
@@ -72,47 +62,66 @@ def _cli(*words: str) -> Callable[[str, str], int]:
     return lambda path, isa: cli.main([path if w == "FILE" else isa if w == "ISA" else w for w in words])
 
 
-def _test(*lines: str) -> Callable[[str, str], int]:
-    """`liftcheck test` of the file under other `test` lines."""
+def _test(line: str, options: Sequence[str] = ()) -> Callable[[str, str], int]:
+    """`liftcheck test` of the file under another `test` line."""
     def run(path: str, isa: str) -> int:
-        text = Path(path).read_text().replace("test interpret\ntest run\n", "".join(f"test {x}\n" for x in lines))
+        text = Path(path).read_text().replace("\n".join(TESTS), f"test {line}", 1)
         Path(path).write_text(text)
-        return cli.main(["test", path, "--isa", isa, "--jobs", "1"])
+        return cli.main(["test", path, "--isa", isa, "--jobs", "1", *options])
     return run
 
 
-COMMANDS: Final[dict[str, Callable[[str, str], int]]] = {
-    "parse": parse,
-    "interpret": _cli("interpret", "FILE"),
-    "compile": _cli("compile", "FILE", "--isa", "ISA"),
-    "compile --json": _cli("compile", "FILE", "--isa", "ISA", "--json"),
-    "compile --clif": _cli("compile", "FILE", "--isa", "ISA", "--clif"),
-    "compile --vcode": _cli("compile", "FILE", "--isa", "ISA", "--vcode"),
-    "run": _cli("run", "FILE", "--isa", "ISA"),
-    "run --json": _cli("run", "FILE", "--isa", "ISA", "--json"),
-    "test interpret": _test("interpret"),
-    "test run": _test("run"),
-    "test verifier": _test("verifier"),
-    "test compile": _test("compile"),
-    "test optimize": _test("optimize"),
-    "regalloc": _cli("regalloc", "FILE", "--isa", "ISA", "--jobs", "1", "--algorithm", "backtracking"),
-    "regalloc single_pass": _cli("regalloc", "FILE", "--isa", "ISA", "--jobs", "1", "--algorithm", "single_pass"),
-    "replay": growth_campaign.replay,
-    "reduce": growth_campaign.reduce,
-    "reduce's candidates": growth_campaign.search,
-    "generate": growth_campaign.generate,
-    "fuzz": growth_campaign.fuzz,
+class Command(NamedTuple):
+    """`run` of a file on an ISA gives an exit code; `shapes` are what can grow for it. `whole`: its children are
+    processes of our own, so their time counts as our own."""
+
+    run: Callable[[str, str], int]
+    shapes: Mapping[str, Callable[[int], str]] = SHAPES
+    whole: bool = False
+
+
+def _any(*words: str) -> Command:
+    """A command line that takes files in which everything is wrong, too."""
+    return Command(_cli(*words), SHAPES | BROKEN)
+
+
+_REGALLOC: Final = ("regalloc", "FILE", "--isa", "ISA", "--jobs", "1", "--algorithm")
+COMMANDS: Final[dict[str, Command]] = {
+    "parse": Command(parse),
+    "interpret": _any("interpret", "FILE"),
+    "interpret --json": Command(_cli("interpret", "FILE", "--json")),
+    "compile": _any("compile", "FILE", "--isa", "ISA"),
+    "compile --json": Command(_cli("compile", "FILE", "--isa", "ISA", "--json")),
+    "compile --clif": Command(_cli("compile", "FILE", "--isa", "ISA", "--clif")),
+    "compile --vcode": Command(_cli("compile", "FILE", "--isa", "ISA", "--vcode")),
+    "compile --rules": Command(_cli("compile", "FILE", "--isa", "ISA", "--rules")),
+    "run": _any("run", "FILE", "--isa", "ISA"),
+    "run --json": Command(_cli("run", "FILE", "--isa", "ISA", "--json")),
+    "test interpret": Command(_test("interpret")),
+    "test run": Command(_test("run"), SHAPES | BROKEN),
+    "test run --json": Command(_test("run", options=("--json",))),
+    "test verifier": Command(_test("verifier"), SHAPES | BROKEN),
+    "test compile": Command(_test("compile")),
+    "test optimize": Command(_test("optimize")),
+    "test cat": Command(_test("cat")),
+    "test domtree": Command(_test("domtree")),
+    "test print-cfg": Command(_test("print-cfg")),
+    "test FOLDER": Command(growth_campaign.test_folder, growth_campaign.FOLDERS),
+    "regalloc": Command(_cli(*_REGALLOC, "backtracking"), SHAPES | BROKEN),
+    "regalloc single_pass": Command(_cli(*_REGALLOC, "single_pass")),
+    "regalloc --json": Command(_cli(*_REGALLOC, "backtracking", "--json")),
+    "regalloc FOLDER": Command(growth_campaign.regalloc_folder, growth_campaign.FOLDERS),
+    "regalloc --generate": Command(growth_campaign.regalloc, growth_campaign.PROGRAMS),
+    "replay": Command(growth_campaign.replay),
+    "reduce": Command(growth_campaign.reduce),
+    "reduce's candidates": Command(growth_campaign.search),
+    "generate": Command(growth_campaign.generate, growth_campaign.PROGRAMS),
+    "fuzz": Command(growth_campaign.fuzz, growth_campaign.PROGRAMS, whole=True),
+    "fuzz --validate": Command(growth_campaign.fuzz_validate, growth_campaign.PROGRAMS, whole=True),
 }
-OF_PROGRAMS: Final = ("generate", "fuzz")
-"""They read no file: what grows is the number of programs."""
 
 
-def shapes_of(command: str) -> dict[str, Callable[[int], str]]:
-    """What can grow for a command."""
-    return {growth_campaign.PROGRAMS: growth_campaign.programs} if command in OF_PROGRAMS else SHAPES
-
-
-def timed(command: Callable[[str, str], int], path: Path, isa: str, seconds: float) -> Time:
+def timed(command: Command, path: Path, isa: str, seconds: float) -> Time:
     """One run in a process of its own, stopped (with its children) when it has taken `seconds`."""
     inlet, outlet = os.pipe()
     child = os.fork()
@@ -128,7 +137,7 @@ def timed(command: Callable[[str, str], int], path: Path, isa: str, seconds: flo
     return Time(*json.loads(said))
 
 
-def _work(command: Callable[[str, str], int], path: Path, isa: str, seconds: float, outlet: int) -> None:
+def _work(command: Command, path: Path, isa: str, seconds: float, outlet: int) -> None:
     """The child: runs, says its times, ends."""
     signal.setitimer(signal.ITIMER_REAL, 10 * seconds)  # other work may have the cores
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -139,10 +148,12 @@ def _work(command: Callable[[str, str], int], path: Path, isa: str, seconds: flo
         os.dup2(nothing, 2)
     code = 70
     with contextlib.suppress(SystemExit):
-        code = command(str(path), isa)
+        code = command.run(str(path), isa)
     sys.stdout.flush()
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     said = [own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime, code]
+    if command.whole:
+        said = [said[0] + said[1], 0.0, code]
     os.write(outlet, json.dumps(said).encode())
     os._exit(0)
 
@@ -160,11 +171,12 @@ def exponent(times: dict[int, float], base: float, floor: float) -> float | None
 def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Row:
     """The times of a command for a shape, size after size."""
     times: dict[int, Time] = {}
-    path, make = folder / f"{shape}.clif", shapes_of(name)[shape]
+    command = COMMANDS[name]
+    path, make = folder / f"{shape}.clif", command.shapes[shape]
     stopped = False
     for size in sizes(args.least, args.most):
         path.write_text(make(size))
-        spent = timed(COMMANDS[name], path, args.isa, args.seconds)
+        spent = timed(command, path, args.isa, args.seconds)
         if spent.code is None:
             stopped = True
             break
@@ -173,10 +185,14 @@ def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Ro
             stopped = size < args.most
             break
     path.write_text(make(2))
-    base = min((timed(COMMANDS[name], path, args.isa, args.seconds) for _ in range(2)), key=lambda time: time.own)
+    base = min((timed(command, path, args.isa, args.seconds) for _ in range(2)), key=lambda time: time.own)
+    largest = max(times, default=0)
+    last = times.get(largest, Time(0.0, 0.0, None))
     own = exponent({size: time.own for size, time in times.items()}, base.own, args.floor)
     children = exponent({size: time.children for size, time in times.items()}, base.children, args.floor)
-    return Row(name, shape, times, own, children, stopped)
+    codes = sorted({time.code for time in times.values() if time.code is not None})
+    return Row(name, shape, args.isa, largest, own, last.own, children, last.children, stopped, codes,
+               {size: round(time.own, 2) for size, time in times.items()})
 
 
 def sizes(least: int, most: int) -> Iterator[int]:
@@ -186,48 +202,42 @@ def sizes(least: int, most: int) -> Iterator[int]:
         least *= 2
 
 
-def text(row: Row, limit: float) -> str:
-    """One line of the table."""
-    largest = max(row.times, default=0)
-    last = row.times.get(largest, Time(0.0, 0.0, None))
-    codes = sorted({time.code for time in row.times.values() if time.code is not None})
-    shown = ["flat" if value is None else f"{value:.2f}" for value in (row.own, row.children)]
-    remarks = ["TOO STEEP"] if _steep(row, limit) else []
-    remarks += ["stopped at the time limit"] if row.stopped else []
-    remarks += [f"exit codes {codes}"] if codes not in ([0], [1]) else []
-    return (f"{row.command:21} {row.shape:14} {shown[0]:>5} {last.own:8.2f} s  {shown[1]:>5} {last.children:8.2f} s "
-            f"{largest:6}  {', '.join(remarks)}").rstrip()
-
-
-def _steep(row: Row, limit: float) -> bool:
-    return row.own is not None and row.own > limit
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; 1 if an exponent is above the limit."""
+    args = _parser().parse_args(argv)
+    kept = [] if args.save is None else growth_page.read(args.save)
+    print(growth_page.HEADER, flush=True)
+    steep = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.command or COMMANDS:
+            shapes = COMMANDS[name].shapes
+            for shape in [shape for shape in shapes if shape in (args.shape or shapes)]:
+                row = measure(name, shape, Path(folder), args)
+                print(growth_page.line(row, args.limit), flush=True)
+                kept = growth_page.merged(kept, row)
+                steep += [row] if row.is_steeper(args.limit) else []
+                if args.save is not None:
+                    growth_page.write(args.save, kept)
+    for row in steep:
+        print(f"{row.command} / {row.shape}: " + ", ".join(f"{n}: {t:.2f} s" for n, t in row.times.items()))
+    print(f"{len(steep)} steeper than {args.limit}")
+    return int(bool(steep))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shapes = {shape: None for command in COMMANDS.values() for shape in command.shapes}
     parser.add_argument("--command", action="append", choices=list(COMMANDS), help="only this command; repeatable")
-    parser.add_argument("--shape", action="append", choices=[*SHAPES, growth_campaign.PROGRAMS],
-                        help="only this shape; repeatable")
+    parser.add_argument("--shape", action="append", choices=list(shapes), help="only this shape; repeatable")
     parser.add_argument("--isa", default="x86-64")
     parser.add_argument("--least", type=int, default=500)
     parser.add_argument("--most", type=int, default=32_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="processor time of one run")
     parser.add_argument("--floor", type=float, default=0.3, help="seconds below which a time says nothing")
-    parser.add_argument("--limit", type=float, default=1.2)
-    args = parser.parse_args(argv)
-    print(f"{'command':21} {'shape':14} {'own':>5} {'at most':>10}  {'child':>5} {'at most':>10}   size", flush=True)
-    steep = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in args.command or COMMANDS:
-            for shape in [shape for shape in shapes_of(name) if shape in (args.shape or shapes_of(name))]:
-                row = measure(name, shape, Path(folder), args)
-                print(text(row, args.limit), flush=True)
-                steep += [row] if _steep(row, args.limit) else []
-    for row in steep:
-        print(f"{row.command} / {row.shape}: " + ", ".join(f"{n}: {t.own:.2f} s" for n, t in row.times.items()))
-    print(f"{len(steep)} steeper than {args.limit}")
-    return int(bool(steep))
+    parser.add_argument("--limit", type=float, default=growth_page.LIMIT)
+    parser.add_argument("--save", type=Path, metavar="FILE",
+                        help="put the rows into this file, in the place of older ones")
+    return parser
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ What is not here: `matrix`, `compiler` and `doctor` have no input that could gro
 
 from __future__ import annotations
 
+import shutil
 from itertools import islice
 from pathlib import Path
 from typing import Final
+
+from growth_files import SHAPES
 
 from liftcheck import cli
 from liftcheck.campaign import store
@@ -27,15 +30,24 @@ from liftcheck.oracles.compare import WRONG_RESULT
 
 SITES, CANDIDATES = 2, 2
 """So many sites of each pass, and so many candidates of each."""
-PROGRAMS: Final = "programs"
-"""The shape of `generate` and `fuzz`: how many programs."""
 SIZE_OF_PROGRAM: Final = 25
 """So many instructions count as a program: the sizes of the other shapes, so much smaller."""
+UNITS_OF_FILE: Final = 10
+"""So many functions with a run line are in each file of a folder."""
 
 
 def programs(size: int) -> str:
     """Stands for a file: how many programs."""
     return str(max(1, size // SIZE_OF_PROGRAM))
+
+
+def files(size: int) -> str:
+    """Stands for a folder: how many files."""
+    return str(max(1, size // UNITS_OF_FILE))
+
+
+PROGRAMS: Final = {programs.__name__: programs}
+FOLDERS: Final = {files.__name__: files}
 
 
 def generate(path: str, isa: str) -> int:
@@ -47,6 +59,38 @@ def fuzz(path: str, isa: str) -> int:
     """`liftcheck fuzz --cases`; its workers are children."""
     return cli.main(["fuzz", "--seed", "1", "--isa", isa, "--jobs", "1", "--cases", Path(path).read_text(),
                      "--out", f"{path}.findings"])
+
+
+def fuzz_validate(path: str, isa: str) -> int:
+    """The same, with the proof of each allocation."""
+    return cli.main(["fuzz", "--seed", "1", "--isa", isa, "--jobs", "1", "--cases", Path(path).read_text(),
+                     "--validate", "regalloc", "--out", f"{path}.findings"])
+
+
+def regalloc(path: str, isa: str) -> int:
+    """`liftcheck regalloc --generate`."""
+    return cli.main(["regalloc", "--seed", "1", "--isa", isa, "--jobs", "1", "--generate", Path(path).read_text()])
+
+
+def test_folder(path: str, isa: str) -> int:
+    """`liftcheck test` of a folder."""
+    return cli.main(["test", _filled(path), "--isa", isa, "--jobs", "1"])
+
+
+def regalloc_folder(path: str, isa: str) -> int:
+    """`liftcheck regalloc` of a folder."""
+    return cli.main(["regalloc", _filled(path), "--isa", isa, "--jobs", "1", "--algorithm", "backtracking"])
+
+
+def _filled(path: str) -> str:
+    """A folder of so many files."""
+    folder = Path(f"{path}.folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    text = SHAPES["functions"](UNITS_OF_FILE)
+    for number in range(int(Path(path).read_text())):
+        (folder / f"{number}.clif").write_text(text)
+    return str(folder)
 
 
 def replay(path: str, isa: str) -> int:
