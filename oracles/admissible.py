@@ -180,16 +180,15 @@ class Reference:
         self._prepared: interpret.Prepared | None = None
         self._world: World | None = None
         self._travelled: interpret.Prepared | None = None
-        self._may_open: dict[int, bool] = {}
+        self._openers: set[int] | None = None
         self._places_shown: bool | None = None
         self._known: dict[tuple[object, ...], Foreseen] = {}
 
     def may_open(self, entry: int) -> bool:
         """Whether a function, or one that it names, has an instruction that lets something open in."""
-        if entry not in self._may_open:
-            functions = _reachable(self._by_name, self.module.functions[entry])
-            self._may_open[entry] = any(map(_opens, functions)) or _mismatched(functions)
-        return self._may_open[entry]
+        if self._openers is None:
+            self._openers = _openers(self.module.functions, self._by_name)
+        return entry in self._openers
 
     def foresee(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
                 fuel: int = interpret.DEFAULT_FUEL, worlds: int = WORLDS) -> Foreseen:
@@ -337,17 +336,24 @@ class Reference:
         return self._at(last.used.get(choice, seen[0].used.get(choice, -1)), what)
 
 
-def _reachable(by_name: Mapping[str, Function], entry: Function) -> list[Function]:
-    """A function and those that it names, directly or not."""
-    found = {entry.name: entry}
-    todo = [entry]
+def _openers(functions: Sequence[Function], by_name: Mapping[str, Function]) -> set[int]:
+    """The numbers of the functions that may let something open in, themselves or by what they name: all at once, as
+    files have chains of calls that are as long as they are."""
+    named_by: dict[str, list[int]] = {}
+    found = set()
+    for number, function in enumerate(functions):
+        for ref in function.func_refs.values():
+            named_by.setdefault(ref.name, []).append(number)
+        if _opens(function) or _is_mismatched(function, by_name):
+            found.add(number)
+    todo = list(found)
     while todo:
-        for ref in todo.pop().func_refs.values():
-            other = by_name.get(ref.name)
-            if other is not None and ref.name not in found:
-                found[ref.name] = other
-                todo.append(other)
-    return list(found.values())
+        function = functions[todo.pop()]
+        if by_name[function.name] is function:
+            new = set(named_by.pop(function.name, ())) - found
+            found |= new
+            todo += new
+    return found
 
 
 def _opens(function: Function) -> bool:
@@ -359,11 +365,10 @@ def _opens(function: Function) -> bool:
                for block in function.blocks for inst in block.insts)
 
 
-def _mismatched(functions: Sequence[Function]) -> bool:
-    """Whether a signature under which one of them names another is not that one's own."""
-    own = {function.name: function.signature for function in functions}
-    return any(ref.name in own and own[ref.name] != function.signatures[ref.sig]
-               for function in functions for ref in function.func_refs.values())
+def _is_mismatched(function: Function, by_name: Mapping[str, Function]) -> bool:
+    """Whether a signature under which a function names another is not that one's own."""
+    return any(ref.name in by_name and by_name[ref.name].signature != function.signatures[ref.sig]
+               for ref in function.func_refs.values())
 
 
 def _differ(types: Sequence[Type]) -> Callable[[_Seen, _Seen], bool]:
