@@ -249,8 +249,14 @@ class Reference:
                 return lost
         found = parts(outcome, seen, types)._replace(outside=outside)
         if found.whole or any(found.values) or any(found.memory):
-            return found._replace(opening=self._opening(travel, seen, _differ(types)))
+            opening = self._opening(travel, seen, _differ(types)) or self._first_opening(first)
+            return found._replace(opening=opening)
         return found
+
+    def _first_opening(self, seen: _Seen) -> Opening:
+        """What was asked for first, where the worlds are all the same and only the reference without any differs."""
+        choice, site = next(iter(seen.used.items()))
+        return self._at(site, TEXTS[choice.kind])
 
     def _shows_places(self) -> bool:
         """Whether a run that returns, and for which nothing but places is open, may differ with those."""

@@ -40,8 +40,8 @@ from liftcheck.clif.interpret_code import (
 from liftcheck.clif.interpret_program import lower, mismatch, turn
 from liftcheck.clif.interpret_worlds import WorldLowerer
 from liftcheck.clif.ir import Inst, Module
-from liftcheck.clif.libcalls import UNHANDLED, Libcall, Thrown
-from liftcheck.clif.memory import STACK_TOP, Crash, Memory, Mismatch, Refusal
+from liftcheck.clif.libcalls import UNHANDLED, WALK, Libcall, Thrown
+from liftcheck.clif.memory import STACK_TOP, Crash, Meaningless, Memory, Mismatch, Refusal
 from liftcheck.clif.opcodes import FREE_OPERAND, key_of
 from liftcheck.clif.types import Type
 from liftcheck.clif.worlds import World
@@ -236,7 +236,7 @@ class Prepared:
                         try:
                             segment = _resume(r, segment, callee.run(memory, value))
                         except Thrown as thrown:
-                            r, segment, sp = self._caught(frames, thrown)
+                            r, segment, sp = self._caught(frames, thrown, sp)
                         continue
                     if kind <= INDIRECT:
                         frames.append((r, segment, sp))
@@ -286,20 +286,26 @@ class Prepared:
         if self._hot_after == 0:
             interpret_hot.heat(code)
 
-    def _caught(self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown) -> tuple[list[int], Segment, int]:
-        """Where an exception goes on: the innermost frame that has a handler for it, which becomes the one on top."""
+    def _caught(self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown,
+                sp: int) -> tuple[list[int], Segment, int]:
+        """Where an exception goes on that the frame at `sp` throws: the innermost frame that has a handler for it,
+        which becomes the one on top."""
+        world = self._world
+        if world is not None and world.frame_pointer(sp) != thrown.exit:
+            raise Meaningless(WALK)
         while frames:
             r, segment, sp = frames.pop()
-            if self._world is not None:
-                self._world.leave(sp)
-            if sp + segment.code.frame == thrown.entry:
-                break
+            pointer = sp + segment.code.frame if world is None else world.frame_pointer(sp)
+            if world is not None:
+                world.leave(sp)
+            if pointer == thrown.entry:
+                raise Trap(UNHANDLED)
             for tag, handler in segment.handlers:
                 if tag is None or tag == thrown.tag:
                     for register, payload in zip(segment.payloads, thrown.payloads):
                         r[register] = payload
                     return r, handler, sp
-        raise Trap(UNHANDLED)
+        raise Trap(UNHANDLED) if world is None else Meaningless(WALK)
 
     def _called(self, segment: Segment, value: list[int]) -> tuple[Code | Libcall, list[int]]:
         """Whom a call calls, and with what."""

@@ -19,7 +19,8 @@ from liftcheck.clif.types import I64, Type
 from liftcheck.clif.worlds import World
 from liftcheck.nan import CREATES, infinity
 
-_MARKED: Final = frozenset(op for op, row in OPCODES.items() if row.can_load or row.can_store) | {"get_pinned_reg"}
+_MARKED: Final = frozenset(op for op, row in OPCODES.items() if row.can_load or row.can_store) | {
+    "get_pinned_reg", "global_value", "symbol_value"}
 SPECIAL: Final = LOWERERS.keys() | CREATES
 """Opcodes that are more in a world than a meaning applied to registers."""
 
@@ -80,7 +81,10 @@ class WorldLowerer(Lowerer):
 def _opaque(low: WorldLowerer, inst: Inst) -> list[Step]:
     """An address of the frame that programs can ask for."""
     step = plain("{d0} = {k0}.opaque({a0}, {k1}, {k2})", 3, 1, 1)
-    extras = low.memory, low.site(inst), _FRAME_WORDS.index(inst.op)
+    what = _FRAME_WORDS.index(inst.op)
+    if isinstance(inst.imm, tuple):  # a handler: its block, and which of that block's it is
+        what += (inst.imm[0] << 16) + inst.imm[1]
+    extras = low.memory, low.site(inst), what
     return [(step, extras, low.reg.of(inst.results), (low.reg[SP],))]
 
 

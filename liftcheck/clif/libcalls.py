@@ -84,22 +84,25 @@ UNSUPPORTED: Final = ("Probestack", "ElfTlsGetAddr", "ElfTlsGetOffset")
 
 
 class Thrown(Exception):
-    """Control goes to the innermost handler of `tag` (or of any) in front of the frame whose pointer is `entry`."""
+    """Control goes to the innermost handler of `tag` (or of any) between the frame that throws, whose pointer must be
+    `exit`, and the one whose pointer is `entry`."""
 
-    def __init__(self, entry: int, tag: int, payloads: tuple[int, int]) -> None:
+    def __init__(self, entry: int, exit: int, tag: int, payloads: tuple[int, int]) -> None:
         super().__init__()
         self.entry = entry
+        self.exit = exit
         self.tag = tag
         self.payloads = payloads
 
 
 def _throw(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
     """(entry's frame pointer, exit's frame pointer and place in the code, tag, payload, payload)."""
-    raise Thrown(args[0], args[3], (args[4], args[5]))
+    raise Thrown(args[0], args[1], args[3], (args[4], args[5]))
 
 
 UNHANDLED: Final = "unhandled exception"
 """The trap of an exception that nobody handles."""
+WALK: Final = "an exception that is not thrown from the caller's frame to one of its callers"
 _HARNESS: Final = {"__cranelift_throw": ((I64, I64, I64, I32, I64, I64), (), _throw)}
 """What upstream's harness gives to filetests."""
 

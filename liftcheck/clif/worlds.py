@@ -17,8 +17,8 @@ Sources: Cranelift's `ir/instructions` on NaNs; `machinst/abi.rs` (slots lie at 
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -44,8 +44,9 @@ REMEMBERED: Final = 4096
 HOST: Final = range(1 << 36, 1 << 47)
 """Where a process has its own things, which a runner cannot move away; all else outside the arena is unmapped."""
 STYLES: Final = 8
+FRAME_POINTER: Final = 1
 FIRST_CODE: Final = 2
-"""Of the words of a frame (see `World.opaque`): from here on they are addresses of code, not of the stack."""
+"""Of the words of a frame (see `World.opaque`): the frame pointer, and from where on they are addresses of code."""
 
 
 class Kind(IntEnum):
@@ -107,8 +108,8 @@ class World(Memory):
     instruction that asked first; `site` the instruction that touched memory last; `fault` the address of the access
     that trapped, or -1."""
 
-    __slots__ = ("_answered", "_bases", "_blocks", "_chosen", "_count", "_frames", "_last", "_names", "_pinned",
-                 "_placed", "_regions", "_seed", "_slots", "fault", "site", "used")  # fmt: skip
+    __slots__ = ("_bases", "_blocks", "_chosen", "_count", "_frames", "_gone", "_last", "_left", "_names", "_pinned",
+                 "_placed", "_regions", "_seed", "_slots", "_told", "_words", "fault", "site", "used")  # fmt: skip
 
     is_world = True
 
@@ -132,7 +133,10 @@ class World(Memory):
         self.size = len(self.buf)
         self._forget()
         self._count: dict[Choice, int] = {}
-        self._answered: dict[tuple[Choice, int], int] = {}
+        self._words: dict[tuple[int, int], int] = {}
+        self._told: list[tuple[int, int]] = []
+        self._left: dict[int, list[int]] = {}
+        self._gone: list[tuple[int, int]] = []
         self._blocks: dict[int, _Block] = {}
         self._bases: list[int] = []
         self._placed: dict[tuple[int, int], _Block] = {}
@@ -155,12 +159,10 @@ class World(Memory):
         self._count[choice] = number = self._count.get(choice, -1) + 1
         return number
 
-    def _once(self, choice: Choice, frame: int) -> int:
-        """The same bits for the whole life of a frame."""
-        key = choice, frame
-        if key not in self._answered:
-            self._answered[key] = self._bits(choice, self._next(choice))
-        return self._answered[key]
+    def _again(self, choice: Choice) -> bool:
+        """Whether what is new lies where something was that is gone: so in half of the worlds, but not in the first
+        two, which find out who uses what is gone."""
+        return self._chosen.get(choice, self._seed) & 2 != 0
 
     def _address(self, choice: Choice, size: int, align: int) -> int:
         """A place for `size` bytes that nothing else is near of."""
@@ -219,11 +221,23 @@ class World(Memory):
     def _place(self, frame: int, place: int, size: int, align: int) -> _Block:
         block = self._placed.get((frame, place))
         if block is None:
-            base = self._address(Choice(Kind.SLOT, place), size, align)
+            base = self._base(Choice(Kind.SLOT, place), size, align)
             block = self._blocks[base] = self._placed[frame, place] = _Block(base, size)
-            insort(self._bases, base)
+            at = bisect_right(self._bases, base)
+            if not at or self._bases[at - 1] != base:
+                self._bases.insert(at, base)
             self._frames.append((frame, place, base))
         return block
+
+    def _base(self, choice: Choice, size: int, align: int) -> int:
+        """Where a slot lies: in some worlds where one lay that is gone, as frames do that follow one another."""
+        if self._gone and self._again(choice):
+            base, room = self._gone[-1]
+            if base % align == 0 and size <= max(room, NEAR >> 8):
+                self.used.setdefault(choice, self.site)
+                self._gone.pop()
+                return base
+        return self._address(choice, size, align)
 
     def copy_in(self, address: int, content: bytes) -> int:
         """A struct that is passed by value, in a place of its own."""
@@ -239,10 +253,16 @@ class World(Memory):
         """Only frames at or above this address are left."""
         while self._frames and self._frames[-1][0] < frame:
             left, place, base = self._frames.pop()
-            del self._blocks[base], self._placed[left, place]
+            self._gone.append((base, self._blocks.pop(base).size))
+            del self._gone[:-REMEMBERED], self._placed[left, place]
             self._forget()
             if len(self._bases) > REMEMBERED:
                 del self._bases[bisect_right(self._bases, base) - 1]
+        while self._told and self._told[-1][0] < frame:
+            key = self._told.pop()
+            words = self._left.setdefault(key[1], [])
+            words.append(self._words.pop(key))
+            del words[:-REMEMBERED]
 
     def function(self, site: int, name: str, known: bool) -> int:
         """The address of a function, a routine or a symbol (not `known`: nothing is there)."""
@@ -261,9 +281,23 @@ class World(Memory):
         return next((name for name, (at, _) in self._names.items() if at == address), None)
 
     def opaque(self, frame: int, site: int, what: int) -> int:
-        """The stack pointer, the frame pointer, the return address of a frame (`what`: which of them)."""
+        """The stack pointer, the frame pointer, the return address of a frame, or from 3 on the address of one of its
+        handlers (`what`): the same for the whole life of the frame."""
         self.site = site
-        return self._once(Choice(Kind.FRAME, what), frame) & -16 | 16
+        word = self._words.get((frame, what))
+        if word is None:
+            choice, left = Choice(Kind.FRAME, what), self._left.setdefault(what, [])
+            self.used.setdefault(choice, site)
+            again = left and self._again(choice)
+            word = left.pop() if again else self._bits(choice, self._next(choice)) & (
+                -1 if what >= FIRST_CODE else -WORD) or WORD
+            self._words[frame, what] = word
+            self._told.append((frame, what))
+        return word
+
+    def frame_pointer(self, frame: int) -> int | None:
+        """The frame pointer of a frame that is alive; None if nobody asked for it."""
+        return self._words.get((frame, FRAME_POINTER))
 
     @property
     def pinned(self) -> int:
@@ -358,20 +392,22 @@ class World(Memory):
         owned = layout.ARENA - NEAR <= address < layout.ARENA + layout.ARENA_SIZE or address in HOST
         if owned or self._near(address, size):
             return Meaningless(OUTSIDE)
-        frames = [value & -16 | 16 for (choice, _), value in self._answered.items() if choice.kind is Kind.FRAME]
-        if any(abs(address - value) < NEAR for value in frames):
+        if any(abs(address - word) < NEAR for word, _ in self._known_words()):
             return Meaningless(OUTSIDE)
         return Trap(code) if code else Crash(f"access of {size} bytes at {address:#x}")
+
+    def _known_words(self) -> Iterator[tuple[int, int]]:
+        """The words of all frames that anybody asked for, and which each is; the last ones of frames that are gone."""
+        yield from ((word, what) for (_, what), word in self._words.items())
+        yield from ((word, what) for what, left in self._left.items() for word in left)
 
     def _is_around(self, address: int, size: int) -> bool:
         """Whether a read that hits nothing of the program's finds something in every runner, and nobody knows what."""
         end = address + size
-        for (choice, _), bits in self._answered.items():
-            if choice.kind is Kind.FRAME:
-                value = bits & -16 | 16
-                low, high = (0, AFTER_CALL) if choice.place >= FIRST_CODE else (AROUND, AROUND)
-                if value - low <= address and end <= value + high:
-                    return True
+        for word, what in self._known_words():
+            low, high = (0, AFTER_CALL) if what >= FIRST_CODE else (AROUND, AROUND)
+            if word - low <= address and end <= word + high:
+                return True
         index = bisect_right(self._bases, address)
         if index < len(self._bases) and address >= self._bases[index] - AROUND:
             return True
