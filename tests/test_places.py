@@ -134,6 +134,7 @@ def test_all_open_files_whose_places_are_seen_are_shown() -> None:
 
 
 @pytest.mark.needs_compiler
+@pytest.mark.needs_compiler
 def test_hidden_programs_are_the_same_in_many_worlds() -> None:
     hidden = 0
     for _, _, text in generate.programs(Namespace(isa=None, profile=None, compiler="cranelift", count=12, seed=51)):

@@ -35,7 +35,7 @@ NUMBERS = {"x86-64": 7, "aarch64": 1, "riscv64": 11, "s390x": 3}
 
 
 @pytest.fixture(scope="module", params=ISAS)
-def one(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Any]]:
+def one(request: pytest.FixtureRequest, regalloc: object) -> Iterator[tuple[Any, Any]]:
     """A fuzzer and a program."""
     isa = request.param
     maker = fuzzer.Fuzzer(isa, "cranelift")
