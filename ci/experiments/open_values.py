@@ -4,7 +4,7 @@ The one idea: a program is a *source* (an instruction that lets something open i
 keep it open) and an *observer* (what makes it visible), drawn by a seed; it is judged by the very functions of `run`.
 Of each the script knows what `run` must say: undecided, for this reason, because of this line; DISAGREES, WRONG and
 plain agreement are faults of ours. `--random` judges programs of `generate` instead, of which nothing is open: whatever
-is not agreement is printed, to be compared with docs/findings.
+is not agreement is printed (of what cannot be run, the first of each kind), to be compared with docs/findings.
 
     python ci/experiments/open_values.py [--count 2000] [--seed 0] [--isa ISA]
     python ci/experiments/open_values.py --random [--count 20000] [--seed 0] [--isa ISA]
@@ -319,7 +319,10 @@ def generated(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
         for result in bench.run(text):
             isa = result.target.isa
             if result.problem:
-                found.counts[f"{isa} not run: {result.problem[:60]}"] += 1
+                kind = f"{isa} not run: {result.problem[:60]}"
+                found.counts[kind] += 1
+                if found.counts[kind] == 1:
+                    print(f"{number} on {result.target}: {result.call.text()}: {result.problem}", flush=True)
             elif result.agrees is False or result.met is False:
                 found.counts[f"{isa} DISAGREES"] += 1
                 found.bad(f"{number} on {result.target}: {result.call.text()} DISAGREES: {result.outcome}")
