@@ -166,6 +166,9 @@ def test_deep_nesting_kills_nobody(bridge: Cranelift) -> None:
      "panic", "register allocation checker: CheckerErrors { errors: [] } at cranelift-codegen/src/machinst/c.rs"),
     ("called `Option::unwrap()` on a `None` value", "/r/cranelift-codegen-0.135.8/src/isa/aarch64/lower/isle.rs:1:2",
      "unsupported", "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)"),
+    ("StructArgument parameters are not supported on arm64. Use regular pointer arguments instead.",
+     "/r/cranelift-codegen-0.135.8/src/isa/aarch64/abi.rs:249:17",
+     "unsupported", "said not to be supported (cranelift-codegen/src/isa/aarch64/abi.rs)"),
     ("index out of bounds: the len is 4 but the index is 4", "/r/regalloc2-0.15.2/src/ion/moves.rs:1:2",
      "panic", "index out of bounds: the len is N but the index is N at regalloc2/src/ion/moves.rs"),
 ])

@@ -36,6 +36,7 @@ _REFUSING_PANICS: Final = (
     ("should be implemented in ISLE", "", "no lowering"),
     ("Unexpected SSA-value type", "", "type without registers"),
     ("is not supported", "/isa/", "said not to be supported"),
+    ("are not supported", "/isa/", "said not to be supported"),
     ("not implemented", "/isa/", "said not to be implemented"),
     ("not yet implemented", "/isa/", "said not to be implemented"),
 )
