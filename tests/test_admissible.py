@@ -140,6 +140,16 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
                                     body("(i64) -> i64", "v1 = global_value.i64 gv1", "return v1",
                                          slots="gv0 = vmctx\ngv1 = load.i64 notrap aligned gv0+8")
                                     .replace("%f(i64)", "%g(i64 vmctx)"), [], UNWRITTEN, "v1 = global_value.i64 gv1"),
+    "copied for a callee": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = call fn0(v1)",
+                                 "return v2", slots="ss0 = explicit_slot 16\nfn0 = %g(i64 sarg(16)) -> i64") + "\n" +
+                            body("(i64) -> i64", "v1 = load.i64 v0+8", "return v1")
+                            .replace("%f(i64)", "%g(i64 sarg(16))"), [5], UNWRITTEN, "v2 = call fn0(v1)"),
+    "copied for a callee by pointer": (
+        body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = func_addr.i64 fn0",
+             "v3 = call_indirect sig0, v2(v1)", "return v3",
+             slots="ss0 = explicit_slot 16\nsig0 = (i64 sarg(16)) -> i64\nfn0 = %g sig0") + "\n" +
+        body("(i64) -> i64", "v1 = load.i64 v0+8", "return v1").replace("%f(i64)", "%g(i64 sarg(16))"), [5], UNWRITTEN,
+        "v3 = call_indirect.i64 sig0, v2(v1)"),
     "the runner's memory": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [0x2_1200_0000], OUTSIDE,
                             "v1 = load.i8 v0"),
 }

@@ -311,7 +311,7 @@ class Prepared:
         """Whom a call calls, and with what."""
         callee, problem = segment.callee, segment.problem
         lowerer = segment.code.lowerer
-        if isinstance(lowerer, WorldLowerer) and not isinstance(callee, Code):
+        if isinstance(lowerer, WorldLowerer):  # a routine asks, and so does a struct that is copied
             lowerer.mark(segment.insts[-1])
         if segment.kind in (INDIRECT, TAIL_INDIRECT):
             callee = self._program.at(value[0])
@@ -321,8 +321,6 @@ class Prepared:
             number = inst.table.sig if inst.table is not None else inst.imm
             problem = mismatch(callee, segment.code.function.signatures[number])  # type: ignore[index]
         if problem:
-            if isinstance(lowerer, WorldLowerer):
-                lowerer.mark(segment.insts[-1])
             raise Mismatch(problem)
         if callee is None:
             raise missing(segment.code.function.func_refs[segment.insts[-1].imm].name)  # type: ignore[index]

@@ -218,7 +218,8 @@ class _Lowering:
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
         callee = segment.callee = self.code.program.named(name)
         segment.problem = "" if callee is None else mismatch(callee, signature)
-        if isinstance(callee, Code) and not segment.problem:
+        asks = isinstance(self.lowerer, WorldLowerer) and isinstance(callee, Code) and callee.copies
+        if isinstance(callee, Code) and not segment.problem and not asks:
             segment.direct = callee
 
 
