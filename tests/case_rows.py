@@ -16,9 +16,13 @@ from liftcheck import cli
 cases = load("cases")
 
 
+NEEDS_QEMU = b"; needs qemu-user\n"
+
+
 def rows(folder: Path) -> list[Any]:
-    """A parameter (path, expectation) for each expectation of a folder's files."""
-    return [pytest.param(path, one, id=f"{path.stem}: {' '.join(one.words)}")
+    """A parameter (path, expectation) for each expectation of a folder's files, marked as a file asks."""
+    return [pytest.param(path, one, id=f"{path.stem}: {' '.join(one.words)}",
+                         marks=[pytest.mark.needs_qemu] if NEEDS_QEMU in path.read_bytes() else [])
             for path in cases.files([str(folder)]) for one in cases.expectations(path)]
 
 

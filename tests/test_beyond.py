@@ -94,6 +94,7 @@ def judge(compiler: Cranelift, runners: RunnerPool) -> Judge:
     return Judge(compiler, runners)
 
 
+@pytest.mark.needs_qemu
 @pytest.mark.parametrize("extension", ["", "has_zfh"])
 def test_a_campaign_finds_it_and_a_reduction_keeps_it(judge: Judge, extension: str) -> None:
     """With has_zfh it is qemu that runs the code, and would not notice."""

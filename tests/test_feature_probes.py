@@ -123,6 +123,7 @@ def test_the_pool_names_what_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
 def test_a_program_with_a_lacking_instruction_is_skipped_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     missing = lacks_fli_h()
     code = cli.main(["run", str(FLI_H)])

@@ -281,6 +281,7 @@ def compiled(paths: list[str], options: Options = Options()) -> Report:  # noqa:
 
 
 @pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
 def test_the_four_isas_pass_what_the_interpreter_passes(tmp_path: Path) -> None:
     report = compiled([written(tmp_path, GOOD)])
     assert [str(f) for f in report.failures] == []
