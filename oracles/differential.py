@@ -147,6 +147,12 @@ class Judge:
         plain = compiler.inner if isinstance(compiler, Validating) else compiler
         self.refusals = Refusals(plain.compile_text)
 
+    def on(self, runners: Runners) -> Judge:
+        """The same judge with other runners; what is known of trampolines and refusals is common to both."""
+        other = Judge(self.compiler, runners, self.hooks, self.longest)
+        other._trampolines, other.refusals = self._trampolines, self.refusals
+        return other
+
     def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
               wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Suspect]:
         """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave

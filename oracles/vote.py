@@ -77,9 +77,8 @@ class _Only:
 
 def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
     """One case on one target and one given runner."""
-    sub = Judge(judge.compiler, _Only(runner), judge.hooks, judge.longest)
     tally = Tally()
-    suspects = sub.judge([case], [target], tally)
+    suspects = judge.on(_Only(runner)).judge([case], [target], tally)
     if suspects:
         found = suspects[0]
         return Ballot(target, runner.name, found.verdict, found.actual, found.run)

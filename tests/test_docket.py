@@ -241,7 +241,7 @@ def test_reductions_keep_to_their_share_in_every_window(clock: list[float], jobs
     """Workers that do nothing but ask: slices overrun by their longest step."""
     shared = Slices(jobs, 1e9)
     spent: list[tuple[float, float]] = []
-    entries = [Entry(wrong(n), (0, n), frozenset()) for n in range(jobs)]
+    entries = [Entry(wrong(n), (0, n), frozenset(), told=True) for n in range(jobs)]
     for tick in range(4000):
         clock[0] = 100.0 + tick * 0.01
         for seat in range(jobs):
@@ -259,7 +259,7 @@ def test_reductions_keep_to_their_share_in_every_window(clock: list[float], jobs
 
 def test_slices_have_no_bounds_when_no_programs_are_wanted(clock: list[float]) -> None:
     shared = Slices(1, 1e9)
-    entry = Entry(wrong(1), (0, 1), frozenset())
+    entry = Entry(wrong(1), (0, 1), frozenset(), told=True)
     waiting = [entry]
     for _ in range(50):
         task, _ = shared.task(0, True, False, lambda: waiting.pop() if waiting else None)
@@ -269,7 +269,7 @@ def test_slices_have_no_bounds_when_no_programs_are_wanted(clock: list[float]) -
 
 def test_only_an_idle_worker_begins_and_a_dead_one_s_begins_anew(clock: list[float]) -> None:
     shared = Slices(2, 1e9)
-    entry = Entry(wrong(1), (0, 1), frozenset())
+    entry = Entry(wrong(1), (0, 1), frozenset(), told=True)
     assert shared.task(0, False, True, lambda: entry) == (None, True)
     task, _ = shared.task(0, True, True, lambda: entry)
     assert task is not None and task.finding is entry.finding
@@ -282,10 +282,65 @@ def test_only_an_idle_worker_begins_and_a_dead_one_s_begins_anew(clock: list[flo
 
 def test_a_dropped_reduction_is_forgotten_where_it_lives(clock: list[float]) -> None:
     shared = Slices(1, 1e9)
-    entry = Entry(wrong(1), (0, 1), frozenset())
+    entry = Entry(wrong(1), (0, 1), frozenset(), told=True)
     task, _ = shared.task(0, True, True, lambda: entry)
     assert task is not None
     shared.dropped(entry)
     assert shared.answered(task.ident, 0.1, 0.1, False) is None
     forget, _ = shared.task(0, True, True, lambda: None)
     assert forget is not None and (forget.kind, forget.ident) == ("forget", task.ident)
+
+
+# filetests
+
+
+def test_a_finding_s_filetest_comes_before_its_reduction(clock: list[float]) -> None:
+    shared = Slices(1, 1e9)
+    entry = Entry(wrong(1), (0, 1), frozenset())
+    task, _ = shared.task(0, True, True, lambda: entry)
+    assert task is not None and (task.kind, task.finding) == ("state", entry.finding)
+    assert shared.answered(task.ident, 0.1, 0.1, False) is entry
+    entry.told = True
+    task, _ = shared.task(0, True, True, lambda: entry)
+    assert task is not None and (task.kind, task.finding) == ("reduce", entry.finding)
+
+
+def test_filetests_keep_to_the_share_of_reductions(clock: list[float]) -> None:
+    shared, entry, spent = Slices(1, 1e9), Entry(wrong(1), (0, 1), frozenset()), 0.0
+    for tick in range(999):
+        clock[0] = 100.0 + tick * 0.01
+        task, _ = shared.task(0, True, True, lambda: entry)
+        if task is not None:
+            shared.answered(task.ident, 0.25, 0.25, False)
+            spent += 0.25
+    assert 0 < spent <= SHARE * WINDOW
+
+
+def test_a_filetest_that_kills_its_worker_twice_is_given_up(clock: list[float]) -> None:
+    shared, entry = Slices(1, 1e9), Entry(wrong(1), (0, 1), frozenset())
+    task = shared.statement(0, entry)
+    assert shared.died(0, task.ident) is None
+    again, _ = shared.task(0, True, False, lambda: None)
+    assert again is not None and (again.kind, again.finding) == ("state", entry.finding)
+    assert shared.died(0, again.ident) is entry
+
+
+def test_a_filetest_is_on_disk_as_soon_as_it_is_made(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, False)
+    desk.docket.arrived(wrong(1), 0.0)
+    entry = desk.docket.untold()
+    assert entry is not None and "not a filetest" in (next(tmp_path.iterdir()) / "program.clif").read_text()
+    desk.docket.stated(entry, [dataclasses.replace(entry.finding, program="test run\n", unsaid="a reservation")])
+    assert (next(tmp_path.iterdir()) / "program.clif").read_text() == "test run\n"
+    assert desk.docket.untold() is None and entry.finding.unsaid == "a reservation"
+    desk.docket.close()
+    assert (next(tmp_path.iterdir()) / "program.clif").read_text() == "test run\n"
+
+
+def test_a_filetest_that_could_not_be_made_is_not_tried_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, False)
+    desk.docket.arrived(wrong(1), 0.0)
+    entry = desk.docket.untold()
+    assert entry is not None
+    desk.docket.stated(entry, [])
+    assert desk.docket.untold() is None and entry in desk.docket.waiting

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from liftcheck.campaign import reproduce
 from liftcheck.campaign.finding import Finding, fold_key, opcodes
 from liftcheck.campaign.investigate import VALUES
 from liftcheck.campaign.store import Store
@@ -54,7 +55,8 @@ class Familiar(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Entry:
     """A finding that waits for its turn. `rank`: its place; `result`: what its reduction gave; `chosen`: it is to be
-    reduced for certain; `busy`: it is being reduced."""
+    reduced for certain; `busy`: a worker has it; `told`: its filetest was made, or takes too long before it is reduced.
+    """
 
     finding: Finding
     rank: Rank
@@ -62,6 +64,7 @@ class Entry:
     written: bool = False
     chosen: bool = False
     busy: bool = False
+    told: bool = False
     result: list[Finding] | None = None
 
 
@@ -97,7 +100,8 @@ class Docket:
         elif key in self.known and (finding.failure is not None or not self.strict):
             self._fold(key, finding.count)
             return
-        entry = Entry(finding, rank, opcodes(finding.case))
+        told = bool(finding.program) or finding.klass in reproduce.DEAR
+        entry = Entry(finding, rank, opcodes(finding.case), told=told)
         bisect.insort(self.waiting, entry, key=lambda one: one.rank)
         if key not in self.known and self._twin(entry) is None:
             self._write(entry)
@@ -168,6 +172,21 @@ class Docket:
         idle = [entry for entry in self._eligible(ahead) if not entry.busy and entry.result is None and entry.written
                 and (dear or entry.finding.klass not in DEAR)]
         return next((entry for entry in idle if self._twin(entry) is None), idle[0] if idle else None)
+
+    def untold(self) -> Entry | None:
+        """The first on disk whose filetest was not made."""
+        return next((entry for entry in self.waiting if entry.written and not entry.told and not entry.busy), None)
+
+    def stated(self, entry: Entry, stated: list[Finding]) -> None:
+        """The filetest of an entry's finding was made; [] if that came to nothing."""
+        entry.busy, entry.told = False, True
+        for one in stated:
+            entry.finding = dataclasses.replace(entry.finding, program=one.program, unsaid=one.unsaid)
+            if entry.written:
+                key = entry.finding.key
+                known = self.known[key] = dataclasses.replace(self.known[key], program=one.program, unsaid=one.unsaid)
+                self.store.save(key, known)
+        self.settle()
 
     def _eligible(self, ahead: int) -> Iterator[Entry]:
         if not self.strict:

@@ -61,8 +61,7 @@ class Investigator:
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
                 recount(group, cleared, suspect, verdict.klass, tally)
-                found = self.finding(case, suspect, targets, verdict)
-                return [found if found.klass in reproduce.DEAR else self.stated(found)]
+                return [self.finding(case, suspect, targets, verdict)]
             cleared.append(suspect.target)
             clear(suspect, verdict.reason, tally)
         return []

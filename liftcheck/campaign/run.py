@@ -174,6 +174,8 @@ class Campaign:
         """The next task for the worker at a seat: a slice of a reduction if there is one and they have not had their
         share, else the next batch."""
         wanted = not self._is_over()
+        if not wanted and idle and not self._is_too_late() and (entry := self.docket.untold()) is not None:
+            return self.slices.statement(seat, entry)
         task, wait = self.slices.task(seat, idle, wanted, lambda: self._following(not wanted))
         if task is not None or wait or not wanted:
             return task
@@ -184,19 +186,22 @@ class Campaign:
 
     def _following(self, dear: bool) -> Entry | None:
         """What is to be reduced next, while there is time for it."""
-        late = time.monotonic() > self.slices.until
-        return None if late else self.docket.next(dear, self.options.jobs)
+        return None if self._is_too_late() else self.docket.next(dear, self.options.jobs)
+
+    def _is_too_late(self) -> bool:
+        """Whether nothing more is done for findings."""
+        return time.monotonic() > self.slices.until
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task
         assert task is not None
         self.report.tally.add(answer.tally)
         self.report.troubles += answer.troubles
-        if task.kind == "reduce":
+        if task.kind in ("reduce", "state"):
             seconds = answer.tally.seconds.get("reduce", 0.0)
             entry = self.slices.answered(task.ident, seconds, answer.longest, answer.more)
             if entry is not None:
-                self.docket.reduced(entry, answer.findings)
+                (self.docket.stated if task.kind == "state" else self.docket.reduced)(entry, answer.findings)
             return
         for finding in answer.findings:
             self.docket.arrived(finding, self.elapsed)
@@ -218,7 +223,7 @@ class Campaign:
         """A worker died. What it alone is guilty of is counted as undecided under its name."""
         task = death.task
         self.report.deaths += 1
-        entry = self.slices.died(death.seat, task.ident if task is not None and task.kind == "reduce" else 0)
+        entry = self.slices.died(death.seat, task.ident if task is not None and task.kind in ("reduce", "state") else 0)
         if entry is not None:
             self.docket.reduced(entry, [])
             self.report.troubles.append((entry.finding.case.name, f"its reduction: worker died twice: {death.why}"))

@@ -3,6 +3,7 @@
 The one idea: while programs are wanted, a slice is given out only if in the last `WINDOW` seconds all slices together,
 those under way included, stay below `SHARE` of the workers' time. So whatever a campaign finds, it goes on judging.
 A reduction lives in the worker that began it (`seat`); if that dies it begins anew elsewhere, once.
+A finding's filetest (`reproduce`) comes before its reduction, as a slice of its own: so it costs no batch anything.
 It decides neither what is reduced nor what comes of it: `docket.py` does.
 """
 
@@ -86,6 +87,13 @@ class Slices:
         chosen.seat = seat
         return self._slice(chosen, wanted)._replace(finding=entry.finding), False
 
+    def statement(self, seat: int, entry: Entry) -> Task:
+        """The filetest of a finding that has none, for an idle worker: once no more programs are wanted these come
+        first, since a reduction may not end in time."""
+        one = self._begin(entry)
+        one.seat = seat
+        return self._slice(one, False)._replace(finding=entry.finding)
+
     def _begin(self, entry: Entry) -> _Running:
         self._idents += 1
         entry.busy = True
@@ -94,6 +102,8 @@ class Slices:
 
     def _slice(self, one: _Running, wanted: bool) -> Task:
         one.out = True
+        if not one.entry.told:
+            return Task("state", ident=one.ident)
         return Task("reduce", ident=one.ident, seconds=SLICE if wanted else LONG_SLICE, until=self.until)
 
     def answered(self, ident: int, seconds: float, longest: float, more: bool) -> Entry | None:

@@ -42,7 +42,8 @@ LAYERS: Final = 20
 
 class Task(NamedTuple):
     """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce': a
-    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`.
+    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`; 'state': the filetest
+    of `finding`; 'forget': reduction `ident` is not wanted any more.
 
     until   the moment of the monotonic clock when the campaign's time is up: no vote and no search goes on after it
     known   findings that are known: what looks like one needs no vote, but for a sample
@@ -142,6 +143,8 @@ class Worker:
         twelfth of the time: so the collector looks between batches, and now and then."""
         if task.kind == "reduce":
             return self._reduce(task)
+        if task.kind == "state":
+            return self._state(task)
         if task.kind == "forget":
             self._reductions.pop(task.ident, None)
             return Answer(task)
@@ -247,6 +250,19 @@ class Worker:
             answer.tally.undecided[target.isa, kind] += 1
         answer.tally.programs += 1
         answer.troubles.append((case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+
+    def _state(self, task: Task) -> Answer:
+        """A finding as it is, with the filetest that shows it."""
+        answer, finding = Answer(task), task.finding
+        assert finding is not None
+        started = time.perf_counter()
+        try:
+            answer.findings = [self.investigator.stated(finding)]
+        except Exception as error:
+            answer.troubles.append((finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+        answer.longest = time.perf_counter() - started
+        answer.tally.spend("reduce", answer.longest)
+        return answer
 
     def _reduce(self, task: Task) -> Answer:
         """A slice of a reduction: as many of its steps as there is time for, at least one."""
