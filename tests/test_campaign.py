@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -11,15 +12,18 @@ import campaign_hooks
 import pytest
 
 from liftcheck.campaign import store
+from liftcheck.campaign.finding import Finding, fold_key
 from liftcheck.campaign.live import headline, picture
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, case_seed
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.replay import replay
 from liftcheck.campaign.report import FuzzReport, tables
-from liftcheck.campaign.run import fuzz
-from liftcheck.case import ISAS
+from liftcheck.campaign.run import RESPITE, Campaign, Silent, fuzz
+from liftcheck.case import ISAS, Case, CompileFailure, Target
+from liftcheck.clif.parser import parse_module
 from liftcheck.clif.printer import print_module
 from liftcheck.errors import Unavailable, UsageError
+from liftcheck.oracles.compare import COMPILER_PANIC
 
 KEYS = {"programs", "pairs", "seconds", "findings", "undecided", "refused", "time_share", "executed", "behaviour"}
 
@@ -136,6 +140,29 @@ def test_reductions_leave_the_time_to_programs_and_end_with_the_campaign() -> No
     assert report.reductions_left > 0
     left = [f for f in report.findings if not f.reduced]
     assert left and all("time was up" in f.note for f in left)
+
+
+def test_filetests_come_first_when_no_more_programs_are_wanted() -> None:
+    campaign = Campaign(options(cases=None, seconds=30.0), Silent(), None)
+    for number in range(2):
+        module = parse_module("function %f() system_v {\nblock0:\n    return\n}\n")
+        failure = CompileFailure("panic", f"planted {number}", place="lib.rs:1")
+        found = Finding(COMPILER_PANIC, Case(module, 0, ((),)), Target("riscv64"), failure=failure, number=number)
+        campaign.docket.arrived(dataclasses.replace(found, key=fold_key(found)), 0.0)
+    assert campaign._feed(0, False) is None  # a slice is due: the worker is left to become idle
+    campaign.started -= 30.0
+    tasks = [campaign._feed(seat, True) for seat in range(3)]
+    assert [task and (task.kind, task.finding and task.finding.number) for task in tasks[:2]] == [
+        ("state", 0), ("state", 1)]
+    assert tasks[2] is None
+    campaign.unanswered.clear()
+    campaign.report.tally.programs = 1
+    campaign.started -= RESPITE + 0.1
+    assert not campaign._is_late()
+    for entry in campaign.docket.waiting:
+        campaign.docket.stated(entry, [])
+    campaign.slices.running.clear()
+    assert campaign._is_late()
 
 
 @pytest.mark.needs_compiler

@@ -35,7 +35,7 @@ VOTES: Final = 5.0
 GRACE: Final = 7.0
 FIRST: Final = 60.0
 """Seconds after a campaign's time: until searches for smaller programs stop; until no vote begins; until nothing is
-waited for; until not even a first verdict is."""
+waited for, filetests neither; until not even a first verdict is."""
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
 
@@ -157,7 +157,7 @@ class Campaign:
             return False
         if not self.report.tally.programs and self.elapsed < seconds + FIRST:
             return False
-        return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running)
+        return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
 
     def _step(self) -> None:
         for event in self.pool.step(self._feed, TICK):
@@ -174,7 +174,7 @@ class Campaign:
         """The next task for the worker at a seat: a slice of a reduction if there is one and they have not had their
         share, else the next batch."""
         wanted = not self._is_over()
-        if not wanted and idle and not self._is_too_late() and (entry := self.docket.untold()) is not None:
+        if not wanted and idle and (entry := self.docket.untold()) is not None:
             return self.slices.statement(seat, entry)
         task, wait = self.slices.task(seat, idle, wanted, lambda: self._following(not wanted))
         if task is not None or wait or not wanted:
@@ -186,11 +186,8 @@ class Campaign:
 
     def _following(self, dear: bool) -> Entry | None:
         """What is to be reduced next, while there is time for it."""
-        return None if self._is_too_late() else self.docket.next(dear, self.options.jobs)
-
-    def _is_too_late(self) -> bool:
-        """Whether nothing more is done for findings."""
-        return time.monotonic() > self.slices.until
+        late = time.monotonic() > self.slices.until
+        return None if late else self.docket.next(dear, self.options.jobs)
 
     def _answered(self, answer: Answer) -> None:
         task = answer.task
