@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache, partial
+from math import inf
 from typing import NamedTuple, cast
 
 from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
@@ -54,6 +55,8 @@ _INDIFFERENT = frozenset({
 """Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
 _MANY_TRAMPOLINES = 20_000
 """A campaign has a few thousand; beyond that its worker begins anew."""
+NO_TIME = "the campaign's time was up"
+"""Why a program was not run, or a vote not finished."""
 _MANY_ENDLESS = 4
 """Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
 _EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
@@ -135,12 +138,14 @@ def _whole(replies: Sequence[Reply]) -> Program | CompileFailure:
 
 
 class Judge:
-    """Judges batches with one compiler and its runners. Not shared between threads or processes."""
+    """Judges batches with one compiler and its runners. Not shared between threads or processes. After its `deadline`,
+    by the monotonic clock, no program is run any more: those that are left are undecided."""
 
     def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS,
                  longest: float = LONGEST) -> None:
         self.compiler = compiler
         self.longest = longest
+        self.deadline = inf
         self.runners = runners
         self.hooks = hooks
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
@@ -150,6 +155,7 @@ class Judge:
     def on(self, runners: Runners) -> Judge:
         """The same judge with other runners; what is known of trampolines and refusals is common to both."""
         other = Judge(self.compiler, runners, self.hooks, self.longest)
+        other.deadline = self.deadline
         other._trampolines, other.refusals = self._trampolines, self.refusals
         return other
 
@@ -378,15 +384,20 @@ class Judge:
         ready = time.perf_counter()
         outcomes: list[list[Outcome] | str] = [""] * len(jobs)
         for positions in rounds:
-            for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions])):
+            if time.monotonic() > self.deadline:
+                for position in positions:
+                    outcomes[position] = NO_TIME
+                continue
+            for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions], until=self.deadline)):
                 outcomes[position] = found
         vain = 0
         for position, (job, short) in enumerate(zip(jobs, outcomes)):
             if (job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str)
-                    and vain < _MANY_ENDLESS):
+                    and vain < _MANY_ENDLESS and time.monotonic() < self.deadline):
                 piece = pieces[position]
                 steps = partial(reference_steps, sitting.cases[piece.case], image.isa in BIG_ENDIAN)
-                found = outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest)
+                found = outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest,
+                                                    self.deadline)
                 vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
         return outcomes, ready
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode, Outcome
@@ -59,9 +60,10 @@ def enough(steps: int, program: Sequence[FunctionCode]) -> float:
 
 
 def longer(runner: Runner, image: Image, job: Job, outcomes: list[Outcome], program: Sequence[FunctionCode],
-           steps: Steps, longest: float = LONGEST) -> list[Outcome]:
+           steps: Steps, longest: float = LONGEST, until: float = inf) -> list[Outcome]:
     """The outcomes of a job, rows that were given too little time run again. `program` is the job's code; `longest`
-    the seconds that all rows together may take. After the first that does not end no other is tried."""
+    the seconds that all rows together may take, before the moment `until`. After the first that does not
+    end no other is tried."""
     found, left = list(outcomes), longest
     for number, outcome in enumerate(outcomes):
         if outcome.kind != "out_of_fuel":
@@ -70,12 +72,12 @@ def longer(runner: Runner, image: Image, job: Job, outcomes: list[Outcome], prog
         wanted = longest if count is None else enough(count, program)
         seconds = min(wanted, left)
         started = time.monotonic()
-        (again,) = runner.run(image, [_alone(job, number)], seconds)[0]
+        (again,) = runner.run(image, [_alone(job, number)], seconds, until)[0]
         left -= min(seconds, time.monotonic() - started)
         if again.kind != "out_of_fuel":
             found[number] = again
             continue
-        if count is not None and seconds == wanted:
+        if count is not None and seconds == wanted and time.monotonic() < until:
             again = Outcome("endless", detail=f"{again.detail}, where the reference executed {count} instructions")
         found[number] = again
         break

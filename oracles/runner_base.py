@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import mmap
 import struct
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import inf
 from typing import Final, Literal, NamedTuple, Protocol
 
 from liftcheck import layout
@@ -131,10 +133,12 @@ class Runner(Protocol):
     def isa(self) -> str:
         """The ISA whose code it runs."""
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
+            until: float = inf) -> list[list[Outcome]]:
         """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does.
 
-        `seconds` of processor time are what a row may take; 0: the little that a runner gives to rows by itself.
+        `seconds` of processor time are what a row may take; 0: the little that a runner gives to rows by itself. Rows
+        that have not ended at `until`, by the monotonic clock, have not ended.
         """
 
     def close(self) -> None:
@@ -179,11 +183,12 @@ class Batch:
     """The rows of one call of `run`, written to the arena, and what happened to them; `endless` are the jobs of which a
     row did not end: their other rows get less time."""
 
-    __slots__ = ("end", "endless", "events", "image", "jobs", "packings", "seconds", "starts")
+    __slots__ = ("end", "endless", "events", "image", "jobs", "packings", "seconds", "starts", "until")
 
     def __init__(self, image: Image, jobs: Sequence[Job], packings: list[Packing], seconds: float) -> None:
         self.image: Final = image
         self.seconds: Final = seconds
+        self.until = inf
         self.jobs: Final = jobs
         self.packings: Final = packings
         self.starts: Final[list[int]] = []
@@ -204,6 +209,15 @@ class Batch:
         """The address of the row behind `row`."""
         return row + self.packings[self.find(row)[0]].size
 
+    def is_over(self, row: int) -> bool:
+        """Whether the call's time is up; if so, the rows from `row` on have not ended."""
+        if time.monotonic() < self.until:
+            return False
+        while row < self.end:
+            self.events[row] = Outcome("out_of_fuel", detail="time: not run")
+            row = self.following(row)
+        return True
+
 
 class BaseRunner:
     """Rows in, outcomes out. A subclass gives `load` (code of an image), `drive` (let the loop run) and an arena."""
@@ -219,7 +233,8 @@ class BaseRunner:
         self._trampolines: dict[bytes, int] = {}
         self._next_trampoline = layout.TRAMPOLINES
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
+            until: float = inf) -> list[list[Outcome]]:
         """See `Runner.run`."""
         if image.isa != self.isa:
             raise InternalError(f"an image for {image.isa} on a runner for {self.isa}")
@@ -228,6 +243,7 @@ class BaseRunner:
             self.load(image)
             self._image = image
         batch = self._fill(image, jobs, seconds)
+        batch.until = until
         self.drive(batch)
         return self._outcomes(batch)
 

@@ -38,6 +38,10 @@ from liftcheck.oracles.supplement_s390x import Supplement
 TICK: Final = 0.01
 TICKS: Final = 12
 """Ticks (seconds of user time) that a row may take, if nobody asks for more; the first may be partial."""
+HURRY: Final = 1.0
+HURRIED: Final = 2
+"""Seconds after which the rows of a call, that are usually done in milliseconds, get so few ticks only: many do not
+end, and who asks gives some of them a longer try (patience.py)."""
 PATIENCE: Final = 3.0
 """Seconds between looks at a process that does not answer. It hangs when it has used none of its processor time since,
 or more than its timer would have allowed a row."""
@@ -128,13 +132,12 @@ class ProcessRunner(BaseRunner):
         """The timer's ticks are set for this batch, if it has a limit of its own."""
         if self._worker is not None and time.monotonic() > self._replace_at:
             self.close()
-        if not batch.seconds:
-            return self._drive(batch, self._ticks * TICK)
-        if self._worker is not None:
+        if self._worker is not None and batch.seconds:
             confine.limit_time(self._worker.process.pid, self._worker.seconds() + batch.seconds)
-        self.arena.set_word(layout.CONTROL + 32, max(2, round(batch.seconds / TICK)))
+        if batch.seconds:
+            self.arena.set_word(layout.CONTROL + 32, max(2, round(batch.seconds / TICK)))
         try:
-            self._drive(batch, batch.seconds)
+            self._drive(batch, batch.seconds or self._ticks * TICK)
         finally:
             self.arena.set_word(layout.CONTROL + 32, self._ticks)
 
@@ -144,26 +147,36 @@ class ProcessRunner(BaseRunner):
             length = -(-self._dirty // _PAGE) * _PAGE if self._remap else 0
             self.arena.set_word(layout.CONTROL + 8, length)
             self._dirty = 0
-            if self._answered(seconds):
+            if self._answered(batch, seconds):
                 break
             self._note_death(batch, seconds)
+            if batch.is_over(self.arena.word(layout.CONTROL)):
+                break
         self._collect(batch, seconds)
 
-    def _answered(self, seconds: float) -> bool:
+    def _answered(self, batch: Batch, seconds: float) -> bool:
         """Lets the process run; False if it died, makes a system call or hangs: the row stays the same and the process
-        sleeps, or has used more time than its own timer allows, and must have hidden from it."""
+        sleeps, or has used more time than its own timer allows, and must have hidden from it; or the call is
+        over."""
         worker = self._worker
         assert worker is not None
         row, since, used = -1, 0.0, 0.0
         try:
             os.write(worker.commands, b"r")
-            while (turn := worker.turn(PATIENCE)) == "late":
+            turn = worker.turn(_patience(batch) if batch.seconds else min(HURRY, _patience(batch)))
+            if turn == "late" and not batch.seconds:
+                self.arena.set_word(layout.CONTROL + 32, HURRIED)
+                turn = worker.turn(_patience(batch))
+            while turn == "late":
                 before, used = used, worker.seconds()
                 now = self.arena.word(layout.CONTROL)
                 if now != row:
                     row, since = now, used
                 elif used == before or used - since > 2 * seconds + 1:
                     return False
+                if time.monotonic() > batch.until:
+                    return False
+                turn = worker.turn(_patience(batch))
             return turn == "answered"
         except BrokenPipeError:
             return False
@@ -279,3 +292,8 @@ def _qemu_riscv64(program: str, vector_bits: int) -> ProcessRunner:
         except Unavailable:
             runner.close()
     raise Unavailable(f"{program} knows none of the processor models that were tried: {QEMU_RISCV64}")
+
+
+def _patience(batch: Batch) -> float:
+    """How long to wait before the next look at a process that is late."""
+    return max(0.1, min(PATIENCE, batch.until - time.monotonic()))

@@ -44,6 +44,8 @@ _PAGE, _PAGE_SIZE = 12, 0x1000
 _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
 """Seconds of processor time that a row gets at its first, second and last try, if nobody asks for more."""
+MANY: Final = 4
+"""Jobs of a call that did not end, after which rows get no second try: who asks gives a longer one (patience.py)."""
 _TICK: Final = 0.005
 _IDLE: Final = 0.05
 """Seconds between looks of the watchdog while an emulator runs, and while none does: each look takes Python's lock from
@@ -213,6 +215,8 @@ class UnicornRunner(BaseRunner):
                 if row == batch.end:
                     return
                 limit = limits[self._stopped(batch, row, error, pc, tries, limits)]
+                if batch.is_over(self.arena.word(layout.CONTROL)):
+                    return
         finally:
             watchdog.deadline = None
 
@@ -223,7 +227,8 @@ class UnicornRunner(BaseRunner):
         following = batch.following(row)
         if error is None and self._interrupt is None:
             count = tries[row] = tries.get(row, 0) + 1
-            if count < (1 if batch.find(row)[0] in batch.endless else len(limits)):
+            once = len(batch.endless) >= MANY or batch.find(row)[0] in batch.endless
+            if count < (1 if once else len(limits)):
                 self.restore(batch, row)
                 return count
             known = self._watchdog.stops > self._stops

@@ -18,6 +18,7 @@ A compiler's own failure needs no vote; the target at another level that compile
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -37,6 +38,10 @@ _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 DYING: Final = frozenset({compare.CRASH, compare.ENDLESS})
 """What code that has gone wild does of the two depends on what lies about: alone in a fresh runner that is always the
 same, so what is seen there is the class."""
+
+
+class OutOfTime(Exception):
+    """The judge's deadline came before a vote's end."""
 
 
 class Ballot(NamedTuple):
@@ -84,6 +89,8 @@ def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
         return Ballot(target, runner.name, found.verdict, found.actual, found.run)
     if tally.agreed:
         return Ballot(target, runner.name, compare.AGREED, None)
+    if time.monotonic() > judge.deadline:
+        raise OutOfTime
     reasons = [reason for _, reason in (*tally.undecided, *tally.refused)]
     return Ballot(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
 

@@ -113,3 +113,16 @@ def _break(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
 def all_is_broken() -> Hooks:
     """Every function makes the compiler panic, at a place that depends on its length."""
     return Hooks(code=_break)
+
+
+_SPINS: Final = {"x86-64": b"\xeb\xfe", "aarch64": b"\0\0\0\x14", "riscv64": b"\x6f\0\0\0", "s390x": b"\xa7\xf4\0\0"}
+
+
+def _spin(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    spin = _SPINS[target.isa]
+    return code if len(code.code) // 4 % 2 else dataclasses.replace(code, code=spin + code.code[len(spin):])
+
+
+def half_never_ends() -> Hooks:
+    """Half of all functions begin with a jump to themselves, on every ISA."""
+    return Hooks(code=_spin)

@@ -76,7 +76,8 @@ class Lacking:
     def __init__(self, *missing: str) -> None:
         self.missing = missing
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
+            until: float = 0.0) -> list[list[Outcome]]:
         named = {one.code: one.name for one in probes(self.isa)}
         return [[Outcome("crashed" if named[job.trampoline.code] in self.missing else "returned")] for job in jobs]
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import campaign_hooks
 import pytest
 from runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import cli
 from liftcheck.campaign.investigate import Investigator
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.run import fuzz
 from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Relocation, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.commands import options
 from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare, patience
-from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.differential import NO_TIME, Judge
 from liftcheck.oracles.evidence import Hooks, Tally
 from liftcheck.oracles.link import link
 from liftcheck.oracles.runners import Job, RunnerPool
+from liftcheck.oracles.vote import OutOfTime, ballot
 
 SLOW = Path(__file__).resolve().parent.parent / "corpus" / "run" / "slow.clif"
 LOOP = """
@@ -115,7 +120,8 @@ class _ImpatientRunner:
     def __init__(self, runner: object) -> None:
         self.runner, self.name, self.isa = runner, runner.name, runner.isa  # type: ignore[attr-defined]
 
-    def run(self, image: object, jobs: list[Job], seconds: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: object, jobs: list[Job], seconds: float = 0.0,
+            until: float = 0.0) -> list[list[Outcome]]:
         if not seconds:
             return [[Outcome("out_of_fuel")] * len(job.inputs) for job in jobs]
         return self.runner.run(image, jobs, seconds)  # type: ignore[attr-defined, no-any-return]
@@ -196,3 +202,41 @@ def test_a_chain_of_divisions_runs_in_seconds() -> None:
     done = subprocess.run([sys.executable, "-m", "liftcheck", "run", "-"], input="\n".join(lines), text=True,
                           capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.count("= 1536  ; as expected")) == (0, len(ISAS))
+
+
+@pytest.mark.parametrize(("name", "isa"), RUNNERS)
+def test_a_call_ends_when_it_is_told_to_however_many_do_not(name: str, isa: str) -> None:
+    runner = opened(name, isa)
+    program = [FunctionCode("%f", SAMPLES[isa].faults["endless"])]
+    image = link([program], isa)
+    job = Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(1, 2, 3)] * 8)
+    runner.run(image, [job._replace(inputs=[(1, 2, 3)])])
+    started = time.monotonic()
+    outcomes = runner.run(image, [job] * 60, until=started + 0.6)
+    assert time.monotonic() - started < 5.0
+    kinds = [outcome for rows in outcomes for outcome in rows]
+    assert len(kinds) == 480 and {outcome.kind for outcome in kinds} == {"out_of_fuel"}
+    assert kinds[-1].detail == "time: not run"
+    (again,) = runner.run(image, [job._replace(inputs=[(1, 2, 3)])])[0]
+    assert again.detail.startswith("time: not ended after")
+    runner.close()
+
+
+@pytest.mark.needs_qemu
+def test_after_its_deadline_a_judge_runs_nothing_and_says_so(compiler: Compiler, runners: RunnerPool) -> None:
+    judge, tally = Judge(compiler, runners), Tally()
+    judge.deadline = time.monotonic()
+    case = Case(parse_module(LOOP, "loop"), 0, ((3,),))
+    assert judge.judge([case], [Target("x86-64"), Target("s390x")], tally) == []
+    assert dict(tally.undecided) == {("x86-64", NO_TIME): 1, ("s390x", NO_TIME): 1}
+    with pytest.raises(OutOfTime):
+        ballot(judge, case, Target("x86-64"), opened("unicorn", "x86-64"))
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
+def test_a_campaign_ends_in_time_though_half_of_all_programs_do_not() -> None:
+    report = fuzz(FuzzOptions(cases=None, seconds=8.0, seed=3, jobs=1), hooks=campaign_hooks.half_never_ends)
+    assert report.seconds < 18.0
+    assert report.tally.programs > 0
+    assert sum(report.tally.undecided.values()) > 0

@@ -8,6 +8,7 @@ answered by the same judge; what is done with the answers: `reduction.py`.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from random import Random
 from typing import Final, Protocol
@@ -27,7 +28,7 @@ from liftcheck.oracles.disassembly import with_names
 from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.runner_base import Job
 from liftcheck.oracles.validating import VARIANTS, varied
-from liftcheck.oracles.vote import DYING, Ballot, Confirmed, RunnerChoice, confirm
+from liftcheck.oracles.vote import DYING, Ballot, Confirmed, OutOfTime, RunnerChoice, confirm
 
 BASE_SETTINGS: Final = frozenset(
     {"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"}
@@ -72,6 +73,8 @@ class Investigator:
         if verdict.klass != compare.WRONG_MEANING:
             return verdict
         right, words = appeal(self.judge, case, suspect, voters(suspect.target))
+        if time.monotonic() > self.judge.deadline:
+            raise OutOfTime
         return verdict._replace(klass=suspect.verdict.klass if right else verdict.klass, reason=words)
 
     def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:

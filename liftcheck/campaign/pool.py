@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -65,6 +66,8 @@ class Pool:
         self._again: deque[Task] = deque()
         self._tries: dict[object, int] = {}
         self._vain = 0
+        self.ready_at = inf
+        """The moment when the first worker was, by the monotonic clock."""
 
     def start(self) -> None:
         """Starts the workers."""
@@ -124,6 +127,7 @@ class Pool:
         if answer.task is None:
             self._vain = 0
             member.ready = True
+            self.ready_at = min(self.ready_at, time.monotonic())
             return
         member.tasks.popleft()
         self._tries.pop(_identity(answer.task), None)

@@ -30,12 +30,15 @@ from liftcheck.campaign.worker import Answer, Task
 from liftcheck.oracles.evidence import Hooks, Tally
 
 TICK: Final = 0.2
+RUNS: Final = 2.0
 RESPITE: Final = 3.5
-VOTES: Final = 5.0
 GRACE: Final = 7.0
-FIRST: Final = 60.0
-"""Seconds after a campaign's time: until searches for smaller programs stop; until no vote begins; until nothing is
-waited for, filetests neither; until not even a first verdict is."""
+START: Final = 60.0
+FIRST: Final = 10.0
+"""Seconds after a campaign's time: until no program is run, but for votes; until searches for smaller programs stop;
+until nothing is waited for, filetests neither; until no worker's start is. Seconds after that: until no first verdict
+is.
+"""
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
 
@@ -151,11 +154,13 @@ class Campaign:
         return self.options.cases is not None and self.next_batch * BATCH >= self.options.cases
 
     def _is_late(self) -> bool:
-        """Whether the campaign must end, whatever is under way; for a first verdict it waits a little longer."""
+        """Whether the campaign must end, whatever is under way; for workers to start and a first verdict it waits a
+        little longer."""
         seconds = self.options.seconds
         if seconds is None or self.elapsed < seconds + RESPITE:
             return False
-        if not self.report.tally.programs and self.elapsed < seconds + FIRST:
+        if (not self.report.tally.programs and self.elapsed < seconds + START
+                and time.monotonic() < self.pool.ready_at + FIRST):
             return False
         return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
 
@@ -182,7 +187,7 @@ class Campaign:
         number = self.next_batch
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
-        return Task("batch", number, until=self.slices.until - RESPITE + VOTES, known=self.docket.familiar)
+        return Task("batch", number, until=self.slices.until - RESPITE + RUNS, known=self.docket.familiar)
 
     def _following(self, dear: bool) -> Entry | None:
         """What is to be reduced next, while there is time for it."""

@@ -32,20 +32,24 @@ from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import Hooks, Suspect, Tally
+from liftcheck.oracles.vote import OutOfTime
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
 NO_TIME: Final = "suspect at the end of the campaign: no time for its vote"
+VOTES: Final = 3.0
+FIRST: Final = 5.0
+"""Seconds: for votes when no program is run any more; for programs of a new worker, though the time is up."""
 LAYERS: Final = 20
 """Frames of a traceback that are sent to the parent."""
 
 
 class Task(NamedTuple):
     """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce': a
-    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`; 'state': the filetest
-    of `finding`; 'forget': reduction `ident` is not wanted any more.
+    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`; 'state': the
+    filetest of `finding`; 'forget': reduction `ident` is not wanted any more.
 
-    until   the moment of the monotonic clock when the campaign's time is up: no vote and no search goes on after it
+    until   the moment of the monotonic clock after which no program is run and no search goes on
     known   findings that are known: what looks like one needs no vote, but for a sample
     """
 
@@ -127,6 +131,7 @@ class Worker:
         self.investigator = Investigator(self.judge, self.runners)
         self._reductions: dict[int, tuple[Finding, Steps]] = {}
         self._task = Task("batch")
+        self._ready = time.monotonic()
         self._alike: Counter[str] = Counter()
 
     @property
@@ -153,6 +158,7 @@ class Worker:
         try:
             return self._batch(task)
         finally:
+            self.judge.deadline = inf
             if task.number % SELDOM == 0:
                 gc.collect(1)
 
@@ -195,13 +201,18 @@ class Worker:
     def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
                foreseen: Sequence[Foreseen] | None) -> None:
         tally = Tally()
+        self.judge.deadline = max(self._task.until, self._ready + FIRST)
         suspects = self.judge.judge(cases, targets, tally, foreseen=foreseen)
+        self.judge.deadline += VOTES
         found: list[Finding] = []
         started = time.perf_counter()
         for group in _grouped(suspects):
             if self._needs_no_vote(cases[group[0].case], group, tally, answer):
                 continue
-            found += self.investigator.investigate(cases[group[0].case], group, tally)
+            try:
+                found += self.investigator.investigate(cases[group[0].case], group, tally)
+            except OutOfTime:
+                self._leave_open(cases[group[0].case], group, tally, answer)
         if suspects:
             tally.spend("confirm", time.perf_counter() - started)
         answer.tally.add(tally)
@@ -212,7 +223,7 @@ class Worker:
         suspect = group[0]
         if suspect.failure is not None:
             return self._is_known_failure(case, group, tally, answer)
-        if time.monotonic() > self._task.until:
+        if time.monotonic() > self.judge.deadline:
             self._leave_open(case, group, tally, answer)
             return True
         key = twin(self._task.known.likes, suspect.verdict.klass, suspect.target.isa, opcodes(case))
