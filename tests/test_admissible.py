@@ -360,7 +360,7 @@ def said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize("name", ["nan", "places", "frames"])
+@pytest.mark.parametrize("name", ["nan", "places", "frames", "unusual"])
 def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / f"{name}.clif")
     calls = len([line for line in Path(path).read_text().split("\n") if line.startswith("; run:")])
