@@ -206,6 +206,11 @@ class State:
         for offset, size, value in stores:
             self.store(offset, size, value)
 
+    def distance(self, address: Term) -> int | None:
+        """How far from `base` an address is; None: nothing is known."""
+        found = parts(self._evaluated(address, {}))
+        return found[1] if found is not None and found[0] is self.base else None
+
     def _offset(self, address: Term, env: dict[Term, Term]) -> int:
         found = parts(self._evaluated(address, env))
         if found is None or found[0] is not self.base:

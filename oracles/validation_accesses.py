@@ -23,6 +23,7 @@ from liftcheck.oracles.machine import (
     MEMORY,
     VECTOR_CONFIGURATION,
     Machine,
+    Store,
     address,
     register,
     show,
@@ -510,7 +511,8 @@ def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
 def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,
            ) -> Iterator[tuple[Placed, int, int, bool]]:  # fmt: skip
     """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
-    are followed through address arithmetic; an access by any other register is not seen.
+    are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
+    register is not seen.
 
     `shift` is how far the stack pointer is from the body's now. What happens to it behind a call makes up for what the
     callee took away (see `_pushed`)."""
@@ -531,6 +533,11 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
                         yield placed, found[1] + access.displacement, access.size, False
                     if access.written:
                         yield placed, found[1] + access.displacement, access.size, True
+        if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
+            for one in (*machine.effect.loads, *machine.effect.stores):
+                distance = state.distance(one.address)
+                if distance is not None:
+                    yield placed, distance, one.size, isinstance(one, Store)
         if machine.flow == CALL:
             called = True
             state.registers.pop(kept.sp, None)

@@ -17,11 +17,14 @@ import pytest
 import scripts
 from validation_support import body, made, ret
 
-from liftcheck.case import ISAS, FunctionCode
-from liftcheck.compilers.allocation import SLOT, Captured
+from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.compilers.allocation import DEF, SLOT, Captured
+from liftcheck.compilers.cranelift import builds
+from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles.machine import RETURN, decode
 from liftcheck.oracles.validation import validate
 from liftcheck.oracles.validation_abi import owed
+from liftcheck.oracles.validation_source import source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID
 
 for folder in ("ci", "ci/experiments"):
@@ -29,6 +32,7 @@ for folder in ("ci", "ci/experiments"):
 edits: ModuleType = scripts.load("experiments/mutation_edits")
 claims: ModuleType = scripts.load("experiments/mutation_claims")
 watch: ModuleType = scripts.load("experiments/mutation_watch")
+programs: ModuleType = scripts.load("experiments/mutation_programs")
 fuzzer: ModuleType = scripts.load("experiments/validation_mutations")
 NUMBERS = {"x86-64": 7, "aarch64": 1, "riscv64": 11, "s390x": 3}
 """Programs of `mutation_programs` that are valid and run."""
@@ -141,3 +145,34 @@ def test_bytes_that_skip_a_result_are_no_other_steps() -> None:
 def test_unedited_functions_are_valid(one: tuple[Any, Any]) -> None:
     maker, subject = one
     assert all(validate(maker.isa, *each).status == VALID for each in zip(subject.functions, subject.sources))
+
+
+@pytest.mark.parametrize(("isa", "number"), [("aarch64", 3), ("aarch64", 32), ("s390x", 49)])
+def test_a_result_is_stored_into_a_far_slot(isa: str, number: int) -> None:
+    """Slots above 1 MiB are accessed with an index. Undamaged functions are valid; with another index they are not."""
+    with Cranelift("cranelift", builds.REGALLOC) as compiler:
+        drawn = programs.draw(isa, number, frozenset(compiler.settings(isa)))
+        settings = {**dict(drawn.settings), "opt_level": "speed", "regalloc_algorithm": "backtracking"}
+        target = Target(isa, tuple(sorted(settings.items())))
+        replies = compiler.allocations(drawn.text, [target])[0]
+    moved = 0
+    for function, captured in zip(drawn.case.module.functions, replies):
+        assert isinstance(captured, Captured)
+        source = source_of(function)
+        assert validate(isa, captured, source).status == VALID
+        for spot in edits.spots(isa, captured):
+            indexed = [access for access in spot.machine.accesses if access.scaled >= 0 and access.written]
+            if spot.role != edits.OWN or not indexed or not _stores_result(captured, spot.piece):
+                continue
+            code = bytearray(captured.code.code)
+            index = next(s for s in reversed(edits.spots(isa, captured)) if s.end <= spot.offset
+                         and s.machine.writes & {indexed[0].base, indexed[0].scaled})  # fmt: skip
+            code[index.end - 1 if isa == "s390x" else index.offset] ^= 0x40
+            changed = captured._replace(code=replace(captured.code, code=bytes(code)))
+            moved += validate(isa, changed, source).status == INVALID
+    assert moved
+
+
+def _stores_result(captured: Captured, instruction: int) -> bool:
+    operands, places = captured.allocation.instructions[instruction].operands, captured.allocation.places[instruction]
+    return any(operand.kind == DEF and place >= SLOT for operand, place in zip(operands, places))
