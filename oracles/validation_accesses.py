@@ -166,11 +166,18 @@ class Rules:
             if instruction or any(o.constraint != FIXED for o in what.operands):
                 self._unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
             return []
-        if what.is_branch and not definitions:
+        if (what.is_branch and not definitions) or self._same_either_way(instruction, definitions):
             return []
         offset, place = self.allocation.offsets[instruction] or 0, min(definitions - uses or uses)
         rule = "an instruction with a result has no bytes" if definitions else "an instruction with inputs has no bytes"
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
+
+    def _same_either_way(self, instruction: int, definitions: set[int]) -> bool:
+        """riscv64 makes moves of a selection: none if both inputs are one value, in the result's place."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        there = [o.vreg for o, p in zip(what.operands, places) if o.kind == USE and p in definitions]
+        return self.isa == "riscv64" and what.text[:6] in ("", "select") and len(definitions) == 1 \
+            and len(there) == 2 == len({*there}) + 1 and len(what.operands) > 3
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
@@ -212,7 +219,7 @@ class Rules:
             self._address(own)
         if at < len(own):
             self._window = len(self._stores)
-        self._carried = self.kept.scratch & scan.written
+        self._carried = self.kept.scratch & scan.written if self.isa == "s390x" else frozenset()
         idle = self._pending
         if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
             problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))

@@ -96,6 +96,7 @@ def check(isa: str, allocation: Allocation, own: Mapping[int, Sequence[Placed]],
                 problems.extend(frame.left(block, instruction))
             except _Doubt as doubt:
                 doubts.append(str(doubt))
+    problems.extend(frame.above())
     body = Body(frame.frame_pointer(), frame.saved)
     problems.extend(dict.fromkeys(frame.skipped))
     return Checked(problems, doubts, body, frame.size, frame.popped, frame.by_z3)
@@ -183,11 +184,27 @@ class _Frame:
             yield self._problem("the frame has another size than the compiler says", NONE, own, self.kept.sp,
                                 f"{said} bytes below the frame pointer", str(distance))  # fmt: skip
 
+    def above(self) -> Iterator[Problem]:
+        """The prologue stores nothing into the caller's frame. s390x's register save area is the callee's; a `tail`
+        function's arguments are, too: as many bytes as its returns take away, if it has any."""
+        source = self.calls.source
+        if self.promised.pops and self.popped is None and not (source is not None and source.few):
+            return
+        room = CALLEE_AREA.get(self.isa, 0) + (self.popped or 0)
+        for offset, size, stored in self.entry.touched:
+            if stored and offset + size > room:
+                yield self._problem("the prologue stores into the caller's frame", NONE, self.own.get(-1, ()), NONE,
+                                    f"at most {room} bytes above the entry's stack pointer",
+                                    f"{size} bytes at {offset}")  # fmt: skip
+                return
+
     def _chained(self) -> bool:
         value, wanted = self.entry.value(self.kept.frame), register(self.isa, self.kept.frame)
         found = parts(value)
-        if value is wanted or found is None or found[0] is not self.entry.base:
-            return value is wanted
+        if value is wanted:
+            return wanted not in self.entry.memory.values()  # who saves it makes a frame
+        if found is None or found[0] is not self.entry.base:
+            return False
         return self.entry.word(found[1]) is wanted
 
     def _step(self, state: State, offset: int, machine: Machine, where: str) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from liftcheck.case import BIG_ENDIAN
 from liftcheck.compilers.allocation import NONE
-from liftcheck.oracles.machine import BRANCH, JUMP, RETURN
+from liftcheck.oracles.machine import BRANCH, JUMP, RETURN, TRAP
 from liftcheck.oracles.validation_calls import Calls, switches
 from liftcheck.oracles.validation_chains import Chains, Ends, Labels
 from liftcheck.oracles.validation_layout import LEAVES, Layout, Placed, traps
@@ -25,6 +25,7 @@ from liftcheck.oracles.validation_problem import Problem
 
 HOPS: Final = 4
 """Veneers and jumps that a jump is followed through."""
+_STOPS: Final = frozenset({"int3", "brk", "ebreak"})
 
 
 def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
@@ -35,6 +36,7 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
+        yield from _traps(layout, instruction, placed)
         yield from _lost(layout, instruction, placed, block is not None)
         if block is None:
             yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
@@ -51,6 +53,18 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
             goal = layout.goal(offset, machine)
             if goal != -1 and not any(at in relocated for at in range(offset, offset + machine.size)):
                 yield offset, goal
+
+
+def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
+    """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table, nor
+    is what stands behind a trap (riscv64's fills four bytes and is read as two)."""
+    behind = NONE
+    for offset, machine in own:
+        known = machine.flow != TRAP or machine.name in _STOPS or offset == behind or layout.traps(offset)
+        behind = offset + machine.size if machine.flow == TRAP and known else NONE
+        if not known:
+            yield Problem("control ends in a trap that the program has not", instruction, offset, NONE,
+                          "a trap of its table", machine.text, tuple(own))  # fmt: skip
 
 
 def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -> Iterator[Problem]:

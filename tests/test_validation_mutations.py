@@ -18,12 +18,12 @@ import scripts
 from validation_support import body, made, ret
 
 from liftcheck.case import ISAS, FunctionCode, Target
-from liftcheck.compilers.allocation import DEF, SLOT, Captured
+from liftcheck.compilers.allocation import DEF, SLOT, USE, Captured
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.oracles.machine import RETURN, decode
+from liftcheck.oracles.machine import RETURN, STACK_POINTERS, decode
 from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_abi import owed
+from liftcheck.oracles.validation_abi import owed, reserved
 from liftcheck.oracles.validation_source import source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID
 
@@ -31,6 +31,7 @@ for folder in ("ci", "ci/experiments"):
     sys.path.insert(0, str(scripts.ROOT / folder))
 edits: ModuleType = scripts.load("experiments/mutation_edits")
 claims: ModuleType = scripts.load("experiments/mutation_claims")
+told: ModuleType = scripts.load("experiments/mutation_told")
 watch: ModuleType = scripts.load("experiments/mutation_watch")
 programs: ModuleType = scripts.load("experiments/mutation_programs")
 fuzzer: ModuleType = scripts.load("experiments/validation_mutations")
@@ -145,6 +146,83 @@ def test_bytes_that_skip_a_result_are_no_other_steps() -> None:
 def test_unedited_functions_are_valid(one: tuple[Any, Any]) -> None:
     maker, subject = one
     assert all(validate(maker.isa, *each).status == VALID for each in zip(subject.functions, subject.sources))
+
+
+# Kinds that it found.
+
+
+def pieces(maker: Any, subject: Any, roles: tuple[str, ...]) -> Iterator[tuple[int, list[Any]]]:
+    """Function and machine instructions of each piece of these roles."""
+    for number, function in enumerate(subject.functions):
+        rows: dict[tuple[str, int], list[Any]] = {}
+        for spot in edits.spots(maker.isa, function):
+            rows.setdefault((spot.role, spot.piece), []).append(spot)
+        yield from ((number, row) for (role, _), row in rows.items() if role in roles)
+
+
+def rule(maker: Any, subject: Any, number: int, changed: Captured) -> str:
+    verdict = validate(maker.isa, changed, subject.sources[number])
+    return verdict.counterexample.rule if verdict.counterexample else ""
+
+
+def test_what_has_inputs_emits_something(one: tuple[Any, Any]) -> None:
+    maker, subject = one
+    found = set()
+    for number, row in list(pieces(maker, subject, (edits.OWN,)))[:150]:
+        right = subject.functions[number]
+        what = right.allocation.instructions[row[0].piece]
+        if what.is_branch or what.clobbers or not any(o.kind == USE for o in what.operands):
+            continue
+        changed = edits.put(right, [edits.Change(s, edits.nothing(maker.isa, s.machine.size)) for s in row])
+        at = row[0].offset
+        told_so = changed._replace(allocation=told.ranged(right.allocation, edits.OWN, row[0].piece, at, at))
+        found.add(rule(maker, subject, number, told_so))
+    assert found == {"an instruction with a result has no bytes"} or found == {
+        "an instruction with a result has no bytes", "an instruction with inputs has no bytes"}
+
+
+TRAPS = {"x86-64": "0f0b", "aarch64": "1fc10000", "riscv64": "00000000", "s390x": "0000"}
+
+
+def test_control_ends_in_traps_of_the_table_alone(one: tuple[Any, Any]) -> None:
+    maker, subject = one
+    data, found = bytes.fromhex(TRAPS[maker.isa]), 0
+    for number, row in list(pieces(maker, subject, (edits.OWN,)))[:60]:
+        spot, right = row[0], subject.functions[number]
+        if spot.machine.size < len(data):
+            continue
+        rest = edits.nothing(maker.isa, spot.machine.size - len(data))
+        assert rule(maker, subject, number, edits.put(right, [edits.Change(spot, data + rest)]))
+        found += 1
+    assert found > 10
+
+
+def test_a_prologue_stores_into_its_own_frame(one: tuple[Any, Any]) -> None:
+    maker, subject = one
+    sp, found = STACK_POINTERS[maker.isa], 0
+    for number, row in pieces(maker, subject, (edits.PROLOGUE,)):
+        size = subject.functions[number].allocation.frame["frame_to_fp_offset"]
+        for spot in row:
+            for data, new in edits._flipped(maker.isa, edits._code(subject.functions[number], spot)):
+                above = [a for a in new.accesses if a.written and a.base == sp and a.displacement > size + 4096]
+                if above and new.name == spot.machine.name:
+                    changed = edits.put(subject.functions[number], [edits.Change(spot, data)])
+                    assert validate(maker.isa, changed, subject.sources[number]).status != VALID
+                    found += 1
+    assert found or maker.isa in ("x86-64", "riscv64")
+
+
+def test_who_saves_the_frame_pointer_has_a_frame(one: tuple[Any, Any]) -> None:
+    maker, subject = one
+    frame, found = reserved(maker.isa).frame, 0
+    for number, row in pieces(maker, subject, (edits.PROLOGUE,)):
+        for spot in row:
+            if frame in spot.machine.writes and not spot.machine.accesses:
+                nothing = edits.nothing(maker.isa, spot.machine.size)
+                changed = edits.put(subject.functions[number], [edits.Change(spot, nothing)])
+                assert rule(maker, subject, number, changed)
+                found += 1
+    assert found or maker.isa == "s390x"
 
 
 @pytest.mark.parametrize(("isa", "number"), [("aarch64", 3), ("aarch64", 32), ("s390x", 49)])

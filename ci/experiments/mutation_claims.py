@@ -33,8 +33,16 @@ from liftcheck.oracles.validation_frame import explicit
 COMPUTES: Final = "computes something else"
 ADDRESS: Final = "another address of the same base"
 STORES: Final = "accesses more or less of the program's own memory"
+POPS: Final = "how many bytes of stack arguments a tail function takes away"
 INSIDE: Final = "other steps inside of one instruction"
 _ENDS: Final = (JUMP, RETURN, TRAP)
+
+
+def pops(isa: str, old: Machine, new: Machine) -> bool:
+    """Whether an exit gives back another amount of stack, and does nothing else."""
+    sp = reserved(isa).sp
+    same = (old.flow, old.reads, old.writes, old.accesses) == (new.flow, new.reads, new.writes, new.accesses)
+    return same and old.writes == {sp} == old.reads and not old.accesses
 
 
 class _Place(NamedTuple):
@@ -90,7 +98,7 @@ def _areas(isa: str, captured: Captured) -> list[tuple[int, int, int]]:
 
 def _place(isa: str, areas: Sequence[tuple[int, int, int]], access: Access) -> _Place:
     kept = reserved(isa)
-    framed = access.base in (kept.sp, kept.frame, NONE) and access.scaled == NONE
+    framed = access.base in (kept.sp, kept.frame) and access.scaled == NONE
     programs = not framed or any(base == access.base and low <= access.displacement
                                  and access.displacement + access.size <= high
                                  for base, low, high in areas)  # fmt: skip
@@ -152,7 +160,8 @@ def summary(isa: str, areas: Sequence[tuple[int, int, int]], code: bytes, start:
         if machine.flow in _ENDS and machine.target is None:
             leaves.add((machine.flow, None, behind))
     reached = [_place(isa, areas, access) for at in written for access in row[at].accesses]
-    frame = frozenset(place for place in reached if place.frame or {place.base, place.scaled} & {kept.sp, kept.frame})
+    pointers = {kept.sp, kept.frame} - {NONE}
+    frame = frozenset(place for place in reached if place.frame or {place.base, place.scaled} & pointers)
     return Summary(frozenset(read), must or frozenset(), frozenset(may), frozenset(leaves), frame)
 
 

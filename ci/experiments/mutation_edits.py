@@ -16,7 +16,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
-from mutation_claims import alike, inside
+from mutation_claims import POPS, alike, inside, pops
 from regalloc_edits import nothing, read
 
 from liftcheck.compilers.allocation import NONE, Captured
@@ -136,9 +136,12 @@ def beyond(isa: str, before: Captured, after: Captured, changes: Sequence[Change
     """Why the proof claims nothing of an edit; '' if it does. Each change is in own bytes, and each is beyond."""
     found = set()
     for spot, data in changes:
+        new = read(isa, data)
+        if spot.role == EXIT and before.allocation.frame.get("convention") == "tail" and pops(isa, spot.machine, new):
+            found.add(POPS)
+            continue
         if spot.role != OWN:
             return ""
-        new = decode(isa, data + bytes(16), 0, 1)[0]
         found.add(alike(isa, before, spot.machine, new) or inside(isa, before, after, spot.piece))
     return "" if "" in found else max(found, default="")
 
@@ -212,9 +215,11 @@ def _byte(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> E
 
 def _two_bytes(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """Two instructions that need not have anything to do with one another."""
-    pair = rng.sample(range(len(where)), 2) if len(where) > 1 else []
-    changes = [Change(where[n], near[0][0]) for n in pair
-               if (near := list(_near(isa, _code(captured, where[n]), rng))[:1])]
+    changes: list[Change] = []
+    for spot in rng.sample(where, min(4, len(where))):
+        data = next((data for data, _ in _near(isa, _code(captured, spot), rng)), b"")
+        if data and len(changes) < 2 and not made(isa, captured, [Change(spot, data)]).beyond:
+            changes.append(Change(spot, data))
     return made(isa, captured, changes) if len(changes) == 2 else None
 
 

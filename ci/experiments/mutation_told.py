@@ -119,6 +119,8 @@ def _free(damaged: Allocation, right: Captured) -> Allocation | None:
         return None
     number = edit.instruction
     what, places = damaged.instructions[number], damaged.places[number]
+    if what.clobbers or what.is_return:
+        return None  # what calls and returns hand over in which register, no bytes say
     for n, (operand, place) in enumerate(zip(what.operands, places)):
         if operand.kind == USE and place == edit.target:
             operands = [o._replace(constraint=REG, value=0) if o.constraint == REUSE and o.value == n else o
@@ -165,11 +167,12 @@ def _unemitted(_isa: str, captured: Captured, where: Sequence[Spot], rng: Random
         return None
     changed = put(captured, [Change(spot, nothing(_isa, spot.machine.size)) for spot in rows])
     words = f"{rows[0].offset:#x} ({role}): nothing emitted for {'; '.join(spot.machine.text for spot in rows)}"
-    return Edited(changed._replace(allocation=_ranged(captured.allocation, role, piece, rows[0].offset,
+    return Edited(changed._replace(allocation=ranged(captured.allocation, role, piece, rows[0].offset,
                                                       rows[0].offset)), words)  # fmt: skip
 
 
-def _ranged(allocation: Allocation, role: str, piece: int, start: int, end: int) -> Allocation:
+def ranged(allocation: Allocation, role: str, piece: int, start: int, end: int) -> Allocation:
+    """The bytes of a piece told to be [start, end)."""
     if role == MOVE:
         ranges = list(allocation.edit_ranges)
         ranges[piece] = start, end
@@ -203,8 +206,8 @@ def _exchanged(isa: str, captured: Captured, where: Sequence[Spot], rng: Random)
         return None
     code = captured.code.code
     changed = code[:start] + code[middle:end] + code[start:middle] + code[end:]
-    allocation = _ranged(captured.allocation, b[0].role, b[0].piece, start, start + end - middle)
-    allocation = _ranged(allocation, a[0].role, a[0].piece, start + end - middle, end)
+    allocation = ranged(captured.allocation, b[0].role, b[0].piece, start, start + end - middle)
+    allocation = ranged(allocation, a[0].role, a[0].piece, start + end - middle, end)
     first, second = ("; ".join(spot.machine.text for spot in row) for row in (a, b))
     return Edited(Captured(replace(captured.code, code=changed), allocation),
                   f"{start:#x}: {first} now stands behind {second}, and that is told")  # fmt: skip
@@ -218,8 +221,8 @@ def _shifted(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -
     a, b = rng.choice(pairs)
     spot, border = rng.choice(((b[0], b[0].end), (a[-1], a[-1].offset)))
     changed = put(captured, [Change(spot, nothing(isa, spot.machine.size))])
-    allocation = _ranged(captured.allocation, a[0].role, a[0].piece, a[0].offset, border)
-    allocation = _ranged(allocation, b[0].role, b[0].piece, border, b[-1].end)
+    allocation = ranged(captured.allocation, a[0].role, a[0].piece, a[0].offset, border)
+    allocation = ranged(allocation, b[0].role, b[0].piece, border, b[-1].end)
     words = f"{spot.offset:#x}: {spot.machine.text} dropped, and the border told at {border:#x}"
     return Edited(changed._replace(allocation=allocation), words)
 

@@ -63,7 +63,7 @@ MOST: Final = 12_000
 """Bytes of code of a function that is edited: a longer one takes all the time."""
 CANNOT: Final = (
     "tables of jumps, constants in the code, relocations, trap tables, unwind and handler tables",
-    "which argument of a call is in which register, and what a callee does: calls are taken at their word",
+    "which argument of a call or which result is in which register, and what a callee does: taken at their word",
     "which of its inputs is which, where an instruction's bytes read the same registers",
     "three or more independent edits; code that is longer or shorter than before",
     "signals, other threads, system calls; stacks that are switched",
