@@ -23,7 +23,6 @@ from liftcheck.oracles.machine import (
     MEMORY,
     VECTOR_CONFIGURATION,
     Machine,
-    Store,
     address,
     register,
     show,
@@ -541,10 +540,12 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
                     if access.written:
                         yield placed, found[1] + access.displacement, access.size, True
         if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
-            for one in (*machine.effect.loads, *machine.effect.stores):
-                distance = state.distance(one.address)
+            indexed = [(load.address, load.size, False) for load in machine.effect.loads]
+            indexed += [(store.address, store.size, True) for store in machine.effect.stores]
+            for where, size, stores in indexed:
+                distance = state.distance(where)
                 if distance is not None:
-                    yield placed, distance, one.size, isinstance(one, Store)
+                    yield placed, distance, size, stores
         if machine.flow == CALL:
             called = True
             state.registers.pop(kept.sp, None)

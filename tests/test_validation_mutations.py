@@ -27,6 +27,8 @@ from liftcheck.oracles.validation_abi import owed, reserved
 from liftcheck.oracles.validation_source import source_of
 from liftcheck.oracles.validation_verdict import INVALID, VALID
 
+pytestmark = pytest.mark.needs_compiler("regalloc")
+
 for folder in ("ci", "ci/experiments"):
     sys.path.insert(0, str(scripts.ROOT / folder))
 edits: ModuleType = scripts.load("experiments/mutation_edits")
