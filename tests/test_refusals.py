@@ -16,6 +16,7 @@ from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.parser import parse_module
 from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare
+from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.evidence import Tally
 from liftcheck.oracles.filetests import Options, main_like
@@ -186,3 +187,32 @@ def test_a_filetest_that_is_refused_at_one_level_exits_1(tmp_path: Path) -> None
         "wrong refusal on x86-64", "wrong refusal on aarch64"}
     assert sum(report.skips.values()) == 2
     assert not report.failures
+
+
+CONVERTED = """function %f(i16) -> f16x8 system_v {
+block0(v0: i16):
+    v1 = splat.i16x8 v0
+    v2 = fcvt_from_uint.f16x8 v1
+    return v2
+}
+"""
+
+
+@pytest.mark.parametrize(("isa", "text", "reason", "page"), [
+    ("x86-64", MAXIMUM, "no lowering of umax.i128", known.MIN_MAX_PAGE),
+    ("aarch64", MAXIMUM, "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)",
+     known.MIN_MAX_PAGE),
+    ("aarch64", MAXIMUM.replace("ugt v0, v1", "ugt v0, v0"),
+     "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)", known.NO_PAGE),
+    ("x86-64", MAXIMUM, "no lowering of smulhi.i128", known.NO_PAGE),
+    ("riscv64", MAXIMUM, "no lowering of umax.i128", known.NO_PAGE),
+    ("riscv64", CONVERTED, "no lowering of fcvt_from_uint.f16", known.TO_F16_PAGE),
+    ("riscv64", CONVERTED, "no lowering of fcvt_from_sint.f16", known.NO_PAGE),
+    ("riscv64", CONVERTED.replace("i16x8 v0", "i32x4 v0").replace("i16)", "i32)").replace("v0: i16", "v0: i32")
+     .replace("f16x8", "f32x4"), "no lowering of fcvt_from_uint.f16", known.NO_PAGE),
+])
+def test_a_wrong_refusal_has_its_page_if_the_program_has_what_the_page_says(
+        isa: str, text: str, reason: str, page: str) -> None:
+    (function,) = parse_module(text, "refused").functions
+    said = known.cause_of_failure(isa, function, CompileFailure(WRONG, reason))
+    assert said == f"wrong refusal on {isa}: {reason} ({page})"
