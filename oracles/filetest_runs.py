@@ -34,6 +34,7 @@ from liftcheck.oracles import beyond, canaries
 from liftcheck.oracles import filetest_known as known
 from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.evidence import Hooks, Runners
+from liftcheck.oracles.filetest_faults import faulty
 from liftcheck.oracles.filetest_open import Closed, Openings
 from liftcheck.oracles.filetest_optimized import CLIF, Optimized
 from liftcheck.oracles.filetest_report import Failure, Report, is_met, line_failure, undecided, unjudged
@@ -362,10 +363,21 @@ class _Judge:
             cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
             if not cause and boxless is not None and is_met(line, boxless[line]):
                 cause = known.UNBOXED
+            cause = cause or self._explained(number, line, outcome)
             if cause:
                 self.report.finds(self.target.isa, cause, unit)
             else:
                 self.report.fails(self.target.isa, unit)
+
+    def _explained(self, number: int, line: RunLine, outcome: Outcome) -> str:
+        """The page of a fault that, in the program's place, gives just what the compiled code gave; or ''."""
+        for page, functions in faulty(self.target.isa, self.modeled) if outcome.kind == "returned" else ():
+            prepared = prepare(Module(functions), self.target.big_endian)
+            found = prepared.run(number, line.args, line.regions(), self.engine.patience.fuel)
+            prepared.release()
+            if (found.kind, found.values) == (outcome.kind, outcome.values):
+                return f"the wrong result is the one that a known fault gives ({page})"
+        return ""
 
     def _damaged(self, number: int, line: RunLine, runner: Runner, program: list[FunctionCode]) -> tuple[str, ...]:
         """The callee-saved registers that a run line's call changes."""
