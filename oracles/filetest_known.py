@@ -61,8 +61,8 @@ def cause_of_failure(isa: str, function: Function, failure: CompileFailure) -> s
 
 
 def _refused(isa: str, function: Function, failure: CompileFailure) -> str:
-    """The page of a wrong refusal: it says which instruction is refused, and the program must hold what the mid-end makes
-    that of."""
+    """The page of a wrong refusal: it says which instruction is refused, and the program must hold what the mid-end
+    makes that of."""
     made = {value: inst for block in function.blocks for inst in block.insts for value in inst.results}
     if isa in ("x86-64", "aarch64") and _MIN_MAX.match(failure.reason):
         return MIN_MAX_PAGE if any(_is_min_max(function, inst, made) for inst in made.values()) else NO_PAGE
