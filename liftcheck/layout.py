@@ -8,7 +8,10 @@ on both sides, so that an access one byte past either end traps. Generated progr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
+
+from liftcheck.errors import Unsupported
 
 ARENA: Final = 0x2_1000_0000
 ARENA_SIZE: Final = 0x400_0000
@@ -39,7 +42,10 @@ STACK_SIZE: Final = 0x20_0000
 UNRESOLVED: Final = ARENA + 0x2B0_0000
 UNRESOLVED_SIZE: Final = 0x40_0000
 UNRESOLVED_STRIDE: Final = 0x1000
-"""Unmapped: one page for each symbol that a program names and nobody has. Whoever calls or reads one is known by it."""
+UNRESOLVED_PAGES: Final = UNRESOLVED_SIZE // UNRESOLVED_STRIDE
+UNRESOLVED_SHARE: Final = 0x40
+"""Unmapped: one page for each symbol that a program names and nobody has. Whoever calls or reads one is known by it.
+Of more symbols than pages several share one, so many bytes apart."""
 
 DATA: Final = ARENA + 0x300_0000
 SLOT_SIZE: Final = 0x1000
@@ -48,19 +54,31 @@ SLOT_STRIDE: Final = 0x3000
 SLOTS: Final = 256
 
 
-def unresolved(address: int, names: Mapping[int, str]) -> str:
-    """The trap code of a call or an access that hits the page of a missing symbol (`names`: by page), else ''."""
-    name = names.get(address & -UNRESOLVED_STRIDE) if names else None
-    return "" if name is None else f"unresolved {name}"
+def unresolved(address: int, missing: Mapping[str, int]) -> str:
+    """The trap code of a call or an access that hits a missing symbol (`missing`: their addresses, in the order of
+    `address_of_missing`), else ''."""
+    name = missing_at(address, missing)
+    return f"unresolved {name}" if name else ""
 
 
-def page_of(name: str, names: dict[int, str]) -> int:
-    """The page that stands for a missing symbol; entered into `names` if it is new."""
-    page = next((page for page, known in names.items() if known == name), None)
-    if page is None:
-        page = UNRESOLVED + len(names) % (UNRESOLVED_SIZE // UNRESOLVED_STRIDE) * UNRESOLVED_STRIDE
-        names[page] = name
-    return page
+def missing_at(address: int, missing: Mapping[str, int]) -> str:
+    """The missing symbol in whose page an address lies, the nearest below it if several share the page; '' if none."""
+    page, offset = divmod(address - UNRESOLVED, UNRESOLVED_STRIDE)
+    if not missing or not 0 <= page < min(UNRESOLVED_PAGES, len(missing)):
+        return ""
+    last = (len(missing) - 1 - page) // UNRESOLVED_PAGES
+    number = page + min(offset // UNRESOLVED_SHARE, last) * UNRESOLVED_PAGES
+    return next(islice(missing, number, None))
+
+
+def address_of_missing(name: str, missing: dict[str, int]) -> int:
+    """The address that stands for a missing symbol; entered into `missing` if it is new."""
+    if name not in missing:
+        share, page = divmod(len(missing), UNRESOLVED_PAGES)
+        if share * UNRESOLVED_SHARE >= UNRESOLVED_STRIDE:
+            raise Unsupported(f"more than {len(missing):,} symbols that are not there")
+        missing[name] = UNRESOLVED + page * UNRESOLVED_STRIDE + share * UNRESOLVED_SHARE
+    return missing[name]
 
 
 def slot_address(slot: int) -> int:

@@ -32,12 +32,12 @@ Program = Sequence[FunctionCode]
 
 class Image:
     """Linked code. `code` belongs at `base`; `addresses[p]` maps the names of program p's functions to addresses;
-    `missing` names the symbols that are nowhere, by the unmapped page that stands for each."""
+    `missing` has the symbols that are nowhere, and the unmapped address that stands for each."""
 
     __slots__ = ("_functions", "_starts", "addresses", "base", "code", "isa", "missing")
 
     def __init__(self, isa: str, base: int, code: bytes, addresses: tuple[dict[str, int], ...],
-                 functions: list[tuple[int, FunctionCode]], missing: dict[int, str]) -> None:
+                 functions: list[tuple[int, FunctionCode]], missing: dict[str, int]) -> None:
         self.isa: Final = isa
         self.base: Final = base
         self.code: Final = code
@@ -123,7 +123,7 @@ def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,
     if here - base + _END > layout.CODE_SIZE:
         raise Unsupported("code larger than the code area")
     code = b"".join(parts)
-    missing: dict[int, str] = {}
+    missing: dict[str, int] = {}
     if related:
         code = bytes(_Patcher(isa, base, bytearray(code), externals or {}, missing if lenient else None).patch(related))
     return Image(isa, base, code + fill * _END, tuple(addresses), placed, missing)
@@ -133,7 +133,7 @@ class _Patcher:
     """Applies relocations to a buffer; owns it and the address slots that it appends."""
 
     def __init__(self, isa: str, base: int, code: bytearray, externals: Mapping[str, int],
-                 missing: dict[int, str] | None) -> None:
+                 missing: dict[str, int] | None) -> None:
         self.missing = missing
         self.isa, self.base, self.code, self.externals = isa, base, code, externals
         self.libcalls = load_stub(isa).libcalls
@@ -182,7 +182,7 @@ class _Patcher:
         if address is None:
             if self.missing is None or name.startswith("libcall:"):
                 raise Unsupported(f"symbol {name}")
-            address = layout.page_of(name, self.missing)
+            address = layout.address_of_missing(name, self.missing)
         return address
 
     def slot(self, value: int) -> int:

@@ -109,6 +109,28 @@ def test_externals_and_unknown_symbols(isa: str) -> None:
     assert value(image, image.entry(1, "%f"), 1) == 44
 
 
+def test_missing_symbols_keep_their_names_when_there_are_many() -> None:
+    """Each is found by its address, and, as long as each has a page, by what is behind that."""
+    missing: dict[str, int] = {}
+    names = [f"%nobody{number}" for number in range(layout.UNRESOLVED_PAGES)]
+    pages = [layout.address_of_missing(name, missing) for name in names]
+    assert [layout.missing_at(page + 0xff8, missing) for page in pages] == names
+    more = [f"%nobody{number}" for number in range(2, 5000)]
+    addresses = [layout.address_of_missing(name, missing) for name in more]
+    assert len(set(addresses)) == len(more) and addresses[0] == pages[2]
+    assert [layout.missing_at(address + 8, missing) for address in addresses] == more
+    assert layout.missing_at(layout.UNRESOLVED - 1, missing) == ""
+    assert layout.missing_at(layout.UNRESOLVED + layout.UNRESOLVED_SIZE, missing) == ""
+    assert layout.missing_at(pages[-1], {"%one": pages[0]}) == ""
+
+
+def test_more_missing_symbols_than_there_are_places_are_refused() -> None:
+    missing: dict[str, int] = {}
+    with pytest.raises(Unsupported, match="more than 65,536 symbols"):
+        for number in range(70_000):
+            layout.address_of_missing(f"%nobody{number}", missing)
+
+
 def test_thread_local_kinds_are_refused_by_name() -> None:
     function = FunctionCode("%f", bytes(16), 16, (Relocation(0, "ElfX86_64TlsGd", "%f", 0),))
     with pytest.raises(Unsupported, match="relocation ElfX86_64TlsGd"):

@@ -219,7 +219,7 @@ class Program:
             return found.address
         if found is not None:
             return ROUTINES + NAMES.index(found.name) * FUNCTION_STRIDE
-        return layout.page_of(name, self.memory.missing)
+        return layout.address_of_missing(name, self.memory.missing)
 
     def at(self, address: int) -> Code | Libcall | None:
         """What is at an address, for indirect calls; Trap if a missing symbol is."""
@@ -231,8 +231,9 @@ class Program:
             return found
         if self.memory.short and address < 1 << 32:
             address |= ARENA_HALF
-        if layout.unresolved(address, self.memory.missing):
-            raise missing(self.memory.missing[address & -layout.UNRESOLVED_STRIDE])
+        nowhere = layout.missing_at(address, self.memory.missing)
+        if nowhere:
+            raise missing(nowhere)
         index, odd = divmod(address - layout.CODE, FUNCTION_STRIDE)
         if not odd and 0 <= index < len(self.codes):
             return self.codes[index]

@@ -66,8 +66,8 @@ def shape_of(type_: Type, big: bool) -> Shape:
 
 class Memory:
     """The regions of one run. `base`, `buf`, `size` are the first region, `stack_*` the stack as far as it exists;
-    `short`: the program takes addresses as i32, which mean the lower half of an address in the arena; `missing` names
-    what lies nowhere, by its address (see `layout.UNRESOLVED`); `is_world`: what is open is chosen (see `worlds`)."""
+    `short`: the program takes addresses as i32, which mean the lower half of an address in the arena; `missing` has
+    the addresses of what is nowhere (see `layout.UNRESOLVED`); `is_world`: what is open is chosen (see `worlds`)."""
 
     __slots__ = ("_others", "base", "buf", "garbage", "missing", "pinned", "short", "size", "stack_base", "stack_buf",
                  "stack_size")
@@ -77,7 +77,7 @@ class Memory:
     def __init__(self) -> None:
         self.short = False
         self.garbage = 0
-        self.missing: dict[int, str] = {}
+        self.missing: dict[str, int] = {}
         self.stack_buf = bytearray()
         self.stack_base = STACK_TOP
         self.stack_size = 0
