@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
-from liftcheck.errors import Unsupported
-
 ARENA: Final = 0x2_1000_0000
 ARENA_SIZE: Final = 0x400_0000
 
@@ -71,12 +69,12 @@ def missing_at(address: int, missing: Mapping[str, int]) -> str:
     return next(islice(missing, number, None))
 
 
-def address_of_missing(name: str, missing: dict[str, int]) -> int:
-    """The address that stands for a missing symbol; entered into `missing` if it is new."""
+def address_of_missing(name: str, missing: dict[str, int]) -> int | None:
+    """The address that stands for a missing symbol; entered into `missing` if it is new. None if that is full."""
     if name not in missing:
         share, page = divmod(len(missing), UNRESOLVED_PAGES)
         if share * UNRESOLVED_SHARE >= UNRESOLVED_STRIDE:
-            raise Unsupported(f"more than {len(missing):,} symbols that are not there")
+            return None
         missing[name] = UNRESOLVED + page * UNRESOLVED_STRIDE + share * UNRESOLVED_SHARE
     return missing[name]
 

@@ -183,6 +183,8 @@ class _Patcher:
             if self.missing is None or name.startswith("libcall:"):
                 raise Unsupported(f"symbol {name}")
             address = layout.address_of_missing(name, self.missing)
+        if address is None:
+            raise Unsupported("more missing symbols than there are addresses for")
         return address
 
     def slot(self, value: int) -> int:

@@ -33,6 +33,7 @@ from liftcheck.errors import InternalError
 from liftcheck.oracles.decode import lacking, mnemonics
 from liftcheck.oracles.link import Image
 from liftcheck.oracles.machine import LONGEST, ORDINARY, decode
+from liftcheck.oracles.runner_portions import END, Need, Piece, fit, portions
 from liftcheck.oracles.stub import load_stub
 from liftcheck.oracles.trampolines import HEADER, STACK_POINTER, Packing, packing
 
@@ -108,6 +109,15 @@ def _answers(form: Packing, outcomes: Sequence[Outcome]) -> tuple[bytes, ...] | 
         return found
     given, nothing = iter(found), bytes(form.size - form.results)
     return tuple([next(given) if did else nothing for did in returned])
+
+
+def _cut(job: Job, piece: Piece) -> Job:
+    """The part of a job that is a piece of it."""
+    if piece.rows == len(job.inputs):
+        return job
+    wanted = slice(piece.first, piece.first + piece.rows)
+    slot = job.slot + piece.first if job.memories else job.slot
+    return job._replace(inputs=job.inputs[wanted], memories=job.memories[wanted], slot=slot, sheet=None)
 
 
 class Fault(NamedTuple):
@@ -242,10 +252,30 @@ class BaseRunner:
             self._image = None
             self.load(image)
             self._image = image
-        batch = self._fill(image, jobs, seconds)
+        packings = [packing(job.signature, self._big_endian) for job in jobs]
+        needs = [Need(form.size, len(job.inputs), len(job.trampoline.code) + max(job.trampoline.alignment, 16))
+                 for job, form in zip(jobs, packings)]
+        if not fit(needs):
+            return self._in_portions(image, jobs, portions(needs), seconds, until)
+        if self._next_trampoline + sum([need.code for need in needs]) > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
+            self.forget_trampolines()
+            self._trampolines.clear()
+            self._next_trampoline = layout.TRAMPOLINES
+        batch = self._fill(image, jobs, packings, seconds)
         batch.until = until
         self.drive(batch)
         return self._outcomes(batch)
+
+    def _in_portions(self, image: Image, jobs: Sequence[Job], pieces: list[list[Piece]],
+                     seconds: float, until: float) -> list[list[Outcome]]:
+        """What does not fit into the areas at once, in several runs."""
+        found: list[list[Outcome]] = [[] for _ in jobs]
+        for portion in pieces:
+            outcomes = self.run(image, [_cut(jobs[piece.job], piece) for piece in portion], seconds, until)
+            for piece, some in zip(portion, outcomes, strict=True):
+                found[piece.job] += some
+        lacking = Outcome("unsupported", detail="a call whose arguments and results need more than 4 MiB")
+        return [some or [lacking] * len(job.inputs) for some, job in zip(found, jobs)]
 
     def load(self, image: Image) -> None:
         raise NotImplementedError
@@ -270,19 +300,14 @@ class BaseRunner:
             raise InternalError(f"the trampoline {function.name} has relocations: {function.relocations}")
         alignment = max(function.alignment, 16)
         address = -(-self._next_trampoline // alignment) * alignment
-        if address + len(function.code) > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
-            self.forget_trampolines()
-            self._trampolines.clear()
-            address = layout.TRAMPOLINES
         self.arena.write(address, function.code)
         self._trampolines[function.code] = address
         self._next_trampoline = address + len(function.code)
         return address
 
-    def _fill(self, image: Image, jobs: Sequence[Job], seconds: float) -> Batch:
+    def _fill(self, image: Image, jobs: Sequence[Job], packings: list[Packing], seconds: float) -> Batch:
         """Writes data regions and rows."""
-        big_endian = self._big_endian
-        batch = Batch(image, jobs, [packing(job.signature, big_endian) for job in jobs], seconds)
+        batch = Batch(image, jobs, packings, seconds)
         parts: list[bytes] = []
         here = layout.ROWS
         for job, form in zip(jobs, batch.packings):
@@ -292,12 +317,10 @@ class BaseRunner:
             here += form.size * len(bodies)
             if job.memories:
                 self._write_memories(job)
-        parts.append(bytes(64))
+        parts.append(bytes(END))
         batch.end = here
-        if here + 64 > layout.ROWS + layout.ROWS_SIZE:
-            raise InternalError("more rows than the row area holds: run fewer jobs at once")
         arena = self.arena.bytes
-        arena[layout.ROWS - layout.ARENA : here + 64 - layout.ARENA] = b"".join(parts)
+        arena[layout.ROWS - layout.ARENA : here + END - layout.ARENA] = b"".join(parts)
         self.arena.set_word(layout.CONTROL, layout.ROWS)
         return batch
 

@@ -41,6 +41,17 @@ def functions(n: int) -> str:
                              f"; run: %f{i}({i}) == {2 * i}") for i in range(n)])
 
 
+def entries(n: int) -> str:
+    """Functions with a signature and a run line each."""
+    made = []
+    for i in range(n):
+        kinds = [f"i{8 << (i >> 2 * place) % 4}" for place in range(8)]
+        params = ", ".join(f"v{number}: {kind}" for number, kind in enumerate(kinds))
+        made.append(function([f"block0({params}):", "    return v0"], f"%f{i}({', '.join(kinds)}) -> {kinds[0]}",
+                             f"; run: %f{i}(1, 2, 3, 4, 5, 6, 7, 8) == 1"))
+    return filetest(*made)
+
+
 def callees(n: int) -> str:
     """One function that calls many others, once each."""
     others = [f"function %g{i}(i64) -> i64 system_v {{\nblock0(v0: i64):\n    return v0\n}}" for i in range(n)]
@@ -163,7 +174,7 @@ def wrong_lines(n: int) -> str:
 
 
 SHAPES: Final[dict[str, Callable[[int], str]]] = BODIES | {shape.__name__: shape for shape in (
-    signatures, func_refs, comments, long_comment, run_lines, functions, callees, globals_chain, missing, locations,
-    pool, settings, targets, features, long_name, blanks, call_chain, trap_lines, buffers)}
+    signatures, func_refs, comments, long_comment, run_lines, functions, entries, callees, globals_chain, missing,
+    locations, pool, settings, targets, features, long_name, blanks, call_chain, trap_lines, buffers)}
 BROKEN: Final[dict[str, Callable[[int], str]]] = {shape.__name__: shape for shape in (
     mistakes, faulty, unreadable, outdated, wrong_lines)}

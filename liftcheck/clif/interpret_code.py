@@ -219,7 +219,10 @@ class Program:
             return found.address
         if found is not None:
             return ROUTINES + NAMES.index(found.name) * FUNCTION_STRIDE
-        return layout.address_of_missing(name, self.memory.missing)
+        nowhere = layout.address_of_missing(name, self.memory.missing)
+        if nowhere is None:
+            raise Refusal("more missing symbols than there are addresses for")
+        return nowhere
 
     def at(self, address: int) -> Code | Libcall | None:
         """What is at an address, for indirect calls; Trap if a missing symbol is."""
