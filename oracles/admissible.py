@@ -40,8 +40,8 @@ LONG: Final = 1.0
 """Seconds of processor time that a world of a longer run may take. What takes yet longer is looked at only before
 anybody is called wrong, and else said to be `unseen`."""
 UNSEEN: Final = "whether CLIF leaves it open was not looked at: the run is too long"
-PLACES: Final = 4
-"""Worlds to look at where only slots' places are asked for."""
+FEW: Final = 4
+"""Worlds to look at of a run that does not end."""
 _PLACES: Final = frozenset({Kind.SLOT, Kind.FUNCTION})
 """What most programs ask for: if the answers cannot show (`places`), all worlds are as the first."""
 PATIENCE: Final = 2.0
@@ -241,8 +241,6 @@ class Reference:
         kinds = {choice.kind for choice in first.used}
         if worlds < MANY and kinds <= _PLACES and first.outcome.kind == "returned" and not self._shows_places():
             worlds = 1
-        elif worlds < MANY and kinds == {Kind.SLOT}:
-            worlds = PLACES
         while len(seen) < worlds and (len(seen) < 2 or time.process_time() - started < PATIENCE):
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
@@ -270,7 +268,7 @@ class Reference:
         whoever disagrees looks again."""
         seen = [first]
         places = all(choice.kind in (Kind.SLOT, Kind.FUNCTION) for choice in first.used)  # what hardly ends a loop
-        while not places and len(seen) < PLACES and time.process_time() - started < PATIENCE:
+        while not places and len(seen) < FEW and time.process_time() - started < PATIENCE:
             seen.append(travel(len(seen), {}))
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost

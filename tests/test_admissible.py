@@ -100,6 +100,11 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
                         "return v2", slots=TWO_SLOTS), [], SLOT, "v0 = stack_addr.i64 ss0"),
     "slot bit": (body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = iconst.i64 2048", "v2 = band v0, v1", "return v2",
                       slots=TWO_SLOTS), [], SLOT, "v0 = stack_addr.i64 ss0"),
+    "rounded up": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = iconst.i64 63", "v3 = iadd v1, v2",
+                        "v4 = iconst.i64 -64", "v5 = band v3, v4", "store v5, v1+56", "store v0, v5",
+                        "v6 = load.i64 v1+56", "v7 = icmp eq v0, v6", "return v7",
+                        slots="ss0 = explicit_slot 128").replace("-> i64", "-> i8"), [5], SLOT,
+                   "v1 = stack_addr.i64 ss0"),
     "slot as i32": (body("() -> i32", "v0 = stack_addr.i32 ss0", "return v0", slots=TWO_SLOTS), [], SLOT,
                     "v0 = stack_addr.i32 ss0"),
     "into the next slot": (body("(i64) -> i64", "v1 = stack_addr.i64 ss0", "v2 = stack_addr.i64 ss1", "store v0, v2",
@@ -335,6 +340,15 @@ block2:
                    slots=TWO_SLOTS)
     found = Reference(parse_module(endless), False).foresee(0, [], fuel=100_000)
     assert (found.outcome.kind, found.whole, found.opening) == ("out_of_fuel", False, None)
+
+
+@pytest.mark.parametrize("op", ["stack_addr.i64 ss0", "get_stack_pointer.i64", "get_frame_pointer.i64"])
+@pytest.mark.parametrize("residue", range(0, 64, 8))
+def test_every_place_within_64_bytes_is_looked_at(op: str, residue: int) -> None:
+    lines = f"v0 = {op}", "v1 = iconst.i64 63", "v2 = band v0, v1", f"v3 = iconst.i64 {residue}", "v4 = icmp eq v2, v3"
+    found = foreseen(body("() -> i8", *lines, "return v4", slots=TWO_SLOTS.split("\n")[0].replace(", align = 8", "")))
+    assert found.opening is not None, "some slots lie there"
+    assert found.opening.text == f"v0 = {op}"
 
 
 @pytest.mark.parametrize("name", OPEN_PROGRAMS)

@@ -155,6 +155,12 @@ class World(Memory):
         bits = mix(seed >> 1, choice.kind, choice.place, number)
         return ~bits & ADDRESS_MASK if seed & 1 else bits
 
+    def _spread(self, choice: Choice, number: int) -> int:
+        """As `_bits`, a multiple of 8: in the first eight worlds each of those that there are within 64, as programs
+        round addresses up to so much and less."""
+        low = self._chosen.get(choice, self._seed) ^ mix(choice.place, number)
+        return self._bits(choice, number) & -8 * WORD | low % WORD * WORD
+
     def _next(self, choice: Choice) -> int:
         self._count[choice] = number = self._count.get(choice, -1) + 1
         return number
@@ -168,7 +174,8 @@ class World(Memory):
         """A place for `size` bytes that nothing else is near of."""
         number = self._next(choice)
         while True:
-            address = self._bits(choice, number) & -align
+            bits = self._spread(choice, number) if choice.kind is Kind.SLOT else self._bits(choice, number)
+            address = bits & -align
             if self.short:
                 address = ARENA_HALF | address & 0xFFFF_FFFF
             end = address + size
@@ -289,8 +296,12 @@ class World(Memory):
             choice, left = Choice(Kind.FRAME, what), self._left.setdefault(what, [])
             self.used.setdefault(choice, site)
             again = left and self._again(choice)
-            word = left.pop() if again else self._bits(choice, self._next(choice)) & (
-                -1 if what >= FIRST_CODE else -WORD) or WORD
+            if again:
+                word = left.pop()
+            elif what >= FIRST_CODE:
+                word = self._bits(choice, self._next(choice)) or WORD
+            else:
+                word = self._spread(choice, self._next(choice)) or WORD
             self._words[frame, what] = word
             self._told.append((frame, what))
         return word
