@@ -11,26 +11,31 @@ Sources: docs/findings.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from liftcheck.case import ISAS
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.clif.types import F16, F32, F64, F128, I16, I32, I64, I128, Type
 
+Constants = Mapping[int, int]
+Made = Sequence[tuple[Inst, Sequence[Type]]]
+
 
 class Fault(NamedTuple):
-    """An instruction of an ISA, by the types that it converts, and what is made of it: instructions from its operand to
-    its result, the first number that is free."""
+    """An instruction of some ISAs, by the types of its first operand and its result, and what is made of it: given the
+    constants and the first number that is free, instructions from its operands to its result with the types of what
+    they make on the way. No instructions: the fault does not touch it."""
 
     isas: frozenset[str]
     op: str
-    source: Type
+    source: frozenset[Type]
     result: frozenset[Type]
-    instead: Callable[[Inst, int], list[tuple[Inst, Sequence[Type]]]]
+    instead: Callable[[Constants, Inst, int], Made]
     page: str
 
 
-def _low_half(inst: Inst, free: int) -> list[tuple[Inst, Sequence[Type]]]:
+def _low_half(_: Constants, inst: Inst, free: int) -> Made:
     """The low half of an f128, taken for an f64."""
     return [(Inst("bitcast", I128, (free,), inst.args), (I128,)),
             (Inst("isplit", I128, (free + 1, free + 2), (free,)), (I64, I64)),
@@ -38,7 +43,7 @@ def _low_half(inst: Inst, free: int) -> list[tuple[Inst, Sequence[Type]]]:
             (dataclasses.replace(inst, args=(free + 3,)), ())]
 
 
-def _padded(inst: Inst, free: int) -> list[tuple[Inst, Sequence[Type]]]:
+def _padded(_: Constants, inst: Inst, free: int) -> Made:
     """An f16 with zeros above it, taken for an f32."""
     return [(Inst("bitcast", I16, (free,), inst.args), (I16,)),
             (Inst("uextend", I32, (free + 1,), (free,)), (I32,)),
@@ -46,10 +51,34 @@ def _padded(inst: Inst, free: int) -> list[tuple[Inst, Sequence[Type]]]:
             (dataclasses.replace(inst, args=(free + 2,)), ())]
 
 
+def _first_of_constants(constants: Constants, inst: Inst, _: int) -> Made:
+    """The first of two constants of which one is zero, since every number compares as equal to zero."""
+    kind = inst.type
+    assert kind is not None
+    sign, infinity = 1 << kind.bits - 1, {F16: 0x7C00, F128: 0x7FFF << 112}[kind]
+    numbers = [constants[value] & ~sign for value in inst.args if value in constants]
+    if len(numbers) < 2 or max(numbers) > infinity or (numbers[0] == 0) == (numbers[1] == 0):
+        return ()
+    return [(dataclasses.replace(inst, op="fcopysign", args=(inst.args[0], inst.args[0])), ())]
+
+
+def _constants(function: Function) -> Constants:
+    """The bits of the values, and of their aliases, that are constants of f16 and f128."""
+    found = {}
+    for block in function.blocks:
+        for inst in block.insts:
+            if inst.op in ("f16const", "f128const") and isinstance(inst.imm, int):
+                bits = inst.imm if inst.op == "f16const" else int.from_bytes(function.constants[inst.imm], "little")
+                found[inst.results[0]] = bits
+    return found | {alias: found[value] for alias, value in function.aliases.items() if value in found}
+
+
 FAULTS: Final = (
-    Fault(frozenset({"aarch64", "x86-64"}), "fdemote", F128, frozenset({F32}), _low_half,
+    *(Fault(frozenset(ISAS), op, frozenset({F16, F128}), frozenset({F16, F128}), _first_of_constants,
+            "docs/findings/mid-end-fmin-fmax-of-zero.md") for op in ("fmin", "fmax")),
+    Fault(frozenset({"aarch64", "x86-64"}), "fdemote", frozenset({F128}), frozenset({F32}), _low_half,
           "docs/findings/aarch64-fdemote-from-f128.md"),
-    Fault(frozenset({"aarch64", "x86-64", "riscv64"}), "fpromote", F16, frozenset({F64}), _padded,
+    Fault(frozenset({"aarch64", "x86-64", "riscv64"}), "fpromote", frozenset({F16}), frozenset({F64}), _padded,
           "docs/findings/aarch64-fpromote-from-f16.md"),
 )
 
@@ -66,21 +95,20 @@ def faulty(isa: str, functions: Sequence[Function]) -> list[tuple[str, list[Func
 
 
 def _with(fault: Fault, function: Function) -> Function:
-    types = dict(function.types)
-    blocks = []
+    types, constants = dict(function.types), _constants(function)
+    blocks, free = [], max(types, default=-1) + 1
     for block in function.blocks:
         insts: list[Inst] = []
         for inst in block.insts:
-            if not _is_hit(fault, function, inst):
-                insts.append(inst)
-                continue
-            for made, kinds in fault.instead(inst, max(types) + 1):
-                insts.append(made)
-                types.update(zip(made.results, kinds))
+            made = fault.instead(constants, inst, free) if _is_hit(fault, function, inst) else ()
+            free += sum(len(kinds) for _, kinds in made)
+            insts += [one for one, _ in made] or [inst]
+            for one, kinds in made:
+                types.update(zip(one.results, kinds))
         blocks.append(dataclasses.replace(block, insts=insts))
-    return function if len(types) == len(function.types) else dataclasses.replace(function, blocks=blocks, types=types)
+    return function if blocks == function.blocks else dataclasses.replace(function, blocks=blocks, types=types)
 
 
 def _is_hit(fault: Fault, function: Function, inst: Inst) -> bool:
-    return (inst.op == fault.op and function.types[function.aliases.get(inst.args[0], inst.args[0])] == fault.source
+    return (inst.op == fault.op and function.types[function.aliases.get(inst.args[0], inst.args[0])] in fault.source
             and function.types[inst.results[0]] in fault.result)

@@ -354,6 +354,7 @@ class _Judge:
         assert isinstance(reply, FunctionCode)
         clean = self._without_noise(number, runner, program)
         boxless = self._without_boxes(number, runner, program)
+        faults = faulty(self.target.isa, self.modeled)
         for line, outcome in wrong:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             passes = clean is not None and is_met(line, clean[line])
@@ -363,16 +364,17 @@ class _Judge:
             cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
             if not cause and boxless is not None and is_met(line, boxless[line]):
                 cause = known.UNBOXED
-            cause = cause or self._explained(number, line, outcome)
+            cause = cause or self._explained(number, line, outcome, faults)
             if cause:
                 self.report.finds(self.target.isa, cause, unit)
             else:
                 self.report.fails(self.target.isa, unit)
 
-    def _explained(self, number: int, line: RunLine, outcome: Outcome) -> str:
+    def _explained(self, number: int, line: RunLine, outcome: Outcome,
+                   faults: Sequence[tuple[str, Sequence[Function]]]) -> str:
         """The page of a fault that, in the program's place, gives just what the compiled code gave; or ''."""
-        for page, functions in faulty(self.target.isa, self.modeled) if outcome.kind == "returned" else ():
-            prepared = prepare(Module(functions), self.target.big_endian)
+        for page, functions in faults if outcome.kind == "returned" else ():
+            prepared = prepare(Module(list(functions)), self.target.big_endian)
             found = prepared.run(number, line.args, line.regions(), self.engine.patience.fuel)
             prepared.release()
             if (found.kind, found.values) == (outcome.kind, outcome.values):

@@ -33,6 +33,14 @@ block0(v0: f128):
     return v1
 }
 """
+MINIMUM = """function %f() -> f16 system_v {
+block0:
+    v0 = f16const 0x1.0p2
+    v1 = f16const -0.0
+    v2 = fmin v0, v1
+    return v2
+}
+"""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +54,19 @@ def test_the_fault_s_program_gives_what_the_page_says(text: str, argument: int, 
     module = Module(functions)
     assert not verify(module)
     assert prepare(module, False).run(0, (argument,), None, 1000).values == (wrong,)
+
+
+@pytest.mark.parametrize(("one", "other", "op", "wrong"), [
+    ("0x1.0p2", "-0.0", "fmin", 0x4400), ("0.0", "0x1.0p2", "fmax", 0), ("-0x1.0p2", "0.0", "fmax", 0xC400),
+    ("0.0", "-0.0", "fmin", None), ("0x1.0p2", "0x1.0p3", "fmin", None), ("+NaN", "0.0", "fmin", None),
+])
+def test_what_is_folded_to_the_first_operand(one: str, other: str, op: str, wrong: int | None) -> None:
+    text = MINIMUM.replace("0x1.0p2", one).replace("v1 = f16const -0.0", f"v1 = f16const {other}").replace("fmin", op)
+    found = faulty("x86-64", parse_module(text, "faulty").functions)
+    assert len(found) == (wrong is not None)
+    for _, functions in found:
+        assert not verify(Module(functions))
+        assert prepare(Module(functions), False).run(0, (), None, 1000).values == (wrong,)
 
 
 def test_other_types_and_isas_are_not_touched() -> None:
