@@ -117,7 +117,7 @@ class Outcome(NamedTuple):
     """What one run did.
 
     kind     'returned', 'trapped', 'out_of_fuel' (did not end in the time or fuel it got), 'endless' (makes no
-             progress: oracles/patience.py), 'abi' (callee-saved state or stack pointer damaged), 'crashed' (a fault
+             progress: runners/patience.py), 'abi' (callee-saved state or stack pointer damaged), 'crashed' (a fault
              that no trap-table entry explains: detail says what and where), 'unsupported'
     values   returned values, in signature order, unsigned (kind 'returned')
     memory   the data region afterwards (also after a trap), b'' if the case has none

@@ -1,7 +1,7 @@
 """What this machine can do for liftcheck, and for each gap the command that closes it.
 
 The one idea: a check is a row (what, state, detail, remedy); one function per group makes its rows from what is there.
-It builds and downloads nothing; runners are asked with their probes (oracles/features.py), which takes half a second.
+It builds and downloads nothing; runners are asked with their probes (runners/features.py), which takes half a second.
 Only essential rows decide whether liftcheck is usable here.
 """
 
@@ -26,7 +26,7 @@ from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
 
 if TYPE_CHECKING:
-    from liftcheck.oracles.runners import Abilities
+    from liftcheck.runners.pool import Abilities
 
 OK: Final = "ok"
 LIMITED: Final = "limited"
@@ -171,8 +171,8 @@ def _runners() -> Iterator[Check]:
     except metadata.PackageNotFoundError:
         yield Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
         return
-    from liftcheck.oracles.features import PROBES
-    from liftcheck.oracles.runners import available_runners, confinement
+    from liftcheck.runners.features import PROBES
+    from liftcheck.runners.pool import available_runners, confinement
 
     for isa in ISAS:
         known = frozenset(PROBES[isa])

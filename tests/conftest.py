@@ -25,9 +25,9 @@ import pytest
 from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError, Unavailable
-from liftcheck.oracles import runners as runners_module
-from liftcheck.oracles.runner_process import QEMU
-from liftcheck.oracles.runners import Runner, RunnerPool
+from liftcheck.runners import pool as runners_module
+from liftcheck.runners.pool import Runner, RunnerPool
+from liftcheck.runners.process import QEMU
 
 PROFILES = {"compiler": builds.FUZZ, "regalloc": builds.REGALLOC}
 """The fixtures that open a Cranelift, and its build profile."""

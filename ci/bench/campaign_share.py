@@ -15,8 +15,8 @@ import json
 import time
 from typing import Final
 
-from liftcheck.campaign.finding import Finding
-from liftcheck.campaign.report import FuzzReport
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.run import fuzz
 from liftcheck.commands import fuzz as command
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from generators_support import matrices
+from support.generators import matrices
 
 from liftcheck.case import ISAS, Target
-from liftcheck.clif.printer import print_module
+from liftcheck.clif.text.printer import print_module
 from liftcheck.generators.choices import RandomChoices
-from liftcheck.generators.programs import generate
+from liftcheck.generators.generate import generate
 from liftcheck.generators.tables import Context
 
 

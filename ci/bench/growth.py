@@ -34,8 +34,8 @@ from growth_inputs import TESTS
 from growth_page import Row
 
 from liftcheck import cli
-from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.printer import print_module
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
 
 FITTED: Final = 4

@@ -18,13 +18,13 @@ from typing import Final
 from growth_files import SHAPES
 
 from liftcheck import cli
-from liftcheck.campaign import store
-from liftcheck.campaign.finding import Finding
-from liftcheck.campaign.investigate import probe
-from liftcheck.campaign.passes import PASSES
-from liftcheck.campaign.reduce import cost, tidied
+from liftcheck.campaign.findings import store
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.reduce.engine import cost, tidied
+from liftcheck.campaign.reduce.passes import PASSES
 from liftcheck.case import Case, Outcome, Target
-from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.verify import verify
 from liftcheck.oracles.compare import WRONG_RESULT
 

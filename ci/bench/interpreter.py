@@ -18,9 +18,9 @@ import time
 
 from liftcheck import layout
 from liftcheck.clif.build import FunctionBuilder, signature
-from liftcheck.clif.interpret import prepare
 from liftcheck.clif.ir import Module
 from liftcheck.clif.types import I32, I64
+from liftcheck.interp.run import prepare
 
 TURNS = 200_000
 PROGRAMS = 200

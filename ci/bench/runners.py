@@ -21,10 +21,10 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
-from liftcheck.oracles.features import ORDER
-from liftcheck.oracles.link import Image, link
-from liftcheck.oracles.runners import Job, Runner, open_runner
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
+from liftcheck.runners.features import ORDER
+from liftcheck.runners.link import Image, link
+from liftcheck.runners.pool import Job, Runner, open_runner
+from liftcheck.runners.trampolines import trampoline_target, trampoline_text
 
 ROWS = 8
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")

@@ -19,10 +19,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from liftcheck.campaign.execute.local import children
+from liftcheck.campaign.execute.worker import Task, Worker, collect_less
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.pool import children
-from liftcheck.campaign.report import STAGES
-from liftcheck.campaign.worker import Task, Worker, collect_less
+from liftcheck.campaign.report.fuzz import STAGES
 from liftcheck.oracles.evidence import Hooks, Tally
 
 WARM_UP = 30

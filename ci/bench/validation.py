@@ -24,16 +24,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from liftcheck.case import ISAS, Target
-from liftcheck.clif.printer import print_module
+from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers import matrix
-from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.generators import programs
+from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
-from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_verdict import VALID
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import VALID
+from liftcheck.regalloc.allocation import ALGORITHMS, Captured
 
 SIZE = 44
 WARM_UP = 60
@@ -58,7 +58,7 @@ def generated(compiler: Cranelift, isa: str, seeds: range) -> Iterator[tuple[lis
     """The functions of each program and how long the bridge took."""
     context = Context((isa,), {isa: matrix.load(compiler, isa, ())}, SIZE, 1, conventions=dict(CONVENTIONS))
     for seed in seeds:
-        text = print_module(programs.generate(RandomChoices(seed), "all", context).module)
+        text = print_module(generate.generate(RandomChoices(seed), "all", context).module)
         started = time.perf_counter()
         columns = compiler.allocations(text, targets(isa))
         spent = time.perf_counter() - started

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.compilers.allocation import NONE, SLOT, Captured
-from liftcheck.oracles.machine import (
+from liftcheck.isa.abi import reserved
+from liftcheck.mach.insn import (
     BRANCH,
     CALL,
     JUMP,
@@ -24,11 +24,12 @@ from liftcheck.oracles.machine import (
     TRAP,
     VECTOR_CONFIGURATION,
     Access,
-    Machine,
+    Insn,
     decode,
 )
-from liftcheck.oracles.validation_abi import reserved
-from liftcheck.oracles.validation_frame import explicit
+from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.oracles.regalloc.code.frame import explicit
+from liftcheck.regalloc.allocation import Captured
 
 COMPUTES: Final = "computes something else"
 ADDRESS: Final = "another address of the same base"
@@ -38,7 +39,7 @@ INSIDE: Final = "other steps inside of one instruction"
 _ENDS: Final = (JUMP, RETURN, TRAP)
 
 
-def pops(isa: str, old: Machine, new: Machine) -> bool:
+def pops(isa: str, old: Insn, new: Insn) -> bool:
     """Whether an exit gives back another amount of stack, and does nothing else."""
     sp = reserved(isa).sp
     same = (old.flow, old.reads, old.writes, old.accesses) == (new.flow, new.reads, new.writes, new.accesses)
@@ -66,7 +67,7 @@ class Summary(NamedTuple):
     frame: frozenset[_Place]
 
 
-def alike(isa: str, captured: Captured, old: Machine, new: Machine) -> str:
+def alike(isa: str, captured: Captured, old: Insn, new: Insn) -> str:
     """Why nothing is claimed of one machine instruction of own bytes in the place of another; '' if something is."""
     kept = reserved(isa)
     if new.size != old.size or not new.known:
@@ -165,8 +166,8 @@ def summary(isa: str, areas: Sequence[tuple[int, int, int]], code: bytes, start:
     return Summary(frozenset(read), must or frozenset(), frozenset(may), frozenset(leaves), frame)
 
 
-def _row(isa: str, code: bytes, start: int, end: int) -> dict[int, Machine] | None:
-    found: dict[int, Machine] = {}
+def _row(isa: str, code: bytes, start: int, end: int) -> dict[int, Insn] | None:
+    found: dict[int, Insn] = {}
     at = start
     for machine in decode(isa, code, start, end):
         if not machine.known or machine.flow == CALL:
@@ -176,7 +177,7 @@ def _row(isa: str, code: bytes, start: int, end: int) -> dict[int, Machine] | No
     return found if at == end else None
 
 
-def _goals(at: int, machine: Machine) -> Sequence[int]:
+def _goals(at: int, machine: Insn) -> Sequence[int]:
     goals = []
     if machine.flow in (BRANCH, JUMP) and machine.target is not None:
         goals.append(at + machine.target)

@@ -19,9 +19,10 @@ from typing import Final, NamedTuple
 from mutation_claims import POPS, alike, inside, pops
 from regalloc_edits import nothing, read
 
-from liftcheck.compilers.allocation import NONE, Captured
-from liftcheck.oracles.machine import MEMORY, ORDINARY, STACK_POINTERS, Access, Machine, decode
-from liftcheck.oracles.validation_abi import reserved
+from liftcheck.isa.abi import reserved
+from liftcheck.mach.insn import MEMORY, ORDINARY, STACK_POINTERS, Access, Insn, decode
+from liftcheck.mach.regs import NONE
+from liftcheck.regalloc.allocation import Captured
 
 PROLOGUE: Final = "prologue"
 OWN: Final = "own bytes"
@@ -34,7 +35,7 @@ class Spot(NamedTuple):
     """A machine instruction, where it stands, and what it belongs to: an instruction's number, or that of a move."""
 
     offset: int
-    machine: Machine
+    machine: Insn
     role: str
     piece: int
 
@@ -92,14 +93,14 @@ def _code(captured: Captured, spot: Spot) -> bytes:
 
 
 @lru_cache(maxsize=4000)
-def _flipped(isa: str, data: bytes) -> tuple[tuple[bytes, Machine], ...]:
+def _flipped(isa: str, data: bytes) -> tuple[tuple[bytes, Insn], ...]:
     """Every known instruction of the same size that differs by one bit."""
     number = int.from_bytes(data, "little")
     rows = [(number ^ 1 << bit).to_bytes(len(data), "little") for bit in range(8 * len(data))]
     return tuple((row, m) for row in rows if (m := read(isa, row)).known and m.size == len(data))
 
 
-def _near(isa: str, data: bytes, rng: Random) -> Iterator[tuple[bytes, Machine]]:
+def _near(isa: str, data: bytes, rng: Random) -> Iterator[tuple[bytes, Insn]]:
     """Known instructions of the same size near by, in random order."""
     flipped = list(_flipped(isa, data))
     rng.shuffle(flipped)
@@ -146,7 +147,7 @@ def beyond(isa: str, before: Captured, after: Captured, changes: Sequence[Change
     return "" if "" in found else max(found, default="")
 
 
-def _single(wanted: Callable[[Spot, Machine], bool], eligible: Callable[[Spot], bool]) -> Maker:
+def _single(wanted: Callable[[Spot, Insn], bool], eligible: Callable[[Spot], bool]) -> Maker:
     """One instruction that `wanted` accepts in the place of another one."""
 
     def make(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
@@ -173,14 +174,14 @@ def _leads(spot: Spot) -> bool:
     return spot.machine.target is not None
 
 
-def _other_register(spot: Spot, new: Machine) -> bool:
+def _other_register(spot: Spot, new: Insn) -> bool:
     old = spot.machine
     return new.name == old.name and (new.reads, new.writes) != (old.reads, old.writes) and [
         a._replace(base=0, scaled=0) for a in new.accesses] == [a._replace(base=0, scaled=0) for a in old.accesses]
 
 
-def _other_access(field: str) -> Callable[[Spot, Machine], bool]:
-    def wanted(spot: Spot, new: Machine) -> bool:
+def _other_access(field: str) -> Callable[[Spot, Insn], bool]:
+    def wanted(spot: Spot, new: Insn) -> bool:
         if len(new.accesses) != 1:
             return False
         a, b = spot.machine.accesses[0], new.accesses[0]
@@ -189,20 +190,20 @@ def _other_access(field: str) -> Callable[[Spot, Machine], bool]:
     return wanted
 
 
-def _other_target(spot: Spot, new: Machine) -> bool:
+def _other_target(spot: Spot, new: Insn) -> bool:
     return new.target is not None and new.target != spot.machine.target and new.flow == spot.machine.flow
 
 
-def _other_flow(spot: Spot, new: Machine) -> bool:
+def _other_flow(spot: Spot, new: Insn) -> bool:
     return new.flow != spot.machine.flow
 
 
-def _other_pointer(spot: Spot, new: Machine) -> bool:
+def _other_pointer(spot: Spot, new: Insn) -> bool:
     return new.text != spot.machine.text and any(
         sp in (new.reads | new.writes) ^ (spot.machine.reads | spot.machine.writes) for sp in STACK_POINTERS.values())
 
 
-def _anything(_spot: Spot, _new: Machine) -> bool:
+def _anything(_spot: Spot, _new: Insn) -> bool:
     return True
 
 

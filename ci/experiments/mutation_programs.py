@@ -13,7 +13,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from liftcheck.case import Case
-from liftcheck.clif.parser import parse_filetest
+from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.generators.tables import CONVENTIONS
 
 SCALARS: Final = ("i64", "i64", "i32", "i8", "i128", "f64", "f64", "f32")

@@ -19,13 +19,17 @@ from typing import Final
 from mutation_edits import MOVE, OWN, Change, Edited, Maker, Spot, put
 from regalloc_edits import nothing
 
-from liftcheck.compilers.allocation import (
+from liftcheck.compilers.cranelift.capture import DAMAGES
+from liftcheck.mach.insn import ORDINARY
+from liftcheck.mach.regs import SLOT
+from liftcheck.oracles.regalloc.validate import validate_allocation
+from liftcheck.oracles.regalloc.verdict import VALID
+from liftcheck.regalloc.allocation import (
     DEF,
     FIXED,
     LATE,
     REG,
     REUSE,
-    SLOT,
     USE,
     Allocation,
     Captured,
@@ -33,10 +37,6 @@ from liftcheck.compilers.allocation import (
     Instruction,
     Operand,
 )
-from liftcheck.compilers.cranelift.capture import DAMAGES
-from liftcheck.oracles.machine import ORDINARY
-from liftcheck.oracles.validation import validate_allocation
-from liftcheck.oracles.validation_verdict import VALID
 
 ROUNDS: Final = 6
 Teller = Callable[[Allocation, Captured], Allocation | None]

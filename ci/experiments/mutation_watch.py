@@ -21,11 +21,11 @@ from liftcheck import layout
 from liftcheck.case import Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError, Unsupported
-from liftcheck.oracles.link import Image, link
-from liftcheck.oracles.machine import CALL, STACK_POINTERS, decode, show
-from liftcheck.oracles.runner_base import STACK_TOP, BaseRunner, Job, control_block
-from liftcheck.oracles.runner_unicorn import UnicornRunner
-from liftcheck.oracles.validation_abi import owed, reserved
+from liftcheck.isa.abi import owed, reserved
+from liftcheck.mach.insn import CALL, STACK_POINTERS, decode, show
+from liftcheck.runners.base import STACK_TOP, BaseRunner, Job, control_block
+from liftcheck.runners.link import Image, link
+from liftcheck.runners.unicorn import UnicornRunner
 
 _X64: Final = ("RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", *(f"R{n}" for n in range(8, 16)))
 REGISTERS: Final[dict[str, dict[int, int]]] = {

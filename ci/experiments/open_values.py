@@ -30,8 +30,8 @@ from liftcheck.commands import calls, execute, generate, targets
 from liftcheck.compilers.choice import Exactly
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.patience import DEFAULT
-from liftcheck.oracles.runners import RunnerPool
+from liftcheck.runners.patience import DEFAULT
+from liftcheck.runners.pool import RunnerPool
 
 NAN: Final = "the sign and payload of an arithmetic NaN"
 UNWRITTEN: Final = "what a stack slot holds before it is written"

@@ -28,7 +28,6 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mutation_edits import KINDS, Edited, spots
@@ -38,23 +37,23 @@ from mutation_watch import Call, Program, Ran, Watcher, called_otherwise, differ
 from regalloc_known import page as known_page
 
 from liftcheck.case import ISAS, Case, CompileFailure, Target
-from liftcheck.clif.printer import print_function
+from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
-from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported
-from liftcheck.generators import programs
+from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
-from liftcheck.oracles.runner_base import BaseRunner
-from liftcheck.oracles.runners import RunnerPool
+from liftcheck.oracles.regalloc.source import Source, source_of
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import INVALID, VALID
 from liftcheck.oracles.throwing import with_throw
-from liftcheck.oracles.trampolines import trampoline_target, trampoline_text
-from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_source import Source, source_of
-from liftcheck.oracles.validation_verdict import INVALID, VALID
+from liftcheck.regalloc.allocation import ALGORITHMS, Captured
+from liftcheck.runners.base import BaseRunner
+from liftcheck.runners.pool import RunnerPool
+from liftcheck.runners.trampolines import trampoline_target, trampoline_text
 
 PROFILES: Final = ("default", "integers", "wide", "calls", "calls", "control", "simd", "floats", "memory")
 SIZES: Final = (30, 90)
@@ -164,7 +163,7 @@ class Fuzzer:
             case, more = drawn.case, dict(drawn.settings)
         else:
             context, more = draw_.choice(self.contexts), {}
-            case = programs.generate(RandomChoices(number), draw_.choice(PROFILES), context)
+            case = generate.generate(RandomChoices(number), draw_.choice(PROFILES), context)
         texts = [print_function(function) for function in case.module.functions]
         rows = {k: v for k, v in {**settings, **more}.items() if k in self.known}
         return Target(self.isa, tuple(sorted(rows.items()))), case, texts

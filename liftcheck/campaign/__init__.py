@@ -1,0 +1,1 @@
+"""Campaigns: what a batch is (`plan`), who works on it (`execute`), what becomes of findings, and what is reported."""

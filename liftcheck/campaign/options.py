@@ -47,7 +47,8 @@ class FuzzOptions:
     reduce_seconds: float = 20.0
     validate: bool = False
     faults: tuple[str, ...] = field(default=(), repr=False)
-    """Names of damage hooks for tests of the campaign itself (see `worker.FAULTS`); never set by a user."""
+    """Names of damage hooks for tests of the campaign itself (see `campaign.execute.worker.FAULTS`); never set by a
+    user."""
 
 
 def case_seed(seed: int, number: int) -> int:

@@ -23,11 +23,12 @@ from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler, Setting
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
-from liftcheck.generators import profiles, programs, rules
+from liftcheck.generators import generate as programs
+from liftcheck.generators import profiles, rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
-from liftcheck.oracles.runners import RunnerPool
-from liftcheck.oracles.validating import open_validating
+from liftcheck.oracles.regalloc.compiler import open_validating
+from liftcheck.runners.pool import RunnerPool
 
 INPUTS: Final = 8
 SIZE: Final = 44

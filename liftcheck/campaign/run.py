@@ -1,8 +1,9 @@
 """A campaign: batches out to workers, findings in, until the time or the cases are up.
 
 The one idea: verdicts are the workers' and depend on the case alone; this process only counts, and keeps findings on
-disk (`docket.py`). A finding is written the moment its vote is in, unreduced; its reduction, done in slices beside the
-programs (`slices.py`), replaces it later. So nothing that happens afterwards can lose it.
+disk (`campaign/findings/docket.py`). A finding is written the moment its vote is in, unreduced; its reduction, done in
+slices beside the programs (`campaign/execute/slices.py`), replaces it later. So nothing that happens afterwards can
+lose it.
 
 Ctrl-C once: no new work, what is under way is stopped, the report is made. Twice: at once. A campaign that is bounded
 by time ends at most `GRACE` seconds after it: what is under way then is given up, and said.
@@ -18,15 +19,15 @@ from math import inf
 from types import FrameType
 from typing import Final, Protocol
 
-from liftcheck.campaign.docket import Docket, Entry
-from liftcheck.campaign.finding import Finding
+from liftcheck.campaign.execute.local import Death, Pool
+from liftcheck.campaign.execute.slices import Slices
+from liftcheck.campaign.execute.worker import Answer, Task
+from liftcheck.campaign.findings.docket import Docket, Entry
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases
 from liftcheck.campaign.plan import Planner
-from liftcheck.campaign.pool import Death, Pool
-from liftcheck.campaign.report import FuzzReport
-from liftcheck.campaign.slices import Slices
-from liftcheck.campaign.store import Store
-from liftcheck.campaign.worker import Answer, Task
+from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.oracles.evidence import Hooks, Tally
 
 TICK: Final = 0.2

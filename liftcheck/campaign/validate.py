@@ -23,14 +23,13 @@ from typing import Final, NamedTuple
 
 from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
-from liftcheck.campaign.validate_report import Refuted, Report
+from liftcheck.campaign.report.regalloc import Refuted, Report
 from liftcheck.case import ISAS, CompileFailure, Target
-from liftcheck.clif.filetest import FileTarget, FileTest, read_text
 from liftcheck.clif.ir import Function
-from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.printer import print_function
+from liftcheck.clif.text.filetest import FileTarget, FileTest, read_text
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_function
 from liftcheck.clif.verify import verify
-from liftcheck.compilers.allocation import ALGORITHMS, Captured
 from liftcheck.compilers.base import UnknownSetting
 from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -38,11 +37,12 @@ from liftcheck.compilers.registry import OWN
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, UsageError, own_fault
 from liftcheck.oracles.differential import is_for
-from liftcheck.oracles.filetests import files_below
-from liftcheck.oracles.validating import open_capturing
-from liftcheck.oracles.validation import validate
-from liftcheck.oracles.validation_source import Source, source_of
-from liftcheck.oracles.validation_verdict import INVALID
+from liftcheck.oracles.filetests.engine import files_below
+from liftcheck.oracles.regalloc.compiler import open_capturing
+from liftcheck.oracles.regalloc.source import Source, source_of
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import INVALID
+from liftcheck.regalloc.allocation import ALGORITHMS, Captured
 
 ALGORITHM: Final = "regalloc_algorithm"
 

@@ -24,7 +24,8 @@ class AbiParam(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """`call_conv` is '' where the text leaves it to the reader's default (see `filetest.default_call_conv`)."""
+    """`call_conv` is '' where the text leaves it to the reader's default (see
+    `clif.text.filetest.default_call_conv`)."""
 
     params: tuple[AbiParam, ...]
     returns: tuple[AbiParam, ...]

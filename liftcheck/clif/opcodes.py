@@ -2,7 +2,7 @@
 
 The one idea: a row's typing is a tiny notation over one controlling type `T`, from which everything is derived: the
 parser infers with it, the verifier checks with it, `variants` enumerates with it. What an opcode computes is said in
-`semantics.py` under the same name.
+`clif/semantics/meaning.py` under the same name.
 
     name  format  T ranges over  operands  results  effects
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from liftcheck.case import Outcome
-from liftcheck.clif.filetest import FileTest, TestFunction
 from liftcheck.clif.ir import Module
-from liftcheck.clif.lexer import Cursor
-from liftcheck.clif.parser import parse_filetest
-from liftcheck.clif.runlines import EXTENSION, RunLine
-from liftcheck.clif.runlines_read import read_buffers, read_run_lines
+from liftcheck.clif.text.filetest import FileTest, TestFunction
+from liftcheck.clif.text.lexer import Cursor
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.runlines import EXTENSION, RunLine
+from liftcheck.clif.text.runlines_read import read_buffers, read_run_lines
 from liftcheck.clif.verify import verify
 from liftcheck.commands import output
 from liftcheck.commands.options import near_miss

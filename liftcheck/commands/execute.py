@@ -16,16 +16,16 @@ from liftcheck.commands import interpret, options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Case, Outcome, Target
-    from liftcheck.clif.filetest import FileTest
     from liftcheck.clif.ir import Module
+    from liftcheck.clif.text.filetest import FileTest
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.choice import Choice
     from liftcheck.compilers.spelling import Spelling
     from liftcheck.oracles.admissible import Foreseen, Reference
     from liftcheck.oracles.differential import Judge
-    from liftcheck.oracles.patience import Patience
-    from liftcheck.oracles.runners import RunnerPool
+    from liftcheck.runners.patience import Patience
+    from liftcheck.runners.pool import RunnerPool
 
 
 NAN_OPEN: Final = "CLIF leaves the NaN open"
@@ -83,7 +83,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs every call on every target; the exit code is the worst of all results."""
     from liftcheck.commands import calls, targets
-    from liftcheck.oracles.patience import Patience
+    from liftcheck.runners.patience import Patience
 
     program = calls.read_program(args)
     with targets.opened(args.compiler) as compiler:
@@ -112,7 +112,7 @@ def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
     """Results target by target, in the order of the file's calls."""
     from liftcheck.compilers.choice import Exactly
     from liftcheck.oracles.differential import Judge
-    from liftcheck.oracles.runners import RunnerPool
+    from liftcheck.runners.pool import RunnerPool
 
     pool = RunnerPool(",".join(runners))
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool, longest=patience.longest)
@@ -238,13 +238,13 @@ def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
-    from liftcheck.oracles import beyond
     from liftcheck.oracles.evidence import Tally
-    from liftcheck.oracles.link import link
-    from liftcheck.oracles.patience import longer
-    from liftcheck.oracles.run_memory import has_memory, run_lines
-    from liftcheck.oracles.runner_base import Job
     from liftcheck.oracles.throwing import with_throw
+    from liftcheck.runners import beyond
+    from liftcheck.runners.base import Job
+    from liftcheck.runners.link import link
+    from liftcheck.runners.patience import longer
+    from liftcheck.runners.run_memory import has_memory, run_lines
 
     case = entry.case
     try:

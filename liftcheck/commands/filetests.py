@@ -29,8 +29,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the files; 1 if a unit failed, 2 if a file could not be read."""
-    from liftcheck.oracles.filetests import Options, main_like
-    from liftcheck.oracles.patience import Patience
+    from liftcheck.oracles.filetests.engine import Options, main_like
+    from liftcheck.runners.patience import Patience
 
     chosen = Options(options.flat(args.isa, ()), args.compiler, ",".join(args.runner), args.interpreter_only,
                      args.jobs or options.cores(), Patience(args.fuel, args.longest))

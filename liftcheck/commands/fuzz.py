@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Fuzzes; prints tables, or the report as one object."""
     from rich.console import Console
 
-    from liftcheck.campaign.live import LiveProgress
-    from liftcheck.campaign.report import show
+    from liftcheck.campaign.report.fuzz import show
+    from liftcheck.campaign.report.live import LiveProgress
     from liftcheck.campaign.run import fuzz
 
     chosen = campaign_options(args)

@@ -50,7 +50,7 @@ def programs(args: argparse.Namespace) -> Iterator[tuple[int, Case, str]]:
     from liftcheck.campaign.plan import PLAIN, Planner
     from liftcheck.generators.choices import RandomChoices
     from liftcheck.generators.filetests import filetest_text
-    from liftcheck.generators.programs import generate
+    from liftcheck.generators.generate import generate
 
     isas = options.flat(args.isa, options.ISAS)
     profiles = (args.profile,) if args.profile else ()

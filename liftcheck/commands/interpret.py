@@ -13,7 +13,7 @@ from liftcheck.commands import options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Outcome
-    from liftcheck.clif.filetest import FileTest
+    from liftcheck.clif.text.filetest import FileTest
     from liftcheck.commands.calls import Call
     from liftcheck.oracles.admissible import Reference
 

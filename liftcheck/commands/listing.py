@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from liftcheck.case import FunctionCode
-from liftcheck.oracles.disassembly import disassembly
+from liftcheck.mach.disassembly import disassembly
 
 
 @dataclass(frozen=True, slots=True)

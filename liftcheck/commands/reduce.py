@@ -17,9 +17,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reduces one finding."""
-    from liftcheck.campaign.reduce import size
-    from liftcheck.campaign.replay import reduce_again
-    from liftcheck.campaign.store import load
+    from liftcheck.campaign.findings.replay import reduce_again
+    from liftcheck.campaign.findings.store import load
+    from liftcheck.campaign.reduce.engine import size
 
     before = size(load(Path(args.finding)).case)
     finding, place = reduce_again(Path(args.finding), args.time)

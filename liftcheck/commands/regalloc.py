@@ -15,11 +15,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
-from liftcheck.compilers.allocation import ALGORITHMS
 from liftcheck.errors import InputError, UsageError
+from liftcheck.regalloc.allocation import ALGORITHMS
 
 if TYPE_CHECKING:
-    from liftcheck.campaign.validate_report import Report
+    from liftcheck.campaign.report.regalloc import Report
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(report: Report) -> None:
     """Refutations and files that cannot be read, then counts."""
-    from liftcheck.campaign.validate_report import refutations, tables
+    from liftcheck.campaign.report.regalloc import refutations, tables
 
     for text in (*refutations(report), *map(str, report.broken), *report.lost):
         print(text)

@@ -22,7 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replays one finding: 1 while it disagrees, 0 if it no longer does, 3 if this machine cannot say."""
-    from liftcheck.campaign.replay import replay
+    from liftcheck.campaign.findings.replay import replay
 
     found = replay(Path(args.finding), args.compiler, tuple(args.runner))
     if args.json:

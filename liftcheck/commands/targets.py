@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from liftcheck.clif.filetest import FileTest
+from liftcheck.clif.text.filetest import FileTest
 from liftcheck.commands import options
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Choice, Wish, choose

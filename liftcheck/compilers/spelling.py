@@ -17,10 +17,10 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.case import CompileFailure
-from liftcheck.clif.filetest import FileTest, with_call_conv
 from liftcheck.clif.ir import Function
-from liftcheck.clif.portable import modern, without_old_regions
-from liftcheck.clif.printer import print_function
+from liftcheck.clif.text.filetest import FileTest, with_call_conv
+from liftcheck.clif.text.portable import modern, without_old_regions
+from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers.base import Compiler, Complaint, Reply
 from liftcheck.compilers.cranelift.client import Cranelift
 

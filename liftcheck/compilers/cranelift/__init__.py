@@ -1,0 +1,1 @@
+"""Cranelift of any version: its sources, builds of a bridge in Rust, and the process that drives one."""

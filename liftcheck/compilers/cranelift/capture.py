@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from liftcheck.case import CompileFailure, FunctionCode
-from liftcheck.compilers.allocation import (
-    CLASSES,
+from liftcheck.compilers.base import Reply
+from liftcheck.errors import UsageError
+from liftcheck.mach.regs import CLASSES, NONE
+from liftcheck.regalloc.allocation import (
     DEF,
     EARLY,
     FIXED,
     LATE,
-    NONE,
     USE,
     Allocation,
     Block,
@@ -29,8 +30,6 @@ from liftcheck.compilers.allocation import (
     Instruction,
     Operand,
 )
-from liftcheck.compilers.base import Reply
-from liftcheck.errors import UsageError
 
 DAMAGES: Final[Mapping[str, str]] = {
     "use": "a use reads another register",

@@ -20,13 +20,13 @@ from types import TracebackType
 from typing import Any, Final
 
 from liftcheck.case import ISA_ALIASES, ISAS, CompileFailure, Target
-from liftcheck.compilers.allocation import Captured
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
 from liftcheck.compilers.cranelift import builds, capture, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
+from liftcheck.regalloc.allocation import Captured
 
 DEFAULTS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
                    ("preserve_frame_pointers", "true"))

@@ -1,0 +1,311 @@
+"""One worker process: generates, judges, confirms, reduces; tells its parent what came of it.
+
+The one idea: a worker is disposable. It owns a compiler's child process and its runners and holds no finding longer
+than it takes to send it, so that its death costs one batch, which its parent hands to another worker. It ignores Ctrl-C
+(the parent decides) and ends when its pipe closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from multiprocessing.connection import Connection
+from typing import Final, NamedTuple
+
+from liftcheck.campaign.findings.docket import Familiar, is_sample, twin
+from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
+from liftcheck.campaign.findings.investigate import Investigator, clear, recount
+from liftcheck.campaign.findings.reduction import Steps, counted, reduction
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.reduce.engine import Limits, Meter
+from liftcheck.case import Case, Target
+from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
+from liftcheck.oracles.confirm import OutOfTime
+from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.evidence import Hooks, Suspect, Tally
+
+SELDOM: Final = 64
+"""After every so many batches the collector looks for garbage in cycles: there is little or none."""
+NO_TIME: Final = "suspect at the end of the campaign: no time for its vote"
+VOTES: Final = 3.0
+FIRST: Final = 5.0
+"""Seconds: for votes when no program is run any more; for programs of a new worker, though the time is up."""
+LAYERS: Final = 20
+"""Frames of a traceback that are sent to the parent."""
+
+
+class Task(NamedTuple):
+    """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce': a
+    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`; 'state': the
+    filetest of `finding`; 'forget': reduction `ident` is not wanted any more.
+
+    until   the moment of the monotonic clock after which no program is run and no search goes on
+    known   findings that are known: what looks like one needs no vote, but for a sample
+    """
+
+    kind: str
+    number: int = 0
+    case: int = 0
+    finding: Finding | None = None
+    ident: int = 0
+    seconds: float = 0.0
+    until: float = inf
+    known: Familiar = Familiar()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a task. `alike`: key of a known finding -> suspects that look like it and had no vote. `troubles`
+    are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the reduction is not done; `longest`:
+    seconds of its longest step."""
+
+    task: Task | None
+    tally: Tally = field(default_factory=Tally)
+    findings: list[Finding] = field(default_factory=list)
+    alike: Counter[str] = field(default_factory=Counter)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    fatal: str = ""
+    ready: str = ""
+    more: bool = False
+    longest: float = 0.0
+
+
+def limits_of(options: FuzzOptions) -> Limits:
+    """A reduction's limits: questions where a campaign is bounded by cases, so that its findings depend on nothing but
+    its options; else time."""
+    return counted(options.reduce_seconds) if options.cases is not None else Limits(options.reduce_seconds)
+
+
+def collect_less(every: int = 40_000) -> None:
+    """Lets the garbage collector look at new objects alone, and seldom: what a campaign keeps (tables, recipes) is
+    large, and nearly nothing of what it drops is in cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(every, 20, 20)
+
+
+def main(connection: Connection, options: FuzzOptions, hooks: Callable[[], Hooks] | None) -> None:
+    """The body of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        worker = Worker(options, hooks() if hooks else Hooks())
+    except (LiftcheckError, OSError) as error:
+        _send(connection, Answer(None, fatal=str(error)))
+        return
+    try:
+        collect_less()
+        _send(connection, Answer(None, ready=worker.compiler_version))
+        while (task := connection.recv()) is not None:
+            _send(connection, worker.do(task))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        worker.close()
+
+
+def _send(connection: Connection, answer: Answer) -> None:
+    connection.send(answer)
+
+
+class Worker:
+    """A worker's state: compiler, runners, judge. `do` never raises for what a case does."""
+
+    def __init__(self, options: FuzzOptions, hooks: Hooks) -> None:
+        self.options = options
+        self.hooks = hooks
+        self.planner = Planner(options)
+        self.compiler = self.planner.open_compiler()
+        self.runners = self.planner.runners
+        self.judge = Judge(self.compiler, self.runners, hooks)
+        self.investigator = Investigator(self.judge, self.runners)
+        self._reductions: dict[int, tuple[Finding, Steps]] = {}
+        self._task = Task("batch")
+        self._ready = time.monotonic()
+        self._alike: Counter[str] = Counter()
+
+    @property
+    def compiler_version(self) -> str:
+        return self.compiler.name
+
+    def close(self) -> None:
+        """Ends the compiler's child and the runners' processes."""
+        self.runners.close()
+        self.compiler.close()
+
+    def do(self, task: Task) -> Answer:
+        """Does one task. While a batch is alive nothing of it is garbage in cycles, and looking for such takes a
+        twelfth of the time: so the collector looks between batches, and now and then."""
+        if task.kind == "reduce":
+            return self._reduce(task)
+        if task.kind == "state":
+            return self._state(task)
+        if task.kind == "forget":
+            self._reductions.pop(task.ident, None)
+            return Answer(task)
+        self._task = task
+        gc.disable()
+        try:
+            return self._batch(task)
+        finally:
+            self.judge.deadline = inf
+            if task.number % SELDOM == 0:
+                gc.collect(1)
+
+    def _batch(self, task: Task) -> Answer:
+        answer = Answer(task)
+        plan = self.planner.plan(task.number)
+        cases: list[Case] = []
+        foreseen: list[Foreseen] = []
+        tally = Tally()
+        for number in (task.case,) if task.kind == "case" else plan.numbers:
+            started = time.perf_counter()
+            made = plan.generate(number, answer.troubles)
+            answer.tally.spend("generate", time.perf_counter() - started)
+            cases += made
+            with contextlib.suppress(Exception):  # judging will meet it again, and say of which case
+                foreseen += [self.judge.foresee(case, plan.targets, tally) for case in made]
+        if self.hooks.before is not None:
+            self.hooks.before(cases, self.compiler)
+        try:
+            self._judge_all(cases, plan.targets, answer, foreseen if len(foreseen) == len(cases) else None)
+        except Unavailable as error:
+            answer.fatal = str(error)
+        answer.tally.add(tally)
+        return answer
+
+    def _judge_all(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
+                   foreseen: Sequence[Foreseen] | None = None) -> None:
+        """Judges a batch; if our own code fails on it, case by case, and names the one that it fails on."""
+        try:
+            self._judge(cases, targets, answer, foreseen)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(cases) == 1:
+                self._give_up(cases[0], targets, answer, error)
+                return
+            for case in cases:
+                self._judge_all([case], targets, answer)
+
+    def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
+               foreseen: Sequence[Foreseen] | None) -> None:
+        tally = Tally()
+        self.judge.deadline = max(self._task.until, self._ready + FIRST)
+        suspects = self.judge.judge(cases, targets, tally, foreseen=foreseen)
+        self.judge.deadline += VOTES
+        found: list[Finding] = []
+        started = time.perf_counter()
+        for group in _grouped(suspects):
+            if self._needs_no_vote(cases[group[0].case], group, tally, answer):
+                continue
+            try:
+                found += self.investigator.investigate(cases[group[0].case], group, tally)
+            except OutOfTime:
+                self._leave_open(cases[group[0].case], group, tally, answer)
+        if suspects:
+            tally.spend("confirm", time.perf_counter() - started)
+        answer.tally.add(tally)
+        answer.findings += found
+
+    def _needs_no_vote(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
+        """Whether suspects look like a known finding, or it is too late."""
+        suspect = group[0]
+        if suspect.failure is not None:
+            return self._is_known_failure(case, group, tally, answer)
+        if time.monotonic() > self.judge.deadline:
+            self._leave_open(case, group, tally, answer)
+            return True
+        key = twin(self._task.known.likes, suspect.verdict.klass, suspect.target.isa, opcodes(case))
+        if key is None:
+            return False
+        self._alike[key] += 1
+        if is_sample(self._alike[key]):
+            return False
+        answer.alike[key] += 1
+        return True
+
+    def _is_known_failure(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
+        """Whether the compiler fails as it did on an earlier case, which then stands for this one."""
+        suspect = group[0]
+        key = fold_key(Finding(suspect.verdict.klass, case, suspect.target, failure=suspect.failure))
+        number, first = case.tags.get("number"), self._task.known.failures.get(key)
+        if first is None or not isinstance(number, int) or number <= first:
+            return False
+        recount(group, (), suspect, suspect.verdict.klass, tally)
+        answer.alike[key] += 1
+        return True
+
+    @staticmethod
+    def _leave_open(case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> None:
+        """Suspects that there is no time left to vote on: undecided, and named, so that they can be run again."""
+        for suspect in group:
+            clear(suspect, NO_TIME, tally)
+        answer.troubles.append((case.name, f"{group[0].verdict.klass} on {group[0].target}: {NO_TIME}"))
+
+    @staticmethod
+    def _give_up(case: Case, targets: Sequence[Target], answer: Answer, error: Exception) -> None:
+        """A case that our own code fails on: undecided on every target, with a traceback."""
+        kind = f"liftcheck: {error.reason}" if isinstance(error, Unsupported) else f"liftcheck: {type(error).__name__}"
+        for target in targets:
+            answer.tally.undecided[target.isa, kind] += 1
+        answer.tally.programs += 1
+        answer.troubles.append((case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+
+    def _state(self, task: Task) -> Answer:
+        """A finding as it is, with the filetest that shows it."""
+        answer, finding = Answer(task), task.finding
+        assert finding is not None
+        started = time.perf_counter()
+        try:
+            answer.findings = [self.investigator.stated(finding)]
+        except Exception as error:
+            answer.troubles.append((finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+        answer.longest = time.perf_counter() - started
+        answer.tally.spend("reduce", answer.longest)
+        return answer
+
+    def _reduce(self, task: Task) -> Answer:
+        """A slice of a reduction: as many of its steps as there is time for, at least one."""
+        answer = Answer(task)
+        gc.enable()
+        if task.finding is not None:
+            limits = dataclasses.replace(limits_of(self.options), until=task.until)
+            self._reductions[task.ident] = task.finding, reduction(self.investigator, task.finding, Meter(limits))
+        finding, steps = self._reductions[task.ident]
+        started = now = time.perf_counter()
+        try:
+            while now == started or now - started < task.seconds:
+                next(steps)
+                before, now = now, time.perf_counter()
+                answer.longest = max(answer.longest, now - before)
+            answer.more = True
+        except StopIteration as end:
+            answer.findings = end.value
+        except Exception as error:
+            answer.troubles.append((finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
+            answer.findings = [dataclasses.replace(finding, note="Not reduced: liftcheck failed at it.")]
+        if not answer.more:
+            del self._reductions[task.ident]
+        answer.longest = max(answer.longest, time.perf_counter() - now)
+        answer.tally.spend("reduce", time.perf_counter() - started)
+        return answer
+
+
+def _grouped(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+    """Suspects by case and class: one finding each, however many targets disagree alike."""
+    groups: dict[tuple[int, str, str], list[Suspect]] = {}
+    for suspect in suspects:
+        place = f"{suspect.failure.reason} {suspect.failure.place}" if suspect.failure else ""
+        groups.setdefault((suspect.case, suspect.verdict.klass, place), []).append(suspect)
+    return list(groups.values())

@@ -1,0 +1,317 @@
+"""The findings of a campaign: which are one, which are to be reduced, in what order; and their folders kept so.
+
+The one idea: what becomes of a finding depends on those before it in the order of their cases, and on nothing else.
+In that order it is folded into an equal one, or into a reduced one that it looks like, or it is reduced. Every first,
+second, fourth, eighth … that looks like a known one is reduced all the same, so that nothing new hides behind it for
+long. A campaign that is bounded by cases keeps to the order strictly (a result waits for its turn, and a case for all
+cases before it), so that its findings do not depend on the number of workers; one that is bounded by time takes things
+as they come, and those first that look like nothing known.
+
+A finding is on disk from its arrival on, unreduced; its reduction replaces it. Only what looks like a known one may
+wait for its turn in memory, until `close`.
+It does not reduce, and it does not know how long anything takes: `campaign/execute/slices.py` and `run.py` do.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from liftcheck.campaign.findings import reproduce
+from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
+from liftcheck.campaign.findings.investigate import VALUES
+from liftcheck.campaign.findings.store import Store
+from liftcheck.oracles import compare
+
+DEAR: Final = frozenset({compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY})
+"""Classes whose every question takes seconds: reduced when no more programs are wanted."""
+MANY_WAIT: Final = 8
+"""Findings of such a class on an ISA that wait, after which others like them are counted to the first."""
+NO_TIME: Final = "Not reduced: the campaign's time was up. `liftcheck reduce` does it."
+
+Rank = tuple[int, ...]
+
+
+class Like(NamedTuple):
+    """A reduced finding, as far as others may look like it: its kind, its ISA, its opcodes with types."""
+
+    key: str
+    kind: str
+    isa: str
+    opcodes: frozenset[str]
+
+
+class Familiar(NamedTuple):
+    """What is known: of failures of the compiler the keys, each with the number of its case; and the others."""
+
+    failures: Mapping[str, int] = {}
+    likes: tuple[Like, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A finding that waits for its turn. `rank`: its place; `result`: what its reduction gave; `chosen`: it is to be
+    reduced for certain; `busy`: a worker has it; `told`: its filetest was made, or takes too long before it is reduced.
+    """
+
+    finding: Finding
+    rank: Rank
+    opcodes: frozenset[str]
+    written: bool = False
+    chosen: bool = False
+    busy: bool = False
+    told: bool = False
+    result: list[Finding] | None = None
+
+
+class Docket:
+    """See the module. `found` hears of every finding that is written, `dropped` of an entry whose reduction is not
+    wanted any more."""
+
+    def __init__(self, store: Store, strict: bool, found: Callable[[Finding, str], None],
+                 dropped: Callable[[Entry], None]) -> None:
+        self.store = store
+        self.strict = strict
+        self.found = found
+        self.dropped = dropped
+        self.known: dict[str, Finding] = {}
+        self.waiting: list[Entry] = []
+        self._reduced: list[Like] = []
+        self._alike: Counter[str] = Counter()
+        self._complete: Rank = (0,)
+
+    def arrived(self, finding: Finding, seconds: float) -> None:
+        """A confirmed, unreduced finding, `seconds` into the campaign."""
+        finding = dataclasses.replace(finding, seconds=seconds)
+        self._enter(finding, (int(finding.klass in DEAR), finding.number or 0))
+        self.settle()
+
+    def _enter(self, finding: Finding, rank: Rank) -> None:
+        if finding.failure is not None:
+            finding = dataclasses.replace(finding, key=fold_key(finding))
+        key = finding.key
+        rival = self._holder(key)
+        if rival is not None and rank < rival.rank:
+            finding = self._overtake(rival, finding)
+        elif key in self.known and (finding.failure is not None or not self.strict):
+            self._fold(key, finding.count)
+            return
+        told = bool(finding.program) or finding.klass in reproduce.DEAR
+        entry = Entry(finding, rank, opcodes(finding.case), told=told)
+        bisect.insort(self.waiting, entry, key=lambda one: one.rank)
+        if key not in self.known and self._twin(entry) is None:
+            self._write(entry)
+
+    def _holder(self, key: str) -> Entry | None:
+        """The waiting entry that stands under a key on disk."""
+        return next((entry for entry in self.waiting if entry.written and entry.finding.key == key), None)
+
+    def _overtake(self, rival: Entry, finding: Finding) -> Finding:
+        """A finding of an earlier case takes an equal one's place, which is folded into it or, if it might yet differ,
+        waits behind it."""
+        count = self.known.pop(rival.finding.key).count
+        self.store.forget(rival.finding.key)
+        if finding.failure is None:
+            self._stop(rival)
+            rival.written = rival.chosen = False
+            rival.result = None
+            return finding
+        self._remove(rival)
+        return dataclasses.replace(finding, count=finding.count + count)
+
+    def complete(self, number: int) -> None:
+        """All cases before `number` have been judged."""
+        self._complete = (0, number)
+        self.settle()
+
+    def finish(self) -> None:
+        """All cases have been judged."""
+        self._complete = (2,)
+        self.settle()
+
+    def settle(self) -> None:
+        """Decides whatever can be decided now."""
+        if not self.strict:
+            for entry in [entry for entry in self.waiting if not entry.chosen]:
+                self._choose(entry)
+            return
+        while self.waiting and self.waiting[0].rank < self._complete:
+            entry = self.waiting[0]
+            if self._choose(entry):
+                if entry.result is None:
+                    return
+                self._commit(entry, entry.result)
+
+    def _choose(self, entry: Entry) -> bool:
+        """Whether an entry is to be reduced; else it is folded and gone."""
+        if entry.chosen:
+            return True
+        key = entry.finding.key
+        other = key if not entry.written and key in self.known else self._twin(entry)
+        if other is not None:
+            self._alike[other] += 1
+            if other == key or not is_sample(self._alike[other]):
+                self._remove(entry)
+                if entry.written:
+                    del self.known[key]
+                    self.store.forget(key)
+                self._fold(other, entry.finding.count)
+                return False
+        entry.chosen = self.strict or other is not None
+        if not entry.written:
+            self._write(entry)
+        return True
+
+    def next(self, dear: bool, ahead: int) -> Entry | None:
+        """What is to be reduced next, if anything; `dear`: what takes long too. In strict order no further than `ahead`
+        places from the first that waits."""
+        idle = [entry for entry in self._eligible(ahead) if not entry.busy and entry.result is None and entry.written
+                and (dear or entry.finding.klass not in DEAR)]
+        return next((entry for entry in idle if self._twin(entry) is None), idle[0] if idle else None)
+
+    def untold(self) -> Entry | None:
+        """The first on disk whose filetest was not made."""
+        return next((entry for entry in self.waiting if entry.written and not entry.told and not entry.busy), None)
+
+    def stated(self, entry: Entry, stated: list[Finding]) -> None:
+        """The filetest of an entry's finding was made; [] if that came to nothing."""
+        entry.busy, entry.told = False, True
+        for one in stated:
+            entry.finding = dataclasses.replace(entry.finding, program=one.program, unsaid=one.unsaid)
+            if entry.written:
+                key = entry.finding.key
+                known = self.known[key] = dataclasses.replace(self.known[key], program=one.program, unsaid=one.unsaid)
+                self.store.save(key, known)
+        self.settle()
+
+    def _eligible(self, ahead: int) -> Iterator[Entry]:
+        if not self.strict:
+            yield from self.waiting
+            return
+        for entry in self.waiting[:ahead]:
+            if entry.rank < self._complete and (entry.chosen or self._twin(entry) is None):
+                yield entry
+
+    def reduced(self, entry: Entry, result: list[Finding]) -> None:
+        """The reduction of an entry is done; [] if it came to nothing."""
+        entry.busy, entry.result = False, result
+        if not self.strict:
+            self._commit(entry, result)
+        self.settle()
+
+    def _commit(self, entry: Entry, result: list[Finding]) -> None:
+        """Puts a reduction's result in the place of its finding, or folds it into an equal one."""
+        self._remove(entry)
+        old = self.known[entry.finding.key]
+        first, *rest = result or [old]
+        new = dataclasses.replace(first, count=old.count, seconds=old.seconds)
+        if first.reduced:
+            self._replace(old, new)
+        elif first is not old:
+            self._keep(dataclasses.replace(new, key=old.key))
+        for number, other in enumerate(rest):
+            self._enter(dataclasses.replace(other, seconds=old.seconds), (*entry.rank, number))
+
+    def _replace(self, old: Finding, new: Finding) -> None:
+        """A reduced finding takes the place of its unreduced form, unless an equal one is known."""
+        del self.known[old.key]
+        later = self._holder(new.key)
+        if later is not None:
+            new = self._overtake(later, new)
+        if new.key in self.known:
+            self.store.forget(old.key)
+            self._fold(new.key, new.count)
+            return
+        self._keep(new, old.key)
+        if new.failure is None:
+            self._reduced.append(Like(new.key, _kind(new.klass), new.target.isa, opcodes(new.case)))
+
+    def _remove(self, entry: Entry) -> None:
+        self.waiting.remove(entry)
+        self._stop(entry)
+
+    def _stop(self, entry: Entry) -> None:
+        if entry.busy:
+            entry.busy = False
+            self.dropped(entry)
+
+    def _twin(self, entry: Entry) -> str | None:
+        """The key of the first reduced finding that an entry looks like."""
+        finding = entry.finding
+        return None if finding.failure is not None else twin(self._reduced, finding.klass, finding.target.isa,
+                                                             entry.opcodes)
+
+    @property
+    def familiar(self) -> Familiar:
+        """What a suspect may look like, so that it needs no vote: the reduced ones and, where many of a dear class
+        wait, the first of them; but failures of the compiler alone in a strict order, where other votes count."""
+        failures = {key: one.number or 0 for key, one in self.known.items() if one.failure is not None}
+        if self.strict:
+            return Familiar(failures)
+        waiting: dict[tuple[str, str], list[str]] = {}
+        for entry in self.waiting:
+            if entry.finding.klass in DEAR and entry.finding.failure is None:
+                waiting.setdefault((entry.finding.klass, entry.finding.target.isa), []).append(entry.finding.key)
+        return Familiar(failures, (*self._reduced, *(Like(keys[0], _kind(klass), isa, frozenset())
+                                                     for (klass, isa), keys in waiting.items()
+                                                     if len(keys) >= MANY_WAIT)))
+
+    def alike(self, key: str, count: int) -> None:
+        """So many suspects looked like the finding of that key."""
+        if key in self.known:
+            self._fold(key, count)
+
+    def _write(self, entry: Entry) -> None:
+        entry.written = True
+        self._keep(entry.finding)
+
+    def _keep(self, finding: Finding, old_key: str | None = None) -> None:
+        self.known[finding.key] = finding
+        place = self.store.save(finding.key, finding, old_key)
+        self.found(finding, str(place) if place else self.store.trouble)
+
+    def _fold(self, key: str, count: int) -> None:
+        known = self.known[key]
+        more = self.known[key] = dataclasses.replace(known, count=known.count + count)
+        if more.count & (more.count - 1) == 0:
+            self.store.save(key, more)
+
+    def close(self) -> None:
+        """The end: what is reduced takes its place; what waits is folded or stays unreduced and says so; counts that
+        grew are written."""
+        for entry in [entry for entry in self.waiting if entry.result is not None]:
+            self._commit(entry, entry.result or [])
+        for entry in list(self.waiting):
+            if not entry.written:
+                other = entry.finding.key if entry.finding.key in self.known else self._twin(entry)
+                if other is not None:
+                    self.waiting.remove(entry)
+                    self._fold(other, entry.finding.count)
+                    continue
+                self._write(entry)
+            key = entry.finding.key
+            self.known[key] = dataclasses.replace(self.known[key], note=NO_TIME)
+            self.store.save(key, self.known[key])
+        for key, finding in self.known.items():
+            if finding.count & (finding.count - 1):
+                self.store.save(key, finding)
+
+
+def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str]) -> str | None:
+    """The key of the first of the same kind all of whose opcodes are `present`."""
+    kind = _kind(klass)
+    return next((one.key for one in likes if (one.kind, one.isa) == (kind, isa) and one.opcodes <= present), None)
+
+
+def is_sample(number: int) -> bool:
+    """Whether the `number`-th that looks like a known one is looked at all the same: the 1st, 2nd, 4th, 8th, …"""
+    return number & (number - 1) == 0
+
+
+def _kind(klass: str) -> str:
+    """A wrong value is one kind, whether it is returned or stored."""
+    return "wrong value" if klass in VALUES else klass

@@ -1,0 +1,341 @@
+"""From suspects to findings: the vote, then what a page needs; and the question that a reduction asks.
+
+The one idea: a suspect becomes a finding only after its vote (`oracles.vote`). What the vote clears away is counted as
+undecided with its reason, not dropped. Whether a smaller program stands for a finding is one question (`objection`),
+answered by the same judge; what is done with the answers: `reduction.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from random import Random
+from typing import Final, Protocol
+
+from liftcheck import layout
+from liftcheck.campaign.findings import reproduce
+from liftcheck.campaign.findings.appeal import appeal
+from liftcheck.campaign.findings.finding import Finding, Vote, fold_key
+from liftcheck.campaign.reduce.visible import foreseen, left_open
+from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
+from liftcheck.clif.text.printer import print_module
+from liftcheck.clif.verify import verify
+from liftcheck.errors import Unsupported
+from liftcheck.mach.disassembly import with_names
+from liftcheck.oracles import admissible, canaries, compare
+from liftcheck.oracles.confirm import DYING, Ballot, Confirmed, OutOfTime, RunnerChoice, confirm
+from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
+from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
+from liftcheck.runners.base import Job
+
+BASE_SETTINGS: Final = frozenset(
+    {"enable_llvm_abi_extensions", "enable_multi_ret_implicit_sret", "preserve_frame_pointers"}
+)
+"""Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
+_RULES_SHOWN: Final = 12
+VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
+"""A wrong value is the same fault whether it is returned or stored: a reduction may turn the one into the other."""
+_NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
+_BY_RUN: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING, compare.WRONG_TRAP)
+
+
+class AllRunners(Runners, RunnerChoice, Protocol):
+    """A pool of runners for judging and for votes."""
+
+
+class Investigator:
+    """Turns suspects into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
+
+    def __init__(self, judge: Judge, runners: AllRunners) -> None:
+        self.judge = judge
+        self.runners = runners
+
+    def investigate(self, case: Case, group: Sequence[Suspect], tally: Tally) -> list[Finding]:
+        """The finding that a case's suspects of one class make, or none; `tally` is put right."""
+        cleared: list[Target] = []
+        for suspect in group:
+            verdict = self.vote(case, suspect)
+            if verdict.klass in _BY_RUN and (excuse := _excuse(case, suspect)):
+                verdict = Confirmed("", excuse)
+            if verdict.klass:
+                targets = tuple(s.target for s in group if s.target not in cleared)
+                recount(group, cleared, suspect, verdict.klass, tally)
+                return [self.finding(case, suspect, targets, verdict)]
+            cleared.append(suspect.target)
+            clear(suspect, verdict.reason, tally)
+        return []
+
+    def vote(self, case: Case, suspect: Suspect) -> Confirmed:
+        """The vote on a suspect; where all stand against the reference, it may appeal."""
+        verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+        if verdict.klass != compare.WRONG_MEANING:
+            return verdict
+        right, words = appeal(self.judge, case, suspect, voters(suspect.target))
+        if time.monotonic() > self.judge.deadline:
+            raise OutOfTime
+        return verdict._replace(klass=suspect.verdict.klass if right else verdict.klass, reason=words)
+
+    def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
+        number = case.tags.get("number")
+        seed = case.tags.get("seed")
+        if verdict.klass in DYING and verdict.klass != suspect.verdict.klass:
+            fresh = next(b for b in verdict.ballots if b.target == suspect.target and b.runner == suspect.runner)
+            suspect = suspect._replace(verdict=fresh.verdict, actual=fresh.outcome)
+        finding = Finding(
+            klass=verdict.klass, case=case, target=suspect.target, targets=targets, witness=verdict.witness,
+            run=suspect.run, expected=suspect.expected, actual=suspect.actual, failure=suspect.failure,
+            detail="\n\n".join(filter(None, [suspect.verdict.detail, verdict.reason])),
+            votes=votes(case, verdict.ballots),
+            runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
+                                        if b.target == suspect.target and b.verdict.kind == compare.DISAGREE)),
+            compiler=self.judge.compiler.name,
+            seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
+            profile=str(case.tags.get("profile", "")))
+        if verdict.klass == compare.ABI_DAMAGE:
+            finding = self.illustrated(finding)
+        if verdict.klass == compare.REFUTED_ALLOCATION:
+            finding = self._driven(finding)
+        own = not finding.damaged and finding.failure is None
+        return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}" if own else fold_key(finding))
+
+    def _driven(self, finding: Finding) -> Finding:
+        """A refuted allocation with an input whose run shows it, if its own inputs or others like them have one."""
+        for case in (finding.case, varied(finding.case, Random(finding.case.name))):
+            shown = [s for s in self.judge.judge([case], [finding.target], Tally()) if s.failure is None]
+            if shown:
+                first = shown[0]
+                return dataclasses.replace(finding, case=case, run=first.run, expected=first.expected,
+                                           actual=first.actual, detail=f"{first.verdict.klass}: {first.verdict.detail}")
+        detail = f"{finding.detail}\n\nNone of {VARIANTS} inputs shows it in a run.".lstrip()
+        return dataclasses.replace(finding, detail=detail)
+
+    def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int) -> str:
+        """`objection` for another target. What the compiler has not got there is no part of the fault, so it must not
+        become more, nor on the witness, where no panic hides it; a witness on the same ISA loses the same settings."""
+        witness = _followed(finding, target)
+        if finding.failure is not None:
+            pairs = [(target, finding.target), *([(witness, finding.witness)] if witness and finding.witness else [])]
+            lacking = self.judge.refusals.lacking
+            if any(not lacking(case.module, new) <= lacking(case.module, old) for new, old in pairs):
+                return "lack more there"
+        return self.objection(case, dataclasses.replace(finding, target=target, witness=witness), fuel)
+
+    def shows(self, case: Case, finding: Finding) -> bool:
+        """Whether a case goes wrong as the finding does."""
+        return not self.objection(case, finding)
+
+    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
+        """'' if a case goes wrong as the finding does (same class, same target, its witness still right), else why it
+        cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show."""
+        if _holds_addresses(case):
+            return "hold addresses that mean nothing elsewhere"
+        if finding.failure is None and (why := self._unsound(case, finding, fuel, shown)):
+            return why
+        return self._verdict(case, finding)
+
+    @staticmethod
+    def _unsound(case: Case, finding: Finding, fuel: int, shown: bool) -> str:
+        """Why what a case does is not to be compared."""
+        by_value, big_endian = finding.klass in _BY_RUN, finding.target.isa in BIG_ENDIAN
+        if trouble := interpret(case, big_endian, fuel).trouble:
+            return f"cannot be judged ({trouble})"
+        run = finding.run if finding.run < len(case.inputs) else 0
+        if by_value and not shown and (opening := left_open(case, run, big_endian, fuel)):
+            return f"show what CLIF leaves open ({opening.what})"
+        if by_value and reads_garbage(case, big_endian, fuel):
+            return "read stack that they have not written"
+        return ""
+
+    def _verdict(self, case: Case, finding: Finding) -> str:
+        """Judges a case on the finding's target and its witness."""
+        asked = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
+        if finding.failure is not None and finding.witness is not None:
+            if not self.judge.refusals.compiles(case.module, finding.witness):
+                return "do not compile for the witness"
+            asked = [finding.target]
+        if finding.klass == compare.WRONG_MEANING:
+            asked = [finding.target, _another_isa(finding.target)]
+        targets = [target for target in asked if target is not None]
+        if finding.klass == compare.NONDETERMINISTIC:
+            first, second = (self.judge.compile([case], targets[:1], Tally()) for _ in range(2))
+            return "" if first != second else "do not go wrong"
+        tally = Tally()
+        foreseen = [Foreseen(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
+        suspects = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
+        bad = {s.target for s in suspects}
+        if finding.klass == compare.WRONG_MEANING:
+            return "" if len(bad) == len(targets) else "do not go wrong everywhere"
+        if finding.target not in bad:
+            return "do not go wrong"
+        if finding.damaged and finding.damaged[0] not in self._damaged(case, finding.target, suspects[0].run)[0]:
+            return "damage other registers"
+        if len(bad) > 1:
+            return "go wrong on the witness too"
+        return "" if len(targets) == 1 or tally.agreed[targets[1].isa] else "cannot be judged on the witness"
+
+    def told(self, finding: Finding) -> Finding:
+        """With all that its folder says."""
+        return self.illustrated(finding if finding.program else self.stated(finding))
+
+    def stated(self, finding: Finding) -> Finding:
+        """With the filetest that shows it."""
+        program, unsaid = reproduce.stated(finding, self.judge)
+        return dataclasses.replace(finding, program=program, unsaid=unsaid)
+
+    def illustrated(self, finding: Finding) -> Finding:
+        """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""
+        targets = [t for t in (finding.target, finding.witness) if t is not None]
+        replies = self._listed(finding.case, targets)
+        texts: dict[str, str] = {}
+        rules: list[list[str]] = []
+        for target, reply in zip(targets, replies):
+            code = reply[0] if reply[0] is not None and not isinstance(reply[0], CompileFailure) else []
+            rules.append([str(rule) for r in code for rule in _items(r.extra.get("rules"))])
+            if code:
+                text = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
+                texts[str(target)] = with_names(text) if target.isa == "riscv64" else text
+        suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
+        same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
+        damaged, detail = finding.damaged, finding.detail
+        if finding.klass == compare.ABI_DAMAGE and not damaged:
+            damaged, whose = self._damaged(finding.case, finding.target, finding.run)
+            detail = f"callee-saved registers come back changed{whose}: {', '.join(damaged)}" if damaged else detail
+        return dataclasses.replace(finding, disassembly=texts, damaged=damaged, detail=detail,
+                                   suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]))
+
+    def _damaged(self, case: Case, target: Target, run: int) -> tuple[tuple[str, ...], str]:
+        """The callee-saved registers that a run changes, and ' by the trampoline …' if that alone does."""
+        code = self.judge.compile([case], [target], Tally())[0][0]
+        trampoline = self.judge.trampoline(case, target)
+        if code is None or isinstance(code, CompileFailure) or isinstance(trampoline, CompileFailure):
+            return (), ""
+        runner = self.judge.runners.pick(target, code)
+        if isinstance(runner, str):
+            return (), ""
+        entry = case.module.functions[case.entry]
+        job = Job(trampoline, 0, entry.signature, case.inputs[run:], case.memories[run:], case.slot + run)
+        found = canaries.damaged(runner, code, entry.name, job)
+        own = found == canaries.damaged_by_trampoline(runner, job)
+        return found, " by the trampoline, which the same compiler made" if own and found else ""
+
+    def _listed(self, case: Case, targets: list[Target]) -> list[list[Program | CompileFailure | None]]:
+        """The case compiled with disassembly, and with the names of the rules where the compiler can tell them."""
+        try:
+            return self.judge.compile([case], targets, Tally(), frozenset({"disassembly", "rules"}))
+        except Unsupported:
+            return self.judge.compile([case], targets, Tally(), frozenset({"disassembly"}))
+
+
+def _followed(finding: Finding, target: Target) -> Target | None:
+    """The finding's witness without the settings that `target` no longer has, if it is of the same ISA."""
+    witness = finding.witness
+    if witness is None or witness.isa != target.isa:
+        return witness
+    dropped = set(finding.target.settings) - set(target.settings)
+    return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
+
+
+def recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally) -> None:
+    """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may have
+    given the class another name."""
+    for one in group:
+        if one.target in cleared:
+            continue
+        isa = one.target.isa
+        if suspect.failure is not None:
+            tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
+            tally.disagreed[isa, klass] += 1
+        elif klass != one.verdict.klass:
+            tally.disagreed[isa, one.verdict.klass] -= 1
+            tally.disagreed[isa, klass] += 1
+
+
+def _excuse(case: Case, suspect: Suspect) -> str:
+    """What CLIF leaves open, if a suspect differs from the reference in nothing else."""
+    found = foreseen(case, suspect.run, suspect.target.big_endian, FUEL)
+    if found is None or found.opening is None or suspect.actual is None:
+        return ""
+    closed = admissible.judge(found, suspect.actual, compare.return_types(case))
+    return "" if closed.kind == compare.DISAGREE else found.opening.kind
+
+
+def clear(suspect: Suspect, reason: str, tally: Tally) -> None:
+    """Counts what was taken for a disagreement as undecided."""
+    isa = suspect.target.isa
+    tally.disagreed[isa, suspect.verdict.klass] -= 1
+    tally.pairs[isa] -= 1
+    tally.undecided[isa, reason] += 1
+
+
+def _holds_addresses(case: Case) -> bool:
+    """Whether an argument or a constant of the case is an address that means nothing elsewhere: of a function, of the
+    stack, of a data region that the case has not (as a constant, of any)."""
+    constants = {inst.imm for function in case.module.functions for block in function.blocks for inst in block.insts
+                 if inst.op == "iconst" and isinstance(inst.imm, int)}
+    arguments = {value for row in case.inputs for value in row
+                 if not case.memories or not layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE}
+    return any(layout.ARENA <= value < layout.ARENA + layout.ARENA_SIZE for value in constants | arguments)
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def alike(suspect: Suspect, finding: Finding) -> bool:
+    """Whether a suspect shows the finding's fault (of whatever target)."""
+    if finding.failure is not None:
+        return _same_failure(suspect.failure, finding.failure)
+    if finding.klass == compare.WRONG_MEANING:
+        return suspect.failure is None
+    if finding.klass in VALUES:
+        return suspect.verdict.klass in VALUES
+    return suspect.verdict.klass == finding.klass or {suspect.verdict.klass, finding.klass} <= DYING
+
+
+def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:
+    return left is not None and (left.kind, left.reason, left.place) == (right.kind, right.reason, right.place)
+
+
+def effort(finding: Finding) -> int:
+    """The fuel that the reference may spend on a run of a program made out of the finding's: a few times what that one
+    took, so that candidates that go round for ever are soon refused."""
+    case, run = finding.case, finding.run
+    alone = dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=case.memories[run:run + 1],
+                                slot=case.slot + run)
+    steps = sum(interpret(alone, finding.target.big_endian).executed.values())
+    return min(FUEL, 4 * steps + 1000)
+
+
+def probe(case: Case, target: Target) -> tuple[int, ...] | None:
+    """What the reference returns for the first input, if the case is well-formed and returns."""
+    if verify(case.module) or not case.inputs:
+        return None
+    found = interpret(case, target.big_endian, 100_000)
+    return found.outcomes[0].values if found.outcomes and found.outcomes[0].kind == "returned" else None
+
+
+def voters(target: Target) -> list[Target]:
+    """Who else is asked: the same ISA at the other level, and the other ISAs at both."""
+    base = tuple(setting for setting in target.settings if setting[0] in BASE_SETTINGS)
+    levels = ("none", "speed")
+    own = [
+        Target(target.isa, tuple(sorted((*(s for s in target.settings if s[0] != "opt_level"), ("opt_level", level)))))
+        for level in levels
+    ]
+    plain = [Target(isa, tuple(sorted((*base, ("opt_level", level))))) for isa in ISAS for level in levels]
+    return list(dict.fromkeys([*own, *(t for t in plain if t.isa != target.isa or t not in own)]))
+
+
+def _another_isa(target: Target) -> Target:
+    return next(t for t in voters(target) if (t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian)
+                or (target.big_endian and t.isa != target.isa))
+
+
+def votes(case: Case, ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
+    """Ballots as a page shows them."""
+    sides = {compare.AGREE: True, compare.DISAGREE: False}
+    return tuple(Vote(f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
+                      b.verdict.detail or ("as the reference" if b.verdict.kind == compare.AGREE else ""),
+                      sides.get(b.verdict.kind)) for b in ballots)

@@ -1,0 +1,162 @@
+"""A finding for people: its page, and its program as a filetest.
+
+The one idea: a maintainer who has never heard of liftcheck can act on the page alone. What goes wrong comes first, then
+the smallest program, then expected and actual, then who stands against whom; provenance and replay come last.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck import __version__, layout
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.case import Case, Outcome
+from liftcheck.clif.text.printer import print_module
+from liftcheck.oracles.compare import ILLEGAL_CODE, REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
+
+_WORD: Final = 16
+_WORDS_SHOWN: Final = 16
+"""Bytes a line and lines of the initial memory on a page."""
+
+
+def functions(case: Case) -> str:
+    """The program as functions alone, which is no filetest."""
+    return ("; The program alone, not a filetest: its inputs and initial memory are in finding.json.\n\n"
+            + print_module(case.module))
+
+
+def target_line(text: str) -> str:
+    """A target as the header of a filetest has it."""
+    return text.replace("x86-64", "x86_64", 1)
+
+
+def outcome_text(outcome: Outcome | None, case: Case) -> str:
+    """One outcome in one line."""
+    if outcome is None:
+        return "nothing"
+    if outcome.kind == "returned":
+        values = ", ".join(hex_value(v, t) for v, t in zip(outcome.values, return_types(case)))
+        return f"returned {values}" if values else "returned"
+    if outcome.kind == "trapped":
+        return f"trap {outcome.detail}"
+    return f"{outcome.kind}: {outcome.detail}" if outcome.detail else outcome.kind
+
+
+def title(finding: Finding) -> str:
+    """What is wrong, in one line."""
+    return f"{finding.klass} on {finding.target.isa} ({finding.target})"
+
+
+def page(finding: Finding, name: str) -> str:
+    """The README.md of a finding's folder."""
+    parts = [f"# {title(finding)}\n", _summary(finding), _program(finding), _difference(finding), _voters(finding),
+             _suspects(finding), _provenance(finding, name)]
+    return "\n".join(part for part in parts if part)
+
+
+def _summary(finding: Finding) -> str:
+    lines = [f"`{finding.compiler}` {_what(finding)}", ""]
+    if finding.detail and (finding.failure is None or finding.detail != finding.failure.message):
+        lines += [finding.detail, ""]
+    if len(finding.targets) > 1:
+        lines += ["The same on: " + "; ".join(f"`{target}`" for target in finding.targets) + ".", ""]
+    if finding.witness is not None:
+        right = "Compiled" if finding.failure is not None and finding.expected is None else "Right"
+        lines += [f"{right} on `{finding.witness}`.", ""]
+    return "\n".join(lines)
+
+
+def _what(finding: Finding) -> str:
+    if finding.klass == REFUTED_ALLOCATION and finding.failure is not None:
+        shown = "" if finding.expected is None else " A run shows it: see below."
+        return (f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
+                f"```\n{finding.failure.message}\n```")
+    if finding.klass == ILLEGAL_CODE and finding.failure is not None:
+        return f"compiles this program to code that `{finding.target}` cannot execute: {finding.failure.message}."
+    if finding.failure is not None:
+        said, _, more = (finding.failure.message or finding.failure.reason).partition("\n")
+        place = f" (at {finding.failure.place})" if finding.failure.place else ""
+        return "\n".join(filter(None, [f"fails on this program for `{finding.target}`: {said}{place}", more]))
+    if finding.klass == WRONG_MEANING:
+        return ("agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
+                "most likely a bug of liftcheck, since no other judge that could be asked sides with the reference")
+    return f"compiles this program for `{finding.target}` to code that does something else than CLIF's semantics say."
+
+
+def _program(finding: Finding) -> str:
+    how = "reduced" if finding.reduced else "as generated, not reduced"
+    case = finding.case
+    entry = case.module.functions[case.entry].name
+    text = print_module(case.module).rstrip()
+    parts = [f"## Program ({how})\n", f"```\n{text}\n```\n", *([f"{finding.note}\n"] if finding.note else [])]
+    if len(case.module.functions) > 1:
+        parts.append(f"`{entry}` is called.")
+    parts += _memory(finding)
+    if not finding.program:
+        parts.append("`program.clif` has its functions; `liftcheck reduce` makes a filetest of it.\n")
+    elif finding.unsaid:
+        parts.append(f"`program.clif` has the whole as a filetest, with a reservation: {finding.unsaid}.\n")
+    else:
+        parts.append("`program.clif` has the whole as a filetest: `liftcheck test` fails on it for this reason, and "
+                     "upstream's reader takes it.\n")
+    return "\n".join(parts)
+
+
+def _memory(finding: Finding) -> list[str]:
+    """Where the data region is, and what it holds where that is not zero."""
+    case = finding.case
+    if not case.memories or finding.run >= len(case.memories):
+        return []
+    content = case.memories[finding.run]
+    words = [at for at in range(0, len(content), _WORD) if any(content[at:at + _WORD])]
+    shown = [f"{at:#05x}: {content[at:at + _WORD].hex(' ')}" for at in words[:_WORDS_SHOWN]]
+    held = "it holds, where it is not zero" if words else "it is zero"
+    base = layout.slot_address(case.slot + finding.run)
+    parts = [f"The data region of {len(content)} bytes at {base:#x} is an argument. Initially {held}"
+             + (":\n" if words else ".")]
+    if words:
+        more = f"\n… {len(words) - len(shown)} more lines, see finding.json" if len(words) > len(shown) else ""
+        parts.append("```\n" + "\n".join(shown) + more + "\n```\n")
+    return parts
+
+
+def _difference(finding: Finding) -> str:
+    if finding.failure is not None and finding.expected is None:
+        return ""
+    case = finding.case
+    row = case.inputs[finding.run] if finding.run < len(case.inputs) else ()
+    kinds = [param.type for param in case.module.functions[case.entry].signature.params]
+    arguments = ", ".join(hex_value(v, t) for v, t in zip(row, kinds)) or "none"
+    return "\n".join(["## Expected and actual\n", f"- arguments: {arguments}",
+                      f"- expected: {outcome_text(finding.expected, case)}",
+                      f"- actual: {outcome_text(finding.actual, case)}", ""])
+
+
+def _voters(finding: Finding) -> str:
+    if not finding.votes:
+        return ""
+    sides = {True: "with the reference", False: "against it", None: "cannot say"}
+    rows = [f"| {vote.who} | {vote.outcome} | {sides[vote.with_reference]} |" for vote in finding.votes]
+    return "\n".join(["## Who stands against whom\n", "| who | outcome | side |", "|---|---|---|", *rows, ""])
+
+
+def _suspects(finding: Finding) -> str:
+    if not finding.suspects:
+        return ""
+    rules = "\n".join(f"- {rule}" for rule in finding.suspects)
+    return f"## Suspects\n\nSelection and rewrite rules that fired here and not where the result is right:\n\n{rules}\n"
+
+
+def _provenance(finding: Finding, name: str) -> str:
+    seed = f"seed {finding.seed}, case {finding.number}" if finding.seed is not None else "a program given by hand"
+    lines = ["## Replay\n", "```", f"liftcheck replay {name}", "```\n",
+             f"- found by liftcheck {__version__} with `{finding.compiler}`: {seed}"
+             + (f", profile {finding.profile}" if finding.profile else "")
+             + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
+             f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}"]
+    if finding.count > 1:
+        lines.append(f"- {finding.count} findings are one here: equal ones, and programs that go wrong in this way and "
+                     "hold all of its opcodes")
+    if finding.original is not None:
+        lines.append("- `original.clif` is the program before reduction; `finding.json` holds everything as data")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,156 @@
+"""One finding's reduction from its beginning to its end, in steps.
+
+The one idea: everything that a reduction does is charged to one `Meter`: cutting out what CLIF leaves open, the search
+for a smaller program, the settings, the vote on the result, what is left over. The search may take a part of the
+limits only, so that the rest has time too. It yields between any two questions, so a campaign does it in slices.
+
+A reduction that gets nowhere says why (`Finding.note`): by the objections that its candidates met.
+What a question is, and who votes: `investigate.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Generator
+from typing import Final
+
+from liftcheck.campaign.findings.finding import Finding, fold_key
+from liftcheck.campaign.findings.investigate import VALUES, Investigator, alike, effort, probe
+from liftcheck.campaign.reduce.engine import (
+    Limits,
+    Meter,
+    Reduced,
+    cost,
+    finished,
+    reduce_case,
+    reduce_settings,
+    tidied,
+)
+from liftcheck.campaign.reduce.passes import narrow_inputs
+from liftcheck.campaign.reduce.untaint import untainted
+from liftcheck.campaign.reduce.visible import left_open
+from liftcheck.case import Case, Target
+from liftcheck.oracles import compare
+from liftcheck.oracles.confirm import DYING
+from liftcheck.oracles.evidence import Tally
+
+CUT: Final = 0.25
+SEARCH: Final = 0.7
+SETTINGS: Final = 0.85
+"""Shares of the limits after which a part of a reduction gives way to the next."""
+QUESTIONS_A_SECOND: Final = 40
+"""What stands for a second where the result may not depend on how fast the machine is."""
+DEAR: Final = {compare.ENDLESS: 40, compare.COMPILER_TIMEOUT: 200, compare.COMPILER_MEMORY: 40, compare.CRASH: 4}
+"""Class -> questions that one counts for which is answered yes: what goes wrong so takes its time."""
+_REASONS: Final = 4
+
+Steps = Generator[None, None, list[Finding]]
+
+
+def counted(seconds: float) -> Limits:
+    """Limits in questions alone."""
+    return Limits(float("inf"), max(1, round(seconds * QUESTIONS_A_SECOND)))
+
+
+def reduce_finding(desk: Investigator, finding: Finding, limits: Limits) -> list[Finding]:
+    """`reduction` at a stretch."""
+    return finished(reduction(desk, finding, Meter(limits)))
+
+
+def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
+    """The finding with a smaller program; behind it what of its targets the smaller program no longer shows."""
+    fuel = effort(finding)
+
+    def objection(case: Case) -> str:
+        why = desk.objection(case, finding, fuel)
+        meter.charge(0 if why else DEAR.get(finding.klass, 0))
+        return why
+
+    start, why = yield from _start(desk, finding, fuel, meter)
+    if start is None:
+        note = f"Not reduced: the program itself, asked again, is one of those that {why}."
+        return [desk.told(dataclasses.replace(finding, note=note))]
+    done = yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH)
+    if cost(done.case) >= cost(finding.case):
+        return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
+    target = yield from reduce_settings(
+        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel), meter, SETTINGS)
+    return (yield from _finished(desk, finding, done, target, meter))
+
+
+def _start(desk: Investigator, finding: Finding, fuel: int, meter: Meter
+           ) -> Generator[None, None, tuple[Case | None, str]]:
+    """The program that the search begins with: swept, as it is, or without what CLIF leaves open; or why there is
+    none."""
+    case = finding.case
+    narrow = narrow_inputs(case, [finding.run]) if finding.run < len(case.inputs) else case
+    why = ""
+    for start in (tidied(narrow), tidied(narrow, lambda _name, _value: True), case):
+        meter.charge()
+        why = desk.objection(start, finding, fuel)
+        yield from meter.pause()
+        if not why:
+            return start, ""
+    cut = yield from untainted(tidied(narrow, lambda _name, _value: True),
+                               lambda c: desk.objection(c, finding, fuel, shown=True),
+                               lambda c: left_open(c, 0, finding.target.big_endian, fuel) is None,
+                               lambda c: probe(c, finding.target), meter, CUT)
+    if cut is not None:
+        meter.charge()
+        why = desk.objection(cut, finding, fuel)
+        yield from meter.pause()
+    return (cut if not why else None), why
+
+
+def nowhere(done: Reduced) -> str:
+    """Why a search found nothing."""
+    tried = sum(done.refused.values())
+    what = "Not made smaller"
+    if not tried:
+        return f"{what}: " + ("there is nothing to take away." if done.complete else "the limit was met at once.")
+    limit = "" if done.complete else " The limit was met before all were tried."
+    return f"{what}: of {tried} smaller programs {reasons(done.refused)}.{limit}"
+
+
+def reasons(refused: Counter[str]) -> str:
+    """Why candidates were no good, the most frequent first."""
+    shown = [f"{count} {why}" for why, count in sorted(refused.items(), key=lambda item: (-item[1], item[0]))]
+    more = sum(refused.values()) - sum(count for _, count in refused.most_common(_REASONS))
+    return "; ".join([*shown[:_REASONS], *([f"{more} are no good otherwise"] if more else [])])
+
+
+def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Target, meter: Meter) -> Steps:
+    """Votes on the reduced case and fills in what its page needs."""
+    case = done.case
+    smaller = dataclasses.replace(finding, target=target)
+    suspects = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
+    yield from meter.pause()
+    if not suspects:
+        return [desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once "
+                                                            "more."))]
+    verdict = desk.vote(case, suspects[0])
+    yield from meter.pause()
+    classes = {verdict.klass, finding.klass}
+    if len(classes) > 1 and not (classes <= {*VALUES, compare.WRONG_MEANING} or classes <= DYING):
+        why = verdict.reason or f"it is called {verdict.klass}"
+        return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
+    named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
+    others = [t for t in finding.targets if t != finding.target]
+    again = {s.target for s in desk.judge.judge([named], others, Tally()) if alike(s, finding)} if others else set()
+    yield from meter.pause()
+    made = desk.finding(named, suspects[0], (target, *(t for t in others if t in again and t != target)), verdict)
+    note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."
+    made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds, note=note,
+                               witness=made.witness or finding.witness)
+    made = desk.told(dataclasses.replace(made, key=fold_key(made)))
+    yield from meter.pause()
+    return [made, *_left_over(desk, finding, tuple(t for t in others if t not in again))]
+
+
+def _left_over(desk: Investigator, finding: Finding, targets: tuple[Target, ...]) -> list[Finding]:
+    """Another finding for the targets that have a fault of their own in the original program."""
+    if not targets or finding.failure is not None:
+        return []
+    suspects = [s for s in desk.judge.judge([finding.case], list(targets), Tally()) if alike(s, finding)]
+    return desk.investigate(finding.case, suspects, Tally()) if suspects else []

@@ -1,0 +1,122 @@
+"""Runs a finding again from its folder: does it still disagree?
+
+The one idea: a replay is a judgement of the stored program on the stored targets, with nothing of the generator in it.
+With another compiler the same program meets another version; a setting that this version does not know is dropped, and
+said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liftcheck.campaign.findings import store
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.reduction import reduce_finding
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.reduce.engine import Limits
+from liftcheck.case import CompileFailure, Target
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay found. `still` is None if nothing can be said, for `reasons`."""
+
+    finding: Finding
+    compiler: str
+    still: bool | None
+    klass: str = ""
+    detail: str = ""
+    reasons: tuple[str, ...] = ()
+    target: Target | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 while it disagrees, 0 if it no longer does, 3 if this machine cannot say."""
+        return 3 if self.still is None else int(self.still)
+
+    def text(self) -> str:
+        """One line for people."""
+        if self.still:
+            same = "still" if self.klass == self.finding.klass else f"now a {self.klass}, "
+            what = self.detail.partition("\n")[0]
+            return f"{same} disagrees with {self.compiler} on {self.target}: {self.klass}: {what}"
+        if self.still is None:
+            return f"cannot say with {self.compiler} on {self.target}: {'; '.join(self.reasons)}"
+        return f"no longer disagrees with {self.compiler} on {self.target}"
+
+    def document(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {"still": self.still, "class": self.klass, "was": self.finding.klass, "detail": self.detail,
+                "compiler": self.compiler, "target": str(self.target), "undecided": list(self.reasons)}
+
+
+def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] = ("auto",)) -> Replayed:
+    """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is
+    missing."""
+    finding = store.load(folder)
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=compiler or finding.compiler, runners=runners,
+                          validate=finding.klass == compare.REFUTED_ALLOCATION)
+    planner = Planner(options)
+    planner.prepare(None)
+    opened = planner.open_compiler()
+    pool = planner.runners
+    try:
+        return judge_again(finding, Judge(opened, pool), opened, planner)
+    finally:
+        pool.close()
+        opened.close()
+
+
+def judge_again(finding: Finding, judge: Judge, compiler: Any, planner: Planner) -> Replayed:
+    """The verdict on a finding's program now."""
+    name = compiler.name
+    target = planner.known(compiler, finding.target)
+    if finding.klass == compare.NONDETERMINISTIC:
+        first, second = (judge.compile([finding.case], [target], Tally()) for _ in range(2))
+        return Replayed(finding, name, first != second, finding.klass if first != second else "", target=target)
+    tally = Tally()
+    suspects = judge.judge([finding.case], [target], tally)
+    if suspects:
+        found = suspects[0]
+        return Replayed(finding, name, True, found.verdict.klass, found.verdict.detail, target=target)
+    reasons = tuple(reason for _, reason in (*tally.undecided, *tally.refused))
+    if reasons and not tally.agreed:
+        gone = finding.failure is not None and _compiled(judge, finding, target)
+        return Replayed(finding, name, False if gone else None, reasons=reasons, target=target)
+    return Replayed(finding, name, False, target=target)
+
+
+def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
+    """Whether the program compiles now: that is all that a compiler's own failure needs to be gone."""
+    return not isinstance(judge.compile([finding.case], [target], Tally())[0][0], CompileFailure)
+
+
+def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
+    """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
+    finding = store.load(folder)
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler,
+                          validate=finding.klass == compare.REFUTED_ALLOCATION)
+    planner = Planner(options)
+    planner.prepare(None)
+    opened = planner.open_compiler()
+    pool = planner.runners
+    try:
+        judge = Judge(opened, pool)
+        reduced = reduce_finding(Investigator(judge, pool), finding, Limits(seconds, questions=sys.maxsize))[0]
+    finally:
+        pool.close()
+        opened.close()
+    reduced = dataclasses.replace(reduced, count=finding.count, seed=finding.seed, number=finding.number,
+                                  profile=finding.profile, original=finding.original or reduced.original)
+    place = folder if folder.is_dir() else folder.parent
+    store.write_folder(place, store.files(reduced, place.name))
+    return reduced, place

@@ -1,0 +1,172 @@
+"""A finding as a filetest that shows it: written only after `liftcheck test` has failed on it for the finding's reason.
+
+The one idea: a file that is handed on must be what it says. So every form is judged by the engine of `liftcheck test`
+with the very compiler that is at fault, and read by upstream's own reader, and the simplest form that fails for the
+finding's reason, and on the finding's target alone, is taken. What no form can say is said in words (`unsaid`), in the
+file and on the page: a trap is no result for upstream, an allocation is proven wrong by `liftcheck regalloc`, registers
+of the caller are looked at by liftcheck alone.
+
+Forms differ in their settings (those that liftcheck always compiles with, or the target's own only) and in what comes
+in the upper bits of narrow arguments: upstream's harness passes zeros there, so a fault that needs noise gets it from
+an i64 that is reduced. A finding that is not reduced yet is tried in the form that holds most, or not at all if its
+runs take long: its `program.clif` then has the functions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, product
+from typing import Final, NamedTuple
+
+from liftcheck.campaign.findings.finding import Finding
+from liftcheck.case import BIG_ENDIAN, Target
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.errors import LiftcheckError
+from liftcheck.generators.filetests import Form, filetest_text, header
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.filetests.known import UPPER_BITS
+from liftcheck.oracles.filetests.report import Failure, Report
+from liftcheck.oracles.filetests.runs import Engine
+from liftcheck.oracles.filetests.units import plan_of
+from liftcheck.oracles.regalloc.compiler import Validating
+from liftcheck.runners.base import NOISE
+from liftcheck.runners.patience import DEFAULT
+
+_TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
+_REGISTERS: Final = "upstream's harness does not look at callee-saved registers: the file passes there, and fails here"
+_BUFFERS: Final = ("upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
+                   "of the function brings it")
+_ALLOCATION: Final = "a filetest proves no allocation: `liftcheck regalloc` refutes the one of this file"
+_TWICE: Final = "a filetest compiles once: what comes out differently the second time is not seen"
+_ONLY_HERE: Final = {compare.ABI_DAMAGE: _REGISTERS}
+_ENDINGS: Final = {compare.CRASH: ("crashed",), compare.ENDLESS: ("endless",),
+                   compare.ABI_DAMAGE: ("abi", "changed")}
+DEAR: Final = frozenset({compare.CRASH, compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY,
+                         compare.COMPILER_ABORT})
+"""Classes of which every run takes its time: judged once they are reduced, in one form with the target's own settings
+and one with all."""
+_LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
+"""How what a unit did begins, where it did not return or trap."""
+
+
+class Stated(NamedTuple):
+    """The text of `program.clif`, and what it does not say or show, if anything."""
+
+    text: str
+    unsaid: str = ""
+
+
+def stated(finding: Finding, judge: Judge) -> Stated:
+    """The filetest of a finding, judged with the compiler and the runners of `judge`."""
+    compiler = judge.compiler.inner if isinstance(judge.compiler, Validating) else judge.compiler
+    if finding.klass == compare.NONDETERMINISTIC or _is_unproven(finding):
+        unsaid = _TWICE if finding.klass == compare.NONDETERMINISTIC else _ALLOCATION
+        return Stated(_with_remark(_compile_text(finding, False), unsaid), unsaid)
+    # What CLIF leaves open was asked by the vote; asking again takes longest, so only the lasting file is asked.
+    with Engine(compiler, judge.runners, DEFAULT, judge.hooks, not finding.reduced) as engine:  # type: ignore[arg-type]
+        last = Stated("")
+        for text, unsaid in _forms(finding):
+            why = _shortfall(finding, text, engine) or _unread(text, unsaid, compiler)
+            if not why:
+                return Stated(_with_remark(text, unsaid), unsaid)
+            last = Stated(text, why)
+        unsaid = f"{last.unsaid}; `liftcheck replay` shows it"
+        return Stated(_with_remark(last.text, unsaid), unsaid)
+
+
+def _with_remark(text: str, unsaid: str) -> str:
+    """The text with a comment behind its header."""
+    head, gap, rest = text.partition("\n\n")
+    return f"{head}\n; {' '.join(unsaid.split())}{gap}{rest}" if unsaid else text
+
+
+def _is_unproven(finding: Finding) -> bool:
+    """A refuted allocation that no run shows."""
+    return finding.klass == compare.REFUTED_ALLOCATION and finding.expected is None
+
+
+def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
+    """Texts, the simplest first, each with what it does not say to upstream."""
+    if finding.failure is not None and finding.expected is None:
+        yield from ((_compile_text(finding, plain), "") for plain in ((True, False) if finding.reduced else (False,)))
+        return
+    traps = finding.expected is not None and finding.expected.kind == "trapped"
+    unsaid = _TRAP if traps else _ONLY_HERE.get(finding.klass, "")
+    dear = finding.klass in DEAR
+    for targets in _targets(finding)[-1:] if dear else _targets(finding):
+        for form in islice(_of_runs(finding, traps), 2 if dear else None):
+            yield filetest_text(finding.case, targets, finding.target.isa in BIG_ENDIAN, form), unsaid
+    if finding.case.memories and not traps and not dear:
+        form = Form(buffers=True, runs=(finding.run,))
+        yield filetest_text(finding.case, [finding.target], finding.target.isa in BIG_ENDIAN, form), unsaid or _BUFFERS
+
+
+def _targets(finding: Finding) -> list[list[Target]]:
+    """With the witness where it is of the same ISA, and without."""
+    witness = finding.witness
+    alone = [finding.target]
+    return [alone] if witness is None or witness.isa != finding.target.isa else [[*alone, witness], alone]
+
+
+def _of_runs(finding: Finding, traps: bool) -> Iterator[Form]:
+    runs, noise = (finding.run,), NOISE[finding.run % len(NOISE)]
+    if not finding.reduced:
+        yield Form(noise=noise, whole=True, traps=traps, runs=runs)
+        return
+    for direct, bits, plain in product((True, False), (0, noise), (True, False)):
+        if not direct or (not bits and not finding.case.memories):
+            yield Form(plain, bits, True, traps, direct, runs=runs)
+
+
+def _compile_text(finding: Finding, plain: bool) -> str:
+    lines = ["test compile", *header([finding.target], plain), ""]
+    return "\n".join([*lines, print_module(finding.case.module)])
+
+
+def _shortfall(finding: Finding, text: str, engine: Engine) -> str:
+    """Why a text does not show the finding; '' if it does."""
+    report = Report()
+    try:
+        plan = plan_of(parse_filetest(text, "program.clif"), (), False)
+        for name in plan.commands:
+            engine.judge(name, plan, report)
+    except LiftcheckError as error:
+        return f"`liftcheck test` does not read it: {error}"
+    units = [("", unit) for unit in report.failures] + report.findings
+    if not units:
+        skips = "; ".join(report.skips)
+        return f"`liftcheck test` passes it{f' (skipped: {skips})' if skips else ''}"
+    strange = [unit for cause, unit in units if not _is_of(unit, cause, finding)]
+    if strange:
+        return f"it fails for another reason: {strange[0].got} on {strange[0].where}"
+    if len({unit.where for _, unit in units}) > 1 and finding.failure is None:
+        return f"it fails on {units[1][1].where} too, where the finding's program is right"
+    if "; liftcheck:" not in text and any(cause.startswith(UPPER_BITS) for cause, _ in units):
+        return "it passes where narrow arguments come without noise above them, as in upstream's harness"
+    return ""
+
+
+def _is_of(unit: Failure, cause: str, finding: Finding) -> bool:
+    """Whether a unit failed for the finding's reason."""
+    failure = finding.failure
+    if failure is not None and finding.expected is None:
+        return failure.reason in cause if failure.kind == "refusal" else unit.got.startswith(f"{failure.kind}: ") and (
+            failure.place.rpartition("/")[2] in unit.got)
+    wanted = _ENDINGS.get(finding.klass)
+    if wanted is not None:
+        return unit.got.startswith(wanted)
+    ended = finding.actual.kind if finding.actual is not None else "returned"
+    return unit.got.startswith("trapped") == (ended == "trapped") and not unit.got.startswith(_LOST)
+
+
+def _unread(text: str, unsaid: str, compiler: object) -> str:
+    """What upstream's reader has against a text, where that is not known already."""
+    if unsaid == _TRAP or not isinstance(compiler, Cranelift):
+        return ""
+    complaints = compiler.read_filetest(text)
+    return f"upstream's reader refuses it: line {complaints[0].line}: {complaints[0].message}" if complaints else ""
+
+

@@ -1,0 +1,1 @@
+"""Smaller programs that still show a fault: passes propose, one door decides."""

@@ -1,0 +1,274 @@
+"""Makes a disagreeing program as small as it gets while it still shows the same fault.
+
+The one idea: passes propose (`passes.py`), one door judges. A candidate passes the door when it is cheaper by `cost`,
+the verifier accepts it, it is new, and the caller's question ("does it still go wrong in the same way, in the same
+place?") has no objection. Every acceptance lowers the cost, so it ends; passes are repeated until none of them helps.
+
+A candidate is asked swept of what nothing reads. If that loses the fault it is asked again unswept, for faults that lie
+in dead code; where that never helps it is soon given up.
+
+It is done in steps: a reduction is a generator that yields between two questions, so that whoever drives it may do
+something else meanwhile, and its `Meter` counts only its own time.
+
+What it does not do: it does not know what a fault is, and it never asks a compiler itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from typing import Final, NamedTuple, TypeVar
+
+from liftcheck.campaign.reduce.dead_code import tidy
+from liftcheck.campaign.reduce.edit import dead_values, is_constant, renumber
+from liftcheck.campaign.reduce.passes import PASSES, Pass, Probe, complexity
+from liftcheck.case import Case, Target
+from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
+from liftcheck.clif.verify import verify
+
+Question = Callable[[Case], str]
+"""'' if a case still shows the fault, else why it is no good."""
+Kept = Callable[[str, int], bool]
+"""Whether a value of the function of that name stays though nobody reads it."""
+ILL_FORMED: Final = "are ill-formed"
+SWEPT, AS_BEFORE, UNSWEPT = range(3)
+"""Forms of a candidate: without what nothing reads; with what was dead before; with what it makes dead too."""
+
+_WEIGHT_BLOCK: Final = 5
+_WEIGHT_INST: Final = 4
+_WEIGHT_CONSTANT: Final = 3
+_WEIGHT_PARAM: Final = 2
+_PATIENCE: Final = 24
+"""Questions in vain after which a form is no longer tried where there is another one."""
+_END: Final = 10
+"""Questions that take as long as a vote on the result and its page."""
+_LEAST: Final = 0.3
+"""The share of its time that a search has, however long its questions take."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to give up: seconds of one's own, questions asked, a moment of the monotonic clock."""
+
+    seconds: float = 20.0
+    questions: int = 5000
+    until: float = inf
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a reduction has used of its limits, in all that it does; what passes while it waits does not count."""
+
+    limits: Limits
+    asked: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Its own time so far."""
+        return time.monotonic() - self.started
+
+    def pause(self) -> Iterator[None]:
+        """Lets the driver do something else."""
+        left = time.monotonic()
+        yield
+        self.started += time.monotonic() - left
+
+    def charge(self, questions: int = 1) -> None:
+        """Counts questions."""
+        self.asked += questions
+
+    def over(self, share: float = 1.0) -> bool:
+        """Whether this share of a limit is used up, or what is left is needed for the end: questions that take long
+        leave the more time to it."""
+        limits, used = self.limits, self.seconds
+        if self.asked >= limits.questions * share or used > limits.seconds * share or time.monotonic() > limits.until:
+            return True
+        end = _END * used / max(self.asked, 1) if share < 1.0 else 0.0
+        return used > _LEAST * limits.seconds and used + end > limits.seconds
+
+
+class Reduced(NamedTuple):
+    """`complete` says that no pass had anything left to try; else a limit was met. `refused` counts why candidates were
+    no good."""
+
+    case: Case
+    complete: bool
+    refused: Counter[str]
+
+
+def finished(steps: Generator[None, None, _T]) -> _T:
+    """Drives something that is done in steps to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+
+def size(case: Case) -> int:
+    """How many lines the program has: instructions, blocks and function headers."""
+    return sum(2 + len(f.blocks) + sum(len(b.insts) for b in f.blocks) for f in case.module.functions)
+
+
+def cost(case: Case) -> tuple[int, int]:
+    """What a reader pays for a case, the bulk first, then the details. A candidate must be cheaper to be taken."""
+    bulk = details = 0
+    for function in case.module.functions:
+        more, little = _function_cost(function)
+        bulk, details = bulk + more, details + little
+    bulk += 4 * len(case.inputs)
+    if case.memories and any(case.memories):
+        bulk += 2
+        details += sum(len(content) - content.count(0) for content in case.memories)
+    details += sum(complexity(value) for row in case.inputs for value in row)
+    return bulk, details
+
+
+def _function_cost(function: Function) -> tuple[int, int]:
+    signature = function.signature
+    bulk = 10 + _WEIGHT_BLOCK * len(function.blocks) + _WEIGHT_PARAM * (len(signature.params) + len(signature.returns))
+    details = 3 * (signature.call_conv not in ("", "system_v")) + len(function.stack_slots) + 2 * len(function.preamble)
+    details += sum(bool(p.extension) + bool(p.purpose) for p in (*signature.params, *signature.returns))
+    details += sum(slot.align > 1 for slot in function.stack_slots.values())
+    for block in function.blocks:
+        bulk += _WEIGHT_PARAM * len(block.params) if block is not function.blocks[0] else 0
+        details += block.cold
+        for inst in block.insts:
+            bulk += _WEIGHT_CONSTANT if is_constant(inst) else _WEIGHT_INST
+            bulk += 2 * (len(inst.targets) > 1) + 4 * (inst.table is not None)
+            details += (inst.flags != NO_FLAGS) + complexity(inst.offset)
+            details += _constant_cost(function, inst) if is_constant(inst) else 0
+    return bulk, details
+
+
+def _constant_cost(function: Function, inst: Inst) -> int:
+    if not isinstance(inst.imm, int):
+        return 0
+    if inst.op in ("vconst", "f128const"):
+        content = function.constants[inst.imm]
+        return len(content) - content.count(0)
+    return complexity(inst.imm)
+
+
+@dataclass(slots=True)
+class _Door:
+    """Judges candidates; counts what it refused, and knows when to stop. `credit`: by form, the questions in vain that
+    it still has."""
+
+    question: Question
+    meter: Meter
+    share: float
+    seen: set[int] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
+    credit: list[int] = field(default_factory=lambda: [_PATIENCE] * 3)
+
+    @property
+    def closed(self) -> bool:
+        return self.meter.over(self.share)
+
+    def admitted(self, candidate: Case, case: Case, price: tuple[int, int]) -> Generator[None, None, Case | None]:
+        """The form of `candidate` that is good, if any, to take the place of `case`."""
+        dead = dead_values(case.module)
+        for form, kept in _forms(dead):
+            rival = bool(dead) or form != SWEPT
+            if self.closed or (rival and self.credit[form] <= 0):
+                continue
+            formed, asked = tidied(candidate, kept), self.meter.asked
+            good = self._admits(formed, price)
+            if self.meter.asked > asked:
+                self.credit[form] = _PATIENCE if good else self.credit[form] - rival
+            yield from self.meter.pause()
+            if good:
+                return formed
+        return None
+
+    def _admits(self, case: Case, price: tuple[int, int]) -> bool:
+        """Whether `case` is cheaper than `price`, well-formed, new and without objection."""
+        if cost(case) >= price:
+            return False
+        key = hash(_key(case))
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        if verify(case.module):
+            self.refused[ILL_FORMED] += 1
+            return False
+        self.meter.charge()
+        objection = self.question(case)
+        if objection:
+            self.refused[objection] += 1
+        return not objection
+
+
+def _forms(dead: Mapping[str, Container[int]]) -> list[tuple[int, Kept | None]]:
+    """How a candidate may be swept when its forerunner had `dead` values, by number, with what stays unread."""
+    forms: list[tuple[int, Kept | None]] = [(SWEPT, None), (UNSWEPT, lambda _name, _value: True)]
+    if dead:
+        forms.insert(1, (AS_BEFORE, lambda name, value: value in dead.get(name, ())))
+    return forms
+
+
+def _key(case: Case) -> str:
+    parts = [repr((case.entry, case.inputs, case.memories))]
+    for f in case.module.functions:
+        parts.append(repr((f.name, f.signature, f.stack_slots, f.signatures, f.func_refs, f.constants, f.preamble)))
+        parts += [repr((b.number, b.params, b.cold, b.insts)) for b in f.blocks]
+    return "".join(parts)
+
+
+def tidied(case: Case, kept: Kept | None = None) -> Case:
+    """The case with every function swept, but for what is `kept`, and numbered afresh."""
+    functions = [renumber(tidy(f, None if kept is None else partial(kept, f.name))) for f in case.module.functions]
+    return dataclasses.replace(case, module=Module(functions))
+
+
+def reduce_case(case: Case, question: Question, probe: Probe, meter: Meter, share: float = 1.0,
+                passes: Iterable[Pass] = PASSES) -> Generator[None, None, Reduced]:
+    """The smallest case found to which `question` has no objection, in steps; it must have none to `case` itself. It
+    may use `share` of the meter's limits."""
+    door = _Door(question, meter, share)
+    passes = tuple(passes)
+    while not door.closed:
+        before = cost(case)
+        for one in passes:
+            case = yield from _exhaust(case, one, door, probe)
+        if cost(case) == before:
+            break
+    return Reduced(case, not door.closed, door.refused)
+
+
+def _exhaust(case: Case, one: Pass, door: _Door, probe: Probe) -> Generator[None, None, Case]:
+    """Runs one pass over all its sites; stays at a site as long as something there helps."""
+    site = 0
+    while not door.closed and (candidates := one(case, site, probe)) is not None:
+        price = cost(case)
+        for candidate in candidates:
+            better = yield from door.admitted(candidate, case, price)
+            if better is not None:
+                case = better
+                break
+        else:
+            site += 1
+    return case
+
+
+def reduce_settings(target: Target, objection: Callable[[Target], str], meter: Meter,
+                    share: float = 1.0) -> Generator[None, None, Target]:
+    """The target with only the settings that matter, in steps: each is dropped when the fault is there without it."""
+    for setting in target.settings:
+        if meter.over(share):
+            break
+        fewer = Target(target.isa, tuple(s for s in target.settings if s != setting))
+        meter.charge()
+        if not objection(fewer):
+            target = fewer
+        yield from meter.pause()
+    return target

@@ -1,0 +1,226 @@
+"""What a campaign did: the JSON document and the tables for people.
+
+The one idea: nothing is left out. Every program is agreed, disagreed, undecided or refused, each of the latter two with
+its reason and count; what liftcheck itself got wrong is listed under its own heading. docs/json.md explains the
+document.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from liftcheck.campaign.findings import page
+from liftcheck.campaign.findings.finding import Finding, encode
+from liftcheck.campaign.findings.store import Store
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.oracles.evidence import Tally
+
+STAGES: Final = ("generate", "interpret", "compile", "validate", "link", "run", "compare", "confirm", "reduce")
+_REASONS_SHOWN: Final = 6
+
+
+@dataclass(slots=True)
+class FuzzReport:
+    """A campaign's result; it grows while the campaign runs.
+
+    troubles   (case, text): failures of liftcheck itself, or of the machine, that cost a case its verdict
+    deaths     workers that died and were replaced
+    given_up   programs that were under way at the end and are not counted
+    """
+
+    options: FuzzOptions
+    store: Store
+    compiler: str = ""
+    tally: Tally = field(default_factory=Tally)
+    findings: list[Finding] = field(default_factory=list)
+    troubles: list[tuple[str, str]] = field(default_factory=list)
+    deaths: int = 0
+    seconds: float = 0.0
+    reductions_left: int = 0
+    given_up: int = 0
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything was found, 3 if something could not be written, else 0."""
+        if self.findings:
+            return 1
+        return 3 if self.store.trouble else 0
+
+    @property
+    def pairs(self) -> int:
+        """(program, target) pairs that got a verdict: they agreed or they did not."""
+        return self.tally.pairs.total()
+
+    def time_share(self) -> dict[str, float]:
+        """Stage -> share of the workers' time."""
+        total = sum(self.tally.seconds.values()) or 1.0
+        return {stage: self.tally.seconds.get(stage, 0.0) / total for stage in STAGES}
+
+    def shares(self) -> dict[str, float]:
+        """What share of programs looped, called, and was compared; what share of runs trapped."""
+        seen, programs = self.tally.behaviour, max(self.tally.programs, 1)
+        return {"looped": seen["looped"] / programs, "called": seen["called"] / programs,
+                "trapped": seen["trapped"] / max(seen["runs"], 1), "compared": seen["compared"] / programs}
+
+    def document(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        tally = self.tally
+        isas = [isa for isa in self.options.isas if tally.programs_by_isa[isa]]
+        return {
+            "compiler": self.compiler,
+            "seed": self.options.seed,
+            "jobs": self.options.jobs,
+            "interrupted": self.interrupted,
+            "programs": tally.programs,
+            "pairs": self.pairs,
+            "seconds": round(self.seconds, 3),
+            "findings": [self._finding(finding) for finding in self.findings],
+            "undecided": _by_reason(tally.undecided),
+            "refused": _by_reason(tally.refused),
+            **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if self.options.validate else {}),
+            "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
+            "behaviour": {name: round(share, 4) for name, share in self.shares().items()},
+            "executed": {isa: dict(sorted(tally.executed.get(isa, Counter()).items())) for isa in isas},
+            "isas": {isa: self._isa(isa) for isa in isas},
+            "troubles": [{"case": case, "text": text} for case, text in self.troubles],
+            "worker_deaths": self.deaths,
+            "not_reduced": self.reductions_left,
+            "given_up": self.given_up,
+            "storage": self.store.trouble,
+        }
+
+    def _finding(self, finding: Finding) -> dict[str, Any]:
+        path = self.store.paths.get(finding.key)
+        brief = {
+            "class": finding.klass,
+            "isa": finding.target.isa,
+            "target": str(finding.target),
+            "key": finding.key,
+            "count": finding.count,
+            "seed": finding.seed,
+            "case": finding.number,
+            "detail": finding.detail,
+            "reduced": finding.reduced,
+            "note": finding.note,
+            "seconds": round(finding.seconds, 3),
+            "folder": str(path) if path else None,
+        }
+        if path is None:
+            brief["finding"] = encode(finding)
+        return brief
+
+    def _isa(self, isa: str) -> dict[str, Any]:
+        tally = self.tally
+        return {
+            "programs": tally.programs_by_isa[isa], "pairs": tally.pairs[isa], "agreed": tally.agreed[isa],
+            "disagreed": _of(tally.disagreed, isa), "undecided": _of(tally.undecided, isa),
+            "refused": _of(tally.refused, isa),
+            "pairs_per_second": round(tally.pairs[isa] / self.seconds, 1) if self.seconds else 0.0,
+        }
+
+
+def _by_reason(counts: Counter[tuple[str, str]]) -> dict[str, int]:
+    """Reason -> count over all ISAs, most frequent first."""
+    total: Counter[str] = Counter()
+    for (_, reason), count in counts.items():
+        total[reason] += count
+    return {reason: count for reason, count in total.most_common() if count > 0}
+
+
+def _of(counts: Counter[tuple[str, str]], isa: str) -> dict[str, int]:
+    return {reason: count for (where, reason), count in sorted(counts.items()) if where == isa and count > 0}
+
+
+def tables(report: FuzzReport) -> RenderableType:
+    """The end of a campaign for people."""
+    parts: list[RenderableType] = [_isa_table(report)]
+    for title, counts in (("undecided", report.tally.undecided), ("refused", report.tally.refused)):
+        reasons = _by_reason(counts)
+        if reasons:
+            parts.append(_reasons(title, reasons))
+    if report.options.validate:
+        parts.append(_validated(report))
+    parts.append(_times(report))
+    if report.findings:
+        parts.append(_findings(report))
+    if report.troubles:
+        parts.append(_troubles(report))
+    return Group(*parts)
+
+
+def _isa_table(report: FuzzReport) -> Table:
+    table = Table(title=f"{report.compiler}, seed {report.options.seed}, {report.seconds:.0f} s", title_justify="left")
+    for name, justify in (("ISA", "left"), ("programs", "right"), ("pairs", "right"), ("agreed", "right"),
+                          ("disagreed", "left"), ("undecided", "right"), ("refused", "right"), ("pairs/s", "right")):
+        table.add_column(name, justify="right" if justify == "right" else "left")
+    for isa in report.options.isas:
+        row = report._isa(isa)
+        wrong = ", ".join(f"{count} {klass}" for klass, count in row["disagreed"].items()) or "-"
+        table.add_row(isa, f"{row['programs']:,}", f"{row['pairs']:,}", f"{row['agreed']:,}", wrong,
+                      f"{sum(row['undecided'].values()):,}", f"{sum(row['refused'].values()):,}",
+                      f"{row['pairs_per_second']:,.0f}")
+    return table
+
+
+def _reasons(title: str, reasons: dict[str, int]) -> Text:
+    lines = [f"  {count:>8,}  {reason}" for reason, count in list(reasons.items())[:_REASONS_SHOWN]]
+    more = len(reasons) - _REASONS_SHOWN
+    if more > 0:
+        lines.append(
+            f"  {sum(list(reasons.values())[_REASONS_SHOWN:]):>8,}  for {more} more reasons (--json lists them)"
+        )
+    return Text("\n".join([f"{title}, by reason:", *lines]))
+
+
+def _validated(report: FuzzReport) -> Text:
+    lines = [f"  {count:>8,}  {isa} {verdict}" for (isa, verdict), count in sorted(report.tally.validated.items())]
+    return Text("\n".join(["register allocations validated, in functions:", *lines]))
+
+
+def _times(report: FuzzReport) -> Text:
+    times = "  ".join(f"{stage} {share:.0%}" for stage, share in report.time_share().items() if share >= 0.005)
+    what = report.shares()
+    return Text(f"time: {times}\nprograms: {what['looped']:.0%} loop, {what['called']:.0%} call another function, "
+                f"{what['compared']:.0%} have a result or memory to compare; {what['trapped']:.1%} of runs trap")
+
+
+def _findings(report: FuzzReport) -> Table:
+    table = Table(title=f"{len(report.findings)} findings", title_justify="left")
+    for name in ("class", "ISA", "times", "found after", "where"):
+        table.add_column(name, justify="right" if name in ("times", "found after") else "left",
+                         overflow="fold")
+    for finding in report.findings:
+        place = report.store.paths.get(finding.key)
+        table.add_row(finding.klass, finding.target.isa, str(finding.count), f"{finding.seconds:.0f} s",
+                      str(place) if place else finding.detail)
+    return table
+
+
+def _troubles(report: FuzzReport) -> Text:
+    lines = [
+        f"  {case}: {text.strip().splitlines()[-1] if text.strip() else ''}" for case, text in report.troubles[:10]
+    ]
+    return Text("\n".join([f"{len(report.troubles)} cases without a verdict for liftcheck's own or the machine's fault "
+                           "(please report; --json has the tracebacks):", *lines]))
+
+
+def show(report: FuzzReport, console: Console) -> None:
+    """Prints the tables, and in full what could not be written to --out."""
+    console.print(tables(report))
+    if report.store.trouble:
+        console.print(f"could not write to --out: {report.store.trouble}", markup=False)
+    for finding in report.store.unsaved.values():
+        console.print(page.page(finding, "FINDING"), markup=False, highlight=False)
+    if report.given_up:
+        console.print(f"{report.given_up} programs under way at the end were not waited for and are not counted")
+    if report.reductions_left:
+        console.print(
+            f"{report.reductions_left} findings were not reduced for lack of time: `liftcheck reduce FINDING` does it"
+        )

@@ -1,0 +1,494 @@
+"""CLIF text to IR, both dialects: `parse_module` for functions, `parse_filetest` for upstream's filetests.
+
+The one idea: recursive descent without recursion over flat tokens, statement by statement; a statement that is wrong
+becomes a diagnostic, its values count as defined, and reading goes on at the next line, so that one run collects all of
+a file's errors and none of them twice. A file is cut at lines that begin with `function`, which can stand nowhere else.
+It accepts what the reader of any version from 0.95 on accepts, but for: dynamic vector types in signatures (refused by
+name), reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is
+`verify`'s business.
+Sources: cranelift-reader 0.135 and 0.130 `parser.rs`.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import Final
+
+from liftcheck.clif.cfg import edge_values
+from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
+from liftcheck.clif.opcodes import DYNAMIC, OPCODES, Opcode
+from liftcheck.clif.text import literals
+from liftcheck.clif.text.dialects import in_one_sentence
+from liftcheck.clif.text.filetest import FileTest, TestFunction, read_header
+from liftcheck.clif.text.lexer import END, Cursor, Declared, Fault
+from liftcheck.clif.text.operands import READERS
+from liftcheck.clif.text.preamble import DYNAMIC_TYPES, Refused, preamble, signature, skip_fact, user_name
+from liftcheck.clif.text.runlines_read import NO_BUFFERS, Buffers, read_buffers, read_run_lines
+from liftcheck.clif.types import DYNAMIC_BITS, Type
+from liftcheck.errors import Diagnostic, InputError, Unsupported
+
+MAX_ERRORS: Final = 100
+LONG: Final = 2_000_000
+"""Functions with more characters are first read in part: nonsense of any size is answered at once."""
+MAX_BLOCK: Final = 100_000
+_FUNCTION_LINE: Final = re.compile(r"^[ \t\r\f\v]*function\b", re.MULTILINE | re.ASCII)
+
+
+def parse_module(text: str, file: str = "<input>") -> Module:
+    """The functions of a text, in order. InputError with all diagnostics; Unsupported if a function is refused."""
+    tests = parse_filetest(text, file).functions
+    for test in tests:
+        if test.function is None:
+            raise Unsupported(test.refused)
+    return Module([test.function for test in tests if test.function is not None])
+
+
+def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> FileTest:
+    """A whole filetest. `strict`: InputError if anything is wrong; otherwise the errors are in the result."""
+    errors: list[Diagnostic] = []
+    text = text.removeprefix("\ufeff")
+    starts = [match.start() for match in _FUNCTION_LINE.finditer(text)]
+    head = text[:starts[0]] if starts else text
+    result = read_header(head, file, errors)
+    runs = not result.commands or result.has("run") or result.has("interpret")
+    buffers = read_buffers(result.comments, file, errors if runs else [])
+    line = head.count("\n") + 1
+    for start, end in zip(starts, [*starts[1:], len(text)]):
+        if len(errors) >= MAX_ERRORS:
+            errors.append(Diagnostic(file, 0, 0, f"more than {MAX_ERRORS} errors, the rest of the file was not read"))
+            break
+        piece = text[start:end]
+        if end - start <= LONG or not _hopeless(piece, line, file, errors):
+            result.functions.extend(_functions(Cursor(piece.split("\n"), line, file), errors, runs, buffers))
+        line += piece.count("\n")
+    result.source = text.split("\n")
+    result.errors.extend(in_one_sentence(errors, result.source))
+    if strict and errors:
+        raise InputError(result.errors)
+    return result
+
+
+def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> bool:
+    """Is something wrong early in a very long function? Then the errors up to there are all that is reported of it."""
+    lines = piece[:LONG // 2].split("\n")
+    found: list[Diagnostic] = []
+    _functions(Cursor(lines, line, file), found, False)
+    cut = (line + len(lines) - 1, len(lines[-1]) - 1000)
+    early = [error for error in found if (error.line, error.column) < cut]
+    errors.extend(early)
+    return bool(early)
+
+
+def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool,
+               buffers: Buffers = NO_BUFFERS) -> list[TestFunction]:
+    """Every function. `runs`: the file's run lines are executed; elsewhere what looks like one is a comment, which
+    upstream never reads, and nothing can be wrong with it."""
+    found = []
+    while cursor.tokens[cursor.index] != END and len(errors) < MAX_ERRORS:
+        reader = _FunctionReader(cursor, errors)
+        test = reader.read()
+        if test is not None:
+            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor,
+                                                 errors if runs else [], buffers))
+            found.append(test)
+    return found
+
+
+def _without_dynamic_types(inst: Inst, func: Function) -> Opcode:
+    """An opcode of the dynamic vector types in terms of vectors and slots of 128 bits, which they are."""
+    if inst.op == "extract_vector":
+        inst.op, inst.args, inst.imm = "bor", (inst.args[0], inst.args[0]), None
+    elif inst.op == "global_value":
+        assert isinstance(inst.imm, int)
+        kind, *base = func.globals[inst.imm]
+        if kind == "dynamic_scale":
+            assert isinstance(base[0], Type)
+            inst.op, inst.imm = "iconst", DYNAMIC_BITS // base[0].bits
+    else:
+        inst.op = inst.op.removeprefix("dynamic_")
+    return OPCODES[inst.op]
+
+
+class _Known(Fault):
+    """A consequence of an error that was already reported."""
+
+
+class _FunctionReader:
+    """Reads one function from a cursor; diagnostics go to `errors`."""
+
+    def __init__(self, cursor: Cursor, errors: list[Diagnostic]) -> None:
+        self.p = cursor
+        self.errors = errors
+        self.broken: set[int] = set()
+        self.block: Block | None = None
+        self.blocks: set[int] = set()
+        self.func: Function
+        self.explicit: list[Inst] = []
+
+    def read(self) -> TestFunction | None:
+        """The function, or None if not even its header can be read."""
+        p, count = self.p, len(self.errors)
+        start = p.index
+        p.dynamic_types = {}
+        try:
+            self._header()
+        except Fault as fault:
+            self._report(fault)
+            self._skip_function()
+            return None
+        except Refused:
+            self._skip_function()
+            return None
+        refused = ""
+        try:
+            self._declarations()
+            self._body()
+            p.take("}", "after the function body")
+            self._finish()
+        except Fault as fault:
+            self._report(fault)
+            self._skip_function()
+        except Refused as refusal:
+            refused = refusal.reason
+            self._skip_function()
+        failed = refused or len(self.errors) > count
+        test = TestFunction(self.func.name, self.func.signature, None if failed else self.func, p.line_of[start],
+                            refused=refused or ("" if not failed else "syntax errors"))
+        test.annotations.extend(self._comments(start))
+        if not failed:
+            self.func.annotations = list(test.annotations)
+        return test
+
+    def _comments(self, start: int) -> list[tuple[int, str]]:
+        """Comments from the function's first line up to the next function (or the end)."""
+        p = self.p
+        first = bisect_left(p.comments, (p.line_of[start], ""))
+        last = bisect_left(p.comments, (p.line(), "")) if p.tokens[p.index] != END else len(p.comments)
+        return p.comments[first:last]
+
+    def _report(self, fault: Fault) -> None:
+        if not isinstance(fault, _Known):
+            self.errors.append(self.p.diagnostic(fault))
+
+    def _skip_function(self) -> None:
+        """Go behind the next `}`, or to the end."""
+        p = self.p
+        while p.tokens[p.index] not in ("}", END, "function"):
+            p.index += 1
+        p.optional("}")
+
+    def _header(self) -> None:
+        p = self.p
+        line = p.line()
+        if p.tokens[p.index] != "function":
+            p.fail(f"expected 'function', found {p.found()}")
+        p.index += 1
+        name = p.tokens[p.index]
+        if name[:1] == "%":
+            p.index += 1
+        else:
+            name = user_name(p, "a function name (%name or u0:0)")
+        self.func = Function(name, signature(p), line=line)
+        p.declared = Declared()
+        p.take("{", "before the function body")
+
+    def _declarations(self) -> None:
+        more = True
+        while more:
+            start = self.p.index
+            try:
+                more = preamble(self.p, self.func)
+            except Fault as fault:
+                self._recover(fault, start)
+
+    def _recover(self, fault: Fault, start: int) -> None:
+        """Report, and go on at the next line; the values of the skipped text count as defined."""
+        p = self.p
+        self._report(fault)
+        if len(self.errors) >= MAX_ERRORS:
+            raise _Known("too many errors", fault.index)
+        if p.line_of[fault.index] > p.line_of[start]:
+            p.index = fault.index
+            while p.line_of[p.index - 1] == p.line_of[fault.index]:
+                p.index -= 1
+        else:
+            p.skip_line(fault.index)
+        for token in p.tokens[start:p.index]:
+            if token in p.values:
+                self.broken.add(p.values[token])
+
+    def _body(self) -> None:
+        p, tokens = self.p, self.p.tokens
+        while True:
+            start = p.index
+            token = tokens[start]
+            if token in ("}", END, "function"):
+                return
+            try:
+                if token[:5] == "block" and p.entity_number(token, "block") is not None:
+                    self._block_header()
+                elif self.block is None:
+                    p.fail(f"expected a block, found {p.found()}")
+                else:
+                    self._statement(self.block)
+            except Fault as fault:
+                self._recover(fault, start)
+
+    def _block_header(self) -> None:
+        p, func = self.p, self.func
+        line = p.line()
+        number = p.entity("block", "a block")
+        if number in self.blocks:
+            p.fail(f"duplicate entity: block{number}", p.index - 1)
+        if number >= MAX_BLOCK:
+            p.fail(f"too many blocks: numbers end at {MAX_BLOCK - 1}", p.index - 1)
+        self.blocks.add(number)
+        self.block = Block(number, line=line)
+        func.blocks.append(self.block)
+        if p.optional("(") and not p.optional(")"):
+            self._block_param(self.block)
+            while p.optional(","):
+                self._block_param(self.block)
+            p.take(")", "after block parameters")
+        self.block.cold = p.optional("cold")
+        p.take(":", "after the block header")
+
+    def _block_param(self, block: Block) -> None:
+        p = self.p
+        at = p.index
+        value = p.value("a block parameter")
+        skip_fact(p)
+        p.take(":", "after the block parameter")
+        if p.entity_number(p.tokens[p.index], "dt") is not None:
+            raise Refused(DYNAMIC_TYPES)
+        kind = p.type("a type")
+        self._define(value, kind, at)
+        block.params.append((value, kind))
+
+    def _define(self, value: int, kind: Type, at: int) -> None:
+        if value in self.func.types:
+            self.p.fail(f"duplicate entity: v{value}", at)
+        self.func.types[value] = kind
+
+    # Statements
+
+    def _statement(self, block: Block) -> None:
+        p = self.p
+        tokens, start = p.tokens, p.index
+        tags = self._debug_tags() if tokens[start] == "<" else ""
+        loc = self._source_location() if tokens[p.index][:1] == "@" else None
+        results: tuple[int, ...] = ()
+        first = p.index
+        if p.at_value():
+            results = self._results()
+            if tokens[p.index] == "->":
+                self._alias(results, first)
+                return
+            p.take("=", "or '->' after the results")
+        inst = self._instruction(results, first)
+        inst.line = p.line_of[first]
+        inst.loc = loc
+        stack_map = self._stack_map(inst) if tokens[p.index] == "," else ""
+        if tags or stack_map:
+            inst.notes = (tags, stack_map)
+        block.insts.append(inst)
+
+    def _results(self) -> tuple[int, ...]:
+        p = self.p
+        value = p.value()
+        skip_fact(p)
+        if p.tokens[p.index] != ",":
+            return (value,)
+        found = [value]
+        while p.optional(","):
+            found.append(p.value("a result"))
+            skip_fact(p)
+        return tuple(found)
+
+    def _alias(self, results: tuple[int, ...], at: int) -> None:
+        p, func = self.p, self.func
+        p.index += 1
+        if len(results) != 1:
+            p.fail("an alias has one name", at)
+        alias, target = results[0], p.value()
+        if alias in func.aliases:
+            if func.aliases[alias] != target:
+                p.fail(f"v{alias} is already an alias of v{func.aliases[alias]}", at)
+            return
+        if target == alias:
+            p.fail(f"alias cycle involving v{alias}", at)
+        if target not in func.types:
+            if target in self.broken:
+                raise _Known("", p.index)
+            p.fail(f"v{target} is not yet defined", p.index - 1)
+        self._define(alias, func.types[target], at)
+        func.aliases[alias] = target
+
+    def _instruction(self, results: tuple[int, ...], at: int) -> Inst:
+        p, types = self.p, self.func.types
+        where = p.index
+        opcode = OPCODES.get(p.tokens[where])
+        if opcode is None:
+            p.fail(f"unknown opcode {p.found()}" if p.is_word() else f"expected an opcode, found {p.found()}")
+        p.index = where + 1
+        kind = None
+        if p.tokens[where + 1] == ".":
+            kind = self._suffix()
+        inst = READERS[opcode.format.name](p, self.func, opcode, kind)
+        if opcode.name in DYNAMIC or opcode.name == "global_value":
+            if inst.imm and opcode.name == "extract_vector":
+                p.fail("a dynamic vector has one vector of 128 bits here: only number 0 can be extracted", where)
+            opcode = _without_dynamic_types(inst, self.func)
+        expected = self._result_types(inst, opcode, kind, where)
+        if len(expected) != len(results):
+            p.fail(f"{opcode.name} gives {len(expected)} results, {len(results)} are named", at)
+        for value, result_type in zip(results, expected):
+            if value in types:
+                p.fail(f"duplicate entity: v{value}", at)
+            types[value] = result_type
+        inst.results = results
+        return inst
+
+    def _suffix(self) -> Type:
+        p = self.p
+        p.index += 1
+        dynamic = p.dynamic_types.get(p.tokens[p.index])
+        if dynamic is None:
+            return p.type("a type after the opcode")
+        p.index += 1
+        return dynamic
+
+    def _result_types(self, inst: Inst, opcode: Opcode, kind: Type | None, where: int) -> tuple[Type, ...]:
+        """Settle the controlling type of `inst`; the types of its results."""
+        p = self.p
+        if opcode.ctrl:
+            if kind is None:
+                kind = inst.type = self._infer(inst, opcode, where)
+            elif opcode.infer_from is not None:
+                self.explicit.append(inst)
+            if kind not in opcode.ctrl:
+                p.fail(f"{kind.name} is not a type for {opcode.name}", where)
+        elif kind is not None:
+            p.fail(f"{opcode.name} does not take a type", where)
+        if opcode.is_call and not opcode.terminator and opcode.name != "stack_switch":
+            return tuple(r.type for r in self._callee(inst).returns)
+        try:
+            return opcode.result_types(kind)
+        except KeyError as error:
+            p.fail(f"{opcode.name}.{kind} has no result type: there is no {error.args[0]}", where)
+
+    def _callee(self, inst: Inst) -> Signature:
+        assert isinstance(inst.imm, int)
+        number = self.func.func_refs[inst.imm].sig if inst.op == "call" else inst.imm
+        return self.func.signatures[number]
+
+    def _infer(self, inst: Inst, opcode: Opcode, where: int) -> Type:
+        p = self.p
+        example = f"e.g. '{opcode.name}.{min(opcode.ctrl, key=lambda t: abs(t.bits - 32)).name}'"
+        if opcode.infer_from is None:
+            p.fail(f"{opcode.name} needs a type, {example}", where)
+        value = inst.args[opcode.infer_from]
+        kind = self.func.types.get(value)
+        if kind is None:
+            if value in self.broken:
+                raise _Known("", where)
+            p.fail(f"{opcode.name} needs a type, {example}: v{value} is not yet defined", where)
+        return kind
+
+    def _debug_tags(self) -> str:
+        p = self.p
+        first = p.index
+        p.index += 1
+        while not p.optional(">"):
+            if p.tokens[p.index].startswith("ss"):
+                p.entity("ss", "a stack slot")
+            else:
+                p.number(literals.uimm32, "a number or a stack slot in debug tags")
+            if not p.optional(","):
+                p.take(">", "after debug tags")
+                break
+        return "<" + ", ".join(t for t in p.tokens[first + 1:p.index - 1] if t != ",") + ">"
+
+    def _source_location(self) -> int:
+        p = self.p
+        digits = p.tokens[p.index][1:]
+        if not digits or int(digits, 16) >> 32:
+            p.fail("a source location is '@' and up to 8 hexadecimal digits")
+        p.index += 1
+        return int(digits, 16)
+
+    def _stack_map(self, inst: Inst) -> str:
+        """`, stack_map=[i32 @ ss0+0, …]` after a call."""
+        p = self.p
+        p.index += 1
+        p.take("stack_map", "after the instruction")
+        opcode = OPCODES[inst.op]
+        if not opcode.is_call or opcode.is_return:
+            p.fail("a stack map belongs to a call that is not a tail call", p.index - 1)
+        p.take("=", "before the stack map")
+        p.take("[", "before the stack map")
+        entries = []
+        while not p.optional("]"):
+            entries.append(self._stack_map_entry())
+            if not p.optional(","):
+                p.take("]", "after the stack map")
+                break
+        return "[" + ", ".join(entries) + "]"
+
+    def _stack_map_entry(self) -> str:
+        p = self.p
+        kind = p.type("a type")
+        p.take("@", "before the stack slot")
+        slot = p.entity("ss", "a stack slot")
+        p.optional("+")
+        offset = p.number(literals.uimm32, "an offset")
+        return f"{kind.name} @ ss{slot}+{offset}"
+
+    # When all is read
+
+    def _finish(self) -> None:
+        """References to later values and aliases are resolved; types that operands tell replace the text's."""
+        func, types = self.func, self.func.types
+        for block in func.blocks:
+            for inst in block.insts:
+                for value in inst.args:
+                    if value not in types:
+                        self._undefined(value, inst)
+                if inst.targets or inst.table is not None:
+                    for value in edge_values(inst):
+                        if value not in types:
+                            self._undefined(value, inst)
+        if func.aliases:
+            _resolve_aliases(func)
+        for inst in self.explicit:
+            opcode = OPCODES[inst.op]
+            if opcode.infer_from is not None and opcode.results[:1] != ("T",):
+                inst.type = types.get(inst.args[opcode.infer_from], inst.type)
+
+    def _undefined(self, value: int, inst: Inst) -> None:
+        if value not in self.broken and len(self.errors) < MAX_ERRORS:
+            self.broken.add(value)
+            self.errors.append(self.p.place_of(inst.line, f"v{value}", f"undefined value v{value}"))
+
+
+def _resolve_aliases(func: Function) -> None:
+    """Replace aliases in all operands by what they stand for."""
+    final: dict[int, int] = {}
+    for alias, target in func.aliases.items():
+        final[alias] = final.get(target, target)
+
+    def call(edge: BlockCall) -> BlockCall:
+        return BlockCall(edge.block, tuple(final.get(a, a) if isinstance(a, int) else a for a in edge.args))
+
+    def item(entry: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(call(x) if isinstance(x, BlockCall) else final.get(x, x)
+                     if entry[0] == "context" and isinstance(x, int) else x for x in entry)
+
+    for block in func.blocks:
+        for inst in block.insts:
+            inst.args = tuple(final.get(a, a) for a in inst.args)
+            inst.targets = tuple(map(call, inst.targets))
+            if inst.table is not None:
+                inst.table = ExceptionTable(inst.table.sig, call(inst.table.normal),
+                                            tuple(map(item, inst.table.items)))

@@ -1,0 +1,305 @@
+"""Expression templates: chains of operations that mid-end rules and lowering rules match.
+
+The one idea: a template is an s-expression over one type `T`; for each type of its class it is resolved against the
+table into a tree of rows, once, and then instantiated with values in scope and interesting constants. Left-hand sides
+of `.isle` rules become such templates too (`rules.py`).
+
+    name | types | expression
+    operators     op.TYPE or op.TYPE.condition; TYPE is T, H (half as wide), D (twice), B (i8), W (i32), Q (i64),
+                  X (i128), I (integers of T's shape), L (T's lane); condition `?` is drawn
+    atoms         x y z   a value of the type that the place wants (the same name, the same value)
+                  k k2    a constant, drawn       kz  a constant or a value
+                  n       a constant in 0…2·width       p  a power of two       q  a power of two, ±1      m  a mask
+                  a number, -1, w (the width), w-1, h (half the width), min, max
+
+Sources: what the left-hand sides in Cranelift's `src/opts/*.isle` and `src/isa/*/lower.isle` look for, said anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from typing import Final, NamedTuple
+
+from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
+from liftcheck.clif.values import table as table_of
+from liftcheck.generators.body import Body
+from liftcheck.generators.tables import Row, Table, cached
+from liftcheck.generators.templates import TEMPLATES
+
+
+class Node(NamedTuple):
+    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes, leaves."""
+
+    row: Row
+    condition: str
+    arguments: tuple[Node | Leaf, ...]
+
+
+class Leaf(NamedTuple):
+    """A value or a constant. `constant` is None for values, else what kind; `place` is where a name's value is kept."""
+
+    kind: Type
+    constant: str | None
+    place: int
+
+
+def _tokens(text: str) -> Iterator[str]:
+    yield from text.replace("(", " ( ").replace(")", " ) ").split()
+
+
+Tree = str | list["Tree"]
+
+
+def parse(text: str) -> Tree:
+    """An s-expression as nested lists of strings."""
+    stack: list[list[Tree]] = [[]]
+    for token in _tokens(text):
+        if token == "(":
+            stack.append([])
+        elif token == ")":
+            done = stack.pop()
+            stack[-1].append(done)
+        else:
+            stack[-1].append(token)
+    return stack[0][0]
+
+
+_CLASSES: Final[dict[str, tuple[str, ...]]] = {
+    "int": ("i8", "i16", "i32", "i64"), "wide": ("i16", "i32", "i64"), "all": ("i8", "i16", "i32", "i64", "i128"),
+    "word": ("i32", "i64"), "i8": ("i8",), "i16": ("i16",), "i32": ("i32",), "i64": ("i64",), "i128": ("i128",),
+    "ivec": ("i8x16", "i16x8", "i32x4", "i64x2"), "float": ("f32", "f64"), "fvec": ("f32x4", "f64x2"),
+    "floats": ("f32", "f64", "f32x4", "f64x2"),
+    "any": ("i8", "i16", "i32", "i64", "i128", "i8x16", "i16x8", "i32x4", "i64x2"),
+}
+_NAMED: Final = {"B": I8, "W": I32, "Q": I64, "X": I128}
+
+
+def _named_type(letter: str, kind: Type) -> Type | None:
+    if letter == "T":
+        return kind
+    if letter in _NAMED:
+        return _NAMED[letter]
+    if letter == "I":
+        return kind.as_int()
+    if letter == "L":
+        return kind.lane
+    if letter in TYPES:
+        return TYPES[letter]
+    return kind.half_width() if letter == "H" else kind.double_width() if letter == "D" else None
+
+
+class _Shape(NamedTuple):
+    """An operation of a template for one type, before a table is known."""
+
+    op: str
+    control: Type | None
+    condition: str
+    arguments: tuple[_Shape | _Atom, ...]
+
+
+class _Atom(NamedTuple):
+    """A value or a constant; `kind` is the type that the template says, None if it is the place's."""
+
+    name: str
+    constant: str | None
+    kind: Type | None
+
+
+class _Missing(Exception):
+    """There is no such type."""
+
+
+def _shape(tree: Tree, kind: Type) -> _Shape | _Atom:
+    """A parsed template for the type T = `kind`; _Missing if it speaks of a type that there is not."""
+    if isinstance(tree, str):
+        name, _, letter = tree.partition(":")
+        is_value = name.rstrip("23456789") in ("x", "y", "z", "v")
+        return _Atom(name, None if is_value else name, _existing(letter, kind))
+    head, *children = tree
+    assert isinstance(head, str)
+    op, letter, condition = [*head.split("."), "", ""][:3]
+    return _Shape(op, _existing(letter, kind), condition, tuple([_shape(child, kind) for child in children]))
+
+
+def _existing(letter: str, kind: Type) -> Type | None:
+    found = _named_type(letter, kind) if letter else None
+    if letter and found is None:
+        raise _Missing(letter)
+    return found
+
+
+@cache
+def _shapes(lines: tuple[str, ...]) -> tuple[_Shape, ...]:
+    """Every template for every type of its class: the same for all tables."""
+    found: list[_Shape] = []
+    for line in lines:
+        _, classes, text = (part.strip() for part in line.split("|"))
+        tree = parse(text)
+        for name in classes.split(","):
+            for type_name in _CLASSES[name]:
+                with suppress(_Missing):
+                    shape = _shape(tree, TYPES[type_name])
+                    if isinstance(shape, _Shape):
+                        found.append(shape)
+    return tuple(found)
+
+
+class _Resolver:
+    """Resolves templates with a table's rows; None for those that it lacks a typing for."""
+
+    def __init__(self, table: Table) -> None:
+        self.const = table.const
+        self.index: dict[tuple[str, Type | None], list[Row]] = {}
+        for row in table.by_shape.values():
+            if row.results and not row.op.endswith(("div", "rem")) and "load" not in row.op and "atomic" not in row.op:
+                self.index.setdefault((row.op, row.type), []).append(row)
+
+    def node(self, shape: _Shape, places: dict[tuple[str, Type], int]) -> Node | None:
+        """One operation and all below it; `places` numbers a template's names by type."""
+        rows = self.index.get((shape.op, shape.control))
+        if rows is None:
+            return None
+        inner: list[Node | _Atom] = []
+        for argument in shape.arguments:
+            made = self.node(argument, places) if isinstance(argument, _Shape) else argument
+            if made is None:
+                return None
+            inner.append(made)
+        row = _fitting(rows, shape.control, [
+            node.row.results[0] if isinstance(node, Node) else node.kind for node in inner])
+        if row is None or not takes(row, shape.condition):
+            return None
+        args: list[Node | Leaf] = []
+        for node, wanted in zip(inner, row.args):
+            if isinstance(node, _Atom):
+                kind = node.kind or wanted
+                if kind not in self.const:
+                    return None
+                args.append(Leaf(kind, node.constant, places.setdefault((node.name, kind), len(places))))
+            else:
+                args.append(node)
+        return Node(row, shape.condition, tuple(args))
+
+
+def _fitting(rows: list[Row], control: Type | None, known: list[Type | None]) -> Row | None:
+    """Of the rows with these operands (None: any) the one whose operands are all of the controlling type, else one
+    whose first is i8 (a shift's amount), else the first."""
+    if len(rows[0].args) != len(known):
+        return None
+    for place, kind in enumerate(known):
+        if kind is not None:
+            rows = [row for row in rows if row.args[place] is kind]
+    if len(rows) < 2:
+        return rows[0] if rows else None
+    alike = (control,) * len(known)
+    return next((row for row in rows if row.args == alike), next((row for row in rows if row.args[0] is I8), rows[0]))
+
+
+def resolve(table: Table, lines: tuple[str, ...]) -> tuple[Node, ...]:
+    """Every template for every type of its class that the table can emit."""
+    resolver = _Resolver(table)
+    found = [resolver.node(shape, {}) for shape in _shapes(lines)]
+    return tuple([node for node in found if node is not None])
+
+
+def templates(table: Table) -> tuple[Node, ...]:
+    """The resolved templates of `templates.py`."""
+    return resolve(table, TEMPLATES)
+
+
+def patterns_of(table: Table) -> tuple[Node, ...]:
+    """The templates that a table can emit, resolved once."""
+    return cached(table, "patterns", lambda: templates(table))
+
+
+def emit_pattern(body: Body) -> None:
+    """One template with values in scope."""
+    patterns = patterns_of(body.table)
+    instantiate(body, patterns[body.bits(16) % len(patterns)])
+
+
+def instantiate(body: Body, node: Node) -> None:
+    """Emit a template; its result comes into scope, the values in between now and then."""
+    places: dict[int, int] = {}
+    _emit(body, node, places)
+
+
+def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
+    args: list[int] = []
+    for argument in node.arguments:
+        if isinstance(argument, Node):
+            args.append(_emit(body, argument, places))
+            continue
+        kind, constant, place = argument
+        value = places.get(place)
+        if value is None:
+            value = places[place] = body.value(kind) if constant is None else _constant(body, constant, kind)
+        args.append(value)
+    row, condition, _ = node
+    imm: object = None
+    if row.imm:
+        r = body.bits(24)
+        if condition and condition != "?":
+            imm = _given(condition)
+        elif row.imm == "intcc":
+            imm = INT_CONDITIONS[r % 10]
+        elif row.imm == "floatcc":
+            imm = FLOAT_CONDITIONS[r % 14]
+        else:
+            imm = body.immediate(row.imm, row.args[0], r)
+    return body.apply(row, tuple(args), imm)
+
+
+def takes(row: Row, condition: str) -> bool:
+    """Whether the row may have this condition, lane or mask ('' and '?': one that is drawn)."""
+    return condition in ("", "?") or not isinstance(row.imm, tuple) or _given(condition) in row.imm
+
+
+def _given(condition: str) -> object:
+    """A condition, a lane number, or the lanes of a shuffle (a hexadecimal number, lane 0 lowest)."""
+    if condition.startswith("0x"):
+        return tuple([int(condition, 16) >> 8 * lane & 255 for lane in range(16)])
+    return int(condition) if condition.isdigit() else condition
+
+
+def divisor(body: Body, kind: Type) -> int:
+    """An interesting constant that neither division traps on."""
+    value = table_of(kind)[body.bits(10)]
+    return 3 if value in (0, kind.mask) else value
+
+
+def _constant(body: Body, name: str, kind: Type) -> int:
+    """A constant by its template name; for vectors the same in every lane, for floats of that value."""
+    name = name.rstrip("23456789") if name[0] in "knpqm" else name
+    if name == "kd":
+        return body.const(kind, divisor(body, kind))
+    if name == "k":
+        return body.const(kind)
+    if name == "kz":
+        return body.const(kind) if body.bits(1) else body.value(kind)
+    lane, width = kind.lane, kind.lane_bits
+    r = body.bits(8)
+    if kind.is_float:
+        return body.const(kind, _splat(kind, _float_constant(name, lane, r)))
+    number = {"w": width, "w-1": width - 1, "h": width // 2, "min": 1 << (width - 1), "max": (1 << (width - 1)) - 1,
+              "n": r % (2 * width), "p": 1 << r % width, "q": (1 << r % width) + (r >> 7) * 2 - 1,
+              "m": (1 << r % (width + 1)) - 1}.get(name)
+    if number is None:
+        number = int(name)
+    return body.const(kind, _splat(kind, number & lane.mask))
+
+
+def _splat(kind: Type, lane: int) -> int:
+    return sum(lane << shift for shift in range(0, kind.bits, kind.lane_bits))
+
+
+def _float_constant(name: str, lane: Type, r: int) -> int:
+    """0, 1, -1, 2, a power of two as bits of a float type."""
+    mantissa = {16: 10, 32: 23, 64: 52, 128: 112}[lane.bits]
+    bias = (1 << (lane.bits - 2 - mantissa)) - 1
+    power = {"0": None, "1": 0, "-1": 0, "2": 1, "p": r % 16 - 8}.get(name, 3)
+    bits = 0 if power is None else (bias + power) << mantissa
+    return bits | (1 << (lane.bits - 1) if name[0] == "-" else 0)

@@ -1,0 +1,284 @@
+"""What a generator may emit for a set of ISAs: the compiler's matrix turned into tables that one index reads.
+
+The one idea: everything that does not depend on a program's choices is computed once per set of ISAs: which typings are
+allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made; how a
+float is rid of unspecified NaN bits. A campaign's program is for all its ISAs, or for the subset that alone has some
+typings, so that those are executed too (`Context.subsets`).
+It holds no weights (see `profiles.py`) and emits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from liftcheck import nan
+from liftcheck.clif.ir import NO_FLAGS, MemFlags
+from liftcheck.clif.opcodes import OPCODES, Variant, variants
+from liftcheck.clif.text.portable import OLD_OPCODES
+from liftcheck.clif.types import F128, I64, I128, TYPES, Type
+from liftcheck.generators.profiles import FAMILY_OF, type_class
+
+T = TypeVar("T")
+LITTLE: Final = MemFlags(endianness="little")
+BIG: Final = MemFlags(endianness="big")
+
+UNREACHED: Final[dict[str, str]] = {
+    "debugtrap": "stops the process for a debugger",
+    "stack_switch": "needs a second stack and its control block",
+    "tls_value": "needs thread-local storage that no runner provides",
+    "global_value": "removed in 0.134; an address",
+    "get_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
+    "set_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
+    "resumable_trap": "stops the process, as debugtrap does", "resumable_trapnz": "stops the process",
+    "stack_load": "removed in 0.134; stack_addr and load are the same", "stack_store": "as stack_load",
+}
+"""Opcodes that no program holds, and why. Nor are there `portable.OLD_OPCODES`, which no program's text can hold."""
+
+
+class Row(NamedTuple):
+    """A plain typing, ready to emit.
+
+    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; a tuple of immediates where the compiler has a part
+            of the conditions or lanes only; 'distinct': no immediate, but operands that differ (0.135's mid-end panics
+            on `bxor.f32 v0, v0`, which would throw the whole program away)
+    watch   the operand places through which NaN bits show
+    nan     0: the result is never tainted, 1: it may be, 2: it is if an operand is
+    """
+
+    op: str
+    type: Type | None
+    args: tuple[Type, ...]
+    results: tuple[Type, ...]
+    imm: str | tuple[object, ...]
+    flags: MemFlags
+    watch: tuple[int, ...]
+    nan: int
+    key: str
+
+
+@dataclass(slots=True)
+class Table:
+    """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that no other ISA of the campaign
+    has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast';
+    `choices` names the conditions, operations or lanes of keys of which there are some only."""
+
+    isas: tuple[str, ...]
+    allowed: frozenset[str]
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    groups: tuple[tuple[str, str, tuple[Row, ...]], ...] = ()
+    by_shape: Mapping[tuple[str, Type | None, tuple[Type, ...]], Row] = field(default_factory=dict)
+    by_key: Mapping[str, Row] = field(default_factory=dict)
+    exclusive: tuple[Row, ...] = ()
+    const: Mapping[Type, str] = field(default_factory=dict)
+    types: tuple[Type, ...] = ()
+    loads: tuple[Row, ...] = ()
+    stores: tuple[Row, ...] = ()
+    atomics: tuple[Row, ...] = ()
+    divisions: tuple[Row, ...] = ()
+    conversions: tuple[Row, ...] = ()
+    traps: tuple[Row, ...] = ()
+    rule_index: dict[str, Mapping[Type | None, list[Row]]] = field(default_factory=dict)
+    rule_cache: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    producers: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
+    cache: dict[object, object] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        """Whether the key may be emitted, with some of its conditions at least."""
+        return key in self.allowed
+
+    def can(self, key: str, choice: str) -> bool:
+        """Whether the key may be emitted with this condition."""
+        return key in self.allowed and (key not in self.choices or choice in self.choices[key])
+
+
+_IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
+               "Shuffle": "mask"}
+
+
+def cached(table: Table, key: object, make: Callable[[], T]) -> T:
+    """A fact derived from a table alone, kept with it."""
+    found = table.cache.get(key)
+    if found is None:
+        found = table.cache[key] = make()
+    return cast(T, found)
+
+
+@cache
+def _row(variant: Variant, choices: tuple[str, ...] | None) -> Row:
+    """The row of a typing, of whose conditions, operations or lanes there are `choices` only (None: all). Tables share
+    it."""
+    op, kind, args = variant.op, variant.type, variant.arg_types
+    floats = tuple(place for place in nan.observed(op, len(args)) if args[place].is_float)
+    tainted = any(t.is_float for t in variant.result_types)
+    effect = 0 if not tainted else 1 if op in nan.CREATES else 2 if op in nan.PROPAGATES else 0
+    flags = NO_FLAGS
+    if op == "bitcast" and kind is not None and kind.lanes != args[0].lanes:
+        flags = LITTLE
+    if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
+        floats, effect = (), 2
+    imm: str | tuple[object, ...] = _IMM.get(OPCODES[op].format.name, "")
+    if choices is not None:
+        imm = tuple(int(choice) if choice.isdigit() else choice for choice in choices)
+    if op in ("band", "bor", "bxor") and args[0].is_float:
+        imm = "distinct"
+    return Row(op, kind, args, variant.result_types, imm, flags, floats, effect, variant.key)
+
+
+LOADS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
+                "uload16x4", "sload16x4", "uload32x2", "sload32x2")
+STORES: Final = ("store", "istore8", "istore16", "istore32")
+ATOMICS: Final = ("atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence")
+
+
+def access_bytes(row: Row) -> int:
+    """How many bytes of memory a load, store or atomic touches."""
+    digits = row.op.lstrip("iuslod").removeprefix("tore").removeprefix("oad")
+    if digits[:1].isdigit():
+        width, _, lanes = digits.partition("x")
+        return int(width) * int(lanes or 1) // 8
+    assert row.type is not None
+    return row.type.bytes
+
+
+def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[str] = frozenset(),
+                choices: Mapping[str, tuple[str, ...]] | None = None) -> Table:
+    """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have, `own` those
+    that no other ISA of the campaign has, and `choices` what there is of keys that are there in part."""
+    table = Table(isas, allowed, choices or {})
+    every = [_row(variant, table.choices.get(variant.key))
+             for name in OPCODES for variant in variants(name) if variant.key in allowed]
+    table.const = _constants(table, every)
+    rows = [row for row in every if all(t in table.const for t in row.args)]
+    plain = [row for row in rows if row.op in FAMILY_OF]
+    table.rows = tuple(plain)
+    table.by_key = {row.key: row for row in rows}
+    table.by_shape = {(row.op, row.type, row.args): row for row in rows}
+    table.types = tuple(t for t in TYPES.values() if t in table.const)
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in plain:
+        kind = row.type or (row.results[0] if row.results else I64)
+        grouped.setdefault((FAMILY_OF[row.op], type_class(kind)), []).append(row)
+    table.groups = tuple((family, klass, tuple(grouped[family, klass])) for family, klass in sorted(grouped))
+    table.exclusive = tuple(row for row in plain if row.key in own)
+    def of(*ops: str) -> tuple[Row, ...]:
+        """The rows of some opcodes, those of these ISAs alone five times."""
+        return tuple(row for row in rows if row.op in ops for _ in range(5 if row.key in own else 1))
+
+    table.loads, table.stores = of(*LOADS), of(*STORES)
+    table.atomics = of(*ATOMICS)
+    table.divisions, table.conversions = of("udiv", "sdiv", "urem", "srem"), of("fcvt_to_uint", "fcvt_to_sint")
+    table.traps = of("trapz", "trapnz", "uadd_overflow_trap")
+    return table
+
+
+def _constants(table: Table, rows: list[Row]) -> dict[Type, str]:
+    """How a value of each type comes into being; types that cannot be made on these ISAs are left out."""
+    found: dict[Type, str] = {}
+    has = table.has
+    for kind in TYPES.values():
+        if kind.is_vector:
+            if has(f"vconst.{kind.name}"):
+                found[kind] = "vconst"
+        elif kind is I128:
+            if has("iconcat.i64"):
+                found[kind] = "wide"
+        elif kind is F128 or kind.is_float:
+            if has(f"{kind.name}const"):
+                found[kind] = "f128const" if kind is F128 else "fconst"
+        elif has(f"iconst.{kind.name}"):
+            found[kind] = "iconst"
+    for row in rows:
+        if row.op == "bitcast" and row.type not in found and row.args[0] in found and row.type is not None:
+            found[row.type] = "bitcast"
+    return {kind: found[kind] for kind in TYPES.values() if kind in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """For what programs are made: build one per campaign, it caches tables.
+
+    isas         the ISAs of the campaign, in a fixed order
+    matrices     for each the keys that the compiler has (anything with `in`)
+    conventions  the calling conventions that programs may use on all of `isas` (see `CONVENTIONS`)
+    size         about how many instructions a program has
+    inputs       how many runs a case has
+    features     what the compiler's version knows: 'try_call', 'regions' (alias regions), 'frame_pointers'
+    rules        patterns of the compiler's own rules (`rules.load`), or none
+    """
+
+    isas: tuple[str, ...]
+    matrices: Mapping[str, Container[str]]
+    size: int = 60
+    inputs: int = 8
+    features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
+    conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
+    rules: tuple[Any, ...] = ()
+    tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
+    key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
+    subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
+    rota_cache: dict[int, Any] = field(default_factory=dict, compare=False)
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """Every typing that at least one of the ISAs has, with the ISAs that have it."""
+        if self.key_cache:
+            return self.key_cache
+        found = self.key_cache
+        for name in (name for name in OPCODES if name not in OLD_OPCODES):
+            for variant in variants(name):
+                having = tuple(isa for isa in self.isas if self._has(isa, variant.key))
+                while having and self.choices(variant.key, having) == ():
+                    having = having[:-1]
+                if having:
+                    found[variant.key] = having
+        return found
+
+    def _has(self, isa: str, key: str) -> bool:
+        matrix = self.matrices[isa]
+        return key in matrix or key in getattr(matrix, "choices", ())
+
+    def choices(self, key: str, isas: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The conditions, operations or lanes of a key that all of `isas` have; None if they have every one."""
+        lists = [parts[key] for parts in (getattr(self.matrices[isa], "choices", {}) for isa in isas) if key in parts]
+        return tuple(choice for choice in lists[0] if all(choice in names for names in lists)) if lists else None
+
+    def table(self, isas: tuple[str, ...]) -> Table:
+        """The table for a subset of the campaign's ISAs."""
+        found = self.tables.get(isas)
+        if found is None:
+            keys = self.keys()
+            own = frozenset(key for key, having in keys.items() if having == isas and isas != self.isas)
+            allowed = frozenset(key for key, having in keys.items() if all(isa in having for isa in isas))
+            parts = ((key, self.choices(key, isas)) for key in sorted(allowed))
+            found = self.tables[isas] = build_table(isas, allowed, own, {k: part for k, part in parts if part})
+        return found
+
+    def subsets(self) -> list[tuple[tuple[str, ...], int]]:
+        """Sets of ISAs worth programs of their own, with how many typings each is the largest set for."""
+        if not self.subset_cache:
+            counts: dict[tuple[str, ...], int] = {self.isas: 0}
+            for having in self.keys().values():
+                counts[having] = counts.get(having, 0) + 1
+            self.subset_cache.extend(sorted(counts.items()))
+        return self.subset_cache
+
+    def subset_weights(self) -> list[tuple[str, ...]]:
+        """The subsets, those with more typings of their own more often."""
+        if not self.weight_cache:
+            for isas, count in self.subsets():
+                if count and isas != self.isas:
+                    self.weight_cache.extend([isas] * max(2, round(count ** 0.75)))
+        return self.weight_cache or [self.isas]
+
+
+CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all", "winch"),
+    "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
+    "riscv64": ("system_v", "fast", "tail", "preserve_all"),
+    "s390x": ("system_v", "fast", "tail", "preserve_all"),
+}
+"""The calling conventions of 0.135 by ISA. Not here: `probestack`, and `cold`, which was removed."""

@@ -1,0 +1,241 @@
+"""Machine instructions as data: which registers one reads and writes, where control goes, and what it does exactly.
+
+The one idea: an instruction is decoded once in a process. `decode` walks the code by instruction lengths and looks the
+bytes up; only bytes never seen before go to the ISA's table module (`isa.<isa>.….read`), which has its
+own tables. So an Insn holds nothing of where it stands: targets are displacements from its own start.
+
+Registers are places (`liftcheck.mach.regs`): class * 64 + hardware number. aarch64's stack pointer is 63 (31
+is the zero register), those of the others are their numbers. Zero registers are in no list. What is no register has a
+name below NONE: FLAGS, MEMORY and so on. s390x's floats are the high halves of its vector registers, and both are one
+place of class float; riscv64's vectors are class vector.
+
+`effect` is what the instruction does, over the terms of `bits`, for those instructions that moves, spills, reloads,
+prologues and epilogues consist of; None for all others. Nothing here judges code (`oracles.regalloc.code.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import Final, NamedTuple
+
+from liftcheck.bits.build import add
+from liftcheck.bits.term import Term, const, var
+from liftcheck.mach.regs import INT, NONE, show_place
+
+FLAGS: Final = -2
+"""Condition codes: eflags, nzcv, cc."""
+MEMORY: Final = -3
+CONTROL: Final = -4
+"""Modes and sticky bits of the floating-point unit: mxcsr, fpcr, fpsr, fcsr, fpc."""
+VECTOR_CONFIGURATION: Final = -5
+"""riscv64's vl and vtype."""
+PC: Final = -6
+"""Where a return goes on: only in effects."""
+SPECIALS: Final[Mapping[int, str]] = {
+    FLAGS: "flags",
+    MEMORY: "memory",
+    CONTROL: "control",
+    VECTOR_CONFIGURATION: "vector configuration",
+    PC: "pc",
+}
+
+ORDINARY, BRANCH, JUMP, CALL, RETURN, TRAP = range(6)
+"""Flows: falls through; may jump; always jumps; calls and comes back; returns; never goes on."""
+
+WIDTHS: Final[Mapping[str, tuple[int, int, int]]] = {
+    "x86-64": (64, 128, 0),
+    "aarch64": (64, 128, 0),
+    "riscv64": (64, 64, 128),
+    "s390x": (64, 128, 0),
+}
+"""Bits of a register of each class, as far as a function may rely on them: of x86-64's ymm registers the xmm half (no
+value of Cranelift's is wider), of riscv64's vectors VLEN = 128."""
+STACK_POINTERS: Final[Mapping[str, int]] = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}
+
+
+class Load(NamedTuple):
+    """`value`, a variable of 8 * `size` bits, is what stands at `address` before the instruction."""
+
+    value: Term
+    address: Term
+    size: int
+
+
+class Store(NamedTuple):
+    """`value`, of 8 * `size` bits, is put at `address`. Bytes are in the ISA's order."""
+
+    address: Term
+    size: int
+    value: Term
+
+
+class Effect(NamedTuple):
+    """Everything that an instruction does, all at once: terms are over `register` variables, which mean the values
+    before it, and the loads' variables. Registers are written at full width (`WIDTHS`). Stores are in their order.
+    What it does to FLAGS is not said (`Insn.writes` names them). A return writes PC: where it goes on."""
+
+    writes: tuple[tuple[int, Term], ...] = ()
+    loads: tuple[Load, ...] = ()
+    stores: tuple[Store, ...] = ()
+
+
+class Access(NamedTuple):
+    """A memory operand: base + displacement, + a multiple of `scaled` (NONE: no such register)."""
+
+    base: int
+    displacement: int
+    size: int
+    read: bool
+    written: bool
+    scaled: int = NONE
+
+
+class Insn(NamedTuple):
+    """One instruction.
+
+    reads     what the result depends on. Where an instruction merges (a conditional move, an insertion of a lane), the
+              register that it merges into is among them; where it happens to leave the rest of a register alone
+              (`setcc`, `cvtsi2sd`), because the compiler takes that rest for undefined, it is not
+    merged    those of `reads` whose old value only stays where nothing is written (s390x's lane insertions, of which
+              the compiler uses some for a new value): wrong only where an allocation says that the old value is used
+    kept      those of `writes` of which a part stays as it was (s390x's instructions on low halves): where a result
+              takes the place of an input, that input is read by being kept
+    cancels   of equal inputs the result is the same, whatever they are (x86-64's `xorps`)
+    known     False: reads and writes are not known (data, or an instruction that no table has)
+    target    of a jump, branch or call with a displacement: from the instruction's own start; on x86-64 also of a `lea`
+              of an address in the code
+    """
+
+    size: int
+    name: str
+    operands: str
+    reads: frozenset[int]
+    writes: frozenset[int]
+    flow: int = ORDINARY
+    effect: Effect | None = None
+    target: int | None = None
+    accesses: tuple[Access, ...] = ()
+    known: bool = True
+    merged: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+    cancels: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} {self.operands}".rstrip()
+
+
+Reader = Callable[[bytes], Insn]
+"""Bytes that begin with an instruction (up to LONGEST of them) to that instruction; never fails: see `known`."""
+LONGEST: Final = 16
+_MODULES: Final[Mapping[str, str]] = {
+    "x86-64": "x64.insts",
+    "aarch64": "aarch64.insts",
+    "riscv64": "riscv64.insts",
+    "s390x": "s390x.reader",
+}
+_KNOWN: Final[dict[str, dict[bytes, Insn]]] = {isa: {} for isa in _MODULES}
+_SIZES: Final[dict[bytes, tuple[int, ...]]] = {}
+"""x86-64: the sizes of known instructions that begin with these two bytes. No instruction is the beginning of another
+one, so a known instruction that stands at a place is the one that is there."""
+_MOST: Final = 30_000
+"""Instructions kept for an ISA (2.3 KB each); then the table starts anew."""
+
+
+def show(place: int, isa: str) -> str:
+    """A place by its ISA's name, or a special name, for people."""
+    return SPECIALS.get(place) or show_place(place, isa)
+
+
+@cache
+def register(isa: str, place: int) -> Term:
+    """The variable that means a register's value before an instruction (64 bits for VECTOR_CONFIGURATION)."""
+    return var(show(place, isa), WIDTHS[isa][place >> 6] if place >= 0 else 64)
+
+
+@cache
+def loaded(index: int, size: int) -> Term:
+    """The variable for an instruction's load number `index`, of `size` bytes."""
+    return var(f"loaded{index}", 8 * size)
+
+
+@lru_cache(maxsize=1 << 14)
+def address(isa: str, base: int, displacement: int) -> Term:
+    """base + displacement, as effects are to write it."""
+    start = register(isa, base)
+    return add(start, const(displacement, 64)) if displacement else start
+
+
+def integer(number: int) -> int:
+    """The place of an integer register."""
+    return INT * 64 + number
+
+
+def unknown(size: int, name: str = ".byte", operands: str = "") -> Insn:
+    """Bytes of which nothing is known."""
+    return Insn(size, name, operands, frozenset(), frozenset(), known=False)
+
+
+def decode(isa: str, code: bytes, start: int = 0, end: int | None = None) -> list[Insn]:
+    """The instructions of code[start:end]; the last one may reach over the end."""
+    stop = len(code) if end is None else end
+    return _decode_x64(code, start, stop) if isa == "x86-64" else _decode_sized(isa, code, start, stop)
+
+
+def _decode_sized(isa: str, code: bytes, start: int, stop: int) -> list[Insn]:
+    """The first byte says the length."""
+    known, size_of = _KNOWN[isa], _SIZE_OF[isa]
+    found: list[Insn] = []
+    at = start
+    while at < stop:
+        data = code[at : at + size_of[code[at]]]
+        machine = known.get(data)
+        if machine is None:
+            machine = _learn(isa, data, code[at : at + LONGEST])
+        found.append(machine)
+        at += len(data)
+    return found
+
+
+def _decode_x64(code: bytes, start: int, stop: int) -> list[Insn]:
+    known = _KNOWN["x86-64"]
+    found: list[Insn] = []
+    at = start
+    while at < stop:
+        for size in _SIZES.get(code[at : at + 2], ()):
+            machine = known.get(code[at : at + size])
+            if machine is not None:
+                break
+        else:
+            machine = _learn("x86-64", b"", code[at : at + LONGEST])
+        found.append(machine)
+        at += machine.size
+    return found
+
+
+def _learn(isa: str, data: bytes, window: bytes) -> Insn:
+    """Decode and remember. `data` is empty if the length is not known before."""
+    machine = _reader(isa)(window)
+    data = data or window[: machine.size]
+    known = _KNOWN[isa]
+    if len(known) >= _MOST:
+        known.clear()
+    known[data] = machine
+    if isa == "x86-64" and machine.size not in (sizes := _SIZES.get(data[:2], ())):
+        _SIZES[data[:2]] = (*sizes, machine.size)
+    return machine
+
+
+@cache
+def _reader(isa: str) -> Reader:
+    read: Reader = import_module(f"liftcheck.isa.{_MODULES[isa]}").read
+    return read
+
+
+_SIZE_OF: Final[Mapping[str, tuple[int, ...]]] = {
+    "aarch64": (4,) * 256,
+    "riscv64": tuple(4 if first & 3 == 3 else 2 for first in range(256)),
+    "s390x": tuple((2, 4, 4, 6)[first >> 6] for first in range(256)),
+}

@@ -1,0 +1,313 @@
+"""Symbolic execution of machine instructions that have an effect: registers and frame memory as terms.
+
+The one idea: terms are interned, so if both sides of a claim are brought to one normal form, equality is identity. The
+rules of `simplified` are the few identities that moves and frames need (constants meet, slices of what was put together
+are its parts); what they do not decide is left for z3 (`machine_state_smt`).
+
+Memory is a map from aligned 64-bit words at base + offset to terms, where the base is the stack pointer's value at the
+state's beginning (any other base: `Opaque`). A word's value is its bytes in the ISA's order. Words never written are
+variables, the same ones in every state, so that two runs from the same beginning can be compared.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import Final
+
+from liftcheck.bits import build
+from liftcheck.bits.build import concat
+from liftcheck.bits.term import Term, const, term, value_of, var
+from liftcheck.case import BIG_ENDIAN
+from liftcheck.mach.insn import STACK_POINTERS, Effect, register, show
+
+WORD: Final = 8
+
+
+class Opaque(Exception):
+    """An access to memory that is not at a known distance from the stack pointer; never leaves the validator."""
+
+
+def simplified(t: Term) -> Term:
+    """One step of normalization; operands are normalized already."""
+    rule = _RULES.get(t.prim)
+    return rule(t) if rule else t
+
+
+def _add(t: Term) -> Term:
+    a, b = t.args
+    if a.prim == "const":
+        a, b = b, a
+    if b.prim != "const":
+        return t
+    number = value_of(b)
+    while a.prim == "add" and a.args[1].prim == "const":
+        a, number = a.args[0], number + value_of(a.args[1])
+    if a.prim == "const":
+        return const(value_of(a) + number, t.lane)
+    return build.add(a, const(number, t.lane)) if number & t.mask else a
+
+
+def _sub(t: Term) -> Term:
+    a, b = t.args
+    if b.prim == "const":
+        return _add(build.add(a, const(-value_of(b), t.lane)))
+    return const(0, t.lane) if a is b else t
+
+
+def _xor(t: Term) -> Term:
+    a, b = t.args
+    for one, other in ((a, b), (b, a)):
+        if one.prim == "xor" and other in one.args:
+            return one.args[1] if one.args[0] is other else one.args[0]
+    return const(0, t.lane) if a is b else t
+
+
+def _extract(t: Term) -> Term:
+    low, width, a = t.params[0], t.lane, t.args[0]
+    assert isinstance(low, int)
+    if width == a.lane:
+        return a
+    if a.prim == "const":
+        return const(value_of(a) >> low, width)
+    if a.prim == "extract":
+        return sliced(a.args[0], low + int(str(a.params[0])), width)
+    if a.prim == "concat":
+        high, bottom = a.args
+        if low >= bottom.lane:
+            return sliced(high, low - bottom.lane, width)
+        if low + width <= bottom.lane:
+            return sliced(bottom, low, width)
+        part = bottom.lane - low
+        return joined(sliced(high, 0, width - part), sliced(bottom, low, part))
+    if a.prim == "zext":
+        inner = a.args[0]
+        if low >= inner.lane:
+            return const(0, width)
+        if low + width <= inner.lane:
+            return sliced(inner, low, width)
+        return simplified(build.zext(sliced(inner, low, inner.lane - low), width))
+    return t
+
+
+def _concat(t: Term) -> Term:
+    high, low = t.args
+    if high.prim == low.prim == "const":
+        return const(value_of(high) << low.lane | value_of(low), t.lane)
+    if high.prim == "const" and not value_of(high):
+        return simplified(build.zext(low, t.lane))
+    if high.prim == low.prim == "extract" and high.args[0] is low.args[0]:
+        start = int(str(low.params[0]))
+        if start + low.lane == high.params[0]:
+            return sliced(low.args[0], start, t.lane)
+    if high.prim == "zext" and high.args[0].prim == low.prim == "extract":
+        return simplified(build.zext(joined(high.args[0], low), t.lane)) if _adjacent(high.args[0], low) else t
+    return t
+
+
+def _adjacent(high: Term, low: Term) -> bool:
+    return high.args[0] is low.args[0] and int(str(low.params[0])) + low.lane == high.params[0]
+
+
+def _zext(t: Term) -> Term:
+    (a,) = t.args
+    if a.prim == "const":
+        return const(value_of(a), t.lane)
+    return build.zext(a.args[0], t.lane) if a.prim == "zext" else t
+
+
+def _sext(t: Term) -> Term:
+    (a,) = t.args
+    if a.prim != "const":
+        return t
+    value = value_of(a)
+    return const(value - (value >> a.lane - 1 << a.lane), t.lane)
+
+
+def _eq(t: Term) -> Term:
+    a, b = t.args
+    if a.prim == b.prim == "const":
+        return const(int(value_of(a) == value_of(b)), 1)
+    return const(1, 1) if a is b else t
+
+
+def _ite(t: Term) -> Term:
+    condition, a, b = t.args
+    if condition.prim == "const":
+        return a if value_of(condition) else b
+    return a if a is b else t
+
+
+_RULES: Final = {
+    "eq": _eq,
+    "ite": _ite,
+    "add": _add,
+    "sub": _sub,
+    "xor": _xor,
+    "extract": _extract,
+    "concat": _concat,
+    "zext": _zext,
+    "sext": _sext,
+}
+
+
+def sliced(a: Term, low: int, width: int) -> Term:
+    """Bits [low, low + width) of a normalized term, normalized."""
+    return a if width == a.lane else simplified(build.extract(a, low, width))
+
+
+def joined(high: Term, low: Term) -> Term:
+    """Both together, normalized."""
+    return simplified(concat(high, low))
+
+
+@lru_cache(maxsize=1 << 16)
+def parts(t: Term) -> tuple[Term, int] | None:
+    """A 64-bit address as variable and signed distance."""
+    if t.prim == "add" and t.args[1].prim == "const" and t.args[0].prim == "var":
+        number = value_of(t.args[1])
+        return t.args[0], number - (number >> 63 << 64)
+    return (t, 0) if t.prim == "var" else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _unwritten(offset: int) -> Term:
+    """What a word of memory that was never written holds."""
+    return var(f"word[{offset}]", 64)
+
+
+class State:
+    """Registers and memory. `base` is the variable that distances in memory are from; offset 0 is where it points.
+
+    touched: (offset, size, stored) of every memory access, in order.
+    """
+
+    __slots__ = ("base", "isa", "memory", "registers", "touched")
+
+    def __init__(self, isa: str, base: Term | None = None) -> None:
+        self.isa: Final = isa
+        self.base: Final = base if base is not None else register(isa, STACK_POINTERS[isa])
+        self.registers: dict[int, Term] = {}
+        self.memory: dict[int, Term] = {}
+        self.touched: list[tuple[int, int, bool]] = []
+
+    def value(self, place: int) -> Term:
+        """What a register holds."""
+        found = self.registers.get(place)
+        return register(self.isa, place) if found is None else found
+
+    def run(self, effect: Effect) -> None:
+        """Do all that an instruction does. Opaque if it accesses other memory than the frame."""
+        env: dict[Term, Term] = {}
+        for load in effect.loads:
+            env[load.value] = self.load(self._offset(load.address, env), load.size)
+        writes = [(place, self._evaluated(value, env)) for place, value in effect.writes]
+        stores = [(self._offset(s.address, env), s.size, self._evaluated(s.value, env)) for s in effect.stores]
+        self.registers.update(writes)
+        for offset, size, value in stores:
+            self.store(offset, size, value)
+
+    def distance(self, address: Term) -> int | None:
+        """How far from `base` an address is; None: nothing is known."""
+        found = parts(self._evaluated(address, {}))
+        return found[1] if found is not None and found[0] is self.base else None
+
+    def _offset(self, address: Term, env: dict[Term, Term]) -> int:
+        found = parts(self._evaluated(address, env))
+        if found is None or found[0] is not self.base:
+            raise Opaque
+        return found[1]
+
+    def _evaluated(self, t: Term, env: dict[Term, Term]) -> Term:
+        """The term over the state's values; env is added to."""
+        known = env.get(t)
+        if known is not None:
+            return known
+        if t.prim == "var":
+            result = self._variable(t)
+        elif not t.args:
+            result = t
+        else:
+            args = tuple(self._evaluated(a, env) for a in t.args)
+            result = t if args == t.args else term(t.prim, t.lane, t.lanes, t.params, args)
+            result = simplified(result)
+        env[t] = result
+        return result
+
+    def _variable(self, t: Term) -> Term:
+        place = _places(self.isa).get(t)
+        found = None if place is None else self.registers.get(place)
+        return t if found is None else found
+
+    def load(self, offset: int, size: int) -> Term:
+        """The value of `size` bytes, in the ISA's order."""
+        self.touched.append((offset, size, False))
+        pieces = [self._piece(at, start, count) for at, start, count in _cuts(offset, size)]
+        if self.isa not in BIG_ENDIAN:
+            pieces.reverse()
+        value = pieces[0]
+        for piece in pieces[1:]:
+            value = joined(value, piece)
+        return value
+
+    def _piece(self, at: int, start: int, count: int) -> Term:
+        return sliced(self.word(at), self._low(start, count), 8 * count)
+
+    def word(self, at: int) -> Term:
+        found = self.memory.get(at)
+        return _unwritten(at) if found is None else found
+
+    def _low(self, start: int, count: int) -> int:
+        """The lowest bit of bytes [start, start + count) within a word."""
+        return 8 * (WORD - start - count if self.isa in BIG_ENDIAN else start)
+
+    def store(self, offset: int, size: int, value: Term) -> None:
+        """Put `size` bytes."""
+        self.touched.append((offset, size, True))
+        done = 0
+        for at, start, count in _cuts(offset, size):
+            low = 8 * (size - done - count if self.isa in BIG_ENDIAN else done)
+            self._put(at, start, count, sliced(value, low, 8 * count))
+            done += count
+
+    def _put(self, at: int, start: int, count: int, value: Term) -> None:
+        if count < WORD:
+            old, low = self.word(at), self._low(start, count)
+            top = low + 8 * count
+            if top < 64:
+                value = joined(sliced(old, top, 64 - top), value)
+            if low:
+                value = joined(value, sliced(old, 0, low))
+        self.memory[at] = value
+
+
+def _cuts(offset: int, size: int) -> list[tuple[int, int, int]]:
+    """The words that an access covers, upwards: the word's offset, the first byte in it, how many bytes."""
+    if size == WORD and not offset % WORD:
+        return [(offset, 0, WORD)]
+    found, at, end = [], offset, offset + size
+    while at < end:
+        start = at % WORD
+        count = min(WORD - start, end - at)
+        found.append((at - start, start, count))
+        at += count
+    return found
+
+
+@cache
+def _places(isa: str) -> dict[Term, int]:
+    """Which place a variable means."""
+    from liftcheck.mach.insn import VECTOR_CONFIGURATION, WIDTHS
+
+    numbers = [n for cls, width in enumerate(WIDTHS[isa]) if width for n in range(64 * cls, 64 * cls + 64)]
+    return {register(isa, n): n for n in (*numbers, VECTOR_CONFIGURATION)}
+
+
+def describe(t: Term) -> str:
+    """A term for people, cut off where it gets long."""
+    from liftcheck.bits.show import text
+
+    shown = text(t)
+    return shown if len(shown) <= 120 else shown[:117] + "..."
+
+
+__all__ = ["Opaque", "State", "describe", "joined", "parts", "show", "simplified", "sliced"]

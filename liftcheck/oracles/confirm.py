@@ -1,0 +1,178 @@
+"""Confirms a suspect: is it so again, on another runner, and who else sees it?
+
+The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
+every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
+
+- the reference traps on a wild access that would hit another run's data region: undecided;
+- it does not come again in a fresh runner: undecided, 'not repeated' (another program's wild store, an emulator's
+  state);
+- another runner of the same ISA sides with the reference: undecided, 'emulator: …', never the compiler's fault;
+- the compiler gives other bytes the second time: 'nondeterministic output';
+- every ISA of three or more, at every level, stands against the reference, and they agree with one another: 'wrong
+  meaning', ours, unless an appeal finds for it (`campaign.appeal`);
+- otherwise the compiler is guilty where it was seen, and a target that sides with the reference is the witness.
+
+A compiler's own failure needs no vote; the target at another level that compiles the program is its witness.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from liftcheck.case import Case, CompileFailure, Outcome, Target
+from liftcheck.clif.types import Type
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Program, Suspect, Tally, strays_into_others
+from liftcheck.oracles.regalloc.compiler import REFUTED
+from liftcheck.runners.base import Runner
+from liftcheck.runners.beyond import ILLEGAL
+
+_EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
+"""An assertion of qemu's own: guest code cannot make this of its own accord."""
+
+
+DYING: Final = frozenset({compare.CRASH, compare.ENDLESS})
+"""What code that has gone wild does of the two depends on what lies about: alone in a fresh runner that is always the
+same, so what is seen there is the class."""
+
+
+class OutOfTime(Exception):
+    """The judge's deadline came before a vote's end."""
+
+
+class Ballot(NamedTuple):
+    """One voter's answer. `verdict` is against the reference; `outcome` of the run in question, if it ran."""
+
+    target: Target
+    runner: str
+    verdict: compare.Verdict
+    outcome: Outcome | None
+    run: int = 0
+
+
+class Confirmed(NamedTuple):
+    """What became of a suspect: `klass` '' means undecided for `reason`."""
+
+    klass: str
+    reason: str
+    ballots: tuple[Ballot, ...] = ()
+    witness: Target | None = None
+    expected: Outcome | None = None
+
+
+class RunnerChoice(Protocol):
+    """Opens runners for a vote: all that can run this code on this target, each fresh, by name."""
+
+    def every(self, target: Target, program: Program) -> list[Callable[[], Runner]]: ...
+
+
+class _Only:
+    """A `Runners` that always hands out the one runner it was made with."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    def pick(self, target: Target, program: Program) -> Runner | str:
+        return self.runner
+
+
+def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
+    """One case on one target and one given runner."""
+    tally = Tally()
+    suspects = judge.on(_Only(runner)).judge([case], [target], tally)
+    if suspects:
+        found = suspects[0]
+        return Ballot(target, runner.name, found.verdict, found.actual, found.run)
+    if tally.agreed:
+        return Ballot(target, runner.name, compare.AGREED, None)
+    if time.monotonic() > judge.deadline:
+        raise OutOfTime
+    reasons = [reason for _, reason in (*tally.undecided, *tally.refused)]
+    return Ballot(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
+
+
+def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
+    """Gathers the votes on a suspect's (case, target, class); `others` are the further targets to ask."""
+    target = suspect.target
+    if suspect.failure is not None:
+        coded = suspect.failure.kind in (REFUTED, ILLEGAL)  # so all levels have code, which says nothing
+        right = None if coded else judge.refusals.compiled_elsewhere(case.module, target)
+        return Confirmed(suspect.verdict.klass, "", witness=right)
+    wild = suspect.expected is not None and suspect.expected.kind == "trapped"
+    if wild and strays_into_others(case, suspect.run, target.big_endian):
+        return Confirmed("", "a wild access hits another run's data region")
+    if suspect.verdict.klass == compare.ENDLESS:
+        case = _alone(case, suspect.run)
+    first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
+    if first != second:
+        return Confirmed(compare.NONDETERMINISTIC, "")
+    if first is None or isinstance(first, CompileFailure):
+        return Confirmed("", "not compiled the second time")
+    own = _poll(judge, case, target, runners.every(target, first))
+    against = [b for b in own if b.verdict.kind == compare.DISAGREE]
+    again = next((b for b in against if b.runner == suspect.runner), None)
+    if again is None:
+        return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
+    seen = again.verdict.klass if {again.verdict.klass, suspect.verdict.klass} <= DYING else suspect.verdict.klass
+    if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
+        return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
+    sides = [b for b in own if b.verdict.kind == compare.AGREE]
+    if sides:
+        who = f"{suspect.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
+        return Confirmed("", f"emulator: {who}", tuple(own))
+    ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
+    witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
+    klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else seen
+    return Confirmed(klass, "", tuple(ballots), witness)
+
+
+def _alone(case: Case, run: int) -> Case:
+    """One run of a case, in its own data region: a runner waits long for every run that does not end."""
+    memories = case.memories[run:run + 1]
+    return dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=memories, slot=case.slot + run)
+
+
+def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Ballot]:
+    """One ballot from every runner, each opened for it alone."""
+    ballots = []
+    for opener in openers:
+        runner = opener()
+        try:
+            ballots.append(ballot(judge, case, target, runner))
+        finally:
+            runner.close()
+    return ballots
+
+
+def _ask(judge: Judge, case: Case, target: Target) -> list[Ballot]:
+    """The vote of another target, on the judge's own runners."""
+    code = judge.compile([case], [target], Tally())[0][0]
+    runner = "not compiled" if code is None or isinstance(code, CompileFailure) else judge.runners.pick(target, code)
+    if isinstance(runner, str):
+        return [Ballot(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
+    return [ballot(judge, case, target, runner)]
+
+
+def _nearest(ballots: Sequence[Ballot], target: Target) -> list[Ballot]:
+    """Ballots in the order of how much they have in common with `target`: its ISA first."""
+    return sorted(ballots, key=lambda b: (b.target.isa != target.isa, b.target.big_endian != target.big_endian))
+
+
+def _reference_is_alone(ballots: Sequence[Ballot], types: Sequence[Type]) -> bool:
+    """Whether three ISAs or more answered, all against the reference and in the same way (by byte order)."""
+    said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
+    if len({b.target.isa for b in said}) < 3 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):
+        return False
+    for order in (False, True):
+        side = [b for b in said if b.target.big_endian == order]
+        if any(b.run != side[0].run or not _same(side[0].outcome, b.outcome, types) for b in side[1:]):
+            return False
+    return True
+
+
+def _same(left: Outcome | None, right: Outcome | None, types: Sequence[Type]) -> bool:
+    return left is not None and right is not None and compare.compare(left, right, types).kind == compare.AGREE

@@ -1,0 +1,461 @@
+"""A batch of cases judged on many targets: compile, link, run, interpret, compare.
+
+The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
+start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
+byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.Sheet`) has the outcomes that
+were foreseen; only others are read, and if they are unequal meet `compare`.
+
+`Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with
+the votes of other runners and ISAs, is `confirm.py`'s work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache, partial
+from math import inf
+from typing import NamedTuple, cast
+
+from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.clif.ir import Signature
+from liftcheck.clif.text.printer import print_module
+from liftcheck.errors import Unsupported
+from liftcheck.oracles import compare
+from liftcheck.oracles.evidence import (
+    NOTHING,
+    CompilerLike,
+    Expected,
+    Hooks,
+    Program,
+    Reply,
+    Runners,
+    Suspect,
+    Tally,
+    depends_on_byte_order,
+    interpret_orders,
+    reference_steps,
+)
+from liftcheck.oracles.refusals import Refusals
+from liftcheck.oracles.regalloc.compiler import Validating, refutation
+from liftcheck.runners import beyond, trampolines
+from liftcheck.runners.base import Job, Runner, Sheet, sheet
+from liftcheck.runners.link import Image, link, same_program
+from liftcheck.runners.patience import LONGEST, longer
+from liftcheck.runners.trampolines import trampoline_text
+
+_NO_HOOKS = Hooks()
+
+
+_INDIFFERENT = frozenset({
+    "enable_verifier", "regalloc_algorithm", "bb_padding_log2_minus_one", "enable_nan_canonicalization", "is_pic",
+    "use_colocated_libcalls", "machine_code_cfg_info", "has_lse", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca",
+    "has_zcd", "has_zcb", "has_zicond", "has_zbkb",
+})
+"""Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
+_MANY_TRAMPOLINES = 20_000
+"""A campaign has a few thousand; beyond that its worker begins anew."""
+NO_TIME = "the campaign's time was up"
+"""Why a program was not run, or a vote not finished."""
+_MANY_ENDLESS = 4
+"""Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
+_EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
+"""ISAs of which no extension at all does."""
+
+
+@cache
+def trampoline_target(target: Target) -> Target:
+    """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
+    batch's settings; without the compiler's verifier, as they are all of one form."""
+    drop_extensions = target.isa in _EXTENSIONS_INDIFFERENT
+    kept = [setting for setting in trampolines.trampoline_target(target).settings
+            if setting[0] not in _INDIFFERENT and not (drop_extensions and setting[0].startswith("has_"))]
+    return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
+
+
+class Foreseen(NamedTuple):
+    """A case in print; by byte order the reference's outcomes, and the rows of all jobs if it can be judged by them."""
+
+    text: str
+    expected: dict[bool, Expected]
+    sheets: dict[bool, Sheet]
+
+
+class _Piece(NamedTuple):
+    """A program that runs once: its case, its code with the trampoline, the targets that it stands for."""
+
+    case: int
+    code: Program
+    trampoline: FunctionCode
+    targets: list[Target]
+
+
+class _Share(NamedTuple):
+    """The programs of one ISA that one runner runs."""
+
+    runner: Runner
+    pieces: list[_Piece]
+
+
+class _Sitting(NamedTuple):
+    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, suspects, the
+    (case, ISA) pairs that ran."""
+
+    cases: Sequence[Case]
+    targets: Sequence[Target]
+    foreseen: Sequence[Foreseen]
+    tally: Tally
+    suspects: list[Suspect]
+    ran: set[tuple[int, str]]
+
+
+def is_for(case: Case, target: Target) -> bool:
+    """Whether a case is meant for a target's ISA (tag 'isas'; without it, for all)."""
+    isas = case.tags.get("isas")
+    return not isinstance(isas, tuple) or target.isa in isas
+
+
+def _by_targets(cases: Sequence[Case], targets: Sequence[Target]) -> dict[tuple[int, ...], list[int]]:
+    """Case numbers by the indexes of the targets that they are for."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    known: dict[object, tuple[int, ...]] = {}
+    for number, case in enumerate(cases):
+        isas = case.tags.get("isas")
+        chosen = known.get(isas)
+        if chosen is None:
+            chosen = known[isas] = tuple(i for i, target in enumerate(targets) if is_for(case, target))
+        if chosen:
+            groups.setdefault(chosen, []).append(number)
+    return groups
+
+
+def _whole(replies: Sequence[Reply]) -> Program | CompileFailure:
+    """A program's code if all its functions were compiled, else the first failure: a finding before a refusal."""
+    failures = [reply for reply in replies if isinstance(reply, CompileFailure)]
+    if failures:
+        return next((failure for failure in failures if failure.is_finding), failures[0])
+    return [reply for reply in replies if isinstance(reply, FunctionCode)]
+
+
+class Judge:
+    """Judges batches with one compiler and its runners. Not shared between threads or processes. After its `deadline`,
+    by the monotonic clock, no program is run any more: those that are left are undecided."""
+
+    def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS,
+                 longest: float = LONGEST) -> None:
+        self.compiler = compiler
+        self.longest = longest
+        self.deadline = inf
+        self.runners = runners
+        self.hooks = hooks
+        self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+        plain = compiler.inner if isinstance(compiler, Validating) else compiler
+        self.refusals = Refusals(plain.compile_text)
+
+    def on(self, runners: Runners) -> Judge:
+        """The same judge with other runners; what is known of trampolines and refusals is common to both."""
+        other = Judge(self.compiler, runners, self.hooks, self.longest)
+        other.deadline = self.deadline
+        other._trampolines, other.refusals = self._trampolines, self.refusals
+        return other
+
+    def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
+              wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Suspect]:
+        """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave
+        for each case with these targets."""
+        if foreseen is None:
+            foreseen = [self.foresee(case, targets, tally) for case in cases]
+        validating = self.compiler if isinstance(self.compiler, Validating) else None
+        if validating is not None:
+            validating.take()  # what votes and reductions had compiled since counts for no batch
+        compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
+        sitting = _Sitting(cases, targets, foreseen, tally, [], set())
+        if validating is not None:
+            self._count_validated(validating, tally)
+            self._refute(sitting, compiled)
+        self._settle(sitting, compiled)
+        self._count(sitting)
+        return sitting.suspects
+
+    @staticmethod
+    def _count_validated(compiler: Validating, tally: Tally) -> None:
+        verdicts, seconds = compiler.take()
+        tally.validated.update(verdicts)
+        tally.spend("validate", seconds)
+        tally.spend("compile", -seconds)
+
+    def _refute(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
+        """Code whose register allocation is refuted is suspect, whatever its runs do."""
+        for target, column in zip(sitting.targets, compiled):
+            for number, code in enumerate(column):
+                if code is not None and not isinstance(code, CompileFailure) and (failure := refutation(code)):
+                    verdict = compare.Verdict(compare.DISAGREE, compare.REFUTED_ALLOCATION, failure.reason)
+                    sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
+
+    def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
+        """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
+        made, while the processor's cache holds it: later it takes half as long again."""
+        started = time.perf_counter()
+        text = print_module(case.module)
+        printed = time.perf_counter()
+        expected = self._expect(case, targets)
+        known = time.perf_counter()
+        sheets = {order: sheet(case, one.outcomes, order) for order, one in expected.items() if not one.trouble}
+        tally.spend("generate", printed - started)
+        tally.spend("interpret", known - printed)
+        tally.spend("run", time.perf_counter() - known)
+        return Foreseen(text, expected, sheets)
+
+    def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
+                wants: frozenset[str] = frozenset(),
+                texts: Sequence[str] | None = None) -> list[list[Program | CompileFailure | None]]:
+        """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
+        where the case is not for that ISA. `texts`: the cases in print."""
+        if len(self._trampolines) > _MANY_TRAMPOLINES:
+            self._trampolines.clear()
+        texts = texts or [print_module(case.module) for case in cases]
+        made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
+        for chosen, numbers in _by_targets(cases, targets).items():
+            self._compile_group(cases, texts, numbers, targets, chosen, made, tally, wants)
+        return made
+
+    def _compile_group(self, cases: Sequence[Case], texts: Sequence[str], numbers: list[int],
+                       targets: Sequence[Target], chosen: tuple[int, ...],
+                       made: list[list[Program | CompileFailure | None]], tally: Tally, wants: frozenset[str]) -> None:
+        """One request: the cases `numbers` for the targets `chosen`."""
+        started = time.perf_counter()
+        text = "\n".join([texts[number] for number in numbers])
+        asked = [targets[index] for index in chosen]
+        replies = self.compiler.compile_text(text, asked, wants)
+        self._need_trampolines([cases[number] for number in numbers], asked)
+        tally.spend("compile", time.perf_counter() - started)
+        damage = self.hooks.code
+        counts = [len(cases[number].module.functions) for number in numbers]
+        for index, reply in zip(chosen, replies, strict=True):
+            if damage is not None:
+                reply = [damage(r, targets[index]) if isinstance(r, FunctionCode) else r for r in reply]
+            start, row = 0, made[index]
+            failed = any(isinstance(made, CompileFailure) for made in reply)
+            for number, count in zip(numbers, counts):
+                part = reply[start:start + count]
+                row[number] = _whole(part) if failed else cast(Program, part)
+                start += count
+
+    def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
+        """Compiles the trampolines of signatures not met before; one request for all of them (two where some targets
+        have a pinned register)."""
+        known, wanted = self._trampolines, {trampoline_target(target): None for target in targets}
+        signatures = {case.module.functions[case.entry].signature: None for case in cases}
+        missing = [s for s in signatures if any((s, target) not in known for target in wanted)]
+        if not missing:
+            return
+        for pinned in (False, True):
+            chosen = [target for target in wanted if trampolines.keeps_pinned(target) == pinned]
+            text = "\n".join(trampoline_text(s, f"%trampoline{n}", pinned) for n, s in enumerate(missing))
+            for target, reply in zip(chosen, self.compiler.compile_text(text, chosen) if chosen else ()):
+                for signature, made in zip(missing, reply, strict=True):
+                    known[signature, target] = made
+
+    def trampoline(self, case: Case, target: Target) -> Reply:
+        """The trampoline of a case's entry, after `compile`."""
+        return self._trampolines[case.module.functions[case.entry].signature, trampoline_target(target)]
+
+    def _expect(self, case: Case, targets: Sequence[Target]) -> dict[bool, Expected]:
+        """The reference's outcomes by byte order, for the byte orders of `targets`."""
+        orders = sorted({target.big_endian for target in targets if is_for(case, target)})
+        if len(orders) > 1 and not depends_on_byte_order(case.module):
+            same = self._reference(case, [False])[False]
+            return {False: same, True: same}
+        return self._reference(case, orders)
+
+    def _reference(self, case: Case, orders: Sequence[bool]) -> dict[bool, Expected]:
+        found = interpret_orders(case, orders)
+        if self.hooks.expected is not None:
+            found = {order: one._replace(outcomes=self.hooks.expected(case, one.outcomes))
+                     for order, one in found.items()}
+        return found
+
+    def _settle(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
+        """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
+        by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
+        for entry in zip(sitting.targets, compiled):
+            by_isa.setdefault(entry[0].isa, []).append(entry)
+        for entries in by_isa.values():
+            shares: dict[int, _Share] = {}
+            for number in range(len(sitting.cases)):
+                self._place(sitting, number, entries, shares)
+            for share in shares.values():
+                self._run_share(sitting, share)
+
+    def _place(self, sitting: _Sitting, number: int,
+               entries: list[tuple[Target, list[Program | CompileFailure | None]]], shares: dict[int, _Share]) -> None:
+        """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
+        tally, known = sitting.tally, self._trampolines
+        case = sitting.cases[number]
+        signature = case.module.functions[case.entry].signature
+        placed: list[_Piece] = []
+        for target, replies in entries:
+            code = replies[number]
+            if code is None:
+                continue
+            made = known[signature, trampoline_target(target)]
+            if isinstance(made, CompileFailure):
+                if not isinstance(code, CompileFailure):
+                    code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
+                self._refuse(sitting, number, target, code)
+                continue
+            if isinstance(code, CompileFailure):
+                self._refuse(sitting, number, target, self.refusals.judged(case.module, target, code))
+                continue
+            illegal = beyond.judged(case.module.functions, target, code)
+            if illegal is not None:
+                self._refuse(sitting, number, target, illegal)
+                continue
+            trouble = sitting.foreseen[number].expected[target.big_endian].trouble
+            if trouble:
+                tally.undecided[target.isa, trouble] += 1
+                continue
+            runner = self.runners.pick(target, code)
+            if isinstance(runner, str):
+                tally.undecided[target.isa, runner] += 1
+                continue
+            twin = next((piece for piece in placed if same_program(piece.code, code)), None)
+            if twin is not None:
+                twin.targets.append(target)
+                continue
+            piece = _Piece(number, code, made, [target])
+            placed.append(piece)
+            shares.setdefault(id(runner), _Share(runner, [])).pieces.append(piece)
+
+    def _refuse(self, sitting: _Sitting, number: int, target: Target, failure: CompileFailure) -> None:
+        """Not compiled: a gap of the compiler is counted, anything else is suspect."""
+        klass = compare.COMPILE_CLASSES.get(failure.kind)
+        if klass is None:
+            sitting.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
+            return
+        verdict = compare.Verdict(compare.DISAGREE, klass, failure.message or failure.reason)
+        sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
+
+    def _run_share(self, sitting: _Sitting, share: _Share) -> None:
+        """Links and runs one runner's programs, and compares them."""
+        started = time.perf_counter()
+        outcomes, ready = self._run(sitting, share)
+        done = time.perf_counter()
+        tally, isa = sitting.tally, share.runner.isa
+        tally.spend("link", ready - started)
+        tally.spend("run", done - ready)
+        agreed, big_endian = 0, isa in BIG_ENDIAN
+        for piece, actual in zip(share.pieces, outcomes):
+            if isinstance(actual, str):
+                tally.undecided[isa, actual] += len(piece.targets)
+                continue
+            sitting.ran.add((piece.case, isa))
+            expected = sitting.foreseen[piece.case].expected[big_endian].outcomes
+            if expected == actual:
+                agreed += len(piece.targets)
+            else:
+                self._differ(sitting, piece, expected, actual, share.runner)
+        if agreed:
+            tally.pairs[isa] += agreed
+            tally.agreed[isa] += agreed
+        tally.spend("compare", time.perf_counter() - done)
+
+    def _run(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
+        """Outcomes per program (or why it could not be run), and when linking was done.
+
+        Two levels of one case have the same data regions, so they run one after the other, in rounds.
+        """
+        runner, pieces = share.runner, share.pieces
+        try:
+            image = link([piece.code for piece in pieces], runner.isa)
+        except Unsupported as error:
+            if len(pieces) == 1:
+                return [f"linker: {error.reason}"], time.perf_counter()
+            return self._run_singly(sitting, share)
+        rounds: list[list[int]] = []
+        jobs = []
+        met: dict[int, int] = {}
+        for position, piece in enumerate(pieces):
+            jobs.append(self._job(sitting, piece, image, position))
+            turn = met[piece.case] = met.get(piece.case, -1) + 1
+            if turn == len(rounds):
+                rounds.append([])
+            rounds[turn].append(position)
+        ready = time.perf_counter()
+        outcomes: list[list[Outcome] | str] = [""] * len(jobs)
+        for positions in rounds:
+            if time.monotonic() > self.deadline:
+                for position in positions:
+                    outcomes[position] = NO_TIME
+                continue
+            for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions], until=self.deadline)):
+                outcomes[position] = found
+        vain = 0
+        for position, (job, short) in enumerate(zip(jobs, outcomes)):
+            if (job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str)
+                    and vain < _MANY_ENDLESS and time.monotonic() < self.deadline):
+                piece = pieces[position]
+                steps = partial(reference_steps, sitting.cases[piece.case], image.isa in BIG_ENDIAN)
+                found = outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest,
+                                                    self.deadline)
+                vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
+        return outcomes, ready
+
+    def _job(self, sitting: _Sitting, piece: _Piece, image: Image, position: int) -> Job:
+        case = sitting.cases[piece.case]
+        entry = case.module.functions[case.entry]
+        return Job(piece.trampoline, image.entry(position, entry.name), entry.signature, case.inputs, case.memories,
+                   case.slot, sitting.foreseen[piece.case].sheets[image.isa in BIG_ENDIAN])
+
+    def _run_singly(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
+        outcomes: list[list[Outcome] | str] = []
+        for piece in share.pieces:
+            alone, _ = self._run(sitting, _Share(share.runner, [piece]))
+            outcomes += alone
+        return outcomes, time.perf_counter()
+
+    def _differ(self, sitting: _Sitting, piece: _Piece, expected: list[Outcome], actual: list[Outcome],
+                runner: Runner) -> None:
+        """Outcomes are not equal: asks `compare` what that means."""
+        isa, tally, many = runner.isa, sitting.tally, len(piece.targets)
+        run, verdict = compare.compare_runs(expected, actual, compare.return_types(sitting.cases[piece.case]))
+        if verdict.kind == compare.UNDECIDED:
+            tally.undecided[isa, verdict.detail] += many
+            return
+        tally.pairs[isa] += many
+        if verdict.kind == compare.AGREE:
+            tally.agreed[isa] += many
+            return
+        for target in piece.targets:
+            tally.disagreed[isa, verdict.klass] += 1
+            sitting.suspects.append(
+                Suspect(piece.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
+
+    def _count(self, sitting: _Sitting) -> None:
+        """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""
+        started = time.perf_counter()
+        tally, cases = sitting.tally, sitting.cases
+        tally.programs += len(cases)
+        for isa in dict.fromkeys(target.isa for target in sitting.targets):
+            tally.executed.setdefault(isa, Counter())
+        seen = [next(iter(one.expected.values()), NOTHING) for one in sitting.foreseen]
+        ran_on: dict[int, list[str]] = {}
+        for number, isa in sorted(sitting.ran):
+            tally.programs_by_isa[isa] += 1
+            ran_on.setdefault(number, []).append(isa)
+        # Most programs ran on the same ISAs: their counts are summed once and not for every ISA.
+        sums: dict[tuple[str, ...], Counter[str]] = {}
+        for number, isas in ran_on.items():
+            sums.setdefault(tuple(isas), Counter()).update(seen[number].executed)
+        for ran_isas, counts in sums.items():
+            for isa in ran_isas:
+                tally.executed[isa].update(counts)
+        behaviour = tally.behaviour
+        for case, one in zip(cases, seen):
+            behaviour["runs"] += len(one.outcomes)
+            behaviour["looped"] += one.looped
+            behaviour["called"] += one.called
+            behaviour["trapped"] += sum([outcome.kind == "trapped" for outcome in one.outcomes])
+            behaviour["compared"] += bool(case.module.functions[case.entry].signature.returns or case.memories)
+        tally.spend("compare", time.perf_counter() - started)

@@ -1,0 +1,577 @@
+"""Whether an instruction's own bytes keep to the operands of the allocation.
+
+The one idea: own bytes are looked at instruction by instruction, in order: what is read must be a use's register, a
+register that the backend keeps for itself, or one that the same bytes wrote before; what is written must be a
+definition's, a clobber, or scratch; every definition must be written and every use read. Loops and branches inside own
+bytes are taken as straight lines. Calls are taken at their word: they read the uses, write definitions and clobbers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.bits.term import var
+from liftcheck.isa.abi import Reserved, free_for_all, reserved
+from liftcheck.mach.insn import (
+    BRANCH,
+    CALL,
+    CONTROL,
+    FLAGS,
+    JUMP,
+    MEMORY,
+    VECTOR_CONFIGURATION,
+    Insn,
+    address,
+    register,
+    show,
+)
+from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.mach.state import State, parts
+from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
+from liftcheck.oracles.regalloc.code.layout import Placed, traps
+from liftcheck.oracles.regalloc.code.moves import Slots
+from liftcheck.oracles.regalloc.code.order import overwritten, reads_input, survives
+from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.regalloc.allocation import FIXED, REUSE, USE, Allocation
+
+_SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
+
+_INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
+TOLD: Final = "an unwinder is told of another place than the operand's"
+IDLE: Final = "a scratch register is written and not read"
+INTO_SLOT: Final = "an instruction stores into a spill slot"
+OVER_SAVED: Final = "an instruction stores over what the prologue saved"
+OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED})
+"""What a program that stores outside of its own memory does, too."""
+
+
+class Body(NamedTuple):
+    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is no frame
+    pointer; `saved`: words of memory, as distances from the stack pointer, that must stay until the function's end."""
+
+    frame_pointer: int | None
+    saved: Mapping[int, str]
+
+
+class _Scan:
+    """What the bytes of one instruction have read and written so far, and may."""
+
+    __slots__ = ("read", "readable", "stores", "switches", "writable", "written")
+
+    def __init__(self, readable: frozenset[int], writable: frozenset[int], switches: bool) -> None:
+        self.switches: Final = switches
+        self.readable: set[int] = set(readable)
+        self.writable: set[int] = set(writable)
+        self.read: set[int] = set()
+        self.written: set[int] = set()
+        self.stores = False
+
+
+class _Taken(NamedTuple):
+    """How many bytes the compiler takes a call's callee to take away of the stack. `pushed`: it made room for them
+    before; `first`, `last`: the stores since the call before."""
+
+    instruction: int
+    own: Sequence[Placed]
+    bytes: int
+    pushed: int
+    first: int
+    last: int
+
+
+class Rules:
+    """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
+
+    def __init__(self, isa: str, allocation: Allocation, calls: Calls) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.calls: Final = calls
+        kept = reserved(isa)
+        self.kept: Final = kept
+        pinned = free_for_all(isa, allocation.environment)
+        self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
+        self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
+        self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
+        self._used: Final = _used(allocation)
+        self._unborn: Final[dict[int, int]] = {}
+        """Virtual registers that nothing defines -> the instruction that has no bytes."""
+        self.shift = 0
+        """How far the stack pointer is from the body's: see `_pushed`."""
+        self._carried: frozenset[int] = frozenset()
+        """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
+        r0 and r1 from the instruction before."""
+        self._pending: tuple[Placed, int] | None = None
+        """What was written to a scratch register and is still to be read, by the next instruction."""
+        self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
+        self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        self._window = 0
+        self._pointed: Final[list[tuple[int, int]]] = []
+        self._taken: Final[list[_Taken]] = []
+        self._unit: Final = 8 if isa == "s390x" else 16
+        self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
+        self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
+        """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
+
+    def enter_block(self) -> None:
+        """Nothing is carried over from another block."""
+        self._carried = frozenset()
+        self._pending = None
+        self._window = len(self._stores)
+        self.shift = 0
+
+    def moved(self, code: Sequence[Placed]) -> None:
+        """A move's code stands here."""
+        if self._carried:
+            self._carried = self._carried.difference(*(m.writes for _, m in code))
+
+    def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
+        """What is wrong with these own bytes. Returns are `frame`'s."""
+        what = self.allocation.instructions[instruction]
+        if what.is_return and not traps(own):
+            return []
+        uses, definitions = self._places(instruction)
+        if not own:
+            return self._empty(instruction, uses, definitions)
+        return self._scan(instruction, own, uses, definitions)
+
+    def _places(self, instruction: int) -> tuple[set[int], set[int]]:
+        uses: set[int] = set()
+        definitions: set[int] = set()
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        for operand, place in zip(what.operands, places):
+            if place == NONE and operand.constraint == FIXED:
+                place = operand.value
+            (uses if operand.kind == USE else definitions).add(place)
+        return uses, definitions
+
+    def _fixed(self, instruction: int) -> set[int]:
+        """The registers that its description names: what is handed over to other code."""
+        return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
+
+    def _callees(self, instruction: int) -> set[int]:
+        """The places of the inputs that may be a call's callee: those that the allocator chose, and x86-64's r10, which
+        no argument is in (`winch`)."""
+        operands, places = self.allocation.instructions[instruction].operands, self.allocation.places[instruction]
+        callee = 10 if self.isa == "x86-64" else NONE
+        return {p for o, p in zip(operands, places) if o.kind == USE and (o.constraint != FIXED or o.value == callee)}
+
+    def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
+        """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
+        lead to what follows (`jumps`); uninitialized values are defined by nothing, which is for those who
+        use them to bear (`unborn`). A copy in place would do, but the compilers leave those to their allocators."""
+        what = self.allocation.instructions[instruction]
+        if not uses:
+            if instruction or any(o.constraint != FIXED for o in what.operands):
+                self._unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
+            return []
+        if (what.is_branch and not definitions) or self._same_either_way(instruction, definitions):
+            return []
+        offset, place = self.allocation.offsets[instruction] or 0, min(definitions - uses or uses)
+        rule = "an instruction with a result has no bytes" if definitions else "an instruction with inputs has no bytes"
+        return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
+
+    def _same_either_way(self, instruction: int, definitions: set[int]) -> bool:
+        """riscv64 makes moves of a selection: none if both inputs are one value, in the result's place."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        there = [o.vreg for o, p in zip(what.operands, places) if o.kind == USE and p in definitions]
+        return self.isa == "riscv64" and what.text[:6] in ("", "select") and len(definitions) == 1 \
+            and len(there) == 2 == len({*there}) + 1 and len(what.operands) > 3
+
+    def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
+        clobbers = self.allocation.instructions[instruction].clobbers
+        if self.isa == "s390x" and not uses and not definitions and (pushed := self._pushed(own)):
+            self.shift += pushed
+            return []
+        readable, writable = self._readable | self._carried | uses, self._writable | definitions
+        if clobbers:
+            writable = writable.union(clobbers)
+        loads = not uses and not definitions and loads_link(self.allocation, instruction, self.kept)
+        if loads:
+            readable, writable = readable | {self.kept.link}, writable | {self.kept.link}
+        at = next((number for number, (_, machine) in enumerate(own) if machine.flow == CALL), len(own))
+        switched = bool(clobbers) and own[-1].machine.flow == JUMP and switches(self.isa, own)
+        if at < len(own):
+            writable = writable | {self.kept.link}
+        if switched:
+            at = len(own) - 1
+            there_and_back = frozenset({self.kept.sp, self.kept.frame})
+            readable, writable = readable | there_and_back, writable | there_and_back
+        scan = _Scan(readable, writable, switched)
+        problems = self._steps(instruction, own[:at], own, scan, uses, definitions)
+        if at < len(own):
+            fixed = self._fixed(instruction)
+            scan.read |= (uses & fixed) - scan.written
+            if not switched:
+                problems += self._call(instruction, own, at, scan, uses, definitions)
+            scan.written |= definitions & fixed
+            scan.readable |= definitions & fixed
+            problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
+        if len(own) > 1 and not uses.isdisjoint(scan.written):
+            seen = overwritten(own, {p for p in uses & scan.written if p < SLOT} - self._tied(instruction))
+            if seen is not None:
+                problems.append(self._problem("a use is read behind a write to its register", instruction, seen[0],
+                                              seen[1], uses, own))  # fmt: skip
+        if scan.stores:
+            self._note(instruction, own)
+        if self.shift:
+            self._address(own)
+        if at < len(own):
+            self._window = len(self._stores)
+        self._carried = self.kept.scratch & scan.written if self.isa == "s390x" else frozenset()
+        idle = self._pending
+        if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
+            problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))
+        self._pending = self._idle_scratch(own) if self._carried else None
+        if self._pending is not None and self.isa != "s390x":
+            problems.append(self._problem(IDLE, instruction, *self._pending, uses, own))
+            self._pending = None
+        if loads:
+            self._carried |= scan.written & {self.kept.link}
+        if not uses <= scan.read or not definitions <= scan.written:
+            problems += self._missing(instruction, own, uses - scan.read, definitions - scan.written, definitions)
+        return problems
+
+    def _steps(self, instruction: int, steps: Sequence[Placed], own: Sequence[Placed], scan: _Scan, uses: set[int],
+               definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """Some of the bytes, from the state of the scan on. What is read behind a write is not the use any more."""
+        problems: list[Problem] = []
+        for placed in steps:
+            machine = placed.machine
+            if not machine.reads <= scan.readable and (bad := machine.reads - machine.merged - scan.readable):
+                problems.append(self._problem("an instruction reads a register that is none of its uses", instruction,
+                                              placed, min(bad), uses, own))  # fmt: skip
+            reaches = not scan.switches and not machine.reads.isdisjoint(self._pointers)
+            if reaches and (bad := self._as_data(machine, uses)):
+                problems.append(self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad),
+                                              uses, own))  # fmt: skip
+            if not machine.writes <= scan.writable:
+                problems.append(self._problem("an instruction writes a register that is not its own", instruction,
+                                              placed, min(machine.writes - scan.writable), definitions,
+                                              own))  # fmt: skip
+            scan.read |= machine.reads - scan.written
+            scan.written |= machine.writes
+            scan.readable |= machine.writes
+            scan.stores = scan.stores or MEMORY in machine.writes
+        return problems
+
+    def _idle_scratch(self, own: Sequence[Placed]) -> tuple[Placed, int] | None:
+        """A write to a scratch register behind which nothing reads it: what should have read it reads another one.
+        (riscv64's far jump round an island is left out of the bytes, but for its first half.)"""
+        pending: dict[int, Placed] = {}
+        for placed in own:
+            for place in placed.machine.reads & pending.keys():
+                del pending[place]
+            if placed.machine.name != "auipc":
+                pending.update(dict.fromkeys(placed.machine.writes & self.kept.scratch, placed))
+        loops = any(m.flow == BRANCH for _, m in own)
+        return None if loops or not pending else next((placed, place) for place, placed in pending.items())
+
+    def _as_data(self, machine: Insn, uses: set[int]) -> frozenset[int]:
+        """The pointers to the frame that are read for something else than an address: only bases of accesses, moves and
+        additions read them."""
+        if machine.effect is not None and not machine.accesses:
+            return frozenset()
+        bases = {access.base for access in machine.accesses if access.scaled not in self._pointers}
+        pushes = self.isa == "x86-64" and machine.name in ("push", "pop", "call", "ret", "leave")
+        return frozenset() if pushes else machine.reads & self._pointers - bases - uses
+
+    def _call(self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int],
+              definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
+        behind itself. What its callee took away of the stack, the bytes behind it may make up for."""
+        placed = own[at]
+        returning = placed.offset + placed.machine.size
+        pushed = -self.shift if self.shift else None
+        self.shift = 0
+        problems = self._contexts(instruction, placed, own)
+        scan.read.update(self.calls.context_uses(instruction))
+        clobbers = self.allocation.instructions[instruction].clobbers
+        missing = self.calls.required(instruction).difference(clobbers, definitions & self._fixed(instruction))
+        if missing and returning in self.calls.sites:
+            problems.append(self._problem("a call's clobbers lack a register that its callee may change", instruction,
+                                          placed, min(missing), set(clobbers), own))  # fmt: skip
+        elif (missing or not clobbers) and returning not in self.calls.sites:
+            problems.append(self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses,
+                                          own))  # fmt: skip
+        link = {self.kept.link} - {NONE}
+        through, callees = placed.machine.reads - {self.kept.sp, *_SPECIAL}, self._callees(instruction)
+        nowhere = not through and placed.machine.target is None and not placed.machine.accesses
+        aside = nowhere or (not through <= scan.written and offset_of(self.isa, placed.machine) != 0)
+        if not through <= scan.written | callees or aside or self.kept.sp in {a.base for a in placed.machine.accesses}:
+            problems.append(self._problem("a call through a register that is not its operand's", instruction, placed,
+                                          min(through, default=self.kept.sp), callees, own))  # fmt: skip
+        if {p for p in placed.machine.writes if p >= 0} - {self.kept.sp} != link:
+            problems.append(self._problem("a call that links in another register", instruction, placed,
+                                          self.kept.link, link, own))  # fmt: skip
+        scan.read |= placed.machine.reads - scan.written
+        scan.written |= placed.machine.writes
+        scan.readable |= placed.machine.writes
+        scan.stores = True
+        if any(machine.accesses for _, machine in own[at + 1 :]):
+            self._results.append((own, returning, self.calls.packed_results(instruction)))
+        moved = self._moved(own[at + 1 :])
+        taken = moved if pushed is None else pushed
+        if moved and (moved % self._unit or pushed is not None or not self.calls.may_pop(instruction)):
+            problems.append(self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp,
+                                          set(), own))  # fmt: skip
+        scan.writable.add(self.kept.sp)
+        self._taken.append(_Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
+        return problems
+
+    def _address(self, own: Sequence[Placed]) -> None:
+        """An argument that is passed by its address lies among the stack arguments: 16 bytes from there on."""
+        for _, machine in own:
+            for place, value in machine.effect.writes if machine.effect is not None else ():
+                found = parts(value)
+                if place != self.kept.sp and found is not None and found[0] is register(self.isa, self.kept.sp):
+                    self._pointed.append((len(self._stores), found[1] + 16))
+
+    def _moved(self, behind: Sequence[Placed]) -> int:
+        """How far down the bytes behind a call move the stack pointer, to make up for what its callee took away; an odd
+        number for anything else."""
+        state = State(self.isa)
+        for _, machine in behind:
+            if self.kept.sp in machine.writes:
+                if machine.effect is None or machine.effect.loads or machine.effect.stores:
+                    return 1
+                state.run(machine.effect)
+        found = parts(state.value(self.kept.sp))
+        return -found[1] if found is not None and found[0] is state.base and found[1] <= 0 else 1
+
+    def _contexts(self, instruction: int, placed: Placed, own: Sequence[Placed]) -> list[Problem]:
+        """What an unwinder is told must be the operands' places, in their order."""
+        uses = self.calls.context_uses(instruction)
+        told = self.calls.contexts(placed.offset + placed.machine.size)
+        wrong = [] if len(uses) == len(told) else [NONE]
+        for place, there in zip(uses, told):
+            if place >= SLOT and there >= SLOT:
+                self._told.append((instruction, place, there - SLOT, own))
+            elif place != there:
+                wrong.append(place)
+        return [self._problem(TOLD, instruction, placed, place, set(uses), own) for place in wrong[:1]]
+
+    def _pushed(self, own: Sequence[Placed]) -> int:
+        """An instruction without operands that only takes room for stack arguments: how far it moves the stack pointer.
+        The call that follows takes them away (s390x's `tail` convention)."""
+        state = State(self.isa)
+        for _, machine in own:
+            if machine.effect is None or machine.effect.loads or machine.effect.stores:
+                return 0
+            state.run(machine.effect)
+        found = parts(state.value(self.kept.sp))
+        changed = {place for place in state.registers if place not in self.kept.scratch}
+        ours = found is not None and found[0] is state.base and changed <= {self.kept.sp}
+        return min(found[1], 0) if found is not None and ours else 0
+
+    def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
+                 definitions: set[int]) -> list[Problem]:  # fmt: skip
+        """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
+        one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
+        tied."""
+        tied = self._tied(instruction) if unread else set()
+        unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
+        problems = []
+        for place in dict.fromkeys(self.allocation.places[instruction]):
+            if place >= SLOT and (place in unread or place in unwritten):
+                self._in_slots.append((instruction, place, place in unwritten, own, self.shift))
+        registers = self._needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
+        if registers:
+            problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
+                                          registers, own))  # fmt: skip
+        registers = {p for p in unread if p < SLOT and not reads_input(own, p)}
+        registers = {p for p in registers if p not in definitions or not survives(own, p)}
+        if registers:
+            problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
+                                          registers, own))  # fmt: skip
+        return problems
+
+    def _tied(self, instruction: int) -> set[int]:
+        """The places of inputs that a result takes the place of."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        return {places[o.value] for o in what.operands if o.constraint == REUSE}
+
+    def _needed(self, instruction: int, places: set[int]) -> set[int]:
+        """Those that define a value which something uses: temporaries may be left alone."""
+        what, given = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        return {place for operand, place in zip(what.operands, given)
+                if place in places and operand.kind != USE and operand.vreg in self._used}  # fmt: skip
+
+    def _note(self, instruction: int, own: Sequence[Placed]) -> None:
+        bases = (self.kept.sp, self.kept.frame, *self.kept.scratch)
+        if any(access.written and access.base in bases for _, m in own for access in m.accesses):
+            self._stores.append((instruction, own, self.shift))
+
+    def _problem(self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int],
+                 own: Sequence[Placed]) -> Problem:  # fmt: skip
+        names = ", ".join(show(p, self.isa) for p in sorted(expected)) or "none"
+        return Problem(rule, instruction, placed.offset, place, names, show(place, self.isa), tuple(own))
+
+    # The frame.
+
+    def unborn(self, own: Mapping[int, Sequence[Placed]]) -> Iterator[Problem]:
+        """What nothing defines, nothing may depend on but idioms that give the same whatever they read, and insertions
+        into a rest that nobody asks for."""
+        if not self._unborn:
+            return
+        rule = "an instruction with a result has no bytes"
+        for block in self.allocation.blocks:
+            for vreg in {vreg for arguments in block.arguments for vreg in arguments} & self._unborn.keys():
+                at = self._unborn[vreg]
+                yield Problem(rule, at, self.allocation.offsets[at] or 0, NONE, "a value that is passed on", "nothing")
+        for number, what in enumerate(self.allocation.instructions):
+            places = self.allocation.places[number]
+            for operand, place in zip(what.operands, places):
+                if operand.kind != USE or operand.vreg not in self._unborn:
+                    continue
+                alike = {p for o, p in zip(what.operands, places) if (o.kind, o.vreg) == (USE, operand.vreg)}
+                if not _idle_use(own.get(number, ()), place, alike):
+                    at = self._unborn[operand.vreg]
+                    code = tuple(own.get(number, ()))
+                    yield Problem(rule, at, self.allocation.offsets[at] or 0, place,
+                                  f"a value for instruction {number}", "nothing", code)  # fmt: skip
+
+    def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
+        for instruction, slot, stored, own, shift in self._in_slots:
+            if not self._accessed(slots, body, slot, stored, own, shift):
+                rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
+                expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
+                yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
+        for instruction, slot, offset, own in self._told:
+            if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
+                yield Problem(TOLD, instruction, own[0].offset, slot, f"sp + {slots.guess(slot, offset)}",
+                              f"sp + {offset}", tuple(own))  # fmt: skip
+
+    def results(self, body: Body) -> int:
+        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
+        load of a packed one may reach past the end of them all."""
+        high = 0
+        for own, returning, packed in self._results:
+            loads = [(offset, offset + size)
+                     for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
+                     if not stores and placed.offset >= returning]  # fmt: skip
+            end = max((end for _, end in loads), default=0)
+            high = max(high, end if packed is None else min(end, min(loads, default=(0, 0))[0] + packed))
+        return high
+
+    def unbalanced(self, body: Body, top: int) -> Iterator[Problem]:
+        """A callee that takes its arguments away takes those that were stored for it, in whole units. `top`: the end of
+        the memory at the stack pointer where arguments may lie."""
+        for taken in self._taken:
+            pops = self.calls.may_pop(taken.instruction)
+            if not pops and not taken.bytes:
+                continue
+            ends = [offset + size + taken.pushed for _, own, shift in self._stores[taken.first : taken.last]
+                    for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                    if stores and offset + size <= top and (offset >= 0 or shift)]  # fmt: skip
+            if taken.pushed:
+                low, high = (bisect_left(self._pointed, (at, 0)) for at in (taken.first, taken.last + 1))
+                ends += [end for _, end in self._pointed[low:high]]
+                ends = [end for end in ends if end <= taken.pushed]
+            wanted = -(-max(ends, default=0) // self._unit) * self._unit
+            if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
+                yield Problem("a call's arguments are not what its callee takes away", taken.instruction,
+                              taken.own[0].offset, self.kept.sp, f"{wanted} bytes", f"{taken.bytes} bytes",
+                              tuple(taken.own))  # fmt: skip
+
+    def stray_stores(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Other stores stay clear of slots and saved words."""
+        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
+        stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
+        for instruction, own, shift in self._stores:
+            for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+                if stores:
+                    yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
+
+    def _overlaps(self, instruction: int, placed: Placed, low: int, size: int, owners: Mapping[int, int],
+                  mine: set[tuple[int, int]], body: Body) -> Iterator[Problem]:  # fmt: skip
+        for at in range(low, low + size):
+            owner = owners.get(at)
+            if owner is not None and (instruction, owner) not in mine:
+                yield Problem(INTO_SLOT, instruction, placed.offset, owner,
+                              "outside of spill slots", f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                return
+            if (saved := body.saved.get(at - at % 8)) is not None:
+                yield Problem(OVER_SAVED, instruction, placed.offset, NONE,
+                              saved, f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                return
+
+    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
+        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
+        for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+            if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
+                return True
+        return False
+
+
+def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
+    """Whether a register is read in name only, against one that holds the same, or for what is left of it behind an
+    insertion. `alike`: where the same value is."""
+    readers = [machine for _, machine in own if place in machine.reads]
+    return bool(readers) and all(
+        place in m.merged or m.name.removeprefix("v") in _INSERTIONS
+        or (m.cancels and {p for p in m.reads if p >= 0} <= alike) for m in readers)  # fmt: skip
+
+
+def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,
+           ) -> Iterator[tuple[Placed, int, int, bool]]:  # fmt: skip
+    """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
+    are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
+    register is not seen.
+
+    `shift` is how far the stack pointer is from the body's now. What happens to it behind a call makes up for what the
+    callee took away (see `_pushed`)."""
+    kept = reserved(isa)
+    state = State(isa)
+    called = False
+    if shift:
+        state.registers[kept.sp] = address(isa, kept.sp, shift)
+    if kept.frame >= 0 and frame_pointer is not None:
+        state.registers[kept.frame] = address(isa, kept.sp, frame_pointer)
+    for placed in own:
+        machine = placed.machine
+        for access in machine.accesses:
+            if access.base != NONE and access.scaled == NONE:
+                found = parts(state.value(access.base))
+                if found is not None and found[0] is state.base:
+                    if access.read:
+                        yield placed, found[1] + access.displacement, access.size, False
+                    if access.written:
+                        yield placed, found[1] + access.displacement, access.size, True
+        if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
+            indexed = [(load.address, load.size, False) for load in machine.effect.loads]
+            indexed += [(store.address, store.size, True) for store in machine.effect.stores]
+            for where, size, stores in indexed:
+                distance = state.distance(where)
+                if distance is not None:
+                    yield placed, distance, size, stores
+        if machine.flow == CALL:
+            called = True
+            state.registers.pop(kept.sp, None)
+        if called and kept.sp in machine.writes:
+            continue
+        if machine.effect is not None and not machine.effect.loads and not machine.effect.stores:
+            state.run(machine.effect)
+            continue
+        for place in machine.writes:
+            if place >= 0:
+                state.registers[place] = var(f"something in {show(place, isa)}", register(isa, place).bits)
+
+
+def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:
+    """Whether an instruction may write the link register, as those that take the return address from the frame do
+    (aarch64, signed addresses): it has no operands, and the register holds no values. Exits must give it back."""
+    if allocation.instructions[instruction].operands or kept.link < 0:
+        return False
+    environment = allocation.environment
+    return not any(kept.link in places for places in (*environment.preferred, *environment.others))
+
+
+def _used(allocation: Allocation) -> set[int]:
+    """Virtual registers that an instruction or a block's parameter uses."""
+    found = {o.vreg for what in allocation.instructions for o in what.operands if o.kind == USE}
+    for block in allocation.blocks:
+        found.update(*block.arguments)
+    return found

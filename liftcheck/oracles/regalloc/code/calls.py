@@ -1,0 +1,217 @@
+"""What a call leaves of the registers: by its callee's convention where it returns, by the unwinder's elsewhere.
+
+The one idea: an allocator is told of one list of clobbers for both ways out of a call, so the list has what either
+loses. Whether a function gives its callee-saved registers back depends on the way: what only an unwinder loses is lost
+behind handlers alone. Which conventions a call may have, the program's text says (`oracles.regalloc.source`); where it
+leaves several, each is taken in turn. Where nothing is known, clobbers are lost on both ways.
+
+Sources: `isa.abi`; Cranelift's `get_regs_clobbered_by_call` (what its unwinders restore).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from liftcheck.bits.term import Term
+from liftcheck.case import CallSite, FunctionCode
+from liftcheck.isa.abi import UNRESTORED, owed, reserved
+from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
+from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.mach.state import parts
+from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.source import Source
+from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
+
+LIBCALL: Final = "libcall:"
+LIBRARY: Final = frozenset({"system_v"})
+"""The convention of the library's functions, unless a setting says otherwise."""
+_TAIL_CALLEES: Final[Mapping[str, int]] = {"x86-64": 10, "aarch64": 1, "riscv64": 5}
+"""The register that a tail call through a pointer has its callee in; on s390x any (Cranelift's `ReturnCallInd`)."""
+CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
+"""Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
+SHADOW: Final = 32
+"""Of `windows_fastcall`: the home of its register arguments (Microsoft x64 calling convention)."""
+Kept = Mapping[int, int]
+"""Place -> how many of its bits survive."""
+
+
+class Calls:
+    """The calls of one function. `sites`: by the address that the callee returns to."""
+
+    def __init__(self, isa: str, allocation: Allocation, code: FunctionCode, source: Source | None) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.source: Final = source
+        self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
+        self._returns: Final = sorted(self.sites)
+        self.code: Final = code.code
+        self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
+        self._descriptors: Final = sorted(r.offset for r in code.relocations if "TlsDesc" in r.kind)
+        environment = allocation.environment
+        offered = frozenset().union(*environment.preferred, *environment.others)
+        self._offered: Final[frozenset[int]] = frozenset(p for p in offered if p < SLOT and WIDTHS[isa][p >> 6])
+        self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
+
+    def conventions(self, instruction: int) -> frozenset[str]:
+        """Those that an instruction's call may have; none: not known."""
+        if self.source is None:
+            return frozenset()
+        start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
+        names = set(self._linked(start, end))
+        if any(name.startswith(LIBCALL) for name in names):
+            return LIBRARY
+        found = self.source.conventions(frozenset(names))
+        return found if names & self.source.callees.keys() or not self._library else found | LIBRARY
+
+    def lost(self, instruction: int, owing: Kept, unwound: bool) -> list[frozenset[int]]:
+        """Of the registers that are owed, those that a call loses where it returns, or where an unwinder enters its
+        handlers: one set for each convention that it may have. Empty if none is known."""
+        clobbers = self.allocation.instructions[instruction].clobbers
+        found = []
+        for convention in sorted(self.conventions(instruction)):
+            kept = owed(self.isa, convention)
+            if kept is not None:
+                bits = {} if unwound and convention in UNRESTORED else kept.bits
+                found.append(frozenset(p for p in clobbers if bits.get(p, 0) < owing.get(p, 1)))
+        return found
+
+    def required(self, instruction: int) -> frozenset[int]:
+        """Registers that the allocator must be told that this call clobbers: of those that it may give out the ones
+        that no convention which the call may have keeps whole; behind handlers, that no unwinder gives back. Resolvers
+        of thread-local descriptors keep all."""
+        conventions = self.conventions(instruction)
+        start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
+        if self.source is None or bisect_left(self._descriptors, start) != bisect_left(self._descriptors, end):
+            return frozenset()
+        unwound = bool(self.handlers(start, end))
+        found = self._offered
+        for convention in conventions or LIBRARY:
+            kept = owed(self.isa, convention)
+            if kept is None:
+                return frozenset()
+            bits = {} if unwound and convention in UNRESTORED else kept.bits
+            found = found - {p for p in found if bits.get(p, 0) >= WIDTHS[self.isa][p >> 6]}
+        return found
+
+    def may_pop(self, instruction: int) -> bool:
+        """Whether a call's callee may take its stack arguments away."""
+        conventions = self.conventions(instruction)
+        return not conventions or any(self._pops(convention) for convention in conventions)
+
+    def must_pop(self, instruction: int) -> bool:
+        """Whether it does so for certain."""
+        conventions = self.conventions(instruction)
+        return bool(conventions) and all(self._pops(convention) for convention in conventions)
+
+    def packed_results(self, instruction: int) -> int | None:
+        """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
+        behind the call load more of one than there is: narrow ones on x86-64."""
+        if self.isa != "x86-64" or self.source is None or "winch" not in self.conventions(instruction):
+            return None
+        return self.source.packed_results(frozenset(self.symbols_of(instruction)))
+
+    def _pops(self, convention: str) -> bool:
+        found = owed(self.isa, convention)
+        return found is None or found.pops
+
+    def callee_area(self) -> int:
+        """How many bytes at the stack pointer callees may write at will."""
+        calls = [number for number, what in enumerate(self.allocation.instructions) if what.clobbers]
+        shadow = self.isa == "x86-64" and any(self.conventions(number) == {"windows_fastcall"} for number in calls)
+        return SHADOW if shadow else CALLEE_AREA.get(self.isa, 0) if calls else 0
+
+    def symbols_of(self, instruction: int) -> list[str]:
+        """The symbols that an instruction's bytes are linked with."""
+        return self._linked(self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction])
+
+    def _linked(self, start: int, end: int) -> list[str]:
+        first, behind = (bisect_left(self.symbols, (at, "")) for at in (start, end))
+        return [name for _, name in self.symbols[first:behind]]
+
+    def relocated(self, placed: Placed) -> bool:
+        """Whether a jump leads to a symbol: itself, or (riscv64) by the instruction before it, which makes the
+        address."""
+        low = placed.offset
+        if placed.machine.target is None:
+            low -= 4
+            before = decode(self.isa, self.code, low, low + 1)[0] if self.isa == "riscv64" and low >= 0 else None
+            if before is None or before.name != "auipc" or not before.writes <= placed.machine.reads:
+                return False
+        return bool(self._linked(low, placed.offset + placed.machine.size))
+
+    def tail_callee(self, instruction: int) -> int:
+        """The register that an exit's tail call jumps through by its description: its first input, in a register that
+        is fixed for that; NONE if it is no such call."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        for operand, place in zip(what.operands, places):
+            if operand.kind == USE:
+                fixed = operand.constraint == FIXED and operand.value != _TAIL_CALLEES.get(self.isa)
+                return NONE if fixed else place
+        return NONE
+
+    def handlers(self, start: int, end: int) -> list[int]:
+        """Where the handlers of the calls in these bytes are."""
+        sites = self._returns[bisect_right(self._returns, start):bisect_right(self._returns, end)]
+        return [handler[-1] for at in sites for handler in self.sites[at].handlers
+                if handler[0] != "context" and isinstance(handler[-1], int)]  # fmt: skip
+
+    def contexts(self, returning: int) -> list[int]:
+        """What the call that returns there tells its unwinder of the values that its handlers' tags are looked up with:
+        registers as places, distances from the stack pointer from SLOT on."""
+        site = self.sites.get(returning)
+        told = [handler for handler in site.handlers if handler[0] == "context"] if site is not None else []
+        return [int(str(handler[-1])) + (SLOT if handler[1] == "sp" else 0) for handler in told]
+
+    def context_uses(self, instruction: int) -> list[int]:
+        """The places of the operands that the code of a call does not touch: they are for the unwinder alone, which may
+        find them anywhere (all others of a call are in fixed registers, or in one)."""
+        operands = self.allocation.instructions[instruction].operands
+        return [place for operand, place in zip(operands, self.allocation.places[instruction])
+                if operand.kind == USE and operand.constraint == ANY]  # fmt: skip
+
+
+def switches(isa: str, own: Sequence[Placed]) -> bool:
+    """Whether own bytes give control to another stack, and get it back behind their end: they store the stack pointer,
+    the frame pointer and the address of their end in one place, and take those of another place that is laid out
+    alike. Whoever comes back gives the first two back, and a value in the registers of the definitions."""
+    if not own or own[-1].machine.flow != JUMP or own[-1].machine.target is not None:
+        return False
+    kept = reserved(isa)
+    end = own[-1].offset + own[-1].machine.size
+    stored: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    ours = {register(isa, place): place for place in (kept.sp, kept.frame) if place != NONE}
+    wanted = {*ours.values(), PC}
+    loaded: dict[Term, int] = {}
+    for offset, machine in own:
+        writes, loads, stores = machine.effect or Effect()
+        for store in stores:
+            if store.value in ours and (where := parts(store.address)) is not None:
+                stored[ours[store.value]] = where[1]
+        for place, value in writes:
+            if place in wanted and value in loaded:
+                taken[place] = loaded[value]
+        gone = {register(isa, place) for place in machine.writes if place >= 0}
+        ours = {value: place for value, place in ours.items() if value not in gone}
+        loaded = {value: at for value, at in loaded.items() if value not in gone}
+        for place, value in writes:
+            found = [parts(load.address) for load in loads if load.value is value]
+            if found and found[0] is not None:
+                loaded[register(isa, place)] = found[0][1]
+        if machine.flow == ORDINARY and machine.target is not None and offset + machine.target == end:
+            ours |= {register(isa, place): PC for place in machine.writes}
+        through = [register(isa, place) for place in machine.reads if machine.flow == JUMP and place >= 0]
+        if through and through[0] in loaded:
+            taken[PC] = loaded[through[0]]
+    return stored == taken and stored.keys() == wanted
+
+
+def offset_of(isa: str, machine: Insn) -> int | None:
+    """How far behind the address in a register a call or a jump through it leads; None if it takes the address from
+    memory there."""
+    if machine.accesses or "[" in machine.operands:
+        return None
+    last = machine.operands.rpartition(",")[2].strip()
+    return int(last) if isa == "riscv64" and last.lstrip("-").isdigit() else 0

@@ -1,0 +1,237 @@
+"""Whether control goes from block to block as the allocation's edges say.
+
+The one idea: a block's label stands where its first piece begins (or among idle instructions before it). A block's
+last instruction may jump to labels of its successors only, fall into one of them only, and must have a way to each: by
+a jump, by falling through, by a table behind an indirect jump, or by a call's handler. Elsewhere jumps stay inside own
+bytes, or lead to traps. The assembler may send a jump on to where the jump at its target leads, through veneers, and
+leave out blocks of nothing but a jump.
+
+Not asked: which of two successors a condition chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from liftcheck.case import BIG_ENDIAN
+from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
+from liftcheck.mach.regs import NONE
+from liftcheck.oracles.regalloc.code.calls import Calls, switches
+from liftcheck.oracles.regalloc.code.chains import Chains, Ends, Labels
+from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Placed, traps
+from liftcheck.oracles.regalloc.code.problem import Problem
+
+HOPS: Final = 4
+"""Veneers and jumps that a jump is followed through."""
+_STOPS: Final = frozenset({"int3", "brk", "ebreak"})
+
+
+def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
+    """Every jump of every own bytes."""
+    relocated = frozenset(offset for offset, _ in calls.symbols)
+    chains = _chains(layout, labels)
+    for instruction, placed in own.items():
+        if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
+            continue
+        block = layout.lasts.get(instruction)
+        yield from _traps(layout, instruction, placed)
+        yield from _lost(layout, instruction, placed, block is not None)
+        if block is None:
+            yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
+        elif placed or not only_jumps(layout, block):
+            before = () if placed else _before(layout, block, own)
+            ends = Ends(chains, layout.allocation.blocks[block].successors)
+            yield from _out(calls, layout, instruction, block, placed, before, ends, labels, relocated)
+
+
+def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """Offsets of direct jumps, and where they lead. A relocated one is a call of another function in disguise."""
+    for offset, machine in own:
+        if machine.flow in (BRANCH, JUMP):
+            goal = layout.goal(offset, machine)
+            if goal != -1 and not any(at in relocated for at in range(offset, offset + machine.size)):
+                yield offset, goal
+
+
+def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
+    """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table, nor
+    is what stands behind a trap (riscv64's fills four bytes and is read as two)."""
+    behind = NONE
+    for offset, machine in own:
+        known = machine.flow != TRAP or machine.name in _STOPS or offset == behind or layout.traps(offset)
+        behind = offset + machine.size if machine.flow == TRAP and known else NONE
+        if not known:
+            yield Problem("control ends in a trap that the program has not", instruction, offset, NONE,
+                          "a trap of its table", machine.text, tuple(own))  # fmt: skip
+
+
+def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -> Iterator[Problem]:
+    """Where control would go nobody knows where: a return that is no exit; a jump through a register, unless it is a
+    block's way by a table, or one to another stack and back."""
+    for offset, machine in own:
+        direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
+        if machine.flow != RETURN and direct:
+            continue
+        made = frozenset().union(*(m.writes for at, m in own if at < offset))
+        by_table = machine.flow == JUMP and last and {place for place in machine.reads if place >= 0} <= made
+        if not by_table and not (machine.flow == JUMP and switches(layout.isa, own)):
+            yield Problem("control leaves where it must not", instruction, offset, NONE, "its own bytes or a successor",
+                          "a return" if machine.flow == RETURN else "a jump through a register",
+                          tuple(own))  # fmt: skip
+
+
+def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], chains: Chains) -> Ends | None:
+    """Where the branches of an instruction may end that has only its block's jump behind it: the assembler sends them
+    on to where that one leads, and may leave it out."""
+    at = instruction
+    while not layout.edited(at, at + 1):
+        at += 1
+        block = layout.lasts.get(at)
+        if block is not None:
+            successors = layout.allocation.blocks[block].successors
+            return Ends(chains, successors) if len(successors) == 1 else None
+        if own.get(at, True):
+            break
+    return None
+
+
+def _before(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> Sequence[Placed]:
+    """The bytes that stand at a block's end if its last instruction has none; () if they are a move's."""
+    row = layout.allocation.blocks[block]
+    for at in range(row.end - 1, row.first, -1):
+        if layout.edited(at - 1, at):
+            break
+        if own.get(at - 1):
+            return own[at - 1]
+    return ()
+
+
+def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int],
+            beyond: Ends | None) -> Iterator[Problem]:  # fmt: skip
+    """An instruction within a block."""
+    if not own:
+        return
+    end = own[-1].offset + own[-1].machine.size
+    inner = {offset for offset, _ in own} | {end}
+    if end < len(layout.bytes) and layout.at(end).flow == JUMP:
+        inner.add(layout.goal(end, layout.at(end)))
+    for offset, goal in _goals(layout, own, relocated):
+        ways = _followed(layout, goal)
+        if not any(at in inner or layout.traps(at) or (beyond and beyond.at(at)) for at in ways):
+            yield Problem("a jump leads out of an instruction", instruction, offset, NONE, "its own bytes or a trap",
+                          f"{goal:#x}", tuple(own))  # fmt: skip
+
+
+def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequence[Placed], before: Sequence[Placed],
+         ends: Ends, labels: Labels, relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
+    """A block's last instruction. `before`: if it has no bytes, the instruction's that stands in front of it, of which
+    branches may be sent on. `ends` is asked for every way out."""
+    row = layout.allocation.blocks[block]
+    inner = {offset for offset, _ in own}
+    for offset, goal in _goals(layout, own, relocated):
+        ways = _followed(layout, goal)
+        arrives = [at for at in ways if ends.at(at)]
+        if not arrives and not any(at in inner or layout.traps(at) for at in ways):
+            yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
+                          _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
+    start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
+    behind = own[-1].offset + own[-1].machine.size if own else start
+    sent = {goal for _, goal in _goals(layout, before, relocated)}
+    for goal in sent:
+        for at in _followed(layout, goal):
+            ends.at(at)
+    if not own and before and before[-1].machine.flow in LEAVES and behind not in sent:
+        pass  # everybody was sent on
+    elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(behind):
+        yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
+                      _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
+    handlers = [(NONE, at) for at in calls.handlers(start, end)]
+    for successor, at in (*_table(layout, row.successors, own, behind, end), *handlers):
+        found = ends.at(at)
+        if successor not in found and not (successor == NONE and found):
+            yield Problem("a table does not lead to the start of a successor", instruction, start, NONE,
+                          _spans(row.successors, labels), f"{at:#x}", tuple(own))  # fmt: skip
+    reached = ends.reached()
+    missed = [s for s in row.successors if s not in reached]
+    if missed:
+        yield Problem("no way leads to a successor", instruction, start, NONE, f"block{missed[0]}", "", tuple(own))
+
+
+def _followed(layout: Layout, target: int) -> list[int]:
+    """A jump's target, and where the jumps that stand there lead."""
+    found: list[int] = []
+    while 0 <= target < len(layout.bytes) and target not in found and len(found) <= HOPS:
+        found.append(target)
+        machine = layout.at(target)
+        if machine.flow != JUMP and layout.isa == "riscv64" and target + machine.size < len(layout.bytes):
+            target += machine.size
+            machine = layout.at(target)
+        target = layout.goal(target, machine) if machine.flow == JUMP else -1
+    return found
+
+
+def _chains(layout: Layout, labels: Labels) -> Chains:
+    """Where jumps to the blocks may end."""
+    blocks = layout.allocation.blocks
+    onward = {block: row.successors[0] for block, row in enumerate(blocks) if only_jumps(layout, block)}
+    return Chains(len(blocks), onward, labels)
+
+
+def only_jumps(layout: Layout, block: int) -> bool:
+    """A block of one jump, without moves, perhaps behind instructions without bytes: the assembler sends those who jump
+    to it on, and may leave it out."""
+    row, offsets, ends = layout.allocation.blocks[block], layout.allocation.offsets, layout.allocation.ends
+    if len(row.successors) != 1 or any(offsets[i] != ends[i] for i in range(row.first, row.end - 1)):
+        return False
+    return not any(layout.has_edits(i) for i in range(row.first, row.end))
+
+
+def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,
+           end: int) -> Iterator[tuple[int, int]]:  # fmt: skip
+    """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
+    where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions, none for the
+    default, and an island may stand behind them."""
+    if not own or own[-1].machine.flow != JUMP or layout.goal(*own[-1]) != -1 or start >= end:
+        return
+    order = (*successors[1:], *successors[:1])
+    if layout.isa == "riscv64":
+        for successor, at in zip(successors[1:], range(start, end - 7, 8)):
+            yield successor, layout.goal(at + 4, layout.at(at + 4))
+        return
+    byteorder = "big" if layout.isa in BIG_ENDIAN else "little"
+    for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
+        yield successor, start + int.from_bytes(layout.bytes[at:behind], byteorder, signed=True)  # type: ignore[arg-type]
+
+
+def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset[int]]:
+    """For each call that ends a block, and so may have handlers, the blocks that can be reached through one of these.
+    Which of the successors a handler is, is not said: those where it leads."""
+    found: dict[int, frozenset[int]] = {}
+    blocks, chains = layout.allocation.blocks, _chains(layout, labels)
+    known: dict[frozenset[int], frozenset[int]] = {}
+    for instruction, block in layout.lasts.items():
+        start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
+        handlers = calls.handlers(start, end)
+        if layout.allocation.instructions[instruction].clobbers:
+            ends = Ends(chains, blocks[block].successors)
+            entered = frozenset().union(*map(ends.at, set(handlers)))
+            if entered not in known:
+                known[entered] = _reachable(layout, entered)
+            found[instruction] = known[entered]
+    return found
+
+
+def _reachable(layout: Layout, blocks: frozenset[int]) -> frozenset[int]:
+    """Blocks and all behind them."""
+    reached, seen = list(blocks), set(blocks)
+    for at in reached:
+        more = [successor for successor in layout.allocation.blocks[at].successors if successor not in seen]
+        seen.update(more)
+        reached.extend(more)
+    return frozenset(reached)
+
+
+def _spans(blocks: Sequence[int], labels: Labels) -> str:
+    return ", ".join(f"{labels[b][1]:#x}" for b in dict.fromkeys(blocks) if b in labels) or "nowhere"

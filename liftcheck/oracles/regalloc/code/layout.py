@@ -1,0 +1,214 @@
+"""Which bytes belong to which instruction and which move: the code cut as the compiler says, and what is between.
+
+The one idea: the compiler's offsets are trusted no further than that instructions are decoded from them. Every byte
+that control can reach belongs to a piece, and each piece must do what its instruction or move says; a wrong offset
+leaves bytes that do not. What is between two pieces must be idle (no-operations, landing pads) or out of reach: tables,
+padding and constants behind an unconditional jump, islands that are jumped over.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.case import FunctionCode
+from liftcheck.errors import Unsupported
+from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, Insn, decode
+from liftcheck.mach.regs import NONE
+from liftcheck.regalloc.allocation import AFTER, BEFORE, Allocation
+
+LEAVES: Final = (JUMP, RETURN, TRAP)
+
+
+class Placed(NamedTuple):
+    """A machine instruction and where it stands."""
+
+    offset: int
+    machine: Insn
+
+
+class Piece(NamedTuple):
+    """The bytes [start, end) of an instruction, or of the move number `edit` (else NONE) before or after it."""
+
+    instruction: int
+    edit: int
+    start: int
+    end: int
+
+
+class Layout:
+    """One function's pieces. `lasts` and `firsts`: a block by its last and by its first instruction."""
+
+    def __init__(self, isa: str, code: FunctionCode, allocation: Allocation) -> None:
+        self.isa: Final = isa
+        self.bytes: Final = code.code
+        self.allocation: Final = allocation
+        if not allocation.ends or len(allocation.edit_ranges) != len(allocation.edits) or None in allocation.offsets:
+            raise Unsupported("the compiler gives no offsets")
+        self.lasts: Final = {block.end - 1: b for b, block in enumerate(allocation.blocks)}
+        self._traps: Final = sorted(offset for offset, _ in code.traps)
+        self._edits: Final[dict[tuple[int, int], list[int]]] = {}
+        for number, edit in enumerate(allocation.edits):
+            self._edits.setdefault((edit.instruction, edit.where), []).append(number)
+        starts = [next(self._pieces_of(b)).start for b in range(len(allocation.blocks))]
+        self.order: Final = sorted(range(len(allocation.blocks)), key=lambda b: (starts[b], self._ends_at(b), b))
+        self.starts: Final = starts
+        """Of each block's first piece."""
+
+    def _ends_at(self, block: int) -> int:
+        return self.allocation.ends[self.allocation.blocks[block].end - 1]
+
+    def has_edits(self, instruction: int) -> bool:
+        """Whether there are moves before or after an instruction."""
+        return (instruction, BEFORE) in self._edits or (instruction, AFTER) in self._edits
+
+    def edited(self, first: int, second: int) -> bool:
+        """Whether moves with bytes stand between an instruction and the next one."""
+        moves = (*self._edits.get((first, AFTER), ()), *self._edits.get((second, BEFORE), ()))
+        return any(start != end for start, end in (self.allocation.edit_ranges[number] for number in moves))
+
+    def pieces(self, block: int) -> list[Piece]:
+        """A block's instructions and moves, in the order in which they are executed."""
+        return self._cut_at_jump(block, list(self._pieces_of(block)))
+
+    def _cut_at_jump(self, block: int, pieces: list[Piece]) -> list[Piece]:
+        """The assembler may put an island between a block's last move and its jump. The jump over the island, which
+        leads to a jump, is sent on to where that one leads: it is the block's jump then, and not part of the move."""
+        if len(self.allocation.blocks[block].successors) != 1 or len(pieces) < 2 or pieces[-2].edit == NONE:
+            return pieces
+        move, own = pieces[-2:]
+        at = move.start
+        while at < move.end:
+            machine = self.at(at)
+            if machine.flow == JUMP and not move.start <= self.goal(at, machine) <= move.end:
+                return [*pieces[:-2], move._replace(end=at), own._replace(start=at)]
+            at += machine.size
+        return pieces
+
+    def _pieces_of(self, block: int) -> Iterator[Piece]:
+        row, offsets, ends = self.allocation.blocks[block], self.allocation.offsets, self.allocation.ends
+        edits, ranges = self._edits, self.allocation.edit_ranges
+        for instruction in range(row.first, row.end):
+            for number in edits.get((instruction, BEFORE), ()):
+                yield Piece(instruction, number, *ranges[number])
+            yield Piece(instruction, NONE, offsets[instruction] or 0, ends[instruction])
+            if instruction + 1 < row.end:
+                for number in edits.get((instruction, AFTER), ()):
+                    yield Piece(instruction, number, *ranges[number])
+
+    def code(self, start: int, end: int, last: bool = False) -> tuple[list[Placed], int]:
+        """What is executed of the bytes [start, end), in order, and where it ends: at `end`, or behind it if the bytes
+        are cut wrongly; before it where control leaves for good (`last`: a block's last instruction)."""
+        if last:
+            return self._last(start, end)
+        found, at = laid(decode(self.isa, self.bytes, start, end), start)
+        if any(placed.machine.flow == JUMP for placed in found):
+            return self._around(start, end)
+        return found, at
+
+    def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
+        """Without islands: bytes that are jumped over, and that none of the other instructions branches into (what
+        stands in an island may look like a branch)."""
+        entered: set[int] = set()
+        while True:
+            found, at, islands = self._walk(start, end, entered)
+            targets = {offset + m.target for offset, m in found if m.flow == BRANCH and m.target is not None}
+            more = {t for t in targets - entered for low, high in islands if low <= t < high}
+            if not more:
+                return found, at
+            entered |= more
+
+    def _walk(self, start: int, end: int, entered: set[int]) -> tuple[list[Placed], int, list[tuple[int, int]]]:
+        """Instructions, where they end, and the islands left out: jumped over, and not entered. A jump that keeps its
+        own address (s390x's way to a constant behind it) stays."""
+        found: list[Placed] = []
+        islands: list[tuple[int, int]] = []
+        at = start
+        while at < end:
+            machine = self.at(at)
+            behind = at + machine.size
+            target = self.goal(at, machine) if machine.flow == JUMP else -1
+            if behind <= target <= end and not any(behind <= t < target for t in entered):
+                found += [Placed(at, machine)] if machine.writes else []
+                islands.append((behind, target))
+                at = target
+                continue
+            found.append(Placed(at, machine))
+            at = behind
+        return found, at, islands
+
+    def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
+        """Up to the last unconditional jump that nothing inside leads past; without islands."""
+        found: list[Placed] = []
+        at, inside = start, -1
+        while at < end:
+            machine = self.at(at)
+            target = self.goal(at, machine)
+            behind = at + machine.size
+            if machine.flow == JUMP and behind <= target < end and inside < behind:
+                at = target
+                continue
+            found.append(Placed(at, machine))
+            at = behind
+            if machine.flow in (BRANCH, JUMP):
+                inside = max(inside, target if target < end else -1)
+            if machine.flow in LEAVES and inside < at:
+                break
+        return found, at
+
+    def goal(self, offset: int, machine: Insn) -> int:
+        """Where a direct jump, branch or call leads; -1 where it is not direct. riscv64's far jump is two: auipc into
+        a register, and a jump to a distance from it."""
+        if machine.target is not None:
+            return offset + machine.target
+        if self.isa != "riscv64" or machine.flow != JUMP or machine.size != 4 or offset < 4:
+            return -1
+        first, second = (int.from_bytes(self.bytes[at : at + 4], "little") for at in (offset - 4, offset))
+        if first & 0x7F != 0x17 or second & 0x7FFF != 0x67 or first >> 7 & 31 != second >> 15 & 31:
+            return -1
+        high = first >> 12 << 12
+        return offset - 4 + high - (high >> 31 << 32) + (second >> 20) - (second >> 31 << 12)
+
+    def at(self, offset: int) -> Insn:
+        """The instruction at an offset."""
+        return decode(self.isa, self.bytes, offset, offset + 1)[0]
+
+    def traps(self, offset: int) -> bool:
+        """Whether a trap of the program's stands there: what only looks like one (padding) has no row in the table.
+        s390x names the last byte of a trap."""
+        machine = self.at(offset)
+        at = bisect_left(self._traps, offset)
+        return machine.flow == TRAP and at < len(self._traps) and self._traps[at] < offset + machine.size
+
+    def idle_from(self, start: int, end: int) -> int:
+        """The lowest offset from which on only idle instructions stand before `end`."""
+        found, at = laid(decode(self.isa, self.bytes, start, end), start)
+        if at != end:
+            return end
+        low = end
+        for offset, machine in reversed(found):
+            if not idle(machine):
+                break
+            low = offset
+        return low
+
+
+def traps(code: Sequence[Placed]) -> bool:
+    """Whether control ends in a trap: an allocator takes such a block's end for a return."""
+    return bool(code) and code[-1].machine.flow == TRAP
+
+
+def idle(machine: Insn) -> bool:
+    """An instruction without any effect."""
+    effect = machine.effect
+    return effect is not None and not effect.writes and not effect.stores and not machine.writes
+
+
+def laid(machines: Sequence[Insn], at: int) -> tuple[list[Placed], int]:
+    """Instructions one behind the other, and where the last one ends."""
+    found: list[Placed] = []
+    for machine in machines:
+        found.append(Placed(at, machine))
+        at += machine.size
+    return found, at

@@ -1,0 +1,79 @@
+"""Code that its target cannot execute: vector instructions of riscv64 for a target without vectors.
+
+The one idea: what the settings promise is all that the code may use, whatever the runner at hand has besides. Unicorn
+stops at a vector instruction, qemu executes it; on the machine that was asked for it is illegal either way. So it is
+looked for in the code, at places that control can come to (constants and tables stand between them).
+
+Cranelift has vectors with `has_v`, or with a `has_zvl…b`, which is the size that its rules ask for. Without, it should
+refuse a program's vectors; some opcodes it does not refuse. That is a gap of its checks, and a refusal here, since
+such a program is for no machine without vectors. In a function that has no vector at all it is the compiler's bug.
+
+What it does not do: other extensions, whose instructions are under their own settings in every rule; what only an
+indirect jump or a handler comes to.
+Sources: cranelift-codegen 0.135.8 isa/riscv64/{abi.rs,lower/isle.rs}; wasmtime #13959 ('i8x16 requires has_v').
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from liftcheck.case import CompileFailure, FunctionCode, Target
+from liftcheck.clif.ir import Function
+from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, Insn, decode
+from liftcheck.runners.features import features_of
+
+ILLEGAL: Final = "illegal"
+"""`CompileFailure.kind` of code that its target cannot execute."""
+OWN_VECTORS: Final = "vectors without has_v, for which it makes vector instructions all the same"
+_CONFIGURES: Final = re.compile(rb"\x57[\x70\xf0]")
+"""How a vset… to no register begins. Vectors are configured before anything is computed, loaded or stored with them."""
+_REASON: Final = "vector instructions for a target without has_v"
+
+
+def judged(functions: Iterable[Function], target: Target, program: Iterable[FunctionCode]) -> CompileFailure | None:
+    """Why a program's code is not for its target: a failure of kind `ILLEGAL`, or a refusal if the program's own
+    vectors are to blame. Functions and their code are in the same order."""
+    if target.isa != "riscv64" or _has_vectors(target):
+        return None
+    found = [(function, name) for function, code in zip(functions, program) if (name := _vector_instruction(code.code))]
+    if not found:
+        return None
+    if any(kind.is_vector for function, _ in found for kind in function.types.values()):
+        return CompileFailure("unsupported", OWN_VECTORS)
+    function, name = found[0]
+    return CompileFailure(ILLEGAL, _REASON, f"{name} in {function.name}, which has no vectors: no has_v")
+
+
+def _has_vectors(target: Target) -> bool:
+    return any(name == "has_v" or name.startswith("has_zvl") for name in features_of(target))
+
+
+def _vector_instruction(code: bytes) -> str:
+    """The first vector instruction that the code comes to, or ''. Code that configures no vectors is not decoded."""
+    if _CONFIGURES.search(code) is None:
+        return ""
+    places: dict[int, Insn] = {}
+    at = 0
+    for machine in decode("riscv64", code):
+        places[at] = machine
+        at += machine.size
+    return next((places[at].name for at in sorted(_reached(places)) if places[at].name.startswith("v")), "")
+
+
+def _reached(places: dict[int, Insn]) -> set[int]:
+    """The places that control comes to from the start, by falling through, branches and direct jumps."""
+    reached: set[int] = set()
+    pending = [0]
+    while pending:
+        at = pending.pop()
+        while at not in reached and at in places:
+            reached.add(at)
+            machine = places[at]
+            if machine.flow in (BRANCH, JUMP) and machine.target is not None:
+                pending.append(at + machine.target)
+            if machine.flow in (JUMP, RETURN, TRAP) or not machine.known:
+                break
+            at += machine.size
+    return reached

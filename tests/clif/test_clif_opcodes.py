@@ -1,0 +1,118 @@
+"""The opcode table: closed, consistent with its notation, and giving the typings that upstream's table gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftcheck.clif.build import FunctionBuilder, signature
+from liftcheck.clif.formats import FORMATS
+from liftcheck.clif.opcodes import DYNAMIC, OPCODES, TYPE_SETS, key_of, variants
+from liftcheck.clif.text.parser import parse_module
+from liftcheck.clif.text.portable import OLD_OPCODES
+from liftcheck.clif.text.printer import print_function
+from liftcheck.clif.types import I8, I32, I64, TYPES
+from liftcheck.clif.verify import verify
+
+
+def test_the_newest_version_has_163_opcodes() -> None:
+    assert sum(not row.removed for row in OPCODES.values()) == 163
+
+
+def test_every_row_has_a_known_format_with_as_many_operands() -> None:
+    for row in OPCODES.values():
+        assert FORMATS[row.format.name] is row.format
+        if row.format.values is not None:
+            assert row.format.values == len(row.args), row
+
+
+def test_removed_opcodes_are_rewritten_or_named() -> None:
+    left = {name for name, row in OPCODES.items() if row.removed} - OLD_OPCODES
+    assert left == {"resumable_trap", "resumable_trapnz", "dynamic_stack_load", "dynamic_stack_store", "x86_blendv",
+                    "fcvt_low_from_sint"}
+
+
+@pytest.mark.parametrize(("name", "keys"), [
+    ("iadd", ["iadd.i8", "iadd.i16", "iadd.i32", "iadd.i64", "iadd.i128", "iadd.i8x8", "iadd.i8x16", "iadd.i16x4",
+              "iadd.i16x8", "iadd.i32x2", "iadd.i32x4", "iadd.i64x2"]),
+    ("uextend", ["uextend.i16.i8", "uextend.i32.i8", "uextend.i32.i16", "uextend.i64.i8", "uextend.i64.i16",
+                 "uextend.i64.i32", "uextend.i128.i8", "uextend.i128.i16", "uextend.i128.i32", "uextend.i128.i64"]),
+    ("fdemote", ["fdemote.f16.f32", "fdemote.f16.f64", "fdemote.f16.f128", "fdemote.f32.f64", "fdemote.f32.f128",
+                 "fdemote.f64.f128"]),
+    ("snarrow", ["snarrow.i16x4", "snarrow.i16x8", "snarrow.i32x2", "snarrow.i32x4", "snarrow.i64x2"]),
+    ("swizzle", ["swizzle"]), ("uload32", ["uload32.i64"]), ("call_indirect", ["call_indirect.i64"]),
+    ("sqmul_round_sat", ["sqmul_round_sat.i16x4", "sqmul_round_sat.i16x8", "sqmul_round_sat.i32x4"]),
+    ("iconcat", ["iconcat.i8", "iconcat.i16", "iconcat.i32", "iconcat.i64"]), ("extract_vector", []),
+])
+def test_variants(name: str, keys: list[str]) -> None:
+    assert [v.key for v in variants(name)] == keys
+
+
+def test_keys_are_unique_and_typings_allowed() -> None:
+    keys = [v.key for name in OPCODES for v in variants(name)]
+    assert len(keys) == len(set(keys)) > 2000
+    for name, row in OPCODES.items():
+        for variant in variants(name):
+            assert row.infer(variant.type, variant.arg_types)[1] == variant.result_types
+
+
+def test_what_a_row_refuses() -> None:
+    for name, kind in (("iadd", "f32"), ("bswap", "i8"), ("udiv", "i32x4"), ("snarrow", "i8x16"), ("iconst", "i128")):
+        with pytest.raises(KeyError):
+            OPCODES[name].result_types(TYPES[kind])
+
+
+def test_inference() -> None:
+    assert OPCODES["iadd"].infer(None, (I32, I32)) == (I32, (I32,))
+    assert OPCODES["icmp"].infer(None, (TYPES["f32x4"].as_int(),) * 2) == (TYPES["i32x4"], (TYPES["i32x4"],))
+    assert OPCODES["select"].infer(None, (I8, I64, I64)) == (I64, (I64,))
+    assert OPCODES["load"].infer_from is None and OPCODES["uload32"].infer_from == 0
+
+
+def test_terminators() -> None:
+    assert {name for name, row in OPCODES.items() if row.terminator} == {
+        "jump", "brif", "br_table", "trap", "return", "return_call", "return_call_indirect", "try_call",
+        "try_call_indirect"}
+
+
+def _immediate(form: str) -> object:
+    return {"UnaryImm": 1, "UnaryIeee16": 1, "UnaryIeee32": 1, "UnaryIeee64": 1, "BinaryImm8": 1, "TernaryImm8": 1,
+            "BinaryImm64": -3, "Shuffle": tuple(range(16)), "IntCompare": "slt", "FloatCompare": "uno",
+            "IntCompareImm": ("slt", -1), "IntAddTrap": "user1", "CondTrap": "int_ovf", "Trap": "user2",
+            "AtomicRmw": "xchg", "StackAddr": 0, "StackLoad": 0, "StackStore": 0, "UnaryGlobalValue": 0,
+            "FuncAddr": 0}.get(form)
+
+
+_STRAIGHT = [name for name, row in OPCODES.items() if not row.terminator and not row.is_call and name not in DYNAMIC
+             and row.format.name != "ExceptionHandlerAddress"]
+
+
+@pytest.mark.parametrize("name", _STRAIGHT)
+def test_every_variant_prints_parses_back_and_verifies(name: str) -> None:
+    for variant in variants(name):
+        if name in ("symbol_value", "tls_value", "global_value") and variant.type is not I64:
+            continue
+        b = FunctionBuilder("%f", signature(variant.arg_types, ()))
+        b.stack_slot(64)
+        b.func_ref("%g", signature((), (), "fast"))
+        b.func.globals[0] = ("symbol", "%d", 0, False, False)
+        b.func.preamble.append(("gv0", "symbol %d"))
+        form = OPCODES[name].format.name
+        imm = _immediate(form)
+        if form == "UnaryConst":
+            imm = b.constant(bytes((variant.type or TYPES["f128"]).bytes))
+        results = b.ins_many(name, variant.type, *b.entry_params, imm=imm)
+        inst = b.func.blocks[0].insts[-1]
+        if name == "bitcast":
+            inst.flags = inst.flags._replace(endianness="little")
+        b.ret()
+        func = b.finish()
+        assert len(results) == len(variant.result_types)
+        assert verify(func, "x86-64") == []
+        assert key_of(inst, func.types) == variant.key
+        assert parse_module(print_function(func, "exact")).functions[0] == func
+        assert verify(parse_module(print_function(func)), "x86-64") == []
+
+
+def test_type_sets_hold_what_their_names_say() -> None:
+    assert TYPE_SETS["iWide"] == {TYPES[f"i{w}"] for w in (16, 32, 64, 128)}
+    assert all(t.is_vector for t in TYPE_SETS["Vector"])

@@ -1,0 +1,122 @@
+"""The rota brings up every typing; conditions that a compiler lacks are not drawn; frozen memory stays as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from support.generators import context, matrices
+from support.scripts import load
+
+from liftcheck.case import ISAS, Case
+from liftcheck.clif.ir import Inst
+from liftcheck.clif.opcodes import key_of
+from liftcheck.clif.verify import verify
+from liftcheck.generators import rota
+from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.generate import generate
+from liftcheck.generators.tables import Context
+from liftcheck.interp.run import prepare
+from liftcheck.layout import SLOT_SIZE, slot_address
+
+coverage = load("experiments/coverage")
+
+
+@dataclass(frozen=True)
+class Partly:
+    """A matrix with some conditions of some keys."""
+
+    has: frozenset[str]
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.has
+
+
+def instructions(case: Case) -> Iterator[Inst]:
+    for function in case.module.functions:
+        for block in function.blocks:
+            yield from block.insts
+
+
+def on_rota() -> int:
+    return sum(key.partition(".")[0] not in rota.ELSEWHERE and key in context().table(isas).by_key
+               for key, isas in context().keys().items())
+
+
+def test_a_round_has_every_typing_once_for_all_isas_that_have_it() -> None:
+    seen: Counter[str] = Counter()
+    turn = 0
+    while sum(seen.values()) < on_rota():
+        isas, keys = rota.duty(context(), turn)
+        seen.update(keys)
+        assert all(context().keys()[key] == isas for key in keys)
+        turn += 1
+    assert set(seen.values()) == {1}
+    assert len(seen) > 1200
+
+
+def test_a_duty_does_not_depend_on_those_asked_for_before() -> None:
+    later = [rota.duty(context(), turn) for turn in (900, 3, 450, 3)]
+    fresh = [rota.duty(Context(ISAS, matrices()), turn) for turn in (900, 3, 450, 3)]
+    assert later == fresh and later[1] == later[3] != later[0]
+
+
+def test_what_is_due_is_executed() -> None:
+    """In the first run, whatever the program does besides."""
+    for turn in range(0, 260, 3):
+        case = generate(RandomChoices(turn), "all", context(), turn=turn)
+        assert verify(case.module) == []
+        isas, keys = rota.duty(context(), turn)
+        assert case.tags["isas"] == isas
+        prepared = prepare(case.module, False)
+        prepared.run(case.entry, case.inputs[0], {slot_address(case.slot): case.memories[0]})
+        assert set(keys) <= prepared.stats.executed.keys(), (turn, set(keys) - prepared.stats.executed.keys())
+
+
+def test_conditions_that_a_compiler_lacks_are_not_drawn() -> None:
+    key, plain = "fcmp.f32x4", matrices()["x86-64"]
+    parts = {key: ("ord", "eq", "lt", "ge"), "extractlane.i32x4": ("2",)}
+    partly = Partly(plain - parts.keys(), parts)
+    made = Context(("x86-64", "s390x"), {"x86-64": partly, "s390x": matrices()["s390x"]})
+    seen: dict[str, set[object]] = {key: set() for key in parts}
+    for seed in range(400):
+        case = generate(RandomChoices(seed), "simd", made, turn=seed if seed & 1 else None)
+        if case.tags["isas"] == ("s390x",):
+            continue
+        for function in case.module.functions:
+            for inst in (inst for block in function.blocks for inst in block.insts):
+                if key_of(inst, function.types) in seen:
+                    seen[key_of(inst, function.types)].add(inst.imm)
+    assert seen == {key: set(parts[key]), "extractlane.i32x4": {2}}
+
+
+def test_what_is_read_as_readonly_is_never_written() -> None:
+    programs = 0
+    for seed in range(600):
+        case = generate(RandomChoices(seed), "all", context())
+        if not any(inst.flags.readonly for inst in instructions(case)):
+            continue
+        programs += 1
+        for run, (args, memory) in enumerate(zip(case.inputs, case.memories)):
+            outcome = prepare(case.module).run(case.entry, args, {slot_address(case.slot + run): memory})
+            assert outcome.memory[SLOT_SIZE - 256:] == memory[SLOT_SIZE - 256:]
+    assert programs > 10
+
+
+def test_big_endian_accesses_are_for_big_endian_isas_alone() -> None:
+    alone = Context(("s390x",), matrices())
+
+    def big(where: Context) -> int:
+        cases = (generate(RandomChoices(seed), "memory", where) for seed in range(150))
+        return sum(inst.flags.endianness == "big" for case in cases for inst in instructions(case))
+
+    assert big(context()) == 0 < big(alone)
+
+
+def test_the_coverage_check_names_what_is_too_seldom() -> None:
+    keys = {"x86-64": {"iadd.i32", "isub.i32", "debugtrap"}}
+    lines = coverage.report({"executed": {"x86-64": {"iadd.i32": 20, "isub.i32": 19}}}, keys, 20)
+    assert lines == ["x86-64: 3 typings, 1 executed less than 20 times, left out for a reason: debugtrap",
+                     "    isub.i32 19"]

@@ -1,0 +1,104 @@
+"""What `conftest` promises: a test has what it says that it needs, nothing else, and fails where that is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liftcheck.compilers.cranelift import builds
+from liftcheck.errors import Unavailable
+from liftcheck.runners.pool import open_runner
+
+CONFTEST = Path(__file__).resolve().parent / "conftest.py"
+TESTS = '''
+import pytest
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.errors import Unavailable
+from liftcheck.runners.pool import open_runner
+
+def test_opens_without_saying_so():
+    Cranelift("cranelift")
+
+@pytest.fixture(scope="session")
+def wide():
+    return Cranelift("cranelift")
+
+def test_a_fixture_opens_without_saying_so(wide):
+    pass
+
+def test_skips_instead():
+    try:
+        Cranelift("cranelift")
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+def test_skips_without_qemu():
+    try:
+        open_runner("qemu", "riscv64")
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+
+@pytest.mark.needs_compiler
+def test_says_so():
+    raise AssertionError("begun without a compiler")
+
+def test_asks_for_the_fixture(compiler):
+    raise AssertionError("begun without a compiler")
+
+def test_needs_nothing():
+    pass
+'''
+
+
+def pytest_in(folder: Path, *words: str) -> str:
+    """What pytest says of TESTS where neither a toolchain nor a build is, nor qemu."""
+    shutil.copy(CONFTEST, folder / "conftest.py")
+    (folder / "test_it.py").write_text(TESTS)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_compiler\n    needs_qemu\n")
+    bare = {"PATH": str(folder), "LIFTCHECK_CACHE": str(folder / "cache")}
+    done = subprocess.run([sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *words, str(folder)],
+                          env=os.environ | bare, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+def test_what_is_not_said_fails_and_what_is_missing_fails(tmp_path: Path) -> None:
+    said = pytest_in(tmp_path)
+    outcomes = {name: kind for kind, name in re.findall(r"^(FAILED|ERROR|PASSED|SKIPPED) \S+::(\w+)", said, re.M)}
+    assert outcomes == {"test_opens_without_saying_so": "FAILED", "test_a_fixture_opens_without_saying_so": "ERROR",
+                        "test_skips_instead": "FAILED", "test_skips_without_qemu": "FAILED", "test_says_so": "ERROR",
+                        "test_asks_for_the_fixture": "ERROR", "test_needs_nothing": "PASSED"}, said
+    assert said.count("a test that is not marked needs_compiler asks for a Cranelift") >= 3
+    assert "begun without a compiler" not in said
+    assert 'The tests that need no Cranelift: pytest -m "not needs_compiler"' in said
+
+
+def test_what_needs_no_compiler_can_be_chosen(tmp_path: Path) -> None:
+    said = pytest_in(tmp_path, "-m", "not needs_compiler", "-k", "nothing or test_says_so or asks")
+    assert re.findall(r"^(?:FAILED|ERROR|PASSED) \S+::(\w+)", said, re.M) == ["test_needs_nothing"], said
+
+
+def test_nothing_is_here_that_is_not_asked_for() -> None:
+    with pytest.raises(Unavailable, match="not marked needs_compiler"):
+        builds.ensure("cranelift")
+    with pytest.raises(Unavailable, match="not marked needs_qemu"):
+        open_runner("qemu", "riscv64")
+    assert builds.listed() == []
+    done = subprocess.run([sys.executable, "-m", "liftcheck", "matrix", "--isa", "s390x"], capture_output=True,
+                          timeout=60, check=False)
+    assert done.returncode == 3, done.stderr
+
+
+@pytest.mark.parametrize("name", ["unicorn", "qemu"])
+def test_a_parameter_says_it(request: pytest.FixtureRequest, name: str) -> None:
+    assert (request.node.get_closest_marker("needs_qemu") is not None) == (name == "qemu")
+    open_runner(name, "s390x").close()
+
+
+def test_a_fixture_says_it(request: pytest.FixtureRequest, compiler: object) -> None:
+    assert [mark.args for mark in request.node.iter_markers("needs_compiler")] == [("fuzz",)]

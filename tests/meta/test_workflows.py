@@ -1,0 +1,50 @@
+"""The action and the workflows are valid by GitHub's published schemas, and call liftcheck by options that exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liftcheck import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [(ROOT / "action.yml", "vendor.github-actions"),
+         *((path, "vendor.github-workflows") for path in sorted((ROOT / ".github/workflows").glob("*.yml")))]
+VALUES = {"$FUZZ_TIME": "5m", "$SEED": "1", "$COMPILER": "cranelift=.", "$FILETESTS": "filetests"}
+COMMAND = re.compile(r"^\s*(?:run: )?(?:\w+=\S+; )?(liftcheck (?:[^\n\\]|\\\n)*)", re.MULTILINE)
+
+
+def verdict(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
+    """What check-jsonschema says of a file by a schema that it carries (no network)."""
+    return subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)],
+                          capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("path", "schema"), FILES, ids=[path.name for path, _ in FILES])
+def test_github_can_read_it(path: Path, schema: str) -> None:
+    said = verdict(path, schema)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_a_wrong_key_is_noticed(tmp_path: Path) -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    broken = tmp_path / "ci.yml"
+    broken.write_text(text.replace("runs-on:", "run-on:", 1), encoding="utf-8")
+    assert verdict(broken, "vendor.github-workflows").returncode == 1
+
+
+def test_the_action_calls_commands_that_exist() -> None:
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    commands = [shlex.split(found.replace("\\\n", " ")) for found in COMMAND.findall(text)]
+    assert {words[1] for words in commands} == {"doctor", "compiler", "test", "fuzz"}
+    for _, name, *words in commands:
+        kept = words[:words.index(">")] if ">" in words else words
+        command = cli.COMMANDS[name]
+        parser = cli.parser_of(command, importlib.import_module(f"liftcheck.commands.{command.module}"))
+        parser.parse_args([VALUES.get(word, word) for word in kept if word != "${more[@]}"])

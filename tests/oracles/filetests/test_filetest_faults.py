@@ -1,0 +1,96 @@
+"""A wrong result is a known bug's only if it is just what the bug, written as a program, gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.clif.ir import Module
+from liftcheck.clif.text.parser import parse_filetest, parse_module
+from liftcheck.clif.verify import verify
+from liftcheck.compilers.base import Compiler
+from liftcheck.interp.run import prepare
+from liftcheck.oracles.evidence import Hooks
+from liftcheck.oracles.filetests.faults import FAULTS, faulty
+from liftcheck.oracles.filetests.report import Report
+from liftcheck.oracles.filetests.runs import Engine
+from liftcheck.oracles.filetests.units import plan_of
+from liftcheck.runners.patience import DEFAULT
+from liftcheck.runners.pool import RunnerPool
+
+PROMOTES = """function %f(f16) -> f64 system_v {
+block0(v0: f16):
+    v2 -> v0
+    v1 = fpromote.f64 v2
+    return v1
+}
+"""
+DEMOTES = """function %f(f128) -> f32 system_v {
+block0(v0: f128):
+    v1 = fdemote.f32 v0
+    return v1
+}
+"""
+MINIMUM = """function %f() -> f16 system_v {
+block0:
+    v0 = f16const 0x1.0p2
+    v1 = f16const -0.0
+    v2 = fmin v0, v1
+    return v2
+}
+"""
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(("text", "argument", "wrong"), [
+    (PROMOTES, 0x3C00, 0x377E << 48),
+    (DEMOTES, 0x3FFF << 112 | 0x3FF8 << 48, 0x3FC00000),
+])
+def test_the_fault_s_program_gives_what_the_page_says(text: str, argument: int, wrong: int) -> None:
+    ((page, functions),) = faulty("aarch64", parse_module(text, "faulty").functions)
+    assert (ROOT / page).is_file()
+    module = Module(functions)
+    assert not verify(module)
+    assert prepare(module, False).run(0, (argument,), None, 1000).values == (wrong,)
+
+
+@pytest.mark.parametrize(("one", "other", "op", "wrong"), [
+    ("0x1.0p2", "-0.0", "fmin", 0x4400), ("0.0", "0x1.0p2", "fmax", 0), ("-0x1.0p2", "0.0", "fmax", 0xC400),
+    ("0.0", "-0.0", "fmin", None), ("0x1.0p2", "0x1.0p3", "fmin", None), ("+NaN", "0.0", "fmin", None),
+])
+def test_what_is_folded_to_the_first_operand(one: str, other: str, op: str, wrong: int | None) -> None:
+    text = MINIMUM.replace("0x1.0p2", one).replace("v1 = f16const -0.0", f"v1 = f16const {other}").replace("fmin", op)
+    found = faulty("x86-64", parse_module(text, "faulty").functions)
+    assert len(found) == (wrong is not None)
+    for _, functions in found:
+        assert not verify(Module(functions))
+        assert prepare(Module(functions), False).run(0, (), None, 1000).values == (wrong,)
+
+
+def test_other_types_and_isas_are_not_touched() -> None:
+    assert faulty("s390x", parse_module(PROMOTES, "faulty").functions) == []
+    assert faulty("aarch64", parse_module(PROMOTES.replace("f16", "f32"), "faulty").functions) == []
+    assert faulty("riscv64", parse_module(DEMOTES, "faulty").functions) == []
+    assert all((ROOT / fault.page).is_file() for fault in FAULTS)
+
+
+def judged(compiler: Compiler, runners: RunnerPool, hooks: Hooks) -> Report:
+    report = Report()
+    text = (ROOT / "corpus" / "regressions" / "aarch64-fpromote-from-f16.clif").read_text()
+    with Engine(compiler, runners, DEFAULT, hooks) as engine:
+        engine.judge("run", plan_of(parse_filetest(text, "known.clif"), (), False), report)
+    return report
+
+
+def _another(code: FunctionCode, target: Target) -> FunctionCode:
+    """`fcvt d0, s0` becomes `fmov d0, xzr`: another wrong result."""
+    return FunctionCode(code.name, code.code.replace(bytes.fromhex("00c0221e"), bytes.fromhex("e003679e")))
+
+
+def test_another_wrong_result_of_the_same_instruction_stays_a_failure(compiler: Compiler, runners: RunnerPool) -> None:
+    known = judged(compiler, runners, Hooks())
+    assert (len(known.findings), len(known.failures)) == (1, 0)
+    other = judged(compiler, runners, Hooks(code=_another))
+    assert (len(other.findings), len(other.failures)) == (0, 1)

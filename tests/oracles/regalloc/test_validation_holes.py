@@ -1,0 +1,552 @@
+"""Wrong code that keeps to the registers of its operands: each kind planted on each ISA that has it is refuted.
+
+The faults are made of the compiler's own code: bytes replaced, descriptions of operands and offsets changed as a faulty
+compiler would tell them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+
+import pytest
+from support.validation_code_faults import NOPS
+
+from liftcheck.case import ISAS, Target
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa.abi import reserved
+from liftcheck.mach.insn import CALL, JUMP, RETURN, Insn, decode
+from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.oracles.regalloc.code import frame as validation_frame
+from liftcheck.oracles.regalloc.code.accesses import Body
+from liftcheck.oracles.regalloc.code.frame import Checked
+from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.code.moves import Slots
+from liftcheck.oracles.regalloc.code.order import overwritten, survives
+from liftcheck.oracles.regalloc.source import Source, source_of
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import VALID, Verdict
+from liftcheck.regalloc.allocation import DEF, EARLY, LATE, USE, Captured
+
+CALLS = """\
+function %calls(i64, i64, f64) -> i64, f64 system_v {
+    ss0 = explicit_slot 32
+    sig0 = (i64, f64) -> i64, f64 system_v
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64, v2: f64):
+    v3 = stack_addr.i64 ss0
+    store v1, v3+8
+    v4, v5 = call fn0(v0, v2)
+    fence
+    v6 = iadd v4, v1
+    brif v6, block1, block2
+block1:
+    v7, v8 = call_indirect sig0, v1(v6, v5)
+    v9 = isub v7, v0
+    v10 = load.i64 v3+8
+    v11 = bxor v9, v10
+    v20 = iconst.i64 0x12345
+    v21 = imul v11, v20
+    v22 = popcnt v21
+    return v22, v8
+block2:
+    v12 = bor v4, v0
+    v13 = popcnt v12
+    return v13, v2
+}
+"""
+TAIL = """\
+function %tail(i64, i64) -> i64 tail {
+    ss0 = explicit_slot 32
+    sig0 = (i64, i64) -> i64 tail
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2 = stack_addr.i64 ss0
+    store v1, v2+8
+    v3 = iadd v0, v1
+    brif v3, block1, block2
+block1:
+    return_call_indirect sig0, v1(v3, v0)
+block2:
+    return_call fn0(v0, v3)
+}
+"""
+WIDE = """\
+function %wide(i64, i64) -> i64 tail {
+    sig0 = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64 tail
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2 = call fn0(v0, v1, v0, v1, v0, v1, v0, v1, v0, v1, v0, v1, v0, v1)
+    v3 = iadd v2, v1
+    return v3
+}
+"""
+RESULTS = """\
+function %results(i64, i64) -> i64 system_v {
+    sig0 = (i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 tail
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 = call fn0(v0)
+    v12 = iadd v2, v10
+    v13 = iadd v12, v11
+    v14 = isub v13, v1
+    v15 = bxor v14, v9
+    return v15
+}
+"""
+LOOPS = """\
+function %loops(i64, i64, f64) -> i64 system_v {
+block0(v0: i64, v1: i64, v2: f64):
+    v3 = clz v0
+    v4 = ctz v1
+    v5 = popcnt v3
+    v6 = bitrev v4
+    v7 = iadd v5, v6
+    v8 = fcvt_to_sint_sat.i64 v2
+    v9 = fcvt_to_uint_sat.i64 v2
+    v10 = iadd v8, v9
+    v11 = iadd v7, v10
+    return v11
+}
+"""
+CALL_BYTES = {"x86-64": "ffd0", "aarch64": "00003fd6", "riscv64": "e7000500", "s390x": "0de2"}
+"""A call through the first result's register."""
+RETURNS = {"x86-64": "c3", "aarch64": "c0035fd6", "riscv64": "67800000", "s390x": "07fe"}
+JUMPS = {"x86-64": "ffe0", "aarch64": "00001fd6", "riscv64": "67000500", "s390x": "07f2"}
+LOWERED = {"x86-64": "4883ec10", "aarch64": "ff4300d1", "riscv64": "130101ff", "s390x": "a7fbfff0"}
+"""16 bytes taken off the stack pointer."""
+
+
+@cache
+def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tuple[Captured, Source]:
+    """The allocation of one function, which is valid."""
+    target = Target(isa, (("enable_multi_ret_implicit_sret", "true"), *more, ("opt_level", "speed"),
+                          ("regalloc_algorithm", "backtracking")))  # fmt: skip
+    reply = compiler.allocations(text, [target], with_text=True)[0][0]
+    assert isinstance(reply, Captured), reply
+    source = source_of(parse_filetest(text, "t").module().functions[0])
+    verdict = validate(isa, reply, source)
+    assert verdict.status == VALID, verdict.counterexample and verdict.counterexample.render()
+    return reply, source
+
+
+def placed(isa: str, captured: Captured, instruction: int) -> list[Placed]:
+    """An instruction's own bytes."""
+    at, found = captured.allocation.offsets[instruction] or 0, []
+    for machine in decode(isa, captured.code.code, at, captured.allocation.ends[instruction]):
+        found.append(Placed(at, machine))
+        at += machine.size
+    return found
+
+
+def put(isa: str, captured: Captured, offset: int, data: bytes, room: int) -> Captured:
+    """Other bytes, and no-operations up to where the room ends."""
+    rest, fill = room - len(data), b""
+    while len(fill) < rest:
+        fill += NOPS[isa][next(size for size in sorted(NOPS[isa], reverse=True) if size <= rest - len(fill))]
+    code = captured.code.code
+    changed = code[:offset] + data + fill + code[offset + room :]
+    return captured._replace(code=replace(captured.code, code=changed))
+
+
+def refuted(isa: str, captured: Captured, source: Source) -> str:
+    """The rule that is broken, or why it is undecided; '' if valid."""
+    verdict: Verdict = validate(isa, captured, source)
+    return verdict.counterexample.rule if verdict.counterexample else verdict.reason
+
+
+def called(isa: str, captured: Captured) -> list[int]:
+    """Instructions that call."""
+    return [i for i, what in enumerate(captured.allocation.instructions) if what.clobbers]
+
+
+def plain(isa: str, captured: Captured, room: int) -> list[int]:
+    """Instructions of enough bytes within blocks, that do not call."""
+    rows, ends = captured.allocation, {block.end - 1 for block in captured.allocation.blocks}
+    return [i for i, what in enumerate(rows.instructions) if i not in ends and not what.clobbers
+            and rows.ends[i] - (rows.offsets[i] or 0) >= room and not captured_relocated(captured, i)]  # fmt: skip
+
+
+def captured_relocated(captured: Captured, instruction: int) -> bool:
+    start, end = captured.allocation.offsets[instruction] or 0, captured.allocation.ends[instruction]
+    return any(start <= r.offset < end for r in captured.code.relocations)
+
+
+# Positions.
+
+
+@pytest.mark.parametrize("isa", ["riscv64"])
+def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """The allocator put a result over an input, as it may if the description calls the definition a late one."""
+    target, found = Target(isa, (("opt_level", "speed"),)), set()
+    source = source_of(parse_filetest(LOOPS, "t").module().functions[0])
+    for seed in range(24):
+        reply = regalloc.allocations(LOOPS, [target], damage=Damage("early-def-on-use", seed))[0][0]
+        if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
+            continue
+        late = tuple(what._replace(operands=tuple(o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY)
+                                                  else o for o in what.operands))
+                     for what in reply.allocation.instructions)  # fmt: skip
+        told = reply._replace(allocation=replace(reply.allocation, instructions=late))
+        found.add(refuted(isa, told, source))
+    assert "a use's register is not read" in found
+    assert found <= {"a use's register is not read", "a use is read behind a write to its register",
+                     "a use reads another value", ""}  # fmt: skip
+
+
+def flips(data: bytes) -> Iterator[bytes]:
+    number = int.from_bytes(data, "big")
+    for count in (1, 2):
+        for bits in combinations(range(8 * len(data)), count):
+            yield (number ^ sum(1 << bit for bit in bits)).to_bytes(len(data), "big")
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("text", [CALLS, LOOPS])
+def test_an_input_that_is_overwritten_first_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
+    """The first of an instruction's bytes write the register of an input that they should read."""
+    captured, source = one(regalloc, isa, text)
+    found = 0
+    for i in plain(isa, captured, 1):
+        what, places = captured.allocation.instructions[i], captured.allocation.places[i]
+        uses = {p for o, p in zip(what.operands, places) if o.kind == USE and p < SLOT}
+        shared = uses & {p for o, p in zip(what.operands, places) if o.kind == DEF}
+        at, before = placed(isa, captured, i)[0] if placed(isa, captured, i) else (0, None)
+        for data in flips(captured.code.code[at : at + before.size]) if before is not None and shared else ():
+            after: Insn = decode(isa, data + bytes(16), 0, 1)[0]
+            if not after.known or after.size != before.size or after.flow != before.flow:
+                continue
+            if shared & after.writes - after.kept and not shared & after.reads and after.reads - {NONE} <= uses:
+                rule = refuted(isa, put(isa, captured, at, data, before.size), source)
+                assert rule, (before.text, after.text)
+                found += 1
+                break
+    assert found or text == LOOPS
+
+
+def test_ways_round_a_write_are_told_apart() -> None:
+    def made(*codes: str) -> list[Placed]:
+        offset, steps = 0, []
+        for code in codes:
+            machine = decode("riscv64", bytes.fromhex(code))[0]
+            steps.append(Placed(offset, machine))
+            offset += machine.size
+        return steps
+
+    goes_round = made("63040500", "13851500", "13000000")  # beqz a0, 8; addi a0, a1, 1; nop
+    assert survives(goes_round, 10) and overwritten(goes_round, {10}) is None
+    reads_both = made("63040500", "13851500", "93060500")  # …; mv a3, a0
+    seen = overwritten(reads_both, {10})
+    assert seen is not None and (seen[0].offset, seen[1]) == (8, 10)
+    loop = made("93060500", "1305f5ff", "e31cb5fe")  # mv a3, a0; addi a0, a0, -1; bne a0, a1, -8
+    assert overwritten(loop, {10}) is not None and not survives(loop, 10)
+    straight = made("93060500", "13850500", "13051500")  # mv a3, a0; mv a0, a1; addi a0, a0, 1
+    assert overwritten(straight, {10}) is None and not survives(straight, 10)
+
+
+# Calls.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("text", [CALLS, WIDE])
+def test_a_clobber_that_a_call_lacks_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
+    captured, source = one(regalloc, isa, text)
+    offered = {p for group in (*captured.allocation.environment.preferred, *captured.allocation.environment.others)
+               for p in group}  # fmt: skip
+    found = 0
+    for i in called(isa, captured):
+        for gone in captured.allocation.instructions[i].clobbers:
+            rows = list(captured.allocation.instructions)
+            rows[i] = rows[i]._replace(clobbers=tuple(p for p in rows[i].clobbers if p != gone))
+            rule = refuted(isa, captured._replace(allocation=replace(captured.allocation, instructions=tuple(rows))),
+                           source)  # fmt: skip
+            if rule:
+                assert "clobbers lack" in rule
+                found += 1
+            else:
+                assert gone not in offered or (isa, gone) == ("riscv64", 64 + 9), gone
+    assert found > 20
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_call_in_the_place_of_something_else_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    call = bytes.fromhex(CALL_BYTES[isa])
+    places = plain(isa, captured, len(call))
+    for i in places:
+        start, end = captured.allocation.offsets[i] or 0, captured.allocation.ends[i]
+        assert refuted(isa, put(isa, captured, start, call, end - start), source)
+    assert len(places) >= 3
+    ends = min(offset for offset in captured.allocation.offsets if offset is not None)
+    at = 0
+    for machine in decode(isa, captured.code.code, 0, ends):
+        if machine.size >= len(call):
+            assert refuted(isa, put(isa, captured, at, call, machine.size), source), machine.text
+        at += machine.size
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_call_through_another_register_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    found = 0
+    for i in called(isa, captured):
+        for at, machine in placed(isa, captured, i):
+            if machine.flow != CALL or captured_relocated(captured, i):
+                continue
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                if (other.size, other.flow) == (machine.size, CALL) and other.known:
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found >= 3
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_stack_pointer_that_is_not_given_back_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """Behind the call of a callee that takes its arguments away, or before it (s390x): each other amount, and none."""
+    captured, source = one(regalloc, isa, WIDE)
+    sp, found = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}[isa], 0
+    for i in range(1, len(captured.allocation.instructions)):
+        for at, machine in placed(isa, captured, i):
+            moves = sp in machine.writes and machine.flow not in (CALL, JUMP, RETURN)
+            if not moves or captured.allocation.instructions[i].is_return:
+                continue
+            assert refuted(isa, put(isa, captured, at, b"", machine.size), source), machine.text
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                same = other.size == machine.size and other.effect not in (None, machine.effect)
+                if other.known and same and sp in other.writes:
+                    if isa != "s390x":
+                        assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found > 3
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_result_that_is_not_loaded_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, RESULTS)
+    (i,) = called(isa, captured)
+    own = placed(isa, captured, i)
+    call = next(number for number, (_, machine) in enumerate(own) if machine.flow == CALL)
+    loads = [step for step in own[call + 1 :] if any(access.read for access in step.machine.accesses)]
+    used = [refuted(isa, put(isa, captured, at, b"", machine.size), source) for at, machine in loads]
+    assert loads and sum(map(bool, used)) >= min(2, len(loads))
+
+
+# Control.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("codes", [RETURNS, JUMPS, LOWERED])
+def test_control_and_the_stack_pointer_stay_within_a_block(regalloc: Cranelift, isa: str,
+                                                           codes: dict[str, str]) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    data, found = bytes.fromhex(codes[isa]), 0
+    for i in plain(isa, captured, len(data)):
+        start, end = captured.allocation.offsets[i] or 0, captured.allocation.ends[i]
+        got = refuted(isa, put(isa, captured, start, data, end - start), source)
+        assert got
+        found += 1
+    assert found
+
+
+@pytest.mark.parametrize("isa", ["aarch64", "riscv64"])
+def test_a_return_in_the_place_of_a_fence_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    fences = [i for i in plain(isa, captured, 4) if not captured.allocation.instructions[i].operands]
+    for i in fences:
+        for code in (RETURNS, JUMPS):
+            changed = put(isa, captured, captured.allocation.offsets[i] or 0, bytes.fromhex(code[isa]), 4)
+            verdict = validate(isa, changed, source)
+            assert verdict.counterexample is not None
+        assert "control leaves" in refuted(isa, put(isa, captured, captured.allocation.offsets[i] or 0,
+                                                    bytes.fromhex(RETURNS["aarch64"]), 4), source) or isa == "riscv64"
+    assert fences
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("text", [CALLS, TAIL])
+def test_exits_leave_as_they_should(regalloc: Cranelift, isa: str, text: str) -> None:
+    """A return becomes a jump, a tail call returns, or jumps through another register."""
+    captured, source = one(regalloc, isa, text)
+    found = 0
+    for i, what in enumerate(captured.allocation.instructions):
+        if not what.is_return:
+            continue
+        at, machine = next(step for step in placed(isa, captured, i) if step.machine.flow in (RETURN, JUMP))
+        candidates = {bytes.fromhex(codes[isa]) for codes in (RETURNS, JUMPS)}
+        candidates |= set(flips(captured.code.code[at : at + machine.size])) if machine.target is None else set()
+        for data in candidates:
+            other = decode(isa, data + bytes(16), 0, 1)[0]
+            fits = other.known and len(data) <= machine.size and other.size == len(data)
+            if fits and other.flow in (RETURN, JUMP) and other != machine and other.reads != machine.reads:
+                assert refuted(isa, put(isa, captured, at, data, machine.size), source), (machine.text, other.text)
+                found += 1
+    assert found >= (3 if isa != "x86-64" else text == TAIL)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_pointer_to_the_frame_is_no_data(regalloc: Cranelift, isa: str) -> None:
+    """Comparisons, indexes and calls that read the stack or frame pointer."""
+    captured, source = one(regalloc, isa, CALLS)
+    kept, found = reserved(isa), 0
+    pointers = {kept.sp, kept.frame} - {NONE}
+    for i, what in enumerate(captured.allocation.instructions):
+        if not i or what.is_return or captured_relocated(captured, i):
+            continue
+        for at, machine in placed(isa, captured, i):
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                same = (other.size, other.name, other.flow) == (machine.size, machine.name, machine.flow)
+                if not other.known or not same or other.effect is not None:
+                    continue
+                if not pointers & (other.reads - machine.reads):
+                    continue
+                if pointers & {access.base for access in other.accesses}:
+                    continue
+                assert refuted(isa, put(isa, captured, at, data, machine.size), source), (machine.text, other.text)
+                found += 1
+    assert found
+
+
+@pytest.mark.parametrize("isa", ["aarch64", "riscv64", "s390x"])
+def test_a_tail_function_takes_away_no_more_than_it_was_given(regalloc: Cranelift, isa: str) -> None:
+    """It has two arguments, in registers: each other amount that its exit gives back is refuted. (x86-64's exit takes
+    the stack pointer from the frame pointer behind that.)"""
+    captured, source = one(regalloc, isa, WIDE)
+    sp, found = reserved(isa).sp, 0
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if what.is_return else ():
+            for data in flips(captured.code.code[at : at + machine.size]) if sp in machine.writes else ():
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                fits = other.known and other.size == machine.size and sp in other.writes
+                if not fits or other.effect is None or machine.effect is None:
+                    continue
+                if dict(other.effect.writes)[sp] is not dict(machine.effect.writes).get(sp):
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found > 3
+
+
+def test_a_tail_function_takes_away_a_vector_that_came_on_the_stack(regalloc: Cranelift) -> None:
+    text = """function %f(i64, i8x8) -> i64 tail {
+block0(v0: i64, v1: i8x8):
+    v2 = extractlane v1, 3
+    v3 = uextend.i64 v2
+    v4 = iadd v0, v3
+    return v4
+}
+"""
+    one(regalloc, "riscv64", text, ("has_v", "true"), ("has_zvl128b", "preset"))
+
+
+def test_an_address_in_one_scratch_register_is_not_used_in_another(regalloc: Cranelift) -> None:
+    more = "v12 = f64const 0x1.8p5\n    v13 = fadd v2, v12\n    v14 = bitcast.i64 v13\n    v15 = iadd v11, v14"
+    text = LOOPS.replace("return v11", f"{more}\n    return v15")
+    captured, source = one(regalloc, "s390x", text)
+    found = 0
+    for i in range(1, len(captured.allocation.instructions)):
+        for at, machine in placed("s390x", captured, i):
+            if machine.name == "larl" and 1 in machine.writes and not captured_relocated(captured, i):
+                code = captured.code.code[at : at + machine.size]
+                other = bytes((code[0], code[1] & 15, *code[2:]))
+                assert refuted("s390x", put("s390x", captured, at, other, machine.size), source)
+                found += 1
+    assert found
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_exits_read_the_frame_alone(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    kept, found = reserved(isa), 0
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if what.is_return else ():
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                bases = {access.base for access in other.accesses} - {NONE, kept.sp, kept.frame}
+                if other.known and other.size == machine.size and bases:
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+                    found += 1
+    assert found
+
+
+# The frame.
+
+
+def test_what_lies_in_the_frame_keeps_clear_of_all_else(regalloc: Cranelift) -> None:
+    captured, _ = one(regalloc, "aarch64", CALLS)
+    rows = replace(captured.allocation, frame={"slots": [16], "slot_sizes": [32]})
+
+    def rules(saved: Sequence[int], slots: dict[int, int], floor: int = 0, size: int = 96) -> list[str]:
+        lying = Slots()
+        for slot, offset in slots.items():
+            lying.note(SLOT + slot, offset, 8)
+        checked = Checked([], [], Body(None, dict.fromkeys(saved, "x19")), size)
+        return [p.rule for p in validation_frame.slot_problems("aarch64", rows, lying, checked, floor)]
+
+    assert rules([64, 72], {0: 48, 1: 56}) == []
+    assert rules([40], {}) == ["a saved word lies in a stack slot"]
+    assert rules([-8], {}) == ["a saved word lies where callees write"]
+    assert rules([8], {}, floor=16) == ["a saved word lies where callees write"]
+    assert rules([96], {}) == ["a saved word lies in the caller's frame"]
+    assert rules([], {0: 8}, floor=16) == ["a spill slot lies outside of the frame"]
+    assert rules([], {0: 24}) == ["a spill slot overlaps a stack slot"]
+    assert rules([64], {0: 64}) == ["a spill slot overlaps what the prologue saved"]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_save_in_a_stack_slot_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """The slot is said to lie where the prologue saves."""
+    captured, source = one(regalloc, isa, CALLS)
+    frame = captured.allocation.frame
+    rules = set()
+    for offset in range(0, 400, 8):
+        moved = replace(captured.allocation, frame={**frame, "slots": [offset]})
+        rules.add(refuted(isa, captured._replace(allocation=moved), source))
+    assert "a saved word lies in a stack slot" in rules
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_constant_without_bytes_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    rows, found = captured.allocation, 0
+    for i, what in enumerate(rows.instructions):
+        if i and what.operands and all(o.kind == DEF for o in what.operands) and not what.clobbers:
+            start, end = rows.offsets[i] or 0, rows.ends[i]
+            offsets = (*rows.offsets[:i], end, *rows.offsets[i + 1 :])
+            told = captured._replace(allocation=replace(rows, offsets=offsets))
+            assert refuted(isa, put(isa, told, start, b"", end - start), source)
+            found += 1
+    assert found
+
+
+def test_a_store_over_the_return_address_of_a_tail_call_is_refuted(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, "x86-64", TAIL)
+    rules = set()
+    for i in plain("x86-64", captured, 5):
+        for at, machine in placed("x86-64", captured, i):
+            data = captured.code.code[at : at + machine.size]
+            if any(access.written and access.base == 4 for access in machine.accesses) and len(data) == 5:
+                for offset in range(0, 128, 8):
+                    rules.add(refuted("x86-64", put("x86-64", captured, at, data[:4] + bytes((offset,)), 5), source))
+    assert "an instruction stores over what the prologue saved" in rules
+
+
+# Tables.
+
+
+@pytest.mark.parametrize("code", [
+    "c8100000", "d7", "cb", "48cf", "0f05", "cd80", "e2fe", "9c", "9d", "0fa2", "f3a4", "48ab", "e3fe", "ec", "d9c0",
+    "660f3a63c100", "660ff7c1", "f3480faed0", "0f01d0", "fd",
+])  # fmt: skip
+def test_what_the_table_is_not_right_about_is_unknown(code: str) -> None:
+    assert not decode("x86-64", bytes.fromhex(code))[0].known
+
+
+def test_cmpxchg16b_is_told_rightly() -> None:
+    machine = decode("x86-64", bytes.fromhex("f0480fc70f"))[0]
+    assert {0, 1, 2, 3, 7, -3} <= machine.reads and {0, 2, -2, -3} <= machine.writes

@@ -1,0 +1,128 @@
+"""Code that its target cannot execute: found in the code whoever runs it, by settings, and only where control comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.reduction import Limits, reduce_finding
+from liftcheck.case import Case, CompileFailure, FunctionCode, Target
+from liftcheck.clif.text.parser import parse_module
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.evidence import Tally
+from liftcheck.runners import beyond
+from liftcheck.runners.pool import RunnerPool
+
+PLAIN = Target("riscv64")
+FUNCTION = parse_module("function %f(i64) -> i64 {\nblock0(v0: i64):\n    return v0\n}\n").functions
+VECTORS = parse_module("function %f(i8x16) -> i8x16 {\nblock0(v0: i8x16):\n    return v0\n}\n").functions
+VSETIVLI = "577008cc"
+RET = "67800000"
+J_8 = "6f008000"
+"""j +8"""
+BEQZ_8 = "63040500"
+"""beqz a0, +8"""
+
+PRESERVES = """function %nothing() system_v {
+block0:
+    return
+}
+
+function %keeps(i64) preserve_all {
+    sig0 = () system_v
+    fn0 = colocated %nothing sig0
+block0(v0: i64):
+    v1 = iadd v0, v0
+    call fn0()
+    return
+}
+
+function %f(i64) -> i64 system_v {
+    sig0 = (i64) preserve_all
+    fn0 = colocated %keeps sig0
+block0(v0: i64):
+    v1 = imul v0, v0
+    call fn0(v1)
+    return v1
+}
+"""
+
+
+def verdict(*words: str, functions: object = FUNCTION, target: Target = PLAIN) -> CompileFailure | None:
+    return beyond.judged(functions, target, [FunctionCode("%f", bytes.fromhex("".join(words)))])  # type: ignore[arg-type]
+
+
+def test_a_vector_instruction_is_told_by_its_name() -> None:
+    found = verdict(VSETIVLI, RET)
+    assert found is not None
+    assert (found.kind, found.is_finding) == (beyond.ILLEGAL, True)
+    assert found.message.startswith("vsetivli in %f")
+    assert verdict(RET) is None
+
+
+@pytest.mark.parametrize(("words", "reached"), [
+    ((RET, VSETIVLI), False),
+    ((J_8, VSETIVLI, RET), False),
+    ((BEQZ_8, VSETIVLI, RET), True),
+    ((BEQZ_8, RET, VSETIVLI, RET), True),
+])  # fmt: skip
+def test_constants_behind_the_code_are_no_instructions(words: tuple[str, ...], reached: bool) -> None:
+    assert (verdict(*words) is not None) == reached
+
+
+@pytest.mark.parametrize("setting", ["has_v", "has_zvl128b", "zvl128b"])
+def test_a_target_that_has_vectors_may_use_them(setting: str) -> None:
+    value = "preset" if setting.startswith("z") else "true"
+    assert verdict(VSETIVLI, RET, target=Target("riscv64", ((setting, value),))) is None
+
+
+def test_another_extension_is_not_vectors() -> None:
+    assert verdict(VSETIVLI, RET, target=Target("riscv64", (("has_zba", "true"),))) is not None
+    assert verdict(VSETIVLI, RET, target=Target("aarch64")) is None
+
+
+def test_the_programs_own_vectors_are_a_refusal_with_a_name() -> None:
+    found = verdict(VSETIVLI, RET, functions=VECTORS)
+    assert found == CompileFailure("unsupported", beyond.OWN_VECTORS)
+
+
+@pytest.fixture
+def judge(compiler: Cranelift, runners: RunnerPool) -> Judge:
+    return Judge(compiler, runners)
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("extension", ["", "has_zfh"])
+def test_a_campaign_finds_it_and_a_reduction_keeps_it(judge: Judge, extension: str) -> None:
+    """With has_zfh it is qemu that runs the code, and would not notice."""
+    case = Case(parse_module(PRESERVES), 2, ((3,),))
+    settings = (("has_zfh", "true"), ("has_zfhmin", "true")) if extension else ()
+    tally = Tally()
+    suspects = judge.judge([case], [Target("riscv64", (*settings, ("opt_level", "none")))], tally)
+    assert [suspect.verdict.klass for suspect in suspects] == [compare.ILLEGAL_CODE]
+    assert not tally.undecided
+    investigator = Investigator(judge, judge.runners)  # type: ignore[arg-type]
+    [finding] = investigator.investigate(case, suspects, tally)
+    assert finding.witness is None
+    reduced = reduce_finding(investigator, finding, Limits())[0]
+    assert reduced.klass == compare.ILLEGAL_CODE
+    assert any(function.signature.call_conv == "preserve_all" for function in reduced.case.module.functions)
+    assert sum(len(block.insts) for function in reduced.case.module.functions for block in function.blocks) <= 6
+    assert "test compile" in reduced.program
+    assert not reduced.unsaid
+    allowed = Tally()
+    assert judge.judge([case], [Target("riscv64", (("has_v", "true"),))], allowed) == []
+    assert allowed.agreed["riscv64"] == 1
+
+
+def test_the_page_exists() -> None:
+    from liftcheck.oracles.filetests import known, panics
+
+    root = Path(__file__).resolve().parents[2]
+    assert (root / known.ILLEGAL_PAGE).exists()
+    page = (root / panics.PAGE).read_text(encoding="utf-8")
+    assert page.count("\n## ") >= 10

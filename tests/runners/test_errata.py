@@ -1,0 +1,145 @@
+"""Each row of the table of shortcomings is shown by its proof, found in code, and written in docs/runners.md."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from support.runner_samples import RUNNERS, SIGNATURE, opened, trampoline
+
+from liftcheck.case import FunctionCode, Outcome, Target
+from liftcheck.clif.types import I64
+from liftcheck.oracles import compare
+from liftcheck.runners.base import Runner
+from liftcheck.runners.errata import TABLE, Erratum, first, own_words
+from liftcheck.runners.features import ORDER
+from liftcheck.runners.link import link
+from liftcheck.runners.pool import Job, RunnerPool, open_runner
+
+PROVEN = [row for row in TABLE if row.proof is not None]
+DEADLY = [row for row in TABLE if row.death is not None and row.runner != "unicorn"]
+SUICIDAL = [row for row in TABLE if row.death is not None and row.runner == "unicorn"]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "runners.md"
+
+
+def result(runner: Runner, row: Erratum) -> int:
+    assert row.proof is not None
+    image = link([[FunctionCode("%f", bytes.fromhex(row.proof.code))]], row.isa)
+    job = Job(trampoline(row.isa), image.entry(0, "%f"), SIGNATURE, [(*row.proof.arguments, 0)])
+    (outcome,) = runner.run(image, [job])[0]
+    assert outcome.kind == "returned"
+    return outcome.values[0]
+
+
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_proof_shows_the_shortcoming(row: Erratum) -> None:
+    """If this fails because the runner is right: its emulator was mended, delete the row."""
+    assert row.proof is not None
+    assert result(opened(row.runner, row.isa), row) == row.proof.wrong
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_other_runners_are_right(row: Erratum) -> None:
+    assert row.proof is not None
+    others = [name for name in ORDER[row.isa] if name != row.runner]
+    assert {name: result(opened(name, row.isa), row) for name in others} == dict.fromkeys(others, row.proof.right)
+
+
+@pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
+def test_routed_rows_are_found_in_code(row: Erratum) -> None:
+    assert row.proof is not None
+    found = first(row.runner, row.isa, [FunctionCode("%f", bytes.fromhex(row.proof.code))], exact=True)
+    assert found == ("" if row.harmless else f"{row.runner} gets {row.name} wrong")
+
+
+@pytest.mark.parametrize(("code", "found"), [
+    ("e14321b8", True), ("1f2003d5e14321b8", True), ("e143e178", True), ("e1536138", True), ("e14321f8", False),
+    ("000000e14321b800", False), ("0000e14321b80000", False), ("00e14321b8000000", False),
+], ids=["ldsmax", "behind nop", "ldsmaxalh", "ldsminlb", "64 bits", "at 3", "at 2", "at 1"])  # fmt: skip
+def test_a_narrow_ldsmax_is_one_where_an_instruction_begins(code: str, found: bool) -> None:
+    row = next(row for row in TABLE if row.isa == "aarch64" and row.pattern is not None)
+    assert row.pattern is not None and row.confirm is not None
+    data = bytes.fromhex(code)
+    assert (row.pattern.search(data) is not None and row.confirm(data)) is found
+
+
+def test_every_row_is_looked_for_or_says_why_not() -> None:
+    assert all((row.pattern is None and row.whole is None) == bool(row.harmless) for row in TABLE)
+    assert {(row.runner, row.isa) for row in TABLE} <= set(RUNNERS)
+
+
+def test_the_page_has_every_row() -> None:
+    page = PAGE.read_text()
+    for row in TABLE:
+        assert f"| {row.runner} | {row.isa} | {row.name} | {row.what} | {row.harmless or 'routed elsewhere'} |" in page
+
+
+def test_pool_goes_round_a_shortcoming() -> None:
+    row = next(row for row in PROVEN if not row.harmless and row.isa == "aarch64")
+    assert row.proof is not None
+    program = [FunctionCode("%f", bytes.fromhex(row.proof.code))]
+    pool, target = RunnerPool("unicorn"), Target("aarch64", (("has_lse", "true"),))
+    assert pool.pick(target, program) == f"emulator: unicorn gets {row.name} wrong"
+    chosen = pool.pick(target, [])
+    assert not isinstance(chosen, str)
+    assert chosen.name == "unicorn"
+    pool.close()
+
+
+RTZ = "577003cd" "d792334a" "67800000"
+"""vsetivli zero, 6, e32, m1; vfcvt.rtz.x.f.v v5, v3; ret."""
+RTZ_BEHIND_DYN = "577003cd" "5791310a" "d792334a" "67800000"
+"""The same behind vfsub.vv, which takes the current rounding mode."""
+
+
+@pytest.mark.needs_qemu
+def test_qemu_dies_of_a_first_rounding_mode_of_its_own_alone() -> None:
+    assert _outcome(opened("qemu", "riscv64"), RTZ_BEHIND_DYN).kind == "returned"
+    assert first("qemu", "riscv64", [FunctionCode("%f", bytes.fromhex(RTZ_BEHIND_DYN))]) == ""
+
+
+@pytest.mark.parametrize("row", DEADLY, ids=lambda row: f"{row.isa}: {row.name}")
+def test_a_runner_that_dies_is_named_with_its_last_words(row: Erratum) -> None:
+    """The death is the emulator's, so the code that it dies of is no finding, and is found before it runs."""
+    assert row.death is not None
+    code, words = row.death
+    program = [FunctionCode("%f", bytes.fromhex(code))]
+    assert first(row.runner, row.isa, program) == f"{row.runner} gets {row.name} wrong"
+    outcome = _outcome(opened(row.runner, row.isa), code)
+    assert outcome == Outcome("unsupported", detail=f"emulator: {row.runner} for {row.isa} died: {words}")
+    assert compare.compare(Outcome("returned", (1,)), outcome, (I64,)).kind == compare.UNDECIDED
+
+
+@pytest.mark.parametrize("row", SUICIDAL, ids=lambda row: f"{row.isa}: {row.name}")
+def test_a_runner_that_takes_our_process_along_is_never_given_such_code(row: Erratum) -> None:
+    assert row.death is not None
+    code, ending = row.death
+    program = [FunctionCode("%f", bytes.fromhex(code))]
+    assert first(row.runner, row.isa, program) == f"{row.runner} gets {row.name} wrong"
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        faulthandler.disable()
+        _outcome(open_runner(row.runner, row.isa), code)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.Signals[ending]
+
+
+def test_last_words_are_an_emulators_own_or_the_guests() -> None:
+    assert own_words("**\nERROR:../../tcg/tcg.c:3247: tcg fatal error\n") == "tcg/tcg.c:3247: tcg fatal error"
+    assert own_words("../tcg/tcg.c:4010: tcg fatal error\nqemu: uncaught target signal 6 (Aborted) - core dumped"
+                     ) == "tcg/tcg.c:4010: tcg fatal error"
+    assert own_words("ERROR:../target/s390x/tcg/translate.c:1: code should not be reached\nBail out! ERROR:x"
+                     ) == "target/s390x/tcg/translate.c:1: code should not be reached"
+    assert own_words("qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n") == ""
+    assert own_words("malloc(): corrupted top size\n") == ""
+
+
+def _outcome(runner: Runner, code: str) -> Outcome:
+    image = link([[FunctionCode("%f", bytes.fromhex(code))]], runner.isa)
+    job = Job(trampoline(runner.isa), image.entry(0, "%f"), SIGNATURE, [(0, 0, 0)])
+    (outcome,) = runner.run(image, [job])[0]
+    return outcome

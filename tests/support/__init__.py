@@ -1,0 +1,1 @@
+"""What tests share: programs, samples of code, machines to compare with."""
