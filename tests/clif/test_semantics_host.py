@@ -20,11 +20,11 @@ DRAWS = 60
 
 
 @cache
-def machine() -> tuple[host_cpu.Machine, list[host_cpu.Row], list[host_cpu.Row]]:
+def machine() -> tuple[host_cpu.Insn, list[host_cpu.Row], list[host_cpu.Row]]:
     """The machine, the rows it can run, the rows whose features the CPU lacks."""
     rows = host_cpu.rows()
     able = [row for row in rows if row.needs <= host_cpu.features()]
-    return host_cpu.Machine(able), able, [row for row in rows if row not in able]
+    return host_cpu.Insn(able), able, [row for row in rows if row not in able]
 
 
 def typing_of(row: host_cpu.Row) -> support.Typing:

@@ -49,7 +49,7 @@ def features() -> frozenset[str]:
     return frozenset()
 
 
-class Machine:
+class Insn:
     """Executable memory with all rows' code, and a buffer for operands and results."""
 
     def __init__(self, rows: list[Row]) -> None:

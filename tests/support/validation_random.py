@@ -376,7 +376,7 @@ def _elsewhere(allocation: Allocation, random: Random) -> Allocation:
 # the machine
 
 
-class Machine:
+class Insn:
     """Executes an allocation on numbers beside its program, along any path that is asked for."""
 
     def __init__(self, allocation: Allocation, seed: int = 0) -> None:

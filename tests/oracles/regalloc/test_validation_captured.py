@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from support.validation_random import Machine
+from support.validation_random import Insn
 
 from liftcheck.case import ISAS, CompileFailure, Target
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
@@ -82,7 +82,7 @@ def captured(regalloc: Cranelift, damage: Damage | None = None) -> Iterator[tupl
 
 
 def goes_wrong(function: Captured) -> bool:
-    return any(Machine(function.allocation, seed).wrong_use() is not None for seed in range(PATHS))
+    return any(Insn(function.allocation, seed).wrong_use() is not None for seed in range(PATHS))
 
 
 def test_what_the_allocators_answer_is_proven(regalloc: Cranelift) -> None:

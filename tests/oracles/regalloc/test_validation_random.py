@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.validation_random import Machine, mutated, usable
+from support.validation_random import Insn, mutated, usable
 
 from liftcheck.oracles.regalloc import blocks as validation_blocks
 from liftcheck.oracles.regalloc import blocks_smt
@@ -28,7 +28,7 @@ PATHS = 6
 
 def goes_wrong(allocation: Allocation) -> bool:
     """Whether one of a few random paths shows a wrong use."""
-    return any(Machine(allocation, seed).wrong_use() is not None for seed in range(PATHS))
+    return any(Insn(allocation, seed).wrong_use() is not None for seed in range(PATHS))
 
 
 @settings(max_examples=120, deadline=None)
@@ -56,7 +56,7 @@ def test_a_counterexample_shows_on_its_path(seed: int, fault: int) -> None:
     allocation = mutated(usable(seed), Random(fault))
     example = validate_allocation(allocation).counterexample
     if example is not None and example.rule == WRONG_USE:
-        assert Machine(allocation).wrong_use(list(example.path)) == (example.block, example.instruction)
+        assert Insn(allocation).wrong_use(list(example.path)) == (example.block, example.instruction)
 
 
 @settings(max_examples=60, deadline=None)
