@@ -42,7 +42,7 @@ SMALLEST_FRAME: Final = 32
 
 
 class Translator(Protocol):
-    """What made a function's steps (`steps.Lowerer`): hot code and the other byte order ask it again."""
+    """What made a function's steps (`steps.Translator`): hot code and the other byte order ask it again."""
 
     big_endian: bool
 
@@ -62,7 +62,7 @@ class Translator(Protocol):
     def constants(self) -> Mapping[int, int]:
         """Registers that hold a number from the start."""
 
-    def lower(self, inst: Inst) -> list[Step]:
+    def translate(self, inst: Inst) -> list[Step]:
         """The steps of one instruction."""
 
 

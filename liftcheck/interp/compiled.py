@@ -171,7 +171,7 @@ class _Writer:
     def _segment(self, segment: Segment, path: tuple[Segment, ...], depth: int, label: Segment) -> Iterator[str]:
         pad = " " * depth
         for inst in _plain(segment):
-            for recipe, values, outs, ins in self.low.lower(inst):
+            for recipe, values, outs, ins in self.low.translate(inst):
                 extras = ["m" if x is self.low.memory else repr(x) for x in values]
                 lines = recipe.emit(extras, [f"v{o}" for o in outs], list(map(self._name, ins)), "t")
                 yield from (pad + _WINDOW.sub(r"m_\1", line) for line in lines)

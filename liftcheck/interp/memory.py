@@ -7,7 +7,7 @@ CPUs check the whole store before they write a byte (measured for the four ISAs 
 s390x), so a partial store is not modelled. Addresses are taken modulo 2^64.
 
 What is not here: concurrency (atomics are single-threaded), page permissions (regions are readable and writable).
-Sources: cranelift-codegen `ir/memflags.rs` (trap code of an access, endianness), `isa/s390x/lower.isle` (vectors in
+Sources: cranelift-codegen `ir/memflags.rs` (trap code of an access, endianness), `isa/s390x/translate.isle` (vectors in
 memory have lane 0 first, each lane in the access's byte order, whatever the lane order of the registers).
 """
 

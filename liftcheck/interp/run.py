@@ -30,7 +30,7 @@ from liftcheck.interp import compiled
 from liftcheck.interp.code import CALL, GO, HOT, INDIRECT, LOWER, RETURN, TAIL_INDIRECT, Code, Program, Segment, missing
 from liftcheck.interp.libcalls import UNHANDLED, WALK, Libcall, Thrown
 from liftcheck.interp.memory import STACK_TOP, Crash, Meaningless, Memory, Mismatch, Refusal
-from liftcheck.interp.translate import lower, mismatch, turn
+from liftcheck.interp.translate import mismatch, translate, turn
 from liftcheck.interp.world_steps import WorldLowerer
 from liftcheck.interp.worlds import World
 
@@ -266,7 +266,7 @@ class Prepared:
 
     def _lower(self, code: Code, r: list[int], sp: int) -> None:
         """Lower a function at its first entry, and complete the registers that were made without knowing it."""
-        lower(code)
+        translate(code)
         r.extend(code.tail)
         if code.sp >= 0:
             self._memory.enter(sp, code.stack_bytes)
@@ -368,7 +368,7 @@ def _not_reached(segment: Segment, operands: tuple[Any, ...] | None) -> list[str
     lowerer = segment.code.lowerer
     assert lowerer is not None
     for at, inst in enumerate(segment.insts[:-1]):
-        left -= len(lowerer.lower(inst))
+        left -= len(lowerer.translate(inst))
         if left <= 0:
             return _keys_of(segment.insts[at + 1 :], lowerer.types)
     return []

@@ -1,6 +1,6 @@
 """Lowering of instructions other than terminators: to steps, that is recipes applied to registers.
 
-The one idea: an opcode with a meaning is one recipe on its registers; the table `LOWERERS` names the others: constants
+The one idea: an opcode with a meaning is one recipe on its registers; the table `TRANSLATORS` names the others: constants
 (no step at all: they are in the register list from the start), memory, addresses, and what is refused by name.
 Values are numbered densely per function on first mention. Both tiers of the interpreter use the same steps.
 
@@ -84,7 +84,7 @@ class Registers(dict[object, int]):
         return number
 
 
-class Lowerer:
+class Translator:
     """Turns instructions other than terminators into steps; both tiers use it."""
 
     def __init__(self, code: Code) -> None:
@@ -109,9 +109,9 @@ class Lowerer:
             if alias in self.types:
                 self.types.update(dict.fromkeys(path, self.types[alias]))
 
-    def lower(self, inst: Inst) -> list[Step]:
+    def translate(self, inst: Inst) -> list[Step]:
         """The steps of one instruction."""
-        special = LOWERERS.get(inst.op)
+        special = TRANSLATORS.get(inst.op)
         if special is not None:
             return special(self, inst)
         try:
@@ -171,48 +171,48 @@ class Lowerer:
         return []
 
 
-def _iconst(low: Lowerer, inst: Inst) -> list[Step]:
+def _iconst(low: Translator, inst: Inst) -> list[Step]:
     assert isinstance(inst.imm, int) and inst.type is not None
     return low.number(inst, inst.imm & inst.type.mask)
 
 
-def _fconst(low: Lowerer, inst: Inst) -> list[Step]:
+def _fconst(low: Translator, inst: Inst) -> list[Step]:
     assert isinstance(inst.imm, int)
     return low.number(inst, inst.imm)
 
 
-def _pool_constant(low: Lowerer, inst: Inst) -> list[Step]:
+def _pool_constant(low: Translator, inst: Inst) -> list[Step]:
     return low.number(inst, int.from_bytes(low.function.constants[inst.imm], "little"))  # type: ignore[index]
 
 
-def _nop(low: Lowerer, inst: Inst) -> list[Step]:
+def _nop(low: Translator, inst: Inst) -> list[Step]:
     return []
 
 
-def _load(low: Lowerer, inst: Inst) -> list[Step]:
+def _load(low: Translator, inst: Inst) -> list[Step]:
     assert inst.type is not None
     address = inst.args[0]
     return [low.load(low.reg[inst.results[0]], low.reg[address], inst.type, None, inst, address in low.on_stack)]
 
 
-def _store(low: Lowerer, inst: Inst) -> list[Step]:
+def _store(low: Translator, inst: Inst) -> list[Step]:
     value, address = inst.args
     return [low.store(low.reg[value], low.reg[address], low.types[value], False, inst, address in low.on_stack)]
 
 
-def _narrow_load(low: Lowerer, inst: Inst) -> list[Step]:
+def _narrow_load(low: Translator, inst: Inst) -> list[Step]:
     address, out = inst.args[0], inst.results[0]
     wider = low.types[out] if inst.op[0] == "s" else None
     narrow = TYPES[f"i{inst.op[5:]}"]
     return [low.load(low.reg[out], low.reg[address], narrow, wider, inst, address in low.on_stack)]
 
 
-def _narrow_store(low: Lowerer, inst: Inst) -> list[Step]:
+def _narrow_store(low: Translator, inst: Inst) -> list[Step]:
     value, address = inst.args
     return [low.store(low.reg[value], low.reg[address], TYPES[f"i{inst.op[6:]}"], True, inst, address in low.on_stack)]
 
 
-def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
+def _vector_load(low: Translator, inst: Inst) -> list[Step]:
     """`uload8x8` and its kin: half a vector is loaded and its lanes extended."""
     narrow = TYPES[f"i{inst.op[5:]}"]
     half, address = low.reg["half", id(inst)], inst.args[0]
@@ -221,7 +221,7 @@ def _vector_load(low: Lowerer, inst: Inst) -> list[Step]:
     return [load, (widen, (), (low.reg[inst.results[0]],), (half,))]
 
 
-def _stack_addr(low: Lowerer, inst: Inst) -> list[Step]:
+def _stack_addr(low: Translator, inst: Inst) -> list[Step]:
     if inst.type is I64:
         low.on_stack.update(inst.results)
     else:
@@ -229,7 +229,7 @@ def _stack_addr(low: Lowerer, inst: Inst) -> list[Step]:
     return [low.slot_address(low.reg[inst.results[0]], inst.imm, inst.offset, inst.type or I64)]  # type: ignore[arg-type]
 
 
-def _stack_access(low: Lowerer, inst: Inst) -> list[Step]:
+def _stack_access(low: Translator, inst: Inst) -> list[Step]:
     """`stack_load` and `stack_store` of the old dialect."""
     address = low.reg["slot", inst.imm, inst.offset]
     first = low.slot_address(address, inst.imm, inst.offset)  # type: ignore[arg-type]
@@ -240,20 +240,20 @@ def _stack_access(low: Lowerer, inst: Inst) -> list[Step]:
     return [first, low.store(low.reg[inst.args[0]], address, inst.type, False, plainly, True)]
 
 
-def _func_addr(low: Lowerer, inst: Inst) -> list[Step]:
+def _func_addr(low: Translator, inst: Inst) -> list[Step]:
     name = low.function.func_refs[inst.imm].name  # type: ignore[index]
     assert inst.type is not None
     low.memory.short |= inst.type is not I64
     return low.address(low.reg.of(inst.results)[0], name, 0, inst.type)
 
 
-def _atomic(low: Lowerer, inst: Inst) -> list[Step]:
+def _atomic(low: Translator, inst: Inst) -> list[Step]:
     assert inst.type is not None
     recipe = recipes.atomic(inst.op, str(inst.imm), inst.type, low.big(inst.flags))
     return [(recipe, (low.memory, recipes.trap_of(inst.flags)), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
-def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
+def _bitcast(low: Translator, inst: Inst) -> list[Step]:
     source = low.types[inst.args[0]]
     assert inst.type is not None
     order = inst.flags.endianness or ("big" if low.big_endian else "little")
@@ -261,19 +261,19 @@ def _bitcast(low: Lowerer, inst: Inst) -> list[Step]:
     return [(pure("bitcast", inst.type, imm, source), (), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
-def _shuffle(low: Lowerer, inst: Inst) -> list[Step]:
+def _shuffle(low: Translator, inst: Inst) -> list[Step]:
     mask = inst.imm
     assert isinstance(mask, tuple)
     return [(recipes.shuffle(), (mask,), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
-def _trap_if(low: Lowerer, inst: Inst) -> list[Step]:
+def _trap_if(low: Translator, inst: Inst) -> list[Step]:
     """`trapz`, `trapnz`, `uadd_overflow_trap`: the trap code is an extra."""
     recipe = pure(inst.op, inst.type, None, *(low.types[a] for a in inst.args))
     return [(recipe, (inst.imm,), low.reg.of(inst.results), low.reg.of(inst.args))]
 
 
-def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
+def _with_constant(low: Translator, inst: Inst) -> list[Step]:
     """`iadd_imm` and its kin of the old dialect: the operation on a constant."""
     kind = inst.type
     assert kind is not None
@@ -293,30 +293,30 @@ def _with_constant(low: Lowerer, inst: Inst) -> list[Step]:
     return [(recipe, (), low.reg.of(inst.results), operands)]
 
 
-def _pinned(low: Lowerer, inst: Inst) -> list[Step]:
+def _pinned(low: Translator, inst: Inst) -> list[Step]:
     if inst.op == "get_pinned_reg":
         return [(plain("{d0} = {k0}.pinned", 1, 1, 0), (low.memory,), low.reg.of(inst.results), ())]
     return [(plain("{k0}.pinned = {a0}", 1, 0, 1), (low.memory,), (), low.reg.of(inst.args))]
 
 
-def _frame_place(low: Lowerer, inst: Inst) -> list[Step]:
+def _frame_place(low: Translator, inst: Inst) -> list[Step]:
     up = low.code.frame if inst.op == "get_frame_pointer" else 0
     return [(plain("{d0} = {a0} + {k0}", 1, 1, 1), (up,), low.reg.of(inst.results), (low.reg[SP],))]
 
 
-def _return_address(low: Lowerer, inst: Inst) -> list[Step]:
+def _return_address(low: Translator, inst: Inst) -> list[Step]:
     return low.number(inst, RETURN_ADDRESS)
 
 
-def _handler_address(low: Lowerer, inst: Inst) -> list[Step]:
+def _handler_address(low: Translator, inst: Inst) -> list[Step]:
     return low.number(inst, HANDLERS + len(low.constants) * FUNCTION_STRIDE)
 
 
-def _global_value(low: Lowerer, inst: Inst) -> list[Step]:
+def _global_value(low: Translator, inst: Inst) -> list[Step]:
     return _global(low, inst.imm, low.reg[inst.results[0]])  # type: ignore[arg-type]
 
 
-def _global(low: Lowerer, number: int, out: int) -> list[Step]:
+def _global(low: Translator, number: int, out: int) -> list[Step]:
     """Compute a global value into a register: `load` and `iadd_imm` of others, down to the root of their chain."""
     declared: Mapping[int, tuple[object, ...]] = low.function.globals
     chain: dict[int, int] = {}
@@ -330,7 +330,7 @@ def _global(low: Lowerer, number: int, out: int) -> list[Step]:
     return steps
 
 
-def _root_global(low: Lowerer, declared: tuple[object, ...], out: int) -> list[Step]:
+def _root_global(low: Translator, declared: tuple[object, ...], out: int) -> list[Step]:
     """A `vmctx` or a `symbol`."""
     kind, *rest = declared
     if kind == "vmctx":
@@ -342,14 +342,14 @@ def _root_global(low: Lowerer, declared: tuple[object, ...], out: int) -> list[S
     return low.refuse(f"global value of kind {kind}")
 
 
-def _symbol(low: Lowerer, rest: list[object], out: int) -> list[Step]:
+def _symbol(low: Translator, rest: list[object], out: int) -> list[Step]:
     name, offset = str(rest[0]), rest[1] if len(rest) > 1 else 0
     if not isinstance(offset, int):
         return low.refuse("symbol with an offset that is no number")
     return low.address(out, name, offset, I64)
 
 
-def _derived_global(low: Lowerer, declared: tuple[object, ...], out: int, base: int) -> list[Step]:
+def _derived_global(low: Translator, declared: tuple[object, ...], out: int, base: int) -> list[Step]:
     """The step from a base, which is in a register, to the global value upon it."""
     kind, _, offset, type_, *rest = declared
     assert isinstance(offset, int) and isinstance(type_, Type)
@@ -360,11 +360,11 @@ def _derived_global(low: Lowerer, declared: tuple[object, ...], out: int, base: 
     return [low.load(out, base, type_, None, inst, False)]
 
 
-def _refused(low: Lowerer, inst: Inst) -> list[Step]:
+def _refused(low: Translator, inst: Inst) -> list[Step]:
     return low.refuse(f"{inst.op} is not interpreted")
 
 
-def _rows() -> Iterator[tuple[Callable[[Lowerer, Inst], list[Step]], str]]:
+def _rows() -> Iterator[tuple[Callable[[Translator, Inst], list[Step]], str]]:
     yield _iconst, "iconst"
     yield _fconst, "f16const f32const f64const"
     yield _pool_constant, "vconst f128const"
@@ -392,5 +392,5 @@ def _rows() -> Iterator[tuple[Callable[[Lowerer, Inst], list[Step]], str]]:
                      "dynamic_stack_store extract_vector")
 
 
-LOWERERS: Final = {op: function for function, ops in _rows() for op in ops.split()}
+TRANSLATORS: Final = {op: function for function, ops in _rows() for op in ops.split()}
 """Opcodes whose steps are not just a meaning applied to registers."""

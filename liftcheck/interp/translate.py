@@ -18,14 +18,14 @@ from liftcheck.errors import Unsupported
 from liftcheck.interp.code import CALL, GO, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, Code, Segment
 from liftcheck.interp.libcalls import Libcall
 from liftcheck.interp.recipes import Op, Run, compiled, plain, pure, refusing
-from liftcheck.interp.steps import LOWERERS, SP, Lowerer, access
+from liftcheck.interp.steps import SP, TRANSLATORS, Translator, access
 from liftcheck.interp.world_steps import SPECIAL, WorldLowerer
 from liftcheck.interp.worlds import World
 
 
-def lower(code: Code) -> None:
+def translate(code: Code) -> None:
     """Make the segments. A function that the interpreter lacks something for refuses where it gets there."""
-    _Lowering(code).run()
+    _Translation(code).run()
 
 
 def turn(code: Code, big_endian: bool) -> None:
@@ -37,20 +37,20 @@ def turn(code: Code, big_endian: bool) -> None:
             if isinstance(what, tuple):
                 ops[at] = access(what, big_endian)[0], ops[at][1]
                 continue
-            for recipe, extras, outs, ins in lowerer.lower(what):
+            for recipe, extras, outs, ins in lowerer.translate(what):
                 ops[at] = recipe.run, (*extras, *outs, *ins)
                 at += 1
 
 
-class _Lowering:
+class _Translation:
     """Lowers one function: one pass, one operation an instruction."""
 
     def __init__(self, code: Code) -> None:
         self.code = code
         self.function = code.function
         careful = isinstance(code.program.memory, World)
-        self.lowerer = code.lowerer = WorldLowerer(code) if careful else Lowerer(code)
-        self.special = SPECIAL if careful else LOWERERS.keys()
+        self.lowerer = code.lowerer = WorldLowerer(code) if careful else Translator(code)
+        self.special = SPECIAL if careful else TRANSLATORS.keys()
         self.plain_accesses = frozenset() if careful else _PLAIN_ACCESSES
         self.reg = self.lowerer.reg
         self.heads: dict[int, Segment] = {}
@@ -108,7 +108,7 @@ class _Lowering:
             else:
                 if op in ORDERED:
                     ordered.append((ops, len(ops), inst))
-                for recipe, extras, outs, ins in lowerer.lower(inst):
+                for recipe, extras, outs, ins in lowerer.translate(inst):
                     ops.append((recipe.run, (*extras, *outs, *ins)))
 
     def _access(self, ops: list[Op], inst: Inst) -> None:
@@ -136,7 +136,7 @@ class _Lowering:
             self._table(segment, inst)
         elif op == "return":
             segment.kind = RETURN
-            segment.term, segment.wires = gather(len(inst.args)), reg.of(inst.args)
+            segment.term, segment.wires = collect(len(inst.args)), reg.of(inst.args)
         elif op == "trap":
             segment.ops.append((plain("raise Trap({k0})", 1, 0, 0).run, (inst.imm,)))
         else:
@@ -212,7 +212,7 @@ class _Lowering:
         segment.handlers, segment.payloads = tuple(found), tuple(names.values())
 
     def _callee(self, segment: Segment, inst: Inst, signature: Signature, indirect: bool) -> None:
-        segment.term, segment.wires = gather(len(inst.args)), self.reg.of(inst.args)
+        segment.term, segment.wires = collect(len(inst.args)), self.reg.of(inst.args)
         if indirect:
             return
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
@@ -273,7 +273,7 @@ def param_text(param: AbiParam) -> str:
 
 
 @cache
-def gather(count: int) -> Run:
+def collect(count: int) -> Run:
     """The values of some registers as a list."""
     names = _names(count, "a")
     return _terminator(names, f" return [{', '.join(f'r[{n}]' for n in names)}]")
@@ -318,7 +318,7 @@ def _switch(r: list[int], wires: tuple[int, Op, list[Op]]) -> object:
 
 
 _PLAIN_ACCESSES: Final = frozenset({"load", "store"})
-ORDERED: Final = frozenset({op for op, function in LOWERERS.items() if "load" in op or "store" in op or "atomic" in op}
+ORDERED: Final = frozenset({op for op, function in TRANSLATORS.items() if "load" in op or "store" in op or "atomic" in op}
                            | {"bitcast", "global_value", "symbol_value"})
 """Opcodes whose steps may depend on the byte order."""
 _ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",

@@ -15,17 +15,17 @@ from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import I64, Type
 from liftcheck.interp.code import Code, Step
 from liftcheck.interp.recipes import plain
-from liftcheck.interp.steps import LOWERERS, SP, Lowerer
+from liftcheck.interp.steps import SP, TRANSLATORS, Translator
 from liftcheck.interp.worlds import World
 from liftcheck.nan import CREATES, infinity
 
 _MARKED: Final = frozenset(op for op, row in OPCODES.items() if row.can_load or row.can_store) | {
     "get_pinned_reg", "global_value", "symbol_value"}
-SPECIAL: Final = LOWERERS.keys() | CREATES
+SPECIAL: Final = TRANSLATORS.keys() | CREATES
 """Opcodes that are more in a world than a meaning applied to registers."""
 
 
-class WorldLowerer(Lowerer):
+class WorldLowerer(Translator):
     """Lowers for a `World`."""
 
     def __init__(self, code: Code) -> None:
@@ -43,13 +43,13 @@ class WorldLowerer(Lowerer):
         assert isinstance(self.memory, World)
         self.memory.site = self.site(inst)
 
-    def lower(self, inst: Inst) -> list[Step]:
+    def translate(self, inst: Inst) -> list[Step]:
         """The steps of one instruction, questions included."""
         self._site = self.site(inst)
         own = _OWN.get(inst.op)
         if own is not None:
             return own(self, inst)
-        steps = super().lower(inst)
+        steps = super().translate(inst)
         if inst.op in CREATES and steps[-1][2]:
             return [*steps, self._nan(inst)]
         return [self._mark(), *steps] if inst.op in _MARKED else steps
