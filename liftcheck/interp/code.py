@@ -114,27 +114,27 @@ class Segment:
 class HotCode:
     """What compiling a function left behind: the cold twins of its labels, and a counter for each path of segments."""
 
-    __slots__ = ("counts", "paths", "twins")
+    __slots__ = ("counts", "paths", "cold_copies")
 
     def __init__(self) -> None:
-        self.twins: dict[Segment, Segment] = {}
+        self.cold_copies: dict[Segment, Segment] = {}
         self.paths: list[tuple[Segment, ...]] = []
         self.counts: list[int] = []
 
     def reset(self) -> None:
         """Begin a run."""
         self.counts[:] = [0] * len(self.counts)
-        for twin in self.twins.values():
-            twin.visits = 0
+        for cold_copy in self.cold_copies.values():
+            cold_copy.visits = 0
 
-    def settle(self) -> None:
+    def flush_counts(self) -> None:
         """Move the counts into the segments' visits."""
         for count, path in zip(self.counts, self.paths):
             if count:
                 for segment in path:
                     segment.visits += count
-        for segment, twin in self.twins.items():
-            segment.visits += twin.visits
+        for segment, cold_copy in self.cold_copies.items():
+            segment.visits += cold_copy.visits
         self.reset()
 
 

@@ -32,7 +32,7 @@ WIDEST: Final = 100_000
 _WINDOW: Final = re.compile(r"\bm\.((?:stack_)?(?:base|buf|size))\b")
 
 
-def heat(code: Code) -> None:
+def compile_hot(code: Code) -> None:
     """Compile a function, unless it is compiled already or too large."""
     if code.hot is not None or code.too_large or not code.segments:
         return
@@ -45,8 +45,8 @@ def heat(code: Code) -> None:
         return
     function = writer.function()
     for number, label in enumerate(writer.labels):
-        twin = writer.hot.twins[label]
-        twin.take_place_of(label)
+        cold_copy = writer.hot.cold_copies[label]
+        cold_copy.take_place_of(label)
         label.kind, label.hot, label.label = HOT, function, number
         label.ops, label.cost, label.term = [], 0, nothing
     code.hot = writer.hot
@@ -152,8 +152,8 @@ class _Writer:
 
     def _root(self, label: Segment, depth: int) -> Iterator[str]:
         pad = " " * depth
-        twin = self.hot.twins[label] = Segment(self.code)
-        self.globals[f"T{self.number[label]}"] = twin
+        cold_copy = self.hot.cold_copies[label] = Segment(self.code)
+        self.globals[f"T{self.number[label]}"] = cold_copy
         yield f"{pad}while True:"
         yield f"{pad} if fuel < {self._dearest(label)}:"
         yield from self._put_back(f"{pad}  ")

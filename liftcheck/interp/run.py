@@ -30,7 +30,7 @@ from liftcheck.interp import compiled
 from liftcheck.interp.code import CALL, GO, HOT, INDIRECT, LOWER, RETURN, TAIL_INDIRECT, Code, Program, Segment, missing
 from liftcheck.interp.libcalls import UNHANDLED, WALK, Libcall, Thrown
 from liftcheck.interp.memory import STACK_TOP, Crash, Meaningless, Memory, Mismatch, Refusal
-from liftcheck.interp.translate import mismatch, translate, turn
+from liftcheck.interp.translate import mismatch, set_byte_order, translate
 from liftcheck.interp.world_steps import WorldLowerer
 from liftcheck.interp.worlds import World
 
@@ -116,11 +116,11 @@ class Prepared:
             kind = "out_of_fuel"
         return Outcome(kind, values, memory.content() if regions else b"", detail)
 
-    def fill_slots(self, garbage: int) -> None:
+    def poison_stack(self, garbage: int) -> None:
         """From now on stack slots begin as bytes of this value: a program whose outcome changes reads the unwritten."""
         self._memory.garbage = garbage
 
-    def turn(self, big_endian: bool) -> bool:
+    def set_byte_order(self, big_endian: bool) -> bool:
         """Go over to the other byte order, at a part of what preparing costs; False if a function has become hot: then
         only preparing anew helps."""
         program = self._program
@@ -128,7 +128,7 @@ class Prepared:
             return False
         program.big_endian = big_endian
         for code in program.codes:
-            turn(code, big_endian)
+            set_byte_order(code, big_endian)
         return True
 
     def release(self) -> None:
@@ -149,7 +149,7 @@ class Prepared:
         instructions = 0
         for code in self._entered:
             if code.hot is not None:
-                code.hot.settle()
+                code.hot.flush_counts()
             most = 0
             for segment in code.segments:
                 visits = segment.visits
@@ -272,7 +272,7 @@ class Prepared:
             self._memory.enter(sp, code.stack_bytes)
             r[code.sp] = sp
         if self._hot_after == 0:
-            compiled.heat(code)
+            compiled.compile_hot(code)
 
     def _caught(self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown,
                 sp: int) -> tuple[list[int], Segment, int]:
@@ -323,7 +323,7 @@ class Prepared:
             self._until_look = self._slices
             for code in self._entered:
                 if any(s.visits > self._hot_after for s in code.segments):
-                    compiled.heat(code)
+                    compiled.compile_hot(code)
         while fuel < 0 and self._rest:
             take = min(SLICE, self._rest)
             self._rest -= take

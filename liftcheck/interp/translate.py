@@ -1,7 +1,7 @@
 """How functions become code for the reference interpreter: one pass, one operation an instruction, and terminators.
 
 The one idea: a function is lowered when it is first entered, so what one function lacks does not hurt the others of its
-file; what depends on the byte order is noted on the way, and made anew for the other one (`turn`).
+file; what depends on the byte order is noted on the way, and made anew for the other one (`set_byte_order`).
 
 It knows terminators alone: other instructions are `steps`'s. What comes of it is `code`'s, and it
 does not run anything (see `run`).
@@ -28,7 +28,7 @@ def translate(code: Code) -> None:
     _Translation(code).run()
 
 
-def turn(code: Code, big_endian: bool) -> None:
+def set_byte_order(code: Code, big_endian: bool) -> None:
     """Make the accesses of a function that is lowered, and not hot, for the other byte order."""
     lowerer = code.lowerer
     if lowerer is not None:

@@ -378,10 +378,10 @@ class Judge:
         met: dict[int, int] = {}
         for position, piece in enumerate(pieces):
             jobs.append(self._job(sitting, piece, image, position))
-            turn = met[piece.case] = met.get(piece.case, -1) + 1
-            if turn == len(rounds):
+            set_byte_order = met[piece.case] = met.get(piece.case, -1) + 1
+            if set_byte_order == len(rounds):
                 rounds.append([])
-            rounds[turn].append(position)
+            rounds[set_byte_order].append(position)
         ready = time.perf_counter()
         outcomes: list[list[Outcome] | str] = [""] * len(jobs)
         for positions in rounds:

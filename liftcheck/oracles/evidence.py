@@ -144,7 +144,7 @@ def interpret_orders(case: Case, orders: Sequence[bool], fuel: int = FUEL) -> di
     prepared: Prepared | None = None
     stats: Stats | None = None
     for order in orders:
-        if prepared is not None and not prepared.turn(order):
+        if prepared is not None and not prepared.set_byte_order(order):
             prepared.release()
             prepared = None
         prepared = prepared or prepare(case.module, order)
@@ -201,7 +201,7 @@ def reads_garbage(case: Case, big_endian: bool, fuel: int = FUEL) -> bool:
     prepared = prepare(case.module, big_endian)
     found = []
     for garbage in (0, 0xA5):
-        prepared.fill_slots(garbage)
+        prepared.poison_stack(garbage)
         found.append(_outcomes(case, prepared, None, fuel)[0])
     prepared.release()
     return found[0] != found[1]
