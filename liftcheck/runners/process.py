@@ -29,7 +29,7 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.case import Outcome
 from liftcheck.errors import Unavailable
-from liftcheck.isa.s390x.thunks import Supplement
+from liftcheck.isa.s390x.thunks import Thunks
 from liftcheck.runners import confine, errata
 from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.runners.link import Image
@@ -80,7 +80,7 @@ class ProcessRunner(BaseRunner):
         self._worker: Worker | None = None
         self._confined: Final = confined
         self._replace_at = 0.0
-        self._supplement: Final = Supplement(tests_alone=True) if command and isa == "s390x" else None
+        self._supplement: Final = Thunks(tests_alone=True) if command and isa == "s390x" else None
         self._dirty = layout.STUB - layout.ARENA
         self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)

@@ -27,7 +27,7 @@ from unicorn import arm64_const, riscv_const, s390x_const, x86_const
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
-from liftcheck.isa.s390x.thunks import Supplement
+from liftcheck.isa.s390x.thunks import Thunks
 from liftcheck.runners import confine
 from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, out_of_time
 from liftcheck.runners.link import Image
@@ -139,7 +139,7 @@ class UnicornRunner(BaseRunner):
             uc.hook_add(unicorn.UC_HOOK_INSN, self._on_system_call, None, 1, 0, x86_const.UC_X86_INS_SYSCALL)
         self.arena.write(layout.STUB, self.stub.code)
         self.arena.write(layout.CONTROL + 40, b"\1")
-        self._supplement = Supplement() if isa == "s390x" else None
+        self._supplement = Thunks() if isa == "s390x" else None
         self._watchdog = self._watch()
 
     def _set_registers(self) -> None:
@@ -269,11 +269,11 @@ class UnicornRunner(BaseRunner):
 
     def _patched(self, batch: Batch, row: int, pc: int) -> bool:
         """s390x: replaces an instruction that Unicorn lacks, and makes the row ready to run again."""
-        supplement = self._supplement
-        if supplement is None or not supplement.add(pc):
+        thunks = self._supplement
+        if thunks is None or not thunks.add(pc):
             return False
-        self.arena.write(supplement.base, bytes(supplement.code))
-        self._uc.ctl_remove_cache(supplement.base, supplement.base + len(supplement.code))
+        self.arena.write(thunks.base, bytes(thunks.code))
+        self._uc.ctl_remove_cache(thunks.base, thunks.base + len(thunks.code))
         self.restore(batch, row)
         return True
 

@@ -1,11 +1,11 @@
-"""Lets Unicorn run z14 instructions that it lacks: each is replaced by a jump to an island of older instructions.
+"""Lets Unicorn run z14 instructions that it lacks: each is replaced by a jump to a thunk of older instructions.
 
 The one idea: the replacement is machine code, so a loop over such an instruction costs no stop of the emulator. Sites
 are found before a run by following the control flow from each function's entry (so data between functions or behind a
 `bras` is never taken for code), and one that was missed (behind a jump table) stops as illegal, is replaced then, and
-its row runs again. Instructions whose meaning has no island here stay, and end their row as 'unsupported'.
+its row runs again. Instructions whose meaning has no thunk here stay, and end their row as 'unsupported'.
 
-What is covered, with the meaning that the island has (Principles of Operation SA22-7832-11 and later):
+What is covered, with the meaning that the thunk has (Principles of Operation SA22-7832-11 and later):
   msrkc, msgrkc    the low half of the signed product; CC 3 if it overflows, else 0, 1, 2 for zero, negative, positive
   mgrk             the signed 64 x 64 -> 128 product
   agh, sgh, mgh    add, subtract (CC set), multiply (CC kept) a sign-extended halfword in storage
@@ -20,7 +20,7 @@ What is covered, with the meaning that the island has (Principles of Operation S
                    others
   rnsbg, rosbg, rxsbg with the test bit, of which Unicorn dies: the others, on a copy
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
-All but those that set it keep the condition code. Islands use 288 bytes below the stack pointer, which belong to nobody
+All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer, which belong to nobody
 (the s390x ABI has no red zone). Which NaN results is left to the older instructions.
 """
 
@@ -60,8 +60,8 @@ PREFILTER: Final = re.compile(
 )
 
 
-class Island:
-    """Assembles a sequence of instructions with local labels. Only what the islands need."""
+class Thunk:
+    """Assembles a sequence of instructions with local labels. Only what the thunks need."""
 
     def __init__(self) -> None:
         self.code = bytearray()
@@ -160,296 +160,296 @@ def _lanes(fields: _Fields, size: int) -> range:
     return range(0, size if fields.m_low & 8 else 16, size)
 
 
-def _pair(island: Island, first: int, at: int) -> None:
+def _pair(thunk: Thunk, first: int, at: int) -> None:
     """Loads an extended float into the pair (first, first + 2)."""
-    island.rx(0x68, first, at)
-    island.rx(0x68, first + 2, at + 8)
+    thunk.rx(0x68, first, at)
+    thunk.rx(0x68, first + 2, at + 8)
 
 
-def _binary(code: bytes) -> Island | None:
+def _binary(code: bytes) -> Thunk | None:
     f = _Fields(code)
     short, extended = _BINARY[code[5]]
-    island, save = Island(), (0, 1, 2, 3)
+    thunk, save = Thunk(), (0, 1, 2, 3)
     if f.m4 not in (2, 4):
         return None
-    island.enter(save, True)
-    island.vector(0x0E, f.v2, _A)
-    island.vector(0x0E, f.v3, _B)
+    thunk.enter(save, True)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.vector(0x0E, f.v3, _B)
     if f.m4 == 2:
         for at in _lanes(f, 4):
-            island.rx(0x78, 0, _A + at)
-            island.rxe(short, 0, _B + at)
-            island.rx(0x70, 0, _RESULT + at)
+            thunk.rx(0x78, 0, _A + at)
+            thunk.rxe(short, 0, _B + at)
+            thunk.rx(0x70, 0, _RESULT + at)
     else:
-        _pair(island, 0, _A)
-        _pair(island, 1, _B)
-        island.rre(extended, 0, 1)
-        _store_pair(island)
-    island.leave(save, True, f.v1)
-    return island
+        _pair(thunk, 0, _A)
+        _pair(thunk, 1, _B)
+        thunk.rre(extended, 0, 1)
+        _store_pair(thunk)
+    thunk.leave(save, True, f.v1)
+    return thunk
 
 
-def _store_pair(island: Island) -> None:
-    island.rx(0x60, 0, _RESULT)
-    island.rx(0x60, 2, _RESULT + 8)
+def _store_pair(thunk: Thunk) -> None:
+    thunk.rx(0x60, 0, _RESULT)
+    thunk.rx(0x60, 2, _RESULT + 8)
 
 
-def _unary(code: bytes) -> Island | None:
+def _unary(code: bytes) -> Thunk | None:
     """vfsq, vfpso, vfi; M3 is the format, M4 (low) the single-lane bit, M5 (high) sign operation or rounding mode."""
     f = _Fields(code)
-    island, save = Island(), (0, 1, 2, 3)
+    thunk, save = Thunk(), (0, 1, 2, 3)
     if f.m4 not in (2, 4) or (f.m4 == 4 and code[5] == 0xCE):
         return None  # sqxbr, which the square root of an extended float would need, kills Unicorn 2.1.4 itself
-    island.enter(save, False)
-    island.vector(0x0E, f.v2, _A)
+    thunk.enter(save, False)
+    thunk.vector(0x0E, f.v2, _A)
     if f.m4 == 2:
         for at in _lanes(f, 4):
-            island.rx(0x78, 0, _A + at)
+            thunk.rx(0x78, 0, _A + at)
             if code[5] == 0xCE:
-                island.rre(0xB314, 0, 0)
+                thunk.rre(0xB314, 0, 0)
             elif code[5] == 0xC7:
-                island.rre(0xB357, 0, 0, f.m_high)
+                thunk.rre(0xB357, 0, 0, f.m_high)
             else:
-                island.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
-            island.rx(0x70, 0, _RESULT + at)
+                thunk.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
+            thunk.rx(0x70, 0, _RESULT + at)
     else:
-        _pair(island, 0, _A)
+        _pair(thunk, 0, _A)
         if code[5] == 0xC7:
-            island.rre(0xB347, 0, 0, f.m_high)
+            thunk.rre(0xB347, 0, 0, f.m_high)
         else:
-            island.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
-        _store_pair(island)
-    island.leave(save, False, f.v1)
-    return island
+            thunk.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
+        _store_pair(thunk)
+    thunk.leave(save, False, f.v1)
+    return thunk
 
 
-def _multiply_add(code: bytes) -> Island | None:
+def _multiply_add(code: bytes) -> Thunk | None:
     f = _Fields(code)
-    island, save = Island(), (0, 2)
+    thunk, save = Thunk(), (0, 2)
     if f.m6 != 2:
         return None
-    island.enter(save, False)
+    thunk.enter(save, False)
     for register, place in ((f.v2, _A), (f.v3, _B), (f.v4, _C)):
-        island.vector(0x0E, register, place)
+        thunk.vector(0x0E, register, place)
     for at in _lanes(f, 4):
-        island.rx(0x78, 0, _C + at)
-        island.rx(0x78, 2, _A + at)
-        island.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, _B + at)
-        island.rx(0x70, 0, _RESULT + at)
-    island.leave(save, False, f.v1)
-    return island
+        thunk.rx(0x78, 0, _C + at)
+        thunk.rx(0x78, 2, _A + at)
+        thunk.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, _B + at)
+        thunk.rx(0x70, 0, _RESULT + at)
+    thunk.leave(save, False, f.v1)
+    return thunk
 
 
-def _compare_scalar(code: bytes) -> Island | None:
+def _compare_scalar(code: bytes) -> Thunk | None:
     """wfc (0xcb), wfk (0xca): sets the condition code."""
     f = _Fields(code)
-    island, save = Island(), (0, 1, 2, 3)
+    thunk, save = Thunk(), (0, 1, 2, 3)
     if f.m4 not in (2, 4):
         return None
     signalling = code[5] == 0xCA
-    island.enter(save, False)
-    island.vector(0x0E, f.v1, _A)
-    island.vector(0x0E, f.v2, _B)
+    thunk.enter(save, False)
+    thunk.vector(0x0E, f.v1, _A)
+    thunk.vector(0x0E, f.v2, _B)
     if f.m4 == 2:
-        island.rx(0x78, 0, _A)
-        island.rxe(0x08 if signalling else 0x09, 0, _B)
+        thunk.rx(0x78, 0, _A)
+        thunk.rxe(0x08 if signalling else 0x09, 0, _B)
     else:
-        _pair(island, 0, _A)
-        _pair(island, 1, _B)
-        island.rre(0xB348 if signalling else 0xB349, 0, 1)
-    island.leave(save, False, None)
-    return island
+        _pair(thunk, 0, _A)
+        _pair(thunk, 1, _B)
+        thunk.rre(0xB348 if signalling else 0xB349, 0, 1)
+    thunk.leave(save, False, None)
+    return thunk
 
 
 _WANTED: Final = {0xE8: _EQUAL, 0xEB: _GREATER, 0xEA: _GREATER | _EQUAL}
 
 
-def _compare_lanes(code: bytes) -> Island | None:
+def _compare_lanes(code: bytes) -> Thunk | None:
     """vfce, vfch, vfche of short floats: lanes of ones or zeros; with M6 bit 0 the condition code says all, some,
     none."""
     f = _Fields(code)
     sets_cc = bool(f.m_high & 1)
     if f.m4 != 2 or f.m_low & 4 or (sets_cc and f.m_low & 8):
         return None
-    island, save = Island(), (0,)
-    island.enter(save, not sets_cc)
-    island.vector(0x0E, f.v2, _A)
-    island.vector(0x0E, f.v3, _B)
+    thunk, save = Thunk(), (0,)
+    thunk.enter(save, not sets_cc)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.vector(0x0E, f.v3, _B)
     for at in _lanes(f, 4):
-        island.rx(0x78, 0, _A + at)
-        island.ri(0xA78, 0, 0)
-        island.rxe(0x09, 0, _B + at)
-        island.jump(_ALWAYS ^ _WANTED[code[5]], f"no{at}")
-        island.ri(0xA78, 0, -1)
-        island.label(f"no{at}")
-        island.rx(0x50, 0, _RESULT + at)
+        thunk.rx(0x78, 0, _A + at)
+        thunk.ri(0xA78, 0, 0)
+        thunk.rxe(0x09, 0, _B + at)
+        thunk.jump(_ALWAYS ^ _WANTED[code[5]], f"no{at}")
+        thunk.ri(0xA78, 0, -1)
+        thunk.label(f"no{at}")
+        thunk.rx(0x50, 0, _RESULT + at)
     if sets_cc:
-        _lanes_to_cc(island)
-    island.leave(save, not sets_cc, f.v1)
-    return island
+        _lanes_to_cc(thunk)
+    thunk.leave(save, not sets_cc, f.v1)
+    return thunk
 
 
-def _lanes_to_cc(island: Island) -> None:
+def _lanes_to_cc(thunk: Thunk) -> None:
     """CC 0, 1, 3 for all, some, no lanes of the result: vceqfs of it with v0 = ones (vgbm); v0 is saved."""
-    island.raw(b"\xe7\x00\xff\xff\x00\x44")
-    island.vector(0x0E, 0, _A)
-    island.vector(0x06, 0, _RESULT)
-    island.vector(0x0E, 1, _B)
-    island.vector(0x06, 1, _A)
-    island.raw(b"\xe7\x00\x10\x10\x20\xf8")
-    island.vector(0x06, 1, _B)
+    thunk.raw(b"\xe7\x00\xff\xff\x00\x44")
+    thunk.vector(0x0E, 0, _A)
+    thunk.vector(0x06, 0, _RESULT)
+    thunk.vector(0x0E, 1, _B)
+    thunk.vector(0x06, 1, _A)
+    thunk.raw(b"\xe7\x00\x10\x10\x20\xf8")
+    thunk.vector(0x06, 1, _B)
 
 
-def _convert(code: bytes) -> Island | None:
+def _convert(code: bytes) -> Thunk | None:
     """vfll (0xc4) from long, vflr (0xc5) from extended floats: one lane, to and from the pair (0, 2)."""
     f = _Fields(code)
-    island, save = Island(), (0, 2)
+    thunk, save = Thunk(), (0, 2)
     widen = code[5] == 0xC4
     if f.m4 != (3 if widen else 4):
         return None
-    island.enter(save, False)
-    island.vector(0x0E, f.v2, _A)
+    thunk.enter(save, False)
+    thunk.vector(0x0E, f.v2, _A)
     if widen:
-        island.rxe(0x05, 0, _A)
-        _store_pair(island)
+        thunk.rxe(0x05, 0, _A)
+        _store_pair(thunk)
     else:
-        _pair(island, 0, _A)
-        island.rre(0xB345, 0, 0, f.m_high)
-        island.rx(0x60, 0, _RESULT)
-    island.leave(save, False, f.v1)
-    return island
+        _pair(thunk, 0, _A)
+        thunk.rre(0xB345, 0, 0, f.m_high)
+        thunk.rx(0x60, 0, _RESULT)
+    thunk.leave(save, False, f.v1)
+    return thunk
 
 
-def _extremum(code: bytes) -> Island | None:
+def _extremum(code: bytes) -> Thunk | None:
     """vfmin (0xee), vfmax (0xef)."""
     f = _Fields(code)
     largest, size = code[5] == 0xEF, _SIZES.get(f.m4, 16)
     if size == 16 or f.m_high not in (1, 3):
         return None
     compare, add, load, store = (0x09, 0x0A, 0x78, 0x70) if size == 4 else (0x19, 0x1A, 0x68, 0x60)
-    island, save = Island(), (0,)
-    island.enter(save, True)
-    island.vector(0x0E, f.v2, _A)
-    island.vector(0x0E, f.v3, _B)
+    thunk, save = Thunk(), (0,)
+    thunk.enter(save, True)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.vector(0x0E, f.v3, _B)
     for at in _lanes(f, size):
-        island.rx(load, 0, _A + at)
-        island.rxe(compare, 0, _B + at)
+        thunk.rx(load, 0, _A + at)
+        thunk.rxe(compare, 0, _B + at)
         take_second = _LESS if largest else _GREATER
         if f.m_high == 1:
-            island.jump(_UNORDERED, f"nan{at}")
-            island.jump(_EQUAL, f"equal{at}")
-        island.jump(_ALWAYS ^ take_second, f"store{at}")
-        island.rx(load, 0, _B + at)
+            thunk.jump(_UNORDERED, f"nan{at}")
+            thunk.jump(_EQUAL, f"equal{at}")
+        thunk.jump(_ALWAYS ^ take_second, f"store{at}")
+        thunk.rx(load, 0, _B + at)
         if f.m_high == 1:
-            island.jump(_ALWAYS, f"store{at}")
-            island.label(f"equal{at}")
-            _combine_signs(island, size, at, largest)
-            island.jump(_ALWAYS, f"done{at}")
-            island.label(f"nan{at}")
-            island.rxe(add, 0, _B + at)
-        island.label(f"store{at}")
-        island.rx(store, 0, _RESULT + at)
-        island.label(f"done{at}")
-    island.leave(save, True, f.v1)
-    return island
+            thunk.jump(_ALWAYS, f"store{at}")
+            thunk.label(f"equal{at}")
+            _combine_signs(thunk, size, at, largest)
+            thunk.jump(_ALWAYS, f"done{at}")
+            thunk.label(f"nan{at}")
+            thunk.rxe(add, 0, _B + at)
+        thunk.label(f"store{at}")
+        thunk.rx(store, 0, _RESULT + at)
+        thunk.label(f"done{at}")
+    thunk.leave(save, True, f.v1)
+    return thunk
 
 
-def _combine_signs(island: Island, size: int, at: int, largest: bool) -> None:
+def _combine_signs(thunk: Thunk, size: int, at: int, largest: bool) -> None:
     """Equal floats differ at most in the sign of zero: and-ing the patterns gives the larger, or-ing the smaller."""
     if size == 4:
-        island.rx(0x58, 0, _A + at)
-        island.rx(0x54 if largest else 0x56, 0, _B + at)
-        island.rx(0x50, 0, _RESULT + at)
+        thunk.rx(0x58, 0, _A + at)
+        thunk.rx(0x54 if largest else 0x56, 0, _B + at)
+        thunk.rx(0x50, 0, _RESULT + at)
     else:
-        island.rxy(0x04, 0, _A + at)
-        island.rxy(0x80 if largest else 0x81, 0, _B + at)
-        island.rxy(0x24, 0, _RESULT + at)
+        thunk.rxy(0x04, 0, _A + at)
+        thunk.rxy(0x80 if largest else 0x81, 0, _B + at)
+        thunk.rxy(0x24, 0, _RESULT + at)
 
 
-def _popcount(code: bytes) -> Island | None:
+def _popcount(code: bytes) -> Thunk | None:
     """vpopct of halfwords, words, doublewords: popcnt counts each byte, a multiplication by 0x0101… adds them."""
     f = _Fields(code)
     if f.m4 not in (1, 2, 3):
         return None
-    island = Island()
-    island.enter((), True)
-    island.vector(0x0E, f.v2, _A)
-    island.raw(b"\xc0\x1e\x01\x01\x01\x01\xc0\x19\x01\x01\x01\x01")
+    thunk = Thunk()
+    thunk.enter((), True)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.raw(b"\xc0\x1e\x01\x01\x01\x01\xc0\x19\x01\x01\x01\x01")
     load, store = {1: (0x91, 0x70), 2: (0x16, 0x50), 3: (0x04, 0x24)}[f.m4]
     for at in range(0, 16, 1 << f.m4):
-        island.rxy(load, 0, _A + at)
-        island.rre(0xB9E1, 0, 0)
-        island.rre(0xB90C, 0, 1)
-        island.rsy(0x0C, 0, 0, 56, 0)
-        island.rxy(store, 0, _RESULT + at)
-    island.leave((), True, f.v1)
-    return island
+        thunk.rxy(load, 0, _A + at)
+        thunk.rre(0xB9E1, 0, 0)
+        thunk.rre(0xB90C, 0, 1)
+        thunk.rsy(0x0C, 0, 0, 56, 0)
+        thunk.rxy(store, 0, _RESULT + at)
+    thunk.leave((), True, f.v1)
+    return thunk
 
 
-def _to_integer(code: bytes) -> Island | None:
+def _to_integer(code: bytes) -> Thunk | None:
     """vclgd (0xc0), vcgd (0xc2) and their single-lane forms: Unicorn has them, but gives the largest integer for a
     NaN."""
     f = _Fields(code)
     if f.m4 != 3:
         return None
-    island, save = Island(), (0,)
-    island.enter(save, True)
-    island.vector(0x0E, f.v2, _A)
-    island.vector(0x06, 0, _A)
-    island.raw(bytes((0xE7, 0, 0, code[3], code[4] & 0xF0, code[5])))
-    island.vector(0x0E, 0, _RESULT)
-    island.ri(0xA5D if code[5] == 0xC0 else 0xA5C, 1, 0 if code[5] == 0xC0 else 0x8000)
+    thunk, save = Thunk(), (0,)
+    thunk.enter(save, True)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.vector(0x06, 0, _A)
+    thunk.raw(bytes((0xE7, 0, 0, code[3], code[4] & 0xF0, code[5])))
+    thunk.vector(0x0E, 0, _RESULT)
+    thunk.ri(0xA5D if code[5] == 0xC0 else 0xA5C, 1, 0 if code[5] == 0xC0 else 0x8000)
     for at in _lanes(f, 8):
-        island.rx(0x68, 0, _A + at)
-        island.rxe(0x19, 0, _A + at)
-        island.jump(_ALWAYS ^ _UNORDERED, f"number{at}")
-        island.rxy(0x24, 1, _RESULT + at)
-        island.label(f"number{at}")
-    island.leave(save, True, f.v1)
-    return island
+        thunk.rx(0x68, 0, _A + at)
+        thunk.rxe(0x19, 0, _A + at)
+        thunk.jump(_ALWAYS ^ _UNORDERED, f"number{at}")
+        thunk.rxy(0x24, 1, _RESULT + at)
+        thunk.label(f"number{at}")
+    thunk.leave(save, True, f.v1)
+    return thunk
 
 
-def _scalar_to_integer(code: bytes) -> Island:
+def _scalar_to_integer(code: bytes) -> Thunk:
     """c(l){f,g}{e,d,x}br: the 32 or 64 bits of a short, long or extended float R2, into R1; NaNs as above."""
     r1, r2, signed, wide = code[3] >> 4, code[3] & 15, not code[1] & 4, code[1] >= 0xA0
-    island = Island()
-    island.raw(code[:4])
-    island.rre((0xB309, 0xB319, 0xB349)[code[1] & 3], r2, r2)
-    island.jump(_ALWAYS ^ _UNORDERED, "number")
+    thunk = Thunk()
+    thunk.raw(code[:4])
+    thunk.rre((0xB309, 0xB319, 0xB349)[code[1] & 3], r2, r2)
+    thunk.jump(_ALWAYS ^ _UNORDERED, "number")
     if wide:
-        island.ri(0xA5C if signed else 0xA5D, r1, 0x8000 if signed else 0)
+        thunk.ri(0xA5C if signed else 0xA5D, r1, 0x8000 if signed else 0)
     else:
-        island.raw(bytes((0xC0, r1 << 4 | 9)) + (0x8000_0000 if signed else 0).to_bytes(4, "big"))
-    island.label("number")
-    return island
+        thunk.raw(bytes((0xC0, r1 << 4 | 9)) + (0x8000_0000 if signed else 0).to_bytes(4, "big"))
+    thunk.label("number")
+    return thunk
 
 
-def _bit_permute(code: bytes) -> Island | None:
+def _bit_permute(code: bytes) -> Thunk | None:
     """vbperm: r0 collects, r1 is the index, r2 the byte."""
     f = _Fields(code)
-    island = Island()
-    island.enter((), True)
-    island.vector(0x0E, f.v2, _A)
-    island.vector(0x0E, f.v3, _B)
-    island.ri(0xA79, 0, 0)
+    thunk = Thunk()
+    thunk.enter((), True)
+    thunk.vector(0x0E, f.v2, _A)
+    thunk.vector(0x0E, f.v3, _B)
+    thunk.ri(0xA79, 0, 0)
     for at in range(16):
-        island.rsy(0x0D, 0, 0, 1, 0)
-        island.rxy(0x90, 1, _B + at)
-        island.ri(0xA71, 1, 0x80)
-        island.jump(_ALWAYS ^ _EQUAL, f"zero{at}")
-        island.rsy(0x0C, 2, 1, 3, 0)
-        island.rxy(0x90, 2, _A, index=2)
-        island.ri(0xA57, 1, 7)
-        island.rsy(0x0D, 2, 2, 0, 1)
-        island.rsy(0x0C, 2, 2, 7, 0)
-        island.ri(0xA57, 2, 1)
-        island.rre(0xB981, 0, 2)
-        island.label(f"zero{at}")
-    island.rxy(0x24, 0, _RESULT)
-    island.ri(0xA79, 0, 0)
-    island.rxy(0x24, 0, _RESULT + 8)
-    island.leave((), True, f.v1)
-    return island
+        thunk.rsy(0x0D, 0, 0, 1, 0)
+        thunk.rxy(0x90, 1, _B + at)
+        thunk.ri(0xA71, 1, 0x80)
+        thunk.jump(_ALWAYS ^ _EQUAL, f"zero{at}")
+        thunk.rsy(0x0C, 2, 1, 3, 0)
+        thunk.rxy(0x90, 2, _A, index=2)
+        thunk.ri(0xA57, 1, 7)
+        thunk.rsy(0x0D, 2, 2, 0, 1)
+        thunk.rsy(0x0C, 2, 2, 7, 0)
+        thunk.ri(0xA57, 2, 1)
+        thunk.rre(0xB981, 0, 2)
+        thunk.label(f"zero{at}")
+    thunk.rxy(0x24, 0, _RESULT)
+    thunk.ri(0xA79, 0, 0)
+    thunk.rxy(0x24, 0, _RESULT + 8)
+    thunk.leave((), True, f.v1)
+    return thunk
 
 
 def _scratch(taken: set[int], pair: bool = False) -> int:
@@ -458,42 +458,42 @@ def _scratch(taken: set[int], pair: bool = False) -> int:
     return next(r for r in range(0, 13, step) if r not in taken and (not pair or r + 1 not in taken))
 
 
-def _save_registers(island: Island, registers: tuple[int, ...], opcode: int) -> None:
+def _save_registers(thunk: Thunk, registers: tuple[int, ...], opcode: int) -> None:
     """stg (0x24) or lg (0x04) below the stack pointer."""
     for index, register in enumerate(registers):
-        island.rxy(opcode, register, -8 * (index + 1))
+        thunk.rxy(opcode, register, -8 * (index + 1))
 
 
-def _set_cc(island: Island, value: int, differ: int) -> None:
+def _set_cc(thunk: Thunk, value: int, differ: int) -> None:
     """CC 3 where the compare before found `differ`-ent, else the sign of register `value`."""
-    island.jump(_ALWAYS ^ _EQUAL, "overflow")
-    island.rre(0xB902, value, value)
-    island.jump(_ALWAYS, "end")
-    island.label("overflow")
-    island.ri(0xA78, differ, 1)
-    island.ri(0xA71, differ, 1)
-    island.label("end")
+    thunk.jump(_ALWAYS ^ _EQUAL, "overflow")
+    thunk.rre(0xB902, value, value)
+    thunk.jump(_ALWAYS, "end")
+    thunk.label("overflow")
+    thunk.ri(0xA78, differ, 1)
+    thunk.ri(0xA71, differ, 1)
+    thunk.label("end")
 
 
-def _multiply32(code: bytes) -> Island:
+def _multiply32(code: bytes) -> Thunk:
     """msrkc R1,R2,R3: the 64-bit product of the sign-extended halves is exact."""
     r3, r1, r2 = code[2] >> 4, code[3] >> 4, code[3] & 15
     s = _scratch({r1, r2, r3})
     t = _scratch({r1, r2, r3, s})
-    island = Island()
-    _save_registers(island, (s, t), 0x24)
-    island.rre(0xB914, s, r2)
-    island.rre(0xB914, t, r3)
-    island.rre(0xB90C, s, t)
-    island.rr(0x18, r1, s)
-    island.rre(0xB914, t, s)
-    island.rre(0xB920, t, s)
-    _set_cc(island, s, t)
-    _save_registers(island, (s, t), 0x04)
-    return island
+    thunk = Thunk()
+    _save_registers(thunk, (s, t), 0x24)
+    thunk.rre(0xB914, s, r2)
+    thunk.rre(0xB914, t, r3)
+    thunk.rre(0xB90C, s, t)
+    thunk.rr(0x18, r1, s)
+    thunk.rre(0xB914, t, s)
+    thunk.rre(0xB920, t, s)
+    _set_cc(thunk, s, t)
+    _save_registers(thunk, (s, t), 0x04)
+    return thunk
 
 
-def _multiply64(code: bytes) -> Island:
+def _multiply64(code: bytes) -> Thunk:
     """msgrkc, mgrk R1,R2,R3: mlgr and a correction of the high half for negative factors."""
     r3, r1, r2 = code[2] >> 4, code[3] >> 4, code[3] & 15
     wide = code[1] == 0xEC
@@ -501,55 +501,55 @@ def _multiply64(code: bytes) -> Island:
     high = _scratch(taken, pair=True)
     low, t = high + 1, _scratch(taken | {high, high + 1})
     flags = _scratch(taken | {high, low, t})
-    island = Island()
-    _save_registers(island, (high, low, t, flags), 0x24)
+    thunk = Thunk()
+    _save_registers(thunk, (high, low, t, flags), 0x24)
     if wide:
-        island.raw(bytes((0xB2, 0x22, 0, flags << 4)))
-    island.rre(0xB904, low, r2)
-    island.rre(0xB986, high, r3)
+        thunk.raw(bytes((0xB2, 0x22, 0, flags << 4)))
+    thunk.rre(0xB904, low, r2)
+    thunk.rre(0xB986, high, r3)
     for sign, other in ((r2, r3), (r3, r2)):
-        island.rsy(0x0A, t, sign, 63, 0)
-        island.rre(0xB980, t, other)
-        island.rre(0xB909, high, t)
+        thunk.rsy(0x0A, t, sign, 63, 0)
+        thunk.rre(0xB980, t, other)
+        thunk.rre(0xB909, high, t)
     if wide:
-        island.rre(0xB904, r1, high)
-        island.rre(0xB904, r1 + 1, low)
-        island.raw(bytes((0x04, flags << 4)))
+        thunk.rre(0xB904, r1, high)
+        thunk.rre(0xB904, r1 + 1, low)
+        thunk.raw(bytes((0x04, flags << 4)))
     else:
-        island.rre(0xB904, r1, low)
-        island.rsy(0x0A, t, low, 63, 0)
-        island.rre(0xB920, t, high)
-        _set_cc(island, low, t)
-    _save_registers(island, (high, low, t, flags), 0x04)
-    return island
+        thunk.rre(0xB904, r1, low)
+        thunk.rsy(0x0A, t, low, 63, 0)
+        thunk.rre(0xB920, t, high)
+        _set_cc(thunk, low, t)
+    _save_registers(thunk, (high, low, t, flags), 0x04)
+    return thunk
 
 
-def _halfword(code: bytes) -> Island:
+def _halfword(code: bytes) -> Thunk:
     """agh (0x38), sgh (0x39), mgh (0x3c) R1,D2(X2,B2)."""
     r1 = code[1] >> 4
     s = _scratch({r1})
-    island = Island()
-    _save_registers(island, (s,), 0x24)
-    island.raw(bytes((0xE3, s << 4 | code[1] & 15)) + code[2:5] + b"\x15")
-    island.rre({0x38: 0xB908, 0x39: 0xB909, 0x3C: 0xB90C}[code[5]], r1, s)
-    _save_registers(island, (s,), 0x04)
-    return island
+    thunk = Thunk()
+    _save_registers(thunk, (s,), 0x24)
+    thunk.raw(bytes((0xE3, s << 4 | code[1] & 15)) + code[2:5] + b"\x15")
+    thunk.rre({0x38: 0xB908, 0x39: 0xB909, 0x3C: 0xB90C}[code[5]], r1, s)
+    _save_registers(thunk, (s,), 0x04)
+    return thunk
 
 
-def _test_bits(code: bytes) -> Island | None:
+def _test_bits(code: bytes) -> Thunk | None:
     """rnsbg (0x54), rosbg (0x56), rxsbg (0x57) R1,R2,I3,I4,I5 with the test bit: only the condition code is set."""
     if not code[2] & 0x80:
         return None
     s = _scratch({code[1] >> 4, code[1] & 15})
-    island = Island()
-    _save_registers(island, (s,), 0x24)
-    island.rre(0xB904, s, code[1] >> 4)
-    island.raw(bytes((0xEC, s << 4 | code[1] & 15, code[2] & 0x7F)) + code[3:6])
-    _save_registers(island, (s,), 0x04)
-    return island
+    thunk = Thunk()
+    _save_registers(thunk, (s,), 0x24)
+    thunk.rre(0xB904, s, code[1] >> 4)
+    thunk.raw(bytes((0xEC, s << 4 | code[1] & 15, code[2] & 0x7F)) + code[3:6])
+    _save_registers(thunk, (s,), 0x04)
+    return thunk
 
 
-_BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Island | None]]] = {
+_BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Thunk | None]]] = {
     (0xB9, 0xFD): _multiply32, (0xB9, 0xED): _multiply64, (0xB9, 0xEC): _multiply64,
     (0xE3, 0x38): _halfword, (0xE3, 0x39): _halfword, (0xE3, 0x3C): _halfword,
     **{(0xB3, second): _scalar_to_integer for second in _CONVERT},
@@ -564,8 +564,8 @@ _BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Island | None]]] = {
 }  # fmt: skip
 
 
-def island_for(code: bytes) -> Island | None:
-    """The island of the instruction at the start of `code`, None if it needs none or has none."""
+def thunk_for(code: bytes) -> Thunk | None:
+    """The thunk of the instruction at the start of `code`, None if it needs none or has none."""
     if len(code) < 4:
         return None
     key = (code[0], code[1] if code[0] in (0xB9, 0xB3) else code[5] if len(code) > 5 else -1)
@@ -578,7 +578,7 @@ _TESTS: Final = re.compile(rb"(?=\xec.[\x80-\xff]..[\x54\x56\x57])", re.DOTALL)
 """A test of bits; all of them, also those that begin within one that is none."""
 
 
-class Supplement:
+class Thunks:
     """Rewrites images. One per emulator; keeps the last image's bytes, so that a missed site can be added. With
     `tests_alone` only the tests of bits are replaced, which qemu 7.2 lacks as well."""
 
@@ -589,7 +589,7 @@ class Supplement:
         self._first: Final = (0xEC,) if tests_alone else (0xB3, 0xB9, 0xE3, 0xE7, 0xEC)
 
     def rewrite(self, image: Linked) -> bytes:
-        """The image's code with islands for all sites that control flow reaches."""
+        """The image's code with thunks for all sites that control flow reaches."""
         self.code, self.base = bytearray(image.code), image.base
         if self._prefilter.search(image.code):
             for start, size in image.extents():
@@ -599,14 +599,14 @@ class Supplement:
         return bytes(self.code)
 
     def add(self, address: int) -> bool:
-        """Replaces the instruction at an address that stopped as illegal; False if there is no island for it."""
+        """Replaces the instruction at an address that stopped as illegal; False if there is no thunk for it."""
         offset = address - self.base
         return 0 <= offset < len(self.code) and self._replace(offset)
 
     def _replace(self, offset: int) -> bool:
         code = bytes(self.code[offset : offset + 6])
-        island = island_for(code) if code[:1] and code[0] in self._first else None
-        if island is None:
+        thunk = thunk_for(code) if code[:1] and code[0] in self._first else None
+        if thunk is None:
             return False
         self.code += bytes(len(self.code) & 1)
         length = 4 if code[0] in (0xB9, 0xB3) else 6
@@ -615,7 +615,7 @@ class Supplement:
         if length == 4 and halfwords * 2 > _NEAR:
             return False
         jump = b"\xa7\xf4" + halfwords.to_bytes(2, "big") if length == 4 else b"\xc0\xf4" + halfwords.to_bytes(4, "big")
-        self.code += island.finish(self.base + at, self.base + offset + length)
+        self.code += thunk.finish(self.base + at, self.base + offset + length)
         self.code[offset : offset + length] = jump
         return True
 
