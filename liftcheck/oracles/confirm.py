@@ -44,7 +44,7 @@ class OutOfTime(Exception):
     """The judge's deadline came before a vote's end."""
 
 
-class Ballot(NamedTuple):
+class Vote(NamedTuple):
     """One voter's answer. `verdict` is against the reference; `outcome` of the run in question, if it ran."""
 
     target: Target
@@ -59,7 +59,7 @@ class Confirmed(NamedTuple):
 
     klass: str
     reason: str
-    ballots: tuple[Ballot, ...] = ()
+    ballots: tuple[Vote, ...] = ()
     witness: Target | None = None
     expected: Outcome | None = None
 
@@ -80,19 +80,19 @@ class _Only:
         return self.runner
 
 
-def ballot(judge: Judge, case: Case, target: Target, runner: Runner) -> Ballot:
+def vote_of(judge: Judge, case: Case, target: Target, runner: Runner) -> Vote:
     """One case on one target and one given runner."""
     tally = Tally()
     suspects = judge.on(_Only(runner)).judge([case], [target], tally)
     if suspects:
         found = suspects[0]
-        return Ballot(target, runner.name, found.verdict, found.actual, found.run)
+        return Vote(target, runner.name, found.verdict, found.actual, found.run)
     if tally.agreed:
-        return Ballot(target, runner.name, compare.AGREED, None)
+        return Vote(target, runner.name, compare.AGREED, None)
     if time.monotonic() > judge.deadline:
         raise OutOfTime
     reasons = [reason for _, reason in (*tally.undecided, *tally.refused)]
-    return Ballot(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
+    return Vote(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
 
 
 def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
@@ -136,33 +136,33 @@ def _alone(case: Case, run: int) -> Case:
     return dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=memories, slot=case.slot + run)
 
 
-def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Ballot]:
+def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Vote]:
     """One ballot from every runner, each opened for it alone."""
     ballots = []
     for opener in openers:
         runner = opener()
         try:
-            ballots.append(ballot(judge, case, target, runner))
+            ballots.append(vote_of(judge, case, target, runner))
         finally:
             runner.close()
     return ballots
 
 
-def _ask(judge: Judge, case: Case, target: Target) -> list[Ballot]:
+def _ask(judge: Judge, case: Case, target: Target) -> list[Vote]:
     """The vote of another target, on the judge's own runners."""
     code = judge.compile([case], [target], Tally())[0][0]
     runner = "not compiled" if code is None or isinstance(code, CompileFailure) else judge.runners.pick(target, code)
     if isinstance(runner, str):
-        return [Ballot(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
-    return [ballot(judge, case, target, runner)]
+        return [Vote(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
+    return [vote_of(judge, case, target, runner)]
 
 
-def _nearest(ballots: Sequence[Ballot], target: Target) -> list[Ballot]:
+def _nearest(ballots: Sequence[Vote], target: Target) -> list[Vote]:
     """Ballots in the order of how much they have in common with `target`: its ISA first."""
     return sorted(ballots, key=lambda b: (b.target.isa != target.isa, b.target.big_endian != target.big_endian))
 
 
-def _reference_is_alone(ballots: Sequence[Ballot], types: Sequence[Type]) -> bool:
+def _reference_is_alone(ballots: Sequence[Vote], types: Sequence[Type]) -> bool:
     """Whether three ISAs or more answered, all against the reference and in the same way (by byte order)."""
     said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
     if len({b.target.isa for b in said}) < 3 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):

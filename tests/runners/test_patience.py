@@ -21,7 +21,7 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.commands import options
 from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare
-from liftcheck.oracles.confirm import OutOfTime, ballot
+from liftcheck.oracles.confirm import OutOfTime, vote_of
 from liftcheck.oracles.differential import NO_TIME, Judge
 from liftcheck.oracles.evidence import Hooks, Tally
 from liftcheck.runners import patience
@@ -231,7 +231,7 @@ def test_after_its_deadline_a_judge_runs_nothing_and_says_so(compiler: Compiler,
     assert judge.judge([case], [Target("x86-64"), Target("s390x")], tally) == []
     assert dict(tally.undecided) == {("x86-64", NO_TIME): 1, ("s390x", NO_TIME): 1}
     with pytest.raises(OutOfTime):
-        ballot(judge, case, Target("x86-64"), opened("unicorn", "x86-64"))
+        vote_of(judge, case, Target("x86-64"), opened("unicorn", "x86-64"))
 
 
 @pytest.mark.needs_compiler

@@ -24,7 +24,7 @@ FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class VoteRecord:
     """One voter: `who` ('reference (big-endian)', 'x86-64 opt_level=none on unicorn'), `outcome` as text, and whether
     it stands `with_reference`; None if it could say nothing."""
 
@@ -55,7 +55,7 @@ class Finding:
     actual: Outcome | None = None
     failure: CompileFailure | None = None
     detail: str = ""
-    votes: tuple[Vote, ...] = ()
+    votes: tuple[VoteRecord, ...] = ()
     runners: tuple[str, ...] = ()
     compiler: str = ""
     seed: int | None = None

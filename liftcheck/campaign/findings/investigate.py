@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from liftcheck import layout
 from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.appeal import appeal
-from liftcheck.campaign.findings.finding import Finding, Vote, fold_key
+from liftcheck.campaign.findings.finding import Finding, VoteRecord, fold_key
 from liftcheck.campaign.reduce.visible import foreseen, left_open
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_module
@@ -24,7 +24,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.errors import Unsupported
 from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
-from liftcheck.oracles.confirm import DYING, Ballot, Confirmed, OutOfTime, RunnerChoice, confirm
+from liftcheck.oracles.confirm import DYING, Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
@@ -333,9 +333,9 @@ def _another_isa(target: Target) -> Target:
                 or (target.big_endian and t.isa != target.isa))
 
 
-def votes(case: Case, ballots: Sequence[Ballot]) -> tuple[Vote, ...]:
+def votes(case: Case, ballots: Sequence[Vote]) -> tuple[VoteRecord, ...]:
     """Ballots as a page shows them."""
     sides = {compare.AGREE: True, compare.DISAGREE: False}
-    return tuple(Vote(f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
+    return tuple(VoteRecord(f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
                       b.verdict.detail or ("as the reference" if b.verdict.kind == compare.AGREE else ""),
                       sides.get(b.verdict.kind)) for b in ballots)
