@@ -1,4 +1,4 @@
-"""Confirms a suspect: is it so again, on another runner, and who else sees it?
+"""Confirms a mismatch: is it so again, on another runner, and who else sees it?
 
 The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
 every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
@@ -26,7 +26,7 @@ from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Program, Suspect, Tally, strays_into_others
+from liftcheck.oracles.evidence import Mismatch, Program, Tally, strays_into_others
 from liftcheck.oracles.regalloc.compiler import REFUTED
 from liftcheck.runners.base import Runner
 from liftcheck.runners.beyond import ILLEGAL
@@ -55,7 +55,7 @@ class Vote(NamedTuple):
 
 
 class Confirmed(NamedTuple):
-    """What became of a suspect: `klass` '' means undecided for `reason`."""
+    """What became of a mismatch: `klass` '' means undecided for `reason`."""
 
     klass: str
     reason: str
@@ -83,9 +83,9 @@ class _Only:
 def vote_of(judge: Judge, case: Case, target: Target, runner: Runner) -> Vote:
     """One case on one target and one given runner."""
     tally = Tally()
-    suspects = judge.on(_Only(runner)).judge([case], [target], tally)
-    if suspects:
-        found = suspects[0]
+    mismatches = judge.on(_Only(runner)).judge([case], [target], tally)
+    if mismatches:
+        found = mismatches[0]
         return Vote(target, runner.name, found.verdict, found.actual, found.run)
     if tally.agreed:
         return Vote(target, runner.name, compare.AGREED, None)
@@ -95,18 +95,18 @@ def vote_of(judge: Judge, case: Case, target: Target, runner: Runner) -> Vote:
     return Vote(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
 
 
-def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
-    """Gathers the votes on a suspect's (case, target, class); `others` are the further targets to ask."""
-    target = suspect.target
-    if suspect.failure is not None:
-        coded = suspect.failure.kind in (REFUTED, ILLEGAL)  # so all levels have code, which says nothing
+def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
+    """Gathers the votes on a mismatch's (case, target, class); `others` are the further targets to ask."""
+    target = mismatch.target
+    if mismatch.failure is not None:
+        coded = mismatch.failure.kind in (REFUTED, ILLEGAL)  # so all levels have code, which says nothing
         right = None if coded else judge.refusals.compiled_elsewhere(case.module, target)
-        return Confirmed(suspect.verdict.klass, "", witness=right)
-    wild = suspect.expected is not None and suspect.expected.kind == "trapped"
-    if wild and strays_into_others(case, suspect.run, target.big_endian):
+        return Confirmed(mismatch.verdict.klass, "", witness=right)
+    wild = mismatch.expected is not None and mismatch.expected.kind == "trapped"
+    if wild and strays_into_others(case, mismatch.run, target.big_endian):
         return Confirmed("", "a wild access hits another run's data region")
-    if suspect.verdict.klass == compare.ENDLESS:
-        case = _alone(case, suspect.run)
+    if mismatch.verdict.klass == compare.ENDLESS:
+        case = _alone(case, mismatch.run)
     first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
     if first != second:
         return Confirmed(compare.NONDETERMINISTIC, "")
@@ -114,15 +114,15 @@ def confirm(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]
         return Confirmed("", "not compiled the second time")
     own = _poll(judge, case, target, runners.every(target, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
-    again = next((b for b in against if b.runner == suspect.runner), None)
+    again = next((b for b in against if b.runner == mismatch.runner), None)
     if again is None:
-        return Confirmed("", f"not repeated in a fresh runner: {suspect.verdict.klass}", tuple(own))
-    seen = again.verdict.klass if {again.verdict.klass, suspect.verdict.klass} <= DYING else suspect.verdict.klass
+        return Confirmed("", f"not repeated in a fresh runner: {mismatch.verdict.klass}", tuple(own))
+    seen = again.verdict.klass if {again.verdict.klass, mismatch.verdict.klass} <= DYING else mismatch.verdict.klass
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]
     if sides:
-        who = f"{suspect.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
+        who = f"{mismatch.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
         return Confirmed("", f"emulator: {who}", tuple(own))
     ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
     witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)

@@ -5,7 +5,7 @@ start of a runner runs all programs of an ISA, machine code that two levels shar
 byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.Sheet`) has the outcomes that
 were foreseen; only others are read, and if they are unequal meet `compare`.
 
-`Judge.judge` gives `Suspect`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a suspect, with
+`Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch, with
 the votes of other runners and ISAs, is `confirm.py`'s work.
 """
 
@@ -28,10 +28,10 @@ from liftcheck.oracles.evidence import (
     CompilerLike,
     Expected,
     Hooks,
+    Mismatch,
     Program,
     Reply,
     Runners,
-    Suspect,
     Tally,
     depends_on_byte_order,
     interpret_orders,
@@ -99,14 +99,14 @@ class _Share(NamedTuple):
 
 
 class _Sitting(NamedTuple):
-    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, suspects, the
+    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, mismatches, the
     (case, ISA) pairs that ran."""
 
     cases: Sequence[Case]
     targets: Sequence[Target]
     foreseen: Sequence[Foreseen]
     tally: Tally
-    suspects: list[Suspect]
+    mismatches: list[Mismatch]
     ran: set[tuple[int, str]]
 
 
@@ -161,7 +161,7 @@ class Judge:
         return other
 
     def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-              wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Suspect]:
+              wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Mismatch]:
         """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave
         for each case with these targets."""
         if foreseen is None:
@@ -176,7 +176,7 @@ class Judge:
             self._refute(sitting, compiled)
         self._settle(sitting, compiled)
         self._count(sitting)
-        return sitting.suspects
+        return sitting.mismatches
 
     @staticmethod
     def _count_validated(compiler: Validating, tally: Tally) -> None:
@@ -186,12 +186,12 @@ class Judge:
         tally.spend("compile", -seconds)
 
     def _refute(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
-        """Code whose register allocation is refuted is suspect, whatever its runs do."""
+        """Code whose register allocation is refuted is mismatch, whatever its runs do."""
         for target, column in zip(sitting.targets, compiled):
             for number, code in enumerate(column):
                 if code is not None and not isinstance(code, CompileFailure) and (failure := refutation(code)):
                     verdict = compare.Verdict(compare.DISAGREE, compare.REFUTED_ALLOCATION, failure.reason)
-                    sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
+                    sitting.mismatches.append(Mismatch(number, target, verdict, failure=failure))
 
     def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
         """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
@@ -329,13 +329,13 @@ class Judge:
             shares.setdefault(id(runner), _Share(runner, [])).pieces.append(piece)
 
     def _refuse(self, sitting: _Sitting, number: int, target: Target, failure: CompileFailure) -> None:
-        """Not compiled: a gap of the compiler is counted, anything else is suspect."""
+        """Not compiled: a gap of the compiler is counted, anything else is mismatch."""
         klass = compare.COMPILE_CLASSES.get(failure.kind)
         if klass is None:
             sitting.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
             return
         verdict = compare.Verdict(compare.DISAGREE, klass, failure.message or failure.reason)
-        sitting.suspects.append(Suspect(number, target, verdict, failure=failure))
+        sitting.mismatches.append(Mismatch(number, target, verdict, failure=failure))
 
     def _run_share(self, sitting: _Sitting, share: _Share) -> None:
         """Links and runs one runner's programs, and compares them."""
@@ -429,8 +429,8 @@ class Judge:
             return
         for target in piece.targets:
             tally.disagreed[isa, verdict.klass] += 1
-            sitting.suspects.append(
-                Suspect(piece.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
+            sitting.mismatches.append(
+                Mismatch(piece.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
 
     def _count(self, sitting: _Sitting) -> None:
         """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""

@@ -87,7 +87,7 @@ class Tally:
             self.executed.setdefault(isa, Counter()).update(counts)
 
 
-class Suspect(NamedTuple):
+class Mismatch(NamedTuple):
     """Something that disagrees: case number `case` of the batch on `target`, at input `run`."""
 
     case: int

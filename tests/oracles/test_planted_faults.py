@@ -101,8 +101,8 @@ def find(compiler: Compiler, runners: RunnerPool, case: Case, hooks: Hooks, *isa
     suspects = judge.judge([case], targets(*isas), tally)
     investigator = Investigator(judge, runners)
     groups: dict[str, list[object]] = {}
-    for suspect in suspects:
-        groups.setdefault(suspect.verdict.klass, []).append(suspect)
+    for mismatch in suspects:
+        groups.setdefault(mismatch.verdict.klass, []).append(mismatch)
     return [found for group in groups.values() for found in investigator.investigate(case, group, tally)]
 
 
@@ -238,13 +238,13 @@ def test_whether_wild_code_crashes_or_never_ends_is_what_a_fresh_runner_says(
 
     judge = Judge(compiler, runners, Hooks(code=edited("aarch64", "%leaf", amok)))
     tally = Tally()
-    [suspect] = judge.judge([case_of(LEAF)], targets("aarch64")[:1], tally)
-    other = suspect._replace(verdict=compare.Verdict(compare.DISAGREE, first, "as seen in a batch"))
-    assert other.verdict.klass != suspect.verdict.klass
+    [mismatch] = judge.judge([case_of(LEAF)], targets("aarch64")[:1], tally)
+    other = mismatch._replace(verdict=compare.Verdict(compare.DISAGREE, first, "as seen in a batch"))
+    assert other.verdict.klass != mismatch.verdict.klass
     [found] = Investigator(judge, runners).investigate(case_of(LEAF), [other], tally)
-    assert found.klass == suspect.verdict.klass
+    assert found.klass == mismatch.verdict.klass
     assert found.detail != "as seen in a batch"
-    assert tally.disagreed[suspect.target.isa, found.klass] == 2
+    assert tally.disagreed[mismatch.target.isa, found.klass] == 2
 
 
 def _wrong_meaning(case: Case, outcomes: list[Outcome]) -> list[Outcome]:

@@ -103,7 +103,7 @@ def test_a_campaign_finds_it_and_a_reduction_keeps_it(judge: Judge, extension: s
     settings = (("has_zfh", "true"), ("has_zfhmin", "true")) if extension else ()
     tally = Tally()
     suspects = judge.judge([case], [Target("riscv64", (*settings, ("opt_level", "none")))], tally)
-    assert [suspect.verdict.klass for suspect in suspects] == [compare.ILLEGAL_CODE]
+    assert [mismatch.verdict.klass for mismatch in suspects] == [compare.ILLEGAL_CODE]
     assert not tally.undecided
     investigator = Investigator(judge, judge.runners)  # type: ignore[arg-type]
     [finding] = investigator.investigate(case, suspects, tally)

@@ -32,11 +32,11 @@ from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Foreseen, Judge
-from liftcheck.oracles.evidence import Hooks, Suspect, Tally
+from liftcheck.oracles.evidence import Hooks, Mismatch, Tally
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
-NO_TIME: Final = "suspect at the end of the campaign: no time for its vote"
+NO_TIME: Final = "mismatch at the end of the campaign: no time for its vote"
 VOTES: Final = 3.0
 FIRST: Final = 5.0
 """Seconds: for votes when no program is run any more; for programs of a new worker, though the time is up."""
@@ -65,7 +65,7 @@ class Task(NamedTuple):
 
 @dataclass(slots=True)
 class Answer:
-    """What came of a task. `alike`: key of a known finding -> suspects that look like it and had no vote. `troubles`
+    """What came of a task. `alike`: key of a known finding -> mismatches that look like it and had no vote. `troubles`
     are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the reduction is not done; `longest`:
     seconds of its longest step."""
 
@@ -202,31 +202,31 @@ class Worker:
                foreseen: Sequence[Foreseen] | None) -> None:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
-        suspects = self.judge.judge(cases, targets, tally, foreseen=foreseen)
+        mismatches = self.judge.judge(cases, targets, tally, foreseen=foreseen)
         self.judge.deadline += VOTES
         found: list[Finding] = []
         started = time.perf_counter()
-        for group in _grouped(suspects):
+        for group in _grouped(mismatches):
             if self._needs_no_vote(cases[group[0].case], group, tally, answer):
                 continue
             try:
                 found += self.investigator.investigate(cases[group[0].case], group, tally)
             except OutOfTime:
                 self._leave_open(cases[group[0].case], group, tally, answer)
-        if suspects:
+        if mismatches:
             tally.spend("confirm", time.perf_counter() - started)
         answer.tally.add(tally)
         answer.findings += found
 
-    def _needs_no_vote(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
-        """Whether suspects look like a known finding, or it is too late."""
-        suspect = group[0]
-        if suspect.failure is not None:
+    def _needs_no_vote(self, case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> bool:
+        """Whether mismatches look like a known finding, or it is too late."""
+        mismatch = group[0]
+        if mismatch.failure is not None:
             return self._is_known_failure(case, group, tally, answer)
         if time.monotonic() > self.judge.deadline:
             self._leave_open(case, group, tally, answer)
             return True
-        key = twin(self._task.known.likes, suspect.verdict.klass, suspect.target.isa, opcodes(case))
+        key = twin(self._task.known.likes, mismatch.verdict.klass, mismatch.target.isa, opcodes(case))
         if key is None:
             return False
         self._alike[key] += 1
@@ -235,22 +235,22 @@ class Worker:
         answer.alike[key] += 1
         return True
 
-    def _is_known_failure(self, case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> bool:
+    def _is_known_failure(self, case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> bool:
         """Whether the compiler fails as it did on an earlier case, which then stands for this one."""
-        suspect = group[0]
-        key = fold_key(Finding(suspect.verdict.klass, case, suspect.target, failure=suspect.failure))
+        mismatch = group[0]
+        key = fold_key(Finding(mismatch.verdict.klass, case, mismatch.target, failure=mismatch.failure))
         number, first = case.tags.get("number"), self._task.known.failures.get(key)
         if first is None or not isinstance(number, int) or number <= first:
             return False
-        recount(group, (), suspect, suspect.verdict.klass, tally)
+        recount(group, (), mismatch, mismatch.verdict.klass, tally)
         answer.alike[key] += 1
         return True
 
     @staticmethod
-    def _leave_open(case: Case, group: Sequence[Suspect], tally: Tally, answer: Answer) -> None:
+    def _leave_open(case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> None:
         """Suspects that there is no time left to vote on: undecided, and named, so that they can be run again."""
-        for suspect in group:
-            clear(suspect, NO_TIME, tally)
+        for mismatch in group:
+            clear(mismatch, NO_TIME, tally)
         answer.troubles.append((case.name, f"{group[0].verdict.klass} on {group[0].target}: {NO_TIME}"))
 
     @staticmethod
@@ -302,10 +302,10 @@ class Worker:
         return answer
 
 
-def _grouped(suspects: Sequence[Suspect]) -> list[list[Suspect]]:
+def _grouped(mismatches: Sequence[Mismatch]) -> list[list[Mismatch]]:
     """Suspects by case and class: one finding each, however many targets disagree alike."""
-    groups: dict[tuple[int, str, str], list[Suspect]] = {}
-    for suspect in suspects:
-        place = f"{suspect.failure.reason} {suspect.failure.place}" if suspect.failure else ""
-        groups.setdefault((suspect.case, suspect.verdict.klass, place), []).append(suspect)
+    groups: dict[tuple[int, str, str], list[Mismatch]] = {}
+    for mismatch in mismatches:
+        place = f"{mismatch.failure.reason} {mismatch.failure.place}" if mismatch.failure else ""
+        groups.setdefault((mismatch.case, mismatch.verdict.klass, place), []).append(mismatch)
     return list(groups.values())

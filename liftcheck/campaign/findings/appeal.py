@@ -30,7 +30,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Suspect, Tally, interpret
+from liftcheck.oracles.evidence import Mismatch, Tally, interpret
 from liftcheck.oracles.refusals import ENDS, in_signature
 
 _FUEL: Final = 100_000
@@ -53,18 +53,18 @@ class _Alone(NamedTuple):
     case: Case
 
 
-def appeal(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]) -> Answer:
-    """Hears the other judges on a suspect that all ISAs agree on."""
-    return _by_versions(judge, case, suspect) or _by_instructions(judge, case, suspect, others) or Answer(False, "")
+def appeal(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Target]) -> Answer:
+    """Hears the other judges on a mismatch that all ISAs agree on."""
+    return _by_versions(judge, case, mismatch) or _by_instructions(judge, case, mismatch, others) or Answer(False, "")
 
 
-def _by_versions(judge: Judge, case: Case, suspect: Suspect) -> Answer | None:
+def _by_versions(judge: Judge, case: Case, mismatch: Mismatch) -> Answer | None:
     if not isinstance(judge.compiler, Cranelift):
         return None
     built = [one for one in builds.listed() if one.profile == builds.FUZZ and one.version != judge.compiler.version]
     for build in built[-_OTHER_VERSIONS:]:
         with Cranelift(build) as other:
-            if _agrees(other, judge, case, suspect.target):
+            if _agrees(other, judge, case, mismatch.target):
                 return Answer(True, f"Every ISA agrees against the reference; {other.name} sides with it.")
     return None
 
@@ -81,14 +81,14 @@ def _agrees(other: Cranelift, judge: Judge, case: Case, target: Target) -> bool:
         return False
 
 
-def _by_instructions(judge: Judge, case: Case, suspect: Suspect, others: Sequence[Target]) -> Answer | None:
-    disputed = list(_instructions(case, suspect))
-    seen = judge.judge([one.case for one in disputed], [suspect.target], Tally())
+def _by_instructions(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Target]) -> Answer | None:
+    disputed = list(_instructions(case, mismatch))
+    seen = judge.judge([one.case for one in disputed], [mismatch.target], Tally())
     wrong = min((s for s in seen if s.failure is None), key=lambda s: s.case, default=None)
     if wrong is None or wrong.expected is None:
         return None
     one = disputed[wrong.case]
-    what = f"`{_text(one.inst)}` alone goes wrong on {suspect.target.isa}"
+    what = f"`{_text(one.inst)}` alone goes wrong on {mismatch.target.isa}"
     for target in others:
         tally = Tally()
         if not judge.judge([one.case], [target], tally) and tally.agreed:
@@ -106,16 +106,16 @@ def _text(inst: Inst) -> str:
     return inst.op if inst.type is None else f"{inst.op}.{inst.type.name}"
 
 
-def _instructions(case: Case, suspect: Suspect) -> Iterator[_Alone]:
+def _instructions(case: Case, mismatch: Mismatch) -> Iterator[_Alone]:
     """The instructions of the entry that are functions of their operands, with operands as the reference sees them."""
-    run, function = suspect.run, case.module.functions[case.entry]
+    run, function = mismatch.run, case.module.functions[case.entry]
     single = dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=case.memories[run:run + 1],
                                  slot=case.slot + run)
     for number, block in enumerate(function.blocks):
         for position, inst in enumerate(block.insts):
             if inst.op in ENDS or not has_meaning(inst.op) or not inst.args or not inst.results:
                 continue
-            seen = interpret(cut(single, case.entry, number, position, inst.args), suspect.target.big_endian, _FUEL)
+            seen = interpret(cut(single, case.entry, number, position, inst.args), mismatch.target.big_endian, _FUEL)
             if seen.outcomes and seen.outcomes[0].kind == "returned":
                 operands, alone = seen.outcomes[0].values, in_signature(function, inst)
                 yield _Alone(inst, function, operands, Case(Module([alone]), 0, (operands,)))

@@ -247,7 +247,7 @@ class Docket:
 
     @property
     def familiar(self) -> Familiar:
-        """What a suspect may look like, so that it needs no vote: the reduced ones and, where many of a dear class
+        """What a mismatch may look like, so that it needs no vote: the reduced ones and, where many of a dear class
         wait, the first of them; but failures of the compiler alone in a strict order, where other votes count."""
         failures = {key: one.number or 0 for key, one in self.known.items() if one.failure is not None}
         if self.strict:
@@ -261,7 +261,7 @@ class Docket:
                                                      if len(keys) >= MANY_WAIT)))
 
     def alike(self, key: str, count: int) -> None:
-        """So many suspects looked like the finding of that key."""
+        """So many mismatches looked like the finding of that key."""
         if key in self.known:
             self._fold(key, count)
 

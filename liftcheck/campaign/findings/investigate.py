@@ -1,6 +1,6 @@
-"""From suspects to findings: the vote, then what a page needs; and the question that a reduction asks.
+"""From mismatches to findings: the vote, then what a page needs; and the question that a reduction asks.
 
-The one idea: a suspect becomes a finding only after its vote (`oracles.vote`). What the vote clears away is counted as
+The one idea: a mismatch becomes a finding only after its vote (`oracles.vote`). What the vote clears away is counted as
 undecided with its reason, not dropped. Whether a smaller program stands for a finding is one question (`objection`),
 answered by the same judge; what is done with the answers: `reduction.py`.
 """
@@ -26,7 +26,7 @@ from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.confirm import DYING, Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Foreseen, Judge
-from liftcheck.oracles.evidence import FUEL, Expected, Program, Runners, Suspect, Tally, interpret, reads_garbage
+from liftcheck.oracles.evidence import FUEL, Expected, Mismatch, Program, Runners, Tally, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
 from liftcheck.runners.base import Job
 
@@ -46,50 +46,50 @@ class AllRunners(Runners, RunnerChoice, Protocol):
 
 
 class Investigator:
-    """Turns suspects into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
+    """Turns mismatches into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
 
     def __init__(self, judge: Judge, runners: AllRunners) -> None:
         self.judge = judge
         self.runners = runners
 
-    def investigate(self, case: Case, group: Sequence[Suspect], tally: Tally) -> list[Finding]:
-        """The finding that a case's suspects of one class make, or none; `tally` is put right."""
+    def investigate(self, case: Case, group: Sequence[Mismatch], tally: Tally) -> list[Finding]:
+        """The finding that a case's mismatches of one class make, or none; `tally` is put right."""
         cleared: list[Target] = []
-        for suspect in group:
-            verdict = self.vote(case, suspect)
-            if verdict.klass in _BY_RUN and (excuse := _excuse(case, suspect)):
+        for mismatch in group:
+            verdict = self.vote(case, mismatch)
+            if verdict.klass in _BY_RUN and (excuse := _excuse(case, mismatch)):
                 verdict = Confirmed("", excuse)
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
-                recount(group, cleared, suspect, verdict.klass, tally)
-                return [self.finding(case, suspect, targets, verdict)]
-            cleared.append(suspect.target)
-            clear(suspect, verdict.reason, tally)
+                recount(group, cleared, mismatch, verdict.klass, tally)
+                return [self.finding(case, mismatch, targets, verdict)]
+            cleared.append(mismatch.target)
+            clear(mismatch, verdict.reason, tally)
         return []
 
-    def vote(self, case: Case, suspect: Suspect) -> Confirmed:
-        """The vote on a suspect; where all stand against the reference, it may appeal."""
-        verdict = confirm(self.judge, case, suspect, voters(suspect.target), self.runners)
+    def vote(self, case: Case, mismatch: Mismatch) -> Confirmed:
+        """The vote on a mismatch; where all stand against the reference, it may appeal."""
+        verdict = confirm(self.judge, case, mismatch, voters(mismatch.target), self.runners)
         if verdict.klass != compare.WRONG_MEANING:
             return verdict
-        right, words = appeal(self.judge, case, suspect, voters(suspect.target))
+        right, words = appeal(self.judge, case, mismatch, voters(mismatch.target))
         if time.monotonic() > self.judge.deadline:
             raise OutOfTime
-        return verdict._replace(klass=suspect.verdict.klass if right else verdict.klass, reason=words)
+        return verdict._replace(klass=mismatch.verdict.klass if right else verdict.klass, reason=words)
 
-    def finding(self, case: Case, suspect: Suspect, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
+    def finding(self, case: Case, mismatch: Mismatch, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
         number = case.tags.get("number")
         seed = case.tags.get("seed")
-        if verdict.klass in DYING and verdict.klass != suspect.verdict.klass:
-            fresh = next(b for b in verdict.ballots if b.target == suspect.target and b.runner == suspect.runner)
-            suspect = suspect._replace(verdict=fresh.verdict, actual=fresh.outcome)
+        if verdict.klass in DYING and verdict.klass != mismatch.verdict.klass:
+            fresh = next(b for b in verdict.ballots if b.target == mismatch.target and b.runner == mismatch.runner)
+            mismatch = mismatch._replace(verdict=fresh.verdict, actual=fresh.outcome)
         finding = Finding(
-            klass=verdict.klass, case=case, target=suspect.target, targets=targets, witness=verdict.witness,
-            run=suspect.run, expected=suspect.expected, actual=suspect.actual, failure=suspect.failure,
-            detail="\n\n".join(filter(None, [suspect.verdict.detail, verdict.reason])),
+            klass=verdict.klass, case=case, target=mismatch.target, targets=targets, witness=verdict.witness,
+            run=mismatch.run, expected=mismatch.expected, actual=mismatch.actual, failure=mismatch.failure,
+            detail="\n\n".join(filter(None, [mismatch.verdict.detail, verdict.reason])),
             votes=votes(case, verdict.ballots),
             runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
-                                        if b.target == suspect.target and b.verdict.kind == compare.DISAGREE)),
+                                        if b.target == mismatch.target and b.verdict.kind == compare.DISAGREE)),
             compiler=self.judge.compiler.name,
             seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
             profile=str(case.tags.get("profile", "")))
@@ -163,13 +163,13 @@ class Investigator:
             return "" if first != second else "do not go wrong"
         tally = Tally()
         foreseen = [Foreseen(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
-        suspects = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
-        bad = {s.target for s in suspects}
+        mismatches = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
+        bad = {s.target for s in mismatches}
         if finding.klass == compare.WRONG_MEANING:
             return "" if len(bad) == len(targets) else "do not go wrong everywhere"
         if finding.target not in bad:
             return "do not go wrong"
-        if finding.damaged and finding.damaged[0] not in self._damaged(case, finding.target, suspects[0].run)[0]:
+        if finding.damaged and finding.damaged[0] not in self._damaged(case, finding.target, mismatches[0].run)[0]:
             return "damage other registers"
         if len(bad) > 1:
             return "go wrong on the witness too"
@@ -237,14 +237,14 @@ def _followed(finding: Finding, target: Target) -> Target | None:
     return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
 
 
-def recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspect, klass: str, tally: Tally) -> None:
+def recount(group: Sequence[Mismatch], cleared: Sequence[Target], mismatch: Mismatch, klass: str, tally: Tally) -> None:
     """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may have
     given the class another name."""
     for one in group:
         if one.target in cleared:
             continue
         isa = one.target.isa
-        if suspect.failure is not None:
+        if mismatch.failure is not None:
             tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
             tally.disagreed[isa, klass] += 1
         elif klass != one.verdict.klass:
@@ -252,19 +252,19 @@ def recount(group: Sequence[Suspect], cleared: Sequence[Target], suspect: Suspec
             tally.disagreed[isa, klass] += 1
 
 
-def _excuse(case: Case, suspect: Suspect) -> str:
-    """What CLIF leaves open, if a suspect differs from the reference in nothing else."""
-    found = foreseen(case, suspect.run, suspect.target.big_endian, FUEL)
-    if found is None or found.opening is None or suspect.actual is None:
+def _excuse(case: Case, mismatch: Mismatch) -> str:
+    """What CLIF leaves open, if a mismatch differs from the reference in nothing else."""
+    found = foreseen(case, mismatch.run, mismatch.target.big_endian, FUEL)
+    if found is None or found.opening is None or mismatch.actual is None:
         return ""
-    closed = admissible.judge(found, suspect.actual, compare.return_types(case))
+    closed = admissible.judge(found, mismatch.actual, compare.return_types(case))
     return "" if closed.kind == compare.DISAGREE else found.opening.kind
 
 
-def clear(suspect: Suspect, reason: str, tally: Tally) -> None:
+def clear(mismatch: Mismatch, reason: str, tally: Tally) -> None:
     """Counts what was taken for a disagreement as undecided."""
-    isa = suspect.target.isa
-    tally.disagreed[isa, suspect.verdict.klass] -= 1
+    isa = mismatch.target.isa
+    tally.disagreed[isa, mismatch.verdict.klass] -= 1
     tally.pairs[isa] -= 1
     tally.undecided[isa, reason] += 1
 
@@ -283,15 +283,15 @@ def _items(value: object) -> Sequence[object]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def alike(suspect: Suspect, finding: Finding) -> bool:
-    """Whether a suspect shows the finding's fault (of whatever target)."""
+def alike(mismatch: Mismatch, finding: Finding) -> bool:
+    """Whether a mismatch shows the finding's fault (of whatever target)."""
     if finding.failure is not None:
-        return _same_failure(suspect.failure, finding.failure)
+        return _same_failure(mismatch.failure, finding.failure)
     if finding.klass == compare.WRONG_MEANING:
-        return suspect.failure is None
+        return mismatch.failure is None
     if finding.klass in VALUES:
-        return suspect.verdict.klass in VALUES
-    return suspect.verdict.klass == finding.klass or {suspect.verdict.klass, finding.klass} <= DYING
+        return mismatch.verdict.klass in VALUES
+    return mismatch.verdict.klass == finding.klass or {mismatch.verdict.klass, finding.klass} <= DYING
 
 
 def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:

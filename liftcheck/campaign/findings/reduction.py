@@ -124,12 +124,12 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     """Votes on the reduced case and fills in what its page needs."""
     case = done.case
     smaller = dataclasses.replace(finding, target=target)
-    suspects = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
+    mismatches = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
     yield from meter.pause()
-    if not suspects:
+    if not mismatches:
         return [desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once "
                                                             "more."))]
-    verdict = desk.vote(case, suspects[0])
+    verdict = desk.vote(case, mismatches[0])
     yield from meter.pause()
     classes = {verdict.klass, finding.klass}
     if len(classes) > 1 and not (classes <= {*VALUES, compare.WRONG_MEANING} or classes <= DYING):
@@ -139,7 +139,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     others = [t for t in finding.targets if t != finding.target]
     again = {s.target for s in desk.judge.judge([named], others, Tally()) if alike(s, finding)} if others else set()
     yield from meter.pause()
-    made = desk.finding(named, suspects[0], (target, *(t for t in others if t in again and t != target)), verdict)
+    made = desk.finding(named, mismatches[0], (target, *(t for t in others if t in again and t != target)), verdict)
     note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."
     made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds, note=note,
                                witness=made.witness or finding.witness)
@@ -152,5 +152,5 @@ def _left_over(desk: Investigator, finding: Finding, targets: tuple[Target, ...]
     """Another finding for the targets that have a fault of their own in the original program."""
     if not targets or finding.failure is not None:
         return []
-    suspects = [s for s in desk.judge.judge([finding.case], list(targets), Tally()) if alike(s, finding)]
-    return desk.investigate(finding.case, suspects, Tally()) if suspects else []
+    mismatches = [s for s in desk.judge.judge([finding.case], list(targets), Tally()) if alike(s, finding)]
+    return desk.investigate(finding.case, mismatches, Tally()) if mismatches else []

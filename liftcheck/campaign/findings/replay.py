@@ -84,9 +84,9 @@ def judge_again(finding: Finding, judge: Judge, compiler: Any, planner: Planner)
         first, second = (judge.compile([finding.case], [target], Tally()) for _ in range(2))
         return Replayed(finding, name, first != second, finding.klass if first != second else "", target=target)
     tally = Tally()
-    suspects = judge.judge([finding.case], [target], tally)
-    if suspects:
-        found = suspects[0]
+    mismatches = judge.judge([finding.case], [target], tally)
+    if mismatches:
+        found = mismatches[0]
         return Replayed(finding, name, True, found.verdict.klass, found.verdict.detail, target=target)
     reasons = tuple(reason for _, reason in (*tally.undecided, *tally.refused))
     if reasons and not tally.agreed:
