@@ -2,7 +2,7 @@
 
 The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
 start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
-byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.Sheet`) has the outcomes that
+byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.ExpectedRows`) has the outcomes that
 were foreseen; only others are read, and if they are unequal meet `compare`.
 
 `Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch, with
@@ -40,7 +40,7 @@ from liftcheck.oracles.evidence import (
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.regalloc.compiler import Validating, refutation
 from liftcheck.runners import beyond, trampolines
-from liftcheck.runners.base import Job, Runner, Sheet, sheet
+from liftcheck.runners.base import ExpectedRows, Job, Runner, expect_rows
 from liftcheck.runners.link import Image, link, same_program
 from liftcheck.runners.patience import LONGEST, longer
 from liftcheck.runners.trampolines import trampoline_text
@@ -79,10 +79,10 @@ class Foreseen(NamedTuple):
 
     text: str
     expected: dict[bool, Expected]
-    sheets: dict[bool, Sheet]
+    rows: dict[bool, ExpectedRows]
 
 
-class _Piece(NamedTuple):
+class _Unit(NamedTuple):
     """A program that runs once: its case, its code with the trampoline, the targets that it stands for."""
 
     case: int
@@ -91,14 +91,14 @@ class _Piece(NamedTuple):
     targets: list[Target]
 
 
-class _Share(NamedTuple):
+class _RunnerBatch(NamedTuple):
     """The programs of one ISA that one runner runs."""
 
     runner: Runner
-    pieces: list[_Piece]
+    units: list[_Unit]
 
 
-class _Sitting(NamedTuple):
+class _Batch(NamedTuple):
     """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, mismatches, the
     (case, ISA) pairs that ran."""
 
@@ -170,13 +170,13 @@ class Judge:
         if validating is not None:
             validating.take()  # what votes and reductions had compiled since counts for no batch
         compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
-        sitting = _Sitting(cases, targets, foreseen, tally, [], set())
+        batch = _Batch(cases, targets, foreseen, tally, [], set())
         if validating is not None:
             self._count_validated(validating, tally)
-            self._refute(sitting, compiled)
-        self._settle(sitting, compiled)
-        self._count(sitting)
-        return sitting.mismatches
+            self._refute(batch, compiled)
+        self._settle(batch, compiled)
+        self._count(batch)
+        return batch.mismatches
 
     @staticmethod
     def _count_validated(compiler: Validating, tally: Tally) -> None:
@@ -185,13 +185,13 @@ class Judge:
         tally.spend("validate", seconds)
         tally.spend("compile", -seconds)
 
-    def _refute(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
+    def _refute(self, batch: _Batch, compiled: list[list[Program | CompileFailure | None]]) -> None:
         """Code whose register allocation is refuted is mismatch, whatever its runs do."""
-        for target, column in zip(sitting.targets, compiled):
+        for target, column in zip(batch.targets, compiled):
             for number, code in enumerate(column):
                 if code is not None and not isinstance(code, CompileFailure) and (failure := refutation(code)):
                     verdict = compare.Verdict(compare.DISAGREE, compare.REFUTED_ALLOCATION, failure.reason)
-                    sitting.mismatches.append(Mismatch(number, target, verdict, failure=failure))
+                    batch.mismatches.append(Mismatch(number, target, verdict, failure=failure))
 
     def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
         """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
@@ -201,11 +201,11 @@ class Judge:
         printed = time.perf_counter()
         expected = self._expect(case, targets)
         known = time.perf_counter()
-        sheets = {order: sheet(case, one.outcomes, order) for order, one in expected.items() if not one.trouble}
+        rows = {order: expect_rows(case, one.outcomes, order) for order, one in expected.items() if not one.trouble}
         tally.spend("generate", printed - started)
         tally.spend("interpret", known - printed)
         tally.spend("run", time.perf_counter() - known)
-        return Foreseen(text, expected, sheets)
+        return Foreseen(text, expected, rows)
 
     def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
                 wants: frozenset[str] = frozenset(),
@@ -276,25 +276,25 @@ class Judge:
                      for order, one in found.items()}
         return found
 
-    def _settle(self, sitting: _Sitting, compiled: list[list[Program | CompileFailure | None]]) -> None:
+    def _settle(self, batch: _Batch, compiled: list[list[Program | CompileFailure | None]]) -> None:
         """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
         by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
-        for entry in zip(sitting.targets, compiled):
+        for entry in zip(batch.targets, compiled):
             by_isa.setdefault(entry[0].isa, []).append(entry)
         for entries in by_isa.values():
-            shares: dict[int, _Share] = {}
-            for number in range(len(sitting.cases)):
-                self._place(sitting, number, entries, shares)
-            for share in shares.values():
-                self._run_share(sitting, share)
+            parts: dict[int, _RunnerBatch] = {}
+            for number in range(len(batch.cases)):
+                self._place(batch, number, entries, parts)
+            for part in parts.values():
+                self._run_share(batch, part)
 
-    def _place(self, sitting: _Sitting, number: int,
-               entries: list[tuple[Target, list[Program | CompileFailure | None]]], shares: dict[int, _Share]) -> None:
+    def _place(self, batch: _Batch, number: int,
+               entries: list[tuple[Target, list[Program | CompileFailure | None]]], parts: dict[int, _RunnerBatch]) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
-        tally, known = sitting.tally, self._trampolines
-        case = sitting.cases[number]
+        tally, known = batch.tally, self._trampolines
+        case = batch.cases[number]
         signature = case.module.functions[case.entry].signature
-        placed: list[_Piece] = []
+        placed: list[_Unit] = []
         for target, replies in entries:
             code = replies[number]
             if code is None:
@@ -303,16 +303,16 @@ class Judge:
             if isinstance(made, CompileFailure):
                 if not isinstance(code, CompileFailure):
                     code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
-                self._refuse(sitting, number, target, code)
+                self._refuse(batch, number, target, code)
                 continue
             if isinstance(code, CompileFailure):
-                self._refuse(sitting, number, target, self.refusals.judged(case.module, target, code))
+                self._refuse(batch, number, target, self.refusals.judged(case.module, target, code))
                 continue
             illegal = beyond.judged(case.module.functions, target, code)
             if illegal is not None:
-                self._refuse(sitting, number, target, illegal)
+                self._refuse(batch, number, target, illegal)
                 continue
-            trouble = sitting.foreseen[number].expected[target.big_endian].trouble
+            trouble = batch.foreseen[number].expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
@@ -320,65 +320,65 @@ class Judge:
             if isinstance(runner, str):
                 tally.undecided[target.isa, runner] += 1
                 continue
-            twin = next((piece for piece in placed if same_program(piece.code, code)), None)
+            twin = next((unit for unit in placed if same_program(unit.code, code)), None)
             if twin is not None:
                 twin.targets.append(target)
                 continue
-            piece = _Piece(number, code, made, [target])
-            placed.append(piece)
-            shares.setdefault(id(runner), _Share(runner, [])).pieces.append(piece)
+            unit = _Unit(number, code, made, [target])
+            placed.append(unit)
+            parts.setdefault(id(runner), _RunnerBatch(runner, [])).units.append(unit)
 
-    def _refuse(self, sitting: _Sitting, number: int, target: Target, failure: CompileFailure) -> None:
+    def _refuse(self, batch: _Batch, number: int, target: Target, failure: CompileFailure) -> None:
         """Not compiled: a gap of the compiler is counted, anything else is mismatch."""
         klass = compare.COMPILE_CLASSES.get(failure.kind)
         if klass is None:
-            sitting.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
+            batch.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
             return
         verdict = compare.Verdict(compare.DISAGREE, klass, failure.message or failure.reason)
-        sitting.mismatches.append(Mismatch(number, target, verdict, failure=failure))
+        batch.mismatches.append(Mismatch(number, target, verdict, failure=failure))
 
-    def _run_share(self, sitting: _Sitting, share: _Share) -> None:
+    def _run_share(self, batch: _Batch, part: _RunnerBatch) -> None:
         """Links and runs one runner's programs, and compares them."""
         started = time.perf_counter()
-        outcomes, ready = self._run(sitting, share)
+        outcomes, ready = self._run(batch, part)
         done = time.perf_counter()
-        tally, isa = sitting.tally, share.runner.isa
+        tally, isa = batch.tally, part.runner.isa
         tally.spend("link", ready - started)
         tally.spend("run", done - ready)
         agreed, big_endian = 0, isa in BIG_ENDIAN
-        for piece, actual in zip(share.pieces, outcomes):
+        for unit, actual in zip(part.units, outcomes):
             if isinstance(actual, str):
-                tally.undecided[isa, actual] += len(piece.targets)
+                tally.undecided[isa, actual] += len(unit.targets)
                 continue
-            sitting.ran.add((piece.case, isa))
-            expected = sitting.foreseen[piece.case].expected[big_endian].outcomes
+            batch.ran.add((unit.case, isa))
+            expected = batch.foreseen[unit.case].expected[big_endian].outcomes
             if expected == actual:
-                agreed += len(piece.targets)
+                agreed += len(unit.targets)
             else:
-                self._differ(sitting, piece, expected, actual, share.runner)
+                self._differ(batch, unit, expected, actual, part.runner)
         if agreed:
             tally.pairs[isa] += agreed
             tally.agreed[isa] += agreed
         tally.spend("compare", time.perf_counter() - done)
 
-    def _run(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
+    def _run(self, batch: _Batch, part: _RunnerBatch) -> tuple[list[list[Outcome] | str], float]:
         """Outcomes per program (or why it could not be run), and when linking was done.
 
         Two levels of one case have the same data regions, so they run one after the other, in rounds.
         """
-        runner, pieces = share.runner, share.pieces
+        runner, units = part.runner, part.units
         try:
-            image = link([piece.code for piece in pieces], runner.isa)
+            image = link([unit.code for unit in units], runner.isa)
         except Unsupported as error:
-            if len(pieces) == 1:
+            if len(units) == 1:
                 return [f"linker: {error.reason}"], time.perf_counter()
-            return self._run_singly(sitting, share)
+            return self._run_singly(batch, part)
         rounds: list[list[int]] = []
         jobs = []
         met: dict[int, int] = {}
-        for position, piece in enumerate(pieces):
-            jobs.append(self._job(sitting, piece, image, position))
-            set_byte_order = met[piece.case] = met.get(piece.case, -1) + 1
+        for position, unit in enumerate(units):
+            jobs.append(self._job(batch, unit, image, position))
+            set_byte_order = met[unit.case] = met.get(unit.case, -1) + 1
             if set_byte_order == len(rounds):
                 rounds.append([])
             rounds[set_byte_order].append(position)
@@ -393,33 +393,33 @@ class Judge:
                 outcomes[position] = found
         vain = 0
         for position, (job, short) in enumerate(zip(jobs, outcomes)):
-            if (job.sheet is not None and short is not job.sheet.outcomes and not isinstance(short, str)
+            if (job.expected is not None and short is not job.expected.outcomes and not isinstance(short, str)
                     and vain < _MANY_ENDLESS and time.monotonic() < self.deadline):
-                piece = pieces[position]
-                steps = partial(reference_steps, sitting.cases[piece.case], image.isa in BIG_ENDIAN)
-                found = outcomes[position] = longer(runner, image, job, short, piece.code, steps, self.longest,
+                unit = units[position]
+                steps = partial(reference_steps, batch.cases[unit.case], image.isa in BIG_ENDIAN)
+                found = outcomes[position] = longer(runner, image, job, short, unit.code, steps, self.longest,
                                                     self.deadline)
                 vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
         return outcomes, ready
 
-    def _job(self, sitting: _Sitting, piece: _Piece, image: Image, position: int) -> Job:
-        case = sitting.cases[piece.case]
+    def _job(self, batch: _Batch, unit: _Unit, image: Image, position: int) -> Job:
+        case = batch.cases[unit.case]
         entry = case.module.functions[case.entry]
-        return Job(piece.trampoline, image.entry(position, entry.name), entry.signature, case.inputs, case.memories,
-                   case.slot, sitting.foreseen[piece.case].sheets[image.isa in BIG_ENDIAN])
+        return Job(unit.trampoline, image.entry(position, entry.name), entry.signature, case.inputs, case.memories,
+                   case.slot, batch.foreseen[unit.case].rows[image.isa in BIG_ENDIAN])
 
-    def _run_singly(self, sitting: _Sitting, share: _Share) -> tuple[list[list[Outcome] | str], float]:
+    def _run_singly(self, batch: _Batch, part: _RunnerBatch) -> tuple[list[list[Outcome] | str], float]:
         outcomes: list[list[Outcome] | str] = []
-        for piece in share.pieces:
-            alone, _ = self._run(sitting, _Share(share.runner, [piece]))
+        for unit in part.units:
+            alone, _ = self._run(batch, _RunnerBatch(part.runner, [unit]))
             outcomes += alone
         return outcomes, time.perf_counter()
 
-    def _differ(self, sitting: _Sitting, piece: _Piece, expected: list[Outcome], actual: list[Outcome],
+    def _differ(self, batch: _Batch, unit: _Unit, expected: list[Outcome], actual: list[Outcome],
                 runner: Runner) -> None:
         """Outcomes are not equal: asks `compare` what that means."""
-        isa, tally, many = runner.isa, sitting.tally, len(piece.targets)
-        run, verdict = compare.compare_runs(expected, actual, compare.return_types(sitting.cases[piece.case]))
+        isa, tally, many = runner.isa, batch.tally, len(unit.targets)
+        run, verdict = compare.compare_runs(expected, actual, compare.return_types(batch.cases[unit.case]))
         if verdict.kind == compare.UNDECIDED:
             tally.undecided[isa, verdict.detail] += many
             return
@@ -427,21 +427,21 @@ class Judge:
         if verdict.kind == compare.AGREE:
             tally.agreed[isa] += many
             return
-        for target in piece.targets:
+        for target in unit.targets:
             tally.disagreed[isa, verdict.klass] += 1
-            sitting.mismatches.append(
-                Mismatch(piece.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
+            batch.mismatches.append(
+                Mismatch(unit.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
 
-    def _count(self, sitting: _Sitting) -> None:
+    def _count(self, batch: _Batch) -> None:
         """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""
         started = time.perf_counter()
-        tally, cases = sitting.tally, sitting.cases
+        tally, cases = batch.tally, batch.cases
         tally.programs += len(cases)
-        for isa in dict.fromkeys(target.isa for target in sitting.targets):
+        for isa in dict.fromkeys(target.isa for target in batch.targets):
             tally.executed.setdefault(isa, Counter())
-        seen = [next(iter(one.expected.values()), NOTHING) for one in sitting.foreseen]
+        seen = [next(iter(one.expected.values()), NOTHING) for one in batch.foreseen]
         ran_on: dict[int, list[str]] = {}
-        for number, isa in sorted(sitting.ran):
+        for number, isa in sorted(batch.ran):
             tally.programs_by_isa[isa] += 1
             ran_on.setdefault(number, []).append(isa)
         # Most programs ran on the same ISAs: their counts are summed once and not for every ISA.

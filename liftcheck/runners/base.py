@@ -3,7 +3,7 @@
 The one idea: a batch is a chain of rows in memory (trampolines.py), one for each (job, input), that the stub's loop in
 the guest walks in one start (stubs/x86-64.s). A runner is a way to let that loop run and to hear how a row ended
 otherwise than by returning: its `drive` fills `Batch.events`; everything else is done here, for every runner alike.
-What is foreseen of a job comes along as bytes (`Sheet`): if they are there, the answer is the list that was foreseen.
+What is foreseen of a job comes along as bytes (`ExpectedRows`): if they are there, the answer is the list that was foreseen.
 
 Outcomes beside 'returned' and 'trapped':
   'abi'          the loop found a callee-saved register or the stack pointer changed, or the trampoline itself faulted
@@ -44,7 +44,7 @@ NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8
 _REFUSALS: Final = ("illegal", "program check")
 
 
-class Sheet(NamedTuple):
+class ExpectedRows(NamedTuple):
     """A case in one byte order, as the bytes that go into its rows and come out of them: made once, for all jobs. A job
     that does what is expected is known by comparing bytes, and no outcome is made for it.
 
@@ -77,7 +77,7 @@ class Job(NamedTuple):
     inputs: Sequence[tuple[int, ...]]
     memories: Sequence[bytes] = ()
     slot: int = 0
-    sheet: Sheet | None = None
+    expected: ExpectedRows | None = None
 
 
 def out_of_time(seconds: float) -> Outcome:
@@ -85,14 +85,14 @@ def out_of_time(seconds: float) -> Outcome:
     return Outcome("out_of_fuel", detail=f"time: not ended after {seconds:.2g} s of processor time")
 
 
-def sheet(case: Case, outcomes: list[Outcome], big_endian: bool) -> Sheet:
+def expect_rows(case: Case, outcomes: list[Outcome], big_endian: bool) -> ExpectedRows:
     """The sheet of a case of which these outcomes are expected."""
     form = packing(case.module.functions[case.entry].signature, big_endian)
     size = layout.SLOT_SIZE if case.memories else 0
     memories = tuple([outcome.memory for outcome in outcomes])
     ended = [number for number, outcome in enumerate(outcomes) if outcome.kind != "returned"]
     answers = _answers(form, outcomes) if [*map(len, memories)] == [size] * len(case.inputs) else None
-    return Sheet(_bodies(form, case.inputs), outcomes, answers, memories if size else (), ended)
+    return ExpectedRows(_bodies(form, case.inputs), outcomes, answers, memories if size else (), ended)
 
 
 def _bodies(form: Packing, inputs: Sequence[tuple[int, ...]]) -> tuple[bytes, ...]:
@@ -117,7 +117,7 @@ def _cut(job: Job, piece: Piece) -> Job:
         return job
     wanted = slice(piece.first, piece.first + piece.rows)
     slot = job.slot + piece.first if job.memories else job.slot
-    return job._replace(inputs=job.inputs[wanted], memories=job.memories[wanted], slot=slot, sheet=None)
+    return job._replace(inputs=job.inputs[wanted], memories=job.memories[wanted], slot=slot, expected=None)
 
 
 class Fault(NamedTuple):
@@ -312,7 +312,7 @@ class BaseRunner:
         here = layout.ROWS
         for job, form in zip(jobs, batch.packings):
             batch.starts.append(here)
-            bodies = job.sheet.bodies if job.sheet is not None else _bodies(form, job.inputs)
+            bodies = job.expected.bodies if job.expected is not None else _bodies(form, job.inputs)
             parts.append(form.rows(self._trampoline(job.trampoline), STACK_TOP, here, job.entry, bodies))
             here += form.size * len(bodies)
             if job.memories:
@@ -343,28 +343,28 @@ class BaseRunner:
         rows = self.arena.bytes[layout.ROWS - layout.ARENA : batch.end - layout.ARENA]
         everything: list[list[Outcome]] = []
         for job, form, start in zip(batch.jobs, batch.packings, batch.starts):
-            sheet = job.sheet
-            if sheet is not None and self._is_as_expected(batch, job, sheet, form, start, rows):
-                everything.append(sheet.outcomes)
+            expected = job.expected
+            if expected is not None and self._is_as_expected(batch, job, expected, form, start, rows):
+                everything.append(expected.outcomes)
             else:
                 everything.append(self._read(batch, job, form, start, rows))
         return everything
 
-    def _is_as_expected(self, batch: Batch, job: Job, sheet: Sheet, form: Packing, start: int, rows: bytes) -> bool:
+    def _is_as_expected(self, batch: Batch, job: Job, expected: ExpectedRows, form: Packing, start: int, rows: bytes) -> bool:
         """Whether `_read` would give the expected outcomes."""
         count = len(job.inputs)
-        if form.answers_in(rows, start - layout.ROWS, count) != sheet.answers:
+        if form.answers_in(rows, start - layout.ROWS, count) != expected.answers:
             return False
         arena, at = self.arena.bytes, layout.slot_address(job.slot) - layout.ARENA
-        for memory in sheet.memories:
+        for memory in expected.memories:
             if arena[at : at + layout.SLOT_SIZE] != memory:
                 return False
             at += layout.SLOT_STRIDE
-        events, size, outcomes = batch.events, form.size, sheet.outcomes
+        events, size, outcomes = batch.events, form.size, expected.outcomes
         ended = [row for row in range(start, start + size * count, size) if row in events] if events else []
-        return [(row - start) // size for row in ended] == sheet.ended and all(
+        return [(row - start) // size for row in ended] == expected.ended and all(
             self._ended(batch.image, events[row], outcomes[number].memory) == outcomes[number]
-            for number, row in zip(sheet.ended, ended))
+            for number, row in zip(expected.ended, ended))
 
     def _read(self, batch: Batch, job: Job, form: Packing, start: int, rows: bytes) -> list[Outcome]:
         """A job's outcomes."""

@@ -87,4 +87,4 @@ def longer(runner: Runner, image: Image, job: Job, outcomes: list[Outcome], prog
 def _alone(job: Job, number: int) -> Job:
     """One input of a job, in the data region that it had."""
     return job._replace(inputs=job.inputs[number:number + 1], memories=job.memories[number:number + 1],
-                        slot=job.slot + number, sheet=None)
+                        slot=job.slot + number, expected=None)

@@ -26,7 +26,7 @@ def has_memory(lines: Sequence[RunLine]) -> bool:
 def job_of(job: Job, line: RunLine) -> Job:
     """The job with this line as its only input, in the line's data region."""
     regions = line.regions() or {}
-    return job._replace(inputs=(line.args,), memories=tuple(regions.values()), slot=line.slot, sheet=None)
+    return job._replace(inputs=(line.args,), memories=tuple(regions.values()), slot=line.slot, expected=None)
 
 
 def run_lines(runner: Runner, image: Image, job: Job, lines: Sequence[RunLine], program: Sequence[FunctionCode],
