@@ -38,7 +38,7 @@ BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implic
 """Without the first three much does not compile at all (i128 in signatures, vector returns, tail calls). The compiler's
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
 ROTA: Final = 8
-"""Every eighth program holds what is due on the rota of typings (`generators.rota`)."""
+"""Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
 PLAIN, RICH = "plain", "rich"
 FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     PLAIN: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",

@@ -23,8 +23,8 @@ from liftcheck.generators.choices import Choices
 from liftcheck.generators.patterns import emit_pattern, patterns_of
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
 from liftcheck.generators.program import Callee, Emitter, Groups, MenuEntry, Offer, Program
-from liftcheck.generators.rota import duty, perform
 from liftcheck.generators.rules import emit_rule
+from liftcheck.generators.schedule import emit_goals, goals
 from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table, cached
 from liftcheck.layout import SLOT_SIZE, slot_address
 
@@ -205,7 +205,7 @@ def _make_function(program: Program, number: int, last: int, size: int,
                       for place, kind in enumerate(kinds) if kind == "struct"]
     body.count = body.cost = len(body.insts)
     if entry and due:
-        perform(body, due)
+        emit_goals(body, due)
     recursive = "counter" in kinds
     if recursive:
         body.straight(2)
@@ -275,14 +275,14 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
              name: str = "", turn: int | None = None, tags: Mapping[str, object] = _NO_TAGS) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
-    `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the rota then.
+    `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then.
     Tags, besides those given: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
     bits = choices.bits
     if isinstance(profile, str):
         profile = _mixed(bits) if profile == "all" else by_name(profile)
-    isas, due = (_draw_isas(bits, profile, context), ()) if turn is None else duty(context, turn)
+    isas, due = (_draw_isas(bits, profile, context), ()) if turn is None else goals(context, turn)
     program = _begun(bits, profile, context, prefix, isas)
     weights = profile.functions
     r = bits(16) % sum(weights)

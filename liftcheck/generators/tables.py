@@ -221,7 +221,7 @@ class Context:
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
-    rota_cache: dict[int, Any] = field(default_factory=dict, compare=False)
+    schedule_cache: dict[int, Any] = field(default_factory=dict, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""

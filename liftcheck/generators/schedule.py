@@ -1,8 +1,8 @@
-"""Which typings a program has to hold: a rota, so that rare ones are executed by plan and not by luck.
+"""Which typings a program has to hold: a schedule, so that rare ones are executed by plan and not by luck.
 
 The one idea: every typing that programs can hold is listed under the largest set of ISAs that has it. A round of the
-rota shuffles each list and cuts it into duties of a few; turn after turn goes through them, round after round in
-another order, so that a typing whose program is refused comes back in other company. A duty is done at the start of the
+schedule shuffles each list and cuts it into goals of a few; turn after turn goes through them, round after round in
+another order, so that a typing whose program is refused comes back in other company. Goals are met at the start of the
 entry function, in the block that every run passes, with operands from memory or parameters, guarded against traps, and
 most results go to memory.
 It is a function of the context and the turn alone. What every program holds anyway (calls, jumps, integer constants) is
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 _MOST: Final = 7
 """Typings of one duty."""
-ELSEWHERE: Final = frozenset({
+NOT_SCHEDULED: Final = frozenset({
     "jump", "br_table", "trap", "return", "call", "call_indirect", "return_call", "return_call_indirect", "try_call",
     "try_call_indirect", "func_addr", "stack_addr", "symbol_value", "get_exception_handler_address",
     "get_frame_pointer", "get_stack_pointer", "get_return_address", *UNREACHED,
 })
-"""Opcodes that are not on the rota: programs are full of them, or they need more around them than a typing."""
+"""Opcodes that are not on the schedule: programs are full of them, or they need more around them than a typing."""
 
 
-class Duty(NamedTuple):
+class Goals(NamedTuple):
     """What a program has to hold, and the ISAs that it is for."""
 
     isas: tuple[str, ...]
     keys: tuple[str, ...]
 
 
-def duty(context: Context, turn: int) -> Duty:
+def goals(context: Context, turn: int) -> Goals:
     """What is due at a turn, counted from 0."""
     lists = _lists(context)
     total = sum(-(-len(keys) // _MOST) for _, keys in lists)
@@ -50,33 +50,33 @@ def duty(context: Context, turn: int) -> Duty:
 
 
 def _lists(context: Context) -> list[tuple[tuple[str, ...], list[str]]]:
-    """The keys on the rota, by the largest set of ISAs that has them."""
-    found = context.rota_cache.get(-1)
+    """The keys on the schedule, by the largest set of ISAs that has them."""
+    found = context.schedule_cache.get(-1)
     if found is None:
         lists: dict[tuple[str, ...], list[str]] = {context.isas: []}
         for key, isas in context.keys().items():
-            if key.partition(".")[0] not in ELSEWHERE and key in context.table(isas).by_key:
+            if key.partition(".")[0] not in NOT_SCHEDULED and key in context.table(isas).by_key:
                 lists.setdefault(isas, []).append(key)
-        found = context.rota_cache[-1] = sorted(lists.items())
+        found = context.schedule_cache[-1] = sorted(lists.items())
     return found
 
 
-def _round(context: Context, number: int) -> list[Duty]:
+def _round(context: Context, number: int) -> list[Goals]:
     """The duties of one round; the last that was asked for is kept."""
-    found: list[Duty] | None = context.rota_cache.get(number)
+    found: list[Goals] | None = context.schedule_cache.get(number)
     if found is None:
         random = Random(f"round {number}")
         found = []
         for isas, keys in _lists(context):
             shuffled = random.sample(keys, len(keys))
-            found += [Duty(isas, tuple(shuffled[at:at + _MOST])) for at in range(0, len(keys), _MOST)]
-        for old in [place for place in context.rota_cache if place >= 0]:
-            del context.rota_cache[old]
-        context.rota_cache[number] = found
+            found += [Goals(isas, tuple(shuffled[at:at + _MOST])) for at in range(0, len(keys), _MOST)]
+        for old in [place for place in context.schedule_cache if place >= 0]:
+            del context.schedule_cache[old]
+        context.schedule_cache[number] = found
     return found
 
 
-def perform(body: Body, keys: tuple[str, ...]) -> None:
+def emit_goals(body: Body, keys: tuple[str, ...]) -> None:
     """Emit one instruction of every key in the current block; none of them traps."""
     entry, body.is_entry = body.is_entry, False
     for key in keys:

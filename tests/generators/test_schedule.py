@@ -1,4 +1,4 @@
-"""The rota brings up every typing; conditions that a compiler lacks are not drawn; frozen memory stays as it was."""
+"""The schedule brings up every typing; conditions that a compiler lacks are not drawn; frozen memory stays as it was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liftcheck.case import ISAS, Case
 from liftcheck.clif.ir import Inst
 from liftcheck.clif.opcodes import key_of
 from liftcheck.clif.verify import verify
-from liftcheck.generators import rota
+from liftcheck.generators import schedule
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
 from liftcheck.generators.tables import Context
@@ -41,7 +41,7 @@ def instructions(case: Case) -> Iterator[Inst]:
 
 
 def on_rota() -> int:
-    return sum(key.partition(".")[0] not in rota.ELSEWHERE and key in context().table(isas).by_key
+    return sum(key.partition(".")[0] not in schedule.NOT_SCHEDULED and key in context().table(isas).by_key
                for key, isas in context().keys().items())
 
 
@@ -49,7 +49,7 @@ def test_a_round_has_every_typing_once_for_all_isas_that_have_it() -> None:
     seen: Counter[str] = Counter()
     turn = 0
     while sum(seen.values()) < on_rota():
-        isas, keys = rota.duty(context(), turn)
+        isas, keys = schedule.goals(context(), turn)
         seen.update(keys)
         assert all(context().keys()[key] == isas for key in keys)
         turn += 1
@@ -58,8 +58,8 @@ def test_a_round_has_every_typing_once_for_all_isas_that_have_it() -> None:
 
 
 def test_a_duty_does_not_depend_on_those_asked_for_before() -> None:
-    later = [rota.duty(context(), turn) for turn in (900, 3, 450, 3)]
-    fresh = [rota.duty(Context(ISAS, matrices()), turn) for turn in (900, 3, 450, 3)]
+    later = [schedule.goals(context(), turn) for turn in (900, 3, 450, 3)]
+    fresh = [schedule.goals(Context(ISAS, matrices()), turn) for turn in (900, 3, 450, 3)]
     assert later == fresh and later[1] == later[3] != later[0]
 
 
@@ -68,7 +68,7 @@ def test_what_is_due_is_executed() -> None:
     for turn in range(0, 260, 3):
         case = generate(RandomChoices(turn), "all", context(), turn=turn)
         assert verify(case.module) == []
-        isas, keys = rota.duty(context(), turn)
+        isas, keys = schedule.goals(context(), turn)
         assert case.tags["isas"] == isas
         prepared = prepare(case.module, False)
         prepared.run(case.entry, case.inputs[0], {slot_address(case.slot): case.memories[0]})
