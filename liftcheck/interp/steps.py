@@ -1,8 +1,8 @@
 """Lowering of instructions other than terminators: to steps, that is recipes applied to registers.
 
-The one idea: an opcode with a meaning is one recipe on its registers; the table `TRANSLATORS` names the others: constants
-(no step at all: they are in the register list from the start), memory, addresses, and what is refused by name.
-Values are numbered densely per function on first mention. Both tiers of the interpreter use the same steps.
+The one idea: an opcode with a meaning is one recipe on its registers; the table `TRANSLATORS` names the others:
+constants (no step at all: they are in the register list from the start), memory, addresses, and what is refused by
+name. Values are numbered densely per function on first mention. Both tiers of the interpreter use the same steps.
 
 Addresses of functions and routines are opaque numbers here, unique and unlike any data.
 Sources: cranelift-codegen-meta's documentation of each instruction.

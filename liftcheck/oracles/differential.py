@@ -2,12 +2,11 @@
 
 The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
 start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
-byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.ExpectedRows`) has the outcomes that
-were foreseen; only others are read, and if they are unequal meet `compare`.
+byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.ExpectedRows`) has the
+outcomes that were foreseen; only others are read, and if they are unequal meet `compare`.
 
-`Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch, with
-the votes of other runners and ISAs, is `confirm.py`'s work.
-"""
+`Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch,
+with the votes of other runners and ISAs, is `confirm.py`'s work. """
 
 from __future__ import annotations
 
@@ -99,8 +98,8 @@ class _RunnerBatch(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, mismatches, the
-    (case, ISA) pairs that ran."""
+    """A batch that is being judged: what is asked, what the reference says, and what comes of it: counts, mismatches,
+    the (case, ISA) pairs that ran."""
 
     cases: Sequence[Case]
     targets: Sequence[Target]

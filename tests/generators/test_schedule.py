@@ -1,4 +1,5 @@
-"""The schedule brings up every typing; conditions that a compiler lacks are not drawn; frozen memory stays as it was."""
+"""The schedule brings up every typing; conditions that a compiler lacks are not drawn; frozen memory stays as it
+was."""
 
 from __future__ import annotations
 
