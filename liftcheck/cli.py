@@ -53,7 +53,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("matrix", "matrix", "which (opcode, type) a compiler has on an ISA and which it lacks"),
         Command("doctor", "doctor", "what this machine can do, and the command that closes each gap"),
     )),
-)
+)  # fmt: skip
 COMMANDS: Final = {command.name: command for _, commands in GROUPS for command in commands}
 
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -148,8 +148,10 @@ def _own_bug(error: Exception) -> int:
     if os.environ.get("LIFTCHECK_TRACEBACK"):
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    _complain(f"a bug in liftcheck: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno}); "
-              "please report it with the output under LIFTCHECK_TRACEBACK=1")
+    _complain(
+        f"a bug in liftcheck: {type(error).__name__}: {error} ({frame.filename}:{frame.lineno}); "
+        "please report it with the output under LIFTCHECK_TRACEBACK=1"
+    )
     return 2
 
 
@@ -197,9 +199,12 @@ def _run_command(command: Command, argv: list[str]) -> int:
 
 def parser_of(command: Command, module: ModuleType) -> Parser:
     """The command's own parser. Positionals may stand between options (`test a.clif --json b.clif`)."""
-    parser = Parser(prog=f"liftcheck {command.name}", allow_abbrev=False,
-                    description=(module.__doc__ or "").strip(),
-                    formatter_class=_Formatter)
+    parser = Parser(
+        prog=f"liftcheck {command.name}",
+        allow_abbrev=False,
+        description=(module.__doc__ or "").strip(),
+        formatter_class=_Formatter,
+    )
     module.declare(parser)
     return parser
 
@@ -213,8 +218,12 @@ def _unknown_message(parser: argparse.ArgumentParser, word: str) -> str:
 
 def overview() -> str:
     """What `liftcheck --help` prints."""
-    lines = [f"liftcheck {__version__}: finds wrong code in code generators", "",
-             "Usage: liftcheck COMMAND [OPTIONS]", ""]
+    lines = [
+        f"liftcheck {__version__}: finds wrong code in code generators",
+        "",
+        "Usage: liftcheck COMMAND [OPTIONS]",
+        "",
+    ]
     for title, commands in GROUPS:
         lines += [f"{title}:", *(f"  {command.name:<11}{command.summary}" for command in commands), ""]
     return "\n".join([*lines, _EXAMPLES])

@@ -37,6 +37,7 @@ NEEDED_SPACE: Final = 1_000_000_000
 
 QEMU: Final = {"x86-64": "qemu-x86_64", "aarch64": "qemu-aarch64", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x"}
 
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One row. `state` is OK, LIMITED or MISSING; `remedy` the command that closes the gap, '' if there is none."""
@@ -75,8 +76,13 @@ class Report:
             if check.group != group:
                 group = check.group
                 lines += ["", group] if lines else [group]
-            lines += textwrap.wrap(f"  {check.state:<8}{check.name:<{width}}  {check.detail}", columns,
-                                   subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+            lines += textwrap.wrap(
+                f"  {check.state:<8}{check.name:<{width}}  {check.detail}",
+                columns,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
             if check.remedy:
                 lines.append(f"{indent}-> {check.remedy}")
         return "\n".join([*lines, "", self._summary()])
@@ -86,8 +92,11 @@ class Report:
             lacking = ", ".join(check.name for check in self.checks if check.essential and check.state == MISSING)
             return f"liftcheck cannot fuzz here yet: it lacks {lacking}."
         gaps = sum(check.state != OK for check in self.checks)
-        return "Everything is there." if not gaps else f"liftcheck can fuzz here; {gaps} of {len(self.checks)} rows " \
-                                                       "say what would be better."
+        return (
+            "Everything is there."
+            if not gaps
+            else f"liftcheck can fuzz here; {gaps} of {len(self.checks)} rows say what would be better."
+        )
 
 
 def examine() -> Report:
@@ -98,8 +107,14 @@ def examine() -> Report:
 
 def _python() -> Iterator[Check]:
     fine = sys.version_info >= (3, 11)
-    yield Check("Python", "python", OK if fine else MISSING, f"{platform.python_version()} ({sys.executable})",
-                "" if fine else "install Python 3.11 or newer", essential=True)
+    yield Check(
+        "Python",
+        "python",
+        OK if fine else MISSING,
+        f"{platform.python_version()} ({sys.executable})",
+        "" if fine else "install Python 3.11 or newer",
+        essential=True,
+    )
 
 
 def _packages() -> Iterator[Check]:
@@ -141,8 +156,14 @@ def _toolchain() -> Iterator[Check]:
         yield _tool("Building Cranelift", tool, f"{RUSTUP}, or: apt-get install {tool}", needed)
     linker = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
     detail = shutil.which(linker) or "none of cc, gcc, clang is on the PATH"
-    yield Check("Building Cranelift", "C compiler", OK if linker else MISSING, detail,
-                "" if linker else "apt-get install gcc", needed)
+    yield Check(
+        "Building Cranelift",
+        "C compiler",
+        OK if linker else MISSING,
+        detail,
+        "" if linker else "apt-get install gcc",
+        needed,
+    )
 
 
 def _tool(group: str, tool: str, remedy: str, essential: bool = False) -> Check:
@@ -158,8 +179,9 @@ def _tool(group: str, tool: str, remedy: str, essential: bool = False) -> Check:
 def _first_line(command: list[str]) -> str:
     """The first line that a command prints within five seconds, '' if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, stdin=subprocess.DEVNULL,
-                              errors="replace")
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=5, stdin=subprocess.DEVNULL, errors="replace"
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip().split("\n")[0] if done.returncode == 0 else ""
@@ -187,10 +209,14 @@ def _confinement(confined: Mapping[str, bool]) -> Check:
     if not free:
         names = f" ({', '.join(confined)})" if confined else ""
         return Check("Runners", "seccomp", OK, f"code under test cannot make system calls{names}")
-    return Check("Runners", "seccomp", LIMITED,
-                 f"not here: code under test that makes a system call acts with your rights on {', '.join(free)}",
-                 "a Linux x86-64 kernel with CONFIG_SECCOMP_FILTER, and a container that lets seccomp be used; "
-                 "or --runner unicorn")
+    return Check(
+        "Runners",
+        "seccomp",
+        LIMITED,
+        f"not here: code under test that makes a system call acts with your rights on {', '.join(free)}",
+        "a Linux x86-64 kernel with CONFIG_SECCOMP_FILTER, and a container that lets seccomp be used; "
+        "or --runner unicorn",
+    )
 
 
 def _runner(isa: str, name: str, able: Abilities, known: frozenset[str]) -> Check:
@@ -202,7 +228,8 @@ def _runner(isa: str, name: str, able: Abilities, known: frozenset[str]) -> Chec
     detail += f"; lacks {_extensions(lacks)}" if lacks else ""
     if able.lacks:
         detail += "; lacks single instructions: " + ", ".join(
-            f"{lack.name} ({_extensions(lack.needs).replace(', ', ' with ')})" for lack in able.lacks)
+            f"{lack.name} ({_extensions(lack.needs).replace(', ', ' with ')})" for lack in able.lacks
+        )
     remedy = "a newer QEMU has more: see its change log" if name == "qemu" and lacks and isa == "riscv64" else ""
     return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=name == "unicorn")
 
@@ -243,13 +270,24 @@ def _builds() -> Iterator[Check]:
         newest = f"cranelift@{builds.newest()}"
         ready = builds.find("cranelift") is not None
     except Unavailable as error:
-        yield Check("Compilers", "cranelift", LIMITED if built else MISSING, str(error), "rustup update stable",
-                    essential=not built)
+        yield Check(
+            "Compilers",
+            "cranelift",
+            LIMITED if built else MISSING,
+            str(error),
+            "rustup update stable",
+            essential=not built,
+        )
         return
     if not ready:
         state = "built by another liftcheck or rustc" if newest in built else "not built yet"
-        yield Check("Compilers", f"{newest} now", LIMITED, f"{state}; its next use builds it (about three minutes)",
-                    f"liftcheck compiler add {newest}")
+        yield Check(
+            "Compilers",
+            f"{newest} now",
+            LIMITED,
+            f"{state}; its next use builds it (about three minutes)",
+            f"liftcheck compiler add {newest}",
+        )
 
 
 def _rules(version: str) -> str:
@@ -264,10 +302,21 @@ def _disk() -> Iterator[Check]:
     detail = f"{folder}: {free / 1e9:.1f} GB free"
     remedy = "export LIFTCHECK_CACHE=FOLDER"
     if not os.access(place, os.W_OK):
-        yield Check("Disk", "cache folder", MISSING, f"{place} cannot be written", f"{remedy} that can be written",
-                    essential=True)
+        yield Check(
+            "Disk",
+            "cache folder",
+            MISSING,
+            f"{place} cannot be written",
+            f"{remedy} that can be written",
+            essential=True,
+        )
     elif free < NEEDED_SPACE:
-        yield Check("Disk", "cache folder", LIMITED, f"{detail}; a build of Cranelift wants 1 GB",
-                    f"liftcheck compiler remove NAME, or {remedy} elsewhere")
+        yield Check(
+            "Disk",
+            "cache folder",
+            LIMITED,
+            f"{detail}; a build of Cranelift wants 1 GB",
+            f"liftcheck compiler remove NAME, or {remedy} elsewhere",
+        )
     else:
         yield Check("Disk", "cache folder", OK, detail)

@@ -61,8 +61,8 @@ class Unavailable(LiftcheckError):
 
 
 class Unsupported(LiftcheckError):
-    """A compiler, a runner or a parser knows the thing and says that it lacks it. Counted by `reason`; never agreement.
-    """
+    """A compiler, a runner or a parser knows the thing and says that it lacks it. Counted by `reason`; never
+    agreement."""
 
     exit_code = 2
 

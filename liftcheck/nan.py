@@ -17,18 +17,18 @@ from liftcheck.clif.types import Type
 CREATES: Final = frozenset({
     "fadd", "fsub", "fmul", "fdiv", "sqrt", "fma", "fmin", "fmax", "ceil", "floor", "trunc", "nearest", "fpromote",
     "fdemote", "fvpromote_low", "fvdemote",
-})
+})  # fmt: skip
 """A float result of these may be a NaN with any sign and payload."""
 
 PROPAGATES: Final = frozenset({
     "fneg", "fabs", "select", "select_spectre_guard", "splat", "insertlane", "extractlane", "scalar_to_vector",
     "fcopysign", "blendv",
-})
+})  # fmt: skip
 """A result of these holds the bits of an operand exactly (but for a sign): tainted if an operand is."""
 
-IGNORES: Final = frozenset({
-    "fcmp", "fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq",
-})
+IGNORES: Final = frozenset(
+    {"fcmp", "fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq"}
+)
 """These treat every NaN alike: a tainted operand is harmless, and the result is an integer."""
 
 _SIGN_MATTERS: Final = {"fcopysign": (1,), "blendv": (0,)}

@@ -50,8 +50,16 @@ def windows(watch: Watch, jobs: int, until: float) -> list[dict[str, float]]:
     for start in range(max(1, int(until - WINDOW) + 1)):
         end = min(start + WINDOW, until)
         (_, pairs, before), (_, more, after) = watch.at(start), watch.at(end)
-        rows.append({"from": start, "pairs": more - pairs, **{
-            stage: round((after.get(stage, 0.0) - before.get(stage, 0.0)) / WINDOW / jobs, 3) for stage in STAGES}})
+        rows.append(
+            {
+                "from": start,
+                "pairs": more - pairs,
+                **{
+                    stage: round((after.get(stage, 0.0) - before.get(stage, 0.0)) / WINDOW / jobs, 3)
+                    for stage in STAGES
+                },
+            }
+        )
     return rows
 
 
@@ -61,13 +69,19 @@ def document(report: FuzzReport, watch: Watch, wall: float) -> dict[str, object]
     until = min(options.seconds or report.seconds, report.seconds)
     rows = windows(watch, options.jobs, until)
     return {
-        "isas": list(options.isas), "jobs": options.jobs, "seed": options.seed, "pairs": report.pairs,
-        "seconds": round(report.seconds, 1), "wall": round(wall, 1),
+        "isas": list(options.isas),
+        "jobs": options.jobs,
+        "seed": options.seed,
+        "pairs": report.pairs,
+        "seconds": round(report.seconds, 1),
+        "wall": round(wall, 1),
         "over": round(report.seconds - options.seconds, 1) if options.seconds is not None else None,
         "worst_reduce": max((row["reduce"] for row in rows), default=0.0),
         "worst_confirm": max((row["confirm"] for row in rows), default=0.0),
-        "findings": len(report.findings), "reduced": sum(finding.reduced for finding in report.findings),
-        "not_reduced": report.reductions_left, "windows": rows[::10],
+        "findings": len(report.findings),
+        "reduced": sum(finding.reduced for finding in report.findings),
+        "not_reduced": report.reductions_left,
+        "windows": rows[::10],
     }
 
 

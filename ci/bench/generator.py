@@ -62,13 +62,19 @@ def main() -> None:
         generated += made - start
         count += sum(len(block.insts) for f in case.module.functions for block in f.blocks)
     total = generated + printed
-    print(json.dumps({
-        "programs_per_second": round(args.programs / total), "us_per_program": round(total / args.programs * 1e6, 1),
-        "us_per_instruction": round(total / count * 1e6, 2),
-        "generate_us": round(generated / args.programs * 1e6, 1),
-        "print_us": round(printed / args.programs * 1e6, 1),
-        "instructions": round(count / args.programs, 1),
-        "first_second": round(first - 400 * generated / args.programs, 2)}))
+    print(
+        json.dumps(
+            {
+                "programs_per_second": round(args.programs / total),
+                "us_per_program": round(total / args.programs * 1e6, 1),
+                "us_per_instruction": round(total / count * 1e6, 2),
+                "generate_us": round(generated / args.programs * 1e6, 1),
+                "print_us": round(printed / args.programs * 1e6, 1),
+                "instructions": round(count / args.programs, 1),
+                "first_second": round(first - 400 * generated / args.programs, 2),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

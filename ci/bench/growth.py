@@ -65,10 +65,12 @@ def _cli(*words: str) -> Callable[[str, str], int]:
 
 def _test(line: str, options: Sequence[str] = ()) -> Callable[[str, str], int]:
     """`liftcheck test` of the file under another `test` line."""
+
     def run(path: str, isa: str) -> int:
         text = Path(path).read_text().replace("\n".join(TESTS), f"test {line}", 1)
         Path(path).write_text(text)
         return cli.main(["test", path, "--isa", isa, "--jobs", "1", *options])
+
     return run
 
 
@@ -119,7 +121,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "generate": Command(growth_campaign.generate, growth_campaign.PROGRAMS),
     "fuzz": Command(growth_campaign.fuzz, growth_campaign.PROGRAMS, whole=True),
     "fuzz --validate": Command(growth_campaign.fuzz_validate, growth_campaign.PROGRAMS, whole=True),
-}
+}  # fmt: skip
 
 
 def timed(command: Command, path: Path, isa: str, seconds: float) -> Time:
@@ -166,7 +168,7 @@ def exponent(times: dict[int, float], base: float, floor: float) -> float | None
     if len(points) < 2 or times[sizes[-1]] - base < floor:
         return None
     mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
-    return (sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points))
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
 
 
 def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Row:
@@ -176,8 +178,9 @@ def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Ro
     return _measured(name, shape, folder, args, times)[0] if row.is_steeper(args.limit) else row
 
 
-def _measured(name: str, shape: str, folder: Path, args: argparse.Namespace,
-              before: dict[int, Time]) -> tuple[Row, dict[int, Time]]:
+def _measured(
+    name: str, shape: str, folder: Path, args: argparse.Namespace, before: dict[int, Time]
+) -> tuple[Row, dict[int, Time]]:
     times: dict[int, Time] = {}
     command = COMMANDS[name]
     path, make = folder / f"{shape}.clif", command.shapes[shape]
@@ -198,8 +201,19 @@ def _measured(name: str, shape: str, folder: Path, args: argparse.Namespace,
     own = exponent({size: time.own for size, time in times.items()}, base.own, args.floor)
     children = exponent({size: time.children for size, time in times.items()}, base.children, args.floor)
     codes = sorted({time.code for time in times.values() if time.code is not None})
-    return Row(name, shape, args.isa, largest, own, last.own, children, last.children, stopped, codes,
-               {size: round(time.own, 2) for size, time in times.items()}), times
+    return Row(
+        name,
+        shape,
+        args.isa,
+        largest,
+        own,
+        last.own,
+        children,
+        last.children,
+        stopped,
+        codes,
+        {size: round(time.own, 2) for size, time in times.items()},
+    ), times
 
 
 @cache
@@ -252,8 +266,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=20.0, help="processor time of one run")
     parser.add_argument("--floor", type=float, default=0.3, help="seconds below which a time says nothing")
     parser.add_argument("--limit", type=float, default=growth_page.LIMIT)
-    parser.add_argument("--save", type=Path, metavar="FILE",
-                        help="put the rows into this file, in the place of older ones")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="put the rows into this file, in the place of older ones"
+    )
     return parser
 
 

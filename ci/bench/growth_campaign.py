@@ -57,14 +57,42 @@ def generate(path: str, isa: str) -> int:
 
 def fuzz(path: str, isa: str) -> int:
     """`liftcheck fuzz --cases`; its workers are children."""
-    return cli.main(["fuzz", "--seed", "1", "--isa", isa, "--jobs", "1", "--cases", Path(path).read_text(),
-                     "--out", f"{path}.findings"])
+    return cli.main(
+        [
+            "fuzz",
+            "--seed",
+            "1",
+            "--isa",
+            isa,
+            "--jobs",
+            "1",
+            "--cases",
+            Path(path).read_text(),
+            "--out",
+            f"{path}.findings",
+        ]
+    )
 
 
 def fuzz_validate(path: str, isa: str) -> int:
     """The same, with the proof of each allocation."""
-    return cli.main(["fuzz", "--seed", "1", "--isa", isa, "--jobs", "1", "--cases", Path(path).read_text(),
-                     "--validate", "regalloc", "--out", f"{path}.findings"])
+    return cli.main(
+        [
+            "fuzz",
+            "--seed",
+            "1",
+            "--isa",
+            isa,
+            "--jobs",
+            "1",
+            "--cases",
+            Path(path).read_text(),
+            "--validate",
+            "regalloc",
+            "--out",
+            f"{path}.findings",
+        ]
+    )
 
 
 def regalloc(path: str, isa: str) -> int:
@@ -117,8 +145,7 @@ def search(path: str, isa: str) -> int:
 
 def _folder(path: str, isa: str) -> Path:
     target, wrong = Target(isa), Outcome("returned", (0,))
-    finding = Finding(WRONG_RESULT, _case(path), target, (target,), expected=wrong, actual=wrong,
-                      compiler="cranelift")
+    finding = Finding(WRONG_RESULT, _case(path), target, (target,), expected=wrong, actual=wrong, compiler="cranelift")
     folder = Path(f"{path}.finding")
     store.write_folder(folder, store.files(finding, folder.name))
     return folder

@@ -27,7 +27,7 @@ def comments(n: int) -> str:
 
 
 def long_comment(n: int) -> str:
-    return filetest(function(["block0(v0: i64):", "; " + "word, " * n, "    return v0 ; " + "\"x\" " * n]))
+    return filetest(function(["block0(v0: i64):", "; " + "word, " * n, "    return v0 ; " + '"x" ' * n]))
 
 
 def run_lines(n: int) -> str:
@@ -37,8 +37,16 @@ def run_lines(n: int) -> str:
 
 def functions(n: int) -> str:
     """Functions with a run line each."""
-    return filetest(*[function(["block0(v0: i64):", "    v1 = iadd v0, v0", "    return v1"], f"%f{i}(i64) -> i64",
-                             f"; run: %f{i}({i}) == {2 * i}") for i in range(n)])
+    return filetest(
+        *[
+            function(
+                ["block0(v0: i64):", "    v1 = iadd v0, v0", "    return v1"],
+                f"%f{i}(i64) -> i64",
+                f"; run: %f{i}({i}) == {2 * i}",
+            )
+            for i in range(n)
+        ]
+    )
 
 
 def entries(n: int) -> str:
@@ -47,8 +55,13 @@ def entries(n: int) -> str:
     for i in range(n):
         kinds = [f"i{8 << (i >> 2 * place) % 4}" for place in range(8)]
         params = ", ".join(f"v{number}: {kind}" for number, kind in enumerate(kinds))
-        made.append(function([f"block0({params}):", "    return v0"], f"%f{i}({', '.join(kinds)}) -> {kinds[0]}",
-                             f"; run: %f{i}(1, 2, 3, 4, 5, 6, 7, 8) == 1"))
+        made.append(
+            function(
+                [f"block0({params}):", "    return v0"],
+                f"%f{i}({', '.join(kinds)}) -> {kinds[0]}",
+                f"; run: %f{i}(1, 2, 3, 4, 5, 6, 7, 8) == 1",
+            )
+        )
     return filetest(*made)
 
 
@@ -63,17 +76,35 @@ def callees(n: int) -> str:
 def globals_chain(n: int) -> str:
     """Global values that stand upon one another."""
     lines = ["    gv0 = vmctx", *[f"    gv{i} = iadd_imm.i64 gv{i - 1}, 1" for i in range(1, n)]]
-    return filetest(function([*lines, "block0(v0: i64, v1: i64):", f"    v2 = global_value.i64 gv{n - 1}",
-                            "    return v2"], "%f(i64 vmctx, i64) -> i64", "; run: %f(3, 4) != -77"))
+    return filetest(
+        function(
+            [*lines, "block0(v0: i64, v1: i64):", f"    v2 = global_value.i64 gv{n - 1}", "    return v2"],
+            "%f(i64 vmctx, i64) -> i64",
+            "; run: %f(3, 4) != -77",
+        )
+    )
 
 
 def missing(n: int) -> str:
     """Symbols that are in no file, on a path that is not taken."""
     declared = [f"    gv{i} = symbol %nowhere{i}\n    fn{i} = %nobody{i}(i64) -> i64 system_v" for i in range(n // 2)]
-    body = [f"    v{2 * i + 1} = symbol_value.i64 gv{i}\n    v{2 * i + 2} = call fn{i}(v{2 * i + 1})"
-            for i in range(n // 2)]
-    return filetest(function([*declared, "block0(v0: i64):", "    brif v0, block2, block1", "block1:", *body,
-                              "    return v0", "block2:", "    return v0"]))
+    body = [
+        f"    v{2 * i + 1} = symbol_value.i64 gv{i}\n    v{2 * i + 2} = call fn{i}(v{2 * i + 1})" for i in range(n // 2)
+    ]
+    return filetest(
+        function(
+            [
+                *declared,
+                "block0(v0: i64):",
+                "    brif v0, block2, block1",
+                "block1:",
+                *body,
+                "    return v0",
+                "block2:",
+                "    return v0",
+            ]
+        )
+    )
 
 
 def locations(n: int) -> str:
@@ -86,8 +117,9 @@ def pool(n: int) -> str:
     """Named constants."""
     declared = [f"    const{i} = 0x{i:032x}" for i in range(n)]
     body = [f"    v{i + 1} = vconst.i64x2 const{i}" for i in range(n)]
-    return filetest(function([*declared, "block0(v0: i64):", *body, f"    v{n + 1} = extractlane v{n}, 0",
-                              f"    return v{n + 1}"]))
+    return filetest(
+        function([*declared, "block0(v0: i64):", *body, f"    v{n + 1} = extractlane v{n}, 0", f"    return v{n + 1}"])
+    )
 
 
 def settings(n: int) -> str:
@@ -103,17 +135,28 @@ def targets(n: int) -> str:
 
 def features(n: int) -> str:
     """Target lines that are long, of one ISA each."""
-    words = {TARGETS[0]: ("has_sse3", "has_ssse3=true"), TARGETS[1]: ("has_lse", "has_fp16=false"),
-             TARGETS[2]: ("has_zba", "has_zbb=true"), TARGETS[3]: ("has_mie2", "has_vxrs_ext2=true")}
-    return filetest(function(["block0(v0: i64):", "    return v0"]),
-                    header=(f"{line} {' '.join(words[line][i % 2] for i in range(n))}" for line in TARGETS))
+    words = {
+        TARGETS[0]: ("has_sse3", "has_ssse3=true"),
+        TARGETS[1]: ("has_lse", "has_fp16=false"),
+        TARGETS[2]: ("has_zba", "has_zbb=true"),
+        TARGETS[3]: ("has_mie2", "has_vxrs_ext2=true"),
+    }
+    return filetest(
+        function(["block0(v0: i64):", "    return v0"]),
+        header=(f"{line} {' '.join(words[line][i % 2] for i in range(n))}" for line in TARGETS),
+    )
 
 
 def long_name(n: int) -> str:
     """A name of many letters, which several lines have."""
     name = "%" + "f" * n
-    return filetest(function([f"    fn0 = {name}(i64) -> i64 system_v", "block0(v0: i64):", "    return v0"],
-                             f"{name}(i64) -> i64", "\n".join(f"; run: {name}({i}) == {i}" for i in range(3))))
+    return filetest(
+        function(
+            [f"    fn0 = {name}(i64) -> i64 system_v", "block0(v0: i64):", "    return v0"],
+            f"{name}(i64) -> i64",
+            "\n".join(f"; run: {name}({i}) == {i}" for i in range(3)),
+        )
+    )
 
 
 def blanks(n: int) -> str:
@@ -124,11 +167,17 @@ def blanks(n: int) -> str:
 def call_chain(n: int) -> str:
     """Functions of which each calls the next."""
     names = [f"%g{i}" for i in range(n)]
-    others = [f"function {name}(i64) -> i64 system_v {{\n    fn0 = {called}(i64) -> i64 system_v\nblock0(v0: i64):\n"
-              f"    v1 = call fn0(v0)\n    return v1\n}}" for name, called in zip(names, [*names[1:], "%last"])]
+    others = [
+        f"function {name}(i64) -> i64 system_v {{\n    fn0 = {called}(i64) -> i64 system_v\nblock0(v0: i64):\n"
+        f"    v1 = call fn0(v0)\n    return v1\n}}"
+        for name, called in zip(names, [*names[1:], "%last"])
+    ]
     last = "function %last(i64) -> i64 system_v {\nblock0(v0: i64):\n    return v0\n}"
-    return filetest(*others, last, function(["    fn0 = %g0(i64) -> i64 system_v", "block0(v0: i64):",
-                                             "    v1 = call fn0(v0)", "    return v1"]))
+    return filetest(
+        *others,
+        last,
+        function(["    fn0 = %g0(i64) -> i64 system_v", "block0(v0: i64):", "    v1 = call fn0(v0)", "    return v1"]),
+    )
 
 
 def trap_lines(n: int) -> str:
@@ -151,20 +200,36 @@ def mistakes(n: int) -> str:
 
 def faulty(n: int) -> str:
     """Functions that are ill-formed."""
-    return filetest(*[function(["block0(v0: i64):", "    v1 = iadd.i32 v0, v0", "    return v1"], f"%f{i}(i64) -> i64",
-                               f"; run: %f{i}({i}) == {2 * i}") for i in range(n)])
+    return filetest(
+        *[
+            function(
+                ["block0(v0: i64):", "    v1 = iadd.i32 v0, v0", "    return v1"],
+                f"%f{i}(i64) -> i64",
+                f"; run: %f{i}({i}) == {2 * i}",
+            )
+            for i in range(n)
+        ]
+    )
 
 
 def unreadable(n: int) -> str:
     """Lines that are no CLIF."""
-    return filetest(function(["block0(v0: i64):", *[f"    v{i} = frobnicate v0" for i in range(1, n + 1)],
-                              "    return v0"]))
+    return filetest(
+        function(["block0(v0: i64):", *[f"    v{i} = frobnicate v0" for i in range(1, n + 1)], "    return v0"])
+    )
 
 
 def outdated(n: int) -> str:
     """A dialect that is not read."""
-    return filetest(function(["ebb0(v0: i64):", *[f"    v{i} = iadd v0, v0\n    brz v{i}, ebb{i}\n    jump ebb{i}\n"
-                                                  f"ebb{i}:" for i in range(1, n + 1)], "    return v0"]))
+    return filetest(
+        function(
+            [
+                "ebb0(v0: i64):",
+                *[f"    v{i} = iadd v0, v0\n    brz v{i}, ebb{i}\n    jump ebb{i}\nebb{i}:" for i in range(1, n + 1)],
+                "    return v0",
+            ]
+        )
+    )
 
 
 def wrong_lines(n: int) -> str:
@@ -173,8 +238,31 @@ def wrong_lines(n: int) -> str:
     return filetest(function(["block0(v0: i64):", "    return v0"], run=lines))
 
 
-SHAPES: Final[dict[str, Callable[[int], str]]] = BODIES | {shape.__name__: shape for shape in (
-    signatures, func_refs, comments, long_comment, run_lines, functions, entries, callees, globals_chain, missing,
-    locations, pool, settings, targets, features, long_name, blanks, call_chain, trap_lines, buffers)}
-BROKEN: Final[dict[str, Callable[[int], str]]] = {shape.__name__: shape for shape in (
-    mistakes, faulty, unreadable, outdated, wrong_lines)}
+SHAPES: Final[dict[str, Callable[[int], str]]] = BODIES | {
+    shape.__name__: shape
+    for shape in (
+        signatures,
+        func_refs,
+        comments,
+        long_comment,
+        run_lines,
+        functions,
+        entries,
+        callees,
+        globals_chain,
+        missing,
+        locations,
+        pool,
+        settings,
+        targets,
+        features,
+        long_name,
+        blanks,
+        call_chain,
+        trap_lines,
+        buffers,
+    )
+}
+BROKEN: Final[dict[str, Callable[[int], str]]] = {
+    shape.__name__: shape for shape in (mistakes, faulty, unreadable, outdated, wrong_lines)
+}

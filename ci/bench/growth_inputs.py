@@ -39,8 +39,14 @@ def floats(n: int) -> str:
     """Conversions and arithmetic, of which some need constants in memory."""
     body = []
     for i in range(n):
-        body.append((f"    v{i + 1} = fcvt_from_sint.f64 v0", f"    v{i + 1} = fadd v{i}, v{i}",
-                     f"    v{i + 1} = fneg v{i}", f"    v{i + 1} = f64const 0x1.{i:05x}p3")[i % 4])
+        body.append(
+            (
+                f"    v{i + 1} = fcvt_from_sint.f64 v0",
+                f"    v{i + 1} = fadd v{i}, v{i}",
+                f"    v{i + 1} = fneg v{i}",
+                f"    v{i + 1} = f64const 0x1.{i:05x}p3",
+            )[i % 4]
+        )
     return filetest(function(["block0(v0: i64):", *body, f"    v{n + 1} = bitcast.i64 v{n}", f"    return v{n + 1}"]))
 
 
@@ -53,8 +59,17 @@ def accesses(n: int) -> str:
             last = i
         else:
             body.append(f"    store v{last}, v1+{(i + 1) % 100 * 8}")
-    return filetest(function(["    ss0 = explicit_slot 800", "block0(v0: i64):", "    v1 = stack_addr.i64 ss0", *body,
-                            f"    return v{last}"]))
+    return filetest(
+        function(
+            [
+                "    ss0 = explicit_slot 800",
+                "block0(v0: i64):",
+                "    v1 = stack_addr.i64 ss0",
+                *body,
+                f"    return v{last}",
+            ]
+        )
+    )
 
 
 def pressure(n: int) -> str:
@@ -82,9 +97,11 @@ def diamonds(n: int) -> str:
     body = []
     for i in range(n // 3 + 1):
         a, v = 3 * i, 2 * i
-        body.append(f"block{a}(v{v}: i64):\n    brif v{v}, block{a + 1}, block{a + 2}\n"
-                    f"block{a + 1}:\n    v{v + 1} = iadd v{v}, v{v}\n    jump block{a + 3}(v{v + 1})\n"
-                    f"block{a + 2}:\n    jump block{a + 3}(v{v})")
+        body.append(
+            f"block{a}(v{v}: i64):\n    brif v{v}, block{a + 1}, block{a + 2}\n"
+            f"block{a + 1}:\n    v{v + 1} = iadd v{v}, v{v}\n    jump block{a + 3}(v{v + 1})\n"
+            f"block{a + 2}:\n    jump block{a + 3}(v{v})"
+        )
     last = 3 * (n // 3 + 1)
     return filetest(function([*body, f"block{last}(v{last}: i64):", f"    return v{last}"]))
 
@@ -92,15 +109,19 @@ def diamonds(n: int) -> str:
 def exits(n: int) -> str:
     """A deep dominator tree whose every block may leave for one exit."""
     body = [f"block{i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v0, block{i + 1}, block{n}" for i in range(1, n)]
-    return filetest(function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:",
-                            "    return v1"]))
+    return filetest(
+        function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:", "    return v1"])
+    )
 
 
 def far(n: int) -> str:
     """Deep in a dominator tree, uses of what the top defines and of what is just above."""
     body = [f"block{i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v{i}, block{i + 1}, block{i + 1}" for i in range(1, n)]
-    return filetest(function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:",
-                            f"    return v{n}"]))
+    return filetest(
+        function(
+            ["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1", *body, f"block{n}:", f"    return v{n}"]
+        )
+    )
 
 
 def nest(n: int) -> str:
@@ -131,23 +152,45 @@ def table_blocks(n: int) -> str:
     """A branch table with a block an entry."""
     entries = ", ".join(f"block{i}" for i in range(1, n + 1))
     body = [f"block{i}:\n    jump block{n + 1}(v0)" for i in range(1, n + 1)]
-    return filetest(function(["block0(v0: i64):", "    v1 = ireduce.i32 v0", f"    br_table v1, block1, [{entries}]",
-                            *body, f"block{n + 1}(v2: i64):", "    return v2"]))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = ireduce.i32 v0",
+                f"    br_table v1, block1, [{entries}]",
+                *body,
+                f"block{n + 1}(v2: i64):",
+                "    return v2",
+            ]
+        )
+    )
 
 
 def table_entries(n: int) -> str:
     """A branch table to two blocks; one long line."""
     entries = ", ".join(f"block{1 + i % 2}" for i in range(n))
-    return filetest(function(["block0(v0: i64):", "    v1 = ireduce.i32 v0", f"    br_table v1, block1, [{entries}]",
-                            "block1:", "    return v0", "block2:", "    return v0"]))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = ireduce.i32 v0",
+                f"    br_table v1, block1, [{entries}]",
+                "block1:",
+                "    return v0",
+                "block2:",
+                "    return v0",
+            ]
+        )
+    )
 
 
 def block_params(n: int) -> str:
     names = ", ".join(f"v{i}" for i in range(1, n + 1))
     params = ", ".join(f"v{n + i}: i64" for i in range(1, n + 1))
     made = [f"    v{i} = imul v{i - 1}, v0" for i in range(1, n + 1)]
-    return filetest(function(["block0(v0: i64):", *made, f"    jump block1({names})", f"block1({params}):",
-                            f"    return v{2 * n}"]))
+    return filetest(
+        function(["block0(v0: i64):", *made, f"    jump block1({names})", f"block1({params}):", f"    return v{2 * n}"])
+    )
 
 
 def aliases(n: int) -> str:
@@ -163,8 +206,9 @@ def alias_uses(n: int) -> str:
 
 def constants(n: int) -> str:
     body = [f"    v{i} = vconst.i64x2 [{i} {i * 77}]" for i in range(1, n + 1)]
-    return filetest(function(["block0(v0: i64):", *body, f"    v{n + 1} = extractlane v{n}, 1",
-                              f"    return v{n + 1}"]))
+    return filetest(
+        function(["block0(v0: i64):", *body, f"    v{n + 1} = extractlane v{n}, 1", f"    return v{n + 1}"])
+    )
 
 
 def stack_slots(n: int) -> str:
@@ -179,53 +223,115 @@ def arguments(n: int) -> str:
     params, types = ", ".join(f"v{i}: i64" for i in range(n)), ", ".join(["i64"] * n)
     callee = f"function %g({types}) -> i64 system_v {{\nblock0({params}):\n    return v{n - 1}\n}}"
     given = ", ".join(["v0"] * n)
-    return filetest(callee, function([f"    fn0 = %g({types}) -> i64 system_v", "block0(v0: i64):",
-                                    f"    v1 = call fn0({given})", "    return v1"]))
+    return filetest(
+        callee,
+        function(
+            [
+                f"    fn0 = %g({types}) -> i64 system_v",
+                "block0(v0: i64):",
+                f"    v1 = call fn0({given})",
+                "    return v1",
+            ]
+        ),
+    )
 
 
 def handlers(n: int) -> str:
     """A try_call with many handlers."""
     tags = ", ".join(f"tag{i}: block2(exn0)" for i in range(n))
     callee = "function %g(i64) -> i64 tail {\nblock0(v0: i64):\n    return v0\n}"
-    return filetest(callee, function(["    sig0 = (i64) -> i64 tail", "    fn0 = %g(i64) -> i64 tail",
-                                      "block0(v0: i64):",
-                                      f"    try_call fn0(v0), sig0, block1(ret0), [ {tags} ]", "block1(v1: i64):",
-                                      "    return v1", "block2(v2: i64):", "    return v2"]))
+    return filetest(
+        callee,
+        function(
+            [
+                "    sig0 = (i64) -> i64 tail",
+                "    fn0 = %g(i64) -> i64 tail",
+                "block0(v0: i64):",
+                f"    try_call fn0(v0), sig0, block1(ret0), [ {tags} ]",
+                "block1(v1: i64):",
+                "    return v1",
+                "block2(v2: i64):",
+                "    return v2",
+            ]
+        ),
+    )
 
 
 def try_calls(n: int) -> str:
     """Many calls with a handler each."""
     callee = "function %g(i64) -> i64 tail {\nblock0(v0: i64):\n    return v0\n}"
-    body = [f"block{i}(v{i}: i64):\n    try_call fn0(v{i}), sig0, block{i + 1}(ret0), [ tag0: block{n + 1}(exn0) ]"
-            for i in range(n)]
-    return filetest(callee, function(["    sig0 = (i64) -> i64 tail", "    fn0 = %g(i64) -> i64 tail", *body,
-                                    f"block{n}(v{n}: i64):", f"    return v{n}", f"block{n + 1}(v{n + 1}: i64):",
-                                    f"    return v{n + 1}"]))
+    body = [
+        f"block{i}(v{i}: i64):\n    try_call fn0(v{i}), sig0, block{i + 1}(ret0), [ tag0: block{n + 1}(exn0) ]"
+        for i in range(n)
+    ]
+    return filetest(
+        callee,
+        function(
+            [
+                "    sig0 = (i64) -> i64 tail",
+                "    fn0 = %g(i64) -> i64 tail",
+                *body,
+                f"block{n}(v{n}: i64):",
+                f"    return v{n}",
+                f"block{n + 1}(v{n + 1}: i64):",
+                f"    return v{n + 1}",
+            ]
+        ),
+    )
 
 
 def wide(n: int) -> str:
     """Each is several instructions of the machine."""
     ops = ("iadd", "imul", "ishl", "isub", "rotl")
     body = [f"    v{i} = {ops[i % len(ops)]} v{i - 1}, v{max(1, i - 3)}" for i in range(2, n + 2)]
-    return filetest(function(["block0(v0: i64):", "    v1 = uextend.i128 v0", *body,
-                              f"    v{n + 2} = ireduce.i64 v{n + 1}", f"    return v{n + 2}"]))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = uextend.i128 v0",
+                *body,
+                f"    v{n + 2} = ireduce.i64 v{n + 1}",
+                f"    return v{n + 2}",
+            ]
+        )
+    )
 
 
 def vectors(n: int) -> str:
     ops = ("iadd", "bxor", "isub", "band_not", "umin", "sadd_sat")
     body = [f"    v{i} = {ops[i % len(ops)]} v{i - 1}, v{max(2, i - 3)}" for i in range(3, n + 3)]
-    return filetest(function(["block0(v0: i64):", "    v1 = ireduce.i16 v0", "    v2 = splat.i16x8 v1", *body,
-                              f"    v{n + 3} = bitcast.i64x2 little v{n + 2}",
-                              f"    v{n + 4} = extractlane v{n + 3}, 0",
-                              f"    return v{n + 4}"]))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = ireduce.i16 v0",
+                "    v2 = splat.i16x8 v1",
+                *body,
+                f"    v{n + 3} = bitcast.i64x2 little v{n + 2}",
+                f"    v{n + 4} = extractlane v{n + 3}, 0",
+                f"    return v{n + 4}",
+            ]
+        )
+    )
 
 
 def atomics(n: int) -> str:
     ops = ("add", "xchg", "umax", "nand")
     body = [f"    v{i} = atomic_rmw.i32 {ops[i % len(ops)]} v1, v2" for i in range(3, n + 3)]
-    return filetest(function(["    ss0 = explicit_slot 8", "block0(v0: i64):", "    v1 = stack_addr.i64 ss0",
-                              "    v2 = ireduce.i32 v0", "    store v0, v1", *body,
-                              f"    v{n + 3} = uextend.i64 v{n + 2}", f"    return v{n + 3}"]))
+    return filetest(
+        function(
+            [
+                "    ss0 = explicit_slot 8",
+                "block0(v0: i64):",
+                "    v1 = stack_addr.i64 ss0",
+                "    v2 = ireduce.i32 v0",
+                "    store v0, v1",
+                *body,
+                f"    v{n + 3} = uextend.i64 v{n + 2}",
+                f"    return v{n + 3}",
+            ]
+        )
+    )
 
 
 def immediates(n: int) -> str:
@@ -239,8 +345,19 @@ def regions(n: int) -> str:
     """Alias regions, with an access each."""
     declared = [f'    region{i} = {i} "region {i}"' for i in range(n)]
     body = [f"    store region{i} v0, v1+{8 * (i % 100)}" for i in range(n)]
-    return filetest(function([*declared, "    ss0 = explicit_slot 800", "block0(v0: i64):",
-                              "    v1 = stack_addr.i64 ss0", *body, "    v2 = load.i64 v1", "    return v2"]))
+    return filetest(
+        function(
+            [
+                *declared,
+                "    ss0 = explicit_slot 800",
+                "block0(v0: i64):",
+                "    v1 = stack_addr.i64 ss0",
+                *body,
+                "    v2 = load.i64 v1",
+                "    return v2",
+            ]
+        )
+    )
 
 
 def traps(n: int) -> str:
@@ -251,11 +368,24 @@ def traps(n: int) -> str:
 
 def returns(n: int) -> str:
     """Blocks of which every other returns."""
-    body = [f"block{2 * i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v{i + 1}, block{2 * i + 2}, block{2 * i + 1}\n"
-            f"block{2 * i + 1}:\n    return v{i + 1}" for i in range(1, n // 2 + 1)]
+    body = [
+        f"block{2 * i}:\n    v{i + 1} = iadd v{i}, v0\n    brif v{i + 1}, block{2 * i + 2}, block{2 * i + 1}\n"
+        f"block{2 * i + 1}:\n    return v{i + 1}"
+        for i in range(1, n // 2 + 1)
+    ]
     last = n // 2 + 1
-    return filetest(function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block2", *body,
-                              f"block{2 * last}:", f"    return v{last}"]))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = iconst.i64 1",
+                "    jump block2",
+                *body,
+                f"block{2 * last}:",
+                f"    return v{last}",
+            ]
+        )
+    )
 
 
 def unreachable(n: int) -> str:
@@ -267,11 +397,23 @@ def unreachable(n: int) -> str:
 def tangle(n: int) -> str:
     """A random graph of blocks, which its edges leave no structure; every round of a loop counts down."""
     choose = random.Random(n)
-    body = [f"block{i}(v{2 * i}: i64):\n    v{2 * i + 1} = ushr v{2 * i}, v1\n"
-            f"    brif v{2 * i + 1}, block{choose.randint(2, n + 1)}(v{2 * i + 1}), block{i + 1}(v{2 * i + 1})"
-            for i in range(2, n + 1)]
-    return filetest(function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block2(v0)", *body,
-                              f"block{n + 1}(v{2 * n + 2}: i64):", f"    return v{2 * n + 2}"]))
+    body = [
+        f"block{i}(v{2 * i}: i64):\n    v{2 * i + 1} = ushr v{2 * i}, v1\n"
+        f"    brif v{2 * i + 1}, block{choose.randint(2, n + 1)}(v{2 * i + 1}), block{i + 1}(v{2 * i + 1})"
+        for i in range(2, n + 1)
+    ]
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = iconst.i64 1",
+                "    jump block2(v0)",
+                *body,
+                f"block{n + 1}(v{2 * n + 2}: i64):",
+                f"    return v{2 * n + 2}",
+            ]
+        )
+    )
 
 
 def across_calls(n: int) -> str:
@@ -281,56 +423,146 @@ def across_calls(n: int) -> str:
     called = [f"    v{half + i} = call fn0(v{half + i - 1})" for i in range(1, half + 1)]
     read = [f"    v{2 * half + i} = bxor v{2 * half + i - 1}, v{i}" for i in range(1, half + 1)]
     callee = "function %g(i64) -> i64 system_v {\nblock0(v0: i64):\n    return v0\n}"
-    return filetest(callee, function(["    fn0 = %g(i64) -> i64 system_v", "block0(v0: i64):", *made, *called, *read,
-                                      f"    return v{3 * half}"]))
+    return filetest(
+        callee,
+        function(
+            ["    fn0 = %g(i64) -> i64 system_v", "block0(v0: i64):", *made, *called, *read, f"    return v{3 * half}"]
+        ),
+    )
 
 
 def stack_maps(n: int) -> str:
     """Calls with a stack map each."""
     callee = "function %g() system_v {\nblock0:\n    return\n}"
     body = ["    call fn0(), stack_map=[i64 @ ss0+0, i64 @ ss0+8]"] * n
-    return filetest(callee, function(["    ss0 = explicit_slot 16", "    fn0 = %g() system_v", "block0(v0: i64):",
-                                      *body, "    return v0"]))
+    return filetest(
+        callee,
+        function(["    ss0 = explicit_slot 16", "    fn0 = %g() system_v", "block0(v0: i64):", *body, "    return v0"]),
+    )
 
 
 def large_slot(n: int) -> str:
-    return filetest(function([f"    ss0 = explicit_slot {8 * n}", "block0(v0: i64):", "    v1 = stack_addr.i64 ss0",
-                              f"    store v0, v1+{8 * n - 8}", f"    v2 = load.i64 v1+{8 * n - 8}", "    return v2"]))
+    return filetest(
+        function(
+            [
+                f"    ss0 = explicit_slot {8 * n}",
+                "block0(v0: i64):",
+                "    v1 = stack_addr.i64 ss0",
+                f"    store v0, v1+{8 * n - 8}",
+                f"    v2 = load.i64 v1+{8 * n - 8}",
+                "    return v2",
+            ]
+        )
+    )
 
 
 def results(n: int) -> str:
     """A function with many results, and a call of it."""
     types, made = ", ".join(["i64"] * n), ", ".join(f"v{i}" for i in range(1, n + 1))
     callee = f"function %g(i64) -> {types} fast {{\nblock0(v0: i64):\n    return {', '.join(['v0'] * n)}\n}}"
-    return filetest(callee, function([f"    fn0 = %g(i64) -> {types} fast", "block0(v0: i64):",
-                                      f"    {made} = call fn0(v0)", f"    return v{n}"]))
+    return filetest(
+        callee,
+        function(
+            [f"    fn0 = %g(i64) -> {types} fast", "block0(v0: i64):", f"    {made} = call fn0(v0)", f"    return v{n}"]
+        ),
+    )
 
 
 def parameters(n: int) -> str:
     """A function with many parameters, and a run line for it."""
     params, types = ", ".join(f"v{i}: i64" for i in range(n)), ", ".join(["i64"] * n)
     values = ", ".join(str(i % 100) for i in range(n))
-    return filetest(function([f"block0({params}):", f"    return v{n - 1}"], f"%f({types}) -> i64",
-                             f"; run: %f({values}) == {(n - 1) % 100}"))
+    return filetest(
+        function(
+            [f"block0({params}):", f"    return v{n - 1}"],
+            f"%f({types}) -> i64",
+            f"; run: %f({values}) == {(n - 1) % 100}",
+        )
+    )
 
 
 def recursion(n: int) -> str:
     """Calls within one another, when it runs."""
-    return filetest(function(["    fn0 = %f(i64) -> i64 system_v", "block0(v0: i64):", "    brif v0, block1, block2",
-                              "block1:", "    v1 = iconst.i64 1", "    v2 = isub v0, v1", "    v3 = call fn0(v2)",
-                              "    return v3", "block2:", "    return v0"], run=f"; run: %f({n}) == 0"))
+    return filetest(
+        function(
+            [
+                "    fn0 = %f(i64) -> i64 system_v",
+                "block0(v0: i64):",
+                "    brif v0, block1, block2",
+                "block1:",
+                "    v1 = iconst.i64 1",
+                "    v2 = isub v0, v1",
+                "    v3 = call fn0(v2)",
+                "    return v3",
+                "block2:",
+                "    return v0",
+            ],
+            run=f"; run: %f({n}) == 0",
+        )
+    )
 
 
 def rounds(n: int) -> str:
     """A loop that is short, but runs often."""
-    return filetest(function(["block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1(v0, v1)",
-                              "block1(v2: i64, v3: i64):", "    v4 = imul v3, v3", "    v5 = iadd v4, v2",
-                              "    v6 = isub v2, v1", "    brif v6, block1(v6, v5), block2", "block2:",
-                              "    return v5"], run=f"; run: %f({n}) != -77"))
+    return filetest(
+        function(
+            [
+                "block0(v0: i64):",
+                "    v1 = iconst.i64 1",
+                "    jump block1(v0, v1)",
+                "block1(v2: i64, v3: i64):",
+                "    v4 = imul v3, v3",
+                "    v5 = iadd v4, v2",
+                "    v6 = isub v2, v1",
+                "    brif v6, block1(v6, v5), block2",
+                "block2:",
+                "    return v5",
+            ],
+            run=f"; run: %f({n}) != -77",
+        )
+    )
 
 
-BODIES: Final[dict[str, Callable[[int], str]]] = {shape.__name__: shape for shape in (
-    instructions, divisions, floats, accesses, pressure, calls, chain, diamonds, exits, far, nest, ladder,
-    table_blocks, table_entries, block_params, aliases, alias_uses, constants, stack_slots, arguments, handlers,
-    try_calls, wide, vectors, atomics, immediates, regions, traps, returns, unreachable, tangle, across_calls,
-    stack_maps, large_slot, results, parameters, recursion, rounds)}
+BODIES: Final[dict[str, Callable[[int], str]]] = {
+    shape.__name__: shape
+    for shape in (
+        instructions,
+        divisions,
+        floats,
+        accesses,
+        pressure,
+        calls,
+        chain,
+        diamonds,
+        exits,
+        far,
+        nest,
+        ladder,
+        table_blocks,
+        table_entries,
+        block_params,
+        aliases,
+        alias_uses,
+        constants,
+        stack_slots,
+        arguments,
+        handlers,
+        try_calls,
+        wide,
+        vectors,
+        atomics,
+        immediates,
+        regions,
+        traps,
+        returns,
+        unreachable,
+        tangle,
+        across_calls,
+        stack_maps,
+        large_slot,
+        results,
+        parameters,
+        recursion,
+        rounds,
+    )
+}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 LIMIT: Final = 1.2
-HEADER: Final = (f"{'command':21} {'shape':14} {'own':>5} {'at most':>10}  {'child':>5} {'at most':>10}   size")
+HEADER: Final = f"{'command':21} {'shape':14} {'own':>5} {'at most':>10}  {'child':>5} {'at most':>10}   size"
 INTRO: Final = """# How the time of each command grows
 
 Made by `ci/bench/growth.py --save ROWS` and `ci/bench/growth_page.py ROWS docs/growth.md`, not by hand.
@@ -65,8 +65,10 @@ def line(row: Row, limit: float = LIMIT) -> str:
     remarks = ["TOO STEEP"] if row.is_steeper(limit) else []
     remarks += ["stopped at the time limit"] if row.stopped else []
     remarks += [f"exit codes {row.codes}"] if row.codes not in ([0], [1]) else []
-    return (f"{row.command:21} {row.shape:14} {shown[0]:>5} {row.own_seconds:8.2f} s  {shown[1]:>5} "
-            f"{row.children_seconds:8.2f} s {row.size:6}  {', '.join(remarks)}").rstrip()
+    return (
+        f"{row.command:21} {row.shape:14} {shown[0]:>5} {row.own_seconds:8.2f} s  {shown[1]:>5} "
+        f"{row.children_seconds:8.2f} s {row.size:6}  {', '.join(remarks)}"
+    ).rstrip()
 
 
 def merged(rows: Iterable[Row], new: Row) -> list[Row]:
@@ -111,8 +113,12 @@ def _overview(rows: Sequence[Row]) -> str:
 
 def _steep(rows: Sequence[Row]) -> str:
     steep = [row for row in rows if row.is_steeper(LIMIT)]
-    text = "".join(f"- `{row.command}`, {row.shape}, {row.isa}: {row.own:.2f} ("
-                   + ", ".join(f"{n}: {seconds} s" for n, seconds in row.times.items()) + ")\n" for row in steep)
+    text = "".join(
+        f"- `{row.command}`, {row.shape}, {row.isa}: {row.own:.2f} ("
+        + ", ".join(f"{n}: {seconds} s" for n, seconds in row.times.items())
+        + ")\n"
+        for row in steep
+    )
     return f"Steeper than {LIMIT}: " + (f"\n\n{text}" if steep else "none.\n")
 
 
@@ -122,11 +128,14 @@ def _short(rows: Sequence[Row]) -> str:
     stopped = [row for row in rows if row.stopped]
     for shape in dict.fromkeys(row.shape for row in stopped):
         own = [row for row in stopped if row.shape == shape]
-        reached = "; ".join(f"`{row.command}` {row.size:,}{' (ours)' * (row.own_seconds > row.children_seconds)}"
-                            for row in own)
+        reached = "; ".join(
+            f"`{row.command}` {row.size:,}{' (ours)' * (row.own_seconds > row.children_seconds)}" for row in own
+        )
         lines.append((shape, reached))
-    return ("## Where the time limit came before the largest size\n\nThe largest size that was measured; *ours*: most "
-            "of its time is liftcheck's.\n\n" + _table(("shape", "measured to"), lines))
+    return (
+        "## Where the time limit came before the largest size\n\nThe largest size that was measured; *ours*: most "
+        "of its time is liftcheck's.\n\n" + _table(("shape", "measured to"), lines)
+    )
 
 
 def _compiler(rows: Sequence[Row]) -> str:
@@ -134,11 +143,14 @@ def _compiler(rows: Sequence[Row]) -> str:
     steep = [row for row in rows if row.children is not None and row.children > LIMIT]
     for shape in dict.fromkeys(row.shape for row in steep):
         own = [row for row in steep if row.shape == shape]
-        found = "; ".join(f"`{row.command}` {row.children:.2f} ({row.children_seconds:.1f} s at {row.size:,})"
-                          for row in own)
+        found = "; ".join(
+            f"`{row.command}` {row.children:.2f} ({row.children_seconds:.1f} s at {row.size:,})" for row in own
+        )
         lines.append((shape, found))
-    return (f"## The compiler's own growth\n\nShapes for which the time of the children has an exponent above {LIMIT}; "
-            "all others are below.\n\n" + _table(("shape", "exponents"), lines))
+    return (
+        f"## The compiler's own growth\n\nShapes for which the time of the children has an exponent above {LIMIT}; "
+        "all others are below.\n\n" + _table(("shape", "exponents"), lines)
+    )
 
 
 if __name__ == "__main__":

@@ -111,10 +111,17 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args().repeat
     preparing, running = short_programs(repeat)
-    print(json.dumps({
-        "hot": round(speed(loop(False), 2000, repeat), 1), "hot_memory": round(speed(loop(True), 2000, repeat), 1),
-        "closures": round(speed(loop(False), None, repeat), 1),
-        "prepare": round(preparing, 2), "run": round(running, 3)}))
+    print(
+        json.dumps(
+            {
+                "hot": round(speed(loop(False), 2000, repeat), 1),
+                "hot_memory": round(speed(loop(True), 2000, repeat), 1),
+                "closures": round(speed(loop(False), None, repeat), 1),
+                "prepare": round(preparing, 2),
+                "run": round(running, 3),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -33,23 +33,34 @@ OPERATIONS = ("iadd", "bxor", "isub", "bor", "band", "rotl", "smin", "umax")
 
 def program(number: int) -> str:
     """About 60 instructions over i64, loads and stores in the data region, a loop of 8 turns."""
-    lines = ["block0(v0: i64, v1: i64, v2: i64):", "    v3 = iconst.i64 0", "    jump block1(v0, v3)",
-             "block1(v4: i64, v5: i64):"]  # fmt: skip
+    lines = [
+        "block0(v0: i64, v1: i64, v2: i64):",
+        "    v3 = iconst.i64 0",
+        "    jump block1(v0, v3)",
+        "block1(v4: i64, v5: i64):",
+    ]
     value, last = 6, "v4"
     for step in range(15):
         operation = OPERATIONS[(step * 7 + number) % len(OPERATIONS)]
         constant = (number * 2654435761 + step * 40503) % 30011
         lines += [f"    v{value} = iconst.i64 {constant}", f"    v{value + 1} = {operation} {last}, v{value}"]
         if step % 4 == 0:
-            lines += [f"    store v{value + 1}, v2+{8 * step}", f"    v{value + 2} = load.i64 v2+{8 * step}",
-                      f"    v{value + 3} = {operation} v{value + 2}, v1"]  # fmt: skip
+            lines += [
+                f"    store v{value + 1}, v2+{8 * step}",
+                f"    v{value + 2} = load.i64 v2+{8 * step}",
+                f"    v{value + 3} = {operation} v{value + 2}, v1",
+            ]
             value += 2
         last, value = f"v{value + 1}", value + 2
-    lines += [f"    v{value} = iconst.i64 1",
-              f"    v{value + 1} = iadd v5, v{value}", f"    v{value + 2} = iconst.i64 8",
-              f"    v{value + 3} = icmp ult v{value + 1}, v{value + 2}",
-              f"    brif v{value + 3}, block1({last}, v{value + 1}), block2",
-              "block2:", f"    return {last}"]  # fmt: skip
+    lines += [
+        f"    v{value} = iconst.i64 1",
+        f"    v{value + 1} = iadd v5, v{value}",
+        f"    v{value + 2} = iconst.i64 8",
+        f"    v{value + 3} = icmp ult v{value + 1}, v{value + 2}",
+        f"    brif v{value + 3}, block1({last}, v{value + 1}), block2",
+        "block2:",
+        f"    return {last}",
+    ]
     body = "\n".join(lines)
     return f"function %f{number}(i64, i64, i64) -> i64 system_v {{\n{body}\n}}\n"
 
@@ -85,6 +96,7 @@ def measure(runner: Runner, trampoline: FunctionCode, codes: list[FunctionCode],
             chosen = [codes[next(fresh) % len(codes)] for _ in range(size)]
             image = link([[code] for code in chosen], runner.isa)
             return runner.run(image, jobs(trampoline, image, [code.name for code in chosen], runner.isa))
+
         return run
 
     batch(1)()
@@ -120,8 +132,11 @@ def main() -> None:
             row = results[isa][name] = measure(runner, trampoline, codes, options.rounds)
             runner.close()
             first = next(iter(results[isa].values()))
-            print(f"{isa:8} {name:8}", ", ".join(f"{key} {value:6.1f} us" for key, value in row.items()),
-                  f"(x{row['new, 1 program'] / first['new, 1 program']:.1f})")  # fmt: skip
+            print(
+                f"{isa:8} {name:8}",
+                ", ".join(f"{key} {value:6.1f} us" for key, value in row.items()),
+                f"(x{row['new, 1 program'] / first['new, 1 program']:.1f})",
+            )
     print(json.dumps(results))
 
 

@@ -50,8 +50,11 @@ block0(v0: i64, v1: i64):
 
 def targets(isa: str) -> list[Target]:
     """Both allocators at both levels."""
-    return [Target(isa, (("enable_verifier", "false"), ("opt_level", level), ("regalloc_algorithm", algorithm)))
-            for algorithm in ALGORITHMS for level in ("none", "speed")]
+    return [
+        Target(isa, (("enable_verifier", "false"), ("opt_level", level), ("regalloc_algorithm", algorithm)))
+        for algorithm in ALGORITHMS
+        for level in ("none", "speed")
+    ]
 
 
 def generated(compiler: Cranelift, isa: str, seeds: range) -> Iterator[tuple[list[Captured], float]]:
@@ -104,8 +107,11 @@ def long_function(rounds: int) -> str:
     if not rounds:
         return TINY
     live = [f"v{n}" for n in range(12)]
-    lines = ["function %long(" + ", ".join(["i64"] * 4) + ") -> i64 system_v {",
-             "    fn0 = %callee(i64) -> i64 system_v", "block0(v0: i64, v1: i64, v2: i64, v3: i64):"]
+    lines = [
+        "function %long(" + ", ".join(["i64"] * 4) + ") -> i64 system_v {",
+        "    fn0 = %callee(i64) -> i64 system_v",
+        "block0(v0: i64, v1: i64, v2: i64, v3: i64):",
+    ]
     lines += [f"    v{n} = iadd v{n - 4}, v{n - 3}" for n in range(4, 12)]
     lines += ["    v12 = iconst.i64 3", "    jump block1(v12)", "block1(v13: i64):"]
     value, block = 14, 2
@@ -113,16 +119,23 @@ def long_function(rounds: int) -> str:
         a, b, c = (live[(number * step + step) % 12] for step in (1, 5, 7))
         new = [f"v{value + at}" for at in range(5)]
         value += 6
-        lines += [f"    {new[0]} = iadd {a}, {b}", f"    {new[1]} = bxor {new[0]}, {c}",
-                  f"    {new[2]} = imul {new[1]}, {a}"]
+        lines += [
+            f"    {new[0]} = iadd {a}, {b}",
+            f"    {new[1]} = bxor {new[0]}, {c}",
+            f"    {new[2]} = imul {new[1]}, {a}",
+        ]
         result = new[2]
         if number % 16 == 15:
             lines.append(f"    {new[3]} = call fn0({new[2]})")
             result = new[3]
         elif number % 4 == 3:
-            lines += [f"    brif {result}, block{block}({result}), block{block + 1}", f"block{block + 1}:",
-                      f"    {new[3]} = isub {new[1]}, {b}", f"    jump block{block}({new[3]})",
-                      f"block{block}({new[4]}: i64):"]
+            lines += [
+                f"    brif {result}, block{block}({result}), block{block + 1}",
+                f"block{block + 1}:",
+                f"    {new[3]} = isub {new[1]}, {b}",
+                f"    jump block{block}({new[3]})",
+                f"block{block}({new[4]}: i64):",
+            ]
             block, result = block + 2, new[4]
         lines.append(f"    store {result}, {live[number % 12]}+8")
         live[number % 12] = result
@@ -130,8 +143,9 @@ def long_function(rounds: int) -> str:
     for name, other in zip(sums, live[1:]):
         lines.append(f"    {name} = iadd {total}, {other}")
         total = name
-    return "\n".join([*lines, f"    brif {total}, block1({total}), block{block}", f"block{block}:",
-                      f"    return {total}", "}", ""])
+    return "\n".join(
+        [*lines, f"    brif {total}, block1({total}), block{block}", f"block{block}:", f"    return {total}", "}", ""]
+    )
 
 
 def growth(compiler: Cranelift, isa: str) -> list[tuple[int, float]]:
@@ -165,8 +179,10 @@ def picture(rows: dict[str, list[tuple[int, float]]]) -> str:
             at = round(math.log2(seconds * 1e3) + 2), round(math.log(size) / math.log(1.25))
             cells[at] = "*" if at in cells and cells[at] != isa[0] else isa[0]
     top, right = max(row for row, _ in cells), max(column for _, column in cells)
-    lines = [f"{2.0 ** (row - 2):9.2f} ms |" + "".join(cells.get((row, column), " ") for column in range(8, right + 1))
-             for row in range(top, min(row for row, _ in cells) - 1, -1)]
+    lines = [
+        f"{2.0 ** (row - 2):9.2f} ms |" + "".join(cells.get((row, column), " ") for column in range(8, right + 1))
+        for row in range(top, min(row for row, _ in cells) - 1, -1)
+    ]
     axis = [" "] * (right + 10)
     for size in (10, 100, 1000, 10_000):
         at = round(math.log(size) / math.log(1.25)) - 8
@@ -201,18 +217,31 @@ def main() -> None:
             profiler.disable()
         half = half or peak()
         by_z3 = measure(compiler, isa, range(WARM_UP, WARM_UP + options.z3_programs), True)
-        rate[isa] = {"per_second": done.rate(), "z3_only": by_z3.rate(), "machine_instructions": done.machine,
-                     "functions": done.functions, "not_valid": done.not_valid,
-                     "compile_us": round(done.compiling / max(1, done.machine) * 1e6, 1)}
+        rate[isa] = {
+            "per_second": done.rate(),
+            "z3_only": by_z3.rate(),
+            "machine_instructions": done.machine,
+            "functions": done.functions,
+            "not_valid": done.not_valid,
+            "compile_us": round(done.compiling / max(1, done.machine) * 1e6, 1),
+        }
     rows = {isa: growth(compiler, isa) for isa in ISAS}
     if profiler:
         profiler.dump_stats(options.profile_python)
     if options.plot:
         print(picture(rows), file=sys.stderr)
-    print(json.dumps({"version": compiler.version, "rate": rate,
-                      "slope": {isa: round(slope(points), 3) for isa, points in rows.items()},
-                      "sizes": {isa: [(x, round(y, 5)) for x, y in points] for isa, points in rows.items()},
-                      "half_mb": half, "peak_mb": peak()}))
+    print(
+        json.dumps(
+            {
+                "version": compiler.version,
+                "rate": rate,
+                "slope": {isa: round(slope(points), 3) for isa, points in rows.items()},
+                "sizes": {isa: [(x, round(y, 5)) for x, y in points] for isa, points in rows.items()},
+                "half_mb": half,
+                "peak_mb": peak(),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

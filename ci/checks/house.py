@@ -19,9 +19,9 @@ from typing import Final
 FOLDERS: Final = ("liftcheck", "ci")
 FUNCTION_LINES: Final = 80
 MODULE_LINES: Final = 700
-MAY_BE_LONG: Final = frozenset({
-    "liftcheck/clif/opcodes.py", "liftcheck/clif/semantics/meaning.py", "liftcheck/bits/prim.py",
-})
+MAY_BE_LONG: Final = frozenset(
+    {"liftcheck/clif/opcodes.py", "liftcheck/clif/semantics/meaning.py", "liftcheck/bits/prim.py"}
+)
 """Tables: data may be long, one topic each."""
 
 
@@ -42,8 +42,9 @@ def check(name: str, text: str) -> Iterator[tuple[int, str]]:
         yield 1, "the module does not say what it is"
     if text.count("\n") > MODULE_LINES and name not in MAY_BE_LONG:
         yield 1, f"{text.count(chr(10))} lines: a module keeps to {MODULE_LINES}"
-    imported = any(isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names)
-                   for node in ast.walk(tree))
+    imported = any(
+        isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names) for node in ast.walk(tree)
+    )
     for node in ast.walk(tree):
         yield from _node(name, node)
         if _shares_random_state(node, imported):

@@ -39,7 +39,7 @@ LAYERS: Final = {
     "liftcheck.commands": 16,
     "liftcheck.cli": 17,
     "liftcheck.__main__": 18,
-}
+}  # fmt: skip
 """Package or module -> layer; the longest prefix of a module's name counts."""
 
 APART: Final = (("liftcheck.oracles", "liftcheck.generators"), ("liftcheck.runners", "liftcheck.generators"))

@@ -1,6 +1,6 @@
 """Writes docs/cli.md from the commands' own parsers, so that the page and `--help` cannot disagree.
 
-    python ci/docs/cli.py            # after a change of an option; tests/meta/test_docs.py compares
+python ci/docs/cli.py            # after a change of an option; tests/meta/test_docs.py compares
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes docs/clif-semantics.md from the table of meanings, so that the page and the interpreter cannot disagree.
 
-    python ci/docs/semantics.py            # after a change of a meaning; tests/clif/test_semantics_doc.py compares
+python ci/docs/semantics.py            # after a change of a meaning; tests/clif/test_semantics_doc.py compares
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ PREFERRED = ("i32", "f32", "i32x4", "i16x8", "i16x4", "i64", "f64", "i8x16")
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for title, rules in (("Integers", integers.RULES), ("Floats", semantics_float.RULES),
-                         ("Vectors, constants, bitcast", semantics_simd.RULES)):  # fmt: skip
+    for title, rules in (
+        ("Integers", integers.RULES),
+        ("Floats", semantics_float.RULES),
+        ("Vectors, constants, bitcast", semantics_simd.RULES),
+    ):
         parts.append(f"\n## {title}\n\n| opcode | T | shown for | computes | traps |\n|---|---|---|---|---|\n")
         parts += [row(op) for op in rules]
     parts.append(conditions())
@@ -115,13 +118,19 @@ def _widths(types: set[Type] | TypeSet) -> str:
 def conditions() -> str:
     """The condition codes, as terms."""
     args = (I32, I32)
-    rows = [f"| `icmp {code}` | {cell(text(meaning('icmp', I32, args, (TYPES['i8'],), code).results[0]))} |\n"
-            for code in integers.CONDITIONS]  # fmt: skip
+    rows = [
+        f"| `icmp {code}` | {cell(text(meaning('icmp', I32, args, (TYPES['i8'],), code).results[0]))} |\n"
+        for code in integers.CONDITIONS
+    ]
     floats = (TYPES["f32"], TYPES["f32"])
-    rows += [f"| `fcmp {code}` | {cell(text(meaning('fcmp', floats[0], floats, (TYPES['i8'],), code).results[0]))} |\n"
-             for code in semantics_float.CONDITIONS]  # fmt: skip
-    rows += [f"| `atomic_rmw {code}` | {cell(text(meaning('atomic_rmw_op', I32, args, (I32,), code).results[0]))} |\n"
-             for code in integers.RMW]  # fmt: skip
+    rows += [
+        f"| `fcmp {code}` | {cell(text(meaning('fcmp', floats[0], floats, (TYPES['i8'],), code).results[0]))} |\n"
+        for code in semantics_float.CONDITIONS
+    ]
+    rows += [
+        f"| `atomic_rmw {code}` | {cell(text(meaning('atomic_rmw_op', I32, args, (I32,), code).results[0]))} |\n"
+        for code in integers.RMW
+    ]
     return "\n## Conditions and atomic operations\n\n| | computes |\n|---|---|\n" + "".join(rows)
 
 

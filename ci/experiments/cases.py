@@ -62,8 +62,12 @@ def parse(text: str) -> Expectation:
         raise ValueError(f"no expectation: {text}")
     code, _, rest = outcome.partition(":")
     said = [part.strip() for part in rest.split(" | ") if part.strip()]
-    return Expectation(words, int(code), tuple(part for part in said if part[0] != "!"),
-                       tuple(part[1:] for part in said if part[0] == "!"))
+    return Expectation(
+        words,
+        int(code),
+        tuple(part for part in said if part[0] != "!"),
+        tuple(part[1:] for part in said if part[0] == "!"),
+    )
 
 
 def expectations(path: Path) -> list[Expectation]:
@@ -92,8 +96,9 @@ def files(names: list[str]) -> Iterator[Path]:
 def ask(words: list[str], timeout: float) -> tuple[int, str]:
     """Exit code and output of a command; code -1 if it did not end in time."""
     try:
-        done = subprocess.run([sys.executable, "-m", "liftcheck", *words], capture_output=True, text=True,
-                              timeout=timeout, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "liftcheck", *words], capture_output=True, text=True, timeout=timeout, check=False
+        )
     except subprocess.TimeoutExpired:
         return -1, f"no answer within {timeout:g} s"
     return done.returncode, done.stdout + done.stderr

@@ -41,8 +41,11 @@ def allowed(compiler: str, isas: tuple[str, ...]) -> dict[str, set[str]]:
 
 def too_seldom(executed: Mapping[str, int], keys: set[str], least: float) -> dict[str, int]:
     """The keys that were executed less than `least` times and that programs can hold, with how often they were."""
-    return {key: executed.get(key, 0) for key in sorted(keys) if executed.get(key, 0) < least
-            and key.partition(".")[0] not in UNREACHED}
+    return {
+        key: executed.get(key, 0)
+        for key in sorted(keys)
+        if executed.get(key, 0) < least and key.partition(".")[0] not in UNREACHED
+    }
 
 
 def report(document: Mapping[str, Any], keys: Mapping[str, set[str]], least: float) -> list[str]:
@@ -52,8 +55,10 @@ def report(document: Mapping[str, Any], keys: Mapping[str, set[str]], least: flo
         executed = document["executed"].get(isa, {})
         seldom = too_seldom(executed, having, least)
         left_out = sorted({key.partition(".")[0] for key in having} & UNREACHED.keys())
-        lines.append(f"{isa}: {len(having)} typings, {len(seldom)} executed less than {least:g} times, "
-                     f"left out for a reason: {', '.join(left_out) or 'nothing'}")
+        lines.append(
+            f"{isa}: {len(having)} typings, {len(seldom)} executed less than {least:g} times, "
+            f"left out for a reason: {', '.join(left_out) or 'nothing'}"
+        )
         lines += [f"    {key} {count}" for key, count in seldom.items()]
     return lines
 
@@ -63,8 +68,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", type=Path, help="what `liftcheck fuzz --json` printed")
     parser.add_argument("--least", type=float, default=20, help="how often is often enough (default: 20)")
-    parser.add_argument("--scale", type=float, default=1,
-                        help="the share of the whole campaign that was run, as 1/share: 3.3 for 3 minutes of 10")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1,
+        help="the share of the whole campaign that was run, as 1/share: 3.3 for 3 minutes of 10",
+    )
     args = parser.parse_args()
     document = json.loads(args.report.read_text(encoding="utf-8"))
     try:

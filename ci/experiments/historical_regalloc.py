@@ -54,7 +54,7 @@ ROWS = (
     Row("regalloc/aarch64-preserve-all", "0.135.8", Target("aarch64"), "valid"),
     *(Row("regalloc/many-results", "0.120.2", Target(isa, (RETURNS,)), "panic", "", HELD) for isa in ISAS),
     *(Row("regalloc/many-results", "0.120.2", Target(isa, (RETURNS,)), "valid") for isa in ISAS),
-)
+)  # fmt: skip
 
 
 def open_compiler(row: Row, work: Path) -> Cranelift:

@@ -73,7 +73,13 @@ def alike(isa: str, captured: Captured, old: Insn, new: Insn) -> str:
     if new.size != old.size or not new.known:
         return ""
     if (new.flow, new.target, new.reads, new.writes, new.merged, new.kept) != (
-            old.flow, old.target, old.reads, old.writes, old.merged, old.kept):  # fmt: skip
+        old.flow,
+        old.target,
+        old.reads,
+        old.writes,
+        old.merged,
+        old.kept,
+    ):
         return ""
     if {kept.sp, kept.frame, VECTOR_CONFIGURATION} & old.writes:
         return ""
@@ -100,9 +106,10 @@ def _areas(isa: str, captured: Captured) -> list[tuple[int, int, int]]:
 def _place(isa: str, areas: Sequence[tuple[int, int, int]], access: Access) -> _Place:
     kept = reserved(isa)
     framed = access.base in (kept.sp, kept.frame) and access.scaled == NONE
-    programs = not framed or any(base == access.base and low <= access.displacement
-                                 and access.displacement + access.size <= high
-                                 for base, low, high in areas)  # fmt: skip
+    programs = not framed or any(
+        base == access.base and low <= access.displacement and access.displacement + access.size <= high
+        for base, low, high in areas
+    )
     return _Place(access.base, access.scaled, access.read, access.written, None if programs else access)
 
 

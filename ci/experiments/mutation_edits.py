@@ -73,8 +73,10 @@ def spots(isa: str, captured: Captured) -> list[Spot]:
     begins = [at or 0 for at in (*rows.offsets, *(start for start, _ in rows.edit_ranges))]
     pieces = [(0, min(begins, default=0), PROLOGUE, NONE)]
     pieces += [(start, end, MOVE, n) for n, (start, end) in enumerate(rows.edit_ranges)]
-    pieces += [(at or 0, end, EXIT if what.is_return else OWN, n)
-               for n, (at, end, what) in enumerate(zip(rows.offsets, rows.ends, rows.instructions))]  # fmt: skip
+    pieces += [
+        (at or 0, end, EXIT if what.is_return else OWN, n)
+        for n, (at, end, what) in enumerate(zip(rows.offsets, rows.ends, rows.instructions))
+    ]
     found: list[Spot] = []
     for start, end, role, number in sorted(pieces):
         for machine in decode(isa, captured.code.code, start, end):
@@ -127,8 +129,11 @@ def put(captured: Captured, changes: Sequence[Change]) -> Captured:
 
 def made(isa: str, captured: Captured, changes: Sequence[Change]) -> Edited:
     """The edit, with its words and what is claimed of it."""
-    lines = [f"{c.spot.offset:#x} ({c.spot.role}): {c.spot.machine.text} ({_code(captured, c.spot).hex()}) becomes "
-             f"{'; '.join(m.text for m in decode(isa, c.data))} ({c.data.hex()})" for c in changes]  # fmt: skip
+    lines = [
+        f"{c.spot.offset:#x} ({c.spot.role}): {c.spot.machine.text} ({_code(captured, c.spot).hex()}) becomes "
+        f"{'; '.join(m.text for m in decode(isa, c.data))} ({c.data.hex()})"
+        for c in changes
+    ]
     changed = put(captured, changes)
     return Edited(changed, ", ".join(lines), beyond(isa, captured, changed, changes))
 
@@ -176,8 +181,11 @@ def _leads(spot: Spot) -> bool:
 
 def _other_register(spot: Spot, new: Insn) -> bool:
     old = spot.machine
-    return new.name == old.name and (new.reads, new.writes) != (old.reads, old.writes) and [
-        a._replace(base=0, scaled=0) for a in new.accesses] == [a._replace(base=0, scaled=0) for a in old.accesses]
+    return (
+        new.name == old.name
+        and (new.reads, new.writes) != (old.reads, old.writes)
+        and [a._replace(base=0, scaled=0) for a in new.accesses] == [a._replace(base=0, scaled=0) for a in old.accesses]
+    )
 
 
 def _other_access(field: str) -> Callable[[Spot, Insn], bool]:
@@ -200,7 +208,8 @@ def _other_flow(spot: Spot, new: Insn) -> bool:
 
 def _other_pointer(spot: Spot, new: Insn) -> bool:
     return new.text != spot.machine.text and any(
-        sp in (new.reads | new.writes) ^ (spot.machine.reads | spot.machine.writes) for sp in STACK_POINTERS.values())
+        sp in (new.reads | new.writes) ^ (spot.machine.reads | spot.machine.writes) for sp in STACK_POINTERS.values()
+    )
 
 
 def _anything(_spot: Spot, _new: Insn) -> bool:
@@ -231,8 +240,15 @@ def _dropped(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -
 
 def _twice(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """An instruction in the place of its neighbour."""
-    pairs = [pair for a, b in pairwise(where) for pair in ((a, b), (b, a)) if a.machine.size == b.machine.size
-             and a.machine.target is None and b.machine.target is None and a.machine != b.machine]  # fmt: skip
+    pairs = [
+        pair
+        for a, b in pairwise(where)
+        for pair in ((a, b), (b, a))
+        if a.machine.size == b.machine.size
+        and a.machine.target is None
+        and b.machine.target is None
+        and a.machine != b.machine
+    ]
     if not pairs:
         return None
     source, target = rng.choice(pairs)
@@ -241,9 +257,16 @@ def _twice(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> 
 
 def _exchanged(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """Two neighbours in the other order, as they were cut."""
-    pairs = [(a, b) for a, b in pairwise(where) if a.end == b.offset and a.machine.size == b.machine.size
-             and ORDINARY == a.machine.flow == b.machine.flow and a.machine != b.machine
-             and a.machine.target is None and b.machine.target is None]  # fmt: skip
+    pairs = [
+        (a, b)
+        for a, b in pairwise(where)
+        if a.end == b.offset
+        and a.machine.size == b.machine.size
+        and ORDINARY == a.machine.flow == b.machine.flow
+        and a.machine != b.machine
+        and a.machine.target is None
+        and b.machine.target is None
+    ]
     if not pairs:
         return None
     a, b = rng.choice(pairs)
@@ -307,14 +330,20 @@ def _frame_access(isa: str, spot: Spot) -> Access | None:
 
 def _saves(isa: str, where: Sequence[Spot]) -> list[list[Spot]]:
     """A save and all of its restores."""
-    return [group for group in _same_words(isa, [s for s in where if s.role in (PROLOGUE, EXIT)])
-            if len({spot.role for spot in group}) == 2]  # fmt: skip
+    return [
+        group
+        for group in _same_words(isa, [s for s in where if s.role in (PROLOGUE, EXIT)])
+        if len({spot.role for spot in group}) == 2
+    ]
 
 
 def _words(isa: str, where: Sequence[Spot]) -> list[list[Spot]]:
     """All accesses of a word of the frame, stores and loads."""
-    return [group for group in _same_words(isa, [s for s in where if s.role in (OWN, MOVE)])
-            if len(group) > 1 and any(s.machine.accesses[0].written for s in group)]
+    return [
+        group
+        for group in _same_words(isa, [s for s in where if s.role in (OWN, MOVE)])
+        if len(group) > 1 and any(s.machine.accesses[0].written for s in group)
+    ]
 
 
 def _same_words(isa: str, where: Sequence[Spot]) -> list[list[Spot]]:
@@ -339,8 +368,13 @@ def _halves(isa: str, where: Sequence[Spot]) -> list[list[Spot]]:
 
 def _temporary(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """A register that own bytes, or moves, write and then read: another one in both places."""
-    pairs = [(a, b, place) for n, a in enumerate(where) for b in where[n + 1 : n + 4]
-             for place in a.machine.writes & b.machine.reads if place >= 0 and a.role != PROLOGUE and b.role != EXIT]
+    pairs = [
+        (a, b, place)
+        for n, a in enumerate(where)
+        for b in where[n + 1 : n + 4]
+        for place in a.machine.writes & b.machine.reads
+        if place >= 0 and a.role != PROLOGUE and b.role != EXIT
+    ]
     rng.shuffle(pairs)
     for a, b, place in pairs[:4]:
         first = _renamed(isa, captured, a, place, False)
@@ -366,8 +400,15 @@ def _renamed(isa: str, captured: Captured, spot: Spot, place: int, read_: bool) 
 def _lowered(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """The prologue takes, and all exits give back, another amount of stack."""
     sp = STACK_POINTERS[isa]
-    group = [s for s in where if s.role in (PROLOGUE, EXIT) and sp in s.machine.writes and sp in s.machine.reads
-             and not s.machine.accesses and s.machine.flow == ORDINARY]  # fmt: skip
+    group = [
+        s
+        for s in where
+        if s.role in (PROLOGUE, EXIT)
+        and sp in s.machine.writes
+        and sp in s.machine.reads
+        and not s.machine.accesses
+        and s.machine.flow == ORDINARY
+    ]
     options = [_alike(isa, captured, spot) for spot in group]
     if not {PROLOGUE, EXIT} <= {s.role for s in group}:
         return None
@@ -382,14 +423,19 @@ def _alike(isa: str, captured: Captured, spot: Spot) -> dict[int, bytes]:
     """By the bits that differ: bytes of instructions that read and write the same."""
     data, old = _code(captured, spot), spot.machine
     number = int.from_bytes(data, "little")
-    return {number ^ int.from_bytes(row, "little"): row for row, new in _flipped(isa, data)
-            if (new.name, new.reads, new.writes) == (old.name, old.reads, old.writes)}
+    return {
+        number ^ int.from_bytes(row, "little"): row
+        for row, new in _flipped(isa, data)
+        if (new.name, new.reads, new.writes) == (old.name, old.reads, old.writes)
+    }
 
 
 def _stored(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
     """A plain instruction of own bytes becomes one that stores, or the other way round."""
-    return _single(lambda spot, new: (MEMORY in new.writes) != (MEMORY in spot.machine.writes),
-                   lambda spot: spot.role in (OWN, MOVE))(isa, captured, where, rng)  # fmt: skip
+    return _single(
+        lambda spot, new: (MEMORY in new.writes) != (MEMORY in spot.machine.writes),
+        lambda spot: spot.role in (OWN, MOVE),
+    )(isa, captured, where, rng)
 
 
 KINDS: Final[dict[str, Maker]] = {
@@ -415,5 +461,5 @@ KINDS: Final[dict[str, Maker]] = {
     "both halves moved": _moved(_halves),
     "a temporary written and read elsewhere": _temporary,
     "another frame size taken and given back": _lowered,
-}
+}  # fmt: skip
 """Kinds of edits of bytes."""

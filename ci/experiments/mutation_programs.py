@@ -25,7 +25,7 @@ SETTINGS: Final = (
     ("probestack_strategy", ("inline",)),
     ("preserve_frame_pointers", ("true", "false")),
     ("has_zbb", ("true", "false")),
-)
+)  # fmt: skip
 INPUTS: Final = (0, 1, 2, 3, 6, 255, -1, 1 << 31, -(1 << 63), 0x1234_5678_9ABC_DEF0)
 THROWS: Final = frozenset({"tail"})
 """Conventions whose frames may be thrown through by a routine that gives back the stack and frame pointer alone."""
@@ -157,10 +157,20 @@ def _drawn(isa: str, rng: Random) -> _Plan:
         return [rng.choice(pool) for _ in range(rng.randint(low, high))]
 
     return _Plan(
-        leaf, middle, kinds(1, 14 if many else 4), [] if leaf == "preserve_all" else kinds(1, 9 if many else 2),
-        kinds(1, 12 if rng.random() < 0.2 else 3), [] if middle == "preserve_all" else kinds(1, 3),
-        kinds(0, 22), rng.choice(SLOTS), throws, throws or rng.random() < 0.25, rng.random() < 0.4,
-        rng.random() < 0.2, rng.random() < 0.2 and middle == "tail")
+        leaf,
+        middle,
+        kinds(1, 14 if many else 4),
+        [] if leaf == "preserve_all" else kinds(1, 9 if many else 2),
+        kinds(1, 12 if rng.random() < 0.2 else 3),
+        [] if middle == "preserve_all" else kinds(1, 3),
+        kinds(0, 22),
+        rng.choice(SLOTS),
+        throws,
+        throws or rng.random() < 0.25,
+        rng.random() < 0.4,
+        rng.random() < 0.2,
+        rng.random() < 0.2 and middle == "tail",
+    )
 
 
 def _signature(params: list[str], returns: list[str], convention: str) -> str:
@@ -200,7 +210,7 @@ def _middle(plan: _Plan, rng: Random) -> str:
     if plan.slot:
         base = text.value("stack_addr.i64 ss0")
         for at in {0, plan.slot // 2 & -8, plan.slot - 8}:
-            text.line(f"    store notrap {text.value(f'iadd_imm {seed}, {at & 0xff}')}, {base}+{at}")
+            text.line(f"    store notrap {text.value(f'iadd_imm {seed}, {at & 0xFF}')}, {base}+{at}")
             slots.append(at)
     count = text.value(f"band_imm {seed}, 3")
     if plan.loops:
@@ -277,8 +287,16 @@ def _main(plan: _Plan) -> str:
     total = text.mixed([("i64", names[0]), *zip(plan.middle_returns, results), *(("i64", value) for value in kept)])
     text.line(f"    return {total}")
     signature = _signature(["i64", "i64", *plan.middle_params], plan.middle_returns, plan.middle)
-    return "\n".join(["function %main(i64, i64) -> i64 system_v {", f"    fn0 = colocated %middle{signature}",
-                      f"block0({names[0]}: i64, {names[1]}: i64):", *text.lines, "}", ""])
+    return "\n".join(
+        [
+            "function %main(i64, i64) -> i64 system_v {",
+            f"    fn0 = colocated %middle{signature}",
+            f"block0({names[0]}: i64, {names[1]}: i64):",
+            *text.lines,
+            "}",
+            "",
+        ]
+    )
 
 
 def draw(isa: str, number: int, known: frozenset[str]) -> Drawn:
@@ -292,7 +310,8 @@ def draw(isa: str, number: int, known: frozenset[str]) -> Drawn:
     if "enable_multi_ret_implicit_sret" in known:
         settings["enable_multi_ret_implicit_sret"] = "true"
     inputs = [(rng.choice(INPUTS), rng.choice(INPUTS)) for _ in range(4)] + [
-        (rng.getrandbits(64), rng.getrandbits(64)) for _ in range(4)]
+        (rng.getrandbits(64), rng.getrandbits(64)) for _ in range(4)
+    ]
     module = parse_filetest(text, "drawn").module()
     values = tuple(tuple(value % (1 << 64) for value in row) for row in inputs)
     case = Case(module, len(module.functions) - 1, values, name=f"shape {number}")

@@ -51,8 +51,10 @@ def _with(allocation: Allocation, number: int, what: Instruction, places: tuple[
 
 def _late(damaged: Allocation, _right: Captured) -> Allocation:
     """Early definitions are told as late ones."""
-    rows = tuple(what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o for o in what.operands))
-                 for what in damaged.instructions)  # fmt: skip
+    rows = tuple(
+        what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o for o in what.operands))
+        for what in damaged.instructions
+    )
     return replace(damaged, instructions=rows)
 
 
@@ -63,8 +65,9 @@ def _unclobbered(damaged: Allocation, _right: Captured) -> Allocation | None:
         example = validate_allocation(found).counterexample
         if example is None:
             return found
-        rows = tuple(what._replace(clobbers=tuple(c for c in what.clobbers if c != example.place))
-                     for what in found.instructions)  # fmt: skip
+        rows = tuple(
+            what._replace(clobbers=tuple(c for c in what.clobbers if c != example.place)) for what in found.instructions
+        )
         if rows == found.instructions:
             return None
         found = replace(found, instructions=rows)
@@ -123,12 +126,15 @@ def _free(damaged: Allocation, right: Captured) -> Allocation | None:
         return None  # what calls and returns hand over in which register, no bytes say
     for n, (operand, place) in enumerate(zip(what.operands, places)):
         if operand.kind == USE and place == edit.target:
-            operands = [o._replace(constraint=REG, value=0) if o.constraint == REUSE and o.value == n else o
-                        for o in what.operands]  # fmt: skip
+            operands = [
+                o._replace(constraint=REG, value=0) if o.constraint == REUSE and o.value == n else o
+                for o in what.operands
+            ]
             told_as = REG if operand.constraint == FIXED else operand.constraint
             operands[n] = operand._replace(constraint=told_as, value=0)
-            return _with(damaged, number, what._replace(operands=tuple(operands)),
-                         (*places[:n], edit.source, *places[n + 1 :]))  # fmt: skip
+            return _with(
+                damaged, number, what._replace(operands=tuple(operands)), (*places[:n], edit.source, *places[n + 1 :])
+            )
     return None
 
 
@@ -138,7 +144,7 @@ TOLD: Final[dict[str, tuple[tuple[str, ...], Teller]]] = {
     "kind: an input not told of": (("use", "use-of-value", "swap-uses"), _untold),
     "fixed: an input told free, where it was": (("drop-edit",), _free),
     "reuse: an input told apart from its result": (("reuse-copy",), _free),
-}
+}  # fmt: skip
 """Kinds of wrong descriptions: the damages that go with them, and who tells them."""
 SEAM: Final = tuple(DAMAGES)
 
@@ -167,8 +173,9 @@ def _unemitted(_isa: str, captured: Captured, where: Sequence[Spot], rng: Random
         return None
     changed = put(captured, [Change(spot, nothing(_isa, spot.machine.size)) for spot in rows])
     words = f"{rows[0].offset:#x} ({role}): nothing emitted for {'; '.join(spot.machine.text for spot in rows)}"
-    return Edited(changed._replace(allocation=ranged(captured.allocation, role, piece, rows[0].offset,
-                                                      rows[0].offset)), words)  # fmt: skip
+    return Edited(
+        changed._replace(allocation=ranged(captured.allocation, role, piece, rows[0].offset, rows[0].offset)), words
+    )
 
 
 def ranged(allocation: Allocation, role: str, piece: int, start: int, end: int) -> Allocation:
@@ -190,9 +197,13 @@ def _neighbours(where: Sequence[Spot]) -> list[tuple[list[Spot], list[Spot]]]:
             rows[-1].append(spot)
         else:
             rows.append([spot])
-    return [(a, b) for a, b in pairwise(rows) if a[-1].end == b[0].offset
-            and {a[0].role, b[0].role} <= {OWN, MOVE}
-            and all(s.machine.flow == ORDINARY and s.machine.target is None for s in (*a, *b))]  # fmt: skip
+    return [
+        (a, b)
+        for a, b in pairwise(rows)
+        if a[-1].end == b[0].offset
+        and {a[0].role, b[0].role} <= {OWN, MOVE}
+        and all(s.machine.flow == ORDINARY and s.machine.target is None for s in (*a, *b))
+    ]
 
 
 def _exchanged(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:
@@ -209,8 +220,10 @@ def _exchanged(isa: str, captured: Captured, where: Sequence[Spot], rng: Random)
     allocation = ranged(captured.allocation, b[0].role, b[0].piece, start, start + end - middle)
     allocation = ranged(allocation, a[0].role, a[0].piece, start + end - middle, end)
     first, second = ("; ".join(spot.machine.text for spot in row) for row in (a, b))
-    return Edited(Captured(replace(captured.code, code=changed), allocation),
-                  f"{start:#x}: {first} now stands behind {second}, and that is told")  # fmt: skip
+    return Edited(
+        Captured(replace(captured.code, code=changed), allocation),
+        f"{start:#x}: {first} now stands behind {second}, and that is told",
+    )
 
 
 def _shifted(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -> Edited | None:

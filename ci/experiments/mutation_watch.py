@@ -125,8 +125,12 @@ class Watcher:
         """What each call of function `number` did, over all inputs; None if the emulator lacks something."""
         image = link([program.codes], self.isa)
         function = program.case.module.functions[number]
-        seen = _Seen(self, program.codes[number], str(function.signature.call_conv or ""),
-                     _arguments(self.isa, function.signature))  # fmt: skip
+        seen = _Seen(
+            self,
+            program.codes[number],
+            str(function.signature.call_conv or ""),
+            _arguments(self.isa, function.signature),
+        )
         hooks = [self._hook(image.entry(0, function.name), seen.entered)]
         hooks += [self._hook(address, seen.returned) for address in self._returns(program, image)]
         self.runner.forget_trampolines()
@@ -184,9 +188,11 @@ class _Seen:
         self.skip: Final = arguments + _SAVE_AREA.get(watcher.isa, 0)
         known = REGISTERS[watcher.isa]
         low = kept.low if kept is not None else 0
-        self.masks: Final = {place: -1 if place < 64 or low else (1 << bits) - 1
-                             for place, bits in (kept.bits.items() if kept is not None else ()) if place in known
-                             and place not in (reserved(watcher.isa).link, STACK_POINTERS[watcher.isa])}  # fmt: skip
+        self.masks: Final = {
+            place: -1 if place < 64 or low else (1 << bits) - 1
+            for place, bits in (kept.bits.items() if kept is not None else ())
+            if place in known and place not in (reserved(watcher.isa).link, STACK_POINTERS[watcher.isa])
+        }
         self.open: Final[list[_Entry]] = []
         self.calls: Final[list[Call]] = []
 
@@ -205,11 +211,21 @@ class _Seen:
         if not self.open or self.open[-1].back != address or sp < self.open[-1].sp:
             return
         entry = self.open.pop()
-        changed = tuple(show(place, watcher.isa) for place, mask in self.masks.items()
-                        if (watcher.read(place) ^ entry.registers[place]) & mask)  # fmt: skip
+        changed = tuple(
+            show(place, watcher.isa)
+            for place, mask in self.masks.items()
+            if (watcher.read(place) ^ entry.registers[place]) & mask
+        )
         above = watcher.stack(entry.sp)
-        stack = {at: (entry.stack[at], above[at]) for at in range(self.skip, min(len(above), len(entry.stack)))
-                 if entry.stack[at] != above[at]} if above != entry.stack else {}  # fmt: skip
+        stack = (
+            {
+                at: (entry.stack[at], above[at])
+                for at in range(self.skip, min(len(above), len(entry.stack)))
+                if entry.stack[at] != above[at]
+            }
+            if above != entry.stack
+            else {}
+        )
         self.calls.append(Call(changed, sp - entry.sp, stack, above))
 
 

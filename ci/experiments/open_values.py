@@ -99,15 +99,34 @@ def _scalar_nan(rng: Random) -> Source:
     """Arithmetic that makes a NaN of f32 or f64, its bits as i64."""
     wide = rng.random() < 0.5
     bits = "i64" if wide else "i32"
-    inf = ("f64const Inf", "f64const 0.0", "f64const -0x1.0", "f64const +NaN:0x1234") if wide else (
-        "f32const Inf", "f32const 0.0", "f32const -0x1.0", "f32const +NaN:0x1234")
-    making = rng.choice([
-        ("fsub", 0, 0), ("fdiv", 1, 1), ("fmul", 0, 1), ("sqrt", 2), ("fadd", 3, 1), ("fma", 0, 1, 2), ("fmin", 3, 1),
-        ("fmax", 1, 3), ("ceil", 3), ("floor", 3), ("trunc", 3), ("nearest", 3), ("fdiv", 0, 0), ("fma", 3, 0, 1)])
+    inf = (
+        ("f64const Inf", "f64const 0.0", "f64const -0x1.0", "f64const +NaN:0x1234")
+        if wide
+        else ("f32const Inf", "f32const 0.0", "f32const -0x1.0", "f32const +NaN:0x1234")
+    )
+    making = rng.choice(
+        [
+            ("fsub", 0, 0),
+            ("fdiv", 1, 1),
+            ("fmul", 0, 1),
+            ("sqrt", 2),
+            ("fadd", 3, 1),
+            ("fma", 0, 1, 2),
+            ("fmin", 3, 1),
+            ("fmax", 1, 3),
+            ("ceil", 3),
+            ("floor", 3),
+            ("trunc", 3),
+            ("nearest", 3),
+            ("fdiv", 0, 0),
+            ("fma", 3, 0, 1),
+        ]
+    )
     lines = [f"@{i} = {text}" for i, text in enumerate(inf)]
     made = f"*@4 = {making[0]} {', '.join(f'@{i}' for i in making[1:])}"
-    sign = rng.choice(["@5 = fneg @4", "@5 = fabs @4", "@5 = fcopysign @4, @2", "@5 = fcopysign @1, @4",
-                       "@5 = select @9, @4, @4"])
+    sign = rng.choice(
+        ["@5 = fneg @4", "@5 = fabs @4", "@5 = fcopysign @4, @2", "@5 = fcopysign @1, @4", "@5 = select @9, @4, @4"]
+    )
     lines += ["@9 = iconst.i8 1", made, sign]
     if rng.random() < 0.3:
         lines += ["@6 = stack_addr.i64 ss0", "store @5, @6+8", f"@7 = load.{bits} @6+8"]
@@ -120,64 +139,109 @@ def _scalar_nan(rng: Random) -> Source:
 def _converted_nan(rng: Random) -> Source:
     if rng.random() < 0.5:
         return Source(NAN, ("@0 = f32const +NaN:0x77", "*@1 = fpromote.f64 @0", "@8 = bitcast.i64 @1"))
-    return Source(NAN, ("@0 = f64const -NaN:0x77", "*@1 = fdemote.f32 @0", "@2 = bitcast.i32 @1",
-                        "@8 = uextend.i64 @2"))
+    return Source(
+        NAN, ("@0 = f64const -NaN:0x77", "*@1 = fdemote.f32 @0", "@2 = bitcast.i32 @1", "@8 = uextend.i64 @2")
+    )
 
 
 def _vector_nan(rng: Random) -> Source:
     lane = rng.randrange(2)
     making = rng.choice(["fsub @1, @1", "fdiv @2, @2", "fmul @1, @2"])
-    return Source(NAN, ("@0 = f64const Inf", "@1 = splat.f64x2 @0", "@3 = f64const 0.0", "@2 = splat.f64x2 @3",
-                        f"*@4 = {making}", "@5 = bitcast.i64x2 little @4", f"@8 = extractlane @5, {lane}"))
+    return Source(
+        NAN,
+        (
+            "@0 = f64const Inf",
+            "@1 = splat.f64x2 @0",
+            "@3 = f64const 0.0",
+            "@2 = splat.f64x2 @3",
+            f"*@4 = {making}",
+            "@5 = bitcast.i64x2 little @4",
+            f"@8 = extractlane @5, {lane}",
+        ),
+    )
 
 
 def _unwritten(rng: Random) -> Source:
     at = rng.choice([0, 8, 16])
     if rng.random() < 0.5:
         return Source(UNWRITTEN, ("@0 = stack_addr.i64 ss0", f"*@8 = load.i64 @0+{at}"))
-    return Source(UNWRITTEN, ("@0 = stack_addr.i64 ss0", "@1 = iconst.i32 77", f"store @1, @0+{at + rng.randrange(5)}",
-                              f"*@8 = load.i64 @0+{at}"))
+    return Source(
+        UNWRITTEN,
+        (
+            "@0 = stack_addr.i64 ss0",
+            "@1 = iconst.i32 77",
+            f"store @1, @0+{at + rng.randrange(5)}",
+            f"*@8 = load.i64 @0+{at}",
+        ),
+    )
 
 
 def _place(rng: Random) -> Source:
-    return rng.choice([
-        Source(SLOT, ("*@8 = stack_addr.i64 ss0",)),
-        Source(SLOT, ("*@0 = stack_addr.i64 ss0", "*@1 = stack_addr.i64 ss1", "@8 = isub @0, @1")),
-        Source(FUNCTION, ("*@8 = func_addr.i64 fn0",)),
-        Source(FUNCTION, ("*@0 = func_addr.i64 fn0", "*@1 = func_addr.i64 fn1", "@8 = isub @1, @0")),
-        Source(FRAME, ("*@8 = get_stack_pointer.i64",)),
-        Source(FRAME, ("*@8 = get_frame_pointer.i64",)),
-        Source(FRAME, ("*@8 = get_return_address.i64",)),
-        Source(PINNED, ("*@8 = get_pinned_reg.i64",)),
-    ])
+    return rng.choice(
+        [
+            Source(SLOT, ("*@8 = stack_addr.i64 ss0",)),
+            Source(SLOT, ("*@0 = stack_addr.i64 ss0", "*@1 = stack_addr.i64 ss1", "@8 = isub @0, @1")),
+            Source(FUNCTION, ("*@8 = func_addr.i64 fn0",)),
+            Source(FUNCTION, ("*@0 = func_addr.i64 fn0", "*@1 = func_addr.i64 fn1", "@8 = isub @1, @0")),
+            Source(FRAME, ("*@8 = get_stack_pointer.i64",)),
+            Source(FRAME, ("*@8 = get_frame_pointer.i64",)),
+            Source(FRAME, ("*@8 = get_return_address.i64",)),
+            Source(PINNED, ("*@8 = get_pinned_reg.i64",)),
+        ]
+    )
 
 
 def _stray(rng: Random) -> Source:
     far = rng.choice([32, 40, 4000, -8, -256, 29])
-    return rng.choice([
-        Source(OUTSIDE, ("@0 = stack_addr.i64 ss0", f"*@8 = load.i64 @0{far:+}"), True),
-        Source(OUTSIDE, ("@0 = stack_addr.i64 ss1", "@8 = iconst.i64 1", f"*store @8, @0{far:+}"), True),
-        Source(CODE, ("@0 = func_addr.i64 fn0", f"*@8 = load.i64 @0+{rng.randrange(16)}"), True),
-        Source(ATOMIC, ("@0 = stack_addr.i64 ss0", "@1 = iconst.i64 1", "store @1, @0", "store @1, @0+8",
-                        "@2 = iadd @0, @1", "*@8 = atomic_rmw.i64 add @2, @1"), True),
-        Source(ALIGNED, ("@0 = stack_addr.i64 ss0", "@1 = iconst.i64 1", "store @1, @0", "store @1, @0+8",
-                         "*@8 = load.i64 aligned @0+4"), True),
-    ])
+    return rng.choice(
+        [
+            Source(OUTSIDE, ("@0 = stack_addr.i64 ss0", f"*@8 = load.i64 @0{far:+}"), True),
+            Source(OUTSIDE, ("@0 = stack_addr.i64 ss1", "@8 = iconst.i64 1", f"*store @8, @0{far:+}"), True),
+            Source(CODE, ("@0 = func_addr.i64 fn0", f"*@8 = load.i64 @0+{rng.randrange(16)}"), True),
+            Source(
+                ATOMIC,
+                (
+                    "@0 = stack_addr.i64 ss0",
+                    "@1 = iconst.i64 1",
+                    "store @1, @0",
+                    "store @1, @0+8",
+                    "@2 = iadd @0, @1",
+                    "*@8 = atomic_rmw.i64 add @2, @1",
+                ),
+                True,
+            ),
+            Source(
+                ALIGNED,
+                (
+                    "@0 = stack_addr.i64 ss0",
+                    "@1 = iconst.i64 1",
+                    "store @1, @0",
+                    "store @1, @0+8",
+                    "*@8 = load.i64 aligned @0+4",
+                ),
+                True,
+            ),
+        ]
+    )
 
 
 def _mismatched(rng: Random) -> Source:
-    return rng.choice([
-        Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn2(@0)"), True),
-        Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn3(@0, @0)"), True),
-        Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn4(@0, @0)"), True),
-        Source(CALL, ("@0 = iconst.i32 5", "*@8 = call fn5(@0)"), True),
-        Source(CALL, ("@0 = iconst.i64 5", "@1 = func_addr.i64 fn1", "*@8 = call_indirect sig0, @1(@0)"), True),
-        Source(CALL, ("@0 = iconst.i64 5", "@1 = func_addr.i64 fn0", "*@8 = call_indirect sig2, @1(@0, @0)"), True),
-    ])
+    return rng.choice(
+        [
+            Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn2(@0)"), True),
+            Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn3(@0, @0)"), True),
+            Source(CALL, ("@0 = iconst.i64 5", "*@8 = call fn4(@0, @0)"), True),
+            Source(CALL, ("@0 = iconst.i32 5", "*@8 = call fn5(@0)"), True),
+            Source(CALL, ("@0 = iconst.i64 5", "@1 = func_addr.i64 fn1", "*@8 = call_indirect sig0, @1(@0)"), True),
+            Source(CALL, ("@0 = iconst.i64 5", "@1 = func_addr.i64 fn0", "*@8 = call_indirect sig2, @1(@0, @0)"), True),
+        ]
+    )
 
 
+# fmt: off
 SOURCES: Final[tuple[Callable[[Random], Source], ...]] = (
     _scalar_nan, _scalar_nan, _converted_nan, _vector_nan, _unwritten, _place, _place, _stray, _mismatched)
+# fmt: on
 EVERY: Final = 500
 """Programs from one running tally to the next."""
 WAYS: Final = (
@@ -185,7 +249,7 @@ WAYS: Final = (
     ("@7 = stack_addr.i64 ss1", "store @8, @7", "@8 = load.i64 @7"), ("@8 = call fn0(@8)",),
     ("@7 = scalar_to_vector.i64x2 @8", "@8 = extractlane @7, 0"), ("@8 = bswap @8",), ("@8 = bitrev @8",),
     ("@7 = func_addr.i64 fn0", "@8 = call_indirect sig0, @7(@8)"),
-)
+)  # fmt: skip
 OBSERVERS: Final = (
     ("return @8",),
     ("@9 = ireduce.i8 @8", "@10 = sextend.i64 @9", "@11 = iadd @10, @8", "return @11"),
@@ -197,7 +261,7 @@ OBSERVERS: Final = (
     ("brif @8, block1(@8), block2", "block1(@9: i64):", "@10 = bnot @9", "return @10", "block2:", "@11 = iconst.i64 5",
      "return @11"),
     ("@9 = bmask.i64 @8", "@10 = bxor @9, @8", "return @10"),
-)
+)  # fmt: skip
 
 
 class Program(NamedTuple):
@@ -215,8 +279,11 @@ def program(seed: int) -> Program:
     ways = [line for _ in range(rng.randrange(3)) for line in rng.choice(WAYS)]
     lines = [*source.lines, *ways, *rng.choice(OBSERVERS)]
     pinned = source.what == PINNED  # which Cranelift does not have on s390x
-    head = HEADER.format(level=rng.choice(["none", "speed"]), pinned="\nset enable_pinned_reg" * pinned,
-                         s390x="" if pinned else "target s390x")
+    head = HEADER.format(
+        level=rng.choice(["none", "speed"]),
+        pinned="\nset enable_pinned_reg" * pinned,
+        s390x="" if pinned else "target s390x",
+    )
     body, marked = _numbered(lines, head.count("\n") + PREAMBLE.count("\n") + 3)
     text = f"{head}function %f() -> i64 {{\n{PREAMBLE}block0:\n{body}}}\n"
     return Program(f"{text}; {rng.choice(['print: %f()', 'run: %f() == 0', 'run: %f() == -1'])}\n", source.what, marked)
@@ -252,16 +319,18 @@ class Bench:
         self.pool = RunnerPool("auto")
         self.judge = Judge(Exactly(self.compiler), self.pool)
         self.path = Path(tempfile.mkdtemp()) / "program.clif"
-        self.args = argparse.Namespace(file=str(self.path), function=None, args="", isa=[isas] if isas else None,
-                                       opt=None, settings=[])
+        self.args = argparse.Namespace(
+            file=str(self.path), function=None, args="", isa=[isas] if isas else None, opt=None, settings=[]
+        )
 
     def run(self, text: str) -> list[execute.Result]:
         """What `run` finds of a file."""
         self.path.write_text(text, encoding="utf-8")
         read = calls.read_program(self.args)
         choice = targets.chosen(self.compiler, read.test, self.args)
-        return execute.run_with(self.judge, self.pool, execute.entries_of(self.compiler, read), choice.targets,
-                                DEFAULT.fuel)
+        return execute.run_with(
+            self.judge, self.pool, execute.entries_of(self.compiler, read), choice.targets, DEFAULT.fuel
+        )
 
     def close(self) -> None:
         self.pool.close()
@@ -334,8 +403,9 @@ def generated(args: argparse.Namespace, bench: Bench, found: Sum) -> None:
 
 
 def _texts(args: argparse.Namespace) -> Iterator[tuple[int, str]]:
-    wanted = argparse.Namespace(isa=[args.isa] if args.isa else None, profile=None, compiler="cranelift",
-                                count=args.count, seed=args.seed)
+    wanted = argparse.Namespace(
+        isa=[args.isa] if args.isa else None, profile=None, compiler="cranelift", count=args.count, seed=args.seed
+    )
     for number, _, text in generate.programs(wanted):
         if any(line.startswith("; run:") for line in text.split("\n")):
             yield number, text
@@ -359,8 +429,17 @@ def main() -> None:
     finally:
         bench.close()
     bad = found.counts.pop("BAD", 0)
-    print(json.dumps({"programs": found.counts.pop("programs", 0), "seconds": round(time.monotonic() - started, 1),
-                      "bad": bad, "results": dict(found.counts.most_common())}, indent=1))
+    print(
+        json.dumps(
+            {
+                "programs": found.counts.pop("programs", 0),
+                "seconds": round(time.monotonic() - started, 1),
+                "bad": bad,
+                "results": dict(found.counts.most_common()),
+            },
+            indent=1,
+        )
+    )
     sys.exit(bool(bad))
 
 

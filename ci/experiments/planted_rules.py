@@ -44,7 +44,7 @@ PLANTS = (
           "(rule 0 (lower (bnot (ty_int_ref_scalar_64_extract _) x))\n  (rv_neg x))", ("riscv64",)),
     Plant("s390x: iabs of narrow integers extends with zeros", "src/isa/s390x/lower.isle",
           "(abs_reg (ty_ext32 ty) (put_in_reg_sext32 x))", "(abs_reg (ty_ext32 ty) (put_in_reg_zext32 x))", ("s390x",)),
-)
+)  # fmt: skip
 
 
 def registry_crate() -> Path:
@@ -72,13 +72,31 @@ def hunt(row: Plant, crate: Path, limit: int, out: Path) -> dict[str, Any]:
     spec = f"cranelift={crate}"
     subprocess.run([sys.executable, "-m", "liftcheck", "compiler", "add", spec], check=True, stdout=sys.stderr)
     isas = [word for isa in row.isas for word in ("--isa", isa)]
-    command = [sys.executable, "-m", "liftcheck", "fuzz", "--compiler", spec, *isas, "--time", f"{limit}s", "--json",
-               "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "liftcheck",
+        "fuzz",
+        "--compiler",
+        spec,
+        *isas,
+        "--time",
+        f"{limit}s",
+        "--json",
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     report = json.loads(done.stdout)
     times = [f["seconds"] for f in report["findings"] if f["isa"] in row.isas and is_planted(f["folder"])]
-    return {"plant": row.name, "found": bool(times), "seconds": min(times, default=None), "planted": len(times),
-            "findings": len(report["findings"]), "pairs": report["pairs"]}
+    return {
+        "plant": row.name,
+        "found": bool(times),
+        "seconds": min(times, default=None),
+        "planted": len(times),
+        "findings": len(report["findings"]),
+        "pairs": report["pairs"],
+    }
 
 
 def is_planted(folder: str) -> bool:

@@ -69,13 +69,20 @@ def _data(machine: Insn) -> tuple[frozenset[int], frozenset[int]]:
 
 
 def _narrower(old: Insn, new: Insn) -> bool:
-    return _access(old, new, size=True) and _registers(new.writes) == _registers(old.writes) \
+    return (
+        _access(old, new, size=True)
+        and _registers(new.writes) == _registers(old.writes)
         and _registers(new.reads - new.merged) >= _registers(old.reads) - _registers(new.writes)
+    )
 
 
 def _elsewhere(old: Insn, new: Insn) -> bool:
-    return new.name == old.name and _access(old, new, displacement=True) and new.writes == old.writes \
+    return (
+        new.name == old.name
+        and _access(old, new, displacement=True)
+        and new.writes == old.writes
         and new.reads == old.reads
+    )
 
 
 def _other_base(old: Insn, new: Insn) -> bool:
@@ -83,13 +90,23 @@ def _other_base(old: Insn, new: Insn) -> bool:
 
 
 def _other_source(old: Insn, new: Insn) -> bool:
-    return new.name == old.name and _same_accesses(old, new) and new.writes == old.writes \
-        and _data(new)[0] != _data(old)[0] and len(_data(new)[0]) == len(_data(old)[0])
+    return (
+        new.name == old.name
+        and _same_accesses(old, new)
+        and new.writes == old.writes
+        and _data(new)[0] != _data(old)[0]
+        and len(_data(new)[0]) == len(_data(old)[0])
+    )
 
 
 def _other_target(old: Insn, new: Insn) -> bool:
-    return new.name == old.name and _same_accesses(old, new) and new.reads - new.merged == old.reads - old.merged \
-        and _data(new)[1] != _data(old)[1] and len(_data(new)[1]) == len(_data(old)[1])
+    return (
+        new.name == old.name
+        and _same_accesses(old, new)
+        and new.reads - new.merged == old.reads - old.merged
+        and _data(new)[1] != _data(old)[1]
+        and len(_data(new)[1]) == len(_data(old)[1])
+    )
 
 
 def _same_accesses(old: Insn, new: Insn) -> bool:
@@ -102,18 +119,34 @@ def _swapped(old: Insn, new: Insn) -> bool:
 
 
 def _narrower_move(old: Insn, new: Insn) -> bool:
-    return not new.accesses and new.writes == old.writes and new.effect is not None and old.effect is not None \
-        and new.effect.writes != old.effect.writes and _registers(new.reads) - new.writes == _registers(old.reads)
+    return (
+        not new.accesses
+        and new.writes == old.writes
+        and new.effect is not None
+        and old.effect is not None
+        and new.effect.writes != old.effect.writes
+        and _registers(new.reads) - new.writes == _registers(old.reads)
+    )
 
 
 def _reads_another(old: Insn, new: Insn) -> bool:
-    return new.name == old.name and new.writes == old.writes and _registers(new.reads) != _registers(old.reads) \
-        and [a[1:5] for a in new.accesses] == [a[1:5] for a in old.accesses] and _as_many(old, new)
+    return (
+        new.name == old.name
+        and new.writes == old.writes
+        and _registers(new.reads) != _registers(old.reads)
+        and [a[1:5] for a in new.accesses] == [a[1:5] for a in old.accesses]
+        and _as_many(old, new)
+    )
 
 
 def _writes_another(old: Insn, new: Insn) -> bool:
-    return new.name == old.name and new.reads == old.reads and new.accesses == old.accesses \
-        and _registers(new.writes) != _registers(old.writes) and _as_many(old, new)
+    return (
+        new.name == old.name
+        and new.reads == old.reads
+        and new.accesses == old.accesses
+        and _registers(new.writes) != _registers(old.writes)
+        and _as_many(old, new)
+    )
 
 
 def _as_many(old: Insn, new: Insn) -> bool:
@@ -129,8 +162,12 @@ def _other_constant(old: Insn, new: Insn) -> bool:
 
 def _loses_source(old: Insn, new: Insn) -> bool:
     """A register that was stored is not stored any more; all else stays."""
-    return new.name == old.name and new.writes == old.writes and [a[:2] for a in new.accesses][:1] == \
-        [a[:2] for a in old.accesses][:1] and bool(_data(old)[0] - _data(new)[0])
+    return (
+        new.name == old.name
+        and new.writes == old.writes
+        and [a[:2] for a in new.accesses][:1] == [a[:2] for a in old.accesses][:1]
+        and bool(_data(old)[0] - _data(new)[0])
+    )
 
 
 def _loses_target(old: Insn, new: Insn) -> bool:
@@ -182,7 +219,7 @@ KINDS: Final[dict[str, Kind]] = {
     "an instruction writes another register": Kind("own", _writes_another),
     "one of a sequence reads another register": Kind("sequence", _reads_another),
     "one of a sequence writes another register": Kind("sequence", _writes_another),
-}
+}  # fmt: skip
 
 
 # Where
@@ -191,8 +228,9 @@ KINDS: Final[dict[str, Kind]] = {
 def spots(isa: str, captured: Captured) -> dict[str, list[Spot]]:
     """The instructions that may be edited, by what they do."""
     code, allocation = captured
-    found: dict[str, list[Spot]] = {name: [] for name in ("spill", "reload", "move", "save", "restore", "frame",
-                                                          "unframe", "own", "sequence")}
+    found: dict[str, list[Spot]] = {
+        name: [] for name in ("spill", "reload", "move", "save", "restore", "frame", "unframe", "own", "sequence")
+    }
     for edit, (start, end) in zip(allocation.edits, allocation.edit_ranges):
         kind = "spill" if edit.target >= SLOT else "reload" if edit.source >= SLOT else "move"
         placed = _decoded(isa, code.code, start, end)
@@ -230,8 +268,9 @@ def _decoded(isa: str, code: bytes, start: int, end: int) -> list[Spot]:
     return row if start == end else []
 
 
-def _frame_spots(isa: str, placed: list[Spot], saved: frozenset[int], saves: str, sizes: str,
-                 found: dict[str, list[Spot]]) -> None:
+def _frame_spots(
+    isa: str, placed: list[Spot], saved: frozenset[int], saves: str, sizes: str, found: dict[str, list[Spot]]
+) -> None:
     """Of a prologue or an exit: accesses of callee-saved registers; changes of the stack pointer alone."""
     for spot in placed:
         machine = spot.machine
@@ -247,8 +286,9 @@ def _frame_spots(isa: str, placed: list[Spot], saved: frozenset[int], saves: str
 # Planting
 
 
-def plant(kind: str, isa: str, captured: Captured, rng: Random,
-          where: dict[str, list[Spot]] | None = None) -> Planted | None:
+def plant(
+    kind: str, isa: str, captured: Captured, rng: Random, where: dict[str, list[Spot]] | None = None
+) -> Planted | None:
     """A fault of this kind in a random place; None if the function has none, or no instruction differs so."""
     if KINDS[kind].where == "pair":
         return _reordered(isa, captured, rng)
@@ -348,8 +388,13 @@ def _exchanged(isa: str, data: bytes, rng: Random) -> Iterator[bytes]:
     """Two fields of 3, 4 or 5 bits exchanged."""
     order: Literal["big", "little"] = "big" if isa == "s390x" else "little"
     number, bits = int.from_bytes(data, order), 8 * len(data)
-    pairs = [(low, high, width) for width in (3, 4, 5) for low in range(bits) for high in range(low + width, bits)
-             if high + width <= bits and not (isa == "s390x" and (low % 4 or high % 4 or width != 4))]
+    pairs = [
+        (low, high, width)
+        for width in (3, 4, 5)
+        for low in range(bits)
+        for high in range(low + width, bits)
+        if high + width <= bits and not (isa == "s390x" and (low % 4 or high % 4 or width != 4))
+    ]
     rng.shuffle(pairs)
     for low, high, width in pairs[:600]:
         change = (number >> low ^ number >> high) & (1 << width) - 1
@@ -375,5 +420,7 @@ def _reordered(isa: str, captured: Captured, rng: Random) -> Planted | None:
     changed = data[:start] + data[middle:end] + data[start:middle] + data[end:]
     if changed == data:
         return None
-    return Planted(_coded(captured, changed), f"at {start:#x}: the moves [{start:#x}, {middle:#x}) and "
-                                              f"[{middle:#x}, {end:#x}) exchanged")
+    return Planted(
+        _coded(captured, changed),
+        f"at {start:#x}: the moves [{start:#x}, {middle:#x}) and [{middle:#x}, {end:#x}) exchanged",
+    )

@@ -117,8 +117,9 @@ class Prepared:
         self.version: Final = honest.version
         self.replies: Sequence[Reply] = ()
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
         """See `compilers.base.Compiler`."""
         if "%trampoline" in text:
             return self.honest.compile_text(text, targets, wants)
@@ -149,7 +150,9 @@ class Experiment:
         matrices = {isa: matrix.load(compiler, isa, settings) for isa in isas}
         self.contexts: Final = {
             (isa, inputs): Context((isa,), {isa: matrices[isa]}, SIZE, inputs, conventions=dict(CONVENTIONS))
-            for isa in isas for inputs in (INPUTS, MANY)}
+            for isa in isas
+            for inputs in (INPUTS, MANY)
+        }
         self.skipped: Final[Counter[str]] = Counter()
         self.undamaged: Final[Counter[str]] = Counter()
         """Programs without damage that are no subjects: a page of a known bug, or why else."""
@@ -173,8 +176,9 @@ class Experiment:
             for each, verdict in zip(zip(functions, sources), verdicts):
                 self._not_valid(isa, seed, *each, verdict)
             return None
-        found = Subject(seed, profile, case, target, texts, functions, sources,
-                        self.judge.foresee(case, [target], Tally()))
+        found = Subject(
+            seed, profile, case, target, texts, functions, sources, self.judge.foresee(case, [target], Tally())
+        )
         if self.runs(found, 0, functions[0]) != "":
             self.undamaged["valid, but does not run as the reference (a bug elsewhere, or of ours)"] += 1
             return None
@@ -190,8 +194,11 @@ class Experiment:
             self.alarms.append(f"{isa}, seed {seed}, {captured.code.name}: {verdict.counterexample.render()}")
 
     def _target(self, isa: str, draw: Random) -> Target:
-        more = (("opt_level", draw.choice(LEVELS)), ("regalloc_algorithm", draw.choice(ALGORITHMS)),
-                ("enable_verifier", "false"))
+        more = (
+            ("opt_level", draw.choice(LEVELS)),
+            ("regalloc_algorithm", draw.choice(ALGORITHMS)),
+            ("enable_verifier", "false"),
+        )
         known = self.compiler.settings(isa)
         return Target(isa, tuple(sorted((k, v) for k, v in (*self.settings, *more) if k in known)))
 
@@ -244,8 +251,9 @@ class Experiment:
                 continue
             checked = Target(subject.target.isa, tuple(sorted((*subject.target.settings, CHECKER))))
             found = self.compiler.allocations(text, [checked], damage)[0][0]
-            return self._judged("seam", kind, subject, number, reply, reply.allocation.damage,
-                                isinstance(found, CompileFailure))
+            return self._judged(
+                "seam", kind, subject, number, reply, reply.allocation.damage, isinstance(found, CompileFailure)
+            )
         return None
 
     def description_fault(self, subject: Subject, kind: str, rng: Random) -> Fault | None:
@@ -255,13 +263,16 @@ class Experiment:
         reply = self.compiler.allocations(subject.texts[number], [subject.target], damage, with_text=True)[0][0]
         if not isinstance(reply, Captured) or reply.allocation.damage.startswith(("nothing", "none")):
             return None
-        rows = tuple(what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o
-                                                  for o in what.operands)) for what in reply.allocation.instructions)
+        rows = tuple(
+            what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o for o in what.operands))
+            for what in reply.allocation.instructions
+        )
         told = reply._replace(allocation=replace(reply.allocation, instructions=rows))
         return self._judged("description", kind, subject, number, told, reply.allocation.damage, None)
 
-    def _judged(self, family: str, kind: str, subject: Subject, number: int, damaged: Captured, words: str,
-                checker: bool | None) -> Fault:
+    def _judged(
+        self, family: str, kind: str, subject: Subject, number: int, damaged: Captured, words: str, checker: bool | None
+    ) -> Fault:
         isa = subject.target.isa
         started = time.perf_counter()
         verdict = validate(isa, damaged, subject.sources[number])
@@ -270,9 +281,16 @@ class Experiment:
         harmless = ""
         if verdict.status != INVALID and not seen:
             seen = self.runs(self.with_many_inputs(subject), number, damaged)
-            harmless = "" if seen else why(isa, subject.functions[number], damaged) or (
-                NOT_CLAIMED if family == "description" or KINDS.get(kind, KINDS["move dropped"]).where == "sequence"
-                else UNEXPLAINED)
+            harmless = (
+                ""
+                if seen
+                else why(isa, subject.functions[number], damaged)
+                or (
+                    NOT_CLAIMED
+                    if family == "description" or KINDS.get(kind, KINDS["move dropped"]).where == "sequence"
+                    else UNEXPLAINED
+                )
+            )
         if seen.startswith("undecided"):
             self.skipped[f"damaged, execution {seen[:90]}"] += 1
             seen = ""
@@ -281,12 +299,16 @@ class Experiment:
         return Fault(family, kind, isa, where, words, verdict, checker, seen, harmless)
 
 
-def faults(experiment: Experiment, isa: str, kinds: Sequence[tuple[str, str]], per_kind: int, seed: int,
-           until: float) -> Iterator[Fault]:
+def faults(
+    experiment: Experiment, isa: str, kinds: Sequence[tuple[str, str]], per_kind: int, seed: int, until: float
+) -> Iterator[Fault]:
     """Faults of each kind until there are enough or time is up; a program gets one of each kind that lacks some."""
     counts: Counter[tuple[str, str]] = Counter()
-    makers = {"bytes": experiment.byte_fault, "seam": experiment.seam_fault,
-              "description": experiment.description_fault}  # fmt: skip
+    makers = {
+        "bytes": experiment.byte_fault,
+        "seam": experiment.seam_fault,
+        "description": experiment.description_fault,
+    }
     number = seed * 100_000
     while time.monotonic() < until and any(counts[kind] < per_kind for kind in kinds):
         number += 1
@@ -305,8 +327,7 @@ def faults(experiment: Experiment, isa: str, kinds: Sequence[tuple[str, str]], p
 
 def table(rows: dict[tuple[str, str, str], Row], kinds: Sequence[tuple[str, str]], isas: Sequence[str]) -> str:
     """For people: per kind and ISA 'refuted/seen by the checker/seen by execution of planted'."""
-    lines = [f"{'':46}" + "".join(f"{isa:>18}" for isa in isas),
-             f"{'validator/checker/execution of planted':46}"]
+    lines = [f"{'':46}" + "".join(f"{isa:>18}" for isa in isas), f"{'validator/checker/execution of planted':46}"]
     for family, kind in kinds:
         cells = []
         for isa in isas:
@@ -324,10 +345,12 @@ def summary(done: Sequence[Fault]) -> dict[str, object]:
         mine = [fault for fault in done if fault.family == family]
         changing = [fault for fault in mine if fault.seen]
         found[family] = {
-            "planted": len(mine), "refuted": sum(f.refuted for f in mine),
+            "planted": len(mine),
+            "refuted": sum(f.refuted for f in mine),
             "undecided": sum(f.verdict.status not in (INVALID, VALID) for f in mine),
             "seen by the checker": sum(f.checker is True for f in mine) if family == "seam" else None,
-            "seen by execution": len(changing), "seen by execution and refuted": sum(f.refuted for f in changing),
+            "seen by execution": len(changing),
+            "seen by execution and refuted": sum(f.refuted for f in changing),
             "seen by execution and the checker": sum(f.checker is True for f in changing) if family == "seam" else None,
             "neither": sum(not f.seen and not f.refuted for f in mine),
             "harmless because": dict(Counter(f.harmless for f in mine if f.harmless)),
@@ -361,24 +384,57 @@ def main() -> int:
             rows.setdefault((fault.family, fault.kind, isa), Row()).add(fault)
             done.append(fault)
             if not fault.refuted:
-                print(f"{fault.verdict.status} {fault.verdict.reason}: {fault.isa} {fault.kind}: {fault.words}\n"
-                      f"    {fault.where}\n    execution: {fault.seen or 'sees nothing'}; "
-                      f"checker: {fault.checker}; {fault.harmless}", file=sys.stderr, flush=True)
+                print(
+                    f"{fault.verdict.status} {fault.verdict.reason}: {fault.isa} {fault.kind}: {fault.words}\n"
+                    f"    {fault.where}\n    execution: {fault.seen or 'sees nothing'}; "
+                    f"checker: {fault.checker}; {fault.harmless}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     result = summary(done)
     missed = [fault for fault in done if fault.seen and not fault.refuted]
     if options.json:
-        print(json.dumps({"version": experiment.compiler.version, **result, "seconds": dict(experiment.seconds),
-                          "skipped": dict(experiment.skipped), "undamaged": dict(experiment.undamaged),
-                          "false alarms": experiment.alarms,
-                          "missed": [f"{f.isa} {f.kind}: {f.words}" for f in missed],
-                          "rows": [{"family": f, "kind": k, "isa": i, "planted": r.planted, "refuted": r.refuted,
-                                    "undecided": r.undecided, "checker": r.checker, "execution": r.executed,
-                                    "missed": r.missed, "reasons": dict(r.reasons)}
-                                   for (f, k, i), r in rows.items()]}))
+        print(
+            json.dumps(
+                {
+                    "version": experiment.compiler.version,
+                    **result,
+                    "seconds": dict(experiment.seconds),
+                    "skipped": dict(experiment.skipped),
+                    "undamaged": dict(experiment.undamaged),
+                    "false alarms": experiment.alarms,
+                    "missed": [f"{f.isa} {f.kind}: {f.words}" for f in missed],
+                    "rows": [
+                        {
+                            "family": f,
+                            "kind": k,
+                            "isa": i,
+                            "planted": r.planted,
+                            "refuted": r.refuted,
+                            "undecided": r.undecided,
+                            "checker": r.checker,
+                            "execution": r.executed,
+                            "missed": r.missed,
+                            "reasons": dict(r.reasons),
+                        }
+                        for (f, k, i), r in rows.items()
+                    ],
+                }
+            )
+        )
     else:
         print(table(rows, kinds, isas))
-        print(json.dumps({**result, "skipped": experiment.skipped, "undamaged": experiment.undamaged,
-                          "seconds": experiment.seconds}, indent=1))
+        print(
+            json.dumps(
+                {
+                    **result,
+                    "skipped": experiment.skipped,
+                    "undamaged": experiment.undamaged,
+                    "seconds": experiment.seconds,
+                },
+                indent=1,
+            )
+        )
         print("".join(f"FALSE ALARM {alarm}\n" for alarm in experiment.alarms), end="")
     changing = sum(bool(fault.seen) for fault in done)
     return int(len(missed) > 0.01 * changing or bool(experiment.alarms))

@@ -66,8 +66,12 @@ def _bytes(isa: str, right: Captured, damaged: Captured) -> str:
         loaded = {place for spot, _ in pairs[number:] if spot.machine.accesses for place in spot.machine.writes}
         return "" if unsaved & loaded else "what is not saved now was never loaded back"
     needed = _needed(isa, right)
-    written = {place for at, (spot, _) in enumerate(pairs) if at != number and spot.machine.flow != CALL
-               and not _only_restores(spot, lost) for place in spot.machine.writes}
+    written = {
+        place
+        for at, (spot, _) in enumerate(pairs)
+        if at != number and spot.machine.flow != CALL and not _only_restores(spot, lost)
+        for place in spot.machine.writes
+    }
     if lost and old.machine.accesses and not lost & written and not (new.machine.writes - old.machine.writes) & needed:
         names = ", ".join(show(place, isa) for place in sorted(lost))
         return f"nothing but a restore writes {names}: what calls keep is there still"
@@ -175,8 +179,9 @@ def _place(name: Name) -> int:
     """The place that a value was in when the block began, a slot by its first cell."""
     if isinstance(name, Whole):
         first = name[0]
-        whole = isinstance(first, Entering) and all(isinstance(cell, Entering) and cell == first + at
-                                                    for at, cell in enumerate(name))
+        whole = isinstance(first, Entering) and all(
+            isinstance(cell, Entering) and cell == first + at for at, cell in enumerate(name)
+        )
         return int(first) if whole and isinstance(first, Entering) else NONE
     return int(name) if isinstance(name, Entering) else NONE
 
@@ -189,8 +194,9 @@ def _held(world: _World, place: int, other: int) -> Name:
 
 def bisimilar(right: Captured, damaged: Captured) -> bool:
     """Whether every use of the damaged allocation reads what it reads in the right one, on every path."""
-    return all(_same_place(r, d, operand, row) for r, d, operand, row in _operands(right, damaged)) \
-        and _no_use_differs(right.allocation, damaged.allocation)
+    return all(_same_place(r, d, operand, row) for r, d, operand, row in _operands(right, damaged)) and _no_use_differs(
+        right.allocation, damaged.allocation
+    )
 
 
 def _operands(right: Captured, damaged: Captured) -> Iterator[tuple[int, int, Operand, tuple[int, ...]]]:
@@ -238,8 +244,9 @@ def _no_use_differs(right: Allocation, damaged: Allocation) -> bool:
         block = todo.pop()
         worlds = _World(right), _World(damaged)
         _execute(worlds, edits, block, entering[block])
-        leaving = frozenset((r, d) for r, d in candidates
-                            if _equal(_held(worlds[0], r, d), _held(worlds[1], d, r), entering[block]))
+        leaving = frozenset(
+            (r, d) for r, d in candidates if _equal(_held(worlds[0], r, d), _held(worlds[1], d, r), entering[block])
+        )
         for successor in right.blocks[block].successors:
             if not entering[successor] <= leaving:
                 entering[successor] &= leaving
@@ -275,8 +282,9 @@ def _instruction(worlds: tuple[_World, _World], number: int, pairs: Pairs) -> bo
     """Executes one in both; False if a use differs."""
     a, b = worlds
     what = a.allocation.instructions[number]
-    rows = [row for row in zip(what.operands, a.allocation.places[number], b.allocation.places[number])
-            if row[1] != NONE]
+    rows = [
+        row for row in zip(what.operands, a.allocation.places[number], b.allocation.places[number]) if row[1] != NONE
+    ]
     same = True
     for position in (EARLY, LATE):
         for operand, here, there in rows:

@@ -46,6 +46,15 @@ def page(isa: str, captured: Captured, source: Source, verdict: Verdict) -> str:
         return ""
     place = show(example.place, isa)
     own = str(captured.allocation.frame.get("convention", ""))
-    return next((row.page for row in KNOWN if row.isa == isa and example.rule in row.rules
-                 and (not row.places or place in row.places) and row.convention in ("", own)
-                 and (not row.callees or row.callees in source.any_callee)), "")  # fmt: skip
+    return next(
+        (
+            row.page
+            for row in KNOWN
+            if row.isa == isa
+            and example.rule in row.rules
+            and (not row.places or place in row.places)
+            and row.convention in ("", own)
+            and (not row.callees or row.callees in source.any_callee)
+        ),
+        "",
+    )

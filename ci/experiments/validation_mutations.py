@@ -115,8 +115,9 @@ class Fuzzer:
         self.watcher: Final = Watcher(isa)
         self.known: Final = frozenset(self.compiler.settings(isa))
         lines = matrix.load(self.compiler, isa, ())
-        self.contexts: Final = [Context((isa,), {isa: lines}, size, INPUTS, conventions=dict(CONVENTIONS))
-                                for size in SIZES]  # fmt: skip
+        self.contexts: Final = [
+            Context((isa,), {isa: lines}, size, INPUTS, conventions=dict(CONVENTIONS)) for size in SIZES
+        ]
         self.counts: Final[Counter[tuple[str, str]]] = Counter()
         self.notes: Final[Counter[str]] = Counter()
         self.found: Final[list[Found]] = []
@@ -133,8 +134,9 @@ class Fuzzer:
             return None
         functions = [reply for reply in replies if isinstance(reply, Captured)]
         sources = [source_of(function) for function in case.module.functions]
-        made = self.compiler.compile_text(trampoline_text(case.module.functions[case.entry].signature),
-                                          [trampoline_target(target)])[0][0]  # fmt: skip
+        made = self.compiler.compile_text(
+            trampoline_text(case.module.functions[case.entry].signature), [trampoline_target(target)]
+        )[0][0]
         if isinstance(made, CompileFailure):
             self.notes[f"no trampoline: {made.reason[:60]}"] += 1
             return None
@@ -156,8 +158,11 @@ class Fuzzer:
 
     def _drawn(self, number: int) -> tuple[Target, Case, list[str]]:
         draw_ = Random(f"target {self.isa} {number}")
-        settings = {"opt_level": draw_.choice(("none", "speed")), "regalloc_algorithm": draw_.choice(ALGORITHMS),
-                    "enable_verifier": "false"}  # fmt: skip
+        settings = {
+            "opt_level": draw_.choice(("none", "speed")),
+            "regalloc_algorithm": draw_.choice(ALGORITHMS),
+            "enable_verifier": "false",
+        }
         if number % 2:
             drawn = draw(self.isa, number, self.known)
             case, more = drawn.case, dict(drawn.settings)
@@ -225,8 +230,9 @@ class Fuzzer:
             return maker(self.isa, right, where, rng) if where else None
         seam = kind.removeprefix("seam: ")
         damage = seam if seam in SEAM else rng.choice(TOLD[kind][0])
-        reply = self.compiler.allocations(subject.texts[place], [subject.target],
-                                          Damage(damage, rng.randrange(1 << 16)), with_text=True)[0][0]  # fmt: skip
+        reply = self.compiler.allocations(
+            subject.texts[place], [subject.target], Damage(damage, rng.randrange(1 << 16)), with_text=True
+        )[0][0]
         if isinstance(reply, CompileFailure):
             self.notes[f"damaged, not compiled: {damage}"] += 1
             return None
@@ -349,9 +355,11 @@ def keep(folder: Path, found: Found, number: int) -> Path:
     path = folder / f"{found.isa}-{found.number}-{number}.md"
     again = f"--isa {found.isa} --program {found.number}"
     again += f" --kind '{found.kind}'" if found.words != NO_EDIT else ""
-    path.write_text(f"# {found.what}: {found.isa}, {found.kind}\n\n"
-                    f"    python ci/experiments/validation_mutations.py {again}\n\nfunction {found.function}\n\n"
-                    f"- edit: {found.words}\n- seen: {found.shown}\n\n```\n{found.text}\n```\n")  # fmt: skip
+    path.write_text(
+        f"# {found.what}: {found.isa}, {found.kind}\n\n"
+        f"    python ci/experiments/validation_mutations.py {again}\n\nfunction {found.function}\n\n"
+        f"- edit: {found.words}\n- seen: {found.shown}\n\n```\n{found.text}\n```\n"
+    )
     return path
 
 
@@ -362,8 +370,15 @@ def campaign(options: argparse.Namespace, isa: str) -> tuple[Counter[tuple[str, 
     if options.program is not None:
         return work(plan(first=options.program, step=1, seconds=1e9, most=1))
     first = options.seed * 1_000_000
-    plans = [plan(first=first + job, step=options.jobs, seconds=seconds(options.time),
-                  most=-(-options.programs // options.jobs)) for job in range(options.jobs)]  # fmt: skip
+    plans = [
+        plan(
+            first=first + job,
+            step=options.jobs,
+            seconds=seconds(options.time),
+            most=-(-options.programs // options.jobs),
+        )
+        for job in range(options.jobs)
+    ]
     counts: Counter[tuple[str, str]] = Counter()
     notes: Counter[str] = Counter()
     found: list[Found] = []
@@ -403,15 +418,26 @@ def main() -> int:
         counts, notes, found, done = campaign(options, isa)
         for number, one in enumerate(found):
             path = keep(options.keep, one, number)
-            print(f"{one.what} {isa}: {one.kind}: {one.function}: {one.words}\n    {one.shown.splitlines()[0]}\n"
-                  f"    {path}", file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"{one.what} {isa}: {one.kind}: {one.function}: {one.words}\n    {one.shown.splitlines()[0]}\n"
+                f"    {path}",
+                file=sys.stderr,
+                flush=True,
+            )
         bad += len(found)
-        document[isa] = {"programs": done, "notes": dict(notes), "found": [one._asdict() for one in found],
-                         "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
-                         "unedited": counts["nothing", "tried"], "false alarms": counts["nothing", FALSE_ALARM]}
+        document[isa] = {
+            "programs": done,
+            "notes": dict(notes),
+            "found": [one._asdict() for one in found],
+            "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
+            "unedited": counts["nothing", "tried"],
+            "false alarms": counts["nothing", FALSE_ALARM],
+        }
         if not options.json:
-            print(f"{isa}: {done} programs, {counts['nothing', 'tried']} functions, "
-                  f"{counts['nothing', FALSE_ALARM]} refuted unedited\n{table(counts)}")
+            print(
+                f"{isa}: {done} programs, {counts['nothing', 'tried']} functions, "
+                f"{counts['nothing', FALSE_ALARM]} refuted unedited\n{table(counts)}"
+            )
             print("".join(f"    {count} {note}\n" for note, count in sorted(notes.items()) if count), flush=True)
     if options.json:
         print(json.dumps(document))

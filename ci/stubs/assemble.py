@@ -21,9 +21,9 @@ TOOLS = {
     "aarch64": ("aarch64-linux-gnu-", ["-march=armv8.5-a"]),
     "riscv64": ("riscv64-linux-gnu-", ["-march=rv64gcv", "-mno-relax"]),
     "s390x": ("s390x-linux-gnu-", ["-march=z14"]),
-}
+}  # fmt: skip
 HEADS = {"x86-64": ".intel_syntax noprefix", "aarch64": ".arch armv8.6-a+fp16", "riscv64": ".option norelax",
-         "s390x": ".machine z15"}
+         "s390x": ".machine z15"}  # fmt: skip
 SYMBOLS = {
     "ARENA": layout.ARENA, "STUB": layout.STUB, "CONTROL": layout.CONTROL, "ROWS_SIZE": layout.ROWS_SIZE,
     "STACK": layout.STACK, "STACK_SIZE": layout.STACK_SIZE, "DATA": layout.DATA, "SLOTS": layout.SLOTS,

@@ -153,8 +153,9 @@ def _translated(cx: Context, t: Term, indexes: list[int]) -> Code:
         offset += source.bits
     pattern = bytes(255 if i < 0 else i * step + k for i in indexes for k in range(step))
     text = repr(pattern).replace("{", "{{").replace("}", "}}")
-    return Code(f"from_bytes({text}.translate(({table.text}).to_bytes(256, 'little')), 'little')",
-                CALL, 0, (1 << t.bits) - 1)  # fmt: skip
+    return Code(
+        f"from_bytes({text}.translate(({table.text}).to_bytes(256, 'little')), 'little')", CALL, 0, (1 << t.bits) - 1
+    )
 
 
 def _gather(cx: Context, t: Term) -> Code:

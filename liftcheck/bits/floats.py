@@ -162,8 +162,12 @@ def exact_round(f: Format, a: int, mode: str) -> int:
         return a
     floor, rest = m >> -e, m & (1 << -e) - 1
     half = 1 << -e - 1
-    up = {"ceil": rest > 0, "floor": False, "trunc": m < 0 and rest > 0,
-          "nearest": rest > half or (rest == half and bool(floor & 1))}[mode]  # fmt: skip
+    up = {
+        "ceil": rest > 0,
+        "floor": False,
+        "trunc": m < 0 and rest > 0,
+        "nearest": rest > half or (rest == half and bool(floor & 1)),
+    }[mode]
     return rounded(f, floor + up, 0) | a & f.sign
 
 
@@ -229,11 +233,18 @@ def exact_max(f: Format, a: int, b: int) -> int:
 def exact_helpers(f: Format) -> dict[str, Callable[..., int]]:
     """Every operation of one format, by the names of the primitives."""
     found: dict[str, Callable[..., int]] = {
-        "fadd": partial(exact_add, f), "fsub": partial(exact_sub, f), "fmul": partial(exact_mul, f),
-        "fdiv": partial(exact_div, f), "fsqrt": partial(exact_sqrt, f), "fma": partial(exact_fma, f),
-        "fmin": partial(exact_min, f), "fmax": partial(exact_max, f), "feq": partial(exact_eq, f),
-        "flt": partial(less, f), "fle": partial(exact_le, f),
-    }  # fmt: skip
+        "fadd": partial(exact_add, f),
+        "fsub": partial(exact_sub, f),
+        "fmul": partial(exact_mul, f),
+        "fdiv": partial(exact_div, f),
+        "fsqrt": partial(exact_sqrt, f),
+        "fma": partial(exact_fma, f),
+        "fmin": partial(exact_min, f),
+        "fmax": partial(exact_max, f),
+        "feq": partial(exact_eq, f),
+        "flt": partial(less, f),
+        "fle": partial(exact_le, f),
+    }
     for mode in ("ceil", "floor", "trunc", "nearest"):
         found["f" + mode] = partial(exact_round, f, mode=mode)
     return {f"{name}{f.width}": function for name, function in found.items()}

@@ -156,12 +156,21 @@ def _rounding(f: Format, whole: Callable[[float], int]) -> Unary:
 def quick_helpers(f: Format) -> dict[str, Helper]:
     """The operations of f16, f32 or f64 that the host's doubles do rightly."""
     found = {
-        "fadd": _binary(f, operator.add), "fsub": _binary(f, operator.sub), "fmul": _binary(f, operator.mul),
-        "fdiv": _division(f), "fsqrt": _square_root(f), "fmin": _minimum(f), "fmax": _maximum(f),
-        "feq": _comparison(f, operator.eq), "flt": _comparison(f, operator.lt), "fle": _comparison(f, operator.le),
-        "fceil": _rounding(f, math.ceil), "ffloor": _rounding(f, math.floor), "ftrunc": _rounding(f, math.trunc),
+        "fadd": _binary(f, operator.add),
+        "fsub": _binary(f, operator.sub),
+        "fmul": _binary(f, operator.mul),
+        "fdiv": _division(f),
+        "fsqrt": _square_root(f),
+        "fmin": _minimum(f),
+        "fmax": _maximum(f),
+        "feq": _comparison(f, operator.eq),
+        "flt": _comparison(f, operator.lt),
+        "fle": _comparison(f, operator.le),
+        "fceil": _rounding(f, math.ceil),
+        "ffloor": _rounding(f, math.floor),
+        "ftrunc": _rounding(f, math.trunc),
         "fnearest": _rounding(f, round),
-    }  # fmt: skip
+    }
     if f is not F64:
         found["fma"] = _fused(f)
     return {f"{name}{f.width}": function for name, function in found.items()}

@@ -105,8 +105,9 @@ def _urem(a: Code, b: Code) -> Code:
 def _sdiv(cx: Context, t: Term) -> Code:
     a, b = (cx.signed_atom(x) for x in t.args)
     top = 1 << t.lane - 1
-    return Code(f"{a.text} // {b.text} if ({a.text} ^ {b.text}) >= 0 else -(-{a.text} // {b.text})",
-                c.TERNARY, -top, top)  # fmt: skip
+    return Code(
+        f"{a.text} // {b.text} if ({a.text} ^ {b.text}) >= 0 else -(-{a.text} // {b.text})", c.TERNARY, -top, top
+    )
 
 
 def _srem(cx: Context, t: Term) -> Code:
@@ -345,8 +346,12 @@ def _rows() -> list[Prim]:
         Prim("not", "~{0}", _not, lambda z, t, a: ~a, flat=_flat_not),
         Prim("add", "{0} + {1}", _args("raw", c.added), lambda z, t, a, b: a + b),
         Prim("sub", "{0} - {1}", _args("raw", c.subtracted), lambda z, t, a, b: a - b),
-        Prim("neg", "-{0}", _args("raw", lambda a: Code(f"-{c.wrap(a, c.UNARY)}", c.UNARY, -a.high, -a.low)),
-             lambda z, t, a: -a),
+        Prim(
+            "neg",
+            "-{0}",
+            _args("raw", lambda a: Code(f"-{c.wrap(a, c.UNARY)}", c.UNARY, -a.high, -a.low)),
+            lambda z, t, a: -a,
+        ),
         Prim("mul", "{0} * {1}", _args("raw", c.multiplied), lambda z, t, a, b: a * b),
         Prim("udiv", "{0} /u {1}", _args("exact", _udiv), lambda z, t, a, b: z.UDiv(a, b)),
         Prim("urem", "{0} %u {1}", _args("exact", _urem), lambda z, t, a, b: z.URem(a, b)),
@@ -362,8 +367,9 @@ def _rows() -> list[Prim]:
         Prim("ule", "{0} <=u {1}", _compare("<="), lambda z, t, a, b: z.ULE(a, b), predicate=True),
         Prim("slt", "{0} <s {1}", _signed_compare("<"), lambda z, t, a, b: a < b, predicate=True),
         Prim("sle", "{0} <=s {1}", _signed_compare("<="), lambda z, t, a, b: a <= b, predicate=True),
-        Prim("ite", "{0} ? {1} : {2}", _ite, lambda z, t, p, a, b: z.If(p == 1, a, b), exact=_ite_exact,
-             flat=_flat_ite),
+        Prim(
+            "ite", "{0} ? {1} : {2}", _ite, lambda z, t, p, a, b: z.If(p == 1, a, b), exact=_ite_exact, flat=_flat_ite
+        ),
         Prim("zext", "zext({0})", _zext, lambda z, t, a: z.ZeroExt(t.lane - a.size(), a)),
         Prim("sext", "sext({0})", _sext, lambda z, t, a: z.SignExt(t.lane - a.size(), a), exact=_sext_exact),
         Prim("extract", "bits({0}, from {p0})", _extract, smt.extract),
@@ -389,15 +395,27 @@ def _rows() -> list[Prim]:
         Prim("flt", "{0} <f {1}", _float("flt"), smt.comparison(lambda z, a, b: z.fpLT(a, b)), predicate=True),
         Prim("fle", "{0} <=f {1}", _float("fle"), smt.comparison(lambda z, a, b: z.fpLEQ(a, b)), predicate=True),
         Prim("fisnan", "isnan({0})", _isnan, lambda z, t, a: z.fpIsNaN(smt.number(z, a)), predicate=True),
-        Prim("fconvert", "to_float({0})", _convert("fconvert"),
-             lambda z, t, a: smt.pattern(z, z.fpFPToFP(z.RNE(), smt.number(z, a), smt.sort(z, t.lane)), t.lane)),
-        Prim("from_uint", "float_of_unsigned({0})", _convert("from_uint"),
-             lambda z, t, a: smt.pattern(z, z.fpToFPUnsigned(z.RNE(), a, smt.sort(z, t.lane)), t.lane)),
-        Prim("from_sint", "float_of_signed({0})", _convert("from_sint"),
-             lambda z, t, a: smt.pattern(z, z.fpSignedToFP(z.RNE(), a, smt.sort(z, t.lane)), t.lane)),
+        Prim(
+            "fconvert",
+            "to_float({0})",
+            _convert("fconvert"),
+            lambda z, t, a: smt.pattern(z, z.fpFPToFP(z.RNE(), smt.number(z, a), smt.sort(z, t.lane)), t.lane),
+        ),
+        Prim(
+            "from_uint",
+            "float_of_unsigned({0})",
+            _convert("from_uint"),
+            lambda z, t, a: smt.pattern(z, z.fpToFPUnsigned(z.RNE(), a, smt.sort(z, t.lane)), t.lane),
+        ),
+        Prim(
+            "from_sint",
+            "float_of_signed({0})",
+            _convert("from_sint"),
+            lambda z, t, a: smt.pattern(z, z.fpSignedToFP(z.RNE(), a, smt.sort(z, t.lane)), t.lane),
+        ),
         Prim("to_uint", "saturate_unsigned({0})", _convert("to_uint"), smt.to_integer(False)),
         Prim("to_sint", "saturate_signed({0})", _convert("to_sint"), smt.to_integer(True)),
-    ]  # fmt: skip
+    ]
 
 
 PRIMS: Final[dict[str, Prim]] = {row.name: row for row in _rows()}

@@ -51,9 +51,7 @@ class Term:
 _INTERNED: Final[WeakValueDictionary[_Key, Term]] = WeakValueDictionary()
 
 
-def term(
-    prim: str, lane: int, lanes: int = 1, params: tuple[object, ...] = (), args: tuple[Term, ...] = ()
-) -> Term:
+def term(prim: str, lane: int, lanes: int = 1, params: tuple[object, ...] = (), args: tuple[Term, ...] = ()) -> Term:
     """The one term with these parts."""
     key = (prim, lane, lanes, params, args)
     found = _INTERNED.get(key)

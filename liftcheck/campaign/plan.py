@@ -34,7 +34,7 @@ INPUTS: Final = 8
 SIZE: Final = 44
 """The dial of the generator: programs come out at about 60 instructions, all functions together."""
 BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
-               ("preserve_frame_pointers", "true"), ("enable_verifier", "false"))
+               ("preserve_frame_pointers", "true"), ("enable_verifier", "false"))  # fmt: skip
 """Without the first three much does not compile at all (i128 in signatures, vector returns, tail calls). The compiler's
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
 ROTA: Final = 8
@@ -51,7 +51,7 @@ FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
            "riscv64": ("has_v", "has_zvl128b", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd",
                        "has_zcb", "has_zbkb", "has_zicond", "has_zfhmin", "has_zfh", "has_zvfh"),
            "s390x": ("has_mie3", "has_vxrs_ext2")},
-}
+}  # fmt: skip
 """By world and ISA: extensions that are switched on, as far as the compiler knows them and a runner runs them."""
 OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "x86-64": ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_avx2",
@@ -59,7 +59,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "aarch64": ("has_lse", "has_fp16"),
     "riscv64": ("has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd", "has_zcb", "has_zbkb", "has_zicond"),
     "s390x": ("has_mie3", "has_vxrs_ext2"),
-}
+}  # fmt: skip
 """Extensions that a batch may switch off again: they choose between lowerings but decide about no typing."""
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
@@ -67,7 +67,7 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (16, ("enable_nan_canonicalization", "true")), (16, ("is_pic", "true")), (16, ("use_colocated_libcalls", "true")),
     (12, ("machine_code_cfg_info", "true")), (12, ("use_csdb", "true")), (12, ("use_bti", "true")),
     (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
-)
+)  # fmt: skip
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
 
 
@@ -98,9 +98,17 @@ class Plan:
             choices = RandomChoices(case_seed(self.options.seed, number))
             turn = number // ROTA if number % ROTA == ROTA - 1 else None
             try:
-                cases.append(programs.generate(
-                    choices, self.profile, self.context, slot=(number - first) * INPUTS, name=name, turn=turn,
-                    tags={"seed": self.options.seed, "number": number}))
+                cases.append(
+                    programs.generate(
+                        choices,
+                        self.profile,
+                        self.context,
+                        slot=(number - first) * INPUTS,
+                        name=name,
+                        turn=turn,
+                        tags={"seed": self.options.seed, "number": number},
+                    )
+                )
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 troubles.append((name, f"generator: {type(error).__name__}: {error}"))
         return cases
@@ -151,8 +159,10 @@ class Planner:
         """Every ISA must have a runner."""
         for isa in self.options.isas:
             if not self.runners.names(Target(isa)):
-                raise Unavailable(f"no runner for {isa} with --runner {' '.join(self.options.runners)}: "
-                                  "`liftcheck doctor` says what this machine lacks")
+                raise Unavailable(
+                    f"no runner for {isa} with --runner {' '.join(self.options.runners)}: "
+                    "`liftcheck doctor` says what this machine lacks"
+                )
 
     def _check_settings(self, compiler: Compiler) -> None:
         """Every `--set` must be known on one of the ISAs."""
@@ -184,8 +194,11 @@ class Planner:
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
         """The extensions that are on in a world: the compiler knows them and a runner runs them."""
         known = self.settings_of(isa)
-        return tuple((name, "true") for name in FEATURES[world][isa]
-                     if name in known and self.runners.names(Target(isa, ((name, "true"),))))
+        return tuple(
+            (name, "true")
+            for name in FEATURES[world][isa]
+            if name in known and self.runners.names(Target(isa, ((name, "true"),)))
+        )
 
     def context(self, world: str) -> Context:
         """For what programs are made in a world."""
@@ -193,9 +206,11 @@ class Planner:
         if (world,) not in self._contexts:
             compiler = self.open_compiler()
             matrices: Mapping[str, Container[str]] = {
-                isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas}
-            self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS),
-                                             rules=self.rules)
+                isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas
+            }
+            self._contexts[world,] = Context(
+                isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS), rules=self.rules
+            )
         return self._contexts[world,]
 
     def target(self, world: str, isa: str, level: str, more: tuple[tuple[str, str], ...]) -> Target:
@@ -217,8 +232,10 @@ class Planner:
         world = draw.choice(self.worlds)
         profile = draw.choice(self.options.profiles) if self.options.profiles else "all"
         drawn = [setting for chance, setting in SWEEPS if draw.randrange(256) < chance] if self.options.sweep else []
-        levels = [("speed_and_size" if ("opt_level", "speed_and_size") in drawn and level == "speed" else level)
-                  for level in self.options.opt_levels]
+        levels = [
+            ("speed_and_size" if ("opt_level", "speed_and_size") in drawn and level == "speed" else level)
+            for level in self.options.opt_levels
+        ]
         more = tuple(setting for setting in drawn if setting[0] != "opt_level")
         targets = []
         for isa in self.options.isas:

@@ -102,6 +102,7 @@ class Campaign:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Ctrl-C asks the loop to end; a second one ends the workers at once and raises KeyboardInterrupt."""
+
         def interrupted(_number: int, _frame: FrameType | None) -> None:
             self.interrupts += 1
             if self.interrupts > 1:
@@ -160,8 +161,11 @@ class Campaign:
         seconds = self.options.seconds
         if seconds is None or self.elapsed < seconds + RESPITE:
             return False
-        if (not self.report.tally.programs and self.elapsed < seconds + START
-                and time.monotonic() < self.pool.ready_at + FIRST):
+        if (
+            not self.report.tally.programs
+            and self.elapsed < seconds + START
+            and time.monotonic() < self.pool.ready_at + FIRST
+        ):
             return False
         return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
 

@@ -93,9 +93,15 @@ def validate_generated(count: int, options: ValidateOptions) -> Report:
 
 
 def _fuzz_options(options: ValidateOptions, count: int) -> FuzzOptions:
-    return FuzzOptions(isas=options.isas or ISAS, compiler=options.compiler,
-                       opt_levels=options.levels or ("none", "speed"), settings=options.settings, cases=count,
-                       seed=options.seed, profiles=(options.profile,) if options.profile else ())
+    return FuzzOptions(
+        isas=options.isas or ISAS,
+        compiler=options.compiler,
+        opt_levels=options.levels or ("none", "speed"),
+        settings=options.settings,
+        cases=count,
+        seed=options.seed,
+        profiles=(options.profile,) if options.profile else (),
+    )
 
 
 def _spread(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
@@ -109,7 +115,7 @@ def _spread(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
         report = _share(jobs, options)
     else:
         report = Report()
-        shares = [share for number in range(options.jobs) if (share := jobs[number::options.jobs])]
+        shares = [share for number in range(options.jobs) if (share := jobs[number :: options.jobs])]
         with ProcessPoolExecutor(len(shares), multiprocessing.get_context("fork")) as pool:
             for part in pool.map(_share, shares, [options] * len(shares)):
                 report.add(part)
@@ -189,8 +195,11 @@ class Judge:
         return times * len(outside)
 
     def _each_algorithm(self, targets: Sequence[Target]) -> list[Target]:
-        return list(dict.fromkeys(_with(target, ((ALGORITHM, algorithm),))
-                                  for algorithm in self.options.algorithms for target in targets))
+        return list(
+            dict.fromkeys(
+                _with(target, ((ALGORITHM, algorithm),)) for algorithm in self.options.algorithms for target in targets
+            )
+        )
 
     def batch(self, number: int, count: int) -> None:
         """One batch of a campaign's programs."""
@@ -213,8 +222,9 @@ class Judge:
             for place, reply in enumerate(replies):
                 function = unit.functions[place]
                 if isinstance(reply, CompileFailure):
-                    self.report.refuse(unit.name, str(function.name), function.line, target,
-                                       f"{reply.kind}: {reply.reason}")
+                    self.report.refuse(
+                        unit.name, str(function.name), function.line, target, f"{reply.kind}: {reply.reason}"
+                    )
                 else:
                     self._validate(unit, place, target, reply, sources[place])
 

@@ -70,8 +70,9 @@ class FunctionBuilder:
         self.current = block
         self._insts = block.insts
 
-    def ins(self, op: str, kind: Type | None, *args: int, imm: object = None, flags: MemFlags = NO_FLAGS,
-            offset: int = 0) -> int:
+    def ins(
+        self, op: str, kind: Type | None, *args: int, imm: object = None, flags: MemFlags = NO_FLAGS, offset: int = 0
+    ) -> int:
         """Append an instruction of an opcode with at most one result; gives the result's value number, or -1."""
         results = _RESULTS[op](kind)
         if not results:

@@ -64,7 +64,7 @@ _ROWS: Final = (
     Format("DynamicStackLoad", 0, None, "dynamic_stack_slot"),
     Format("DynamicStackStore", 1, 0, "dynamic_stack_slot"),
     Format("ExceptionHandlerAddress", 0, None, "block_index"),
-)
+)  # fmt: skip
 
 FORMATS: Final[dict[str, Format]] = {row.name: row for row in _ROWS}
 
@@ -75,7 +75,7 @@ TRAP_CODES: Final = ("stk_ovf", "int_ovf", "heap_oob", "int_divz", "bad_toint")
 """The trap codes with a name; the others are `user1` to `user250`."""
 
 OLD_TRAP_CODES: Final = ("heap_misaligned", "table_oob", "icall_null", "bad_sig", "unreachable", "interrupt",
-                         "null_reference", "null_i31ref")
+                         "null_reference", "null_i31ref")  # fmt: skip
 """Trap codes that had a name up to 0.112; later versions have user codes in their place."""
 _NAMED_TRAPS: Final = frozenset(TRAP_CODES) | frozenset(OLD_TRAP_CODES)
 

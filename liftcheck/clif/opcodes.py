@@ -34,8 +34,9 @@ TypeSet = frozenset[Type]
 
 def _types(kinds: str, low: int, high: int, lanes: range | tuple[int, ...]) -> TypeSet:
     """All types whose lane kind is in `kinds` ('i', 'f', 'if'), lane width in low…high, lane count in `lanes`."""
-    return frozenset(t for t in TYPES.values()
-                     if t.name[0] in kinds and low <= t.lane_bits <= high and t.lanes in lanes)
+    return frozenset(
+        t for t in TYPES.values() if t.name[0] in kinds and low <= t.lane_bits <= high and t.lanes in lanes
+    )
 
 
 _SCALAR, _VECTOR, _ALL = (1,), range(2, 257), range(1, 257)
@@ -55,7 +56,7 @@ TYPE_SETS: Final[dict[str, TypeSet]] = {
     "NarrowVec": _types("i", 16, 64, (2, 4, 8)),
     "WidenVec": _types("i", 8, 32, (2, 4, 8, 16)),
     "MulVec": _types("i", 16, 32, (4, 8)),
-}
+}  # fmt: skip
 
 _TABLE: Final = """
 # control flow
@@ -267,8 +268,9 @@ extract_vector        BinaryImm8       Any     T                      T         
 sequence_point        NullAry          -       -                      -              effect         >=0.127
 """
 
-_SAME_LANES: Final = frozenset({"fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq", "fcvt_from_uint",
-                                "fcvt_from_sint", "fcvt_low_from_sint"})
+_SAME_LANES: Final = frozenset(
+    {"fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq", "fcvt_from_uint", "fcvt_from_sint", "fcvt_low_from_sint"}
+)
 """Conversions that the type system allows between any shapes, and that mean something only lane by lane."""
 
 DYNAMIC: Final = frozenset({"extract_vector", "dynamic_stack_addr", "dynamic_stack_load", "dynamic_stack_store"})
@@ -286,10 +288,19 @@ class Opcode:
 
     __slots__ = ("_args_of", "_results_of", "args", "can_load", "can_store", "can_trap", "ctrl", "effects", "format",
                  "idempotent", "infer_from", "is_branch", "is_call", "is_return", "name", "removed", "results", "since",
-                 "terminator")
+                 "terminator")  # fmt: skip
 
-    def __init__(self, name: str, form: Format, ctrl: TypeSet, args: tuple[str, ...], results: tuple[str, ...],
-                 effects: frozenset[str], since: str, removed: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        form: Format,
+        ctrl: TypeSet,
+        args: tuple[str, ...],
+        results: tuple[str, ...],
+        effects: frozenset[str],
+        since: str,
+        removed: str,
+    ) -> None:
         self.name: Final = name
         self.format: Final = form
         self.ctrl: Final = ctrl
@@ -299,7 +310,7 @@ class Opcode:
         self.since: Final = since
         self.removed: Final = removed
         place = form.inferred_from
-        self.infer_from: Final = place if place is not None and ctrl and args[place:place + 1] == ("T",) else None
+        self.infer_from: Final = place if place is not None and ctrl and args[place : place + 1] == ("T",) else None
         self.is_branch: Final = "branch" in effects
         self.is_return: Final = "return" in effects
         self.is_call: Final = "call" in effects
@@ -357,7 +368,7 @@ class Opcode:
 
 _DERIVED: Final[dict[str, Callable[[Type], Type | None]]] = {
     "T": lambda t: t, "lane(T)": lambda t: t.lane, "truthy(T)": Type.as_truthy, "half(T)": Type.half_width,
-    "double(T)": Type.double_width, "split(T)": Type.split_lanes, "merge(T)": Type.merge_lanes}
+    "double(T)": Type.double_width, "split(T)": Type.split_lanes, "merge(T)": Type.merge_lanes}  # fmt: skip
 
 
 def _ordered(text: str, ctrl: Type) -> TypeSet:
@@ -376,8 +387,16 @@ def _rows() -> Iterator[Opcode]:
         name, form, ctrl, args, results, effects, *versions = line.split()
         since = next((v[2:] for v in versions if v.startswith(">=")), "")
         removed = next((v[1:] for v in versions if v.startswith("<")), "")
-        yield Opcode(name, FORMATS[form], TYPE_SETS[ctrl] if ctrl != "-" else frozenset(), listed(args),
-                     listed(results), frozenset(listed(effects)), since, removed)
+        yield Opcode(
+            name,
+            FORMATS[form],
+            TYPE_SETS[ctrl] if ctrl != "-" else frozenset(),
+            listed(args),
+            listed(results),
+            frozenset(listed(effects)),
+            since,
+            removed,
+        )
 
 
 OPCODES: Final[dict[str, Opcode]] = {opcode.name: opcode for opcode in _rows()}

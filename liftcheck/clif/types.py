@@ -14,7 +14,7 @@ class Type:
     """One CLIF type. Widths are in bits; `lane` is the type itself for scalars."""
 
     __slots__ = ("bits", "bytes", "is_float", "is_int", "is_vector", "lane", "lane_bits", "lane_mask", "lanes", "mask",
-                 "name")
+                 "name")  # fmt: skip
 
     def __init__(self, name: str, lane: Type | None, lane_bits: int, lanes: int, is_float: bool) -> None:
         self.name: Final = name

@@ -22,14 +22,36 @@ _FIELDS: Final = (4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 19, 20, 21, 24, 26, 
 _PATTERNS: Final = (0x00FF, 0x0F0F, 0x5555, 0xAAAA, 0x3333, 0x1234, 0xFF00, 0x8001, 0x7FFE, 0x0101, 0x8080, 0x00FF00FF,
                     0x0000FFFF, 0xFFFF0000, 0x12345678, 0xDEADBEEF, 0xFFF000, 0x1000, 0xFFF, 0x7FF, 0x800,
                     0x0000FFFF0000FFFF, 0x00FF00FF00FF00FF, 0x5555555555555555, 0xFFFFFFFF00000000,
-                    0x0123456789ABCDEF, 0x8000000080000000, 0x7FFFFFFF7FFFFFFF, 0xFFFFFFFF80000000)
+                    0x0123456789ABCDEF, 0x8000000080000000, 0x7FFFFFFF7FFFFFFF, 0xFFFFFFFF80000000)  # fmt: skip
 _EXPONENTS: Final = {16: 5, 32: 8, 64: 11, 128: 15}
 
 
 def integers(width: int) -> list[int]:
     """The interesting integers of `width` bits, unsigned, without repetition, in a fixed order."""
-    found = [0, 1, -1, 2, -2, 3, width, width - 1, width + 1, -width, 1 << (width - 1), (1 << (width - 1)) - 1,
-             5, 6, 7, 10, 100, 127, 128, 255, 256, 1000]
+    found = [
+        0,
+        1,
+        -1,
+        2,
+        -2,
+        3,
+        width,
+        width - 1,
+        width + 1,
+        -width,
+        1 << (width - 1),
+        (1 << (width - 1)) - 1,
+        5,
+        6,
+        7,
+        10,
+        100,
+        127,
+        128,
+        255,
+        256,
+        1000,
+    ]
     for field in _FIELDS:
         found += [1 << field, (1 << field) - 1, (1 << field) + 1, -(1 << field), -(1 << field) - 1, -(1 << field) + 1]
     found += [1 << k for k in range(width)] + [(1 << width) - (1 << k) for k in range(0, width, 3)]
@@ -46,8 +68,22 @@ def floats(width: int) -> list[int]:
     mantissa = width - 1 - exponent
     bias, top, sign = (1 << (exponent - 1)) - 1, ((1 << exponent) - 1) << mantissa, 1 << (width - 1)
     one = bias << mantissa
-    found = [0, one, one + 1, one - 1, one - (1 << mantissa), one + (1 << mantissa), 1, (1 << mantissa) - 1,
-             1 << mantissa, top - 1, top, one + (1 << (mantissa - 1)), one + (3 << (mantissa - 2)), 2]
+    found = [
+        0,
+        one,
+        one + 1,
+        one - 1,
+        one - (1 << mantissa),
+        one + (1 << mantissa),
+        1,
+        (1 << mantissa) - 1,
+        1 << mantissa,
+        top - 1,
+        top,
+        one + (1 << (mantissa - 1)),
+        one + (3 << (mantissa - 2)),
+        2,
+    ]
     found += [(1 << mantissa) + 1, top | 1 << (mantissa - 1), top | 1, top | (1 << mantissa) - 1]
     found.append(top | 1 << (mantissa - 2))
     for power in (1, 2, 3, 7, 8, 10, 15, 16, 23, 24, 31, 32, 52, 53, 62, 63, 64, 127, 128):

@@ -34,8 +34,13 @@ DIFFERENCES: Final = {
 """All known differences between parse + verify here and reader + verifier upstream, with what each side does."""
 
 
-def verify(subject: Module | Function, isa: str | None = None, settings: Mapping[str, str] | None = None,
-           default_conv: str = "fast", file: str = "<input>") -> list[Diagnostic]:
+def verify(
+    subject: Module | Function,
+    isa: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    default_conv: str = "fast",
+    file: str = "<input>",
+) -> list[Diagnostic]:
     """All that is wrong. `isa` decides how wide pointers are (None: not checked), `settings` about pinned register and
     frame pointer opcodes (None: allowed); `default_conv` is what a signature without a convention means."""
     functions = subject.functions if isinstance(subject, Module) else [subject]
@@ -49,8 +54,9 @@ def verify(subject: Module | Function, isa: str | None = None, settings: Mapping
 class _Verifier:
     """Verifies one function; findings collect in `found`."""
 
-    def __init__(self, func: Function, pointer: Type | None, settings: Mapping[str, str] | None, default_conv: str,
-                 file: str) -> None:
+    def __init__(
+        self, func: Function, pointer: Type | None, settings: Mapping[str, str] | None, default_conv: str, file: str
+    ) -> None:
         self.func = func
         self.pointer = pointer
         self.settings = settings
@@ -61,8 +67,15 @@ class _Verifier:
         self.cyclic = _cyclic(func.globals)
 
     def report(self, message: str, line: int = 0, source: str = "") -> None:
-        self.found.append(Diagnostic(self.file, line or self.func.line, 1 if line or self.func.line else 0,
-                                     f"{self.func.name}: {message}", source))
+        self.found.append(
+            Diagnostic(
+                self.file,
+                line or self.func.line,
+                1 if line or self.func.line else 0,
+                f"{self.func.name}: {message}",
+                source,
+            )
+        )
 
     def run(self) -> list[Diagnostic]:
         self._globals()
@@ -172,8 +185,12 @@ class _Verifier:
             if opcode is None:
                 self.report(f"unknown opcode {inst.op}", inst.line)
             elif opcode.terminator != (inst is block.insts[-1]):
-                self.report(f"{inst.op} ends block{block.number} before its end" if opcode.terminator else
-                            f"block{block.number} does not end in a terminator", inst.line)
+                self.report(
+                    f"{inst.op} ends block{block.number} before its end"
+                    if opcode.terminator
+                    else f"block{block.number} does not end in a terminator",
+                    inst.line,
+                )
 
     def _definitions(self, block: Block, defined: set[int]) -> None:
         types = self.func.types
@@ -214,8 +231,12 @@ def _cyclic(declared: Mapping[int, tuple[object, ...]]) -> set[int]:
     for number in declared:
         path: dict[int, None] = {}
         current: object = number
-        while isinstance(current, int) and current not in done and current not in path \
-                and declared.get(current, ("",))[0] in ("load", "iadd_imm"):
+        while (
+            isinstance(current, int)
+            and current not in done
+            and current not in path
+            and declared.get(current, ("",))[0] in ("load", "iadd_imm")
+        ):
             path[current] = None
             current = declared[current][1]
         done.update(path)

@@ -27,8 +27,9 @@ _WITH_EDGES: Final = frozenset({"Jump", "Brif", "BranchTable", "TryCall", "TryCa
 class InstVerifier:
     """Checks the instructions of one function whose blocks have the right shape."""
 
-    def __init__(self, func: Function, cfg: Cfg, pointer: Type | None, settings: Mapping[str, str] | None,
-                 default_conv: str) -> None:
+    def __init__(
+        self, func: Function, cfg: Cfg, pointer: Type | None, settings: Mapping[str, str] | None, default_conv: str
+    ) -> None:
         self.func = func
         self.cfg = cfg
         self.pointer = pointer
@@ -41,14 +42,30 @@ class InstVerifier:
             for place, inst in enumerate(block.insts):
                 self.defined.update((value, (block.number, place)) for value in inst.results)
         self.by_format: dict[str, Callable[[Inst], Iterator[str]]] = {
-            "MultiAry": self._return, "Call": self._call, "CallIndirect": self._call_indirect,
-            "TryCall": self._try_call, "TryCallIndirect": self._try_call_indirect, "FuncAddr": self._func_ref,
-            "StackAddr": self._stack_slot, "StackLoad": self._stack_slot, "StackStore": self._stack_slot,
-            "UnaryConst": self._constant, "BinaryImm8": self._lane, "TernaryImm8": self._lane,
-            "Shuffle": self._shuffle, "UnaryImm": self._iconst, "IntCompare": self._condition,
-            "FloatCompare": self._condition, "AtomicRmw": self._condition, "ExceptionHandlerAddress": self._handler,
-            "Trap": self._trap, "CondTrap": self._trap, "IntAddTrap": self._trap,
-            "NullAry": self._setting, "Unary": self._setting, "Store": self._store,
+            "MultiAry": self._return,
+            "Call": self._call,
+            "CallIndirect": self._call_indirect,
+            "TryCall": self._try_call,
+            "TryCallIndirect": self._try_call_indirect,
+            "FuncAddr": self._func_ref,
+            "StackAddr": self._stack_slot,
+            "StackLoad": self._stack_slot,
+            "StackStore": self._stack_slot,
+            "UnaryConst": self._constant,
+            "BinaryImm8": self._lane,
+            "TernaryImm8": self._lane,
+            "Shuffle": self._shuffle,
+            "UnaryImm": self._iconst,
+            "IntCompare": self._condition,
+            "FloatCompare": self._condition,
+            "AtomicRmw": self._condition,
+            "ExceptionHandlerAddress": self._handler,
+            "Trap": self._trap,
+            "CondTrap": self._trap,
+            "IntAddTrap": self._trap,
+            "NullAry": self._setting,
+            "Unary": self._setting,
+            "Store": self._store,
         }
 
     def problems(self, block: Block, place: int, inst: Inst) -> Iterator[str]:
@@ -107,7 +124,8 @@ class InstVerifier:
             kind = types[value]
             if kind is not wanted if isinstance(wanted, Type) else kind not in wanted:
                 yield f"operand {place} (v{value}) has type {kind}" + (
-                    f", expected {wanted}" if isinstance(wanted, Type) else ", which is not allowed")
+                    f", expected {wanted}" if isinstance(wanted, Type) else ", which is not allowed"
+                )
         if not opcode.is_call or inst.op == "stack_switch":
             yield from self._results(inst, results)
 
@@ -167,8 +185,11 @@ class InstVerifier:
 
     def _is_pointer(self, arg: str, sig: Signature | None, kind: str) -> bool:
         """Is this a payload that the convention hands to a handler (or could be, if no ISA is given)?"""
-        return sig is not None and arg[:3] == kind == "exn" and (
-            self.pointer is None or (int(arg[3:]) < 2 and self._conv(sig) in PAYLOAD_CONVS))
+        return (
+            sig is not None
+            and arg[:3] == kind == "exn"
+            and (self.pointer is None or (int(arg[3:]) < 2 and self._conv(sig) in PAYLOAD_CONVS))
+        )
 
     # Calls
 
@@ -309,9 +330,12 @@ class InstVerifier:
     def _setting(self, inst: Inst) -> Iterator[str]:
         if self.settings is None:
             return
-        wanted = {"get_pinned_reg": "enable_pinned_reg", "set_pinned_reg": "enable_pinned_reg",
-                  "get_frame_pointer": "preserve_frame_pointers",
-                  "get_return_address": "preserve_frame_pointers"}.get(inst.op)
+        wanted = {
+            "get_pinned_reg": "enable_pinned_reg",
+            "set_pinned_reg": "enable_pinned_reg",
+            "get_frame_pointer": "preserve_frame_pointers",
+            "get_return_address": "preserve_frame_pointers",
+        }.get(inst.op)
         if wanted is not None and self.settings.get(wanted, "false") not in ("true", "1", "on", "yes"):
             yield f"needs the setting {wanted}"
 

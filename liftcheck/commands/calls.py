@@ -53,9 +53,12 @@ class Call:
     def outcome_json(self, outcome: Outcome) -> dict[str, object]:
         """An outcome in a JSON document: values as CLIF text, since JSON's readers lose large integers; `memory` if the
         line speaks of it."""
-        return {"kind": outcome.kind, "detail": outcome.detail,
-                "values": self.line.results_text(outcome.values) if outcome.kind == "returned" else [],
-                **({"memory": self.line.found_text(outcome.memory)} if self.line.memory else {})}
+        return {
+            "kind": outcome.kind,
+            "detail": outcome.detail,
+            "values": self.line.results_text(outcome.values) if outcome.kind == "returned" else [],
+            **({"memory": self.line.found_text(outcome.memory)} if self.line.memory else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,10 @@ def read_program(args: argparse.Namespace) -> Program:
     calls = _all_calls(program.test) if args.function is None else [_one_call(program.test, args.function, args.args)]
     if not calls:
         names = ", ".join(test.name for test in program.test.functions if test.function)
-        raise UsageError(f"{program.file} has no run lines (`; run: %f(1) == 2`); choose a function: "
-                         f"--function NAME [--args VALUES] (there are: {names})")
+        raise UsageError(
+            f"{program.file} has no run lines (`; run: %f(1) == 2`); choose a function: "
+            f"--function NAME [--args VALUES] (there are: {names})"
+        )
     return Program(program.file, program.source, program.test, program.module, tuple(calls))
 
 
@@ -98,8 +103,10 @@ def read_file(path: str) -> Program:
         refused = [f"{function.name}: {function.refused}" for function in test.functions if function.refused]
         raise InputError([Diagnostic(name, 0, 0, "; ".join(refused) or "there is no function in this file")])
     source, module = text.split("\n"), test.module()
-    wrong = [replace(found, source=source[found.line - 1].strip() if 0 < found.line <= len(source) else "")
-             for found in verify(module, file=name)]
+    wrong = [
+        replace(found, source=source[found.line - 1].strip() if 0 < found.line <= len(source) else "")
+        for found in verify(module, file=name)
+    ]
     if wrong:
         raise InputError(wrong)
     return Program(name, tuple(source), test, module, ())
@@ -111,8 +118,11 @@ def _readable(test: FileTest) -> list[TestFunction]:
 
 
 def _all_calls(test: FileTest) -> list[Call]:
-    return [Call(number, function.name, line)
-            for number, function in enumerate(_readable(test)) for line in function.run_lines]
+    return [
+        Call(number, function.name, line)
+        for number, function in enumerate(_readable(test))
+        for line in function.run_lines
+    ]
 
 
 def _one_call(test: FileTest, name: str, values: str) -> Call:

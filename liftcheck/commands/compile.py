@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
         choice = targets.chosen(compiler, program.test, args)
         asked = Exactly(compiler) if choice.exact else compiler
         spelling = spell(compiler, program.test, chosen)
-        columns = each_target(partial(asked.compile_text, spelling.text, wants=frozenset(wanted)), choice.targets,
-                              len(chosen))
+        columns = each_target(
+            partial(asked.compile_text, spelling.text, wants=frozenset(wanted)), choice.targets, len(chosen)
+        )
         found = [(target, spelling.located(reply)) for target, column in columns for reply in column]
         name = compiler.name
     notes = [*choice.notes, *spelling.notes]
@@ -56,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
         functions = [_document(target, reply, lines) for target, reply in found]
         output.print_json("compile", {"file": program.file, "compiler": name, "notes": notes, "functions": functions})
     else:
-        print("".join(f"; note: {note}\n" for note in notes)
-              + "\n\n".join(_text(target, reply, program, lines) for target, reply in found))
+        print(
+            "".join(f"; note: {note}\n" for note in notes)
+            + "\n\n".join(_text(target, reply, program, lines) for target, reply in found)
+        )
     return max((_code(reply) for _, reply in found), default=0)
 
 
@@ -110,12 +113,20 @@ def _document(target: Target, reply: Reply, lines: Sequence[int]) -> dict[str, o
 
     head: dict[str, object] = {"isa": target.isa, "settings": dict(target.settings)}
     if isinstance(reply, CompileFailure):
-        return {**head, "failure": {"kind": reply.kind, "reason": reply.reason, "message": reply.message,
-                                    "place": reply.place}}
+        return {
+            **head,
+            "failure": {"kind": reply.kind, "reason": reply.reason, "message": reply.message, "place": reply.place},
+        }
     rows = listing.rows(reply, target.isa, _lines(reply, lines))
     extra = {name: reply.extra[name] for name in ("clif", "vcode", "rules") if name in reply.extra}
-    return {**head, "name": reply.name, "code": reply.code.hex(), "alignment": reply.alignment,
-            "instructions": [listing.as_json(row) for row in rows],
-            "relocations": [relocation._asdict() for relocation in reply.relocations],
-            "traps": [{"offset": offset, "code": code} for offset, code in reply.traps],
-            "calls": [call._asdict() for call in reply.calls], **extra}
+    return {
+        **head,
+        "name": reply.name,
+        "code": reply.code.hex(),
+        "alignment": reply.alignment,
+        "instructions": [listing.as_json(row) for row in rows],
+        "relocations": [relocation._asdict() for relocation in reply.relocations],
+        "traps": [{"offset": offset, "code": code} for offset, code in reply.traps],
+        "calls": [call._asdict() for call in reply.calls],
+        **extra,
+    }

@@ -26,16 +26,22 @@ ACTIONS: Final = ("list", "add", "remove")
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", metavar="ACTION", help="list, add or remove")
-    parser.add_argument("compilers", nargs="*", metavar="COMPILER",
-                        help="cranelift@VERSION, or cranelift=PATH for sources on this machine")
+    parser.add_argument(
+        "compilers",
+        nargs="*",
+        metavar="COMPILER",
+        help="cranelift@VERSION, or cranelift=PATH for sources on this machine",
+    )
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Does one action for each compiler named."""
     if args.action not in ACTIONS:
-        raise UsageError(f"liftcheck compiler: unknown action '{args.action}'"
-                         f"{options.near_miss(args.action, ACTIONS)} (there are: {', '.join(ACTIONS)})")
+        raise UsageError(
+            f"liftcheck compiler: unknown action '{args.action}'"
+            f"{options.near_miss(args.action, ACTIONS)} (there are: {', '.join(ACTIONS)})"
+        )
     if args.action == "list":
         return _list(args)
     if not args.compilers:
@@ -49,9 +55,15 @@ def _list(args: argparse.Namespace) -> int:
 
     built = builds.listed()
     if args.json:
-        output.print_json("compiler list", {"built": [_document(build) for build in built],
-                                            "available": builds.available(), "names": names(),
-                                            "folder": str(builds.cache())})
+        output.print_json(
+            "compiler list",
+            {
+                "built": [_document(build) for build in built],
+                "available": builds.available(),
+                "names": names(),
+                "folder": str(builds.cache()),
+            },
+        )
         return 0
     for build in built:
         print(f"{build.name:<40} {build.version:<10} built in {build.seconds:.0f} s, {build.size / 1e6:.0f} MB")
@@ -95,5 +107,11 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _document(build: Build) -> dict[str, object]:
-    return {"name": build.spec, "version": build.version, "profile": build.profile, "seconds": build.seconds,
-            "rustc": build.rustc, "folder": str(build.folder)}
+    return {
+        "name": build.spec,
+        "version": build.version,
+        "profile": build.profile,
+        "seconds": build.seconds,
+        "rustc": build.rustc,
+        "folder": str(build.folder),
+    }

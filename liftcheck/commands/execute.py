@@ -93,8 +93,9 @@ def run(args: argparse.Namespace) -> int:
         results = run_everywhere(compiler, entries, choice, args.runner, Patience(args.fuel, args.longest))
     notes = list(dict.fromkeys([*choice.notes, *(note for entry in entries for note in entry.spelling.notes)]))
     if args.json:
-        output.print_json("run", {"file": program.file, "compiler": name, "notes": notes,
-                                  "results": [_document(r) for r in results]})
+        output.print_json(
+            "run", {"file": program.file, "compiler": name, "notes": notes, "results": [_document(r) for r in results]}
+        )
     else:
         print("\n".join([*(f"; note: {note}" for note in notes), _text(results, name)]))
     codes = {result.code for result in results}
@@ -107,8 +108,9 @@ def entries_of(compiler: Compiler, program: Program) -> list[Entry]:
     return [entry_of(compiler, program, calls, numbers, readable) for calls in _by_function(program.calls)]
 
 
-def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
-                   runners: Sequence[str], patience: Patience) -> list[Result]:
+def run_everywhere(
+    compiler: Compiler, entries: Sequence[Entry], choice: Choice, runners: Sequence[str], patience: Patience
+) -> list[Result]:
     """Results target by target, in the order of the file's calls."""
     from liftcheck.compilers.choice import Exactly
     from liftcheck.oracles.differential import Judge
@@ -122,11 +124,13 @@ def run_everywhere(compiler: Compiler, entries: Sequence[Entry], choice: Choice,
         pool.close()
 
 
-def run_with(judge: Judge, pool: RunnerPool, entries: Sequence[Entry], targets: Sequence[Target],
-             fuel: int) -> list[Result]:
+def run_with(
+    judge: Judge, pool: RunnerPool, entries: Sequence[Entry], targets: Sequence[Target], fuel: int
+) -> list[Result]:
     """As `run_everywhere`, with a judge and runners that are there already."""
-    return [result for target in targets for entry in entries
-            for result in _run_function(judge, pool, entry, target, fuel)]
+    return [
+        result for target in targets for entry in entries for result in _run_function(judge, pool, entry, target, fuel)
+    ]
 
 
 def _by_function(calls: Sequence[Call]) -> list[list[Call]]:
@@ -145,8 +149,7 @@ def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, 
     reference = _reference(entry, target)
     calls = [call.at(number % layout.SLOTS, target.big_endian) for number, call in enumerate(entry.calls)]
     expected = [reference.foresee(entry.case.entry, call.line.args, call.line.regions(), fuel) for call in calls]
-    results = [Result(call, target, "", wanted, undecided=not_to_run(wanted))
-               for call, wanted in zip(calls, expected)]
+    results = [Result(call, target, "", wanted, undecided=not_to_run(wanted)) for call, wanted in zip(calls, expected)]
     runs = [number for number, result in enumerate(results) if not result.undecided]
     found = _outcomes(judge, pool, entry, target, [results[number] for number in runs]) if runs else ("", [])
     if isinstance(found, str):
@@ -176,8 +179,9 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
     types, own = compare.return_types(entry.case), entry.test.is_only_for(result.target.isa)
     verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
     if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
-        foreseen = _reference(entry, result.target).foresee(entry.case.entry, call.line.args, call.line.regions(),
-                                                             fuel, admissible.MANY)
+        foreseen = _reference(entry, result.target).foresee(
+            entry.case.entry, call.line.args, call.line.regions(), fuel, admissible.MANY
+        )
         verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
     agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
     undecided = verdict.detail if agrees is None else ""
@@ -186,14 +190,14 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
     if not undecided and met is None and call.expectation():
         undecided = str(admissible.missing(outcome) or "")
     if not undecided and met is None and call.expectation():
-        opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args,
-                                                                  call.line.regions())
+        opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args, call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
     remark = NAN_OPEN if met and _meets(call, foreseen, outcome) is None else ""
     if foreseen.unseen and not undecided and agrees and met is not False:
         remark = admissible.UNSEEN
-    return result._replace(reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided,
-                           remark=remark)
+    return result._replace(
+        reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided, remark=remark
+    )
 
 
 def _meets(call: Call, foreseen: Foreseen, outcome: Outcome, own_isa: bool = False) -> bool | None:
@@ -211,8 +215,13 @@ def _numbers(module: Module) -> dict[str, list[int]]:
     return found
 
 
-def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call], named: Mapping[str, Sequence[int]],
-             readable: Sequence[int]) -> Entry:
+def entry_of(
+    compiler: Compiler,
+    program: Program,
+    calls: Sequence[Call],
+    named: Mapping[str, Sequence[int]],
+    readable: Sequence[int],
+) -> Entry:
     """The functions that can be reached from the one that is called, and the calls' arguments."""
     from liftcheck.case import Case
     from liftcheck.clif.ir import Module
@@ -232,8 +241,9 @@ def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call], named:
     return Entry(calls, case, spelling, program.test, {})
 
 
-def _outcomes(judge: Judge, pool: RunnerPool, entry: Entry, target: Target,
-              wanted: Sequence[Result]) -> tuple[str, list[Outcome]] | str:
+def _outcomes(
+    judge: Judge, pool: RunnerPool, entry: Entry, target: Target, wanted: Sequence[Result]
+) -> tuple[str, list[Outcome]] | str:
     """The runner's name and the outcomes of some calls, or why there are none."""
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
@@ -314,10 +324,18 @@ def _line(result: Result) -> str:
 def _document(result: Result) -> dict[str, object]:
     call, outcome, opening = result.call, result.outcome, result.reference.opening
     return {
-        "call": call.text(), "line": call.line.line, "isa": result.target.isa, "settings": dict(result.target.settings),
-        "runner": result.runner or None, "reference": call.outcome_json(result.reference.outcome),
-        "outcome": call.outcome_json(outcome) if outcome is not None else None, "agrees": result.agrees,
-        "expected": call.expectation() or None, "as_expected": result.met,
-        "undecided": result.undecided or None, "opened_by": opening.document() if opening is not None else None,
-        "remark": result.remark or None, "problem": result.problem or None,
+        "call": call.text(),
+        "line": call.line.line,
+        "isa": result.target.isa,
+        "settings": dict(result.target.settings),
+        "runner": result.runner or None,
+        "reference": call.outcome_json(result.reference.outcome),
+        "outcome": call.outcome_json(outcome) if outcome is not None else None,
+        "agrees": result.agrees,
+        "expected": call.expectation() or None,
+        "as_expected": result.met,
+        "undecided": result.undecided or None,
+        "opened_by": opening.document() if opening is not None else None,
+        "remark": result.remark or None,
+        "problem": result.problem or None,
     }

@@ -19,8 +19,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_isa(parser, "only this ISA (default: those that a file names)")
     options.add_compiler(parser)
     options.add_runner(parser)
-    parser.add_argument("--interpreter-only", action="store_true",
-                        help="run every run line in the reference interpreter and compile nothing")
+    parser.add_argument(
+        "--interpreter-only",
+        action="store_true",
+        help="run every run line in the reference interpreter and compile nothing",
+    )
     options.add_fuel(parser)
     options.add_time(parser)
     options.add_jobs(parser)
@@ -32,8 +35,14 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.oracles.filetests.engine import Options, main_like
     from liftcheck.runners.patience import Patience
 
-    chosen = Options(options.flat(args.isa, ()), args.compiler, ",".join(args.runner), args.interpreter_only,
-                     args.jobs or options.cores(), Patience(args.fuel, args.longest))
+    chosen = Options(
+        options.flat(args.isa, ()),
+        args.compiler,
+        ",".join(args.runner),
+        args.interpreter_only,
+        args.jobs or options.cores(),
+        Patience(args.fuel, args.longest),
+    )
     report = main_like(args.paths, chosen)
     if report.broken and not report.files:
         raise InputError(report.broken)

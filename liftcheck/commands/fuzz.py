@@ -27,22 +27,39 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_settings(parser)
     options.add_runner(parser)
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--time", type=options.duration, metavar="DURATION",
-                        help="stop after this long: 90s, 10m, 1h30m (default: 60s)")
+    length.add_argument(
+        "--time", type=options.duration, metavar="DURATION", help="stop after this long: 90s, 10m, 1h30m (default: 60s)"
+    )
     length.add_argument("--cases", type=options.positive, metavar="N", help="stop after N programs")
-    parser.add_argument("--seed", type=options.whole, metavar="N",
-                        help="seed of the campaign (default: a new one, which is printed)")
+    parser.add_argument(
+        "--seed", type=options.whole, metavar="N", help="seed of the campaign (default: a new one, which is printed)"
+    )
     options.add_jobs(parser)
-    parser.add_argument("--profile", action="append", metavar="NAME",
-                        help="generate only this profile's programs; repeatable (default: all profiles)")
-    parser.add_argument("--no-sweep", action="store_true",
-                        help="only the settings of --set and --opt (default: batches draw more settings of their own)")
-    parser.add_argument("--reduce", type=options.duration, default=20.0, metavar="DURATION",
-                        help="make each finding smaller for at most this long (default: 20s); with --cases a second "
-                             "stands for 40 questions, so that the result depends on no clock")
-    parser.add_argument("--validate", choices=("regalloc",),
-                        help="prove, besides running it, that every function's registers are allocated rightly; "
-                             "builds a variant of the compiler first")
+    parser.add_argument(
+        "--profile",
+        action="append",
+        metavar="NAME",
+        help="generate only this profile's programs; repeatable (default: all profiles)",
+    )
+    parser.add_argument(
+        "--no-sweep",
+        action="store_true",
+        help="only the settings of --set and --opt (default: batches draw more settings of their own)",
+    )
+    parser.add_argument(
+        "--reduce",
+        type=options.duration,
+        default=20.0,
+        metavar="DURATION",
+        help="make each finding smaller for at most this long (default: 20s); with --cases a second "
+        "stands for 40 questions, so that the result depends on no clock",
+    )
+    parser.add_argument(
+        "--validate",
+        choices=("regalloc",),
+        help="prove, besides running it, that every function's registers are allocated rightly; "
+        "builds a variant of the compiler first",
+    )
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)
 
@@ -78,9 +95,18 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
 
     seconds = args.time if args.time is not None or args.cases is not None else DEFAULT_SECONDS
     return FuzzOptions(
-        isas=options.flat(args.isa, options.ISAS), compiler=args.compiler,
-        opt_levels=options.flat(args.opt, ("none", "speed")), settings=tuple(args.settings),
-        runners=tuple(args.runner), seconds=seconds, cases=args.cases,
-        seed=options.fresh_seed() if args.seed is None else args.seed, jobs=args.jobs or options.cores(),
-        profiles=tuple(args.profile or ()), out=Path(args.out), sweep=not args.no_sweep, reduce_seconds=args.reduce,
-        validate=args.validate == "regalloc")
+        isas=options.flat(args.isa, options.ISAS),
+        compiler=args.compiler,
+        opt_levels=options.flat(args.opt, ("none", "speed")),
+        settings=tuple(args.settings),
+        runners=tuple(args.runner),
+        seconds=seconds,
+        cases=args.cases,
+        seed=options.fresh_seed() if args.seed is None else args.seed,
+        jobs=args.jobs or options.cores(),
+        profiles=tuple(args.profile or ()),
+        out=Path(args.out),
+        sweep=not args.no_sweep,
+        reduce_seconds=args.reduce,
+        validate=args.validate == "regalloc",
+    )

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=options.whole, default=0, metavar="N", help="seed (default: %(default)s)")
-    parser.add_argument("--count", type=options.positive, default=1, metavar="N",
-                        help="number of programs (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=options.positive, default=1, metavar="N", help="number of programs (default: %(default)s)"
+    )
     parser.add_argument("--profile", metavar="NAME", help="profile of the programs (default: drawn for each program)")
     options.add_isa(parser, "only what this ISA can compile (default: what all four can)")
     options.add_compiler(parser)

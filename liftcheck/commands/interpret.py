@@ -22,10 +22,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .clif file, or - for standard input")
     add_call(parser)
     order = parser.add_mutually_exclusive_group()
-    order.add_argument("--big-endian", action="store_true", default=None,
-                       help="memory as on s390x (default: so if the file names targets and all of them are big-endian)")
-    order.add_argument("--little-endian", action="store_false", dest="big_endian",
-                       help="memory as on the other ISAs, whatever the file's targets")
+    order.add_argument(
+        "--big-endian",
+        action="store_true",
+        default=None,
+        help="memory as on s390x (default: so if the file names targets and all of them are big-endian)",
+    )
+    order.add_argument(
+        "--little-endian",
+        action="store_false",
+        dest="big_endian",
+        help="memory as on the other ISAs, whatever the file's targets",
+    )
     options.add_fuel(parser)
     options.add_json(parser)
 
@@ -52,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(_line(results[-1]))
     if args.json:
-        output.print_json("interpret", {"file": program.file, "big_endian": big_endian, "notes": notes,
-                                        "calls": list(map(_document, results))})
+        output.print_json(
+            "interpret",
+            {"file": program.file, "big_endian": big_endian, "notes": notes, "calls": list(map(_document, results))},
+        )
     return int(any(result.met is False for result in results))
 
 
@@ -110,6 +120,12 @@ def _line(result: Result) -> str:
 
 def _document(result: Result) -> dict[str, object]:
     call = result.call
-    return {"call": call.text(), "line": call.line.line, "expected": call.expectation() or None,
-            "as_expected": result.met, "outcome": call.outcome_json(result.outcome),
-            "undecided": result.undecided or None, "remark": result.remark or None}
+    return {
+        "call": call.text(),
+        "line": call.line.line,
+        "expected": call.expectation() or None,
+        "as_expected": result.met,
+        "outcome": call.outcome_json(result.outcome),
+        "undecided": result.undecided or None,
+        "remark": result.remark or None,
+    }

@@ -28,8 +28,10 @@ class Row:
 def rows(function: FunctionCode, isa: str, lines: Sequence[tuple[int, int, int]] = ()) -> list[Row]:
     """The listing of a function; `lines` are (start, end, CLIF line)."""
     notes, line_at = _notes(function), _line_finder(lines)
-    return [Row(offset, code, text, line_at(offset), _notes_in(notes, offset, len(code)))
-            for offset, code, text in disassembly(isa, function.code)]
+    return [
+        Row(offset, code, text, line_at(offset), _notes_in(notes, offset, len(code)))
+        for offset, code, text in disassembly(isa, function.code)
+    ]
 
 
 def _notes(function: FunctionCode) -> dict[int, list[str]]:
@@ -59,6 +61,7 @@ def _line_finder(lines: Sequence[tuple[int, int, int]]) -> Callable[[int], int]:
     def line_at(offset: int) -> int:
         place = bisect_right(starts, offset) - 1
         return ordered[place][2] if place >= 0 and offset < ordered[place][1] else 0
+
     return line_at
 
 
@@ -80,5 +83,10 @@ def as_text(function: FunctionCode, listed: Sequence[Row], source: Sequence[str]
 
 def as_json(row: Row) -> dict[str, object]:
     """One row of `compile --json`."""
-    return {"offset": row.offset, "bytes": row.code.hex(), "text": row.text, "line": row.line or None,
-            "notes": list(row.notes)}
+    return {
+        "offset": row.offset,
+        "bytes": row.code.hex(),
+        "text": row.text,
+        "line": row.line or None,
+        "notes": list(row.notes),
+    }

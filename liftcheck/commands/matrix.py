@@ -67,18 +67,22 @@ def _document(matrix: Matrix, wanted: frozenset[str]) -> dict[str, object]:
     def is_wanted(key: str) -> bool:
         return not wanted or key.split(".")[0] in wanted
 
-    return {"settings": dict(matrix.target.settings), "has": sorted(filter(is_wanted, matrix.has)),
-            "lacks": {key: reason for key, reason in sorted(matrix.lacks.items()) if is_wanted(key)},
-            "partly": {key: list(names) for key, names in sorted(matrix.choices.items()) if is_wanted(key)},
-            "panics": {key: text for key, text in sorted(matrix.panics.items()) if is_wanted(key)}}
+    return {
+        "settings": dict(matrix.target.settings),
+        "has": sorted(filter(is_wanted, matrix.has)),
+        "lacks": {key: reason for key, reason in sorted(matrix.lacks.items()) if is_wanted(key)},
+        "partly": {key: list(names) for key, names in sorted(matrix.choices.items()) if is_wanted(key)},
+        "panics": {key: text for key, text in sorted(matrix.panics.items()) if is_wanted(key)},
+    }
 
 
 def _show(compiler: str, found: Sequence[Matrix], keys: Sequence[str], missing: bool) -> None:
     console = output.table_console(160)
     console.print(_missing_table(compiler, found, keys) if missing else _table(compiler, found, keys))
     for matrix in found:
-        console.print(f"{matrix.target}: {len(matrix.has)} there, {len(matrix.lacks)} lacking", markup=False,
-                      highlight=False)
+        console.print(
+            f"{matrix.target}: {len(matrix.has)} there, {len(matrix.lacks)} lacking", markup=False, highlight=False
+        )
 
 
 def _table(compiler: str, found: Sequence[Matrix], keys: Sequence[str]) -> Table:

@@ -36,7 +36,8 @@ def near_miss(word: str, choices: Iterable[str]) -> str:
 def choice_error(what: str, word: str, choices: Sequence[str]) -> argparse.ArgumentTypeError:
     """The complaint that `word` is none of `choices`."""
     return argparse.ArgumentTypeError(
-        f"unknown {what} '{word}'{near_miss(word, choices)} (there are: {', '.join(choices)})")
+        f"unknown {what} '{word}'{near_miss(word, choices)} (there are: {', '.join(choices)})"
+    )
 
 
 def isa_list(text: str) -> list[str]:
@@ -135,24 +136,45 @@ def flat(groups: Sequence[Sequence[str]] | None, default: Sequence[str]) -> tupl
 
 
 def add_isa(parser: argparse.ArgumentParser, help_text: str) -> None:
-    parser.add_argument("--isa", action="append", type=isa_list, metavar="ISA",
-                        help=f"{help_text}; repeatable (x86-64, aarch64, riscv64, s390x)")
+    parser.add_argument(
+        "--isa",
+        action="append",
+        type=isa_list,
+        metavar="ISA",
+        help=f"{help_text}; repeatable (x86-64, aarch64, riscv64, s390x)",
+    )
 
 
 def add_compiler(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--compiler", default=DEFAULT_COMPILER, metavar="NAME[@VERSION]",
-                        help="compiler under test: cranelift, cranelift@0.130.0, or a name from "
-                             "`liftcheck compiler list` (default: the newest Cranelift that cargo here builds)")
+    parser.add_argument(
+        "--compiler",
+        default=DEFAULT_COMPILER,
+        metavar="NAME[@VERSION]",
+        help="compiler under test: cranelift, cranelift@0.130.0, or a name from "
+        "`liftcheck compiler list` (default: the newest Cranelift that cargo here builds)",
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", action="append", type=setting, default=[], dest="settings", metavar="NAME=VALUE",
-                        help="a compiler setting for every compilation, shared or of the ISA; repeatable")
+    parser.add_argument(
+        "--set",
+        action="append",
+        type=setting,
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="a compiler setting for every compilation, shared or of the ISA; repeatable",
+    )
 
 
 def add_opt(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--opt", action="append", type=opt_levels, metavar="LEVELS",
-                        help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})")
+    parser.add_argument(
+        "--opt",
+        action="append",
+        type=opt_levels,
+        metavar="LEVELS",
+        help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})",
+    )
 
 
 FUEL: Final = 100_000_000
@@ -161,29 +183,51 @@ LONGEST: Final = 10.0
 
 
 def add_fuel(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fuel", type=positive, default=FUEL, metavar="N",
-                        help="instructions before the reference interpreter gives up on a run (default: %(default)s)")
+    parser.add_argument(
+        "--fuel",
+        type=positive,
+        default=FUEL,
+        metavar="N",
+        help="instructions before the reference interpreter gives up on a run (default: %(default)s)",
+    )
 
 
 def add_time(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--time", type=duration, default=LONGEST, metavar="T", dest="longest",
-                        help="processor time before compiled code is given up, all calls of a function on a target "
-                             "together: then it is undecided (default: 10s)")
+    parser.add_argument(
+        "--time",
+        type=duration,
+        default=LONGEST,
+        metavar="T",
+        dest="longest",
+        help="processor time before compiled code is given up, all calls of a function on a target "
+        "together: then it is undecided (default: 10s)",
+    )
 
 
 class _MoreNames(argparse.Action):
     """Names of a repeated option follow one another; the first ones take the default's place."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
-                 option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
         assert isinstance(values, list)
         before = getattr(namespace, self.dest)
         setattr(namespace, self.dest, values if before is self.default else [*before, *values])
 
 
 def add_runner(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runner", type=runner_names, action=_MoreNames, default=["auto"], metavar="NAMES",
-                        help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between")
+    parser.add_argument(
+        "--runner",
+        type=runner_names,
+        action=_MoreNames,
+        default=["auto"],
+        metavar="NAMES",
+        help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between",
+    )
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -191,5 +235,8 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true",
-                        help="print one JSON object on standard output (docs/json.md); progress goes to standard error")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object on standard output (docs/json.md); progress goes to standard error",
+    )

@@ -10,8 +10,13 @@ from liftcheck.commands import options, output
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("finding", metavar="FINDING", help="a finding's folder")
-    parser.add_argument("--time", type=options.duration, default=60.0, metavar="DURATION",
-                        help="give up making it smaller after this long (default: 60s)")
+    parser.add_argument(
+        "--time",
+        type=options.duration,
+        default=60.0,
+        metavar="DURATION",
+        help="give up making it smaller after this long (default: 60s)",
+    )
     options.add_json(parser)
 
 
@@ -25,8 +30,10 @@ def run(args: argparse.Namespace) -> int:
     finding, place = reduce_again(Path(args.finding), args.time)
     after = size(finding.case)
     if args.json:
-        output.print_json("reduce", {"folder": str(place), "before": before, "after": after, "class": finding.klass,
-                                     "note": finding.note})
+        output.print_json(
+            "reduce",
+            {"folder": str(place), "before": before, "after": after, "class": finding.klass, "note": finding.note},
+        )
     else:
         print(f"{place}: {before} lines before, {after} now")
         if finding.note:

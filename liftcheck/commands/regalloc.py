@@ -29,12 +29,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_compiler(parser)
     options.add_opt(parser, "a file's own, else speed; none and speed with --generate")
     options.add_settings(parser)
-    parser.add_argument("--algorithm", action="append", type=algorithms, metavar="NAMES",
-                        help="register allocators, commas between: " + ", ".join(ALGORITHMS) + " (default: both)")
-    parser.add_argument("--z3-only", action="store_true",
-                        help="give every equality of values to z3, also those that terms decide by themselves")
-    parser.add_argument("--seed", type=options.whole, default=0, metavar="N",
-                        help="seed of --generate (default: %(default)s)")
+    parser.add_argument(
+        "--algorithm",
+        action="append",
+        type=algorithms,
+        metavar="NAMES",
+        help="register allocators, commas between: " + ", ".join(ALGORITHMS) + " (default: both)",
+    )
+    parser.add_argument(
+        "--z3-only",
+        action="store_true",
+        help="give every equality of values to z3, also those that terms decide by themselves",
+    )
+    parser.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="seed of --generate (default: %(default)s)"
+    )
     parser.add_argument("--profile", metavar="NAME", help="generate only this profile's programs")
     options.add_jobs(parser)
     options.add_json(parser)
@@ -58,15 +67,23 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.validate import ValidateOptions, validate_files, validate_generated
 
     chosen = ValidateOptions(
-        isas=options.flat(args.isa, ()), compiler=args.compiler, levels=options.flat(args.opt, ()),
-        settings=tuple(args.settings), algorithms=options.flat(args.algorithm, ALGORITHMS), z3_only=args.z3_only,
-        jobs=args.jobs or options.cores(), seed=args.seed, profile=args.profile)
+        isas=options.flat(args.isa, ()),
+        compiler=args.compiler,
+        levels=options.flat(args.opt, ()),
+        settings=tuple(args.settings),
+        algorithms=options.flat(args.algorithm, ALGORITHMS),
+        z3_only=args.z3_only,
+        jobs=args.jobs or options.cores(),
+        seed=args.seed,
+        profile=args.profile,
+    )
     report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
     if report.broken and not report.units:
         raise InputError(report.broken)
     if not report.rows and not report.lost:
-        raise InputError.at("no function for the ISAs asked for",
-                            args.paths[0] if len(args.paths) == 1 else "these files")
+        raise InputError.at(
+            "no function for the ISAs asked for", args.paths[0] if len(args.paths) == 1 else "these files"
+        )
     if args.json:
         output.print_json("regalloc", report.document())
     else:

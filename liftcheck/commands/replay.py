@@ -14,8 +14,9 @@ from liftcheck.commands import options, output
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("finding", metavar="FINDING", help="a finding's folder")
-    parser.add_argument("--compiler", metavar="NAME[@VERSION]",
-                        help="compile with this instead of the version that the finding names")
+    parser.add_argument(
+        "--compiler", metavar="NAME[@VERSION]", help="compile with this instead of the version that the finding names"
+    )
     options.add_runner(parser)
     options.add_json(parser)
 

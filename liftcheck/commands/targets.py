@@ -34,6 +34,9 @@ def chosen(compiler: Compiler, test: FileTest, args: argparse.Namespace) -> Choi
     choice = choose(compiler, test, wish(args))
     if not choice.targets:
         lines = ", ".join(f"{target.triple} (line {target.line})" for target in choice.outside)
-        raise InputError.at(f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)} "
-                            f"(choose with --isa)", test.file)
+        raise InputError.at(
+            f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)} "
+            f"(choose with --isa)",
+            test.file,
+        )
     return choice

@@ -80,8 +80,9 @@ class Compiler(Protocol):
     @property
     def version(self) -> str: ...
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
         """Outer list: the targets in order; inner: the functions of the text in order."""
         ...
 

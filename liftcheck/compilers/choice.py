@@ -47,8 +47,10 @@ class Choice(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What is not as the file says."""
-        return [*self.overrides, *(f"line {target.line} is left out: not an ISA of liftcheck: {target.triple}"
-                                   for target in self.outside)]
+        return [
+            *self.overrides,
+            *(f"line {target.line} is left out: not an ISA of liftcheck: {target.triple}" for target in self.outside),
+        ]
 
 
 def choose(compiler: Compiler, test: FileTest, wish: Wish, only_filter: bool = False) -> Choice:
@@ -61,19 +63,24 @@ def choose(compiler: Compiler, test: FileTest, wish: Wish, only_filter: bool = F
     if not only_filter:
         _check(compiler, list(dict.fromkeys(isa for isa, _ in rows)) or ISAS, wish.settings)
     levels = wish.levels or (() if exact or dict(test.settings).get(LEVEL) else ("speed",))
-    targets = [_target(compiler.settings(isa), isa, settings, level, wish.settings)
-               for isa, settings in rows for level in levels or ("",)]
+    targets = [
+        _target(compiler.settings(isa), isa, settings, level, wish.settings)
+        for isa, settings in rows
+        for level in levels or ("",)
+    ]
     return Choice(list(dict.fromkeys(targets)), exact, tuple(_notes(test, wish, rows)), outside)
 
 
-def _rows(compiler: Compiler, test: FileTest, isas: Sequence[str],
-          only_filter: bool) -> Iterator[tuple[str, Settings]]:
+def _rows(compiler: Compiler, test: FileTest, isas: Sequence[str], only_filter: bool) -> Iterator[tuple[str, Settings]]:
     """(ISA, settings) for each target before options change the settings."""
     if not test.targets:
         yield from ((isa, test.settings) for isa in isas or ISAS)
         return
-    yield from ((target.isa, target.settings) for target in test.targets
-                if target.isa in ISAS and (not isas or target.isa in isas))
+    yield from (
+        (target.isa, target.settings)
+        for target in test.targets
+        if target.isa in ISAS and (not isas or target.isa in isas)
+    )
     if only_filter:
         return
     named = {target.isa for target in test.targets}
@@ -153,8 +160,9 @@ def _unknown(compiler: Compiler, isas: Sequence[str], known: dict[str, dict[str,
     return f"{compiler.name} has no setting '{name}' on {', '.join(isas)}{hint}"
 
 
-def each_target(ask: Callable[[Sequence[Target]], Sequence[Sequence[_Answer]]], targets: Sequence[Target],
-                count: int) -> Iterator[tuple[Target, list[_Answer | CompileFailure]]]:
+def each_target(
+    ask: Callable[[Sequence[Target]], Sequence[Sequence[_Answer]]], targets: Sequence[Target], count: int
+) -> Iterator[tuple[Target, list[_Answer | CompileFailure]]]:
     """What `ask` answers for each target; a target whose settings the compiler lacks is refused for every function."""
     if not targets:
         return
@@ -184,8 +192,9 @@ class Exactly:
     def version(self) -> str:
         return self.compiler.version
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
         """See `Compiler.compile_text`."""
         if isinstance(self.compiler, Cranelift):
             return self.compiler.compile_text(text, targets, wants, raw=True)

@@ -98,7 +98,7 @@ def _compile(compiler: Compiler, target: Target, texts: Sequence[str]) -> list[C
     targets = [Target(target.isa, tuple(sorted((*target.settings, ("opt_level", level))))) for level in LEVELS]
     answers: list[CompileFailure | None] = []
     for start in range(0, len(texts), _BATCH):
-        columns = compiler.compile_text("".join(texts[start:start + _BATCH]), targets)
+        columns = compiler.compile_text("".join(texts[start : start + _BATCH]), targets)
         answers += [_failure(replies) for replies in zip(*columns)]
     return answers
 
@@ -107,8 +107,9 @@ def _failure(replies: Iterable[Reply]) -> CompileFailure | None:
     return next((reply for reply in replies if isinstance(reply, CompileFailure)), None)
 
 
-def _sorted(compiler: Compiler, target: Target, asked: Sequence[Probe],
-            answers: Sequence[CompileFailure | None]) -> Matrix:
+def _sorted(
+    compiler: Compiler, target: Target, asked: Sequence[Probe], answers: Sequence[CompileFailure | None]
+) -> Matrix:
     lacks: dict[str, str] = {}
     panics: dict[str, str] = {}
     invalid: dict[str, str] = {}
@@ -127,6 +128,7 @@ def _sorted(compiler: Compiler, target: Target, asked: Sequence[Probe],
 
 
 # -- on disk
+
 
 def _path(compiler: Compiler, target: Target, asked: Sequence[Probe]) -> Path | None:
     """Where the answer is kept; None for a compiler that does not say what identifies its build."""
@@ -149,17 +151,24 @@ def _read(path: Path, compiler: Compiler, target: Target) -> Matrix | None:
     try:
         data = json.loads(path.read_text())
         choices = {key: tuple(names) for key, names in data["choices"].items()}
-        return Matrix(compiler.name, target, frozenset(data["has"]), data["lacks"], choices, data["panics"],
-                      data["invalid"])
+        return Matrix(
+            compiler.name, target, frozenset(data["has"]), data["lacks"], choices, data["panics"], data["invalid"]
+        )
     except (OSError, ValueError, KeyError, AttributeError):
         return None
 
 
 def _write(path: Path, matrix: Matrix) -> None:
     """A full disk costs a second per start and nothing else."""
-    data = {"compiler": matrix.compiler, "target": str(matrix.target), "has": sorted(matrix.has),
-            "lacks": dict(matrix.lacks), "choices": dict(matrix.choices), "panics": dict(matrix.panics),
-            "invalid": dict(matrix.invalid)}
+    data = {
+        "compiler": matrix.compiler,
+        "target": str(matrix.target),
+        "has": sorted(matrix.has),
+        "lacks": dict(matrix.lacks),
+        "choices": dict(matrix.choices),
+        "panics": dict(matrix.panics),
+        "invalid": dict(matrix.invalid),
+    }
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)

@@ -29,7 +29,7 @@ class Probe(NamedTuple):
 
 
 _CHOICES: Final = {"IntCompare": INT_CONDITIONS, "IntCompareImm": INT_CONDITIONS, "FloatCompare": FLOAT_CONDITIONS,
-                   "AtomicRmw": ATOMIC_OPERATIONS}
+                   "AtomicRmw": ATOMIC_OPERATIONS}  # fmt: skip
 _MASK: Final = "[0 17 2 19 4 5 30 7 8 25 10 11 12 29 14 15]"
 _SLOT: Final = "    ss0 = explicit_slot 64\n"
 _CALLEE: Final = "    sig0 = () {conv}\n    fn0 = %callee sig0\n"
@@ -37,11 +37,18 @@ _CALLEE: Final = "    sig0 = () {conv}\n    fn0 = %callee sig0\n"
 
 _TEXTS: Final = (
     # since 0.113: up to 0.110 a flag names one of Cranelift's own codes, and in 0.95 none
-    Probe("text.user_code_of_access", "", "function %p(i64) -> i64 system_v {\nblock0(v0: i64):\n"
-                                          "    v1 = load.i64 user7 v0\n    return v1\n}\n"),
+    Probe(
+        "text.user_code_of_access",
+        "",
+        "function %p(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = load.i64 user7 v0\n    return v1\n}\n",
+    ),
     # since 0.110
-    Probe("text.alignment_of_slot", "", "function %p() -> i64 system_v {\n    ss0 = explicit_slot 16, align = 16\n"
-                                        "block0:\n    v0 = stack_addr.i64 ss0\n    return v0\n}\n"),
+    Probe(
+        "text.alignment_of_slot",
+        "",
+        "function %p() -> i64 system_v {\n    ss0 = explicit_slot 16, align = 16\n"
+        "block0:\n    v0 = stack_addr.i64 ss0\n    return v0\n}\n",
+    ),
 )
 
 
@@ -75,6 +82,7 @@ def _choices(variant: Variant, form: str) -> tuple[str, ...]:
 
 
 # -- one instruction
+
 
 def _body(variant: Variant, form: str, choice: str) -> tuple[str, list[str]]:
     """Declarations, and the lines of the instruction with what must follow it; results are v10, v11, …"""
@@ -121,7 +129,7 @@ _IMMEDIATES: Final[dict[str, _Immediate]] = {
     "StackAddr": lambda v, c: (_SLOT, "ss0+8"), "StackLoad": lambda v, c: (_SLOT, "ss0"),
     "StackStore": lambda v, c: (_SLOT, "ss0"),
     "FuncAddr": lambda v, c: (_CALLEE.format(conv="system_v"), "fn0"),
-}
+}  # fmt: skip
 
 _TRY: Final = "sig0, block8, [ default: block9 ]"
 
@@ -130,8 +138,9 @@ def _branch(text: str) -> Callable[[Variant], tuple[str, list[str]]]:
     return lambda v: ("", [text.format(type=v.type), "block8:", "return", "block9:", "return"])
 
 
-def _call(text: str, conv: str = "system_v", ends: bool = False,
-          tail: bool = False) -> Callable[[Variant], tuple[str, list[str]]]:
+def _call(
+    text: str, conv: str = "system_v", ends: bool = False, tail: bool = False
+) -> Callable[[Variant], tuple[str, list[str]]]:
     lines = [text, "block8:", "return", "block9:", "return"] if ends else [text]
     return lambda _: (_CALLEE.format(conv=conv), ["TAIL", *lines] if tail else lines)
 
@@ -148,10 +157,11 @@ _CONTROL: Final[dict[str, Callable[[Variant], tuple[str, list[str]]]]] = {
         f"jump block1\nblock1:\n    try_call fn0(), {_TRY}\nblock8:\n"
         f"    v10 = get_exception_handler_address.i64 block1, 0\n    return\nblock9:\n    return"),
     "store": lambda v: ("", ["store v0, v1+8"]),
-}
+}  # fmt: skip
 
 
 # -- functions around it
+
 
 def _function(variant: Variant, preamble: str, body: list[str]) -> str:
     """Operands are parameters, results are returned."""
@@ -203,6 +213,7 @@ def _text(takes: list[Type], gives: list[Type], params: list[str], preamble: str
 
 # -- conventions
 
+
 def _conventions() -> Iterator[Probe]:
     for conv in CONVENTIONS:
         for kind in TYPES.values():
@@ -211,12 +222,22 @@ def _conventions() -> Iterator[Probe]:
         callee = _CALLEE.format(conv=conv)
         yield Probe(f"call.{conv}", "", f"function %p() system_v {{\n{callee}block0:\n    call fn0()\n    return\n}}\n")
         yield Probe(f"return_call.{conv}", "", f"function %p() {conv} {{\n{callee}block0:\n    return_call fn0()\n}}\n")
-        yield Probe(f"try_call.{conv}", "", f"function %p() system_v {{\n{callee}block0:\n    try_call fn0(), {_TRY}\n"
-                                            f"block8:\n    return\nblock9:\n    return\n}}\n")
+        yield Probe(
+            f"try_call.{conv}",
+            "",
+            f"function %p() system_v {{\n{callee}block0:\n    try_call fn0(), {_TRY}\n"
+            f"block8:\n    return\nblock9:\n    return\n}}\n",
+        )
 
 
 def _carries(conv: str, kind: str) -> Iterator[Probe]:
-    yield Probe(f"param.{conv}.{kind}", "", f"function %p({kind}, i64) {conv} {{\nblock0(v0: {kind}, v1: i64):\n"
-                                            f"    store v0, v1\n    return\n}}\n")
-    yield Probe(f"return.{conv}.{kind}", "", f"function %p(i64) -> {kind} {conv} {{\nblock0(v1: i64):\n"
-                                             f"    v2 = load.{kind} v1\n    return v2\n}}\n")
+    yield Probe(
+        f"param.{conv}.{kind}",
+        "",
+        f"function %p({kind}, i64) {conv} {{\nblock0(v0: {kind}, v1: i64):\n    store v0, v1\n    return\n}}\n",
+    )
+    yield Probe(
+        f"return.{conv}.{kind}",
+        "",
+        f"function %p(i64) -> {kind} {conv} {{\nblock0(v1: i64):\n    v2 = load.{kind} v1\n    return v2\n}}\n",
+    )

@@ -37,5 +37,7 @@ def open_compiler(spec: str) -> Compiler:
     if re.fullmatch(r"\d+\.\d+[\d.]*", name):
         near = [f"{OWN}@{name}"]
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"no compiler called '{name}'{hint}; there is {', '.join(names())} "
-                     f"(cranelift@VERSION for a published version, cranelift=PATH for sources)")
+    raise UsageError(
+        f"no compiler called '{name}'{hint}; there is {', '.join(names())} "
+        f"(cranelift@VERSION for a published version, cranelift=PATH for sources)"
+    )

@@ -60,7 +60,7 @@ class Spelling:
         found = [piece.note for piece in self.pieces if piece.note]
         if len(found) <= _NOTES:
             return found
-        return [*found[:_NOTES - 1], f"so are {len(found) - _NOTES + 1} more functions"]
+        return [*found[: _NOTES - 1], f"so are {len(found) - _NOTES + 1} more functions"]
 
     def only(self, place: int) -> str:
         """The text of one function alone."""
@@ -88,8 +88,9 @@ def spell(compiler: Compiler, test: FileTest, numbers: Sequence[int] | None = No
         return Spelling(header, tuple(_portable(test, number, piece) for number, piece in zip(chosen, written)))
     if _refusal(compiler, whole.text) is None:
         return whole
-    return Spelling(header, tuple(_spelled(compiler, header, test, number, piece)
-                                  for number, piece in zip(chosen, written)))
+    return Spelling(
+        header, tuple(_spelled(compiler, header, test, number, piece) for number, piece in zip(chosen, written))
+    )
 
 
 def _written(test: FileTest, number: int) -> Piece:
@@ -100,7 +101,7 @@ def _written(test: FileTest, number: int) -> Piece:
     following = functions[number + 1].line if number + 1 < len(functions) else len(test.source) + 1
     if following == first or (number and functions[number - 1].line == first):
         return Piece("function\n", (first, 0))
-    return Piece("\n".join(test.source[first - 1:following - 1]), tuple(range(first, following)))
+    return Piece("\n".join(test.source[first - 1 : following - 1]), tuple(range(first, following)))
 
 
 def _refusal(compiler: Cranelift, text: str) -> Complaint | None:
@@ -130,7 +131,10 @@ def _portable(test: FileTest, number: int, written: Piece) -> Piece:
 
 
 _FORMS: Final[tuple[tuple[str, Callable[[Function], Function]], ...]] = (
-    ("exact", modern), ("exact", lambda function: without_old_regions(modern(function))), ("portable", modern))
+    ("exact", modern),
+    ("exact", lambda function: without_old_regions(modern(function))),
+    ("portable", modern),
+)
 """Dialect and transformation, from the form that keeps most of what was there to the one that every version reads."""
 
 

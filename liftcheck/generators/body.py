@@ -35,7 +35,7 @@ class Body:
 
     __slots__ = ("addresses", "bits", "block_count", "callees", "const_of", "cost", "count", "current", "function",
                  "insts", "is_entry", "late", "log", "mult", "n", "pointers", "pools", "program", "refs", "region_of",
-                 "sig_numbers", "sink", "spec", "symbols", "table", "tainted", "types")
+                 "sig_numbers", "sink", "spec", "symbols", "table", "tainted", "types")  # fmt: skip
 
     def __init__(self, program: Program, name: str, signature: Signature) -> None:
         self.program = program
@@ -106,8 +106,16 @@ class Body:
 
     # instructions
 
-    def ins(self, op: str, kind: Type | None, args: tuple[int, ...], result: Type, imm: object = None,
-            flags: MemFlags = NO_FLAGS, offset: int = 0) -> int:
+    def ins(
+        self,
+        op: str,
+        kind: Type | None,
+        args: tuple[int, ...],
+        result: Type,
+        imm: object = None,
+        flags: MemFlags = NO_FLAGS,
+        offset: int = 0,
+    ) -> int:
         """Emit an instruction with one result, which does not come into scope by itself."""
         value = self.n
         self.n = value + 1
@@ -115,8 +123,15 @@ class Body:
         self.insts.append(Inst(op, kind, (value,), args, imm, flags, offset))
         return value
 
-    def effect(self, op: str, kind: Type | None, args: tuple[int, ...], imm: object = None,
-               flags: MemFlags = NO_FLAGS, offset: int = 0) -> None:
+    def effect(
+        self,
+        op: str,
+        kind: Type | None,
+        args: tuple[int, ...],
+        imm: object = None,
+        flags: MemFlags = NO_FLAGS,
+        offset: int = 0,
+    ) -> None:
         """Emit an instruction without results."""
         self.insts.append(Inst(op, kind, (), args, imm, flags, offset))
 
@@ -308,8 +323,13 @@ class Body:
             constants[number] = value.to_bytes(kind.bytes, "little")
             return self.ins(method, kind if kind.is_vector else None, (), kind, number)
         source = self.program.cast_source(kind)
-        return self.ins("bitcast", kind, (self.const(source, value),), kind,
-                        flags=self.table.by_shape["bitcast", kind, (source,)].flags)
+        return self.ins(
+            "bitcast",
+            kind,
+            (self.const(source, value),),
+            kind,
+            flags=self.table.by_shape["bitcast", kind, (source,)].flags,
+        )
 
     def clean(self, value: int) -> int:
         """`value` with its NaNs (of any lane) replaced: safe to show the bits of."""

@@ -63,8 +63,14 @@ def _entry_signature(program: Program, convention: str) -> tuple[Signature, tupl
     return found
 
 
-def _drawn(bits: Callable[[int], int], palette: tuple[Type, ...], convention: str, entry: bool,
-           tails: list[Callee], structs: bool = False) -> tuple[Signature, tuple[str, ...]]:
+def _drawn(
+    bits: Callable[[int], int],
+    palette: tuple[Type, ...],
+    convention: str,
+    entry: bool,
+    tails: list[Callee],
+    structs: bool = False,
+) -> tuple[Signature, tuple[str, ...]]:
     r = bits(32)
     count = (2, 1, 3, 4, 2, 3, 5, 6)[r & 7]
     if r & 0x78 == 0:
@@ -98,8 +104,9 @@ def _drawn(bits: Callable[[int], int], palette: tuple[Type, ...], convention: st
 
 def _pointer(body: Body, tail: bool) -> int | None:
     """A pointer to POINTEE bytes that may be written, aligned to 16; not into this frame for a tail call."""
-    usable = [p for p in body.pointers
-              if p[2] - p[1] >= POINTEE and p[3] >= 16 and not p[5] and not (tail and p[4] >= 0)]
+    usable = [
+        p for p in body.pointers if p[2] - p[1] >= POINTEE and p[3] >= 16 and not p[5] and not (tail and p[4] >= 0)
+    ]
     if not usable:
         return None
     value, low, high, _, slot, _ = usable[body.bits(4) % len(usable)]
@@ -209,8 +216,11 @@ def try_call(body: Body) -> bool:
     if "try_call" not in body.program.context.features or not table.has("try_call"):
         return False
     callee = _affordable(body)
-    if callee is None or callee.signature.call_conv not in _CATCHING \
-            or not body.program.convention_has("try_call", callee.signature.call_conv):
+    if (
+        callee is None
+        or callee.signature.call_conv not in _CATCHING
+        or not body.program.convention_has("try_call", callee.signature.call_conv)
+    ):
         return False
     args = _arguments(body, callee)
     if args is None:
@@ -226,12 +236,16 @@ def try_call(body: Body) -> bool:
     payloads = (I64, I64) if r & 1 and callee.signature.call_conv != "winch" else ()
     handlers = [body.block(payloads) for _ in range(1 + (r >> 1 & 1))]
     names = ("exn0", "exn1") if payloads else ()
-    items: list[tuple[object, ...]] = [("tag", at + 1, BlockCall(handler.number, names))
-                                       for at, handler in enumerate(handlers)]
+    items: list[tuple[object, ...]] = [
+        ("tag", at + 1, BlockCall(handler.number, names)) for at, handler in enumerate(handlers)
+    ]
     if r & 4:
         items[-1] = ("default", BlockCall(handlers[-1].number, names))
-    exits = ExceptionTable(_signature_number(body, callee.signature),
-                           BlockCall(normal.number, tuple([f"ret{at}" for at in range(len(returns))])), tuple(items))
+    exits = ExceptionTable(
+        _signature_number(body, callee.signature),
+        BlockCall(normal.number, tuple([f"ret{at}" for at in range(len(returns))])),
+        tuple(items),
+    )
     number = reference(body, callee)
     if r & 8 and table.has("try_call_indirect.i64"):
         address = _address(body, callee, number)
@@ -285,10 +299,14 @@ def finish(body: Body) -> None:
     """End the current block by leaving the function: a return, or a tail call where convention and returns allow."""
     signature = body.function.signature
     if signature.call_conv == "tail" and body.callees and body.bits(2):
-        fitting = [callee for callee in body.callees if callee.signature.call_conv == "tail"
-                   and [p.type for p in callee.signature.returns] == [p.type for p in signature.returns]
-                   and [p.extension for p in callee.signature.returns] == [p.extension for p in signature.returns]
-                   and callee.cost * body.mult <= _COST_LIMIT]
+        fitting = [
+            callee
+            for callee in body.callees
+            if callee.signature.call_conv == "tail"
+            and [p.type for p in callee.signature.returns] == [p.type for p in signature.returns]
+            and [p.extension for p in callee.signature.returns] == [p.extension for p in signature.returns]
+            and callee.cost * body.mult <= _COST_LIMIT
+        ]
         if fitting:
             callee = fitting[body.bits(3) % len(fitting)]
             args = _arguments(body, callee, tail=True)

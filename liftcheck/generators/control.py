@@ -125,8 +125,9 @@ def switch(body: Body, budget: int, depth: int) -> None:
         index = body.ins("band", I32, (index, body.const(I32, (3, 7, 15)[r >> 7 & 1])), I32)
     direct = _call(join, _arguments(body, kinds)) if r & 0x100 else _call(arms[0])
     picks = body.bits(24)
-    targets = [direct if (picks >> 2 * at) % 5 == 4 else _call(arms[(picks >> 2 * at) % len(arms)])
-               for at in range(entries)]
+    targets = [
+        direct if (picks >> 2 * at) % 5 == 4 else _call(arms[(picks >> 2 * at) % len(arms)]) for at in range(entries)
+    ]
     body.insts.append(Inst("br_table", None, (), (index,), targets=(_call(arms[-1]), *targets)))
     used = {target.block for target in targets}
     for at, arm in enumerate(arms):
@@ -319,6 +320,6 @@ def early_return(body: Body, budget: int, depth: int) -> None:
 STRUCTURES: tuple[Callable[[Body, int, int], None], ...] = (
     *(counted_loop,) * 8, *(while_loop,) * 4, *(irreducible,) * 2, *(if_else,) * 6, *(switch,) * 4, *(chain,) * 2,
     same_target, trap_block, protected_call, protected_call, early_return, counted_loop,
-)
+)  # fmt: skip
 """32 places, drawn by five bits."""
 assert len(STRUCTURES) == 32

@@ -30,14 +30,17 @@ _FUEL: Final = 2_000_000
 _WORDS: Final = SLOT_SIZE // 8
 _STRIDE: Final = 64
 """Bytes of the region that a round of a wrapper's loops deals with: the interpreter pays for each instruction."""
-_ALWAYS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
-                  ("preserve_frame_pointers", "true"))
+_ALWAYS: Final = (
+    ("enable_llvm_abi_extensions", "true"),
+    ("enable_multi_ret_implicit_sret", "true"),
+    ("preserve_frame_pointers", "true"),
+)
 _OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
 _DEFAULTS: Final = {"opt_level": "none", "regalloc_algorithm": "backtracking", "bb_padding_log2_minus_one": "0",
                     "log2_min_function_alignment": "0", "probestack_strategy": "outline", "tls_model": "none",
                     "libcall_call_conv": "isa_default", "probestack_size_log2": "12",
                     "enable_heap_access_spectre_mitigation": "true", "enable_table_access_spectre_mitigation": "true",
-                    "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}
+                    "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}  # fmt: skip
 _LITTLE: Final = MemFlags(endianness="little")
 _TRIPLES: Final = {"x86-64": "x86_64"}
 _CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
@@ -83,8 +86,10 @@ def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = Fals
         lines.append(f"; {case.name}")
     left_out = dict.fromkeys(target.isa for target in targets if target not in kept)
     if left_out:
-        lines.append(f"; the expectations are for {'big' if big_endian else 'little'}-endian targets: "
-                     f"{', '.join(left_out)} left out")
+        lines.append(
+            f"; the expectations are for {'big' if big_endian else 'little'}-endian targets: "
+            f"{', '.join(left_out)} left out"
+        )
     texts = ["\n".join(lines) + "\n", print_module(case.module)]
     if form.buffers or (form.direct and not case.memories):
         return "\n".join([texts[0], _with_lines(case, [line or f"; {remark}" for _, line, remark in made])])
@@ -107,10 +112,14 @@ def header(targets: Sequence[Target], plain: bool = False) -> list[str]:
     current: dict[str, str] = {}
     for target in targets:
         wanted = dict((*(() if plain else _ALWAYS), *target.settings))
-        own = [name if value == "true" else f"{name}={value}" for name, value in sorted(wanted.items())
-               if name.startswith(_OWN_FLAGS) or value == "preset"]
-        shared = {name: value for name, value in wanted.items()
-                  if not name.startswith(_OWN_FLAGS) and value != "preset"}
+        own = [
+            name if value == "true" else f"{name}={value}"
+            for name, value in sorted(wanted.items())
+            if name.startswith(_OWN_FLAGS) or value == "preset"
+        ]
+        shared = {
+            name: value for name, value in wanted.items() if not name.startswith(_OWN_FLAGS) and value != "preset"
+        }
         for name in sorted({*shared, *current}):
             value = shared.get(name, _DEFAULTS.get(name, "false"))
             if current.get(name, _DEFAULTS.get(name, "false")) != value:
@@ -208,17 +217,19 @@ def _with_buffer(reference: _Reference, run: int) -> tuple[str, str]:
     args = ", ".join(text(value, param.type) for value, param in zip(case.inputs[run], entry.signature.params))
     results = ", ".join(map(text, outcome.values, returns))
     expected = f" == {results if len(returns) == 1 else f'[{results}]'}" if returns else ""
-    return (f"; liftcheck: memory data = {_contents(case.memories[run])}\n"
-            f"; liftcheck: run: {entry.name}({args}){expected}, data == {_contents(outcome.memory)}"), ""
+    return (
+        f"; liftcheck: memory data = {_contents(case.memories[run])}\n"
+        f"; liftcheck: run: {entry.name}({args}){expected}, data == {_contents(outcome.memory)}"
+    ), ""
 
 
 def _contents(memory: bytes) -> str:
     """A region as contents of a buffer: zeros by their number."""
     parts = []
-    for zero, group in groupby(range(0, len(memory), 8), lambda at: not any(memory[at:at + 8])):
+    for zero, group in groupby(range(0, len(memory), 8), lambda at: not any(memory[at : at + 8])):
         places = list(group)
         size = 8 * len(places)
-        parts.append(f"zero[{size}]" if zero else f"bytes[{memory[places[0]:places[0] + size].hex(' ')}]")
+        parts.append(f"zero[{size}]" if zero else f"bytes[{memory[places[0] : places[0] + size].hex(' ')}]")
     return ", ".join(parts)
 
 
@@ -245,8 +256,10 @@ def _needed_memory(reference: _Reference, run: int) -> bytes:
         found = _number(got.memory)
         if found in (final, _number(trial) & kept | final & ~kept):  # what is not written stays as it was
             return True
-        return all(new == end or (new == start and not changes) for new, end, start, changes
-                   in zip(got.memory, wanted.memory, trial, written))
+        return all(
+            new == end or (new == start and not changes)
+            for new, end, start, changes in zip(got.memory, wanted.memory, trial, written)
+        )
 
     stack = [(0, SLOT_SIZE)]
     while stack:
@@ -263,8 +276,7 @@ def _number(content: bytes | bytearray) -> int:
     return int.from_bytes(content, "little")
 
 
-def _wrapper(case: Case, run: int, memory: bytes,
-             noise: int) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
+def _wrapper(case: Case, run: int, memory: bytes, noise: int) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
     """`function %runN(data…) -> results…, checksum`; its arguments and their types."""
     entry = case.module.functions[case.entry]
     params, row = entry.signature.params, case.inputs[run]
@@ -279,8 +291,10 @@ def _wrapper(case: Case, run: int, memory: bytes,
     func.signatures[0] = entry.signature
     func.func_refs[0] = FuncRef(entry.name, 0, True)
     base = _region(builder, memory) if case.memories else -1
-    given = {at: builder.ins("ireduce", params[at].type, value) if at in wide else value
-             for at, value in zip(data, builder.entry_params)}
+    given = {
+        at: builder.ins("ireduce", params[at].type, value) if at in wide else value
+        for at, value in zip(data, builder.entry_params)
+    }
     args = tuple(given[at] if at in given else _moved(builder, base, away[at]) for at in range(len(params)))
     results = builder.call(0, *args)
     shown = [_shown(builder, value, param.type) for value, param in zip(results, entry.signature.returns)]
@@ -301,8 +315,9 @@ def _pointers(case: Case, run: int) -> dict[int, int]:
         return {}
     away = [value - slot_address(case.slot + run) for value in case.inputs[run]]
     params = case.module.functions[case.entry].signature.params
-    return {at: away[at] for at, param in enumerate(params)
-            if param.type is I64 and -SLOT_SIZE <= away[at] <= 2 * SLOT_SIZE}
+    return {
+        at: away[at] for at, param in enumerate(params) if param.type is I64 and -SLOT_SIZE <= away[at] <= 2 * SLOT_SIZE
+    }
 
 
 def _moved(builder: FunctionBuilder, base: int, away: int) -> int:
@@ -325,7 +340,7 @@ def _region(builder: FunctionBuilder, memory: bytes) -> int:
     _next(builder, loop, ready, at)
     builder.switch_to(ready)
     for word in range(_WORDS):
-        number = int.from_bytes(memory[word * 8:word * 8 + 8], "little")
+        number = int.from_bytes(memory[word * 8 : word * 8 + 8], "little")
         if number:
             builder.ins("store", I64, builder.iconst(I64, number), base, flags=_LITTLE, offset=word * 8)
     return base

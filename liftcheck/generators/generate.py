@@ -38,8 +38,9 @@ _INNER: Final = ("preserve_all", "winch")
 """Conventions of functions that are called from CLIF alone: nothing is returned, or nothing is preserved."""
 
 
-def _begun(bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
-           isas: tuple[str, ...]) -> Program:
+def _begun(
+    bits: Callable[[int], int], profile: Profile, context: Context, prefix: str, isas: tuple[str, ...]
+) -> Program:
     """A program without functions. The order of its draws is that of every seed."""
     program = Program(bits, profile, context, prefix, isas)
     found = program.table.cache.get(profile.name)
@@ -77,12 +78,24 @@ def _offer(program: Program) -> Offer:
     big = {isa in BIG_ENDIAN for isa in program.isas}
     offer = table.cache[profile.name] = Offer(
         tuple([kind for kind in table.types for _ in range(weight(kind))]),
-        weighted(table.loads), weighted(table.stores), weighted([row for row in table.loads if row.op == "load"]),
+        weighted(table.loads),
+        weighted(table.stores),
+        weighted([row for row in table.loads if row.op == "load"]),
         tuple([row.args[0] for row in table.stores if row.op == "store"]),
-        tuple([row for row in table.rows if row.op in ("icmp", "fcmp") and not row.results[0].is_vector
-               and type_class(row.args[0]) in ("word", "narrow", "fp", "wide")]),
-        (LITTLE, BIG) if big == {True} else (LITTLE, LITTLE), len(big) == 2, _conventions(program),
-        _groups(table, profile, bool(program.context.rules)))
+        tuple(
+            [
+                row
+                for row in table.rows
+                if row.op in ("icmp", "fcmp")
+                and not row.results[0].is_vector
+                and type_class(row.args[0]) in ("word", "narrow", "fp", "wide")
+            ]
+        ),
+        (LITTLE, BIG) if big == {True} else (LITTLE, LITTLE),
+        len(big) == 2,
+        _conventions(program),
+        _groups(table, profile, bool(program.context.rules)),
+    )
     return offer
 
 
@@ -95,9 +108,14 @@ def _palette(pool: tuple[Type, ...], on: int, r: int) -> tuple[Type, ...]:
 
 def _specials(table: Table, with_rules: bool) -> tuple[tuple[str, int, Emitter], ...]:
     """The families that are functions: name, factor on their weight, emitter."""
-    found: list[tuple[str, int, Emitter]] = [("load", 3, memory.load), ("store", 3, memory.store),
-                                             ("load", 2, memory.sunk_load), ("store", 1, memory.store_run),
-                                             ("call", 2, calls.call), ("address", 1, frame_address)]
+    found: list[tuple[str, int, Emitter]] = [
+        ("load", 3, memory.load),
+        ("store", 3, memory.store),
+        ("load", 2, memory.sunk_load),
+        ("store", 1, memory.store_run),
+        ("call", 2, calls.call),
+        ("address", 1, frame_address),
+    ]
     if table.atomics:
         found.append(("atomic", 2, memory.atomic))
     if table.divisions:
@@ -119,8 +137,13 @@ def _menu(program: Program, on: int, random: int) -> tuple[list[int], list[MenuE
     table = program.table
     families = _switches(on, program.profile.keep) & _ALL_SWITCHES
     classes = _switches(random, 190) & _ALL_SWITCHES | _ANY_CLASS
-    menu = [entry for family, members in program.offer.groups if families & family
-            for entry in members if classes & entry[0]]
+    menu = [
+        entry
+        for family, members in program.offer.groups
+        if families & family
+        for entry in members
+        if classes & entry[0]
+    ]
     size = max(8, sum([weight for _, weight, _ in menu]) >> 4)
     menu.append((1, size, table.rows))
     always = ((table.conversions, traps.convert), (table.traps, traps.trap), (table.atomics, memory.atomic))
@@ -165,10 +188,19 @@ def _groups(table: Table, profile: Profile, with_rules: bool) -> Groups:
 
 def frame_address(body: Body) -> None:
     """Opcodes that give an address which differs everywhere: it goes to a stack slot that nobody reads."""
-    ops = cached(body.table, "addresses", lambda: tuple(
-        op for op in ("get_frame_pointer", "get_stack_pointer", "get_return_address", "stack_addr", "func_addr")
-        if body.table.has(f"{op}.i64") and (op not in ("get_frame_pointer", "get_return_address")
-                                            or "frame_pointers" in body.program.context.features)))
+    ops = cached(
+        body.table,
+        "addresses",
+        lambda: tuple(
+            op
+            for op in ("get_frame_pointer", "get_stack_pointer", "get_return_address", "stack_addr", "func_addr")
+            if body.table.has(f"{op}.i64")
+            and (
+                op not in ("get_frame_pointer", "get_return_address")
+                or "frame_pointers" in body.program.context.features
+            )
+        ),
+    )
     if not ops:
         body.anything()
         return
@@ -185,8 +217,9 @@ def frame_address(body: Body) -> None:
     calls.hide(body, body.ins(op, I64, (), I64, imm))
 
 
-def _make_function(program: Program, number: int, last: int, size: int,
-                   due: tuple[str, ...]) -> tuple[Function, tuple[str, ...]]:
+def _make_function(
+    program: Program, number: int, last: int, size: int, due: tuple[str, ...]
+) -> tuple[Function, tuple[str, ...]]:
     """Function `number` of 0…last; the last is the entry, which holds the typings that are `due`."""
     bits, conventions = program.bits, program.offer.conventions
     entry = number == last
@@ -201,8 +234,11 @@ def _make_function(program: Program, number: int, last: int, size: int,
     budget = size if entry else max(6, size >> 1)
     if not body.pointers or r >> 10 & 3 == 0:
         memory.make_slot(body)
-    body.pointers += [(body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8, -1, 0)
-                      for place, kind in enumerate(kinds) if kind == "struct"]
+    body.pointers += [
+        (body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8, -1, 0)
+        for place, kind in enumerate(kinds)
+        if kind == "struct"
+    ]
     body.count = body.cost = len(body.insts)
     if entry and due:
         emit_goals(body, due)
@@ -266,13 +302,26 @@ _SHARES: Final = {"system_v": 4, "tail": 4, "fast": 3, "windows_fastcall": 8, "a
 def _conventions(program: Program) -> tuple[str, ...]:
     """Those that all ISAs of the program have, the usual ones more often."""
     lists = [program.context.conventions[isa] for isa in program.isas]
-    shared = [name for name in lists[0] if all(name in names for names in lists)
-              and program.convention_has("call", name) and program.convention_has("param", f"{name}.i64")]
+    shared = [
+        name
+        for name in lists[0]
+        if all(name in names for names in lists)
+        and program.convention_has("call", name)
+        and program.convention_has("param", f"{name}.i64")
+    ]
     return tuple(name for name in shared for _ in range(_SHARES.get(name, 2)))
 
 
-def generate(choices: Choices, profile: Profile | str, context: Context, slot: int = 0, prefix: str = "f",
-             name: str = "", turn: int | None = None, tags: Mapping[str, object] = _NO_TAGS) -> Case:
+def generate(
+    choices: Choices,
+    profile: Profile | str,
+    context: Context,
+    slot: int = 0,
+    prefix: str = "f",
+    name: str = "",
+    turn: int | None = None,
+    tags: Mapping[str, object] = _NO_TAGS,
+) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
     `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then.
@@ -297,9 +346,21 @@ def generate(choices: Choices, profile: Profile | str, context: Context, slot: i
     made = [_make_function(program, number, last, size, due) for number in range(last + 1)]
     functions = [function for function, _ in made]
     inputs, memories = _inputs(bits, functions[last].signature, made[last][1], context.inputs, slot)
-    return Case(Module(functions), last, inputs, memories, slot, name, {
-        "profile": profile.name, "isas": program.isas, "may_trap": program.may_trap,
-        "endian_sensitive": program.offer.endian_sensitive, **tags})
+    return Case(
+        Module(functions),
+        last,
+        inputs,
+        memories,
+        slot,
+        name,
+        {
+            "profile": profile.name,
+            "isas": program.isas,
+            "may_trap": program.may_trap,
+            "endian_sensitive": program.offer.endian_sensitive,
+            **tags,
+        },
+    )
 
 
 def _mixed(bits: Callable[[int], int]) -> Profile:
@@ -313,8 +374,9 @@ def _mixed(bits: Callable[[int], int]) -> Profile:
     raise AssertionError(r)
 
 
-def _inputs(bits: Callable[[int], int], signature: Signature, kinds: tuple[str, ...], count: int,
-            slot: int) -> tuple[tuple[tuple[int, ...], ...], tuple[bytes, ...]]:
+def _inputs(
+    bits: Callable[[int], int], signature: Signature, kinds: tuple[str, ...], count: int, slot: int
+) -> tuple[tuple[tuple[int, ...], ...], tuple[bytes, ...]]:
     """Arguments and region contents of every run. The leading parameters of kind 'pointer' are addresses."""
     pool = memory_pool()
     span = len(pool) - SLOT_SIZE
@@ -329,5 +391,5 @@ def _inputs(bits: Callable[[int], int], signature: Signature, kinds: tuple[str, 
         start = (random & 0x7FFF) % span
         values = [table[random >> shift & 511] for shift, table in tables]
         rows.append((*(base, base + _BIG_POINTER)[:pointers], *values))
-        memories.append(pool[start:start + SLOT_SIZE])
+        memories.append(pool[start : start + SLOT_SIZE])
     return tuple(rows), tuple(memories)

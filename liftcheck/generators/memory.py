@@ -16,15 +16,20 @@ from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.generators.body import Body
 from liftcheck.generators.tables import Row, access_bytes
 
+# fmt: off
 _OFFSETS = (0, 1, -1, 8, 16, 127, 128, -128, -129, 255, 256, -256, -257, 2047, 2048, -2048, -2049, 4095, 4096, 0x7FF8,
             0x8000, 32760, 65535, 65536, 0x7FFFF, 0x80000, -0x80000, -0x80001, 0xFFFFF, 0x100000, 0x7FFFFF80,
             -0x80000000, 0x7FFFF000, 12, 24, 504, -512, 1008, -1024, 16380, 32768 - 4, 4095 * 8, 4095 * 16, 513)
+# fmt: on
 _AMOUNTS = (I64, I64, I32, I8)
 _NOTRAP = MemFlags(trap="")
 _ALIGNED = MemFlags(aligned=True)
 _BOTH = MemFlags(aligned=True, trap="")
-_FROZEN = tuple(MemFlags(aligned, True, move, trap)
-                for aligned in (False, True) for move, trap in ((False, None), (False, ""), (True, ""), (True, "")))
+_FROZEN = tuple(
+    MemFlags(aligned, True, move, trap)
+    for aligned in (False, True)
+    for move, trap in ((False, None), (False, ""), (True, ""), (True, ""))
+)
 _USER = tuple(MemFlags(trap=f"user{n}") for n in (1, 7, 42, 250))
 
 
@@ -310,7 +315,8 @@ def frozen_load(body: Body) -> None:
     size, r = access_bytes(row), body.bits(16)
     aligned = r & 1
     offset = high + (r >> 4) % ((body.program.frozen - size) // size if aligned else body.program.frozen - size) * (
-        size if aligned else 1)
+        size if aligned else 1
+    )
     at, kind = number, row.results[0]
     if r & 2:
         at = _add(body, number, body.const(I64, high & I64.mask))
@@ -334,8 +340,9 @@ def one_past(body: Body) -> None:
     inside = _pick_offset(body, low, high - body.program.frozen - size, 1, r)
     if r & 0x1C:
         condition = body.plain(body.program.comparisons[0]) if body.program.comparisons else body.truth()
-        chosen = body.ins("select", I64, (condition, body.const(I64, outside & I64.mask),
-                                          body.const(I64, inside & I64.mask)), I64)
+        chosen = body.ins(
+            "select", I64, (condition, body.const(I64, outside & I64.mask), body.const(I64, inside & I64.mask)), I64
+        )
         at, offset = _add(body, number, chosen), 0
     else:
         at, offset = number, outside

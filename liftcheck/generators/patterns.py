@@ -73,7 +73,7 @@ _CLASSES: Final[dict[str, tuple[str, ...]]] = {
     "ivec": ("i8x16", "i16x8", "i32x4", "i64x2"), "float": ("f32", "f64"), "fvec": ("f32x4", "f64x2"),
     "floats": ("f32", "f64", "f32x4", "f64x2"),
     "any": ("i8", "i16", "i32", "i64", "i128", "i8x16", "i16x8", "i32x4", "i64x2"),
-}
+}  # fmt: skip
 _NAMED: Final = {"B": I8, "W": I32, "Q": I64, "X": I128}
 
 
@@ -168,8 +168,9 @@ class _Resolver:
             if made is None:
                 return None
             inner.append(made)
-        row = _fitting(rows, shape.control, [
-            node.row.results[0] if isinstance(node, Node) else node.kind for node in inner])
+        row = _fitting(
+            rows, shape.control, [node.row.results[0] if isinstance(node, Node) else node.kind for node in inner]
+        )
         if row is None or not takes(row, shape.condition):
             return None
         args: list[Node | Leaf] = []
@@ -284,9 +285,17 @@ def _constant(body: Body, name: str, kind: Type) -> int:
     r = body.bits(8)
     if kind.is_float:
         return body.const(kind, _splat(kind, _float_constant(name, lane, r)))
-    number = {"w": width, "w-1": width - 1, "h": width // 2, "min": 1 << (width - 1), "max": (1 << (width - 1)) - 1,
-              "n": r % (2 * width), "p": 1 << r % width, "q": (1 << r % width) + (r >> 7) * 2 - 1,
-              "m": (1 << r % (width + 1)) - 1}.get(name)
+    number = {
+        "w": width,
+        "w-1": width - 1,
+        "h": width // 2,
+        "min": 1 << (width - 1),
+        "max": (1 << (width - 1)) - 1,
+        "n": r % (2 * width),
+        "p": 1 << r % width,
+        "q": (1 << r % width) + (r >> 7) * 2 - 1,
+        "m": (1 << r % (width + 1)) - 1,
+    }.get(name)
     if number is None:
         number = int(name)
     return body.const(kind, _splat(kind, number & lane.mask))

@@ -15,29 +15,33 @@ from typing import Final, NamedTuple
 from liftcheck.clif.types import Type
 from liftcheck.errors import UsageError
 
-FAMILY_OF: Final[dict[str, str]] = {op: family for family, ops in {
-    "add": "iadd isub ineg iabs smin smax umin umax",
-    "mul": "imul umulhi smulhi",
-    "bits": "band bor bxor bnot bitselect band_not bor_not bxor_not",
-    "shift": "rotl rotr ishl ushr sshr",
-    "count": "clz ctz cls popcnt bitrev bswap",
-    "compare": "icmp",
-    "select": "select select_spectre_guard bmask blendv x86_blendv",
-    "convert": "uextend sextend ireduce isplit iconcat bitcast",
-    "overflow": "uadd_overflow sadd_overflow usub_overflow ssub_overflow umul_overflow smul_overflow sadd_overflow_cin "
-                "uadd_overflow_cin ssub_overflow_bin usub_overflow_bin iadd_cin iadd_cout iadd_carry isub_bin "
-                "isub_bout isub_borrow",
-    "float": "fadd fsub fmul fdiv sqrt fma fneg fabs fcopysign fmin fmax fmin_pseudo fmax_pseudo ceil floor trunc "
-             "nearest",
-    "fcompare": "fcmp",
-    "fconvert": "fpromote fdemote fcvt_to_uint_sat fcvt_to_sint_sat fcvt_from_uint fcvt_from_sint fvdemote "
-                "fvpromote_low fcvt_low_from_sint",
-    "lanes": "splat swizzle insertlane extractlane shuffle vany_true vall_true vhigh_bits scalar_to_vector snarrow "
-             "unarrow uunarrow swiden_low swiden_high uwiden_low uwiden_high iadd_pairwise",
-    "saturate": "avg_round uadd_sat sadd_sat usub_sat ssub_sat sqmul_round_sat",
-    "x86": "x86_pshufb x86_pmulhrsw x86_pmaddubsw x86_cvtt2dq",
-    "quiet": "nop sequence_point",
-}.items() for op in ops.split()}
+FAMILY_OF: Final[dict[str, str]] = {
+    op: family
+    for family, ops in {
+        "add": "iadd isub ineg iabs smin smax umin umax",
+        "mul": "imul umulhi smulhi",
+        "bits": "band bor bxor bnot bitselect band_not bor_not bxor_not",
+        "shift": "rotl rotr ishl ushr sshr",
+        "count": "clz ctz cls popcnt bitrev bswap",
+        "compare": "icmp",
+        "select": "select select_spectre_guard bmask blendv x86_blendv",
+        "convert": "uextend sextend ireduce isplit iconcat bitcast",
+        "overflow": "uadd_overflow sadd_overflow usub_overflow ssub_overflow umul_overflow smul_overflow sadd_overflow_cin "  # noqa: E501
+        "uadd_overflow_cin ssub_overflow_bin usub_overflow_bin iadd_cin iadd_cout iadd_carry isub_bin "
+        "isub_bout isub_borrow",
+        "float": "fadd fsub fmul fdiv sqrt fma fneg fabs fcopysign fmin fmax fmin_pseudo fmax_pseudo ceil floor trunc "
+        "nearest",
+        "fcompare": "fcmp",
+        "fconvert": "fpromote fdemote fcvt_to_uint_sat fcvt_to_sint_sat fcvt_from_uint fcvt_from_sint fvdemote "
+        "fvpromote_low fcvt_low_from_sint",
+        "lanes": "splat swizzle insertlane extractlane shuffle vany_true vall_true vhigh_bits scalar_to_vector snarrow "
+        "unarrow uunarrow swiden_low swiden_high uwiden_low uwiden_high iadd_pairwise",
+        "saturate": "avg_round uadd_sat sadd_sat usub_sat ssub_sat sqmul_round_sat",
+        "x86": "x86_pshufb x86_pmulhrsw x86_pmaddubsw x86_cvtt2dq",
+        "quiet": "nop sequence_point",
+    }.items()
+    for op in ops.split()
+}
 """The family of each opcode that is a function of its operands (and of the two that do nothing)."""
 
 
@@ -73,28 +77,63 @@ class Profile(NamedTuple):
 
 _CLASSES: Final = {"word": 10, "narrow": 5, "wide": 3, "fp": 5, "half": 1, "quad": 1, "ivec": 4, "fvec": 3, "vec64": 1}
 _INT_CLASSES: Final = {"word": 10, "narrow": 8, "wide": 2, "fp": 0, "half": 0, "quad": 0, "ivec": 0, "fvec": 0,
-                       "vec64": 0}
+                       "vec64": 0}  # fmt: skip
 _FLOAT: Final = {"float": 12, "fcompare": 5, "fconvert": 8, "load": 3, "store": 3, "select": 3, "convert": 3}
 
-PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (
-    Profile("default", {"pattern": 10, "load": 6, "store": 6, "call": 6, "rule": 6, "any": 6, "quiet": 1, "shift": 5,
-                        "atomic": 2, "trap": 2, "div": 4, "address": 1, "x86": 2, "count": 3}, _CLASSES),
-    Profile("integers", {"pattern": 12, "div": 6, "shift": 8, "rule": 8, "call": 2, "float": 0, "fcompare": 0,
-                         "fconvert": 0}, _INT_CLASSES),
-    Profile("floats", _FLOAT, _CLASSES | {"fp": 20, "half": 6, "quad": 6, "fvec": 6, "ivec": 1, "vec64": 1}, other=1),
-    Profile("simd", {"lanes": 10, "saturate": 6, "x86": 4, "load": 4, "store": 3, "pattern": 6},
+PROFILES: Final[dict[str, Profile]] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "default",
+            {
+                "pattern": 10,
+                "load": 6,
+                "store": 6,
+                "call": 6,
+                "rule": 6,
+                "any": 6,
+                "quiet": 1,
+                "shift": 5,
+                "atomic": 2,
+                "trap": 2,
+                "div": 4,
+                "address": 1,
+                "x86": 2,
+                "count": 3,
+            },
+            _CLASSES,
+        ),
+        Profile(
+            "integers",
+            {"pattern": 12, "div": 6, "shift": 8, "rule": 8, "call": 2, "float": 0, "fcompare": 0, "fconvert": 0},
+            _INT_CLASSES,
+        ),
+        Profile(
+            "floats", _FLOAT, _CLASSES | {"fp": 20, "half": 6, "quad": 6, "fvec": 6, "ivec": 1, "vec64": 1}, other=1
+        ),
+        Profile(
+            "simd",
+            {"lanes": 10, "saturate": 6, "x86": 4, "load": 4, "store": 3, "pattern": 6},
             {"ivec": 20, "fvec": 10, "vec64": 5, "word": 2, "narrow": 1, "fp": 1, "wide": 1, "half": 1, "quad": 1},
-            other=3),
-    Profile("memory", {"load": 30, "store": 30, "atomic": 6, "add": 5, "convert": 4, "shift": 4}, _CLASSES, other=1),
-    Profile("calls", {"call": 30}, _CLASSES, other=2, functions=(0, 2, 4, 6)),
-    Profile("control", {"compare": 8, "fcompare": 3, "select": 4, "call": 2}, _CLASSES, other=2, structure=235),
-    Profile("atomics", {"atomic": 30, "load": 6, "store": 6}, _CLASSES, other=1),
-    Profile("traps", {"trap": 10, "div": 20, "load": 6, "store": 6, "fconvert": 4}, _CLASSES, other=2, traps=256),
-    Profile("wide", {"pattern": 8, "call": 5, "convert": 6, "overflow": 5},
-            _INT_CLASSES | {"wide": 30, "word": 6, "narrow": 2}, other=4),
-    Profile("rules", {"pattern": 30, "rule": 40}, _CLASSES, other=1, structure=90),
-    Profile("large", {"pattern": 8, "load": 6, "store": 6}, _CLASSES, size=20.0, functions=(2, 1, 1, 0)),
-)}
+            other=3,
+        ),
+        Profile(
+            "memory", {"load": 30, "store": 30, "atomic": 6, "add": 5, "convert": 4, "shift": 4}, _CLASSES, other=1
+        ),
+        Profile("calls", {"call": 30}, _CLASSES, other=2, functions=(0, 2, 4, 6)),
+        Profile("control", {"compare": 8, "fcompare": 3, "select": 4, "call": 2}, _CLASSES, other=2, structure=235),
+        Profile("atomics", {"atomic": 30, "load": 6, "store": 6}, _CLASSES, other=1),
+        Profile("traps", {"trap": 10, "div": 20, "load": 6, "store": 6, "fconvert": 4}, _CLASSES, other=2, traps=256),
+        Profile(
+            "wide",
+            {"pattern": 8, "call": 5, "convert": 6, "overflow": 5},
+            _INT_CLASSES | {"wide": 30, "word": 6, "narrow": 2},
+            other=4,
+        ),
+        Profile("rules", {"pattern": 30, "rule": 40}, _CLASSES, other=1, structure=90),
+        Profile("large", {"pattern": 8, "load": 6, "store": 6}, _CLASSES, size=20.0, functions=(2, 1, 1, 0)),
+    )
+}
 
 
 def by_name(name: str) -> Profile:
@@ -106,5 +145,5 @@ def by_name(name: str) -> Profile:
 
 
 MIX: Final = (("default", 40), ("integers", 8), ("floats", 6), ("simd", 10), ("memory", 9), ("calls", 6),
-              ("control", 6), ("atomics", 3), ("traps", 5), ("wide", 4), ("rules", 8), ("large", 0))
+              ("control", 6), ("atomics", 3), ("traps", 5), ("wide", 4), ("rules", 8), ("large", 0))  # fmt: skip
 """What `all` draws from, by weight of 105; `large` is drawn by its own dial in `generate.py`, once in 512 programs."""

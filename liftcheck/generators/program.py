@@ -55,15 +55,16 @@ class Program:
     `menu_ends` are the sums of the weights of `menu`."""
 
     __slots__ = ("bits", "context", "frozen", "isas", "may_trap", "menu", "menu_ends", "offer", "palette",
-                 "prefix", "profile", "specs", "supply", "table")
+                 "prefix", "profile", "specs", "supply", "table")  # fmt: skip
 
     offer: Offer
     palette: tuple[Type, ...]
     menu_ends: list[int]
     menu: list[MenuEntry]
 
-    def __init__(self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str,
-                 isas: tuple[str, ...]) -> None:
+    def __init__(
+        self, bits: Callable[[int], int], profile: Profile, context: Context, prefix: str, isas: tuple[str, ...]
+    ) -> None:
         self.bits = bits
         self.profile = profile
         self.context = context
@@ -120,8 +121,15 @@ class Program:
 
     def users(self, kind: Type) -> tuple[Row, ...]:
         """Rows of one or two operands whose first and last are of `kind`."""
-        return cached(self.table, ("users", kind), lambda: tuple(
-            row for row in self.table.rows if 1 <= len(row.args) <= 2 and row.args[0] is kind and row.args[-1] is kind))
+        return cached(
+            self.table,
+            ("users", kind),
+            lambda: tuple(
+                row
+                for row in self.table.rows
+                if 1 <= len(row.args) <= 2 and row.args[0] is kind and row.args[-1] is kind
+            ),
+        )
 
     def passable(self, convention: str) -> tuple[Type, ...]:
         """The palette's types that every ISA of the program passes and returns in a convention."""
@@ -135,15 +143,22 @@ class Program:
 
     def can_say(self, what: str) -> bool:
         """Whether the compiler's text knows `text.WHAT` (if the matrix was asked): older versions' says less."""
-        return cached(self.table, ("text", what), lambda: all(
-            f"text.{what}" in m or "call.system_v" not in m for m in map(self.context.matrices.__getitem__, self.isas)))
+        return cached(
+            self.table,
+            ("text", what),
+            lambda: all(
+                f"text.{what}" in m or "call.system_v" not in m
+                for m in map(self.context.matrices.__getitem__, self.isas)
+            ),
+        )
 
     def producers(self, kind: Type) -> tuple[Row, ...]:
         """Rows that make a `kind` from other types."""
         found = self.table.producers.get(kind)
         if found is None:
-            found = self.table.producers[kind] = tuple([
-                row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args])
+            found = self.table.producers[kind] = tuple(
+                [row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args]
+            )
         return found
 
     def cleaner(self, kind: Type) -> str:
@@ -152,9 +167,17 @@ class Program:
 
     def cast_source(self, kind: Type) -> Type:
         """The type from which a constant of `kind` is bitcast."""
-        return cached(self.table, ("cast", kind), lambda: next(
-            row.args[0] for row in self.table.by_shape.values() if row.op == "bitcast" and row.type is kind
-            and self.table.const.get(row.args[0], "bitcast") != "bitcast"))
+        return cached(
+            self.table,
+            ("cast", kind),
+            lambda: next(
+                row.args[0]
+                for row in self.table.by_shape.values()
+                if row.op == "bitcast"
+                and row.type is kind
+                and self.table.const.get(row.args[0], "bitcast") != "bitcast"
+            ),
+        )
 
 
 def _cleaner(table: Table, kind: Type) -> str:
@@ -170,5 +193,8 @@ def _cleaner(table: Table, kind: Type) -> str:
 def _passable(program: Program, convention: str) -> frozenset[Type]:
     matrices = [program.context.matrices[isa] for isa in program.isas]
     ways = ("param",) if convention == "preserve_all" else ("param", "return")
-    return frozenset(kind for kind in program.table.types if all(
-        f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways))
+    return frozenset(
+        kind
+        for kind in program.table.types
+        if all(f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways)
+    )

@@ -35,7 +35,7 @@ _WRAPPERS: Final = {"sext32_value": ("sextend", "i32"), "zext32_value": ("uexten
                     "sext16_value": ("sextend", "i16"), "zext16_value": ("uextend", "i16"),
                     "extended_value_from_value": ("uextend", ""), "uextend_maybe": ("uextend", ""),
                     "sextend_maybe": ("sextend", ""), "maybe_uextend": ("uextend", ""),
-                    "maybe_sextend": ("sextend", "")}
+                    "maybe_sextend": ("sextend", "")}  # fmt: skip
 _DIVISIONS: Final = frozenset({"udiv", "sdiv", "urem", "srem"})
 _TESTS: Final = frozenset({"brif", "trapz", "trapnz"})
 _TYPE_TESTS: Final[dict[str, Callable[[Type], bool]]] = {
@@ -47,7 +47,7 @@ _TYPE_TESTS: Final[dict[str, Callable[[Type], bool]]] = {
     "ty_vec64": lambda t: t.is_vector and t.bits == 64, "ty_supported_vec": lambda t: t.is_vector,
     "ty_32": lambda t: t.bits == 32, "ty_64": lambda t: t.bits == 64, "ty_8_or_16": lambda t: t.bits in (8, 16),
     "ty_int_vec128": lambda t: t.is_int and (not t.is_vector or t.bits == 128), "vr128_ty": lambda t: t.bits == 128,
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _arguments(parts: list[Tree]) -> list[list[Tree]]:
     at = 0
     while at < len(parts):
         size = 3 if at + 2 < len(parts) and parts[at + 1] == "@" else 1
-        groups.append(parts[at:at + size])
+        groups.append(parts[at : at + size])
         at += size
     return groups
 
@@ -202,7 +202,7 @@ class _Reader:
         if form in ("IntCompare", "FloatCompare") and not condition and len(rest) > wanted:
             condition, rest = _condition(rest[0][-1]), rest[1:]
         elif form in ("LoadNoOffset",) and len(rest) > wanted:
-            rest = rest[len(rest) - wanted:]
+            rest = rest[len(rest) - wanted :]
         elif form == "Shuffle" and len(rest) > wanted:
             condition = _mask(rest[-1][-1])
         arguments = rest[:wanted]
@@ -233,7 +233,7 @@ class _Reader:
 
 
 _CONDITION_WORDS: Final = {"Signed": "s", "Unsigned": "u", "Less": "l", "Greater": "g", "Equal": "e", "Not": "n",
-                           "Ordered": "ord", "Unordered": "uno"}
+                           "Ordered": "ord", "Unordered": "uno"}  # fmt: skip
 
 
 def _condition(tree: Tree) -> str:
@@ -241,8 +241,22 @@ def _condition(tree: Tree) -> str:
     if isinstance(tree, list) and len(tree) == 1 and isinstance(tree[0], str):
         words = re.findall("[A-Z][a-z]*", tree[0].partition(".")[2])
         short = "".join(_CONDITION_WORDS.get(word, "") for word in words)
-        fixed = {"e": "eq", "ne": "ne", "sl": "slt", "sg": "sgt", "sle": "sle", "sge": "sge", "ul": "ult", "ug": "ugt",
-                 "ule": "ule", "uge": "uge", "l": "lt", "g": "gt", "le": "le", "ge": "ge"}.get(short, short)
+        fixed = {
+            "e": "eq",
+            "ne": "ne",
+            "sl": "slt",
+            "sg": "sgt",
+            "sle": "sle",
+            "sge": "sge",
+            "ul": "ult",
+            "ug": "ugt",
+            "ule": "ule",
+            "uge": "uge",
+            "l": "lt",
+            "g": "gt",
+            "le": "le",
+            "ge": "ge",
+        }.get(short, short)
         if fixed in INT_CONDITIONS or fixed in FLOAT_CONDITIONS:
             return fixed
     return "?"
@@ -289,8 +303,9 @@ class _Solver:
         for args, every in self._arguments(pattern.arguments, row.args, names):
             yield Node(row, pattern.condition, args), every
 
-    def _arguments(self, patterns: tuple[Op | Atom, ...], kinds: tuple[Type, ...],
-                   names: dict[str, Type]) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
+    def _arguments(
+        self, patterns: tuple[Op | Atom, ...], kinds: tuple[Type, ...], names: dict[str, Type]
+    ) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
         """Every way to make the operands, entering what they bind into `names`; of an operation's typings each is met
         once, with whatever else fits first."""
         leaves: list[Leaf] = []

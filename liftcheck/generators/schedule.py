@@ -31,7 +31,7 @@ NOT_SCHEDULED: Final = frozenset({
     "jump", "br_table", "trap", "return", "call", "call_indirect", "return_call", "return_call_indirect", "try_call",
     "try_call_indirect", "func_addr", "stack_addr", "symbol_value", "get_exception_handler_address",
     "get_frame_pointer", "get_stack_pointer", "get_return_address", *UNREACHED,
-})
+})  # fmt: skip
 """Opcodes that are not on the schedule: programs are full of them, or they need more around them than a typing."""
 
 
@@ -69,7 +69,7 @@ def _round(context: Context, number: int) -> list[Goals]:
         found = []
         for isas, keys in _lists(context):
             shuffled = random.sample(keys, len(keys))
-            found += [Goals(isas, tuple(shuffled[at:at + _MOST])) for at in range(0, len(keys), _MOST)]
+            found += [Goals(isas, tuple(shuffled[at : at + _MOST])) for at in range(0, len(keys), _MOST)]
         for old in [place for place in context.schedule_cache if place >= 0]:
             del context.schedule_cache[old]
         context.schedule_cache[number] = found
@@ -132,8 +132,9 @@ def _branch(body: Body, row: Row) -> None:
     """Both ways lead to the same block, with different arguments."""
     kind = row.args[0]
     join = body.block((kind,))
-    body.brif(body.value(kind), BlockCall(join.number, (body.value(kind),)),
-              BlockCall(join.number, (body.value(kind),)))
+    body.brif(
+        body.value(kind), BlockCall(join.number, (body.value(kind),)), BlockCall(join.number, (body.value(kind),))
+    )
     body.start(join)
 
 
@@ -143,4 +144,4 @@ _EMITTERS: Final[tuple[tuple[Callable[..., object], frozenset[str]], ...]] = (
     (traps.emit_division, frozenset({"udiv", "sdiv", "urem", "srem"})),
     (traps.emit_conversion, frozenset({"fcvt_to_uint", "fcvt_to_sint"})),
     (traps.emit_trap, frozenset({"trapz", "trapnz", "uadd_overflow_trap"})), (_branch, frozenset({"brif"})),
-)
+)  # fmt: skip

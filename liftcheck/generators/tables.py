@@ -34,7 +34,7 @@ UNREACHED: Final[dict[str, str]] = {
     "set_pinned_reg": "needs enable_pinned_reg, which takes a register away (and makes s390x panic)",
     "resumable_trap": "stops the process, as debugtrap does", "resumable_trapnz": "stops the process",
     "stack_load": "removed in 0.134; stack_addr and load are the same", "stack_store": "as stack_load",
-}
+}  # fmt: skip
 """Opcodes that no program holds, and why. Nor are there `portable.OLD_OPCODES`, which no program's text can hold."""
 
 
@@ -96,7 +96,7 @@ class Table:
 
 
 _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
-               "Shuffle": "mask"}
+               "Shuffle": "mask"}  # fmt: skip
 
 
 def cached(table: Table, key: object, make: Callable[[], T]) -> T:
@@ -129,7 +129,7 @@ def _row(variant: Variant, choices: tuple[str, ...] | None) -> Row:
 
 
 LOADS: Final = ("load", "uload8", "sload8", "uload16", "sload16", "uload32", "sload32", "uload8x8", "sload8x8",
-                "uload16x4", "sload16x4", "uload32x2", "sload32x2")
+                "uload16x4", "sload16x4", "uload32x2", "sload32x2")  # fmt: skip
 STORES: Final = ("store", "istore8", "istore16", "istore32")
 ATOMICS: Final = ("atomic_rmw", "atomic_cas", "atomic_load", "atomic_store", "fence")
 
@@ -144,13 +144,21 @@ def access_bytes(row: Row) -> int:
     return row.type.bytes
 
 
-def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[str] = frozenset(),
-                choices: Mapping[str, tuple[str, ...]] | None = None) -> Table:
+def build_table(
+    isas: tuple[str, ...],
+    allowed: frozenset[str],
+    own: frozenset[str] = frozenset(),
+    choices: Mapping[str, tuple[str, ...]] | None = None,
+) -> Table:
     """The table for programs that must suit `isas`, where `allowed` are the keys that all of them have, `own` those
     that no other ISA of the campaign has, and `choices` what there is of keys that are there in part."""
     table = Table(isas, allowed, choices or {})
-    every = [_row(variant, table.choices.get(variant.key))
-             for name in OPCODES for variant in variants(name) if variant.key in allowed]
+    every = [
+        _row(variant, table.choices.get(variant.key))
+        for name in OPCODES
+        for variant in variants(name)
+        if variant.key in allowed
+    ]
     table.const = _constants(table, every)
     rows = [row for row in every if all(t in table.const for t in row.args)]
     plain = [row for row in rows if row.op in FAMILY_OF]
@@ -164,6 +172,7 @@ def build_table(isas: tuple[str, ...], allowed: frozenset[str], own: frozenset[s
         grouped.setdefault((FAMILY_OF[row.op], type_class(kind)), []).append(row)
     table.groups = tuple((family, klass, tuple(grouped[family, klass])) for family, klass in sorted(grouped))
     table.exclusive = tuple(row for row in plain if row.key in own)
+
     def of(*ops: str) -> tuple[Row, ...]:
         """The rows of some opcodes, those of these ISAs alone five times."""
         return tuple(row for row in rows if row.op in ops for _ in range(5 if row.key in own else 1))
@@ -271,7 +280,7 @@ class Context:
         if not self.weight_cache:
             for isas, count in self.subsets():
                 if count and isas != self.isas:
-                    self.weight_cache.extend([isas] * max(2, round(count ** 0.75)))
+                    self.weight_cache.extend([isas] * max(2, round(count**0.75)))
         return self.weight_cache or [self.isas]
 
 
@@ -280,5 +289,5 @@ CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
     "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
     "riscv64": ("system_v", "fast", "tail", "preserve_all"),
     "s390x": ("system_v", "fast", "tail", "preserve_all"),
-}
+}  # fmt: skip
 """The calling conventions of 0.135 by ISA. Not here: `probestack`, and `cold`, which was removed."""

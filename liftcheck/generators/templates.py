@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-TEMPLATES: Final[tuple[str, ...]] = tuple(line.strip() for line in """
+TEMPLATES: Final[tuple[str, ...]] = tuple(
+    line.strip()
+    for line in """
 shl of ushr | all | (ishl.T (ushr.T x n) n)
 ushr of shl | all | (ushr.T (ishl.T x n) n)
 sshr of shl | all | (sshr.T (ishl.T x n) n)
@@ -322,4 +324,6 @@ abs by bits | float | (bitcast.T (band.I (bitcast.I x) max))
 neg by bits | float | (bitcast.T (bxor.I (bitcast.I x) min))
 sign by bits | float | (ushr.I (bitcast.I x) w-1)
 float bit logic | floats | (band.T x (bnot.T y))
-""".strip().splitlines() if "f32ish" not in line)
+""".strip().splitlines()
+    if "f32ish" not in line
+)

@@ -114,8 +114,9 @@ def _overflow_trap(body: Body, row: Row) -> None:
 def _conditional(body: Body, row: Row) -> None:
     kind = row.args[0]
     r = body.bits(16)
-    code = ("int_divz", "heap_oob", "int_ovf", "bad_toint", f"user{1 + (r & 127)}", "user11", "user250",
-            "user1")[r >> 8 & 7]
+    code = ("int_divz", "heap_oob", "int_ovf", "bad_toint", f"user{1 + (r & 127)}", "user11", "user250", "user1")[
+        r >> 8 & 7
+    ]
     zero = row.op == "trapz"
     if body.program.may_trap and body.is_entry:
         if kind is I8 and r & 0x800:

@@ -79,8 +79,10 @@ class Segment:
     keys      `opcodes.key_of` its instructions, when somebody asked
     """
 
+    # fmt: off
     __slots__ = ("after", "callee", "code", "cost", "direct", "handlers", "hot", "insts", "keys", "kind", "label",
                  "ops", "payloads", "problem", "results", "target_calls", "targets", "term", "visits", "wires")
+    # fmt: on
 
     def __init__(self, code: Code) -> None:
         self.code = code
@@ -106,15 +108,30 @@ class Segment:
 
     def take_place_of(self, other: Segment) -> None:
         """Become what `other` is, with an own visit counter."""
-        for name in ("after", "callee", "cost", "direct", "handlers", "insts", "kind", "ops", "payloads", "problem",
-                     "results", "target_calls", "targets", "term", "wires"):
+        for name in (
+            "after",
+            "callee",
+            "cost",
+            "direct",
+            "handlers",
+            "insts",
+            "kind",
+            "ops",
+            "payloads",
+            "problem",
+            "results",
+            "target_calls",
+            "targets",
+            "term",
+            "wires",
+        ):
             setattr(self, name, getattr(other, name))
 
 
 class HotCode:
     """What compiling a function left behind: the cold twins of its labels, and a counter for each path of segments."""
 
-    __slots__ = ("counts", "paths", "cold_copies")
+    __slots__ = ("cold_copies", "counts", "paths")
 
     def __init__(self) -> None:
         self.cold_copies: dict[Segment, Segment] = {}
@@ -149,7 +166,7 @@ class Code:
     (what `access` needs of it), or an instruction to be lowered again."""
 
     __slots__ = ("address", "align", "copies", "entered", "entry", "frame", "function", "hot", "index", "lowerer",
-                 "ordered", "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large")
+                 "ordered", "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large")  # fmt: skip
 
     def __init__(self, program: Program, index: int, function: Function) -> None:
         self.program = program
@@ -164,8 +181,9 @@ class Code:
         self.ordered: list[tuple[list[Op], int, Inst | AccessKind]] = []
         self.slots: dict[int, int] = {}
         self.frame, self.align, self.stack_bytes = self._lay_out()
-        self.copies = [(i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params)
-                       if p.purpose.startswith("sarg(")]
+        self.copies = [
+            (i, int(p.purpose[5:-1])) for i, p in enumerate(function.signature.params) if p.purpose.startswith("sarg(")
+        ]
         self.entered = self.too_large = False
         self.entry = Segment(self)
         self.entry.kind = LOWER

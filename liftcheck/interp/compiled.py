@@ -75,18 +75,20 @@ class _Writer:
         counters = range(len(self.hot.paths))
         self.hot.counts = [0] * len(counters)
         self.globals["COUNTS"] = self.hot.counts
-        text = "\n".join([
-            "def hot(r, label, fuel, m):",
-            *(f" m_{w} = m.{w}" for w in ("base", "buf", "size", "stack_base", "stack_buf", "stack_size")),
-            *(f" v{register} = r[{register}]" for register in sorted(self.escaping)),
-            *(f" n{i} = 0" for i in counters),
-            " try:",
-            "  while True:",
-            *body,
-            " finally:",
-            *(f"  COUNTS[{i}] += n{i}" for i in counters),
-            "  pass",
-        ])
+        text = "\n".join(
+            [
+                "def hot(r, label, fuel, m):",
+                *(f" m_{w} = m.{w}" for w in ("base", "buf", "size", "stack_base", "stack_buf", "stack_size")),
+                *(f" v{register} = r[{register}]" for register in sorted(self.escaping)),
+                *(f" n{i} = 0" for i in counters),
+                " try:",
+                "  while True:",
+                *body,
+                " finally:",
+                *(f"  COUNTS[{i}] += n{i}" for i in counters),
+                "  pass",
+            ]
+        )
         found: dict[str, Callable[..., tuple[Segment, object, int]]] = {}
         exec(text, {**concrete.NAMESPACE, **self.globals}, found)
         return found["hot"]
@@ -128,8 +130,10 @@ class _Writer:
     def _used(self, segment: Segment) -> Iterator[int]:
         for inst in segment.insts:
             yield from map(self.low.reg.__getitem__, inst.args)
-        if any(inst.op in ("stack_addr", "stack_load", "stack_store", "get_frame_pointer", "get_stack_pointer")
-               for inst in segment.insts):
+        if any(
+            inst.op in ("stack_addr", "stack_load", "stack_store", "get_frame_pointer", "get_stack_pointer")
+            for inst in segment.insts
+        ):
             yield self.low.reg[SP]
 
     # Text.

@@ -76,11 +76,10 @@ _MEMORY: Final[dict[str, tuple[tuple[Type, ...], tuple[Type, ...], Routine]]] = 
     "Memmove": ((I64, I64, I64), (I64,), _copy),
     "Memset": ((I64, I32, I64), (I64,), _set),
     "Memcmp": ((I64, I64, I64), (I32,), _compare),
-}
+}  # fmt: skip
 
 UNSUPPORTED: Final = ("Probestack", "ElfTlsGetAddr", "ElfTlsGetOffset")
 """Names that Cranelift's reader knows and that mean nothing without a thread or a probed stack."""
-
 
 
 class Thrown(Exception):

@@ -70,7 +70,7 @@ class Memory:
     the addresses of what is nowhere (see `layout.UNRESOLVED`); `is_world`: what is open is chosen (see `worlds`)."""
 
     __slots__ = ("_others", "base", "buf", "garbage", "missing", "pinned", "short", "size", "stack_base", "stack_buf",
-                 "stack_size")
+                 "stack_size")  # fmt: skip
 
     is_world: ClassVar[bool] = False
 

@@ -110,8 +110,10 @@ def shuffle() -> Recipe:
 
     def emit(extras: Sequence[str], outs: Sequence[str], ins: Sequence[str], prefix: str) -> list[str]:
         both, lane = f"{prefix}s", f"{prefix}i"
-        return [f"{both} = ({ins[1]} << 128 | {ins[0]}).to_bytes(32, 'little')",
-                f"{outs[0]} = from_bytes(bytes([{both}[{lane}] for {lane} in {extras[0]}]), 'little')"]
+        return [
+            f"{both} = ({ins[1]} << 128 | {ins[0]}).to_bytes(32, 'little')",
+            f"{outs[0]} = from_bytes(bytes([{both}[{lane}] for {lane} in {extras[0]}]), 'little')",
+        ]
 
     return Recipe(emit, 1, 1, 2)
 
@@ -121,8 +123,11 @@ def plain(template: str, extras: int, outs: int, ins: int) -> Recipe:
     """One assignment or statement given as text with `{k0}`, `{d0}`, `{a0}`."""
 
     def emit(extra: Sequence[str], out: Sequence[str], arg: Sequence[str], prefix: str) -> list[str]:
-        fields = {f"{letter}{i}": text for letter, texts in (("k", extra), ("d", out), ("a", arg))
-                  for i, text in enumerate(texts)}
+        fields = {
+            f"{letter}{i}": text
+            for letter, texts in (("k", extra), ("d", out), ("a", arg))
+            for i, text in enumerate(texts)
+        }
         return [template.format(**fields)]
 
     return Recipe(emit, extras, outs, ins)
@@ -158,8 +163,10 @@ class _Access:
         lines = [f"{at} = {there} - {base}"]
         if self.misaligned and self.shape.size > 1:
             there = f"{at} + {base}"
-            lines.append(f"if {there} & {self.shape.size - 1} and not {m}.excuses({there}, {self.shape.size}): "
-                         f"raise {_REFUSALS[self.misaligned]}({self.misaligned!r})")
+            lines.append(
+                f"if {there} & {self.shape.size - 1} and not {m}.excuses({there}, {self.shape.size}): "
+                f"raise {_REFUSALS[self.misaligned]}({self.misaligned!r})"
+            )
         fast = fast.format(buf=f"{m}.{self.window}buf", at=at)
         slow = slow.format(m=m, address=f"{at} + {base}", code=extras[-1])
         return [*lines, f"if 0 <= {at} <= {m}.{self.window}size - {self.shape.size}: {fast}", f"else: {slow}"]

@@ -56,8 +56,9 @@ class Stats(NamedTuple):
     executed: Counter[str]
 
 
-def prepare(module: Module, big_endian: bool = False, hot_after: int | None = HOT_AFTER,
-            world: World | None = None) -> Prepared:
+def prepare(
+    module: Module, big_endian: bool = False, hot_after: int | None = HOT_AFTER, world: World | None = None
+) -> Prepared:
     """Make a module ready to run. `hot_after`: visits that make a function hot, None: never, 0: at once. `world`: who
     chooses what CLIF leaves open, and notes it (without: one way for all, quickly)."""
     return Prepared(module, big_endian, hot_after, world)
@@ -274,8 +275,9 @@ class Prepared:
         if self._hot_after == 0:
             compiled.compile_hot(code)
 
-    def _caught(self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown,
-                sp: int) -> tuple[list[int], Segment, int]:
+    def _caught(
+        self, frames: list[tuple[list[int], Segment, int]], thrown: Thrown, sp: int
+    ) -> tuple[list[int], Segment, int]:
         """Where an exception goes on that the frame at `sp` throws: the innermost frame that has a handler for it,
         which becomes the one on top."""
         world = self._world
@@ -341,8 +343,10 @@ def _keys(segment: Segment) -> list[str]:
 
 def _keys_of(insts: Sequence[Inst], types: Mapping[int, Type]) -> list[str]:
     """`opcodes.key_of` every instruction."""
-    return [_key(inst.op, inst.type, None if (place := FREE_OPERAND[inst.op]) is None else types[inst.args[place]])
-            for inst in insts]
+    return [
+        _key(inst.op, inst.type, None if (place := FREE_OPERAND[inst.op]) is None else types[inst.args[place]])
+        for inst in insts
+    ]
 
 
 @cache

@@ -37,8 +37,11 @@ def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
     big = big_endian if not flags.endianness else flags.endianness == "big"
     misaligned = recipes.MISALIGNED if flags.aligned else ""
     shape = shape_of(kind, big)
-    made = (recipes.load(shape, None, on_stack, offset, misaligned) if op == "load" else
-            recipes.store(shape, False, on_stack, offset, misaligned))
+    made = (
+        recipes.load(shape, None, on_stack, offset, misaligned)
+        if op == "load"
+        else recipes.store(shape, False, on_stack, offset, misaligned)
+    )
     return made.run, recipes.trap_of(flags)
 
 
@@ -51,8 +54,9 @@ class Registers(dict[object, int]):
         super().__init__()
         self.aliases = function.aliases
         params, types = [v for v, _ in function.blocks[0].params], function.types
-        self.dense = (not self.aliases and max(types, default=-1) == len(types) - 1
-                      and params == list(range(len(params))))
+        self.dense = (
+            not self.aliases and max(types, default=-1) == len(types) - 1 and params == list(range(len(params)))
+        )
         self.count = len(types) if self.dense else 0
         if not self.dense:
             for value in params:
@@ -163,7 +167,6 @@ class Translator:
         """The address of a byte of a stack slot."""
         template = "{d0} = {a0} + {k0}" if type_ is I64 else f"{{d0}} = {{a0}} + {{k0}} & {type_.mask}"
         return (plain(template, 1, 1, 1), (self.code.slots[slot] + offset,), (out,), (self.reg[SP],))
-
 
     def address(self, out: int, name: str, offset: int, type_: Type) -> list[Step]:
         """The address of a function, a routine or a symbol: a number."""
@@ -381,15 +384,25 @@ def _rows() -> Iterator[tuple[Callable[[Translator, Inst], list[Step]], str]]:
     yield _bitcast, "bitcast"
     yield _shuffle, "shuffle"
     yield _trap_if, "trapz trapnz resumable_trapnz uadd_overflow_trap"
-    yield _with_constant, ("icmp_imm iadd_imm imul_imm udiv_imm sdiv_imm urem_imm srem_imm irsub_imm band_imm bor_imm "
-                           "bxor_imm rotl_imm rotr_imm ishl_imm ushr_imm sshr_imm")
+    yield (
+        _with_constant,
+        (
+            "icmp_imm iadd_imm imul_imm udiv_imm sdiv_imm urem_imm srem_imm irsub_imm band_imm bor_imm "
+            "bxor_imm rotl_imm rotr_imm ishl_imm ushr_imm sshr_imm"
+        ),
+    )
     yield _pinned, "get_pinned_reg set_pinned_reg"
     yield _frame_place, "get_frame_pointer get_stack_pointer"
     yield _return_address, "get_return_address"
     yield _handler_address, "get_exception_handler_address"
     yield _global_value, "symbol_value global_value"
-    yield _refused, ("tls_value stack_switch debugtrap resumable_trap dynamic_stack_addr dynamic_stack_load "
-                     "dynamic_stack_store extract_vector")
+    yield (
+        _refused,
+        (
+            "tls_value stack_switch debugtrap resumable_trap dynamic_stack_addr dynamic_stack_load "
+            "dynamic_stack_store extract_vector"
+        ),
+    )
 
 
 TRANSLATORS: Final = {op: function for function, ops in _rows() for op in ops.split()}

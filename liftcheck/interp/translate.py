@@ -100,8 +100,11 @@ class _Translation:
                 # An opcode with a meaning, with two operands mostly: this is the hot path of preparing a program.
                 args = inst.args
                 try:
-                    recipe = (pure(op, inst.type, inst.imm, types[args[0]], types[args[1]]) if len(args) == 2 else
-                              pure(op, inst.type, inst.imm, *[types[a] for a in args]))
+                    recipe = (
+                        pure(op, inst.type, inst.imm, types[args[0]], types[args[1]])
+                        if len(args) == 2
+                        else pure(op, inst.type, inst.imm, *[types[a] for a in args])
+                    )
                     ops.append((recipe.run, reg.of(inst.results + args)))
                 except Unsupported as missing:
                     ops.append((refusing().run, (missing.reason,)))
@@ -168,8 +171,9 @@ class _Translation:
     def _table(self, segment: Segment, inst: Inst) -> None:
         for call in inst.targets:
             self._edge(segment, call)
-        default, *entries = [(mover(len(p)), (target, *p, *a))
-                             for target, (p, a) in zip(segment.targets, segment.target_calls)]
+        default, *entries = [
+            (mover(len(p)), (target, *p, *a)) for target, (p, a) in zip(segment.targets, segment.target_calls)
+        ]
         segment.term, segment.wires = _switch, (*self.reg.of(inst.args), default, entries)
 
     def _call(self, segment: Segment, inst: Inst) -> Segment:
@@ -239,8 +243,9 @@ def mismatch(callee: Code | Libcall, signature: Signature) -> str:
 
 def _bare(signature: Signature) -> Signature:
     """Types alone: a routine takes its integers as every convention of C passes them."""
-    return Signature(tuple(AbiParam(p.type) for p in signature.params),
-                     tuple(AbiParam(p.type) for p in signature.returns))
+    return Signature(
+        tuple(AbiParam(p.type) for p in signature.params), tuple(AbiParam(p.type) for p in signature.returns)
+    )
 
 
 def _difference(own: Signature, used: Signature) -> str:
@@ -282,8 +287,9 @@ def collect(count: int) -> Run:
 @cache
 def mover(count: int) -> Run:
     """Parallel moves into a block's parameters, then that block."""
-    return _terminator(["target", *_names(count, "p"), *_names(count, "a")],
-                       f" {_moves(count, 'p', 'a')}\n return target")
+    return _terminator(
+        ["target", *_names(count, "p"), *_names(count, "a")], f" {_moves(count, 'p', 'a')}\n return target"
+    )
 
 
 @cache
@@ -291,7 +297,8 @@ def brancher(then: int, other: int) -> Run:
     """`brif` with so many arguments on either edge."""
     return _terminator(
         ["c", "then", "other", *_names(then, "p"), *_names(then, "a"), *_names(other, "q"), *_names(other, "b")],
-        f" if r[c]:\n  {_moves(then, 'p', 'a')}\n  return then\n {_moves(other, 'q', 'b')}\n return other")
+        f" if r[c]:\n  {_moves(then, 'p', 'a')}\n  return then\n {_moves(other, 'q', 'b')}\n return other",
+    )
 
 
 def _terminator(wires: list[str], body: str) -> Run:
@@ -318,8 +325,10 @@ def _switch(r: list[int], wires: tuple[int, Op, list[Op]]) -> object:
 
 
 _PLAIN_ACCESSES: Final = frozenset({"load", "store"})
-ORDERED: Final = frozenset({op for op, function in TRANSLATORS.items() if "load" in op or "store" in op or "atomic" in op}
-                           | {"bitcast", "global_value", "symbol_value"})
+ORDERED: Final = frozenset(
+    {op for op, function in TRANSLATORS.items() if "load" in op or "store" in op or "atomic" in op}
+    | {"bitcast", "global_value", "symbol_value"}
+)
 """Opcodes whose steps may depend on the byte order."""
 _ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
-                          "return_call_indirect", "try_call", "try_call_indirect"})
+                          "return_call_indirect", "try_call", "try_call_indirect"})  # fmt: skip

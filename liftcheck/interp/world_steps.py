@@ -20,7 +20,10 @@ from liftcheck.interp.worlds import World
 from liftcheck.nan import CREATES, infinity
 
 _MARKED: Final = frozenset(op for op, row in OPCODES.items() if row.can_load or row.can_store) | {
-    "get_pinned_reg", "global_value", "symbol_value"}
+    "get_pinned_reg",
+    "global_value",
+    "symbol_value",
+}
 SPECIAL: Final = TRANSLATORS.keys() | CREATES
 """Opcodes that are more in a world than a meaning applied to registers."""
 

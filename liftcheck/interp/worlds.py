@@ -73,7 +73,7 @@ TEXTS: Final = {
     Kind.PINNED: "what the pinned register holds at first",
     Kind.COMPARE: "what memcmp answers beyond the sign",
     Kind.OUTSIDE: OUTSIDE,
-}
+}  # fmt: skip
 
 
 class Choice(NamedTuple):
@@ -179,8 +179,12 @@ class World(Memory):
             if self.short:
                 address = ARENA_HALF | address & 0xFFFF_FFFF
             end = address + size
-            if address >= NEAR and end <= ADDRESS_MASK - NEAR and not self._near(address, size) and (
-                    end < layout.ARENA or address > layout.ARENA + layout.ARENA_SIZE):
+            if (
+                address >= NEAR
+                and end <= ADDRESS_MASK - NEAR
+                and not self._near(address, size)
+                and (end < layout.ARENA or address > layout.ARENA + layout.ARENA_SIZE)
+            ):
                 return address
             number += 1 << 32
 

@@ -55,14 +55,9 @@ _SCRATCH: Final[Mapping[str, tuple[int, ...]]] = {
     "aarch64": (16, 17),
     "riscv64": (30, 31),
     "s390x": (0, 1),
-}
+}  # fmt: skip
 """aarch64: x16, x17 (AAPCS64: IP0, IP1); riscv64: t5, t6; s390x: r0, r1."""
-_READABLE: Final[Mapping[str, tuple[int, ...]]] = {
-    "x86-64": (),
-    "aarch64": (),
-    "riscv64": (4,),
-    "s390x": (),
-}
+_READABLE: Final[Mapping[str, tuple[int, ...]]] = {"x86-64": (), "aarch64": (), "riscv64": (4,), "s390x": ()}
 """riscv64: tp."""
 _CONVENTIONS: Final = dict.fromkeys(("", "fast", "cold", "apple_aarch64"), "system_v")
 PINNED: Final = {"x86-64": 15, "aarch64": 21}
@@ -99,8 +94,9 @@ def owed(isa: str, convention: str) -> Owed | None:
         name = "system_v"
     if name == "preserve_all":
         widths = WIDTHS[isa]
-        return Owed({64 * cls + n: width for cls, width in enumerate(widths) if width
-                     for n in range(_COUNTS[isa][cls])})  # fmt: skip
+        return Owed(
+            {64 * cls + n: width for cls, width in enumerate(widths) if width for n in range(_COUNTS[isa][cls])}
+        )
     row = _SAVED.get((isa, name))
     if row is None:
         return None
@@ -114,7 +110,7 @@ _COUNTS: Final[Mapping[str, tuple[int, int, int]]] = {
     "aarch64": (29, 32, 0),
     "riscv64": (32, 32, 32),
     "s390x": (16, 32, 0),
-}
+}  # fmt: skip
 _Row = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
@@ -127,7 +123,7 @@ _SYSTEM_V: Final[Mapping[str, _Row]] = {
     "aarch64": (_run(19, 29), _run(8, 15), 64),
     "riscv64": ((8, 9, *_run(18, 27)), (8, 9, *_run(18, 27)), 64),
     "s390x": (_run(6, 13), _run(8, 15), 64),
-}
+}  # fmt: skip
 _SAVED: Final[Mapping[tuple[str, str], _Row]] = {
     **{(isa, name): row for isa, row in _SYSTEM_V.items() for name in ("system_v", "tail")},
     ("s390x", "tail"): (_run(8, 13), _run(8, 15), 64),

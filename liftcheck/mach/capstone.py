@@ -17,7 +17,7 @@ _MODES: Final[Mapping[str, tuple[int, int]]] = {
     "aarch64": (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
     "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
     "s390x": (capstone.CS_ARCH_SYSZ, capstone.CS_MODE_BIG_ENDIAN),
-}
+}  # fmt: skip
 _TRAPPING: Final = frozenset({"d", "dr", "dl", "dlr", "dlg", "dlgr", "dsg", "dsgr", "dsgf", "dsgfr", "ud2", "udf",
                               "brk", "int3", "ebreak", "unimp", "c.unimp", "hlt"})  # fmt: skip
 """Instructions that stop a runner which has them."""

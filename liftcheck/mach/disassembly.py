@@ -27,8 +27,9 @@ _CLASSES: Final = {"x": 0, "f": 64, "v": 128}
 _OPERAND: Final = re.compile(r"\b([xfv])([0-9]+)\b")
 _MEMORY: Final = re.compile(r"(\w+), (x[0-9]+)(?:, (-?[0-9]+))?((?:, v0\.t)?)\Z")
 _ATOMIC: Final = re.compile(r"(\w+), (\w+)((?:, \w+)?)\Z")
-_BYTES: Final = re.compile(r"^( *)\.byte ((?:0x[0-9a-f]{2}, ){3}0x[0-9a-f]{2}|0x[0-9a-f]{2}, 0x[0-9a-f]{2})$",
-                           re.MULTILINE)
+_BYTES: Final = re.compile(
+    r"^( *)\.byte ((?:0x[0-9a-f]{2}, ){3}0x[0-9a-f]{2}|0x[0-9a-f]{2}, 0x[0-9a-f]{2})$", re.MULTILINE
+)
 _GROUPS: Final = ("m1", "m2", "m4", "m8", "reserved", "mf8", "mf4", "mf2")
 
 
@@ -38,13 +39,13 @@ def disassembly(isa: str, code: bytes) -> Iterator[tuple[int, bytes, str]]:
     at = 0
     while at < len(code):
         start = at
-        for address, size, mnemonic, operands in exactly(isa).disasm_lite(code[at:at + _PIECE + _LONGEST], at):
+        for address, size, mnemonic, operands in exactly(isa).disasm_lite(code[at : at + _PIECE + _LONGEST], at):
             if address >= start + _PIECE:
                 break
-            yield address, code[address:address + size], f"{mnemonic} {operands}".strip()
+            yield address, code[address : address + size], f"{mnemonic} {operands}".strip()
             at = address + size
         if at == start:
-            data = code[at:at + _size(isa, code[at])]
+            data = code[at : at + _size(isa, code[at])]
             text = by_tables(data) if isa == "riscv64" else ""
             yield at, data, text or f".{'byte' if isa == 'x86-64' else 'inst'} 0x{data.hex()}"
             at += len(data)
@@ -81,8 +82,9 @@ def by_tables(data: bytes) -> str:
 
 def with_names(text: str) -> str:
     """A compiler's own disassembly for riscv64, with names for the words that its Capstone took for bytes."""
-    return _BYTES.sub(lambda m: m[1] + (by_tables(bytes(int(byte, 16) for byte in m[2].split(", "))) or m[0].strip()),
-                      text)
+    return _BYTES.sub(
+        lambda m: m[1] + (by_tables(bytes(int(byte, 16) for byte in m[2].split(", "))) or m[0].strip()), text
+    )
 
 
 def _vector_type(bits: int) -> str:

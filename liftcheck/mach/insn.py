@@ -49,7 +49,7 @@ WIDTHS: Final[Mapping[str, tuple[int, int, int]]] = {
     "aarch64": (64, 128, 0),
     "riscv64": (64, 64, 128),
     "s390x": (64, 128, 0),
-}
+}  # fmt: skip
 """Bits of a register of each class, as far as a function may rely on them: of x86-64's ymm registers the xmm half (no
 value of Cranelift's is wider), of riscv64's vectors VLEN = 128."""
 STACK_POINTERS: Final[Mapping[str, int]] = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}

@@ -108,7 +108,7 @@ _WRITERS: Final[dict[str, Callable[[bytearray, int, int, int], None]]] = {
     LOW_HALF: _riscv_low12,
     "S390xPCRel32Dbl": _pc32_halfwords,
     "S390xPLTRel32Dbl": _pc32_halfwords,
-}
+}  # fmt: skip
 KINDS: Final = frozenset(_WRITERS)
 
 

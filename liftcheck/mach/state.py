@@ -147,7 +147,7 @@ _RULES: Final = {
     "concat": _concat,
     "zext": _zext,
     "sext": _sext,
-}
+}  # fmt: skip
 
 
 def sliced(a: Term, low: int, width: int) -> Term:

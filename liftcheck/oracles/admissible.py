@@ -48,7 +48,7 @@ PATIENCE: Final = 2.0
 """Seconds of processor time after which no further world is looked at, but for the second."""
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
                                "get_stack_pointer", "get_frame_pointer", "get_return_address", "get_pinned_reg",
-                               "get_exception_handler_address"})
+                               "get_exception_handler_address"})  # fmt: skip
 _OPENING: Final = CREATES | _ADDRESSES | {op for op in OPCODES if op.startswith("atomic") or op.endswith("indirect")}
 """Opcodes that may let something open in."""
 WILD_ACCESS: Final = "an access that must not trap, and does"
@@ -86,8 +86,12 @@ class Opening(NamedTuple):
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
-        return {"what": self.what, "function": self.function or None, "line": self.line or None,
-                "instruction": self.text or None}
+        return {
+            "what": self.what,
+            "function": self.function or None,
+            "line": self.line or None,
+            "instruction": self.text or None,
+        }
 
 
 class Foreseen(NamedTuple):
@@ -155,8 +159,10 @@ def meets(line: RunLine, foreseen: Foreseen, actual: Outcome, own_isa: bool = Fa
     for wanted, seen, open_, kind in zip(line.expected, actual.values, foreseen.values, line.result_types):
         if not compare.same_value(wanted, seen & ~open_ | wanted & open_, kind):
             return met
-    beyond = any((wanted ^ seen) & ~(open_ | nans) for wanted, seen, open_, nans
-                 in zip(line.expected, actual.values, foreseen.values, foreseen.nans))
+    beyond = any(
+        (wanted ^ seen) & ~(open_ | nans)
+        for wanted, seen, open_, nans in zip(line.expected, actual.values, foreseen.values, foreseen.nans)
+    )
     if beyond and not any(foreseen.values):
         return met
     return True if own_isa and met and not any(foreseen.values) else None
@@ -190,8 +196,14 @@ class Reference:
             self._openers = _openers(self.module.functions, self._by_name)
         return entry in self._openers
 
-    def foresee(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
-                fuel: int = run.DEFAULT_FUEL, worlds: int = WORLDS) -> Foreseen:
+    def foresee(
+        self,
+        entry: int,
+        args: Sequence[int],
+        regions: Mapping[int, bytes] | None = None,
+        fuel: int = run.DEFAULT_FUEL,
+        worlds: int = WORLDS,
+    ) -> Foreseen:
         """What the reference says of function number `entry`, and what of that is open."""
         if self._prepared is None:
             self._prepared = run.prepare(self.module, self._big_endian)
@@ -216,9 +228,16 @@ class Reference:
             self._known[key] = found
         return found
 
-    def openness(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None,
-                 fuel: int = run.DEFAULT_FUEL, worlds: int = WORLDS, outcome: Outcome | None = None,
-                 most: int = 0) -> Foreseen:
+    def openness(
+        self,
+        entry: int,
+        args: Sequence[int],
+        regions: Mapping[int, bytes] | None = None,
+        fuel: int = run.DEFAULT_FUEL,
+        worlds: int = WORLDS,
+        outcome: Outcome | None = None,
+        most: int = 0,
+    ) -> Foreseen:
         """What of a run is open. `outcome`: the reference's, if it is known; else the first world's stands for it.
         `most`: a world whose `fuel` does not last may have so much of it, as far as time allows."""
         started = time.process_time()
@@ -262,8 +281,14 @@ class Reference:
             self._places_shown = places.shown(self.module)
         return self._places_shown
 
-    def _unended(self, travel: Callable[[int, dict[Choice, int]], _Seen], first: _Seen, outcome: Outcome,
-                 types: Sequence[Type], started: float) -> Foreseen:
+    def _unended(
+        self,
+        travel: Callable[[int, dict[Choice, int]], _Seen],
+        first: _Seen,
+        outcome: Outcome,
+        types: Sequence[Type],
+        started: float,
+    ) -> Foreseen:
         """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
         whoever disagrees looks again."""
         seen = [first]
@@ -283,8 +308,9 @@ class Reference:
         found = self._opening(travel, seen, lambda a, b: a.outcome.values != b.outcome.values)
         return found or Opening(TEXTS[Kind.NAN])
 
-    def _traveller(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None,
-                   fuel: int) -> Callable[[int, dict[Choice, int]], _Seen]:
+    def _traveller(
+        self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None, fuel: int
+    ) -> Callable[[int, dict[Choice, int]], _Seen]:
         """Runs in the world of a seed, with other seeds for some choices."""
         if self._world is None or self._travelled is None:
             self._world = World(self.module)
@@ -320,8 +346,12 @@ class Reference:
         function, inst = found
         return Opening(what, function.name, inst.line, print_inst(inst).strip(), head)
 
-    def _opening(self, travel: Callable[[int, dict[Choice, int]], _Seen], seen: Sequence[_Seen],
-                 differ: Callable[[_Seen, _Seen], bool]) -> Opening | None:
+    def _opening(
+        self,
+        travel: Callable[[int, dict[Choice, int]], _Seen],
+        seen: Sequence[_Seen],
+        differ: Callable[[_Seen, _Seen], bool],
+    ) -> Opening | None:
         """A choice that alone makes two worlds differ."""
         other = next((seed for seed, one in enumerate(seen) if differ(seen[0], one)), None)
         if other is None:
@@ -365,18 +395,24 @@ def _opens(function: Function) -> bool:
         return True
     if any(slot.size > LARGE for slot in function.stack_slots.values()):
         return True
-    return any(inst.op in _OPENING or inst.flags.aligned or inst.flags.trap == ""
-               for block in function.blocks for inst in block.insts)
+    return any(
+        inst.op in _OPENING or inst.flags.aligned or inst.flags.trap == ""
+        for block in function.blocks
+        for inst in block.insts
+    )
 
 
 def _is_mismatched(function: Function, by_name: Mapping[str, Function]) -> bool:
     """Whether a signature under which a function names another is not that one's own."""
-    return any(ref.name in by_name and by_name[ref.name].signature != function.signatures[ref.sig]
-               for ref in function.func_refs.values())
+    return any(
+        ref.name in by_name and by_name[ref.name].signature != function.signatures[ref.sig]
+        for ref in function.func_refs.values()
+    )
 
 
 def _differ(types: Sequence[Type]) -> Callable[[_Seen, _Seen], bool]:
     """Whether two worlds' runs differ where that matters."""
+
     def differ(left: _Seen, right: _Seen) -> bool:
         found = parts(left.outcome, (left, right), types)
         return found.whole or any(found.values) or any(found.memory)
@@ -389,13 +425,23 @@ def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> For
     ends = {(one.outcome.kind, one.outcome.detail, one.fault, len(one.outcome.values)) for one in seen}
     if len(ends) > 1 or (seen[0].outcome.kind, seen[0].outcome.detail) != (outcome.kind, outcome.detail):
         return Foreseen(outcome, whole=True, looked=True)
-    masks = [_open_bits([outcome.values[i], *(one.outcome.values[i] for one in seen)], kind)
-             for i, kind in enumerate(types)] if outcome.kind == "returned" else []
+    masks = (
+        [
+            _open_bits([outcome.values[i], *(one.outcome.values[i] for one in seen)], kind)
+            for i, kind in enumerate(types)
+        ]
+        if outcome.kind == "returned"
+        else []
+    )
     memories = [outcome.memory, *(one.outcome.memory for one in seen)]
-    memory = b"" if memories.count(memories[0]) == len(memories) else bytes(
-        len(set(column)) > 1 for column in zip(*memories))
-    return Foreseen(outcome, values=tuple(m[0] for m in masks), nans=tuple(m[1] for m in masks), memory=memory,
-                    looked=True)
+    memory = (
+        b""
+        if memories.count(memories[0]) == len(memories)
+        else bytes(len(set(column)) > 1 for column in zip(*memories))
+    )
+    return Foreseen(
+        outcome, values=tuple(m[0] for m in masks), nans=tuple(m[1] for m in masks), memory=memory, looked=True
+    )
 
 
 def _open_bits(values: Sequence[int], kind: Type) -> tuple[int, int]:

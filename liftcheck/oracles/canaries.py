@@ -33,7 +33,7 @@ _NUMBERS: Final = {
     "riscv64": {**{f"s{i}": n for i, n in enumerate((8, 9, *range(18, 28)))},
                 **{f"fs{i}": n for i, n in enumerate((8, 9, *range(18, 28)))}},
     "s390x": {**{f"r{n}": n for n in range(6, 14)}, **{f"f{n}": n for n in range(8, 16)}},
-}
+}  # fmt: skip
 """Callee-saved registers by name -> hardware number; floats have a name with d or f."""
 _RETURNS: Final = {"x86-64": "c3", "aarch64": "c0035fd6", "riscv64": "67800000", "s390x": "07fe"}
 _NOTHING: Final = "%nothing"
@@ -52,7 +52,7 @@ def damaged(runner: Runner, program: Program, entry: str, job: Job) -> tuple[str
     outcome = runner.run(image, [spied])[0][0]
     if outcome.kind != "returned":
         return () if outcome.kind == "unsupported" else (STACK_POINTER,)
-    before, after = outcome.values[-2 * len(names):-len(names)], outcome.values[-len(names):]
+    before, after = outcome.values[-2 * len(names) : -len(names)], outcome.values[-len(names) :]
     return tuple(name for name, old, new in zip(names, before, after) if old != new)
 
 
@@ -73,8 +73,10 @@ def _x64(first: int, size: int) -> bytes:
 
     def stored(start: int) -> bytes:
         row = b"\x48\xb8" + struct.pack("<Q", layout.CONTROL) + b"\x48\x8b\x00"
-        return row + b"".join(bytes([0x48 | (n >> 3) << 2, 0x89, 0x80 | (n & 7) << 3])
-                              + struct.pack("<i", start + 16 * i) for i, n in enumerate(numbers))
+        return row + b"".join(
+            bytes([0x48 | (n >> 3) << 2, 0x89, 0x80 | (n & 7) << 3]) + struct.pack("<i", start + 16 * i)
+            for i, n in enumerate(numbers)
+        )
 
     def pushed(opcode: int, order: Sequence[int]) -> bytes:
         return b"".join(bytes([0x41] * (n > 7) + [opcode | n & 7]) for n in order)
@@ -89,18 +91,27 @@ def _aarch64(first: int, size: int) -> bytes:
     link_at, frame = 8 * len(names), 8 * len(names) + 16 - 8 * (len(names) % 2)
 
     def moved(opcode: int, base: int, start: int, step: int) -> list[int]:
-        return [opcode | (name[0] == "d") << 26 | (start + step * i) // 8 << 10 | base << 5 | n
-                for i, (name, n) in enumerate(names.items())]
+        return [
+            opcode | (name[0] == "d") << 26 | (start + step * i) // 8 << 10 | base << 5 | n
+            for i, (name, n) in enumerate(names.items())
+        ]
 
     def stored(start: int) -> list[int]:
-        row = [opcode | (layout.CONTROL >> shift & 0xFFFF) << 5 | 9
-               for opcode, shift in ((0xD2800000, 0), (0xF2A00000, 16), (0xF2C00000, 32))]
+        row = [
+            opcode | (layout.CONTROL >> shift & 0xFFFF) << 5 | 9
+            for opcode, shift in ((0xD2800000, 0), (0xF2A00000, 16), (0xF2C00000, 32))
+        ]
         return [*row, 0xF9400129, *moved(0xF9000000, 9, start, 16)]
 
     head = [0xD10003FF | frame << 10, *moved(0xF9000000, 31, 0, 8), 0xF90003FE | link_at // 8 << 10, *stored(first)]
     call = 0x94000000 | max(size // 4 - len(head), 0)
-    tail = [*stored(first + 16 * len(names)), *moved(0xF9400000, 31, 0, 8), 0xF94003FE | link_at // 8 << 10,
-            0x910003FF | frame << 10, 0xD65F03C0]
+    tail = [
+        *stored(first + 16 * len(names)),
+        *moved(0xF9400000, 31, 0, 8),
+        0xF94003FE | link_at // 8 << 10,
+        0x910003FF | frame << 10,
+        0xD65F03C0,
+    ]
     return struct.pack(f"<{len(head) + 1 + len(tail)}I", *head, call, *tail)
 
 
@@ -119,17 +130,30 @@ def _riscv64(first: int, size: int) -> bytes:
     def stored(start: int) -> list[int]:
         assert layout.CONTROL == 0x212 << 24
         low = (start & 0xFFF ^ 0x800) - 0x800
-        row = [0x21200293, 0x01829293, 0x0002B283,  # li t0, 0x212; slli t0, t0, 24; ld t0, 0(t0)
-               (start - low) & 0xFFFFF000 | 6 << 7 | 0x37, (low & 0xFFF) << 20 | 6 << 15 | 6 << 7 | 0x13, 0x006282B3]
+        row = [
+            0x21200293,
+            0x01829293,
+            0x0002B283,  # li t0, 0x212; slli t0, t0, 24; ld t0, 0(t0)
+            (start - low) & 0xFFFFF000 | 6 << 7 | 0x37,
+            (low & 0xFFF) << 20 | 6 << 15 | 6 << 7 | 0x13,
+            0x006282B3,
+        ]
         return [*row, *(store(name, n, 5, 16 * i) for i, (name, n) in enumerate(names.items()))]
 
     kept = [("ra", 1), *names.items()]
-    head = [(-frame & 0xFFF) << 20 | 2 << 15 | 2 << 7 | 0x13,
-            *(store(name, n, 2, 8 * i) for i, (name, n) in enumerate(kept)), *stored(first)]
+    head = [
+        (-frame & 0xFFF) << 20 | 2 << 15 | 2 << 7 | 0x13,
+        *(store(name, n, 2, 8 * i) for i, (name, n) in enumerate(kept)),
+        *stored(first),
+    ]
     to = max(size - 4 * len(head), 0)
     call = (to >> 1 & 0x3FF) << 21 | (to >> 11 & 1) << 20 | (to >> 12 & 0xFF) << 12 | 1 << 7 | 0x6F
-    tail = [*stored(first + 16 * len(names)), *(load(name, n, 8 * i) for i, (name, n) in enumerate(kept)),
-            frame << 20 | 2 << 15 | 2 << 7 | 0x13, 0x00008067]
+    tail = [
+        *stored(first + 16 * len(names)),
+        *(load(name, n, 8 * i) for i, (name, n) in enumerate(kept)),
+        frame << 20 | 2 << 15 | 2 << 7 | 0x13,
+        0x00008067,
+    ]
     return struct.pack(f"<{len(head) + 1 + len(tail)}I", *head, call, *tail)
 
 
@@ -148,12 +172,23 @@ def _s390x(first: int, size: int) -> bytes:
 
     def stored(start: int) -> bytes:
         row = struct.pack(">HIHI", 0xC01E, layout.CONTROL >> 32, 0xC01D, layout.CONTROL & 0xFFFFFFFF)
-        return row + rxy(0xE3, 0x04, 1, 1, 0) + b"".join(
-            moved(True, name, n, 1, start + 16 * i) for i, (name, n) in enumerate(names.items()))
+        return (
+            row
+            + rxy(0xE3, 0x04, 1, 1, 0)
+            + b"".join(moved(True, name, n, 1, start + 16 * i) for i, (name, n) in enumerate(names.items()))
+        )
 
-    head = rxy(0xE3, 0x71, 15, 15, -frame) + b"".join(
-        moved(True, name, n, 15, 160 + 8 * i) for i, (name, n) in enumerate(kept)) + stored(first)
+    head = (
+        rxy(0xE3, 0x71, 15, 15, -frame)
+        + b"".join(moved(True, name, n, 15, 160 + 8 * i) for i, (name, n) in enumerate(kept))
+        + stored(first)
+    )
     call = struct.pack(">Hi", 0xC0E5, (size - len(head)) // 2)
-    return head + call + stored(first + 16 * len(names)) + b"".join(
-        moved(False, name, n, 15, 160 + 8 * i) for i, (name, n) in enumerate(kept)) + rxy(0xE3, 0x71, 15, 15, frame) \
+    return (
+        head
+        + call
+        + stored(first + 16 * len(names))
+        + b"".join(moved(False, name, n, 15, 160 + 8 * i) for i, (name, n) in enumerate(kept))
+        + rxy(0xE3, 0x71, 15, 15, frame)
         + b"\x07\xfe"
+    )

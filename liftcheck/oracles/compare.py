@@ -44,10 +44,10 @@ ILLEGAL_CODE: Final = "illegal code"
 """The code has instructions that the target lacks."""
 CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
                   COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
-                  REFUTED_ALLOCATION, WRONG_REFUSAL, ILLEGAL_CODE)
+                  REFUTED_ALLOCATION, WRONG_REFUSAL, ILLEGAL_CODE)  # fmt: skip
 COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
                           "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION,
-                          "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE}
+                          "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE}  # fmt: skip
 """`CompileFailure.kind` -> class, for the kinds that are findings."""
 
 AGREE: Final = "agree"
@@ -113,17 +113,24 @@ def compare(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdic
     return _compare_returns(expected, actual, types)
 
 
-def compare_parts(expected: Outcome, actual: Outcome, types: Sequence[Type], values: Sequence[int], memory: bytes,
-                  why: str) -> Verdict:
+def compare_parts(
+    expected: Outcome, actual: Outcome, types: Sequence[Type], values: Sequence[int], memory: bytes, why: str
+) -> Verdict:
     """As `compare`, where some parts are open for the reason `why`: these bits of the returned `values`, these bytes
     (those not 0) of the `memory`. What is wrong in a closed part is wrong; else nothing can be said."""
     mended = actual
     if expected.kind == actual.kind == "returned" and len(expected.values) == len(actual.values) == len(values):
-        mended = actual._replace(values=tuple(
-            seen & ~open_ | wanted & open_ for seen, wanted, open_ in zip(actual.values, expected.values, values)))
+        mended = actual._replace(
+            values=tuple(
+                seen & ~open_ | wanted & open_ for seen, wanted, open_ in zip(actual.values, expected.values, values)
+            )
+        )
     if memory and len(memory) == len(expected.memory) == len(actual.memory):
-        mended = mended._replace(memory=bytes(
-            wanted if open_ else seen for seen, wanted, open_ in zip(actual.memory, expected.memory, memory)))
+        mended = mended._replace(
+            memory=bytes(
+                wanted if open_ else seen for seen, wanted, open_ in zip(actual.memory, expected.memory, memory)
+            )
+        )
     verdict = compare(expected, mended, types)
     return Verdict(UNDECIDED, detail=why) if verdict.kind == AGREE else verdict
 
@@ -160,8 +167,9 @@ def _compare_memory(expected: bytes, actual: bytes, margin: int) -> Verdict:
     if expected[margin:end] == actual[margin:end]:
         return AGREED
     at = next(i for i in range(margin, end) if expected[i] != actual[i])
-    return Verdict(DISAGREE, WRONG_MEMORY,
-                   f"byte {at:#x} of the data region: {expected[at]:#04x} expected, {actual[at]:#04x} seen")
+    return Verdict(
+        DISAGREE, WRONG_MEMORY, f"byte {at:#x} of the data region: {expected[at]:#04x} expected, {actual[at]:#04x} seen"
+    )
 
 
 def hex_value(value: int, kind: Type) -> str:
@@ -181,8 +189,9 @@ def compare_runs(expected: Sequence[Outcome], actual: Sequence[Outcome], types: 
         verdict = compare(left, right, types)
         if verdict.kind == DISAGREE:
             return number, verdict
-        if verdict.kind == UNDECIDED and (undecided is None or (
-                right.kind in NO_ANSWER and actual[undecided[0]].kind not in NO_ANSWER)):
+        if verdict.kind == UNDECIDED and (
+            undecided is None or (right.kind in NO_ANSWER and actual[undecided[0]].kind not in NO_ANSWER)
+        ):
             undecided = number, verdict
         agreed = agreed or verdict.kind == AGREE
     if undecided is not None and (not agreed or actual[undecided[0]].kind in NO_ANSWER):

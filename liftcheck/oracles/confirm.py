@@ -132,8 +132,8 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
 
 def _alone(case: Case, run: int) -> Case:
     """One run of a case, in its own data region: a runner waits long for every run that does not end."""
-    memories = case.memories[run:run + 1]
-    return dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=memories, slot=case.slot + run)
+    memories = case.memories[run : run + 1]
+    return dataclasses.replace(case, inputs=case.inputs[run : run + 1], memories=memories, slot=case.slot + run)
 
 
 def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Vote]:

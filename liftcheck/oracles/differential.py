@@ -6,7 +6,7 @@ byte order that matters, and a job that leaves the bytes that were foreseen (`ru
 outcomes that were foreseen; only others are read, and if they are unequal meet `compare`.
 
 `Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch,
-with the votes of other runners and ISAs, is `confirm.py`'s work. """
+with the votes of other runners and ISAs, is `confirm.py`'s work."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _INDIFFERENT = frozenset({
     "enable_verifier", "regalloc_algorithm", "bb_padding_log2_minus_one", "enable_nan_canonicalization", "is_pic",
     "use_colocated_libcalls", "machine_code_cfg_info", "has_lse", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca",
     "has_zcd", "has_zcb", "has_zicond", "has_zbkb",
-})
+})  # fmt: skip
 """Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
 _MANY_TRAMPOLINES = 20_000
 """A campaign has a few thousand; beyond that its worker begins anew."""
@@ -68,8 +68,11 @@ def trampoline_target(target: Target) -> Target:
     """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
     batch's settings; without the compiler's verifier, as they are all of one form."""
     drop_extensions = target.isa in _EXTENSIONS_INDIFFERENT
-    kept = [setting for setting in trampolines.trampoline_target(target).settings
-            if setting[0] not in _INDIFFERENT and not (drop_extensions and setting[0].startswith("has_"))]
+    kept = [
+        setting
+        for setting in trampolines.trampoline_target(target).settings
+        if setting[0] not in _INDIFFERENT and not (drop_extensions and setting[0].startswith("has_"))
+    ]
     return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
 
 
@@ -141,8 +144,9 @@ class Judge:
     """Judges batches with one compiler and its runners. Not shared between threads or processes. After its `deadline`,
     by the monotonic clock, no program is run any more: those that are left are undecided."""
 
-    def __init__(self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS,
-                 longest: float = LONGEST) -> None:
+    def __init__(
+        self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS, longest: float = LONGEST
+    ) -> None:
         self.compiler = compiler
         self.longest = longest
         self.deadline = inf
@@ -159,8 +163,14 @@ class Judge:
         other._trampolines, other.refusals = self._trampolines, self.refusals
         return other
 
-    def judge(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-              wants: frozenset[str] = frozenset(), foreseen: Sequence[Foreseen] | None = None) -> list[Mismatch]:
+    def judge(
+        self,
+        cases: Sequence[Case],
+        targets: Sequence[Target],
+        tally: Tally,
+        wants: frozenset[str] = frozenset(),
+        foreseen: Sequence[Foreseen] | None = None,
+    ) -> list[Mismatch]:
         """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave
         for each case with these targets."""
         if foreseen is None:
@@ -206,9 +216,14 @@ class Judge:
         tally.spend("run", time.perf_counter() - known)
         return Foreseen(text, expected, rows)
 
-    def compile(self, cases: Sequence[Case], targets: Sequence[Target], tally: Tally,
-                wants: frozenset[str] = frozenset(),
-                texts: Sequence[str] | None = None) -> list[list[Program | CompileFailure | None]]:
+    def compile(
+        self,
+        cases: Sequence[Case],
+        targets: Sequence[Target],
+        tally: Tally,
+        wants: frozenset[str] = frozenset(),
+        texts: Sequence[str] | None = None,
+    ) -> list[list[Program | CompileFailure | None]]:
         """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
         where the case is not for that ISA. `texts`: the cases in print."""
         if len(self._trampolines) > _MANY_TRAMPOLINES:
@@ -219,9 +234,17 @@ class Judge:
             self._compile_group(cases, texts, numbers, targets, chosen, made, tally, wants)
         return made
 
-    def _compile_group(self, cases: Sequence[Case], texts: Sequence[str], numbers: list[int],
-                       targets: Sequence[Target], chosen: tuple[int, ...],
-                       made: list[list[Program | CompileFailure | None]], tally: Tally, wants: frozenset[str]) -> None:
+    def _compile_group(
+        self,
+        cases: Sequence[Case],
+        texts: Sequence[str],
+        numbers: list[int],
+        targets: Sequence[Target],
+        chosen: tuple[int, ...],
+        made: list[list[Program | CompileFailure | None]],
+        tally: Tally,
+        wants: frozenset[str],
+    ) -> None:
         """One request: the cases `numbers` for the targets `chosen`."""
         started = time.perf_counter()
         text = "\n".join([texts[number] for number in numbers])
@@ -237,7 +260,7 @@ class Judge:
             start, row = 0, made[index]
             failed = any(isinstance(made, CompileFailure) for made in reply)
             for number, count in zip(numbers, counts):
-                part = reply[start:start + count]
+                part = reply[start : start + count]
                 row[number] = _whole(part) if failed else cast(Program, part)
                 start += count
 
@@ -271,8 +294,9 @@ class Judge:
     def _reference(self, case: Case, orders: Sequence[bool]) -> dict[bool, Expected]:
         found = interpret_orders(case, orders)
         if self.hooks.expected is not None:
-            found = {order: one._replace(outcomes=self.hooks.expected(case, one.outcomes))
-                     for order, one in found.items()}
+            found = {
+                order: one._replace(outcomes=self.hooks.expected(case, one.outcomes)) for order, one in found.items()
+            }
         return found
 
     def _settle(self, batch: _Batch, compiled: list[list[Program | CompileFailure | None]]) -> None:
@@ -287,8 +311,13 @@ class Judge:
             for part in parts.values():
                 self._run_share(batch, part)
 
-    def _place(self, batch: _Batch, number: int,
-               entries: list[tuple[Target, list[Program | CompileFailure | None]]], parts: dict[int, _RunnerBatch]) -> None:
+    def _place(
+        self,
+        batch: _Batch,
+        number: int,
+        entries: list[tuple[Target, list[Program | CompileFailure | None]]],
+        parts: dict[int, _RunnerBatch],
+    ) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
         tally, known = batch.tally, self._trampolines
         case = batch.cases[number]
@@ -392,20 +421,33 @@ class Judge:
                 outcomes[position] = found
         vain = 0
         for position, (job, short) in enumerate(zip(jobs, outcomes)):
-            if (job.expected is not None and short is not job.expected.outcomes and not isinstance(short, str)
-                    and vain < _MANY_ENDLESS and time.monotonic() < self.deadline):
+            if (
+                job.expected is not None
+                and short is not job.expected.outcomes
+                and not isinstance(short, str)
+                and vain < _MANY_ENDLESS
+                and time.monotonic() < self.deadline
+            ):
                 unit = units[position]
                 steps = partial(reference_steps, batch.cases[unit.case], image.isa in BIG_ENDIAN)
-                found = outcomes[position] = longer(runner, image, job, short, unit.code, steps, self.longest,
-                                                    self.deadline)
+                found = outcomes[position] = longer(
+                    runner, image, job, short, unit.code, steps, self.longest, self.deadline
+                )
                 vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
         return outcomes, ready
 
     def _job(self, batch: _Batch, unit: _Unit, image: Image, position: int) -> Job:
         case = batch.cases[unit.case]
         entry = case.module.functions[case.entry]
-        return Job(unit.trampoline, image.entry(position, entry.name), entry.signature, case.inputs, case.memories,
-                   case.slot, batch.foreseen[unit.case].rows[image.isa in BIG_ENDIAN])
+        return Job(
+            unit.trampoline,
+            image.entry(position, entry.name),
+            entry.signature,
+            case.inputs,
+            case.memories,
+            case.slot,
+            batch.foreseen[unit.case].rows[image.isa in BIG_ENDIAN],
+        )
 
     def _run_singly(self, batch: _Batch, part: _RunnerBatch) -> tuple[list[list[Outcome] | str], float]:
         outcomes: list[list[Outcome] | str] = []
@@ -414,8 +456,9 @@ class Judge:
             outcomes += alone
         return outcomes, time.perf_counter()
 
-    def _differ(self, batch: _Batch, unit: _Unit, expected: list[Outcome], actual: list[Outcome],
-                runner: Runner) -> None:
+    def _differ(
+        self, batch: _Batch, unit: _Unit, expected: list[Outcome], actual: list[Outcome], runner: Runner
+    ) -> None:
         """Outcomes are not equal: asks `compare` what that means."""
         isa, tally, many = runner.isa, batch.tally, len(unit.targets)
         run, verdict = compare.compare_runs(expected, actual, compare.return_types(batch.cases[unit.case]))
@@ -429,7 +472,8 @@ class Judge:
         for target in unit.targets:
             tally.disagreed[isa, verdict.klass] += 1
             batch.mismatches.append(
-                Mismatch(unit.case, target, verdict, run, expected[run], actual[run], runner=runner.name))
+                Mismatch(unit.case, target, verdict, run, expected[run], actual[run], runner=runner.name)
+            )
 
     def _count(self, batch: _Batch) -> None:
         """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""

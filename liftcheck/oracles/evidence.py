@@ -36,8 +36,9 @@ class CompilerLike(Protocol):
     @property
     def version(self) -> str: ...
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]: ...
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,16 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Adds another stretch to this one."""
         self.programs += other.programs
-        for name in ("pairs", "agreed", "disagreed", "undecided", "refused", "validated", "programs_by_isa",
-                     "behaviour"):
+        for name in (
+            "pairs",
+            "agreed",
+            "disagreed",
+            "undecided",
+            "refused",
+            "validated",
+            "programs_by_isa",
+            "behaviour",
+        ):
             getattr(self, name).update(getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.spend(stage, seconds)
@@ -128,8 +137,11 @@ _opcode: Final = attrgetter("op")
 
 def depends_on_byte_order(module: Module) -> bool:
     """Whether the module could compute something else on a big-endian machine."""
-    return not all(_MEMORY_OPCODES.isdisjoint(map(_opcode, block.insts)) for function in module.functions
-                   for block in function.blocks)
+    return not all(
+        _MEMORY_OPCODES.isdisjoint(map(_opcode, block.insts))
+        for function in module.functions
+        for block in function.blocks
+    )
 
 
 def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:

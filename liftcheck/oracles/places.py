@@ -20,8 +20,11 @@ from liftcheck.clif.types import I64
 from liftcheck.interp.worlds import WORD
 
 _MAKING: Final = frozenset({"stack_addr", "func_addr"})
-_LOADS: Final = frozenset(op for op, row in OPCODES.items() if row.can_load and len(row.args) == 1 and "load" in op
-                          and not op.startswith(("atomic", "dynamic")))
+_LOADS: Final = frozenset(
+    op
+    for op, row in OPCODES.items()
+    if row.can_load and len(row.args) == 1 and "load" in op and not op.startswith(("atomic", "dynamic"))
+)
 _STORES: Final = frozenset({"store", "istore8", "istore16", "istore32"})
 _ATOMICS: Final = {"atomic_load": 0, "atomic_rmw": 0, "atomic_cas": 0, "atomic_store": 1}
 """Which operand is the address."""
@@ -43,9 +46,11 @@ def shown(module: Module) -> bool:
 
 def _is_intricate(function: Function) -> bool:
     """Whether values come to be in ways that are not followed here."""
-    return bool(function.aliases or function.globals or not function.blocks) or any(
-        param.purpose for param in function.signature.params) or any(
-        inst.op in _MAKING and inst.type is not I64 for block in function.blocks for inst in block.insts)
+    return (
+        bool(function.aliases or function.globals or not function.blocks)
+        or any(param.purpose for param in function.signature.params)
+        or any(inst.op in _MAKING and inst.type is not I64 for block in function.blocks for inst in block.insts)
+    )
 
 
 class _Flow:
@@ -55,10 +60,16 @@ class _Flow:
         self._functions: Final = module.functions
         self._numbers: Final = {function.name: number for number, function in enumerate(module.functions)}
         self._uses: Final = [_uses(function) for function in module.functions]
-        self._params: Final = [{block.number: [v for v, _ in block.params] for block in function.blocks}
-                               for function in module.functions]
-        made = [(number, inst) for number, function in enumerate(module.functions)
-                for block in function.blocks for inst in block.insts if inst.op in _MAKING]
+        self._params: Final = [
+            {block.number: [v for v, _ in block.params] for block in function.blocks} for function in module.functions
+        ]
+        made = [
+            (number, inst)
+            for number, function in enumerate(module.functions)
+            for block in function.blocks
+            for inst in block.insts
+            if inst.op in _MAKING
+        ]
         self._taken: Final = {self._named(number, inst) for number, inst in made if inst.op == "func_addr"}
         self._pending = [(number, inst.results[0]) for number, inst in made]
         self._addresses: Final = set(self._pending)
@@ -122,8 +133,12 @@ def _is_blind(inst: Inst, value: int, addresses: set[int]) -> bool:
     if op in _STORES:
         return args[0] != value and not inst.flags.aligned
     if op in _ATOMICS:
-        return args.count(value) == 1 and args[_ATOMICS[op]] == value and inst.type is not None and (
-            inst.type.bytes <= WORD)  # a place is a multiple of that, so whether it is misaligned is the same for all
+        return (
+            args.count(value) == 1
+            and args[_ATOMICS[op]] == value
+            and inst.type is not None
+            and (inst.type.bytes <= WORD)
+        )  # a place is a multiple of that, so whether it is misaligned is the same for all
     if op in _SUMS:
         return args[0] != args[1] and len(addresses) == 1 and (op == "iadd" or args[0] == value)
     if op in _JUMPS:

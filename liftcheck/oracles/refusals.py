@@ -68,8 +68,11 @@ class Refusals:
     def compiled_elsewhere(self, module: Module, target: Target) -> Target | None:
         """The nearest target that compiles a module: at another level, or without one setting that is no extension."""
         others = [at_level(target, level) for level in LEVELS if ("opt_level", level) not in target.settings]
-        others += [Target(target.isa, tuple(s for s in target.settings if s != dropped)) for dropped in target.settings
-                   if not dropped[0].startswith(("has_", "opt_level"))]
+        others += [
+            Target(target.isa, tuple(s for s in target.settings if s != dropped))
+            for dropped in target.settings
+            if not dropped[0].startswith(("has_", "opt_level"))
+        ]
         return next((other for other in others if self.compiles(module, other)), None)
 
     def compiles(self, module: Module, target: Target) -> bool:
@@ -80,8 +83,11 @@ class Refusals:
         """The reasons why instructions of a module, or its signatures, are refused alone."""
         plain = at_level(target, "none")
         pairs = list(dict.fromkeys(pair for function in module.functions for pair in _alone(function)))
-        missing = [text for text in dict.fromkeys(text for pair in pairs for text in pair)
-                   if text and (text, plain) not in self._alone]
+        missing = [
+            text
+            for text in dict.fromkeys(text for pair in pairs for text in pair)
+            if text and (text, plain) not in self._alone
+        ]
         if len(self._alone) > _KEPT:
             self._alone.clear()
         if missing:
@@ -124,10 +130,15 @@ def _signature_alone(function: Function) -> Function:
 def _type_alone(kind: Type) -> tuple[Function, Function]:
     """A value that is passed on, and one that is loaded and stored."""
     back = Block(0, [(0, kind)], [Inst("return", None, (), (0,))])
-    moved = Block(0, [(0, I64)], [Inst("load", kind, (1,), (0,)), Inst("store", kind, (), (1, 0), offset=64),
-                                  Inst("return", None)])
-    return (Function("%p", signature([kind], [kind], "system_v"), [back], {0: kind}),
-            Function("%p", signature([I64], [], "system_v"), [moved], {0: I64, 1: kind}))
+    moved = Block(
+        0,
+        [(0, I64)],
+        [Inst("load", kind, (1,), (0,)), Inst("store", kind, (), (1, 0), offset=64), Inst("return", None)],
+    )
+    return (
+        Function("%p", signature([kind], [kind], "system_v"), [back], {0: kind}),
+        Function("%p", signature([I64], [], "system_v"), [moved], {0: I64, 1: kind}),
+    )
 
 
 def in_signature(function: Function, inst: Inst) -> Function:
@@ -151,16 +162,21 @@ def _in_memory(function: Function, inst: Inst) -> Function:
     operands = _numbers(2, kinds)
     defined, others, merged = (_numbers(2 + len(kinds) + n * len(results), results) for n in range(3))
     alone, stubs = _with_stubs(inst, operands, defined)
-    loads = [Inst("load", kind, (value,), (0,), offset=64 * n)
-             for n, (value, kind) in enumerate(zip((*operands, *others), (*kinds, *results)))]
-    again = [Inst("store", kind, (), (value, 0), offset=4096 + 64 * n)
-             for n, (value, kind) in enumerate(zip(operands, kinds))]
+    loads = [
+        Inst("load", kind, (value,), (0,), offset=64 * n)
+        for n, (value, kind) in enumerate(zip((*operands, *others), (*kinds, *results)))
+    ]
+    again = [
+        Inst("store", kind, (), (value, 0), offset=4096 + 64 * n)
+        for n, (value, kind) in enumerate(zip(operands, kinds))
+    ]
     blocks = [Block(0, [(0, I64), (1, I8)], [*loads, *again, alone]), *stubs]
     if not stubs:
         ways = BlockCall(1, defined), BlockCall(1, others)
         blocks[0].insts.append(Inst("brif", I8, (), (1,), targets=ways))
-        stores = [Inst("store", kind, (), (value, 0), offset=64 * n)
-                  for n, (value, kind) in enumerate(zip(merged, results))]
+        stores = [
+            Inst("store", kind, (), (value, 0), offset=64 * n) for n, (value, kind) in enumerate(zip(merged, results))
+        ]
         blocks.append(Block(1, list(zip(merged, results)), [*stores, Inst("return", None)]))
     types = dict(zip((0, 1, *operands, *defined, *others, *merged), (I64, I8, *kinds, *results, *results, *results)))
     return _made(function, signature([I64, I8], [], "system_v"), blocks, types)
@@ -168,8 +184,9 @@ def _in_memory(function: Function, inst: Inst) -> Function:
 
 def _made(function: Function, sig: Signature, blocks: list[Block], types: dict[int, Type]) -> Function:
     """A function with the declarations of another one."""
-    return dataclasses.replace(function, name="%p", signature=sig, blocks=blocks, types=types, aliases={},
-                               annotations=[])
+    return dataclasses.replace(
+        function, name="%p", signature=sig, blocks=blocks, types=types, aliases={}, annotations=[]
+    )
 
 
 def _numbers(first: int, kinds: Sequence[Type]) -> tuple[int, ...]:
@@ -191,7 +208,7 @@ def _operands(inst: Inst) -> list[int]:
 def _with_stubs(inst: Inst, operands: tuple[int, ...], defined: tuple[int, ...]) -> tuple[Inst, list[Block]]:
     """The instruction with its edges going to empty blocks, and these blocks."""
     count = len(inst.targets)
-    args, context = operands[: len(inst.args)], operands[len(inst.args):]
+    args, context = operands[: len(inst.args)], operands[len(inst.args) :]
     table = inst.table
     if table is not None:
         items: list[tuple[object, ...]] = []

@@ -59,17 +59,31 @@ def routine_text(program: Sequence[FunctionCode], isa: str) -> str:
     """The walk over the frames of this program, as CLIF."""
     sites = list(_sites(program))
     names = list(dict.fromkeys(function.name for function, _ in sites))
-    lines = ["sig0 = () system_v", "sig1 = (i64, i64, i64, i64, i64) system_v", f"fn0 = colocated {_RESUME} sig1",
-             *(f"fn{number} = colocated {name} sig0" for number, name in enumerate(names, 1)),
-             "block0(v0: i64, v1: i64, v2: i64, v3: i32, v4: i64, v5: i64):", "jump block1(v1, v2)",
-             "block1(v6: i64, v7: i64):", "jump block4"]
+    lines = [
+        "sig0 = () system_v",
+        "sig1 = (i64, i64, i64, i64, i64) system_v",
+        f"fn0 = colocated {_RESUME} sig1",
+        *(f"fn{number} = colocated {name} sig0" for number, name in enumerate(names, 1)),
+        "block0(v0: i64, v1: i64, v2: i64, v3: i32, v4: i64, v5: i64):",
+        "jump block1(v1, v2)",
+        "block1(v6: i64, v7: i64):",
+        "jump block4",
+    ]
     writer = _Writer(lines)
     for number, (function, site) in enumerate(sites):
         writer.site(site, _test(number), _test(number + 1), names.index(function.name) + 1)
-    lines += [f"block{_test(len(sites))}:", f"v8 = load.i64 notrap v6+{_RETURN_ADDRESS.get(isa, 8)}",
-              "v9 = load.i64 notrap v6", "v10 = icmp eq v9, v0", "brif v10, block2, block1(v9, v8)",
-              "block2:", f"trap {_TRAP}",
-              "block3(v11: i64, v12: i64):", "call fn0(v11, v12, v6, v4, v5)", f"trap {_TRAP}"]
+    lines += [
+        f"block{_test(len(sites))}:",
+        f"v8 = load.i64 notrap v6+{_RETURN_ADDRESS.get(isa, 8)}",
+        "v9 = load.i64 notrap v6",
+        "v10 = icmp eq v9, v0",
+        "brif v10, block2, block1(v9, v8)",
+        "block2:",
+        f"trap {_TRAP}",
+        "block3(v11: i64, v12: i64):",
+        "call fn0(v11, v12, v6, v4, v5)",
+        f"trap {_TRAP}",
+    ]
     return f"function {THROW}(i64, i64, i64, i32, i64, i64) system_v {{\n" + "\n".join(lines) + "\n}\n"
 
 
@@ -114,8 +128,9 @@ class _Writer:
                 handler = self.at(base, _number(item[1]))
             elif item[0] == "tag":
                 tag = self.value(f"iconst.i32 {item[1]}")
-                handler = self.value(f"select {self.value(f'icmp eq v3, {tag}')}, {self.at(base, _number(item[2]))}, "
-                                     f"{handler}")
+                handler = self.value(
+                    f"select {self.value(f'icmp eq v3, {tag}')}, {self.at(base, _number(item[2]))}, {handler}"
+                )
         stack = self.value(f"isub v6, {self.value(f'iconst.i64 {site.frame_offset}')}")
         self.lines.append(f"brif {handler}, block3({handler}, {stack}), block{following}")
 

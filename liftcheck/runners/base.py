@@ -144,8 +144,7 @@ class Runner(Protocol):
     def isa(self) -> str:
         """The ISA whose code it runs."""
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
-            until: float = inf) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0, until: float = inf) -> list[list[Outcome]]:
         """One list of outcomes per job, one outcome per input, in order. Never raises for what the code does.
 
         `seconds` of processor time are what a row may take; 0: the little that a runner gives to rows by itself. Rows
@@ -244,8 +243,7 @@ class BaseRunner:
         self._trampolines: dict[bytes, int] = {}
         self._next_trampoline = layout.TRAMPOLINES
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
-            until: float = inf) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0, until: float = inf) -> list[list[Outcome]]:
         """See `Runner.run`."""
         if image.isa != self.isa:
             raise InternalError(f"an image for {image.isa} on a runner for {self.isa}")
@@ -254,8 +252,10 @@ class BaseRunner:
             self.load(image)
             self._image = image
         packings = [packing(job.signature, self._big_endian) for job in jobs]
-        needs = [Need(form.size, len(job.inputs), len(job.trampoline.code) + max(job.trampoline.alignment, 16))
-                 for job, form in zip(jobs, packings)]
+        needs = [
+            Need(form.size, len(job.inputs), len(job.trampoline.code) + max(job.trampoline.alignment, 16))
+            for job, form in zip(jobs, packings)
+        ]
         if not fit(needs):
             return self._in_portions(image, jobs, portions(needs), seconds, until)
         if self._next_trampoline + sum([need.code for need in needs]) > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
@@ -267,8 +267,9 @@ class BaseRunner:
         self.drive(batch)
         return self._outcomes(batch)
 
-    def _in_portions(self, image: Image, jobs: Sequence[Job], pieces: list[list[Piece]],
-                     seconds: float, until: float) -> list[list[Outcome]]:
+    def _in_portions(
+        self, image: Image, jobs: Sequence[Job], pieces: list[list[Piece]], seconds: float, until: float
+    ) -> list[list[Outcome]]:
         """What does not fit into the areas at once, in several runs."""
         found: list[list[Outcome]] = [[] for _ in jobs]
         for portion in pieces:
@@ -351,7 +352,9 @@ class BaseRunner:
                 everything.append(self._read(batch, job, form, start, rows))
         return everything
 
-    def _is_as_expected(self, batch: Batch, job: Job, expected: ExpectedRows, form: Packing, start: int, rows: bytes) -> bool:
+    def _is_as_expected(
+        self, batch: Batch, job: Job, expected: ExpectedRows, form: Packing, start: int, rows: bytes
+    ) -> bool:
         """Whether `_read` would give the expected outcomes."""
         count = len(job.inputs)
         if form.answers_in(rows, start - layout.ROWS, count) != expected.answers:
@@ -365,7 +368,8 @@ class BaseRunner:
         ended = [row for row in range(start, start + size * count, size) if row in events] if events else []
         return [(row - start) // size for row in ended] == expected.ended and all(
             self._ended(batch.image, events[row], outcomes[number].memory) == outcomes[number]
-            for number, row in zip(expected.ended, ended))
+            for number, row in zip(expected.ended, ended)
+        )
 
     def _read(self, batch: Batch, job: Job, form: Packing, start: int, rows: bytes) -> list[Outcome]:
         """A job's outcomes."""
@@ -398,7 +402,8 @@ class BaseRunner:
             return event
         pc, what = event.pc, event.what
         name = layout.unresolved(pc, image.missing) or (
-            layout.unresolved(event.address, image.missing) if event.address is not None else "")
+            layout.unresolved(event.address, image.missing) if event.address is not None else ""
+        )
         if name:
             return Outcome("trapped", (), memory, name)
         if event.address is not None and layout.STACK - STACK_GUARD <= event.address < layout.STACK:

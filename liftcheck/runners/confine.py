@@ -44,7 +44,7 @@ NATIVE: Final[Allowed] = {
     "write": (0, (1,)),
     "rt_sigreturn": None,
     "exit_group": None,
-}
+}  # fmt: skip
 QEMU: Final[Allowed] = {
     "read": (0, (0,)),  # the next batch
     "write": (0, (1, 2)),  # its answer; last words
@@ -119,20 +119,35 @@ def _rules(allowed: Allowed, otherwise: int) -> list[Rule]:
 def native_filter(size: int) -> bytes:
     """Only the stub, `size` bytes at its place, may make the few calls."""
     low, high = layout.STUB & 0xFFFF_FFFF, layout.STUB >> 32
-    return _assembled([
-        (_LOAD, 0, 0, _ARCHITECTURE), (_IF_EQUAL, 1, 0, _X86_64), (_RETURN, 0, 0, _TRAP),
-        (_LOAD, 0, 0, _PLACE + 4), (_IF_EQUAL, 1, 0, high), (_RETURN, 0, 0, _TRAP),
-        (_LOAD, 0, 0, _PLACE), (_IF_AT_LEAST, 0, 1, low), (_IF_AT_LEAST, 0, 1, low + size), (_RETURN, 0, 0, _TRAP),
-        (_LOAD, 0, 0, _NUMBER), *_rules(NATIVE, _TRAP),
-    ])  # fmt: skip
+    return _assembled(
+        [
+            (_LOAD, 0, 0, _ARCHITECTURE),
+            (_IF_EQUAL, 1, 0, _X86_64),
+            (_RETURN, 0, 0, _TRAP),
+            (_LOAD, 0, 0, _PLACE + 4),
+            (_IF_EQUAL, 1, 0, high),
+            (_RETURN, 0, 0, _TRAP),
+            (_LOAD, 0, 0, _PLACE),
+            (_IF_AT_LEAST, 0, 1, low),
+            (_IF_AT_LEAST, 0, 1, low + size),
+            (_RETURN, 0, 0, _TRAP),
+            (_LOAD, 0, 0, _NUMBER),
+            *_rules(NATIVE, _TRAP),
+        ]
+    )
 
 
 def qemu_filter(socket: int) -> bytes:
     """What an emulator may do; the launcher sends one message through its socket."""
-    return _assembled([
-        (_LOAD, 0, 0, _ARCHITECTURE), (_IF_EQUAL, 1, 0, _X86_64), (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER), *_rules({**QEMU, "sendmsg": (0, (socket,))}, _ASK),
-    ])  # fmt: skip
+    return _assembled(
+        [
+            (_LOAD, 0, 0, _ARCHITECTURE),
+            (_IF_EQUAL, 1, 0, _X86_64),
+            (_RETURN, 0, 0, _KILL),
+            (_LOAD, 0, 0, _NUMBER),
+            *_rules({**QEMU, "sendmsg": (0, (socket,))}, _ASK),
+        ]
+    )
 
 
 def _assembled(rules: Sequence[Rule]) -> bytes:
@@ -186,9 +201,11 @@ def limit(pid: int) -> None:
     What the kernel does not let us set, stays."""
     used = _virtual_memory(pid)
     wanted = {
-        resource.RLIMIT_CORE: (0, 0), resource.RLIMIT_NOFILE: (0, 0), resource.RLIMIT_NPROC: (0, 0),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_NOFILE: (0, 0),
+        resource.RLIMIT_NPROC: (0, 0),
         resource.RLIMIT_FSIZE: (_WORDS, _WORDS),
-    }  # fmt: skip
+    }
     if used:
         wanted[resource.RLIMIT_AS] = (used + _MEMORY, used + _MEMORY)
     for which, pair in wanted.items():

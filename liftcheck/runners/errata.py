@@ -66,8 +66,10 @@ def _narrow_ldsmax(code: bytes) -> bool:
     if all(match.start() & 3 != 1 for match in _LDSMAXES.finditer(code)):
         return False  # most matches lie across two instructions
     instructions = disassembler("aarch64").disasm_lite(code, 0)
-    return any(_NARROW_SIGNED.match(name) and (name[-1] in "bh" or operands.startswith("w"))
-               for _, _, name, operands in instructions)  # fmt: skip
+    return any(
+        _NARROW_SIGNED.match(name) and (name[-1] in "bh" or operands.startswith("w"))
+        for _, _, name, operands in instructions
+    )
 
 
 _LENGTHS: Final = (2, 4, 4, 6)
@@ -116,7 +118,7 @@ def _rounds_first(code: bytes) -> bool:
     """
     at, current = 0, False
     while at < len(code) - 3:
-        word = int.from_bytes(code[at:at + 4], "little")
+        word = int.from_bytes(code[at : at + 4], "little")
         if word & 3 != 3:
             current = current and word & 0xE003 not in (0xA001, 0xC001, 0xE001) and word & 0xF07F != 0x8002
             at += 2
@@ -142,7 +144,7 @@ _ROUNDED: Final = frozenset({0x00, 0x04, 0x08, 0x0C, 0x2C, 0x20, 0x60, 0x68})
 
 def _has_ctzw(code: bytes) -> bool:
     """A ctzw (Zbb) at an even offset."""
-    words = (int.from_bytes(code[at:at + 4], "little") for at in range(0, len(code) - 3, 2))
+    words = (int.from_bytes(code[at : at + 4], "little") for at in range(0, len(code) - 3, 2))
     return any(word & 0xFFF0707F == 0x6010101B for word in words)
 
 
@@ -234,11 +236,13 @@ TABLE: Final[tuple[Erratum, ...]] = (
         "unicorn", "x86-64", "unaligned movaps and the like", "does not trap",
         harmless="only code that claims `aligned` wrongly shows it",
     ),
+)  # fmt: skip
+
+
+_OWN_WORDS: Final = re.compile(
+    r"tcg fatal error|assertion failed|Assertion .* failed|code should not be reached"
+    r"|unhandled CPU exception|Unexpected error in"
 )
-
-
-_OWN_WORDS: Final = re.compile(r"tcg fatal error|assertion failed|Assertion .* failed|code should not be reached"
-                               r"|unhandled CPU exception|Unexpected error in")
 
 
 _PREFIX: Final = re.compile(r"^(Bail out! )?(ERROR:)?(qemu-\w+: )?(\.\./)*")

@@ -72,7 +72,7 @@ PROBES: Final[Mapping[str, Mapping[str, str]]] = {
         "has_mie4": "b968002307fe",
         "has_vxrs_ext3": "e701200020b207fe",
     },
-}
+}  # fmt: skip
 ABSENT: Final[Mapping[tuple[str, str], frozenset[str]]] = {("unicorn", "riscv64"): frozenset({"has_zcb"})}
 """What a probe cannot see: Unicorn takes reserved compressed instructions for no-operations."""
 ALWAYS: Final = frozenset({"has_m", "has_a", "has_f", "has_d", "has_zicsr", "has_zifencei"})
@@ -173,7 +173,7 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "aarch64": ("unicorn", "qemu"),
     "riscv64": ("unicorn", "qemu"),
     "s390x": ("qemu", "unicorn"),
-}
+}  # fmt: skip
 """Runners by preference: the fastest first; for s390x the one that lacks nothing of z14."""
 
 

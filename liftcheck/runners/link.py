@@ -36,8 +36,15 @@ class Image:
 
     __slots__ = ("_functions", "_starts", "addresses", "base", "code", "isa", "missing")
 
-    def __init__(self, isa: str, base: int, code: bytes, addresses: tuple[dict[str, int], ...],
-                 functions: list[tuple[int, FunctionCode]], missing: dict[str, int]) -> None:
+    def __init__(
+        self,
+        isa: str,
+        base: int,
+        code: bytes,
+        addresses: tuple[dict[str, int], ...],
+        functions: list[tuple[int, FunctionCode]],
+        missing: dict[str, int],
+    ) -> None:
         self.isa: Final = isa
         self.base: Final = base
         self.code: Final = code
@@ -97,8 +104,13 @@ def same_program(left: Program, right: Program) -> bool:
     return [f.code for f in left] == [f.code for f in right] and fingerprint(left) == fingerprint(right)
 
 
-def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,
-         externals: Mapping[str, int] | None = None, lenient: bool = False) -> Image:
+def link(
+    programs: Sequence[Program],
+    isa: str,
+    base: int = layout.CODE,
+    externals: Mapping[str, int] | None = None,
+    lenient: bool = False,
+) -> Image:
     """Links programs into one image; Unsupported names an unknown symbol or relocation kind. `lenient`: a symbol that
     nobody has is no error before it is reached: a run then traps with 'unresolved NAME'."""
     parts: list[bytes] = []
@@ -132,8 +144,9 @@ def link(programs: Sequence[Program], isa: str, base: int = layout.CODE,
 class _Patcher:
     """Applies relocations to a buffer; owns it and the address slots that it appends."""
 
-    def __init__(self, isa: str, base: int, code: bytearray, externals: Mapping[str, int],
-                 missing: dict[str, int] | None) -> None:
+    def __init__(
+        self, isa: str, base: int, code: bytearray, externals: Mapping[str, int], missing: dict[str, int] | None
+    ) -> None:
         self.missing = missing
         self.isa, self.base, self.code, self.externals = isa, base, code, externals
         self.libcalls = load_stub(isa).libcalls

@@ -59,8 +59,16 @@ def enough(steps: int, program: Sequence[FunctionCode]) -> float:
     return AT_LEAST + size * PER_BYTE + steps * (PER_ROUTINE if routines else PER_INSTRUCTION)
 
 
-def longer(runner: Runner, image: Image, job: Job, outcomes: list[Outcome], program: Sequence[FunctionCode],
-           steps: Steps, longest: float = LONGEST, until: float = inf) -> list[Outcome]:
+def longer(
+    runner: Runner,
+    image: Image,
+    job: Job,
+    outcomes: list[Outcome],
+    program: Sequence[FunctionCode],
+    steps: Steps,
+    longest: float = LONGEST,
+    until: float = inf,
+) -> list[Outcome]:
     """The outcomes of a job, rows that were given too little time run again. `program` is the job's code; `longest`
     the seconds that all rows together may take, before the moment `until`. After the first that does not
     end no other is tried."""
@@ -86,5 +94,9 @@ def longer(runner: Runner, image: Image, job: Job, outcomes: list[Outcome], prog
 
 def _alone(job: Job, number: int) -> Job:
     """One input of a job, in the data region that it had."""
-    return job._replace(inputs=job.inputs[number:number + 1], memories=job.memories[number:number + 1],
-                        slot=job.slot + number, expected=None)
+    return job._replace(
+        inputs=job.inputs[number : number + 1],
+        memories=job.memories[number : number + 1],
+        slot=job.slot + number,
+        expected=None,
+    )

@@ -122,8 +122,11 @@ class RunnerPool:
         """Openers of all runners that run this program rightly, each a new one."""
         able, _ = self._able.get(target) or self._find(target)
         bits = vector_length(target)
-        return [partial(open_runner, one.runner.name, one.runner.isa, bits) for one in able
-                if not one.trouble(program, exact=True)]
+        return [
+            partial(open_runner, one.runner.name, one.runner.isa, bits)
+            for one in able
+            if not one.trouble(program, exact=True)
+        ]
 
     def names(self, target: Target) -> tuple[str, ...]:
         """The names of the runners that have all of a target's extensions, best first."""
@@ -131,14 +134,22 @@ class RunnerPool:
 
     def _find(self, target: Target) -> tuple[tuple[_Able, ...], str]:
         bits = vector_length(target)
-        keys = {name: (name, target.isa, bits if name == "qemu" else 128) for name in ORDER[target.isa]
-                if name in self.allowed}  # fmt: skip
+        keys = {
+            name: (name, target.isa, bits if name == "qemu" else 128)
+            for name in ORDER[target.isa]
+            if name in self.allowed
+        }
         opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}
         known = {name: self._abilities[keys[name]] for name in opened}
         able, reason = choose_runner(target, {name: one.features for name, one in known.items()})
         wanted = features_of(target)
-        found = tuple(_Able(opened[name], frozenset(lack.name for lack in known[name].lacks if lack.needs <= wanted))
-                      for name in able), reason
+        found = (
+            tuple(
+                _Able(opened[name], frozenset(lack.name for lack in known[name].lacks if lack.needs <= wanted))
+                for name in able
+            ),
+            reason,
+        )
         self._able[target] = found
         return found
 

@@ -34,8 +34,10 @@ class Piece(NamedTuple):
 
 def fit(needs: Sequence[Need]) -> bool:
     """Whether one portion holds all."""
-    return (sum([need.size * need.rows for need in needs]) <= ROOM
-            and sum([need.code for need in needs]) <= layout.TRAMPOLINES_SIZE)
+    return (
+        sum([need.size * need.rows for need in needs]) <= ROOM
+        and sum([need.code for need in needs]) <= layout.TRAMPOLINES_SIZE
+    )
 
 
 def portions(needs: Sequence[Need]) -> list[list[Piece]]:

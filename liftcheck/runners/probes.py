@@ -50,8 +50,10 @@ def probes(isa: str) -> tuple[Probe, ...]:
     """All probes of an ISA."""
     data = json.loads(resources.files("liftcheck.runners").joinpath("stubs", "probes.json").read_text())
     back = bytes.fromhex(_RETURNS[isa])
-    listed = [Probe(frozenset(needs.split("+")), _name(isa, decode(isa, bytes.fromhex(code))[-1]),
-                    bytes.fromhex(code) + back) for needs, code in data[isa]]
+    listed = [
+        Probe(frozenset(needs.split("+")), _name(isa, decode(isa, bytes.fromhex(code))[-1]), bytes.fromhex(code) + back)
+        for needs, code in data[isa]
+    ]
     return (*listed, *(_of_tables() if isa == "riscv64" else ()))
 
 
@@ -72,8 +74,15 @@ def lacks(runner: Runner, has: frozenset[str]) -> tuple[Lack, ...]:
 
 def first_lacking(isa: str, names: Container[str], program: Sequence[FunctionCode]) -> str:
     """The first of these names that an instruction of the program has, or ''."""
-    return next((name for function in program for machine in decode(isa, function.code)
-                 if (name := _name(isa, machine)) in names), "")
+    return next(
+        (
+            name
+            for function in program
+            for machine in decode(isa, function.code)
+            if (name := _name(isa, machine)) in names
+        ),
+        "",
+    )
 
 
 # -- riscv64: from the tables
@@ -83,13 +92,13 @@ _VECTOR_BITS: Final = frozenset({"vandn", "vrol", "vror", "vwsll", "vbrev", "vbr
 _BY_NAME: Final = {
     "has_zba": "sh1add sh2add sh3add sh1add.uw sh2add.uw sh3add.uw add.uw slli.uw",
     "has_zbb": "andn orn xnor clz clzw ctz ctzw cpop cpopw max maxu min minu sext.b sext.h zext.h rol rolw ror rori "
-               "roriw rorw orc.b rev8",
+    "roriw rorw orc.b rev8",
     "has_zbs": "bclr bclri bext bexti binv binvi bset bseti",
     "has_zbc": "clmul clmulh clmulr",
     "has_zbkb": "pack packh packw brev8",
     "has_zicond": "czero.eqz czero.nez",
     "has_zfhmin": "flh fsh fmv.x.h fmv.h.x fcvt.s.h fcvt.h.s fcvt.d.h fcvt.h.d",
-}  # fmt: skip
+}
 _EXTENSION: Final = {name: extension for extension, names in _BY_NAME.items() for name in names.split()}
 _ZFA: Final = frozenset({"fli", "fminm", "fmaxm", "fround"})
 _LEFT_OUT: Final = ("vset", "vclmul", "froundnx.", "fleq.", "fltq.", "fcvtmod.")

@@ -69,8 +69,7 @@ QEMU_RISCV64: Final = (
 class ProcessRunner(BaseRunner):
     """Rows in a process: `command` is what stands before the ELF file (nothing: native)."""
 
-    def __init__(self, name: str, isa: str, command: Sequence[str], ticks: int = TICKS,
-                 confined: bool = True) -> None:
+    def __init__(self, name: str, isa: str, command: Sequence[str], ticks: int = TICKS, confined: bool = True) -> None:
         self._memory: Final = memory_file("liftcheck-arena", layout.ARENA_SIZE)
         super().__init__(isa, Arena(isa, self._memory))
         self._close_memory: Final = weakref.finalize(self, os.close, self._memory)
@@ -258,8 +257,11 @@ _NO_SIGNAL: Final = bytes(8)
 @cache
 def say_unconfined(name: str) -> None:
     """Says once that the processes of a runner have the user's rights."""
-    print(f"liftcheck: the {name} runner's processes are not confined (no seccomp here): code under test that makes a "
-          "system call acts with your rights", file=sys.stderr)
+    print(
+        f"liftcheck: the {name} runner's processes are not confined (no seccomp here): code under test that makes a "
+        "system call acts with your rights",
+        file=sys.stderr,
+    )
 
 
 def native_runner() -> ProcessRunner:

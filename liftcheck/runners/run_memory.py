@@ -29,12 +29,19 @@ def job_of(job: Job, line: RunLine) -> Job:
     return job._replace(inputs=(line.args,), memories=tuple(regions.values()), slot=line.slot, expected=None)
 
 
-def run_lines(runner: Runner, image: Image, job: Job, lines: Sequence[RunLine], program: Sequence[FunctionCode],
-              steps: Steps, longest: float) -> list[Outcome]:
+def run_lines(
+    runner: Runner,
+    image: Image,
+    job: Job,
+    lines: Sequence[RunLine],
+    program: Sequence[FunctionCode],
+    steps: Steps,
+    longest: float,
+) -> list[Outcome]:
     """The outcomes of a function's lines, which stand at slots; as many at once as have room."""
     found: list[Outcome] = []
     for start in range(0, len(lines), layout.SLOTS):
-        jobs = [job_of(job, line) for line in lines[start:start + layout.SLOTS]]
+        jobs = [job_of(job, line) for line in lines[start : start + layout.SLOTS]]
         for number, (one, outcomes) in enumerate(zip(jobs, runner.run(image, jobs), strict=True), start):
             found += longer(runner, image, one, outcomes, program, _only(steps, number), longest)
     return found

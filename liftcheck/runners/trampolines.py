@@ -70,9 +70,13 @@ def trampoline_text(signature: Signature, name: str = "%trampoline", pinned: boo
     anything in the pinned register, which the loop counts among those that are saved; so it is put back."""
     arguments, behind = _offsets(signature.params, HEADER)
     results, _ = _offsets(signature.returns, behind)
-    lines = [f"v0 = iconst.i64 {layout.CONTROL:#x}", "v1 = load.i64 notrap aligned v0",
-             "v2 = load.i64 notrap aligned v1+24", "v3 = get_stack_pointer.i64",
-             f"store notrap aligned v3, v1+{STACK_POINTER}"]  # fmt: skip
+    lines = [
+        f"v0 = iconst.i64 {layout.CONTROL:#x}",
+        "v1 = load.i64 notrap aligned v0",
+        "v2 = load.i64 notrap aligned v1+24",
+        "v3 = get_stack_pointer.i64",
+        f"store notrap aligned v3, v1+{STACK_POINTER}",
+    ]
     passed, value = [], 4
     for param, offset in zip(signature.params, arguments, strict=True):
         loaded = "i64" if _is_noisy(param) else param.type.name
@@ -88,11 +92,15 @@ def trampoline_text(signature: Signature, name: str = "%trampoline", pinned: boo
     lines.append(f"{assigned}call_indirect sig0, v2({', '.join(passed)})")
     row = f"v{value + 1}"
     lines += [f"v{value} = iconst.i64 {layout.CONTROL:#x}", f"{row} = load.i64 notrap aligned v{value}"]
-    lines += [f"store notrap aligned {result}, {row}+{offset}"
-              for result, offset in zip(returned, results, strict=True)]  # fmt: skip
-    lines += [f"v{value + 2} = load.i64 notrap aligned {row}+{STACK_POINTER}",
-              f"v{value + 3} = get_stack_pointer.i64", f"v{value + 4} = bxor v{value + 2}, v{value + 3}",
-              f"store notrap aligned v{value + 4}, {row}+{STACK_POINTER}"]  # fmt: skip
+    lines += [
+        f"store notrap aligned {result}, {row}+{offset}" for result, offset in zip(returned, results, strict=True)
+    ]
+    lines += [
+        f"v{value + 2} = load.i64 notrap aligned {row}+{STACK_POINTER}",
+        f"v{value + 3} = get_stack_pointer.i64",
+        f"v{value + 4} = bxor v{value + 2}, v{value + 3}",
+        f"store notrap aligned v{value + 4}, {row}+{STACK_POINTER}",
+    ]
     if pinned:
         lines = [f"v{value + 5} = get_pinned_reg.i64", *lines, f"set_pinned_reg v{value + 5}"]
     body = "\n".join("    " + line for line in [*lines, "return"])
@@ -129,8 +137,9 @@ class Packing:
         self._body = struct.Struct(f"{order}{HEADER - WORDS}x{letters}{self.size - self.results}x")
         self._answer = struct.Struct(order + "".join([field.letters for field in self._returns]))
 
-    def pack(self, trampoline: int, stack: int, following: int, callee: int, noise: int,
-             arguments: Sequence[int]) -> bytes:
+    def pack(
+        self, trampoline: int, stack: int, following: int, callee: int, noise: int, arguments: Sequence[int]
+    ) -> bytes:
         """A row's bytes. `noise` gives the unspecified upper bits of narrow arguments."""
         (body,) = self.bodies([arguments], (noise,))
         return struct.pack(self._order + "4Q", trampoline, stack, following, callee) + body
@@ -178,15 +187,17 @@ def _results(results: int, size: int, count: int) -> struct.Struct:
     return struct.Struct("<" + f"{results}x{size - results}s" * count)
 
 
-def _packed(form: struct.Struct, fields: Sequence[_Field], rows: Sequence[Sequence[int]],
-            noise: Iterable[int]) -> tuple[bytes, ...]:
+def _packed(
+    form: struct.Struct, fields: Sequence[_Field], rows: Sequence[Sequence[int]], noise: Iterable[int]
+) -> tuple[bytes, ...]:
     """Rows of values, each as `form` packs it; column by column, as most columns need nothing more. `noise` is for the
     rows in order, and starts anew for every column."""
     if not rows:
         return ()
     given = [*zip(*rows, strict=True)]
-    columns = [[*map(field.put, column, noise)] if field.put else column
-               for field, column in zip(fields, given, strict=True)]
+    columns = [
+        [*map(field.put, column, noise)] if field.put else column for field, column in zip(fields, given, strict=True)
+    ]
     return tuple(starmap(form.pack, zip(*columns))) if columns else (form.pack(),) * len(rows)
 
 
@@ -207,13 +218,15 @@ def _field(kind: Type, noisy: bool, big_endian: bool) -> _Field:
     size, lane = kind.bytes, kind.lane_bits // 8
     padding = f"{-size % _FIELD}x"
     if kind.is_vector and big_endian:
-        return _Field(f"{size}s{padding}", lambda value, _: swap_lanes(value, lane, size),
-                      lambda raw: join_lanes(raw, lane))
+        return _Field(
+            f"{size}s{padding}", lambda value, _: swap_lanes(value, lane, size), lambda raw: join_lanes(raw, lane)
+        )
     if size <= 8:
         return _Field(_LETTERS[kind.bits] + padding)
     order: Literal["big", "little"] = "big" if big_endian else "little"
-    return _Field(f"{size}s{padding}", lambda value, _: value.to_bytes(size, order),
-                  lambda raw: int.from_bytes(raw, order))
+    return _Field(
+        f"{size}s{padding}", lambda value, _: value.to_bytes(size, order), lambda raw: int.from_bytes(raw, order)
+    )
 
 
 def swap_lanes(value: int, lane_bytes: int, size: int) -> bytes:

@@ -220,8 +220,9 @@ class UnicornRunner(BaseRunner):
         finally:
             watchdog.deadline = None
 
-    def _stopped(self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int],
-                 limits: Sequence[float]) -> int:
+    def _stopped(
+        self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int], limits: Sequence[float]
+    ) -> int:
         """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the number of
         the next limit."""
         following = batch.following(row)

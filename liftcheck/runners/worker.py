@@ -46,10 +46,24 @@ def elf_file(isa: str, stub: Stub, numbers: Mapping[str, int], rules: bytes = b"
     if rules:
         at = stub.labels["rules"] - layout.STUB
         struct.pack_into(order + "H", code, stub.labels["filter"] - layout.STUB, len(rules) // 8)
-        code[at:at + len(rules)] = rules
+        code[at : at + len(rules)] = rules
     ident = b"\x7fELF" + bytes((2, 2 if isa in BIG_ENDIAN else 1, 1)) + bytes(9)
-    header = ident + struct.pack(order + "HHIQQQIHHHHHH", 2, _MACHINES[isa], 1, stub.labels[entry], 64, 0,
-                                 _ELF_FLAGS.get(isa, 0), 64, 56, 1, 0, 0, 0)  # fmt: skip
+    header = ident + struct.pack(
+        order + "HHIQQQIHHHHHH",
+        2,
+        _MACHINES[isa],
+        1,
+        stub.labels[entry],
+        64,
+        0,
+        _ELF_FLAGS.get(isa, 0),
+        64,
+        56,
+        1,
+        0,
+        0,
+        0,
+    )
     segment = struct.pack(order + "IIQQQQQQ", 1, 5, _PAGE, layout.STUB, layout.STUB, len(code), len(code), _PAGE)
     return (header + segment).ljust(_PAGE, b"\0") + bytes(code)
 
@@ -111,8 +125,15 @@ class Worker:
         self.end: Final = weakref.finalize(self, _end, self.process, self.listener, self.words)
 
     def _start(self, words: Sequence[str], passed: Sequence[int]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.words, bufsize=0,
-                                pass_fds=passed, process_group=0)
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.words,
+            bufsize=0,
+            pass_fds=passed,
+            process_group=0,
+        )
 
     def _launch(self, words: Sequence[str], passed: Sequence[int]) -> subprocess.Popen[bytes]:
         """Starts a program under the filter, which sends us its listener; without one if the kernel has none."""
@@ -120,8 +141,9 @@ class Worker:
         launcher = _Program()
         try:
             numbers = {"program": launcher.descriptor, "socket": theirs.fileno()}
-            launcher.write(elf_file("x86-64", load_stub("x86-64"), numbers, confine.qemu_filter(theirs.fileno()),
-                                    "launch"))
+            launcher.write(
+                elf_file("x86-64", load_stub("x86-64"), numbers, confine.qemu_filter(theirs.fileno()), "launch")
+            )
             process = self._start([launcher.path, *words], (*passed, launcher.descriptor, theirs.fileno()))
             theirs.close()
             ours.settimeout(_START)

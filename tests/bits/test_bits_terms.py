@@ -64,22 +64,25 @@ def source(op: str, *types: str, imm: object = None, result: str = "") -> str:
     return "; ".join([*statements, *results])
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    (source("iadd", "i32", "i32"), "a + b & 0xffffffff"),
-    (source("band", "i64", "i64"), "a & b"),
-    (source("umulhi", "i64", "i64"), "a * b >> 64"),
-    (source("ushr", "i32", "i8"), "a >> (b & 31)"),
-    (source("icmp", "i64", "i64", imm="ult", result="i8"), "1 if a < b else 0"),
-    (source("icmp", "i8", "i8", imm="slt", result="i8"), "1 if a ^ 128 < b ^ 128 else 0"),
-    (source("popcnt", "i32"), "(a).bit_count()"),
-    (source("uextend", "i8", result="i64"), "a"),
-    (source("sextend", "i8", result="i16"), "a if a < 128 else a + 0xff00"),
-    (source("select", "i8", "i64", "i64", result="i64"), "b if a else c"),
-    (source("udiv", "i8", "i8"), "if not b: raise Trap('int_divz'); a // b"),
-    (source("bxor", "i8x16", "i8x16"), "a ^ b"),
-    (source("splat", "i8", result="i8x8"), "a * 0x101010101010101"),
-    (source("extractlane", "i32x4", imm=3, result="i32"), "a >> 96"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (source("iadd", "i32", "i32"), "a + b & 0xffffffff"),
+        (source("band", "i64", "i64"), "a & b"),
+        (source("umulhi", "i64", "i64"), "a * b >> 64"),
+        (source("ushr", "i32", "i8"), "a >> (b & 31)"),
+        (source("icmp", "i64", "i64", imm="ult", result="i8"), "1 if a < b else 0"),
+        (source("icmp", "i8", "i8", imm="slt", result="i8"), "1 if a ^ 128 < b ^ 128 else 0"),
+        (source("popcnt", "i32"), "(a).bit_count()"),
+        (source("uextend", "i8", result="i64"), "a"),
+        (source("sextend", "i8", result="i16"), "a if a < 128 else a + 0xff00"),
+        (source("select", "i8", "i64", "i64", result="i64"), "b if a else c"),
+        (source("udiv", "i8", "i8"), "if not b: raise Trap('int_divz'); a // b"),
+        (source("bxor", "i8x16", "i8x16"), "a ^ b"),
+        (source("splat", "i8", result="i8x8"), "a * 0x101010101010101"),
+        (source("extractlane", "i32x4", imm=3, result="i32"), "a >> 96"),
+    ],
+)
 def test_generated_text_has_no_needless_masks(text: str, expected: str) -> None:
     assert text == expected
 

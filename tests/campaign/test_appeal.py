@@ -62,8 +62,14 @@ class Liar(Cranelift):
 
     old, new = "", ""
 
-    def compile_text(self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset(),
-                     timeout: float | None = None, raw: bool = False) -> list[list[Reply]]:
+    def compile_text(
+        self,
+        text: str,
+        targets: Sequence[Target],
+        wants: frozenset[str] = frozenset(),
+        timeout: float | None = None,
+        raw: bool = False,
+    ) -> list[list[Reply]]:
         return super().compile_text(text.replace(self.old, self.new), targets, wants, timeout, raw)
 
 
@@ -103,8 +109,9 @@ def test_a_wrong_reference_stays_the_suspect(compiler: Cranelift, runners: Runne
     assert "not z3's" in finding.detail
 
 
-def test_the_middle_end_is_at_fault_where_no_backend_has_the_instruction(compiler: Cranelift,
-                                                                          runners: RunnerPool) -> None:
+def test_the_middle_end_is_at_fault_where_no_backend_has_the_instruction(
+    compiler: Cranelift, runners: RunnerPool
+) -> None:
     case = Case(parse_module(FOLDED, "folded"), 0, ((5,),))
     finding = found(compiler, runners, case, Hooks(), "speed")
     assert finding.klass == compare.WRONG_RESULT
@@ -116,8 +123,9 @@ def test_the_middle_end_is_at_fault_where_no_backend_has_the_instruction(compile
 
 
 @pytest.mark.parametrize("built", [True, False])
-def test_another_version_decides_where_no_single_instruction_is_wrong(runners: RunnerPool, built: bool,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_decides_where_no_single_instruction_is_wrong(
+    runners: RunnerPool, built: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with liar("+1000", "+1008") as compiler:
         if built:
             older = dataclasses.replace(compiler.build, version="0.1.2")

@@ -35,8 +35,10 @@ def options(**changes: Any) -> FuzzOptions:
 def verdicts(report: FuzzReport) -> dict[str, Any]:
     """What must not depend on the number of workers."""
     document = report.document()
-    isas = {isa: {name: value for name, value in row.items() if name != "pairs_per_second"}
-            for isa, row in document["isas"].items()}
+    isas = {
+        isa: {name: value for name, value in row.items() if name != "pairs_per_second"}
+        for isa, row in document["isas"].items()
+    }
     return {
         "isas": isas,
         "programs": document["programs"],
@@ -57,15 +59,22 @@ def test_the_job_count_changes_nothing_but_speed() -> None:
 
 def kept(report: FuzzReport) -> list[tuple[object, ...]]:
     """What a campaign's folders hold, for people."""
-    return sorted((report.store.paths[f.key].name, f.number, f.reduced, f.count, f.note, print_module(f.case.module))
-                  for f in report.findings)
+    return sorted(
+        (report.store.paths[f.key].name, f.number, f.reduced, f.count, f.note, print_module(f.case.module))
+        for f in report.findings
+    )
 
 
 @pytest.mark.needs_compiler
 def test_the_job_count_decides_neither_what_stands_for_a_finding_nor_what_is_reduced(tmp_path: Path) -> None:
     """Many findings of few kinds, so that most are folded, while batches end in any order."""
-    reports = [fuzz(options(jobs=jobs, cases=224, isas=("riscv64",), sweep=False, out=tmp_path / str(jobs),
-                            reduce_seconds=4.0), hooks=campaign_hooks.code_is_wrong) for jobs in (1, 3)]
+    reports = [
+        fuzz(
+            options(jobs=jobs, cases=224, isas=("riscv64",), sweep=False, out=tmp_path / str(jobs), reduce_seconds=4.0),
+            hooks=campaign_hooks.code_is_wrong,
+        )
+        for jobs in (1, 3)
+    ]
     assert len(reports[0].findings) > 1
     assert max(f.count for f in reports[0].findings) > 1
     assert kept(reports[0]) == kept(reports[1])
@@ -133,8 +142,10 @@ def test_a_campaign_ends_in_time() -> None:
 @pytest.mark.needs_compiler
 def test_reductions_leave_the_time_to_programs_and_end_with_the_campaign() -> None:
     """Every program panics for a reason of its own: there is always something to reduce."""
-    report = fuzz(options(cases=None, seconds=12.0, isas=("riscv64",), sweep=False, reduce_seconds=60.0),
-                  hooks=campaign_hooks.all_is_broken)
+    report = fuzz(
+        options(cases=None, seconds=12.0, isas=("riscv64",), sweep=False, reduce_seconds=60.0),
+        hooks=campaign_hooks.all_is_broken,
+    )
     assert report.seconds < 22.0
     assert report.tally.seconds["reduce"] < 0.2 * 12.0 + 5.0
     assert report.reductions_left > 0
@@ -153,7 +164,9 @@ def test_filetests_come_first_when_no_more_programs_are_wanted() -> None:
     campaign.started -= 30.0
     tasks = [campaign._feed(seat, True) for seat in range(3)]
     assert [task and (task.kind, task.finding and task.finding.number) for task in tasks[:2]] == [
-        ("state", 0), ("state", 1)]
+        ("state", 0),
+        ("state", 1),
+    ]
     assert tasks[2] is None
     campaign.unanswered.clear()
     campaign.report.tally.programs = 1
@@ -175,11 +188,20 @@ def test_one_isa_alone(isa: str) -> None:
 
 @pytest.mark.needs_compiler
 def test_levels_settings_and_runner_are_obeyed() -> None:
-    report = fuzz(options(isas=("x86-64",), opt_levels=("speed",), runners=("unicorn",), sweep=False, cases=16,
-                          settings=(("regalloc_algorithm", "single_pass"),)))
+    report = fuzz(
+        options(
+            isas=("x86-64",),
+            opt_levels=("speed",),
+            runners=("unicorn",),
+            sweep=False,
+            cases=16,
+            settings=(("regalloc_algorithm", "single_pass"),),
+        )
+    )
     assert report.tally.pairs["x86-64"] <= 16
-    planner = Planner(options(isas=("x86-64",), opt_levels=("speed",), sweep=False,
-                              settings=(("regalloc_algorithm", "single_pass"),)))
+    planner = Planner(
+        options(isas=("x86-64",), opt_levels=("speed",), sweep=False, settings=(("regalloc_algorithm", "single_pass"),))
+    )
     (target,) = planner.plan(0).targets
     assert {("opt_level", "speed"), ("regalloc_algorithm", "single_pass")} <= set(target.settings)
     planner.open_compiler().close()

@@ -63,8 +63,9 @@ class Desk:
             first, *rest = self.results.pop(f"n{entry.finding.number}", (ADD,))
             if rest:  # what is left over comes to be reduced itself
                 self.results[f"n{entry.finding.number}"] = rest
-            self.docket.reduced(entry, [small(entry.finding, first),
-                                        *(wrong(entry.finding.number or 0, ops) for ops in rest)])
+            self.docket.reduced(
+                entry, [small(entry.finding, first), *(wrong(entry.finding.number or 0, ops) for ops in rest)]
+            )
 
     def state(self) -> list[tuple[int | None, int, bool]]:
         return sorted((f.number, f.count, f.reduced) for f in self.docket.known.values())

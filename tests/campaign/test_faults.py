@@ -50,8 +50,17 @@ def options(**changes: Any) -> FuzzOptions:
 
 def finding(number: int = 1, klass: str = "compiler panic") -> Finding:
     case = Case(parse_module(LITTLE), 0, ((7,),), (), 0, f"case {number}")
-    return Finding(klass, case, Target("x86-64"), (Target("x86-64"),), number=number, seed=1, key=f"key {number}",
-                   failure=CompileFailure("panic", "it broke", "it broke 12", "lib.rs:1"), compiler="cranelift@0.0.0")
+    return Finding(
+        klass,
+        case,
+        Target("x86-64"),
+        (Target("x86-64"),),
+        number=number,
+        seed=1,
+        key=f"key {number}",
+        failure=CompileFailure("panic", "it broke", "it broke 12", "lib.rs:1"),
+        compiler="cranelift@0.0.0",
+    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -104,8 +113,12 @@ def test_code_that_never_ends_is_a_finding(tmp_path: Path) -> None:
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "liftcheck", "fuzz", "--isa", "x86-64", "--seed", "3", *arguments],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "liftcheck", "fuzz", "--isa", "x86-64", "--seed", "3", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @contextlib.contextmanager

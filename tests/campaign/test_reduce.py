@@ -151,8 +151,11 @@ block0(v0: i64):
     def shows(c: Case) -> bool:
         return "load" in ops(c) and ((ask(c) or (0,))[0] & 0xFF) == byte
 
-    start = case_of(text.replace("v0+64", "v0+8").replace("iadd v1, v2", "band v1, v2"), (layout.slot_address(0),),
-                    memories=(content,))
+    start = case_of(
+        text.replace("v0+64", "v0+8").replace("iadd v1, v2", "band v1, v2"),
+        (layout.slot_address(0),),
+        memories=(content,),
+    )
     done, _ = shrink(start, shows)
     assert ops(done.case) == ["load", "return"]
     assert sum(map(bool, done.case.memories[0])) <= 16
@@ -230,12 +233,15 @@ block0(v0: f64, v1: i64):
 """
 
 
-@pytest.mark.parametrize(("body", "shows"), [
-    ("v8 = fneg v2", True),
-    ("v8 = fneg v0", False),
-    ("v3 = f64const 0x1.0p0\n v4 = fcmp uno v2, v2\n v8 = select v4, v3, v2", False),
-    ("v3 = f64const 0x1.0p0\n v4 = fcmp uno v0, v0\n v8 = select v4, v3, v2", True),
-])
+@pytest.mark.parametrize(
+    ("body", "shows"),
+    [
+        ("v8 = fneg v2", True),
+        ("v8 = fneg v0", False),
+        ("v3 = f64const 0x1.0p0\n v4 = fcmp uno v2, v2\n v8 = select v4, v3, v2", False),
+        ("v3 = f64const 0x1.0p0\n v4 = fcmp uno v0, v0\n v8 = select v4, v3, v2", True),
+    ],
+)
 def test_visible_nan_bits_are_seen(body: str, shows: bool) -> None:
     assert shows_nan_bits(parse_module(NAN.format(body), "test"), 0) is shows
 
@@ -255,14 +261,17 @@ def test_generated_programs_never_show_addresses(seed: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("body", "shows"), [
-    ("v2 = stack_addr.i64 ss0\n return v2", True),
-    ("v2 = stack_addr.i64 ss0\n v3 = icmp eq v2, v0\n v4 = uextend.i64 v3\n return v4", True),
-    ("v2 = stack_addr.i64 ss0\n store v2, v0\n return v1", True),
-    ("v2 = stack_addr.i64 ss0\n store v2, v2\n return v1", False),
-    ("v2 = stack_addr.i64 ss0\n store v2, v2\n v3 = load.i64 v2\n return v3", True),
-    ("v2 = stack_addr.i64 ss0\n store v1, v2\n v3 = load.i64 v2\n return v3", False),
-])
+@pytest.mark.parametrize(
+    ("body", "shows"),
+    [
+        ("v2 = stack_addr.i64 ss0\n return v2", True),
+        ("v2 = stack_addr.i64 ss0\n v3 = icmp eq v2, v0\n v4 = uextend.i64 v3\n return v4", True),
+        ("v2 = stack_addr.i64 ss0\n store v2, v0\n return v1", True),
+        ("v2 = stack_addr.i64 ss0\n store v2, v2\n return v1", False),
+        ("v2 = stack_addr.i64 ss0\n store v2, v2\n v3 = load.i64 v2\n return v3", True),
+        ("v2 = stack_addr.i64 ss0\n store v1, v2\n v3 = load.i64 v2\n return v3", False),
+    ],
+)
 def test_visible_addresses_are_seen(body: str, shows: bool) -> None:
     text = f"function %f(i64, i64) -> i64 {{\n ss0 = explicit_slot 8\n\nblock0(v0: i64, v1: i64):\n {body}\n}}\n"
     assert shows_addresses(parse_module(text, "test")) is shows

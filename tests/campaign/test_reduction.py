@@ -44,13 +44,21 @@ class Planted:
         self.pause = pause
         self.asked = 0
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[FunctionCode | CompileFailure]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[FunctionCode | CompileFailure]]:
         self.asked += 1
         time.sleep(self.pause)
         texts = re.split(r"(?m)^(?=function )", text)[1:]
-        return [[PANIC if ("opt_level", "speed") in target.settings and self.fails(one) else
-                 FunctionCode(one.split("(")[0].split()[1], b"\0\0\0\0") for one in texts] for target in targets]
+        return [
+            [
+                PANIC
+                if ("opt_level", "speed") in target.settings and self.fails(one)
+                else FunctionCode(one.split("(")[0].split()[1], b"\0\0\0\0")
+                for one in texts
+            ]
+            for target in targets
+        ]
 
 
 class NoRunners:
@@ -92,8 +100,10 @@ def generated(seed: int) -> Case:
 
 
 TWINS = "    v900 = f16const 0x1.0p0\n    v901 = splat.f16x8 v900\n    v902 = bxor v901, v901\n"
-APART = ("    v900 = iconst.i64 3\n    v901 = ineg v900\n    v902 = iconst.i32 5\n    v903 = clz v902\n"
-         "    v904 = bnot v901\n    v905 = popcnt v903\n")
+APART = (
+    "    v900 = iconst.i64 3\n    v901 = ineg v900\n    v902 = iconst.i32 5\n    v903 = clz v902\n"
+    "    v904 = bnot v901\n    v905 = popcnt v903\n"
+)
 
 
 def equal_operands(text: str) -> bool:
@@ -106,8 +116,9 @@ def two_at_once(text: str) -> bool:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("dead", "fails", "lines"), [(TWINS, equal_operands, 7), (APART, two_at_once, 8)])
-def test_a_fault_in_dead_code_comes_down_to_a_few_lines(seed: int, dead: str, fails: Callable[[str], bool],
-                                                        lines: int) -> None:
+def test_a_fault_in_dead_code_comes_down_to_a_few_lines(
+    seed: int, dead: str, fails: Callable[[str], bool], lines: int
+) -> None:
     case = with_dead(generated(seed), dead)
     (found,) = reduce_finding(desk(Planted(fails)), panicking(case), Limits(60.0))
     assert found.reduced and not found.note
@@ -177,8 +188,14 @@ def test_what_does_not_come_again_says_so() -> None:
 
 
 def test_what_cannot_be_smaller_says_so() -> None:
-    case = Case(parse_module("function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = bnot v0\n"
-                             "    v2 = ineg v1\n    return v2\n}\n"), 0, ((0,),))
+    case = Case(
+        parse_module(
+            "function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = bnot v0\n"
+            "    v2 = ineg v1\n    return v2\n}\n"
+        ),
+        0,
+        ((0,),),
+    )
     whole = print_module(case.module)
     (found,) = reduce_finding(desk(Planted(lambda text: text.strip() == whole.strip())), panicking(case), Limits(5.0))
     assert not found.reduced
@@ -242,15 +259,30 @@ def shows_nothing(case: Case) -> bool:
     return not exposed(case.module, case.entry)
 
 
-@pytest.mark.parametrize(("text", "row"), [
-    (SHOWN, (0x3FF0 << 48, 0x4000 << 48, 5)), (SHOWN, (0, 0, 5)), (LANES, (0, 3)), (CALLED, (0x3FF0 << 48, 7)),
-    (ADDRESS, (9,))])
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (SHOWN, (0x3FF0 << 48, 0x4000 << 48, 5)),
+        (SHOWN, (0, 0, 5)),
+        (LANES, (0, 3)),
+        (CALLED, (0x3FF0 << 48, 7)),
+        (ADDRESS, (9,)),
+    ],
+)
 def test_what_is_left_open_is_cut_out_first(text: str, row: tuple[int, ...]) -> None:
     module = parse_module(text, "test")
     case = Case(module, len(module.functions) - 1, (row,))
     assert exposed(case.module, case.entry)
-    found = finished(untainted(case, lambda c: "" if "rotl" in print_module(c.module) else "do not go wrong",
-                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+    found = finished(
+        untainted(
+            case,
+            lambda c: "" if "rotl" in print_module(c.module) else "do not go wrong",
+            shows_nothing,
+            lambda c: probe(c, TARGET),
+            Meter(Limits()),
+            1.0,
+        )
+    )
     assert found is not None
     assert not exposed(found.module, found.entry)
     assert not verify(found.module), print_module(found.module)
@@ -258,16 +290,32 @@ def test_what_is_left_open_is_cut_out_first(text: str, row: tuple[int, ...]) -> 
 
 def test_a_fault_that_is_nothing_but_what_is_left_open_is_not_cut() -> None:
     case = Case(parse_module(SHOWN, "test"), 0, ((0, 0, 5),))
-    found = finished(untainted(case, lambda c: "" if exposed(c.module, c.entry) else "do not go wrong",
-                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+    found = finished(
+        untainted(
+            case,
+            lambda c: "" if exposed(c.module, c.entry) else "do not go wrong",
+            shows_nothing,
+            lambda c: probe(c, TARGET),
+            Meter(Limits()),
+            1.0,
+        )
+    )
     assert found is None
 
 
 def test_cleaning_a_nan_keeps_what_was_no_nan() -> None:
     case = Case(parse_module(SHOWN, "test"), 0, ((0x3FF0 << 48, 0x4000 << 48, 5),))
     wanted = probe(case, TARGET)
-    found = finished(untainted(case, lambda c: "" if probe(c, TARGET) == wanted else "do not go wrong",
-                               shows_nothing, lambda c: probe(c, TARGET), Meter(Limits()), 1.0))
+    found = finished(
+        untainted(
+            case,
+            lambda c: "" if probe(c, TARGET) == wanted else "do not go wrong",
+            shows_nothing,
+            lambda c: probe(c, TARGET),
+            Meter(Limits()),
+            1.0,
+        )
+    )
     assert found is not None and "fdiv" in print_module(found.module)
 
 

@@ -58,6 +58,7 @@ block0(v0: i32, v1: i32):
 
 def instead(compiler: Cranelift, isa: str, text: str) -> Damage:
     """Gives %f on an ISA, at speed, the code of another function."""
+
     def damage(code: FunctionCode, target: Target) -> FunctionCode:
         if target.isa != isa or code.name != "%f" or dict(target.settings).get("opt_level") != "speed":
             return code
@@ -148,8 +149,9 @@ def test_a_spurious_trap_is_an_ordinary_run_line(compiler: Cranelift, runners: R
     assert finding.unsaid == ""
 
 
-def test_a_failing_compilation_has_its_settings_where_upstream_reads_them(compiler: Cranelift,
-                                                                         runners: RunnerPool) -> None:
+def test_a_failing_compilation_has_its_settings_where_upstream_reads_them(
+    compiler: Cranelift, runners: RunnerPool
+) -> None:
     def panics(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
         bad = ("regalloc_algorithm", "single_pass") in target.settings and len(code.code) > 0 and code.name == "%f"
         return CompileFailure("panic", "planted", "planted panic", "somewhere.rs:1:2") if bad else code
@@ -170,14 +172,16 @@ def test_a_failing_compilation_has_its_settings_where_upstream_reads_them(compil
 
 def test_another_fault_than_the_findings_is_not_taken_for_it(compiler: Cranelift, runners: RunnerPool) -> None:
     case = Case(parse_module(SUM, "planted"), 0, ((5, 7),))
-    finding, judge = found(compiler, runners, case, "aarch64",
-                           instead(compiler, "aarch64", SUM.replace("iadd", "isub")))
+    finding, judge = found(
+        compiler, runners, case, "aarch64", instead(compiler, "aarch64", SUM.replace("iadd", "isub"))
+    )
     crash = dataclasses.replace(finding, klass=compare.CRASH, actual=Outcome("crashed"))
     assert "for another reason" in reproduce.stated(crash, judge).unsaid
 
 
-def test_what_a_filetest_cannot_show_is_said_in_file_and_page(compiler: Cranelift, runners: RunnerPool,
-                                                              tmp_path: Path) -> None:
+def test_what_a_filetest_cannot_show_is_said_in_file_and_page(
+    compiler: Cranelift, runners: RunnerPool, tmp_path: Path
+) -> None:
     case = Case(parse_module(SUM, "planted"), 0, ((5, 7),))
     finding = Finding(compare.NONDETERMINISTIC, case, Target("aarch64"))
     text, unsaid = reproduce.stated(finding, Judge(compiler, runners))
@@ -201,8 +205,9 @@ def test_pages_show_initial_memory(compiler: Cranelift, runners: RunnerPool) -> 
 @pytest.mark.parametrize("isa", ["riscv64", "s390x"])
 def test_a_region_can_be_a_buffer_of_liftchecks_own_lines(compiler: Cranelift, runners: RunnerPool, isa: str) -> None:
     case = with_memory(STORE, (5,), (6,))
-    text = filetest_text(case, [Target(isa, (("opt_level", "speed"),))], form=Form(buffers=True, runs=(1,)),
-                         big_endian=isa == "s390x")
+    text = filetest_text(
+        case, [Target(isa, (("opt_level", "speed"),))], form=Form(buffers=True, runs=(1,)), big_endian=isa == "s390x"
+    )
     assert "; liftcheck: run: %f(&data+0, 6), data == bytes[01 01 " in text
     assert compiler.read_filetest(text) == []
     right = verdict(Judge(compiler, runners), runners, text)

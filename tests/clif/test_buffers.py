@@ -39,15 +39,20 @@ def region(line: RunLine) -> bytes:
 
 def test_contents_lie_in_the_machines_byte_order_and_bytes_as_they_stand() -> None:
     made = line_of("memory a = i16[1 -2], f32[0x1.0], bytes[de ad_be 0xef], zero[3], i8[5]", "print: %f(&a, 0)")
-    little = bytes.fromhex("0100feff" "0000803f" "deadbeef" "000000" "05")
-    big = bytes.fromhex("0001fffe" "3f800000" "deadbeef" "000000" "05")
-    assert region(made)[:len(little) + 1] == little + bytes([FILL])
-    assert region(made.at(0, True))[:len(big) + 1] == big + bytes([FILL])
+    little = bytes.fromhex("0100feff0000803fdeadbeef00000005")
+    big = bytes.fromhex("0001fffe3f800000deadbeef00000005")
+    assert region(made)[: len(little) + 1] == little + bytes([FILL])
+    assert region(made.at(0, True))[: len(big) + 1] == big + bytes([FILL])
 
 
 def test_buffers_follow_one_another_aligned_and_only_those_that_are_used() -> None:
-    made = line_of("memory a = i8[1]", "memory unused = zero[1000]", "memory b = i8[2], align = 64", "memory c = i8[3]",
-                   "run: %f(&a, &c) == 0, b == i8[2]")
+    made = line_of(
+        "memory a = i8[1]",
+        "memory unused = zero[1000]",
+        "memory b = i8[2], align = 64",
+        "memory c = i8[3]",
+        "run: %f(&a, &c) == 0, b == i8[2]",
+    )
     assert made.memory is not None and made.memory.offsets == {"a": 0, "c": 16, "b": 64}
     base = layout.slot_address(0)
     assert made.args == (base, base + 16)
@@ -60,8 +65,8 @@ def test_addresses_in_memory_in_results_and_with_offsets() -> None:
     content = region(made)
     assert made.memory is not None and made.expected == (base + made.memory.offsets["a"] + 8,)
     at = made.memory.offsets["b"]
-    assert content[at:at + 8] == made.expected[0].to_bytes(8, "little")
-    assert content[at + 8:at + 16] == (base + at).to_bytes(8, "little") and content[at + 16:at + 24] == bytes(8)
+    assert content[at : at + 8] == made.expected[0].to_bytes(8, "little")
+    assert content[at + 8 : at + 16] == (base + at).to_bytes(8, "little") and content[at + 16 : at + 24] == bytes(8)
 
 
 def test_a_claim_is_met_by_its_bytes_alone() -> None:
@@ -101,24 +106,27 @@ def test_a_line_reads_back_as_it_is_written() -> None:
             assert (read.args, read.memory, read.expected) == (line.args, line.memory, line.expected)
 
 
-@pytest.mark.parametrize(("comment", "message"), [
-    ("rnu: %f(1, 2) == 1", "expected 'memory', 'run' or 'print'"),
-    ("run: %f(&b, 2) == 1", "there is no buffer 'b'"),
-    ("run: %f(&a, 2) == 1, b == i8[1]", "there is no buffer 'b'; a line `; liftcheck: memory b"),
-    ("run: %f(&a, 2) == 1, a == i32", "expected '[' after i32"),
-    ("run: %f(&a, 2) == 1, a+4095 == i32[1]", "outside the data region"),
-    ("run: %f(&a, 2) == 1 a", "expected the end of the line"),
-    ("run: %f(&i32[1, 2) == 1", "i32"),
-    ("memory zero = i8[1]", "is no name for a buffer"),
-    ("memory v1 = i8[1]", "expected a buffer's name"),
-    ("memory b = i8x16[1]", "expected contents"),
-    ("memory b = i8[300]", "300"),
-    ("memory b = bytes[abc]", "expected bytes in hexadecimal"),
-    ("memory b = i8[1], align = 3", "a power of two"),
-    ("memory b = zero[5000]", "a run has 4096 bytes"),
-    ("run: %f(&zero[4000], &zero[4000]) == 1", "the buffers take 8000 bytes; a run has 4096"),
-    ("run: f(1, 2) == 1", "expected a function's name"),
-])
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("rnu: %f(1, 2) == 1", "expected 'memory', 'run' or 'print'"),
+        ("run: %f(&b, 2) == 1", "there is no buffer 'b'"),
+        ("run: %f(&a, 2) == 1, b == i8[1]", "there is no buffer 'b'; a line `; liftcheck: memory b"),
+        ("run: %f(&a, 2) == 1, a == i32", "expected '[' after i32"),
+        ("run: %f(&a, 2) == 1, a+4095 == i32[1]", "outside the data region"),
+        ("run: %f(&a, 2) == 1 a", "expected the end of the line"),
+        ("run: %f(&i32[1, 2) == 1", "i32"),
+        ("memory zero = i8[1]", "is no name for a buffer"),
+        ("memory v1 = i8[1]", "expected a buffer's name"),
+        ("memory b = i8x16[1]", "expected contents"),
+        ("memory b = i8[300]", "300"),
+        ("memory b = bytes[abc]", "expected bytes in hexadecimal"),
+        ("memory b = i8[1], align = 3", "a power of two"),
+        ("memory b = zero[5000]", "a run has 4096 bytes"),
+        ("run: %f(&zero[4000], &zero[4000]) == 1", "the buffers take 8000 bytes; a run has 4096"),
+        ("run: f(1, 2) == 1", "expected a function's name"),
+    ],
+)
 def test_what_is_wrong_is_said_at_its_line(comment: str, message: str) -> None:
     (error,) = wrong("memory a = i8[1]", comment)
     assert message in error.message and error.line == 6 and error.column > 1
@@ -139,6 +147,7 @@ def test_no_memory_is_no_memory() -> None:
 
 
 # in the commands
+
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("words", [["interpret"], ["interpret", "--big-endian"], ["run"], ["test"]])
@@ -165,13 +174,18 @@ def test_print_lines_show_memory_and_the_byte_order(capsys: pytest.CaptureFixtur
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["interpret", "run", "test"])
-@pytest.mark.parametrize(("old", "new"), [
-    ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 2], bytes[de ad]"),
-    ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 1], bytes[de ae]"),
-    ("== [&tail, 7]", "== [&tail+8, 7]"), ("tail == ptr[&head &tail]", "tail == ptr[&tail &tail]"),
-])
-def test_a_wrong_claim_is_noticed(capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, old: str,
-                                  new: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 2], bytes[de ad]"),
+        ("words == i16[-4 3 2 1], bytes[de ad]", "words == i16[-4 3 2 1], bytes[de ae]"),
+        ("== [&tail, 7]", "== [&tail+8, 7]"),
+        ("tail == ptr[&head &tail]", "tail == ptr[&tail &tail]"),
+    ],
+)
+def test_a_wrong_claim_is_noticed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, old: str, new: str
+) -> None:
     path = tmp_path / "wrong.clif"
     assert old in read_text(BUFFERS)
     path.write_text(read_text(BUFFERS).replace(old, new))
@@ -193,8 +207,10 @@ def test_args_may_name_and_hold_buffers(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.needs_compiler
 def test_more_lines_than_there_are_data_regions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = "".join(f"; liftcheck: run: %f(&i32[{n} 5], {n}) == {n + 5}, b == i8[1]\n" for n in range(600))
-    body = ("function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    v2 = load.i32 v0+4\n"
-            "    v3 = uextend.i64 v2\n    v4 = iadd v1, v3\n    return v4\n}\n; liftcheck: memory b = i8[1]\n")
+    body = (
+        "function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    v2 = load.i32 v0+4\n"
+        "    v3 = uextend.i64 v2\n    v4 = iadd v1, v3\n    return v4\n}\n; liftcheck: memory b = i8[1]\n"
+    )
     path = tmp_path / "many.clif"
     path.write_text("test run\ntarget riscv64\ntarget s390x\n" + body + lines)
     assert cli.main(["test", str(path)]) == 0 and "1200 passed" in capsys.readouterr().out
@@ -204,8 +220,10 @@ def test_more_lines_than_there_are_data_regions(capsys: pytest.CaptureFixture[st
 @pytest.mark.needs_compiler
 def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "both.clif"
-    path.write_text("test run\ntarget x86_64\ntarget s390x\n" + BODY + "; run: %f(3, 4) == 3\n"
-                    "; liftcheck: run: %f(&i8[1], 4) != 3\n; run: %f(5, 4) == 5\n")
+    path.write_text(
+        "test run\ntarget x86_64\ntarget s390x\n" + BODY + "; run: %f(3, 4) == 3\n"
+        "; liftcheck: run: %f(&i8[1], 4) != 3\n; run: %f(5, 4) == 5\n"
+    )
     for command in ("run", "test", "interpret"):
         assert cli.main([command, str(path)]) == 0, command
     assert "6 passed" in capsys.readouterr().out
@@ -213,13 +231,16 @@ def test_a_line_without_memory_beside_lines_with_it(capsys: pytest.CaptureFixtur
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["interpret", "run", "test"])
-def test_a_claim_of_open_bytes_is_undecided_and_others_are_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                                                                  command: str) -> None:
+def test_a_claim_of_open_bytes_is_undecided_and_others_are_judged(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
     """The bits of a NaN that arithmetic makes are stored at a+4; a+0 is closed."""
-    text = ("test run\ntarget x86_64\ntarget riscv64\nfunction %f(i64, f32) {\nblock0(v0: i64, v1: f32):\n"
-            "    v2 = fsub v1, v1\n    store v2, v0+4\n    store v1, v0\n    return\n}\n"
-            "; liftcheck: memory a = f32[0x1.0 0x1.0]\n; liftcheck: run: %f(&a, Inf), a == f32[Inf]\n"
-            "; liftcheck: run: %f(&a, Inf), a+4 == f32[+NaN]\n")
+    text = (
+        "test run\ntarget x86_64\ntarget riscv64\nfunction %f(i64, f32) {\nblock0(v0: i64, v1: f32):\n"
+        "    v2 = fsub v1, v1\n    store v2, v0+4\n    store v1, v0\n    return\n}\n"
+        "; liftcheck: memory a = f32[0x1.0 0x1.0]\n; liftcheck: run: %f(&a, Inf), a == f32[Inf]\n"
+        "; liftcheck: run: %f(&a, Inf), a+4 == f32[+NaN]\n"
+    )
     path = tmp_path / "nan.clif"
     path.write_text(text.replace("(&a, Inf)", "(&a, +Inf)").replace("f32[Inf]", "f32[+Inf]"))
     assert cli.main([command, str(path)]) == 0

@@ -26,8 +26,10 @@ from liftcheck.errors import InputError, Unsupported
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "parse"
 TARGET = Target("x86-64", (("enable_pinned_reg", "true"), ("preserve_frame_pointers", "true")))
-OLDER = re.compile(r"(load|store|cas|rmw)\S* .*\b(vmctx|heap|table|checked)\b"
-                   r"|\buser(0|25[1-9]|2[6-9]\d|[3-9]\d\d|\d{4,})\b")
+OLDER = re.compile(
+    r"(load|store|cas|rmw)\S* .*\b(vmctx|heap|table|checked)\b"
+    r"|\buser(0|25[1-9]|2[6-9]\d|[3-9]\d\d|\d{4,})\b"
+)
 """What the newest reader no longer knows, as far as the edits can make it: the difference 'older dialect'."""
 TREE_ONLY = "its type is"
 
@@ -81,10 +83,21 @@ def test_broken_trees(compiler: Cranelift, seed: int) -> None:
 def test_broken_filetests(compiler: Cranelift) -> None:
     rng = random.Random(5)
     head = "test run\nset opt_level=speed\ntarget x86_64\n"
-    body = "\n".join(["function %f(i8, f32, i32x4) -> i64, f16 {", "block0(v0: i8, v1: f32, v2: i32x4):",
-                      "    v3 = iconst.i64 0", "    v4 = f16const 0.0", "    return v3, v4", "}"])
-    lines = ["; run: %f(-1, -0x1.8p1, [1 -2 0x3 4]) == [-5, +Inf]", "; print: %f(0, +NaN, 0x00)",
-             "; run: %f(255, 0.0, 0x00000000000000000000000000000001) != [0xffff_ffff_ffff_ffff, 0x1.0]"]
+    body = "\n".join(
+        [
+            "function %f(i8, f32, i32x4) -> i64, f16 {",
+            "block0(v0: i8, v1: f32, v2: i32x4):",
+            "    v3 = iconst.i64 0",
+            "    v4 = f16const 0.0",
+            "    return v3, v4",
+            "}",
+        ]
+    )
+    lines = [
+        "; run: %f(-1, -0x1.8p1, [1 -2 0x3 4]) == [-5, +Inf]",
+        "; print: %f(0, +NaN, 0x00)",
+        "; run: %f(255, 0.0, 0x00000000000000000000000000000001) != [0xffff_ffff_ffff_ffff, 0x1.0]",
+    ]
     seen = Counter[str]()
     for _ in range(300):
         text = f"{head}{body}\n{mutate_text(rng, rng.choice(lines))}\n"
@@ -104,7 +117,7 @@ def test_the_corpus_is_read_by_the_real_reader(compiler: Cranelift, name: str) -
 @pytest.mark.parametrize("dialect", ["portable", "exact"])
 def test_what_is_printed_compiles_to_the_same_code(compiler: Cranelift, dialect: str) -> None:
     text = read_text(CORPUS / "operands.clif")
-    original = text[text.index("function"):]
+    original = text[text.index("function") :]
     printed = "\n".join(print_function(f, dialect) for f in programs("operands.clif"))
     targets = [Target("x86-64"), Target("s390x")]
     for one, two in zip(compiler.compile_text(original, targets), compiler.compile_text(printed, targets)):
@@ -123,7 +136,7 @@ _CASES = {
     "older dialect": ("function %f(i32) {\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return\n}\n", False, True),
     "wide vectors": ("function %f(i64x16) {\nblock0(v0: i64x16):\n    return\n}\n", True, False),
     "multi-line string": ('function %f() {\n    region0 = 1 "a\nb"\nblock0:\n    return\n}\n', True, False),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", _CASES)

@@ -27,22 +27,71 @@ def test_every_row_has_a_known_format_with_as_many_operands() -> None:
 
 def test_removed_opcodes_are_rewritten_or_named() -> None:
     left = {name for name, row in OPCODES.items() if row.removed} - OLD_OPCODES
-    assert left == {"resumable_trap", "resumable_trapnz", "dynamic_stack_load", "dynamic_stack_store", "x86_blendv",
-                    "fcvt_low_from_sint"}
+    assert left == {
+        "resumable_trap",
+        "resumable_trapnz",
+        "dynamic_stack_load",
+        "dynamic_stack_store",
+        "x86_blendv",
+        "fcvt_low_from_sint",
+    }
 
 
-@pytest.mark.parametrize(("name", "keys"), [
-    ("iadd", ["iadd.i8", "iadd.i16", "iadd.i32", "iadd.i64", "iadd.i128", "iadd.i8x8", "iadd.i8x16", "iadd.i16x4",
-              "iadd.i16x8", "iadd.i32x2", "iadd.i32x4", "iadd.i64x2"]),
-    ("uextend", ["uextend.i16.i8", "uextend.i32.i8", "uextend.i32.i16", "uextend.i64.i8", "uextend.i64.i16",
-                 "uextend.i64.i32", "uextend.i128.i8", "uextend.i128.i16", "uextend.i128.i32", "uextend.i128.i64"]),
-    ("fdemote", ["fdemote.f16.f32", "fdemote.f16.f64", "fdemote.f16.f128", "fdemote.f32.f64", "fdemote.f32.f128",
-                 "fdemote.f64.f128"]),
-    ("snarrow", ["snarrow.i16x4", "snarrow.i16x8", "snarrow.i32x2", "snarrow.i32x4", "snarrow.i64x2"]),
-    ("swizzle", ["swizzle"]), ("uload32", ["uload32.i64"]), ("call_indirect", ["call_indirect.i64"]),
-    ("sqmul_round_sat", ["sqmul_round_sat.i16x4", "sqmul_round_sat.i16x8", "sqmul_round_sat.i32x4"]),
-    ("iconcat", ["iconcat.i8", "iconcat.i16", "iconcat.i32", "iconcat.i64"]), ("extract_vector", []),
-])
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        (
+            "iadd",
+            [
+                "iadd.i8",
+                "iadd.i16",
+                "iadd.i32",
+                "iadd.i64",
+                "iadd.i128",
+                "iadd.i8x8",
+                "iadd.i8x16",
+                "iadd.i16x4",
+                "iadd.i16x8",
+                "iadd.i32x2",
+                "iadd.i32x4",
+                "iadd.i64x2",
+            ],
+        ),
+        (
+            "uextend",
+            [
+                "uextend.i16.i8",
+                "uextend.i32.i8",
+                "uextend.i32.i16",
+                "uextend.i64.i8",
+                "uextend.i64.i16",
+                "uextend.i64.i32",
+                "uextend.i128.i8",
+                "uextend.i128.i16",
+                "uextend.i128.i32",
+                "uextend.i128.i64",
+            ],
+        ),
+        (
+            "fdemote",
+            [
+                "fdemote.f16.f32",
+                "fdemote.f16.f64",
+                "fdemote.f16.f128",
+                "fdemote.f32.f64",
+                "fdemote.f32.f128",
+                "fdemote.f64.f128",
+            ],
+        ),
+        ("snarrow", ["snarrow.i16x4", "snarrow.i16x8", "snarrow.i32x2", "snarrow.i32x4", "snarrow.i64x2"]),
+        ("swizzle", ["swizzle"]),
+        ("uload32", ["uload32.i64"]),
+        ("call_indirect", ["call_indirect.i64"]),
+        ("sqmul_round_sat", ["sqmul_round_sat.i16x4", "sqmul_round_sat.i16x8", "sqmul_round_sat.i32x4"]),
+        ("iconcat", ["iconcat.i8", "iconcat.i16", "iconcat.i32", "iconcat.i64"]),
+        ("extract_vector", []),
+    ],
+)
 def test_variants(name: str, keys: list[str]) -> None:
     assert [v.key for v in variants(name)] == keys
 
@@ -70,20 +119,48 @@ def test_inference() -> None:
 
 def test_terminators() -> None:
     assert {name for name, row in OPCODES.items() if row.terminator} == {
-        "jump", "brif", "br_table", "trap", "return", "return_call", "return_call_indirect", "try_call",
-        "try_call_indirect"}
+        "jump",
+        "brif",
+        "br_table",
+        "trap",
+        "return",
+        "return_call",
+        "return_call_indirect",
+        "try_call",
+        "try_call_indirect",
+    }
 
 
 def _immediate(form: str) -> object:
-    return {"UnaryImm": 1, "UnaryIeee16": 1, "UnaryIeee32": 1, "UnaryIeee64": 1, "BinaryImm8": 1, "TernaryImm8": 1,
-            "BinaryImm64": -3, "Shuffle": tuple(range(16)), "IntCompare": "slt", "FloatCompare": "uno",
-            "IntCompareImm": ("slt", -1), "IntAddTrap": "user1", "CondTrap": "int_ovf", "Trap": "user2",
-            "AtomicRmw": "xchg", "StackAddr": 0, "StackLoad": 0, "StackStore": 0, "UnaryGlobalValue": 0,
-            "FuncAddr": 0}.get(form)
+    return {
+        "UnaryImm": 1,
+        "UnaryIeee16": 1,
+        "UnaryIeee32": 1,
+        "UnaryIeee64": 1,
+        "BinaryImm8": 1,
+        "TernaryImm8": 1,
+        "BinaryImm64": -3,
+        "Shuffle": tuple(range(16)),
+        "IntCompare": "slt",
+        "FloatCompare": "uno",
+        "IntCompareImm": ("slt", -1),
+        "IntAddTrap": "user1",
+        "CondTrap": "int_ovf",
+        "Trap": "user2",
+        "AtomicRmw": "xchg",
+        "StackAddr": 0,
+        "StackLoad": 0,
+        "StackStore": 0,
+        "UnaryGlobalValue": 0,
+        "FuncAddr": 0,
+    }.get(form)
 
 
-_STRAIGHT = [name for name, row in OPCODES.items() if not row.terminator and not row.is_call and name not in DYNAMIC
-             and row.format.name != "ExceptionHandlerAddress"]
+_STRAIGHT = [
+    name
+    for name, row in OPCODES.items()
+    if not row.terminator and not row.is_call and name not in DYNAMIC and row.format.name != "ExceptionHandlerAddress"
+]
 
 
 @pytest.mark.parametrize("name", _STRAIGHT)

@@ -39,29 +39,60 @@ def errors_of(text: str) -> list[tuple[int, int, str]]:
     return [(d.line, d.column, d.message) for d in caught.value.diagnostics]
 
 
-@pytest.mark.parametrize(("text", "tokens"), [
-    ("v1, v2 = iadd.i32 v0+8, -1 ; c", ["v1", ",", "v2", "=", "iadd", ".", "i32", "v0", "+8", ",", "-1"]),
-    ("v3->v4 -0x1.8p-3 +sNaN:0x1 NaN:0x5 Inf", ["v3", "->", "v4", "-0x1.8p-3", "+sNaN:0x1", "NaN:0x5", "Inf"]),
-    ('region0 = 1 "a;b" @00ff @ %f_1', ["region0", "=", "1", '"a;b"', "@00ff", "@", "%f_1"]),
-    ("--5 -x é", ["--5", "-", "x", "é"]),
-])
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("v1, v2 = iadd.i32 v0+8, -1 ; c", ["v1", ",", "v2", "=", "iadd", ".", "i32", "v0", "+8", ",", "-1"]),
+        ("v3->v4 -0x1.8p-3 +sNaN:0x1 NaN:0x5 Inf", ["v3", "->", "v4", "-0x1.8p-3", "+sNaN:0x1", "NaN:0x5", "Inf"]),
+        ('region0 = 1 "a;b" @00ff @ %f_1', ["region0", "=", "1", '"a;b"', "@00ff", "@", "%f_1"]),
+        ("--5 -x é", ["--5", "-", "x", "é"]),
+    ],
+)
 def test_tokens(text: str, tokens: list[str]) -> None:
     assert Cursor([text], 1).tokens[:-4] == tokens
 
 
-@pytest.mark.parametrize(("text", "bits", "value"), [
-    ("0.0", 32, 0), ("-0.0", 32, 1 << 31), ("0x1.8p0", 32, 0x3FC00000), ("0x0.000002p-126", 32, 1),
-    ("0x1p-149", 32, 1), ("+Inf", 64, 0x7FF0000000000000), ("-NaN", 16, 0xFE00), ("NaN:0x1", 32, 0x7FC00001),
-    ("+sNaN:0x1", 32, 0x7F800001), ("0x1.fffffep127", 32, 0x7F7FFFFF), ("0x00ff.8p+1", 64, 0x407FF00000000000),
-    ("-0x1.0p16383", 128, 0xFFFE << 112), ("0x0.0p5", 64, 0),
-])
+@pytest.mark.parametrize(
+    ("text", "bits", "value"),
+    [
+        ("0.0", 32, 0),
+        ("-0.0", 32, 1 << 31),
+        ("0x1.8p0", 32, 0x3FC00000),
+        ("0x0.000002p-126", 32, 1),
+        ("0x1p-149", 32, 1),
+        ("+Inf", 64, 0x7FF0000000000000),
+        ("-NaN", 16, 0xFE00),
+        ("NaN:0x1", 32, 0x7FC00001),
+        ("+sNaN:0x1", 32, 0x7F800001),
+        ("0x1.fffffep127", 32, 0x7F7FFFFF),
+        ("0x00ff.8p+1", 64, 0x407FF00000000000),
+        ("-0x1.0p16383", 128, 0xFFFE << 112),
+        ("0x0.0p5", 64, 0),
+    ],
+)
 def test_float_literals(text: str, bits: int, value: int) -> None:
     assert literals.float_bits(text, bits) == value
     assert literals.float_bits(literals.float_text(value, bits), bits) == value
 
 
-@pytest.mark.parametrize("text", ["1.0", "0x1.0000001p0", "0x1p128", "0x1p-150", "NaN:0x400000", "sNaN:0x0", "0x",
-                                  "0x1.p", "0x1.0p99999", "0x1.2.3", "Infinity", "0x" + "1" * 33, "sNaN"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.0",
+        "0x1.0000001p0",
+        "0x1p128",
+        "0x1p-150",
+        "NaN:0x400000",
+        "sNaN:0x0",
+        "0x",
+        "0x1.p",
+        "0x1.0p99999",
+        "0x1.2.3",
+        "Infinity",
+        "0x" + "1" * 33,
+        "sNaN",
+    ],
+)
 def test_what_is_no_float(text: str) -> None:
     with pytest.raises(literals.BadLiteral):
         literals.float_bits(text, 32)
@@ -75,9 +106,18 @@ def test_random_floats_survive_their_text() -> None:
             assert literals.float_bits(literals.float_text(value, bits), bits) == value
 
 
-@pytest.mark.parametrize(("text", "bits", "value"), [
-    ("255", 8, 255), ("-128", 8, 128), ("+7", 8, 7), ("0xff", 8, 255), ("-0x1", 16, 65535), ("0xf_f", 8, 255),
-    ("-0", 8, 0)])
+@pytest.mark.parametrize(
+    ("text", "bits", "value"),
+    [
+        ("255", 8, 255),
+        ("-128", 8, 128),
+        ("+7", 8, 7),
+        ("0xff", 8, 255),
+        ("-0x1", 16, 65535),
+        ("0xf_f", 8, 255),
+        ("-0", 8, 0),
+    ],
+)
 def test_immediates(text: str, bits: int, value: int) -> None:
     assert literals.immediate(text, bits) == value
 
@@ -110,8 +150,13 @@ def test_the_corpus_parses_verifies_and_prints_back(name: str) -> None:
 
 
 def test_the_corpus_has_every_format() -> None:
-    seen = {inst.op for name in ("operands.clif", "calls.clif", "older.clif") for func in functions(name)
-            for block in func.blocks for inst in block.insts}
+    seen = {
+        inst.op
+        for name in ("operands.clif", "calls.clif", "older.clif")
+        for func in functions(name)
+        for block in func.blocks
+        for inst in block.insts
+    }
     formats = {row.format.name for row in OPCODES.values() if not row.format.name.startswith("Dynamic")}
     assert formats == {OPCODES[op].format.name for op in seen}
     assert seen >= OLD_OPCODES
@@ -161,8 +206,9 @@ def test_flags() -> None:
 
 
 def test_dynamic_vectors_of_another_size_are_refused_by_name() -> None:
-    text = ("function %f(i64 vmctx) {\n gv0 = vmctx\n dt0 = i32x4*gv0\nblock0(v0: i64):\n return\n}\n"
-            "; run: %f(0) == []\n")
+    text = (
+        "function %f(i64 vmctx) {\n gv0 = vmctx\n dt0 = i32x4*gv0\nblock0(v0: i64):\n return\n}\n; run: %f(0) == []\n"
+    )
     with pytest.raises(Unsupported, match="dynamic vector types"):
         parse_module(text)
     test = parse_filetest(text + "function %g() {\nblock0:\n return\n}\n")
@@ -175,8 +221,13 @@ def test_header() -> None:
     assert [c.name for c in test.commands] == ["compile"]
     assert test.features == [(True, "x"), (False, "y")]
     assert [t.isa for t in test.targets] == ["x86-64", "aarch64", "riscv64"]
-    assert dict(test.targets[2].settings) == {"enable_llvm_abi_extensions": "true", "has_c": "preset", "has_v": "true",
-                                              "has_zba": "true", "zvl128b": "preset"}
+    assert dict(test.targets[2].settings) == {
+        "enable_llvm_abi_extensions": "true",
+        "has_c": "preset",
+        "has_v": "true",
+        "has_zba": "true",
+        "zvl128b": "preset",
+    }
     assert test.default_call_conv == "fast"
 
 
@@ -237,11 +288,26 @@ block0(v0: i32):
 def test_run_lines_that_expect_a_trap() -> None:
     lines = parse_filetest(TRAPS).functions[0].run_lines
     assert [(line.comparison, line.trap) for line in lines] == [
-        ("==", "int_divz"), ("!=", "user7"), ("==", "any"), ("==", "int_divz")]
-    met = [(line.is_met("trapped", (), "int_divz"), line.is_met("trapped", (), "user7"),
-            line.is_met("returned", (1,), ""), line.is_met("crashed", (), "int_divz")) for line in lines]
-    assert met == [(True, False, False, False), (True, False, True, False), (True, True, False, False),
-                   (True, False, False, False)]
+        ("==", "int_divz"),
+        ("!=", "user7"),
+        ("==", "any"),
+        ("==", "int_divz"),
+    ]
+    met = [
+        (
+            line.is_met("trapped", (), "int_divz"),
+            line.is_met("trapped", (), "user7"),
+            line.is_met("returned", (1,), ""),
+            line.is_met("crashed", (), "int_divz"),
+        )
+        for line in lines
+    ]
+    assert met == [
+        (True, False, False, False),
+        (True, False, True, False),
+        (True, True, False, False),
+        (True, False, False, False),
+    ]
     assert [run_line_text(line) for line in lines[:3]] == TRAPS.splitlines()[6:9]
 
 
@@ -280,11 +346,21 @@ def test_wrong_run_lines(line: str) -> None:
         assert errors_of(text)[0][0] == 5
 
 
-@pytest.mark.parametrize(("head", "unit", "count"), [
-    ("", "(", 10_000_000), ("", "(\n", 2_000_000), ("function %f() {\nblock0:\n", "(", 10_000_000),
-    ("function %f() {\nblock0:\n", "(\n", 5_000_000), ("function %f", "(", 5_000_000), ("", "function\n", 200_000),
-    ("", "\0", 100_000), ("", "v", 5_000_000), ("function %f() {\nblock0:\n v0 = iconst.i64 ", "1", 5_000_000),
-    ("function %f() { block0: jump block0", "[", 9999)])
+@pytest.mark.parametrize(
+    ("head", "unit", "count"),
+    [
+        ("", "(", 10_000_000),
+        ("", "(\n", 2_000_000),
+        ("function %f() {\nblock0:\n", "(", 10_000_000),
+        ("function %f() {\nblock0:\n", "(\n", 5_000_000),
+        ("function %f", "(", 5_000_000),
+        ("", "function\n", 200_000),
+        ("", "\0", 100_000),
+        ("", "v", 5_000_000),
+        ("function %f() {\nblock0:\n v0 = iconst.i64 ", "1", 5_000_000),
+        ("function %f() { block0: jump block0", "[", 9999),
+    ],
+)
 def test_nonsense_is_answered_at_once(head: str, unit: str, count: int) -> None:
     start = time.process_time()
     found = errors_of(head + unit * count)
@@ -298,7 +374,7 @@ def test_random_bytes_and_truncated_files_never_raise_anything_else() -> None:
     texts = [read_text(path) for path in CORPUS.glob("*.clif")]
     for _ in range(150):
         text = rng.choice(texts)
-        text = text[:rng.randrange(len(text))] + bytes(rng.randrange(256) for _ in range(9)).decode("latin-1")
+        text = text[: rng.randrange(len(text))] + bytes(rng.randrange(256) for _ in range(9)).decode("latin-1")
         for error in parse_filetest(text, strict=False).errors:
             assert str(error)
     for _ in range(50):

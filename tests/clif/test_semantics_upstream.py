@@ -113,7 +113,7 @@ def broken(spec: Spec, typing: tuple[list[Tree], Tree], env: dict[str, Any]) -> 
 EXCEPTIONS = {
     ("fcvt_to_uint", 64, 32): "rounds the f64 operand to f32 before it converts",
     ("fcvt_to_sint", 64, 32): "rounds the f64 operand to f32 before it converts",
-}
+}  # fmt: skip
 """(op, operand width, result width): why the published specification differs there, on purpose or not."""
 
 
@@ -150,8 +150,19 @@ def test_meanings_satisfy_the_published_specifications(capsys: pytest.CaptureFix
 
 
 def test_every_specification_is_used_or_named() -> None:
-    memory = {"load", "store", "uload8", "uload16", "uload32", "sload8", "sload16", "sload32", "istore8", "istore16",
-              "istore32"}  # fmt: skip
+    memory = {
+        "load",
+        "store",
+        "uload8",
+        "uload16",
+        "uload32",
+        "sload8",
+        "sload16",
+        "sload32",
+        "istore8",
+        "istore16",
+        "istore32",
+    }
     assert set(library().specs) - {spec.op for spec, _ in checked_rows()} == memory | CONTROL
 
 

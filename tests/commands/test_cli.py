@@ -57,38 +57,41 @@ def test_no_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 2 and "Usage" in out
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    (["fuz"], "did you mean fuzz?"),
-    (["--isa", "riscv64"], "options stand after the command"),
-    (["fuzz", "--isa", "risc64"], "did you mean riscv64?"),
-    (["fuzz", "--isa", "sparc"], "unknown ISA 'sparc'"),
-    (["fuzz", "--isa", ""], "empty item"),
-    (["fuzz", "--isaa", "riscv64"], "did you mean --isa?"),
-    (["fuzz", "--js"], "unknown option --js"),
-    (["fuzz", "riscv64"], "unexpected argument 'riscv64'"),
-    (["fuzz", "--opt", "fast"], "unknown optimization level 'fast'"),
-    (["fuzz", "--opt", "sped"], "did you mean speed?"),
-    (["fuzz", "--runner", "qmu"], "did you mean qemu?"),
-    (["fuzz", "--time", "10 parsecs"], "is no duration"),
-    (["fuzz", "--time", "0"], "no time at all"),
-    (["fuzz", "--time", "-5s"], "--time"),
-    (["fuzz", "--time", "1m", "--cases", "5"], "not allowed with"),
-    (["fuzz", "--cases", "0"], "at least 1"),
-    (["fuzz", "--cases", "many"], "no whole number"),
-    (["fuzz", "--seed", "-1"], "--seed"),
-    (["fuzz", "--seed", str(2**64)], "not between 0 and"),
-    (["fuzz", "--jobs", "0"], "at least 1"),
-    (["fuzz", "--set", "=true"], "is no setting"),
-    (["fuzz", "--set", "has_zbb="], "is no setting"),
-    (["fuzz", "--seed"], "expected one argument"),
-    (["test"], "required: PATH"),
-    (["interpret"], "required: FILE"),
-    (["compiler"], "required: ACTION"),
-    (["compiler", "ad"], "did you mean add?"),
-    (["compiler", "add"], "which compiler"),
-    (["replay", "/nowhere/at/all"], "/nowhere/at/all"),
-    (["reduce", "/nowhere/at/all"], "/nowhere/at/all"),
-])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["fuz"], "did you mean fuzz?"),
+        (["--isa", "riscv64"], "options stand after the command"),
+        (["fuzz", "--isa", "risc64"], "did you mean riscv64?"),
+        (["fuzz", "--isa", "sparc"], "unknown ISA 'sparc'"),
+        (["fuzz", "--isa", ""], "empty item"),
+        (["fuzz", "--isaa", "riscv64"], "did you mean --isa?"),
+        (["fuzz", "--js"], "unknown option --js"),
+        (["fuzz", "riscv64"], "unexpected argument 'riscv64'"),
+        (["fuzz", "--opt", "fast"], "unknown optimization level 'fast'"),
+        (["fuzz", "--opt", "sped"], "did you mean speed?"),
+        (["fuzz", "--runner", "qmu"], "did you mean qemu?"),
+        (["fuzz", "--time", "10 parsecs"], "is no duration"),
+        (["fuzz", "--time", "0"], "no time at all"),
+        (["fuzz", "--time", "-5s"], "--time"),
+        (["fuzz", "--time", "1m", "--cases", "5"], "not allowed with"),
+        (["fuzz", "--cases", "0"], "at least 1"),
+        (["fuzz", "--cases", "many"], "no whole number"),
+        (["fuzz", "--seed", "-1"], "--seed"),
+        (["fuzz", "--seed", str(2**64)], "not between 0 and"),
+        (["fuzz", "--jobs", "0"], "at least 1"),
+        (["fuzz", "--set", "=true"], "is no setting"),
+        (["fuzz", "--set", "has_zbb="], "is no setting"),
+        (["fuzz", "--seed"], "expected one argument"),
+        (["test"], "required: PATH"),
+        (["interpret"], "required: FILE"),
+        (["compiler"], "required: ACTION"),
+        (["compiler", "ad"], "did you mean add?"),
+        (["compiler", "add"], "which compiler"),
+        (["replay", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["reduce", "/nowhere/at/all"], "/nowhere/at/all"),
+    ],
+)
 def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
     message = refused(capsys, *words)
     assert expected in message
@@ -97,14 +100,18 @@ def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: l
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
-@pytest.mark.parametrize(("content", "expected"), [
-    (bytes(range(256)) * 16, "UTF-8"),
-    (b"function %f(i32) -> i32 {\nblock0(v0: i32):\n    v1 = iadd v0", "bad.clif:"),
-    (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
-    (b"\xff\xfefunction", "UTF-8"),
-])
-def test_a_bad_file_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, content: bytes,
-                                   expected: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (bytes(range(256)) * 16, "UTF-8"),
+        (b"function %f(i32) -> i32 {\nblock0(v0: i32):\n    v1 = iadd v0", "bad.clif:"),
+        (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
+        (b"\xff\xfefunction", "UTF-8"),
+    ],
+)
+def test_a_bad_file_is_one_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, content: bytes, expected: str
+) -> None:
     path = tmp_path / "bad.clif"
     path.write_bytes(content)
     assert expected in refused(capsys, command, str(path))
@@ -112,8 +119,9 @@ def test_a_bad_file_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path:
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
-def test_nested_parentheses_are_refused_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                                                command: str) -> None:
+def test_nested_parentheses_are_refused_at_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
     path = tmp_path / "deep.clif"
     path.write_bytes(b"(" * 10_000_000)
     start = time.monotonic()
@@ -136,21 +144,28 @@ def test_a_folder_without_files_is_refused(capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize(("text", "expected"), [
-    ("", "nothing to judge"),
-    ("test run\ntarget arm\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() == 1\n",
-     "only for ISAs that liftcheck does not have: arm (1 units)"),
-])
-def test_a_file_without_units_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str,
-                                         expected: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "nothing to judge"),
+        (
+            "test run\ntarget arm\nfunction %f() -> i8 {\nblock0:\n    v0 = iconst.i8 1\n    return v0\n}\n; run: %f() == 1\n",  # noqa: E501
+            "only for ISAs that liftcheck does not have: arm (1 units)",
+        ),
+    ],
+)
+def test_a_file_without_units_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, expected: str
+) -> None:
     (tmp_path / "none.clif").write_text(text)
     assert expected in refused(capsys, "test", str(tmp_path / "none.clif"))
 
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", FILE_COMMANDS)
-def test_a_file_without_permission_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-                                              tmp_path: Path, command: str) -> None:
+def test_a_file_without_permission_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
     path = tmp_path / "secret.clif"
     path.write_text("function %f() {\nblock0:\n    return\n}\n")
 
@@ -171,9 +186,11 @@ def run(*words: str, **more: object) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = ("import sys; from liftcheck import cli; cli.main(['--help']); cli.main(['fuzz', '--help']);"
-            "heavy = {'z3', 'unicorn', 'capstone', 'keystone', 'rich', 'hypothesis', 'liftcheck.clif.opcodes'};"
-            "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)")
+    code = (
+        "import sys; from liftcheck import cli; cli.main(['--help']); cli.main(['fuzz', '--help']);"
+        "heavy = {'z3', 'unicorn', 'capstone', 'keystone', 'rich', 'hypothesis', 'liftcheck.clif.opcodes'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
@@ -205,11 +222,20 @@ def test_a_terminal_without_unicode_is_survived() -> None:
     assert done.returncode == 2 and b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141),
-                                             (OSError(28, "No space left on device"), 3), (MemoryError(), 2),
-                                             (RecursionError(), 2), (ZeroDivisionError("x"), 2)])
-def test_no_exception_gets_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-                               error: BaseException, code: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 141),
+        (OSError(28, "No space left on device"), 3),
+        (MemoryError(), 2),
+        (RecursionError(), 2),
+        (ZeroDivisionError("x"), 2),
+    ],
+)
+def test_no_exception_gets_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
     def fails(argv: list[str]) -> int:
         raise error
 
@@ -218,8 +244,9 @@ def test_no_exception_gets_out(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert got == code and "Traceback" not in err
 
 
-def test_our_own_bug_says_where_and_asks_for_a_report(capsys: pytest.CaptureFixture[str],
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_bug_says_where_and_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cli, "_dispatch", lambda argv: 1 // 0)
     monkeypatch.delenv("LIFTCHECK_TRACEBACK", raising=False)
     _, _, err = outcome(capsys)
@@ -228,8 +255,10 @@ def test_our_own_bug_says_where_and_asks_for_a_report(capsys: pytest.CaptureFixt
     assert "Traceback" in outcome(capsys)[2]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400),
-                                               ("500ms", 0.5), ("0.5m", 30), ("1D", 86400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400), ("500ms", 0.5), ("0.5m", 30), ("1D", 86400)],
+)
 def test_durations(text: str, seconds: float) -> None:
     assert options.duration(text) == pytest.approx(seconds)
 
@@ -247,8 +276,15 @@ def test_isas_have_aliases_and_stand_once() -> None:
     assert options.flat(None, options.ISAS) == options.ISAS
 
 
-@pytest.mark.parametrize(("text", "expected"), [("has_zbb=true", ("has_zbb", "true")), ("haswell", ("haswell", "true")),
-                                                ("is_pic=off", ("is_pic", "false")), ("a=b=c", ("a", "b=c"))])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("has_zbb=true", ("has_zbb", "true")),
+        ("haswell", ("haswell", "true")),
+        ("is_pic=off", ("is_pic", "false")),
+        ("a=b=c", ("a", "b=c")),
+    ],
+)
 def test_settings(text: str, expected: tuple[str, str]) -> None:
     assert options.setting(text) == expected
 

@@ -100,7 +100,7 @@ def test_run_says_when_a_run_line_is_wrong(capsys: pytest.CaptureFixture[str], t
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("isa", ISAS)
 def test_compile_lists_every_byte_and_its_line(capsys: pytest.CaptureFixture[str], division: str, isa: str) -> None:
-    function, = document(capsys, "compile", division, "--isa", isa)["functions"]
+    (function,) = document(capsys, "compile", division, "--isa", isa)["functions"]
     assert "".join(row["bytes"] for row in function["instructions"]) == function["code"]
     assert {trap["code"] for trap in function["traps"]} == {"int_divz", "int_ovf"}
     assert {3, 4} <= {row["line"] for row in function["instructions"]}
@@ -117,36 +117,49 @@ def test_compile_for_people(capsys: pytest.CaptureFixture[str], division: str) -
 @pytest.mark.needs_compiler
 def test_a_missing_lowering_is_a_refusal_and_no_finding(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "f16.clif"
-    path.write_text("function %f(i8x16, i8x16) -> i8x16 {\nblock0(v0: i8x16, v1: i8x16):\n    v2 = x86_pshufb v0, v1\n"
-                    "    return v2\n}\n")
+    path.write_text(
+        "function %f(i8x16, i8x16) -> i8x16 {\nblock0(v0: i8x16, v1: i8x16):\n    v2 = x86_pshufb v0, v1\n"
+        "    return v2\n}\n"
+    )
     assert cli.main(["compile", str(path), "--isa", "s390x"]) == 2
     assert "s390x" in capsys.readouterr().out
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize(("words", "expected"), [
-    (["run", "--isa", "riscv64", "--set", "has_zb=true"], "did you mean has_zcb"),
-    (["compile", "--set", "opt_levl=none"], "did you mean opt_level"),
-    (["run", "--set", "regalloc_algorithm=quick"], "backtracking"),
-    (["compile", "--compiler", "cranelift@9.9.9"], "9.9.9"),
-    (["compile", "--compiler", "cranelft"], "cranelift"),
-    (["compile", "--compiler", "cranelift=/nowhere"], "/nowhere"),
-    (["compile", "--function", "dif"], "did you mean %div?"),
-])
-def test_what_the_compiler_does_not_know_is_refused(capsys: pytest.CaptureFixture[str], division: str, words: list[str],
-                                                    expected: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "--isa", "riscv64", "--set", "has_zb=true"], "did you mean has_zcb"),
+        (["compile", "--set", "opt_levl=none"], "did you mean opt_level"),
+        (["run", "--set", "regalloc_algorithm=quick"], "backtracking"),
+        (["compile", "--compiler", "cranelift@9.9.9"], "9.9.9"),
+        (["compile", "--compiler", "cranelft"], "cranelift"),
+        (["compile", "--compiler", "cranelift=/nowhere"], "/nowhere"),
+        (["compile", "--function", "dif"], "did you mean %div?"),
+    ],
+)
+def test_what_the_compiler_does_not_know_is_refused(
+    capsys: pytest.CaptureFixture[str], division: str, words: list[str], expected: str
+) -> None:
     assert cli.main([words[0], division, *words[1:]]) == 2
     captured = capsys.readouterr()
     assert expected in captured.err and captured.out == "" and "bug in liftcheck" not in captured.err
 
 
-def test_no_cargo_and_nothing_built_is_exit_code_three(capsys: pytest.CaptureFixture[str],
-                                                       monkeypatch: pytest.MonkeyPatch, division: str,
-                                                       tmp_path: Path) -> None:
+def test_no_cargo_and_nothing_built_is_exit_code_three(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, division: str, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LIFTCHECK_CACHE", str(tmp_path / "cache"))
-    for words in (["compile", division], ["run", division], ["test", str(CORPUS)], ["fuzz", "--cases", "1"],
-                  ["matrix"], ["compiler", "add", "cranelift"], ["generate"]):
+    for words in (
+        ["compile", division],
+        ["run", division],
+        ["test", str(CORPUS)],
+        ["fuzz", "--cases", "1"],
+        ["matrix"],
+        ["compiler", "add", "cranelift"],
+        ["generate"],
+    ):
         assert cli.main(words) == 3, words
         captured = capsys.readouterr()
         assert "install Rust" in captured.err and captured.out == ""

@@ -100,18 +100,22 @@ def test_the_json_document(capsys: pytest.CaptureFixture[str], program: str) -> 
     assert document["calls"][0]["as_expected"] is True and document["calls"][2]["as_expected"] is None
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    (["--function", "ad"], "did you mean %add?"),
-    (["--function", "add"], "%add takes: i32, i32"),
-    (["--function", "add", "--args", "1"], "--args '1'"),
-    (["--function", "add", "--args", "1, 99999999999"], "does not fit"),
-    (["--function", "add", "--args", "1, x"], "%add takes"),
-    (["--function", "add", "--args", "1, 2, 3"], "%add takes"),
-    (["--args", "1"], "--args needs --function"),
-    (["--function", "add", "--args", "1, 2\n; run: %add(1, 1)"], "--args"),
-])
-def test_wrong_calls_are_refused(capsys: pytest.CaptureFixture[str], program: str, words: list[str],
-                                 expected: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--function", "ad"], "did you mean %add?"),
+        (["--function", "add"], "%add takes: i32, i32"),
+        (["--function", "add", "--args", "1"], "--args '1'"),
+        (["--function", "add", "--args", "1, 99999999999"], "does not fit"),
+        (["--function", "add", "--args", "1, x"], "%add takes"),
+        (["--function", "add", "--args", "1, 2, 3"], "%add takes"),
+        (["--args", "1"], "--args needs --function"),
+        (["--function", "add", "--args", "1, 2\n; run: %add(1, 1)"], "--args"),
+    ],
+)
+def test_wrong_calls_are_refused(
+    capsys: pytest.CaptureFixture[str], program: str, words: list[str], expected: str
+) -> None:
     assert cli.main(["interpret", program, *words]) == 2
     captured = capsys.readouterr()
     assert expected in captured.err and captured.out == ""
@@ -126,8 +130,9 @@ def test_a_file_without_run_lines_wants_a_function(capsys: pytest.CaptureFixture
 
 def test_an_ill_typed_program_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "ill.clif"
-    path.write_text("function %f(i32, i64) -> i32 {\nblock0(v0: i32, v1: i64):\n    v2 = iadd v0, v1\n"
-                    "    return v2\n}\n")
+    path.write_text(
+        "function %f(i32, i64) -> i32 {\nblock0(v0: i32, v1: i64):\n    v2 = iadd v0, v1\n    return v2\n}\n"
+    )
     assert cli.main(["interpret", str(path), "--function", "f", "--args", "1, 2"]) == 2
     assert "ill.clif:3:" in capsys.readouterr().err
 

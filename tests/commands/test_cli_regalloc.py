@@ -82,8 +82,9 @@ def damaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.needs_compiler("regalloc")
-def test_a_plain_file_is_validated_on_all_isas_with_both_allocators(capsys: pytest.CaptureFixture[str],
-                                                                     plain: str) -> None:
+def test_a_plain_file_is_validated_on_all_isas_with_both_allocators(
+    capsys: pytest.CaptureFixture[str], plain: str
+) -> None:
     found = document(capsys, plain)
     assert found["command"] == "regalloc" and set(found["isas"]) == set(ISAS) and found["invalid"] == []
     for rows in found["isas"].values():
@@ -110,8 +111,9 @@ def summed(found: dict[str, Any]) -> int:
 
 
 @pytest.mark.needs_compiler("regalloc")
-def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.CaptureFixture[str], targeted: str,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sum_of_verdicts_is_held_against_the_functions(
+    capsys: pytest.CaptureFixture[str], targeted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, out, _ = outcome(capsys, targeted)
     assert code == 0 and "functions on targets: " in out
     monkeypatch.setattr(Report, "count", lambda self, unit, function, line, target, verdict: self.row(target))
@@ -120,8 +122,9 @@ def test_the_sum_of_verdicts_is_held_against_the_functions(capsys: pytest.Captur
 
 
 @pytest.mark.needs_compiler("regalloc")
-def test_a_fault_of_ours_costs_one_file_only(capsys: pytest.CaptureFixture[str], plain: str, targeted: str,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_costs_one_file_only(
+    capsys: pytest.CaptureFixture[str], plain: str, targeted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Report.count
 
     def broken(self: Report, unit: str, *more: Any) -> None:
@@ -137,8 +140,9 @@ def test_a_fault_of_ours_costs_one_file_only(capsys: pytest.CaptureFixture[str],
 
 @pytest.mark.needs_compiler("regalloc")
 def test_levels_settings_and_allocators_can_be_chosen(capsys: pytest.CaptureFixture[str], plain: str) -> None:
-    found = document(capsys, plain, "--isa", "x86-64", "--opt", "none,speed", "--algorithm", "single_pass",
-                     "--set", "has_avx2")
+    found = document(
+        capsys, plain, "--isa", "x86-64", "--opt", "none,speed", "--algorithm", "single_pass", "--set", "has_avx2"
+    )
     assert found["isas"]["x86-64"]["single_pass"]["functions"] == 2 and len(found["isas"]["x86-64"]) == 1
 
 
@@ -149,8 +153,9 @@ def test_z3_decides_everything_if_asked(capsys: pytest.CaptureFixture[str], plai
 
 
 @pytest.mark.needs_compiler("regalloc")
-def test_a_folder_is_searched_and_spread_over_processes(capsys: pytest.CaptureFixture[str], plain: str,
-                                                        targeted: str) -> None:
+def test_a_folder_is_searched_and_spread_over_processes(
+    capsys: pytest.CaptureFixture[str], plain: str, targeted: str
+) -> None:
     folder = str(Path(plain).parent)
     alone = document(capsys, folder)
     code, out, _ = outcome(capsys, folder, "--jobs", "2", "--json")
@@ -187,34 +192,41 @@ def test_a_refuted_allocation_is_shown_with_its_function(capsys: pytest.CaptureF
 
 
 @pytest.mark.needs_compiler("regalloc")
-@pytest.mark.parametrize(("words", "expected"), [
-    ([], "name files or folders, or --generate N"),
-    (["a.clif", "--generate", "3"], "one of the two"),
-    (["a.clif", "--seed", "3"], "belong to --generate"),
-    (["--generate", "0"], "at least 1"),
-    (["--generate", "1", "--algorithm", "linear"], "unknown register allocator 'linear'"),
-    (["--generate", "1", "--algorithm", "singel_pass"], "did you mean single_pass?"),
-    (["--generate", "1", "--set", "regalloc_algorithm=single_pass"], "say --algorithm instead"),
-    (["--generate", "1", "--set", "no_such_thing"], "no_such_thing"),
-    (["--generate", "1", "--profile", "nonsense"], "nonsense"),
-    (["--generate", "1", "--compiler", "gcc"], "no compiler called 'gcc'"),
-    ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),
-    (["/nowhere/x.clif"], "no such file or folder"),
-])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "name files or folders, or --generate N"),
+        (["a.clif", "--generate", "3"], "one of the two"),
+        (["a.clif", "--seed", "3"], "belong to --generate"),
+        (["--generate", "0"], "at least 1"),
+        (["--generate", "1", "--algorithm", "linear"], "unknown register allocator 'linear'"),
+        (["--generate", "1", "--algorithm", "singel_pass"], "did you mean single_pass?"),
+        (["--generate", "1", "--set", "regalloc_algorithm=single_pass"], "say --algorithm instead"),
+        (["--generate", "1", "--set", "no_such_thing"], "no_such_thing"),
+        (["--generate", "1", "--profile", "nonsense"], "nonsense"),
+        (["--generate", "1", "--compiler", "gcc"], "no compiler called 'gcc'"),
+        ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),
+        (["/nowhere/x.clif"], "no such file or folder"),
+    ],
+)
 def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
     code, out, err = outcome(capsys, *words)
     assert (code, out) == (2, "") and expected in err and err.count("\n") <= 2 and "bug in liftcheck" not in err
 
 
 @pytest.mark.needs_compiler("regalloc")
-@pytest.mark.parametrize(("text", "expected"), [
-    (b"\xff\xfe", "not a text file"),
-    (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
-    (b"", "no function"),
-    (b"test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "no function for the ISAs"),
-])
-def test_a_file_without_anything_to_validate_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                                                            text: bytes, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"\xff\xfe", "not a text file"),
+        (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
+        (b"", "no function"),
+        (b"test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "no function for the ISAs"),
+    ],
+)
+def test_a_file_without_anything_to_validate_is_one_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: bytes, expected: str
+) -> None:
     path = tmp_path / "bad.clif"
     path.write_bytes(text)
     code, out, err = outcome(capsys, str(path))

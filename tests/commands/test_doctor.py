@@ -38,8 +38,14 @@ def test_no_cargo_is_no_gap_where_a_compiler_is_built(monkeypatch: pytest.Monkey
     folder = tmp_path / "cache" / "bridges" / "0.135.8-fuzz-0"
     folder.mkdir(parents=True)
     (folder / "liftcheck-bridge").touch()
-    record = {"spec": "cranelift@0.135.8", "version": "0.135.8", "profile": "fuzz", "key": "0", "seconds": 1.0,
-              "rustc": "1.95.0"}
+    record = {
+        "spec": "cranelift@0.135.8",
+        "version": "0.135.8",
+        "profile": "fuzz",
+        "key": "0",
+        "seconds": 1.0,
+        "rustc": "1.95.0",
+    }
     (folder / "build.json").write_text(json.dumps(record))
     report = doctor.examine()
     assert not row(report, "cargo").essential and row(report, "cranelift@0.135.8").state == doctor.OK
@@ -60,11 +66,14 @@ def test_every_gap_that_can_be_closed_says_how(monkeypatch: pytest.MonkeyPatch, 
         assert check.state == doctor.OK or check.remedy or check.name.startswith("native"), check
 
 
-@pytest.mark.parametrize(("text", "version"), [
-    ("qemu-riscv64 version 7.2.22 (Debian 1:7.2+dfsg-7)", "7.2.22"),
-    ("qemu-s390x version 10.0", "10.0"),
-    ("no such thing", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("qemu-riscv64 version 7.2.22 (Debian 1:7.2+dfsg-7)", "7.2.22"),
+        ("qemu-s390x version 10.0", "10.0"),
+        ("no such thing", ""),
+    ],
+)
 def test_qemu_tells_its_version(text: str, version: str) -> None:
     assert doctor.qemu_version(text) == version
 

@@ -24,7 +24,7 @@ from liftcheck.regalloc.allocation import DEF, FIXED, REUSE, USE, Allocation, Ca
 
 ALGORITHMS = ("backtracking", "single_pass")
 FEATURES = {"x86-64": ("has_sse41", "has_ssse3", "has_fma", "has_avx", "has_bmi2"), "aarch64": (),
-            "riscv64": ("has_v", "has_zvl128b"), "s390x": ()}
+            "riscv64": ("has_v", "has_zvl128b"), "s390x": ()}  # fmt: skip
 PRESETS = ("has_zvl128b",)
 NOWHERE = {"s390x": {"early-def-on-use"}}
 """Damage that has no place on an ISA: no instruction of s390x has a definition in the early position, but for the loop
@@ -37,8 +37,11 @@ def target(isa: str, *settings: tuple[str, str]) -> Target:
 
 
 def every(isa: str) -> list[Target]:
-    return [target(isa, ("opt_level", level), ("regalloc_algorithm", algorithm))
-            for level in ("none", "speed") for algorithm in ALGORITHMS]
+    return [
+        target(isa, ("opt_level", level), ("regalloc_algorithm", algorithm))
+        for level in ("none", "speed")
+        for algorithm in ALGORITHMS
+    ]
 
 
 def captured(compiler: Cranelift, text: str, where: Target, damage: Damage | None = None) -> list[Captured]:
@@ -50,8 +53,10 @@ def captured(compiler: Cranelift, text: str, where: Target, damage: Damage | Non
 
 
 def generated() -> str:
-    return "\n".join(print_module(generate.generate(RandomChoices(seed), "all", context(), prefix=f"p{seed}_").module)
-                     for seed in range(12))
+    return "\n".join(
+        print_module(generate.generate(RandomChoices(seed), "all", context(), prefix=f"p{seed}_").module)
+        for seed in range(12)
+    )
 
 
 # -- what is compiled is what is compiled anyway
@@ -145,8 +150,11 @@ def check_order(allocation: Allocation) -> None:
 
 
 def moves(allocation: Allocation, instruction: int, where: int) -> list[tuple[int, int]]:
-    return [place for edit, place in zip(allocation.edits, allocation.edit_ranges)
-            if (edit.instruction, edit.where) == (instruction, where)]
+    return [
+        place
+        for edit, place in zip(allocation.edits, allocation.edit_ranges)
+        if (edit.instruction, edit.where) == (instruction, where)
+    ]
 
 
 def check_tables(code: FunctionCode, allocation: Allocation) -> None:
@@ -164,8 +172,11 @@ def check_tables(code: FunctionCode, allocation: Allocation) -> None:
 @pytest.mark.parametrize("isa", ISAS)
 def test_cold_blocks_come_last_and_branches_to_what_follows_are_nothing(regalloc: Cranelift, isa: str) -> None:
     code, allocation = captured(regalloc, COLD, target(isa))[0]
-    cold = next(block for block in allocation.blocks[1:] if allocation.offsets[block.first] == max(
-        allocation.offsets[other.first] or 0 for other in allocation.blocks))  # fmt: skip
+    cold = next(
+        block
+        for block in allocation.blocks[1:]
+        if allocation.offsets[block.first] == max(allocation.offsets[other.first] or 0 for other in allocation.blocks)
+    )
     assert cold.first < allocation.blocks[-1].first
     assert allocation.ends[cold.end - 1] == max(allocation.ends) <= len(code.code)
     jumps = [block.end - 1 for block in allocation.blocks if len(block.successors) == 1 and block is not cold]
@@ -185,8 +196,18 @@ def test_text_on_request(regalloc: Cranelift, isa: str) -> None:
 
 
 def test_a_frame_says_what_it_knows(regalloc: Cranelift) -> None:
-    text = "\n".join(["function %f(i64) -> i64 system_v {", "    ss0 = explicit_slot 24", "    ss1 = explicit_slot 8",
-                      "block0(v0: i64):", "    v1 = stack_addr.i64 ss1", "    store v0, v1", "    return v0", "}"])
+    text = "\n".join(
+        [
+            "function %f(i64) -> i64 system_v {",
+            "    ss0 = explicit_slot 24",
+            "    ss1 = explicit_slot 8",
+            "block0(v0: i64):",
+            "    v1 = stack_addr.i64 ss1",
+            "    store v0, v1",
+            "    return v0",
+            "}",
+        ]
+    )
     [(_, allocation)] = captured(regalloc, text, target("x86-64"))
     assert allocation.frame["slot_sizes"] == [24, 8] and allocation.frame["convention"] == "system_v"
     assert isinstance(allocation.frame["slots"], list) and len(allocation.frame["slots"]) == 2
@@ -204,8 +225,9 @@ def test_only_the_build_with_the_stand_in_can(compiler: Cranelift) -> None:
 
 
 def test_a_text_that_is_refused_is_a_failure(regalloc: Cranelift) -> None:
-    [[reply]] = regalloc.allocations("function %f() -> i64 {\nblock0:\n    v0 = nonsense\n    return v0\n}\n",
-                                  [Target("x86-64")])
+    [[reply]] = regalloc.allocations(
+        "function %f() -> i64 {\nblock0:\n    v0 = nonsense\n    return v0\n}\n", [Target("x86-64")]
+    )
     assert isinstance(reply, CompileFailure) and reply.kind == "input"
 
 
@@ -235,7 +257,10 @@ def is_damaged(whole: Captured, reply: Captured | CompileFailure) -> bool:
         assert reply.code.code == whole.code.code and reply.allocation.edits == whole.allocation.edits
         return False
     assert words and (reply.allocation.edits, reply.allocation.places, reply.allocation.slots) != (
-        whole.allocation.edits, whole.allocation.places, whole.allocation.slots)
+        whole.allocation.edits,
+        whole.allocation.places,
+        whole.allocation.slots,
+    )
     return True
 
 
@@ -280,8 +305,10 @@ def test_the_stand_in_beside_its_project(tmp_path: Path) -> None:
     registry, project = tmp_path / "registry/regalloc2-0.15.2", tmp_path / "project"
     (registry / "src").mkdir(parents=True)
     (registry / "src/lib.rs").write_text("// theirs\n")
-    (registry / "Cargo.toml").write_text('[package]\nname = "regalloc2"\nversion = "0.15.2"\n[features]\nchecker = []\n'
-                                         'default = ["std"]\nstd = []\n[lib]\nname = "regalloc2"\n')
+    (registry / "Cargo.toml").write_text(
+        '[package]\nname = "regalloc2"\nversion = "0.15.2"\n[features]\nchecker = []\n'
+        'default = ["std"]\nstd = []\n[lib]\nname = "regalloc2"\n'
+    )
     (project / "src").mkdir(parents=True)
     source = sources.published("0.135.8")
     (project / "Cargo.toml").write_text(sources.manifest(source, builds.REGALLOC))

@@ -106,8 +106,10 @@ block0(v0: f64, v1: f64, v2: f64):
 
 
 def test_places_inside_the_function(compiler: Cranelift) -> None:
-    text = "function %f() -> i64 system_v {\n    fn0 = colocated %g() system_v\nblock0:\n" \
-           "    v0 = func_addr.i64 fn0\n    return v0\n}\n"
+    text = (
+        "function %f() -> i64 system_v {\n    fn0 = colocated %g() system_v\nblock0:\n"
+        "    v0 = func_addr.i64 fn0\n    return v0\n}\n"
+    )
     found = code(compiler.compile_text(text, [Target("riscv64")])[0][0])
     high, low = found.relocations
     assert (high.kind, low.kind, low.name) == ("RiscvPCRelHi20", "RiscvPCRelLo12I", f"func:{high.offset}")
@@ -211,8 +213,13 @@ def test_a_text_without_functions(compiler: Cranelift, text: str) -> None:
 
 def test_settings_decide(compiler: Cranelift) -> None:
     text = "function %f(i64) -> i64 system_v {\nblock0(v0: i64):\n    v1 = clz v0\n    return v1\n}\n"
-    plain, single, preset = (code(column[0]).code for column in compiler.compile_text(text, [
-        Target("x86-64"), Target("x86-64", (("has_lzcnt", "true"),)), Target("x86-64", (("haswell", "preset"),))]))
+    plain, single, preset = (
+        code(column[0]).code
+        for column in compiler.compile_text(
+            text,
+            [Target("x86-64"), Target("x86-64", (("has_lzcnt", "true"),)), Target("x86-64", (("haswell", "preset"),))],
+        )
+    )
     assert len(single) < len(plain)
     assert b"\xf3\x48\x0f\xbd" in single and len(preset) <= len(single)
 
@@ -230,9 +237,15 @@ def test_defaults_make_wide_signatures_compile(compiler: Cranelift) -> None:
     assert refused.kind == "unsupported"
 
 
-@pytest.mark.parametrize(("setting", "says"), [
-    (("has_popcount", "true"), "has_popcnt"), (("opt_level", "sped"), "none, speed, speed_and_size"),
-    (("regalloc_checker", "maybe"), "true, false"), (("has_zbb", "true"), "x86-64")])
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        (("has_popcount", "true"), "has_popcnt"),
+        (("opt_level", "sped"), "none, speed, speed_and_size"),
+        (("regalloc_checker", "maybe"), "true, false"),
+        (("has_zbb", "true"), "x86-64"),
+    ],
+)
 def test_unknown_settings_are_named(compiler: Cranelift, setting: tuple[str, str], says: str) -> None:
     with pytest.raises(UnknownSetting, match=says) as caught:
         compiler.compile_text(ADD, [Target("x86-64", (setting,))])
@@ -282,9 +295,9 @@ def test_reading_a_filetest(compiler: Cranelift) -> None:
 
 
 def test_strange_bytes_do_no_harm(compiler: Cranelift) -> None:
-    odd = "; \u00fc \u4e2d \"quoted\" \\ \t\n" + ADD
+    odd = '; \u00fc \u4e2d "quoted" \\ \t\n' + ADD
     assert code(compiler.compile_text(odd, PLAIN)[0][0])
-    (wrong,) = compiler.verify_text("function %f() {\nblock0:\n    \u00fc \"\\\n}\n")
+    (wrong,) = compiler.verify_text('function %f() {\nblock0:\n    \u00fc "\\\n}\n')
     assert wrong.line in (3, 5)
 
 

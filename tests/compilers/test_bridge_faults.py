@@ -32,13 +32,16 @@ def function(name: str) -> str:
     return f"function %{name}(i64) -> i64 system_v {{\nblock0(v0: i64):\n    return v0\n}}\n"
 
 
-@pytest.mark.parametrize(("fault", "kind", "reason"), [
-    ("panic", "panic", "asked to panic on N values at src/compile.rs"),
-    ("abort", "abort", "compilation dies: killed by signal 6"),
-    ("overflow", "abort", "compilation overflows the stack"),
-    ("eat", "memory", "compilation runs out of memory"),
-    ("hang", "timeout", "compilation does not end"),
-])
+@pytest.mark.parametrize(
+    ("fault", "kind", "reason"),
+    [
+        ("panic", "panic", "asked to panic on N values at src/compile.rs"),
+        ("abort", "abort", "compilation dies: killed by signal 6"),
+        ("overflow", "abort", "compilation overflows the stack"),
+        ("eat", "memory", "compilation runs out of memory"),
+        ("hang", "timeout", "compilation does not end"),
+    ],
+)
 def test_the_guilty_function_is_named(bridge: Cranelift, fault: str, kind: str, reason: str) -> None:
     if fault == "eat":
         bridge.timeout = 20
@@ -151,33 +154,77 @@ def test_deep_nesting_kills_nobody(bridge: Cranelift) -> None:
     assert isinstance(column[1], CompileFailure)
 
 
-@pytest.mark.parametrize(("message", "place", "kind", "reason"), [
-    ("internal error: entered unreachable code: no rule matched for term fpuop2_add at F line 7", "isle_s390x.rs:1:1",
-     "unsupported", "no rule for fpuop2_add"),
-    ("Unsupported calling convention: Tail", "/x/cranelift-codegen-0.95.1/src/machinst/abi.rs:1049:9",
-     "unsupported", "convention not supported (cranelift-codegen/src/machinst/abi.rs)"),
-    ("internal error: entered unreachable code: no rule matched for term cmp_true at src/opts/arithmetic.isle line 381",
-     "cranelift-codegen-0/out/isle_opt.rs:28718:5", "panic", "no mid-end rule for cmp_true"),
-    ("internal error: entered unreachable code", "/r/cranelift-codegen-0.135.8/src/isa/x64/inst/emit.rs:1:2",
-     "unsupported", "unreachable for this type (cranelift-codegen/src/isa/x64/inst/emit.rs)"),
-    ("internal error: entered unreachable code", "/r/cranelift-codegen-0.135.8/src/egraph.rs:1:2",
-     "panic", "internal error: entered unreachable code at cranelift-codegen/src/egraph.rs"),
-    ("register allocation checker: CheckerErrors { errors: [] }", "/r/cranelift-codegen-0.135.8/src/machinst/c.rs:4:5",
-     "panic", "register allocation checker: CheckerErrors { errors: [] } at cranelift-codegen/src/machinst/c.rs"),
-    ("called `Option::unwrap()` on a `None` value", "/r/cranelift-codegen-0.135.8/src/isa/aarch64/lower/isle.rs:1:2",
-     "unsupported", "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)"),
-    ("StructArgument parameters are not supported on arm64. Use regular pointer arguments instead.",
-     "/r/cranelift-codegen-0.135.8/src/isa/aarch64/abi.rs:249:17",
-     "unsupported", "said not to be supported (cranelift-codegen/src/isa/aarch64/abi.rs)"),
-    ("index out of bounds: the len is 4 but the index is 4", "/r/regalloc2-0.15.2/src/ion/moves.rs:1:2",
-     "panic", "index out of bounds: the len is N but the index is N at regalloc2/src/ion/moves.rs"),
-])
+@pytest.mark.parametrize(
+    ("message", "place", "kind", "reason"),
+    [
+        (
+            "internal error: entered unreachable code: no rule matched for term fpuop2_add at F line 7",
+            "isle_s390x.rs:1:1",
+            "unsupported",
+            "no rule for fpuop2_add",
+        ),
+        (
+            "Unsupported calling convention: Tail",
+            "/x/cranelift-codegen-0.95.1/src/machinst/abi.rs:1049:9",
+            "unsupported",
+            "convention not supported (cranelift-codegen/src/machinst/abi.rs)",
+        ),
+        (
+            "internal error: entered unreachable code: no rule matched for term cmp_true at src/opts/arithmetic.isle line 381",  # noqa: E501
+            "cranelift-codegen-0/out/isle_opt.rs:28718:5",
+            "panic",
+            "no mid-end rule for cmp_true",
+        ),
+        (
+            "internal error: entered unreachable code",
+            "/r/cranelift-codegen-0.135.8/src/isa/x64/inst/emit.rs:1:2",
+            "unsupported",
+            "unreachable for this type (cranelift-codegen/src/isa/x64/inst/emit.rs)",
+        ),
+        (
+            "internal error: entered unreachable code",
+            "/r/cranelift-codegen-0.135.8/src/egraph.rs:1:2",
+            "panic",
+            "internal error: entered unreachable code at cranelift-codegen/src/egraph.rs",
+        ),
+        (
+            "register allocation checker: CheckerErrors { errors: [] }",
+            "/r/cranelift-codegen-0.135.8/src/machinst/c.rs:4:5",
+            "panic",
+            "register allocation checker: CheckerErrors { errors: [] } at cranelift-codegen/src/machinst/c.rs",
+        ),
+        (
+            "called `Option::unwrap()` on a `None` value",
+            "/r/cranelift-codegen-0.135.8/src/isa/aarch64/lower/isle.rs:1:2",
+            "unsupported",
+            "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)",
+        ),
+        (
+            "StructArgument parameters are not supported on arm64. Use regular pointer arguments instead.",
+            "/r/cranelift-codegen-0.135.8/src/isa/aarch64/abi.rs:249:17",
+            "unsupported",
+            "said not to be supported (cranelift-codegen/src/isa/aarch64/abi.rs)",
+        ),
+        (
+            "index out of bounds: the len is 4 but the index is 4",
+            "/r/regalloc2-0.15.2/src/ion/moves.rs:1:2",
+            "panic",
+            "index out of bounds: the len is N but the index is N at regalloc2/src/ion/moves.rs",
+        ),
+    ],
+)
 def test_panics_are_sorted(message: str, place: str, kind: str, reason: str) -> None:
     found = failures.sort({"kind": "panic", "message": message, "place": place, "line": 0})
     assert (found.kind, found.reason) == (kind, reason)
 
 
 def test_a_verifier_error_from_inside_is_a_finding() -> None:
-    found = failures.sort({"kind": "verifier", "message": "- inst3 (v3 = iadd v1, v2): arg 0 has type i8, expected i32",
-                           "place": "", "line": 0})
+    found = failures.sort(
+        {
+            "kind": "verifier",
+            "message": "- inst3 (v3 = iadd v1, v2): arg 0 has type i8, expected i32",
+            "place": "",
+            "line": 0,
+        }
+    )
     assert found.is_finding and found.reason == "arg N has type T, expected T"

@@ -90,8 +90,11 @@ def test_every_version_reads_what_is_generated_for_it(cranelift: Cranelift) -> N
         case = generate.generate(RandomChoices(seed), "all", context)
         targets = [Target(isa, settings) for isa in case.tags["isas"]]
         replies = [reply for column in cranelift.compile_text(print_module(case.module), targets) for reply in column]
-        refused += [f"seed {seed}: {reply.message}" for reply in replies
-                    if isinstance(reply, CompileFailure) and reply.kind == "input"]
+        refused += [
+            f"seed {seed}: {reply.message}"
+            for reply in replies
+            if isinstance(reply, CompileFailure) and reply.kind == "input"
+        ]
         done += all(isinstance(reply, FunctionCode) for reply in replies)
     assert not refused and done >= 100, (cranelift.name, done, refused[:3])
 

@@ -95,7 +95,12 @@ def test_the_build_that_shows_register_allocation(toolchain: Path, tmp_path: Pat
     shown = builds.ensure("cranelift@0.131.0", builds.REGALLOC, quiet()[0])
     assert shown.name == "cranelift@0.131.0 (regalloc)"
     assert [call.split()[0] for call in toolchain.read_text().splitlines() if call.split()[0] != "info"] == [
-        "update", "metadata", "update", "tree", "build"]
+        "update",
+        "metadata",
+        "update",
+        "tree",
+        "build",
+    ]
     assert builds.ensure("cranelift@0.131.0", builds.REGALLOC) == shown
 
 
@@ -126,8 +131,10 @@ def test_a_version_without_its_patch_number(toolchain: Path) -> None:
 def test_two_at_once_build_once(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLOW", "0.5")
     found: list[builds.Build] = []
-    threads = [threading.Thread(target=lambda: found.append(builds.ensure("cranelift@0.131.0", report=quiet()[0])))
-               for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: found.append(builds.ensure("cranelift@0.131.0", report=quiet()[0])))
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -191,14 +198,21 @@ def test_no_c_compiler(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None
         builds.ensure("cranelift@0.131.0", report=quiet()[0])
 
 
-@pytest.mark.parametrize(("spec", "says"), [
-    ("cranelift@0.999.0", "not on crates.io; known to work: 0.95.1, .*0.135.8"), ("cranelift@new", "no version like"),
-    ("cranelift@0.90.0", "older than the bridge reads"), ("cranelift=/no/where", "no such folder"),
-    ("cranelift=/tmp", "neither a wasmtime checkout"), ("cranelift-0.130", "no compiler called"),
-    ("cranelift@0.130.77", r"not on crates\.io; did you mean 0\.130\.2\?"),
-    ("cranelift@0.90", "no cranelift 0.90 that the bridge reads"),
-    ("0.130.0", r"did you mean cranelift@0\.130\.0\?"), ("cranelfit@0.130.0", r"did you mean cranelift\?"),
-])
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("cranelift@0.999.0", "not on crates.io; known to work: 0.95.1, .*0.135.8"),
+        ("cranelift@new", "no version like"),
+        ("cranelift@0.90.0", "older than the bridge reads"),
+        ("cranelift=/no/where", "no such folder"),
+        ("cranelift=/tmp", "neither a wasmtime checkout"),
+        ("cranelift-0.130", "no compiler called"),
+        ("cranelift@0.130.77", r"not on crates\.io; did you mean 0\.130\.2\?"),
+        ("cranelift@0.90", "no cranelift 0.90 that the bridge reads"),
+        ("0.130.0", r"did you mean cranelift@0\.130\.0\?"),
+        ("cranelfit@0.130.0", r"did you mean cranelift\?"),
+    ],
+)
 def test_unknown_names_are_told_at_once(toolchain: Path, spec: str, says: str) -> None:
     start = time.monotonic()
     with pytest.raises(UsageError, match=says):
@@ -275,16 +289,23 @@ def test_a_checkout(toolchain: Path, tmp_path: Path) -> None:
     assert builds.source_of(f"cranelift={root}").version == "0.140.0"
 
 
-def test_a_modified_crate_that_does_not_compile_is_the_users(toolchain: Path, tmp_path: Path,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_modified_crate_that_does_not_compile_is_the_users(
+    toolchain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BREAK", "1")
     with pytest.raises(UsageError, match="mismatched types"):
         builds.ensure(f"cranelift={crate(tmp_path / 'codegen')}", report=quiet()[0])
 
 
-@pytest.mark.parametrize(("version", "has", "lacks"), [
-    ("0.135.8", "all-native-arch", "all-arch"), ("0.113.1", "all-native-arch", '"all-arch'),
-    ("0.110.3", '"all-arch"', "all-native-arch"), ("0.95.1", '"all-arch"', "cranelift-control")])
+@pytest.mark.parametrize(
+    ("version", "has", "lacks"),
+    [
+        ("0.135.8", "all-native-arch", "all-arch"),
+        ("0.113.1", "all-native-arch", '"all-arch'),
+        ("0.110.3", '"all-arch"', "all-native-arch"),
+        ("0.95.1", '"all-arch"', "cranelift-control"),
+    ],
+)
 def test_the_manifest_by_version(version: str, has: str, lacks: str) -> None:
     text = sources.manifest(sources.published(version), "fuzz")
     assert has in text and lacks not in text
@@ -293,7 +314,12 @@ def test_the_manifest_by_version(version: str, has: str, lacks: str) -> None:
 def test_shipped_locks_pin_every_crate_of_cranelift() -> None:
     for path in (sources.BRIDGE / "locks").iterdir():
         packages = path.read_text().split("[[package]]")
-        versions = {line for package in packages if 'name = "cranelift-' in package
-                    for line in package.splitlines() if line.startswith("version")}
+        versions = {
+            line
+            for package in packages
+            if 'name = "cranelift-' in package
+            for line in package.splitlines()
+            if line.startswith("version")
+        }
         assert versions == {f'version = "{path.stem}"'}
     assert (sources.BRIDGE / "locks/0.135.8.lock").exists()

@@ -23,25 +23,50 @@ def choice(compiler: Compiler, header: str, wish: Wish = Wish()) -> Choice:  # n
     return choose(compiler, parse_filetest(header + BODY, "f.clif"), wish)
 
 
-@pytest.mark.parametrize(("triple", "isa"), [
-    ("x86_64", "x86-64"), ("x86_64-apple-darwin", "x86-64"), ("x86_64-unknown-linux-gnu", "x86-64"),
-    ("x86-64", "x86-64"), ("x86-64-pc-windows-msvc", "x86-64"), ("amd64", "x86-64"), ("x64", "x86-64"),
-    ("aarch64", "aarch64"), ("arm64-apple-ios", "aarch64"), ("aarch64-linux-android", "aarch64"),
-    ("riscv64", "riscv64"), ("riscv64gc", "riscv64"), ("riscv64gc-unknown-linux-gnu", "riscv64"),
-    ("riscv64imac", "riscv64"), ("riscv64a23", "riscv64"), ("s390x", "s390x"), ("s390x-unknown-linux-gnu", "s390x"),
-    ("pulley64", "pulley64"), ("pulley32be", "pulley32be"), ("i686", "i686"), ("i686-linux", "i686"),
-    ("aarch64_be", "aarch64_be"), ("x86_64h", "x86_64h"), ("armv7", "armv7"), ("riscv32imac", "riscv32imac"),
-])
+@pytest.mark.parametrize(
+    ("triple", "isa"),
+    [
+        ("x86_64", "x86-64"),
+        ("x86_64-apple-darwin", "x86-64"),
+        ("x86_64-unknown-linux-gnu", "x86-64"),
+        ("x86-64", "x86-64"),
+        ("x86-64-pc-windows-msvc", "x86-64"),
+        ("amd64", "x86-64"),
+        ("x64", "x86-64"),
+        ("aarch64", "aarch64"),
+        ("arm64-apple-ios", "aarch64"),
+        ("aarch64-linux-android", "aarch64"),
+        ("riscv64", "riscv64"),
+        ("riscv64gc", "riscv64"),
+        ("riscv64gc-unknown-linux-gnu", "riscv64"),
+        ("riscv64imac", "riscv64"),
+        ("riscv64a23", "riscv64"),
+        ("s390x", "s390x"),
+        ("s390x-unknown-linux-gnu", "s390x"),
+        ("pulley64", "pulley64"),
+        ("pulley32be", "pulley32be"),
+        ("i686", "i686"),
+        ("i686-linux", "i686"),
+        ("aarch64_be", "aarch64_be"),
+        ("x86_64h", "x86_64h"),
+        ("armv7", "armv7"),
+        ("riscv32imac", "riscv32imac"),
+    ],
+)
 def test_the_architecture_of_a_triple(triple: str, isa: str) -> None:
     assert isa_of(triple) == isa
 
 
 def test_a_file_states_targets_and_settings_as_upstream_reads_them(compiler: Compiler) -> None:
-    found = choice(compiler, "test run\nset opt_level=none\ntarget x86_64 skylake\nset opt_level=speed is_pic\n"
-                             "target riscv64gc has_v has_zbb=false\ntarget pulley32\n")
+    found = choice(
+        compiler,
+        "test run\nset opt_level=none\ntarget x86_64 skylake\nset opt_level=speed is_pic\n"
+        "target riscv64gc has_v has_zbb=false\ntarget pulley32\n",
+    )
     assert found.targets == [
         Target("x86-64", (("opt_level", "none"), ("skylake", "preset"))),
-        Target("riscv64", (("has_v", "true"), ("has_zbb", "false"), ("is_pic", "true"), ("opt_level", "speed")))]
+        Target("riscv64", (("has_v", "true"), ("has_zbb", "false"), ("is_pic", "true"), ("opt_level", "speed"))),
+    ]
     assert found.exact and [target.triple for target in found.outside] == ["pulley32"]
     assert found.notes == ["line 6 is left out: not an ISA of liftcheck: pulley32"] and not found.overrides
 
@@ -59,10 +84,12 @@ def test_an_option_overrides_and_says_so(compiler: Compiler) -> None:
     assert all(dict(target.settings)["opt_level"] == "speed" for target in found.targets)
     assert all(dict(target.settings)["probestack_size_log2"] == "13" for target in found.targets)
     assert "has_sse41" not in str(found.targets)
-    assert found.notes == ["--isa leaves out targets of the file: x86-64",
-                           "--isa adds to the file's targets: riscv64 (with its 'set' lines)",
-                           "--opt opt_level=speed overrides the file's opt_level=none",
-                           "--set probestack_size_log2=13 overrides the file's probestack_size_log2=12"]
+    assert found.notes == [
+        "--isa leaves out targets of the file: x86-64",
+        "--isa adds to the file's targets: riscv64 (with its 'set' lines)",
+        "--opt opt_level=speed overrides the file's opt_level=none",
+        "--set probestack_size_log2=13 overrides the file's probestack_size_log2=12",
+    ]
 
 
 def test_an_option_that_agrees_with_the_file_says_nothing(compiler: Compiler) -> None:
@@ -80,7 +107,9 @@ def test_run_obeys_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", OWN, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [(r["isa"], r["settings"]["opt_level"], r["as_expected"]) for r in document["results"]] == [
-        ("x86-64", "none", True), ("riscv64", "speed", True)]
+        ("x86-64", "none", True),
+        ("riscv64", "speed", True),
+    ]
     assert document["results"][0]["settings"]["has_sse41"] == "true"
     assert document["notes"] == ["line 8 is left out: not an ISA of liftcheck: pulley64"]
 
@@ -94,8 +123,9 @@ def test_a_setting_that_the_file_needs_and_lacks_is_missed(capsys: pytest.Captur
 
 
 @pytest.mark.needs_compiler
-def test_a_setting_of_another_version_refuses_its_target_alone(capsys: pytest.CaptureFixture[str],
-                                                               tmp_path: Path) -> None:
+def test_a_setting_of_another_version_refuses_its_target_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "old.clif"
     path.write_text("test run\ntarget s390x\nset use_egraphs=true\ntarget x86_64\n" + BODY)
     assert cli.main(["run", str(path)]) == 2
@@ -125,10 +155,12 @@ def test_a_file_for_other_isas_alone_is_refused_by_name(capsys: pytest.CaptureFi
 
 def test_interpret_takes_the_byte_order_of_the_targets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "order.clif"
-    path.write_text("test run\ntarget s390x\nfunction %first(i32) -> i8 {\n    ss0 = explicit_slot 4\n"
-                    "block0(v0: i32):\n    v1 = stack_addr.i64 ss0\n    store v0, v1\n    v2 = load.i8 v1\n"
-                    "    return v2\n}\n"
-                    "; run: %first(0x01020304) == 1\n")
+    path.write_text(
+        "test run\ntarget s390x\nfunction %first(i32) -> i8 {\n    ss0 = explicit_slot 4\n"
+        "block0(v0: i32):\n    v1 = stack_addr.i64 ss0\n    store v0, v1\n    v2 = load.i8 v1\n"
+        "    return v2\n}\n"
+        "; run: %first(0x01020304) == 1\n"
+    )
     assert cli.main(["interpret", str(path)]) == 0
     assert "note: big-endian" in capsys.readouterr().out
     assert cli.main(["interpret", str(path), "--little-endian"]) == 1
@@ -140,7 +172,8 @@ def test_regalloc_says_what_an_option_overrides(capsys: pytest.CaptureFixture[st
     assert cli.main(["regalloc", OWN, "--opt", "speed", "--isa", "x86-64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == {
         "--isa leaves out targets of the file: riscv64": 1,
-        "--opt opt_level=speed overrides the file's opt_level=none": 1}
+        "--opt opt_level=speed overrides the file's opt_level=none": 1,
+    }
     assert cli.main(["regalloc", OWN, "--opt", "speed"]) == 0
     assert "note: --opt opt_level=speed overrides the file's opt_level=none,speed (1 files)" in capsys.readouterr().out
 

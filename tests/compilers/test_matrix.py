@@ -29,8 +29,17 @@ def test_probes_follow_the_version() -> None:
 
 def test_probes_are_all_understood(compiler: Cranelift) -> None:
     """What the reader or the verifier refuses is a typing that means nothing, not a mistake in the probe's text."""
-    allowed = ("symbol_value.", "tls_value.", "get_pinned_reg", "set_pinned_reg", "param.", "return.", "call.",
-               "return_call.", "try_call.")
+    allowed = (
+        "symbol_value.",
+        "tls_value.",
+        "get_pinned_reg",
+        "set_pinned_reg",
+        "param.",
+        "return.",
+        "call.",
+        "return_call.",
+        "try_call.",
+    )
     version = tuple(int(part) for part in compiler.version.split("."))
     asked = [probe for probe in probes(version) if not probe.key.startswith(allowed)]
     for probe in asked:
@@ -47,8 +56,22 @@ def test_what_an_isa_has(compiler: Cranelift, isa: str) -> None:
     for op in ("iadd", "imul", "udiv", "ishl"):
         key = f"{op}.i64.i8" if op == "ishl" else f"{op}.i64"
         assert key in found and found.reason(key) == ""
-    assert {"load.i8", "store.i64", "atomic_rmw.i32", "br_table", "call", "return_call", "try_call", "fadd.f64",
-            "stack_addr.i64", "select.i32.i8", "uextend.i64.i8", "brif.i64", "icmp.i32", "fcmp.f64"} <= found.has
+    assert {
+        "load.i8",
+        "store.i64",
+        "atomic_rmw.i32",
+        "br_table",
+        "call",
+        "return_call",
+        "try_call",
+        "fadd.f64",
+        "stack_addr.i64",
+        "select.i32.i8",
+        "uextend.i64.i8",
+        "brif.i64",
+        "icmp.i32",
+        "fcmp.f64",
+    } <= found.has
     assert {"param.system_v.i64", "return.tail.i128", "call.fast", "try_call.tail", "return_call.tail"} <= found.has
     assert "return_call.system_v" not in found and "tail calls" in found.reason("return_call.system_v")
     assert not found.has & found.lacks.keys()

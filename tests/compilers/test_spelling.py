@@ -45,7 +45,7 @@ def test_what_is_read_goes_out_as_written(compiler: Cranelift, older: FileTest) 
     spelling = spell(compiler, older, [number])
     first = older.functions[number].line
     following = older.functions[number + 1].line
-    assert spelling.pieces[0].text == "\n".join(older.source[first - 1:following - 1]) and not spelling.notes
+    assert spelling.pieces[0].text == "\n".join(older.source[first - 1 : following - 1]) and not spelling.notes
     assert spelling.header == "test run\n"
 
 
@@ -115,12 +115,15 @@ def test_a_file_without_old_words_is_one_question(compiler: Cranelift) -> None:
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("command", ["run", "compile"])
-def test_what_has_no_other_form_is_named_with_its_line(capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                                                       command: str) -> None:
+def test_what_has_no_other_form_is_named_with_its_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
     path = tmp_path / "blend.clif"
-    path.write_text("test run\ntarget x86_64 has_sse41\n\nfunction %f(i8x16) -> i8x16 {\n    region0 = 1 \"r\"\n"
-                    "block0(v0: i8x16):\n    v1 = x86_blendv v0, v0, v0\n    v2 = bnot v1\n    return v2\n}\n"
-                    "; run: %f(0x00000000000000000000000000000000) == 0xffffffffffffffffffffffffffffffff\n")
+    path.write_text(
+        'test run\ntarget x86_64 has_sse41\n\nfunction %f(i8x16) -> i8x16 {\n    region0 = 1 "r"\n'
+        "block0(v0: i8x16):\n    v1 = x86_blendv v0, v0, v0\n    v2 = bnot v1\n    return v2\n}\n"
+        "; run: %f(0x00000000000000000000000000000000) == 0xffffffffffffffffffffffffffffffff\n"
+    )
     assert cli.main(["interpret", str(path)]) == 0
     assert cli.main([command, str(path)]) == 2
     assert "input: Unknown opcode: 'x86_blendv' (at line 7)" in capsys.readouterr().out
@@ -132,8 +135,9 @@ def test_functions_that_are_read_alone_keep_the_files_convention(compiler: Crane
     good = "function %g() -> i64 {\n    fn0 = %h() -> i64\nblock0:\n    v0 = call fn0()\n" + body
     for header in ("", "test run\n"):
         whole = compiler.compile_text(header + good, [target], frozenset({"clif"}))[0]
-        apart = compiler.compile_text(f"{header}function %bad() {{\nblock0:\n    nonsense\n}}\n{good}", [target],
-                                       frozenset({"clif"}))[0]
+        apart = compiler.compile_text(
+            f"{header}function %bad() {{\nblock0:\n    nonsense\n}}\n{good}", [target], frozenset({"clif"})
+        )[0]
         assert isinstance(whole[0], FunctionCode) and isinstance(apart[0], CompileFailure)
         assert isinstance(apart[1], FunctionCode) and apart[1].extra["clif"] == whole[0].extra["clif"]
         assert ("system_v" in str(whole[0].extra["clif"])) == bool(header)
@@ -142,10 +146,12 @@ def test_functions_that_are_read_alone_keep_the_files_convention(compiler: Crane
 @pytest.mark.needs_compiler
 def test_the_cold_convention_of_older_versions_is_fast(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "cold.clif"
-    path.write_text("test run\ntarget x86_64\ntarget s390x\nfunction %f(i32, f64) -> i32 cold {\n"
-                    "    sig0 = (i32) -> i32 cold\n    fn0 = %g sig0\nblock0(v0: i32, v1: f64):\n"
-                    "    v2 = call fn0(v0)\n    return v2\n}\n; run: %f(4, 0x1.0) == 8\n"
-                    "function %g(i32) -> i32 cold {\nblock0(v0: i32):\n    v1 = iadd v0, v0\n    return v1\n}\n")
+    path.write_text(
+        "test run\ntarget x86_64\ntarget s390x\nfunction %f(i32, f64) -> i32 cold {\n"
+        "    sig0 = (i32) -> i32 cold\n    fn0 = %g sig0\nblock0(v0: i32, v1: f64):\n"
+        "    v2 = call fn0(v0)\n    return v2\n}\n; run: %f(4, 0x1.0) == 8\n"
+        "function %g(i32) -> i32 cold {\nblock0(v0: i32):\n    v1 = iadd v0, v0\n    return v1\n}\n"
+    )
     for command in ("interpret", "run", "test", "compile", "regalloc"):
         assert cli.main([command, str(path)]) == 0, command
     assert "note: %f is translated" in capsys.readouterr().out
@@ -154,8 +160,10 @@ def test_the_cold_convention_of_older_versions_is_fast(capsys: pytest.CaptureFix
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n"])
 def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, between: str) -> None:
-    text = between.join(f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"
-                        for n in range(3))
+    text = between.join(
+        f"function %f{n}(i32) -> i32 {{ block0(v0: i32): v1 = iadd v0, v0 v2 = isub v1, v0 return v2 }}"
+        for n in range(3)
+    )
     path = tmp_path / "line.clif"
     path.write_text(f"{text}\n; run: %f2(5) == 5\n")
     for command in ("interpret", "run", "compile", "regalloc"):
@@ -165,15 +173,19 @@ def test_functions_on_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 def test_many_notes_are_folded(compiler: Cranelift) -> None:
-    text = "".join(f"function %f{n}(i32) -> i32 {{\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return v1\n}}\n"
-                   for n in range(9))
+    text = "".join(
+        f"function %f{n}(i32) -> i32 {{\nblock0(v0: i32):\n    v1 = iadd_imm v0, 1\n    return v1\n}}\n"
+        for n in range(9)
+    )
     notes = spell(compiler, parse_filetest(text, "many.clif")).notes
     assert len(notes) == 4 and notes[-1] == "so are 6 more functions"
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize("words", [["interpret"], ["run"], ["test"], ["compile"], ["compile", "--clif", "--vcode"],
-                                   ["regalloc", "--isa", "s390x"]])
+@pytest.mark.parametrize(
+    "words",
+    [["interpret"], ["run"], ["test"], ["compile"], ["compile", "--clif", "--vcode"], ["regalloc", "--isa", "s390x"]],
+)
 def test_every_command_takes_the_older_dialect(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert cli.main([words[0], str(OLDER), *words[1:], "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -197,8 +209,10 @@ def test_a_listing_points_at_the_lines_that_the_user_wrote(capsys: pytest.Captur
 @pytest.mark.needs_compiler
 def test_a_byte_order_mark_is_no_word(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "mark.clif"
-    path.write_bytes(b"\xef\xbb\xbftest run\r\ntarget s390x\r\n" + b"function %f(i32) -> i32 {\r\nblock0(v0: i32):\r\n"
-                     b"    v1 = iadd_imm v0, 1\r\n    return v1\r\n}\r\n; run: %f(1) == 2\r\n")
+    path.write_bytes(
+        b"\xef\xbb\xbftest run\r\ntarget s390x\r\n" + b"function %f(i32) -> i32 {\r\nblock0(v0: i32):\r\n"
+        b"    v1 = iadd_imm v0, 1\r\n    return v1\r\n}\r\n; run: %f(1) == 2\r\n"
+    )
     for command in ("interpret", "run", "test", "compile", "regalloc"):
         assert cli.main([command, str(path)]) == 0, command
     capsys.readouterr()

@@ -53,8 +53,13 @@ def test_the_same_seed_gives_the_same_program_in_any_process() -> None:
     folder = Path(__file__).parent
     script = "import sys; sys.path[:0] = sys.argv[1:3]; from test_generators import digest; print(digest(25))"
     for hash_seed in ("1", "77"):
-        told = subprocess.run([sys.executable, "-c", script, str(folder), str(folder.parent)], capture_output=True,
-                              text=True, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
+        told = subprocess.run(
+            [sys.executable, "-c", script, str(folder), str(folder.parent)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        )
         assert told.stdout.strip() == here
 
 
@@ -129,17 +134,25 @@ def test_every_profile_ends_on_both_byte_orders(profile: str) -> None:
 
 def test_entries_show_something() -> None:
     cases = [made(seed) for seed in range(300)]
-    shown = [case.module.functions[case.entry].signature.returns or any(
-        inst.op == "store" for block in case.module.functions[case.entry].blocks for inst in block.insts)
-        for case in cases]
+    shown = [
+        case.module.functions[case.entry].signature.returns
+        or any(inst.op == "store" for block in case.module.functions[case.entry].blocks for inst in block.insts)
+        for case in cases
+    ]
     assert sum(map(bool, shown)) >= 0.95 * len(shown)
 
 
 def test_size_is_a_dial() -> None:
     def mean(size: int) -> float:
         small = Context(ISAS, matrices(), size=size)
-        counts = [sum(len(block.insts) for f in generate(RandomChoices(seed), "default", small).module.functions
-                      for block in f.blocks) for seed in range(60)]
+        counts = [
+            sum(
+                len(block.insts)
+                for f in generate(RandomChoices(seed), "default", small).module.functions
+                for block in f.blocks
+            )
+            for seed in range(60)
+        ]
         return sum(counts) / len(counts)
 
     assert mean(20) < 58 < mean(60) < 95 < mean(200)

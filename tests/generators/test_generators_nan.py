@@ -45,8 +45,12 @@ def test_no_arithmetic_result_reaches_memory_or_a_cast_directly() -> None:
     checked = 0
     for seed in range(300):
         for function in generate(RandomChoices(seed), "floats", context()).module.functions:
-            made = {inst.results[0] for block in function.blocks for inst in block.insts
-                    if inst.op in nan.CREATES and inst.results}
+            made = {
+                inst.results[0]
+                for block in function.blocks
+                for inst in block.insts
+                if inst.op in nan.CREATES and inst.results
+            }
             for block in function.blocks:
                 for inst in block.insts:
                     cast = inst.op == "bitcast" and inst.type is not function.types[inst.args[0]]

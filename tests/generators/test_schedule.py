@@ -42,8 +42,10 @@ def instructions(case: Case) -> Iterator[Inst]:
 
 
 def on_rota() -> int:
-    return sum(key.partition(".")[0] not in schedule.NOT_SCHEDULED and key in context().table(isas).by_key
-               for key, isas in context().keys().items())
+    return sum(
+        key.partition(".")[0] not in schedule.NOT_SCHEDULED and key in context().table(isas).by_key
+        for key, isas in context().keys().items()
+    )
 
 
 def test_a_round_has_every_typing_once_for_all_isas_that_have_it() -> None:
@@ -102,7 +104,7 @@ def test_what_is_read_as_readonly_is_never_written() -> None:
         programs += 1
         for run, (args, memory) in enumerate(zip(case.inputs, case.memories)):
             outcome = prepare(case.module).run(case.entry, args, {slot_address(case.slot + run): memory})
-            assert outcome.memory[SLOT_SIZE - 256:] == memory[SLOT_SIZE - 256:]
+            assert outcome.memory[SLOT_SIZE - 256 :] == memory[SLOT_SIZE - 256 :]
     assert programs > 10
 
 
@@ -119,5 +121,7 @@ def test_big_endian_accesses_are_for_big_endian_isas_alone() -> None:
 def test_the_coverage_check_names_what_is_too_seldom() -> None:
     keys = {"x86-64": {"iadd.i32", "isub.i32", "debugtrap"}}
     lines = coverage.report({"executed": {"x86-64": {"iadd.i32": 20, "isub.i32": 19}}}, keys, 20)
-    assert lines == ["x86-64: 3 typings, 1 executed less than 20 times, left out for a reason: debugtrap",
-                     "    isub.i32 19"]
+    assert lines == [
+        "x86-64: 3 typings, 1 executed less than 20 times, left out for a reason: debugtrap",
+        "    isub.i32 19",
+    ]

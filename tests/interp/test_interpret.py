@@ -14,8 +14,16 @@ from liftcheck.interp.run import prepare
 A = layout.slot_address(0)
 
 
-def run(text: str, args: Sequence[int] = (), memory: bytes | None = None, *, big: bool = False, fuel: int = 1_000_000,
-        entry: int | None = None, regions: Mapping[int, bytes] | None = None) -> Outcome:
+def run(
+    text: str,
+    args: Sequence[int] = (),
+    memory: bytes | None = None,
+    *,
+    big: bool = False,
+    fuel: int = 1_000_000,
+    entry: int | None = None,
+    regions: Mapping[int, bytes] | None = None,
+) -> Outcome:
     """The outcome in both tiers, which must be one; the last function is the entry."""
     module = parse_module(text)
     number = len(module.functions) - 1 if entry is None else entry
@@ -96,6 +104,7 @@ def test_an_irreducible_loop_with_two_entries() -> None:
     block3(v8: i32):
         return v8
     }"""
+
     def expected(first: int, x: int) -> int:
         x -= bool(first)
         while (x := x * 2) < 1000:
@@ -110,9 +119,15 @@ def test_a_chain_of_many_blocks_and_deep_branches() -> None:
     lines = ["function %f(i64) -> i64 {", "block0(v0: i64):", "    v1 = iconst.i64 1", "    jump block1(v0)"]
     for i in range(1, 400):
         v = 10 * i
-        lines += [f"block{i}(v{v}: i64):", f"    v{v + 1} = iadd v{v}, v1", f"    v{v + 2} = band v{v + 1}, v1",
-                  f"    brif v{v + 2}, block{i + 1}(v{v + 1}), block{i + 1000}", f"block{i + 1000}:",
-                  f"    v{v + 3} = iadd v{v + 1}, v{v + 1}", f"    jump block{i + 1}(v{v + 3})"]
+        lines += [
+            f"block{i}(v{v}: i64):",
+            f"    v{v + 1} = iadd v{v}, v1",
+            f"    v{v + 2} = band v{v + 1}, v1",
+            f"    brif v{v + 2}, block{i + 1}(v{v + 1}), block{i + 1000}",
+            f"block{i + 1000}:",
+            f"    v{v + 3} = iadd v{v + 1}, v{v + 1}",
+            f"    jump block{i + 1}(v{v + 3})",
+        ]
     text = "\n".join([*lines, "block400(v9999: i64):", "    return v9999", "}"])
     x = 5
     for _ in range(1, 400):
@@ -204,7 +219,8 @@ def test_tail_calls_take_no_stack() -> None:
 
 
 def test_indirect_calls_go_where_func_addr_says() -> None:
-    text = """function %one() -> i64 { block0: v0 = iconst.i64 1  return v0 }
+    text = (
+        """function %one() -> i64 { block0: v0 = iconst.i64 1  return v0 }
     function %two() -> i64 { block0: v0 = iconst.i64 2  return v0 }
     function %f(i8) -> i64 {
         sig0 = () -> i64
@@ -216,7 +232,10 @@ def test_indirect_calls_go_where_func_addr_says() -> None:
         v3 = select v0, v1, v2
         v4 = call_indirect sig0, v3()
         return v4
-    }""".replace("{ block0:", "{\nblock0:\n").replace("  return", "\nreturn").replace("return v0 }", "return v0\n}")
+    }""".replace("{ block0:", "{\nblock0:\n")
+        .replace("  return", "\nreturn")
+        .replace("return v0 }", "return v0\n}")
+    )
     assert values(text, 1) == (1,)
     assert values(text, 0) == (2,)
 
@@ -405,13 +424,24 @@ def test_stack_slots_are_aligned_apart_and_empty() -> None:
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_atomics_of_every_width(width: int, order: str) -> None:
     mask = (1 << width) - 1
+
     def signed(x: int) -> int:
         return x - (1 << width) if x >> width - 1 else x
 
     old, other = 0x91A2_B3C4_D5E6_F708_192A_3B4C_5D6E_7F80 & mask, 0x7F00_FF01_F0F0_1234_5678_9ABC_DEF0_0102 & mask
-    rules = {"add": old + other, "sub": old - other, "and": old & other, "nand": ~(old & other), "or": old | other,
-             "xor": old ^ other, "xchg": other, "umin": min(old, other), "umax": max(old, other),
-             "smin": min(old, other, key=signed), "smax": max(old, other, key=signed)}
+    rules = {
+        "add": old + other,
+        "sub": old - other,
+        "and": old & other,
+        "nand": ~(old & other),
+        "or": old | other,
+        "xor": old ^ other,
+        "xchg": other,
+        "umin": min(old, other),
+        "umax": max(old, other),
+        "smin": min(old, other, key=signed),
+        "smax": max(old, other, key=signed),
+    }
     size = width // 8
     content = old.to_bytes(size, order)  # type: ignore[arg-type]
     for operation, stored in rules.items():

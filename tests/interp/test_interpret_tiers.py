@@ -40,7 +40,8 @@ def test_generated_programs(seed: int, big_endian: bool) -> None:
 
 def test_a_label_behind_a_call_moves_its_arguments_once() -> None:
     """A branch that ends a label was taken twice, the first time with what the registers held before."""
-    module = parse_module("""
+    module = parse_module(
+        """
 function %g(i64) -> i64 system_v {
 block0(v0: i64):
     return v0
@@ -59,6 +60,8 @@ block1(v2: i64):
 block2:
     return v4
 }
-""", "test")
+""",
+        "test",
+    )
     for hot_after in (None, 0):
         assert prepare(module, False, hot_after).run(1, [2, 7], {}, 1000).values == (23,)

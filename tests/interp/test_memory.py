@@ -66,8 +66,30 @@ def test_a_reset_forgets_what_a_run_wrote() -> None:
     assert m.pinned == 0
 
 
-@pytest.mark.parametrize("name", ["i8", "i16", "i32", "i64", "i128", "f16", "f32", "f64", "f128", "i8x16", "i16x8",
-                                  "i32x4", "i64x2", "f32x4", "i8x8", "i16x4", "i32x2", "i16x2", "i64x8"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "f16",
+        "f32",
+        "f64",
+        "f128",
+        "i8x16",
+        "i16x8",
+        "i32x4",
+        "i64x2",
+        "f32x4",
+        "i8x8",
+        "i16x4",
+        "i32x2",
+        "i16x2",
+        "i64x8",
+    ],
+)
 def test_encoding_is_lane_0_first_with_each_lane_in_its_byte_order(name: str) -> None:
     kind = TYPES[name]
     lanes = [sum((7 * i + k + 1) << 8 * k for k in range(kind.lane_bits // 8)) for i in range(kind.lanes)]

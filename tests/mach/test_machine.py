@@ -12,6 +12,8 @@ from support import machine_unicorn
 from liftcheck.mach.insn import CALL, FLAGS, MEMORY, RETURN, TRAP, Insn, decode, integer, register
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "machine"
+
+
 def _corpus(isa: str) -> list[tuple[str, bytes, Insn]]:
     rows = json.loads((CORPUS / f"{isa}.json").read_text())
     return [(name, bytes.fromhex(code), decode(isa, bytes.fromhex(code))[0]) for name in rows for code in rows[name]]
@@ -75,7 +77,7 @@ CAPSTONE_ERRORS = {
     ("aarch64", "c023034e"): "tbl reads its target",
     ("aarch64", "c63c020e"): "umov accesses nothing",
     ("aarch64", "c0035fd6"): "ret does not read the link register",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("isa", "code"), sorted(CAPSTONE_ERRORS))
@@ -92,8 +94,10 @@ def _capstone(isa: str, code: bytes) -> Insn:
     disassembler = capstone.Cs(*modes[isa])
     disassembler.detail = True
     instruction = next(disassembler.disasm(code, 0))
-    lists = [frozenset(n for r in told if (n := _number(isa, instruction.reg_name(r))) is not None)
-             for told in instruction.regs_access()]  # fmt: skip
+    lists = [
+        frozenset(n for r in told if (n := _number(isa, instruction.reg_name(r))) is not None)
+        for told in instruction.regs_access()
+    ]
     return Insn(len(code), instruction.mnemonic, "", *lists)
 
 

@@ -54,26 +54,32 @@ def test_tables_hold_in_execution() -> None:
 
 
 @pytest.mark.needs_qemu
-@pytest.mark.parametrize(("code", "change", "found"), [
-    ("33059c01", {"reads": x(25)}, "reads something that a0 depends on"),
-    ("33059c01", {"writes": x(11)}, "writes a0"),
-    ("33059c01", {"effect": m.Effect(((10, m.register("riscv64", 24)),))}, "effect on a0"),
-    ("23b0a500", {"reads": x(11)}, "reads something that it stores"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "change", "found"),
+    [
+        ("33059c01", {"reads": x(25)}, "reads something that a0 depends on"),
+        ("33059c01", {"writes": x(11)}, "writes a0"),
+        ("33059c01", {"effect": m.Effect(((10, m.register("riscv64", 24)),))}, "effect on a0"),
+        ("23b0a500", {"reads": x(11)}, "reads something that it stores"),
+    ],
+)
 def test_wrong_tables_are_noticed(code: str, change: dict[str, object], found: str) -> None:
     wrong = Case("riscv64", "planted", bytes.fromhex(code), one(code)._replace(**change))
     check([wrong])
     assert any(found in text for text in wrong.wrong), wrong.wrong
 
 
-@pytest.mark.parametrize(("code", "reads", "writes"), [
-    ("33059c01", x(24, 25), x(10)),  # add x10, x24, x25
-    ("1300a500", x(10), x()),  # addi x0, x10, 10
-    ("53050520", x(74, 64), x(74)),  # fsgnj.s f10, f10, f0
-    ("2fb5ce07", x(29, 28, m.MEMORY), x(10, m.MEMORY)),  # amoadd.d
-    ("57854b02", x(132, 151, m.VECTOR_CONFIGURATION), x(138)),  # vadd.vv v10, v4, v23
-    ("d7a443b6", x(137, 135, 132, m.VECTOR_CONFIGURATION), x(137)),  # vmacc.vv v9, v7, v4
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "reads", "writes"),
+    [
+        ("33059c01", x(24, 25), x(10)),  # add x10, x24, x25
+        ("1300a500", x(10), x()),  # addi x0, x10, 10
+        ("53050520", x(74, 64), x(74)),  # fsgnj.s f10, f10, f0
+        ("2fb5ce07", x(29, 28, m.MEMORY), x(10, m.MEMORY)),  # amoadd.d
+        ("57854b02", x(132, 151, m.VECTOR_CONFIGURATION), x(138)),  # vadd.vv v10, v4, v23
+        ("d7a443b6", x(137, 135, 132, m.VECTOR_CONFIGURATION), x(137)),  # vmacc.vv v9, v7, v4
+    ],
+)
 def test_accesses(code: str, reads: frozenset[int], writes: frozenset[int]) -> None:
     machine = one(code)
     assert (machine.reads, machine.writes) == (reads, writes), machine.text

@@ -91,36 +91,42 @@ def test_every_line_holds_in_execution() -> None:
 
 
 @pytest.mark.needs_qemu
-@pytest.mark.parametrize(("code", "change", "found"), [
-    ("b9080013", {"reads": frozenset({1})}, "reads something that r1 depends on"),
-    ("b9080013", {"writes": frozenset({2, m.FLAGS})}, "writes r1"),
-    ("b9080013", {"writes": frozenset({1})}, "writes flags"),
-    ("1812", {"merged": frozenset({2})}, "reads something that r1 depends on"),
-    ("b9040018", {"effect": m.Effect(((1, m.register("s390x", 9)),))}, "effect on r1"),
-    ("e7002000000e", {"reads": frozenset({2})}, "reads something that it stores"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "change", "found"),
+    [
+        ("b9080013", {"reads": frozenset({1})}, "reads something that r1 depends on"),
+        ("b9080013", {"writes": frozenset({2, m.FLAGS})}, "writes r1"),
+        ("b9080013", {"writes": frozenset({1})}, "writes flags"),
+        ("1812", {"merged": frozenset({2})}, "reads something that r1 depends on"),
+        ("b9040018", {"effect": m.Effect(((1, m.register("s390x", 9)),))}, "effect on r1"),
+        ("e7002000000e", {"reads": frozenset({2})}, "reads something that it stores"),
+    ],
+)
 def test_wrong_tables_are_noticed(code: str, change: dict[str, object], found: str) -> None:
     wrong = Case("s390x", "planted", bytes.fromhex(code), one(code)._replace(**change))
     check([wrong])
     assert any(found in text for text in wrong.wrong), wrong.wrong
 
 
-@pytest.mark.parametrize(("code", "reads", "writes"), [
-    ("b9870024", {2, 3, 4}, {2, 3}),  # dlgr %r2, %r4
-    ("b90d0024", {3, 4}, {2, 3}),  # dsgr
-    ("b9860025", {3, 5}, {2, 3}),  # mlgr
-    ("b9830024", {4}, {2, 3, m.FLAGS}),  # flogr
-    ("b3a60002", {2}, {64, 66}),  # cxgbra: a pair of floats
-    ("eb68f0000024", {6, 7, 8, 15}, {m.MEMORY}),  # stmg %r6, %r8
-    ("eb68f0000004", {15, m.MEMORY}, {6, 7, 8}),  # lmg
-    ("eb240000003e", {2, 3, 4, 5, m.MEMORY}, {2, 3, m.MEMORY, m.FLAGS}),  # cdsg %r2, %r4, 0
-    ("b9f22023", {2, 3, m.FLAGS}, {2}),  # locrh
-    ("ec1280bf0055", {2}, {1, m.FLAGS}),  # risbg with the rest zeroed, from another register
-    ("ec12803f0054", {1, 2}, {m.FLAGS}),  # rnsbg, test only
-    ("1812", {2}, {1}),  # lr: the high half stays
-    ("0d10", set(), {1}),  # basr %r1, 0: no call
-    ("07e0", set(), set()),  # a fence
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "reads", "writes"),
+    [
+        ("b9870024", {2, 3, 4}, {2, 3}),  # dlgr %r2, %r4
+        ("b90d0024", {3, 4}, {2, 3}),  # dsgr
+        ("b9860025", {3, 5}, {2, 3}),  # mlgr
+        ("b9830024", {4}, {2, 3, m.FLAGS}),  # flogr
+        ("b3a60002", {2}, {64, 66}),  # cxgbra: a pair of floats
+        ("eb68f0000024", {6, 7, 8, 15}, {m.MEMORY}),  # stmg %r6, %r8
+        ("eb68f0000004", {15, m.MEMORY}, {6, 7, 8}),  # lmg
+        ("eb240000003e", {2, 3, 4, 5, m.MEMORY}, {2, 3, m.MEMORY, m.FLAGS}),  # cdsg %r2, %r4, 0
+        ("b9f22023", {2, 3, m.FLAGS}, {2}),  # locrh
+        ("ec1280bf0055", {2}, {1, m.FLAGS}),  # risbg with the rest zeroed, from another register
+        ("ec12803f0054", {1, 2}, {m.FLAGS}),  # rnsbg, test only
+        ("1812", {2}, {1}),  # lr: the high half stays
+        ("0d10", set(), {1}),  # basr %r1, 0: no call
+        ("07e0", set(), set()),  # a fence
+    ],
+)
 def test_accesses(code: str, reads: set[int], writes: set[int]) -> None:
     machine = one(code)
     assert (machine.reads, machine.writes) == (reads, writes), machine.text

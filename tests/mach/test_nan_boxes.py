@@ -54,24 +54,29 @@ def function(*words: str, calls: tuple[CallSite, ...] = ()) -> FunctionCode:
     return FunctionCode("%f", bytes.fromhex("".join(words)), calls=calls)
 
 
-@pytest.mark.parametrize(("words", "depends"), [
-    ((FADD_S, RET), False),
-    ((FLW_FA1, FADD_S, RET), False),
-    ((FMV_W_X, FADD_S, RET), False),
-    ((FLD_FA1, FADD_S, RET), True),
-    ((FMV_D_X, FADD_S, RET), True),
-    ((FMV_D_X, FMV_W_X, FADD_S, RET), False),
-    ((FSD_FA1, FA1_FROM_DOUBLE, FLD_FA1, FADD_S, RET), False),
-    ((FA1_FROM_DOUBLE, FSD_FA1, FLD_FA1, FADD_S, RET), True),
-    ((SD_A0, FLD_FA1, FADD_S, RET), True),
-    ((FSD_FA1, SD_A0, FLD_FA1, FADD_S, RET), True),
-    ((BRANCH_OVER, FMV_D_X, FADD_S, RET), True),
-    ((BRANCH_OVER, FADD_S, FMV_D_X, RET), False),
-    ((FADD_S, FMV_X_D, RET), True),
-    ((FADD_S, FA0_FROM_DOUBLE, RET), True),
-    ((FA0_FROM_DOUBLE, FMV_X_D, RET), False),
-], ids=lambda value: " ".join(decode("riscv64", bytes.fromhex(w))[0].name for w in value) if isinstance(value, tuple)
-    else "")  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "depends"),
+    [
+        ((FADD_S, RET), False),
+        ((FLW_FA1, FADD_S, RET), False),
+        ((FMV_W_X, FADD_S, RET), False),
+        ((FLD_FA1, FADD_S, RET), True),
+        ((FMV_D_X, FADD_S, RET), True),
+        ((FMV_D_X, FMV_W_X, FADD_S, RET), False),
+        ((FSD_FA1, FA1_FROM_DOUBLE, FLD_FA1, FADD_S, RET), False),
+        ((FA1_FROM_DOUBLE, FSD_FA1, FLD_FA1, FADD_S, RET), True),
+        ((SD_A0, FLD_FA1, FADD_S, RET), True),
+        ((FSD_FA1, SD_A0, FLD_FA1, FADD_S, RET), True),
+        ((BRANCH_OVER, FMV_D_X, FADD_S, RET), True),
+        ((BRANCH_OVER, FADD_S, FMV_D_X, RET), False),
+        ((FADD_S, FMV_X_D, RET), True),
+        ((FADD_S, FA0_FROM_DOUBLE, RET), True),
+        ((FA0_FROM_DOUBLE, FMV_X_D, RET), False),
+    ],
+    ids=lambda value: (
+        " ".join(decode("riscv64", bytes.fromhex(w))[0].name for w in value) if isinstance(value, tuple) else ""
+    ),
+)
 def test_what_flows_through_a_function(words: tuple[str, ...], depends: bool) -> None:
     program = [function(*words)]
     assert depends_on_boxes(program) == depends
@@ -107,14 +112,17 @@ def test_the_quick_look_misses_nothing_that_the_table_knows() -> None:
             assert nan_boxes._unboxes(data) >= unboxes, machine.text
 
 
-@pytest.mark.parametrize(("code", "depends"), [
-    ("0100" + FADD_S + "0020" + RET, True),
-    (FADD_S + "0100" * 9 + "13050000" + "0220" + "8280", True),
-    ("0020" + "0100" * 40 + "13050000" + FADD_S + "8280", True),
-    ("0100" + "13055375" + "b500" + "0020" + "8280", False),
-    ("0100" + FADD_S + "13050020" + "8280", False),
-    ("0100" + FADD_S + "0140" + "8280" + "0000", False),
-])
+@pytest.mark.parametrize(
+    ("code", "depends"),
+    [
+        ("0100" + FADD_S + "0020" + RET, True),
+        (FADD_S + "0100" * 9 + "13050000" + "0220" + "8280", True),
+        ("0020" + "0100" * 40 + "13050000" + FADD_S + "8280", True),
+        ("0100" + "13055375" + "b500" + "0020" + "8280", False),
+        ("0100" + FADD_S + "13050020" + "8280", False),
+        ("0100" + FADD_S + "0140" + "8280" + "0000", False),
+    ],
+)
 def test_among_compressed_instructions_each_is_read_where_it_begins(code: str, depends: bool) -> None:
     """c.fld, c.fldsp, fadd.s are looked for, not bytes that look like them in the middle of an addi."""
     assert may_depend_on_boxes([FunctionCode("%f", bytes.fromhex(code))]) is depends
@@ -153,7 +161,8 @@ def test_a_missing_box_is_shown_and_not_taken_for_right(capsys: pytest.CaptureFi
     assert "= +NaN  ; DISAGREES: the reference says 0x1.400000p2" in said
     assert cli.main(["test", "--compiler", "cranelift@0.135.8", str(UNBOXED)]) == 1
     assert "1  an f32 lacks its NaN box (docs/findings/riscv64-f32-return-value-not-boxed.md)" in (
-        said := capsys.readouterr().out)
+        said := capsys.readouterr().out
+    )
     assert "1 passed, 0 failed, 0 undecided, 0 skipped, 1 findings" in said
     assert cli.main(["run", "--compiler", "cranelift@0.135.8", "--runner", "unicorn", str(UNBOXED)]) == 2
     assert "unicorn gets NaN boxing of 32-bit floats wrong" in capsys.readouterr().out

@@ -35,8 +35,11 @@ def commands(text: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = [link.split("#")[0] for link in LINK.findall(page.read_text(encoding="utf-8"))
-               if not link.startswith(("http://", "https://", "#", "mailto:"))]
+    targets = [
+        link.split("#")[0]
+        for link in LINK.findall(page.read_text(encoding="utf-8"))
+        if not link.startswith(("http://", "https://", "#", "mailto:"))
+    ]
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
 
@@ -68,8 +71,9 @@ def test_the_command_finder_sees_commands() -> None:
 
 
 def test_the_page_of_the_command_line_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == load("docs/cli").page(), \
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == load("docs/cli").page(), (
         "run: python ci/docs/cli.py"
+    )
 
 
 def test_the_index_lists_every_page() -> None:
@@ -98,7 +102,10 @@ def test_files_that_pages_name_exist() -> None:
             continue
         for code in CODE.findall(page.read_text(encoding="utf-8")):
             word = shlex.split(code, posix=False)[0] if code.strip() and "'" not in code and '"' not in code else ""
-            if re.fullmatch(r"(liftcheck|oracles|generators|ci|docs|tests|corpus)/[\w./-]+", word) \
-                    and not (ROOT / word).exists() and "ISA" not in word:
+            if (
+                re.fullmatch(r"(liftcheck|oracles|generators|ci|docs|tests|corpus)/[\w./-]+", word)
+                and not (ROOT / word).exists()
+                and "ISA" not in word
+            ):
                 missing.append(f"{page_name(page)}: {word}")
     assert missing == []

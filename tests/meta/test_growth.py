@@ -58,8 +58,10 @@ def steps(action: Callable[[], object]) -> int:
 def growth(action: Callable[[str], object], shape: Callable[[int], str]) -> float:
     """How many times as many steps a file of FACTOR times the size takes, what the smallest takes left aside."""
     action(shape(2))
-    base, small, large = (steps(lambda size=size: action(shape(size)))  # type: ignore[misc]
-                          for size in (2, SMALL, FACTOR * SMALL))
+    base, small, large = (
+        steps(lambda size=size: action(shape(size)))  # type: ignore[misc]
+        for size in (2, SMALL, FACTOR * SMALL)
+    )
     return (large - base) / max(small - base, SMALL)
 
 
@@ -97,17 +99,20 @@ def test_foreseeing(shape: str) -> None:
         for number, function in enumerate(test.functions):
             for line in function.run_lines:
                 assert reference.foresee(number, line.args).outcome.kind == "returned"
+
     assert growth(foresee, SHAPES[shape]) < LIMIT
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_sweeping_after_an_edit(shape: str) -> None:
     """As it is, and with nothing read any longer of what was computed."""
+
     def swept(text: str) -> None:
         for function in read(text).functions:
             assert not verify(Module([tidy(function)]))
             unread = without(function, lambda inst: inst.op in CALLS or (bool(inst.results) and not inst.args))
             tidy(_returning_zeros(unread))
+
     assert growth(swept, SHAPES[shape]) < LIMIT
 
 
@@ -117,21 +122,29 @@ def _returning_zeros(function: Function) -> Function:
 
 def test_what_is_read_by_the_unread_alone_goes_in_one_walk() -> None:
     """A chain through instructions and block parameters in turn, entered twice each, so that no blocks join."""
+
     def swept(text: str) -> None:
         size = len(text)
-        body = "".join(f"block{i}(v{2 * i}: i64):\nv{2 * i + 1} = iadd v{2 * i}, v0\n"
-                       f"brif v0, block{i + 1}(v{2 * i + 1}), block{i + 1}(v{2 * i + 1})\n" for i in range(1, size))
-        function = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\njump block1(v0)\n{body}"
-                                f"block{size}(v{2 * size}: i64):\nreturn v0\n}}").functions[0]
+        body = "".join(
+            f"block{i}(v{2 * i}: i64):\nv{2 * i + 1} = iadd v{2 * i}, v0\n"
+            f"brif v0, block{i + 1}(v{2 * i + 1}), block{i + 1}(v{2 * i + 1})\n"
+            for i in range(1, size)
+        )
+        function = parse_module(
+            f"function %f(i64) -> i64 {{\nblock0(v0: i64):\njump block1(v0)\n{body}"
+            f"block{size}(v{2 * size}: i64):\nreturn v0\n}}"
+        ).functions[0]
         left = tidy(function)
         assert [inst.op for block in left.blocks for inst in block.insts] == ["brif"] * (size - 1) + ["return"]
         assert left.types.keys() == {0}
+
     assert growth(swept, lambda size: "x" * size) < LIMIT
 
 
 def test_new_numbers_are_above_all_others_whatever_their_order() -> None:
-    function = parse_module("function %f() -> i64 {\nblock0:\nv9 = iconst.i64 1\nv3 = iadd v9, v9\nreturn v3\n}"
-                            ).functions[0]
+    function = parse_module(
+        "function %f() -> i64 {\nblock0:\nv9 = iconst.i64 1\nv3 = iadd v9, v9\nreturn v3\n}"
+    ).functions[0]
     copy = copy_function(function)
     assert [fresh(copy, kind) for kind in (I64, I64)] == [10, 11]
     assert copy.types == {3: I64, 9: I64, 10: I64, 11: I64} and function.types.keys() == {3, 9}
@@ -151,6 +164,7 @@ def test_steps_tell_a_quadratic_walk() -> None:
         for _ in text.split(","):
             for _ in text.split(","):
                 pass
+
     assert growth(quadratic, lambda size: "x," * size) > 3 * LIMIT
 
 
@@ -164,8 +178,10 @@ def test_chains_of_any_length_need_no_recursion() -> None:
     aliases = _chain(length, "v{i} -> v{before}")
     function = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\n{aliases}\nreturn v{length - 1}\n}}")
     declared = _chain(length, "gv{i} = iadd_imm.i64 gv{before}, 1")
-    globals_ = parse_module(f"function %f(i64 vmctx) -> i64 {{\ngv0 = vmctx\n{declared}\nblock0(v0: i64):\n"
-                            f"v1 = global_value.i64 gv{length - 1}\nreturn v1\n}}")
+    globals_ = parse_module(
+        f"function %f(i64 vmctx) -> i64 {{\ngv0 = vmctx\n{declared}\nblock0(v0: i64):\n"
+        f"v1 = global_value.i64 gv{length - 1}\nreturn v1\n}}"
+    )
     for module, wanted in ((function, 5), (globals_, length + 4)):
         assert not verify(module) and print_module(module)
         assert prepare(module).run(0, [5]).values == (wanted,)
@@ -174,8 +190,9 @@ def test_chains_of_any_length_need_no_recursion() -> None:
 def test_a_tree_whose_operands_are_aliases_is_interpreted() -> None:
     """The parser leaves none, a builder may: in any order, and however long the chain is."""
     length = 2 * sys.getrecursionlimit()
-    function: Function = parse_module("function %f(i64) -> i64 {\nblock0(v0: i64):\nv1 = iadd v0, v0\nreturn v1\n}"
-                                      ).functions[0]
+    function: Function = parse_module(
+        "function %f(i64) -> i64 {\nblock0(v0: i64):\nv1 = iadd v0, v0\nreturn v1\n}"
+    ).functions[0]
     function.aliases = {value: value - 1 for value in range(length, 1, -1)}
     function.blocks[0].insts[-1].args = (length,)
     assert prepare(Module([function])).run(0, [5]).values == (10,)
@@ -183,6 +200,7 @@ def test_a_tree_whose_operands_are_aliases_is_interpreted() -> None:
 
 def _dominance(entry: int, succs: dict[int, list[int]]) -> dict[int, set[int]]:
     """What each block dominates, by taking it away."""
+
     def reached(without: int) -> set[int]:
         seen, todo = {entry} - {without}, [entry]
         while todo:
@@ -193,6 +211,7 @@ def _dominance(entry: int, succs: dict[int, list[int]]) -> dict[int, set[int]]:
             if entry == without:
                 break
         return seen
+
     everything = reached(-1)
     return {block: everything - reached(block) for block in everything}
 
@@ -230,31 +249,38 @@ def test_chains_of_jumps_lead_where_they_lead_one_by_one() -> None:
         successors = [draw.randrange(size) for _ in range(draw.randrange(4))]
         ends = Ends(Chains(size, onward, labels), successors)
         for offset in range(-1, 12):
-            wanted = {block for block in successors for other in _chain_of(block, onward) if other in labels
-                      and (labels[other][1] == offset or labels[other][0] <= offset < labels[other][1])}
+            wanted = {
+                block
+                for block in successors
+                for other in _chain_of(block, onward)
+                if other in labels and (labels[other][1] == offset or labels[other][0] <= offset < labels[other][1])
+            }
             assert ends.at(offset) == wanted
 
 
 def test_long_chains_of_jumps_with_one_label_for_all() -> None:
     def asked(text: str) -> None:
         size = len(text)
-        chains = Chains(size + 1, {block: block + 1 for block in range(size)},
-                        dict.fromkeys(range(size + 1), (7, 7)))
+        chains = Chains(size + 1, {block: block + 1 for block in range(size)}, dict.fromkeys(range(size + 1), (7, 7)))
         for block in range(size):
             ends = Ends(chains, [block, size])
             assert ends.at(7) == {block, size} and not ends.at(8)
         assert len(Ends(chains, range(size)).at(7)) == size
+
     assert growth(asked, lambda size: "x" * size) < LIMIT
 
 
 def test_a_function_with_many_labels_and_registers_is_not_compiled_by_the_second_tier() -> None:
     """Each of its labels would write back each of its registers."""
     size = 700
-    body = "".join(f"block{i}:\nv{i + 1} = iadd v{i}, v0\nbrif v{i + 1}, block{i + 1}, block{i + 1}\n"
-                   for i in range(1, size))
+    body = "".join(
+        f"block{i}:\nv{i + 1} = iadd v{i}, v0\nbrif v{i + 1}, block{i + 1}, block{i + 1}\n" for i in range(1, size)
+    )
     uses = "".join(f"v{size + i} = bxor v{size + i - 1}, v{i}\n" for i in range(1, size))
-    module = parse_module(f"function %f(i64) -> i64 {{\nblock0(v0: i64):\nv1 = iadd v0, v0\njump block1\n{body}"
-                          f"block{size}:\n{uses}return v{2 * size - 1}\n}}")
+    module = parse_module(
+        f"function %f(i64) -> i64 {{\nblock0(v0: i64):\nv1 = iadd v0, v0\njump block1\n{body}"
+        f"block{size}:\n{uses}return v{2 * size - 1}\n}}"
+    )
     assert size * size > WIDEST
     hot = prepare(module, hot_after=0)
     spent = steps(lambda: hot.run(0, [3]))
@@ -275,4 +301,5 @@ def test_listing(isa: str) -> None:
         found = listing.rows(function, isa, lines)
         assert [row.line for row in found] == list(range(1, 4 * size + 1))
         listing.as_text(function, found, [text] * (4 * size))
+
     assert growth(listed, lambda size: "x" * size) < LIMIT

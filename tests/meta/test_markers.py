@@ -16,7 +16,7 @@ from liftcheck.errors import Unavailable
 from liftcheck.runners.pool import open_runner
 
 CONFTEST = Path(__file__).resolve().parent / "conftest.py"
-TESTS = '''
+TESTS = """
 import pytest
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unavailable
@@ -53,7 +53,7 @@ def test_asks_for_the_fixture(compiler):
 
 def test_needs_nothing():
     pass
-'''
+"""
 
 
 def pytest_in(folder: Path, *words: str) -> str:
@@ -62,17 +62,29 @@ def pytest_in(folder: Path, *words: str) -> str:
     (folder / "test_it.py").write_text(TESTS)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_compiler\n    needs_qemu\n")
     bare = {"PATH": str(folder), "LIFTCHECK_CACHE": str(folder / "cache")}
-    done = subprocess.run([sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *words, str(folder)],
-                          env=os.environ | bare, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *words, str(folder)],
+        env=os.environ | bare,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     return done.stdout + done.stderr
 
 
 def test_what_is_not_said_fails_and_what_is_missing_fails(tmp_path: Path) -> None:
     said = pytest_in(tmp_path)
     outcomes = {name: kind for kind, name in re.findall(r"^(FAILED|ERROR|PASSED|SKIPPED) \S+::(\w+)", said, re.M)}
-    assert outcomes == {"test_opens_without_saying_so": "FAILED", "test_a_fixture_opens_without_saying_so": "ERROR",
-                        "test_skips_instead": "FAILED", "test_skips_without_qemu": "FAILED", "test_says_so": "ERROR",
-                        "test_asks_for_the_fixture": "ERROR", "test_needs_nothing": "PASSED"}, said
+    assert outcomes == {
+        "test_opens_without_saying_so": "FAILED",
+        "test_a_fixture_opens_without_saying_so": "ERROR",
+        "test_skips_instead": "FAILED",
+        "test_skips_without_qemu": "FAILED",
+        "test_says_so": "ERROR",
+        "test_asks_for_the_fixture": "ERROR",
+        "test_needs_nothing": "PASSED",
+    }, said
     assert said.count("a test that is not marked needs_compiler asks for a Cranelift") >= 3
     assert "begun without a compiler" not in said
     assert 'The tests that need no Cranelift: pytest -m "not needs_compiler"' in said
@@ -89,8 +101,9 @@ def test_nothing_is_here_that_is_not_asked_for() -> None:
     with pytest.raises(Unavailable, match="not marked needs_qemu"):
         open_runner("qemu", "riscv64")
     assert builds.listed() == []
-    done = subprocess.run([sys.executable, "-m", "liftcheck", "matrix", "--isa", "s390x"], capture_output=True,
-                          timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "liftcheck", "matrix", "--isa", "s390x"], capture_output=True, timeout=60, check=False
+    )
     assert done.returncode == 3, done.stderr
 
 

@@ -45,8 +45,11 @@ def test_what_is_linked_at_the_top_is_in_the_distribution_once() -> None:
 
 def test_the_distribution_carries_every_data_file() -> None:
     patterns = SETUPTOOLS["package-data"]
-    missing = [f"{package}: {path}" for package, path in data_files()
-               if not any(path.match(pattern) for pattern in patterns.get(package, ()))]
+    missing = [
+        f"{package}: {path}"
+        for package, path in data_files()
+        if not any(path.match(pattern) for pattern in patterns.get(package, ()))
+    ]
     assert missing == []
 
 

@@ -36,7 +36,7 @@ def page_of(stem: str) -> str:
 
 def program(text: str) -> str:
     """A file from its first line of CLIF on."""
-    return text[text.index("\ntest ") + 1:]
+    return text[text.index("\ntest ") + 1 :]
 
 
 def is_open(stem: str) -> bool:
@@ -52,13 +52,16 @@ def is_open(stem: str) -> bool:
 @pytest.mark.needs_compiler("fuzz", "regalloc")
 @pytest.mark.needs_qemu
 @pytest.mark.parametrize(("path", "expected"), rows(FOLDER))
-def test_an_open_finding_is_still_there_and_a_fixed_one_is_not(path: Path, expected: Any,
-                                                               capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_open_finding_is_still_there_and_a_fixed_one_is_not(
+    path: Path, expected: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong, output = run(path, expected, capsys, "--compiler", f"cranelift@{VERSION}")
     told = f"{wrong}\n{output}"
     if wrong.startswith("exit code 0, not 1"):
-        told = (f"fixed in {VERSION}? Update docs/findings/{page_of(path.stem)}.md, its row of the index and "
-                f"corpus/regressions/{path.name}.\n{told}")
+        told = (
+            f"fixed in {VERSION}? Update docs/findings/{page_of(path.stem)}.md, its row of the index and "
+            f"corpus/regressions/{path.name}.\n{told}"
+        )
     assert not wrong, told
 
 

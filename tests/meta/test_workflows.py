@@ -14,16 +14,22 @@ import pytest
 from liftcheck import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [(ROOT / "action.yml", "vendor.github-actions"),
-         *((path, "vendor.github-workflows") for path in sorted((ROOT / ".github/workflows").glob("*.yml")))]
+FILES = [
+    (ROOT / "action.yml", "vendor.github-actions"),
+    *((path, "vendor.github-workflows") for path in sorted((ROOT / ".github/workflows").glob("*.yml"))),
+]
 VALUES = {"$FUZZ_TIME": "5m", "$SEED": "1", "$COMPILER": "cranelift=.", "$FILETESTS": "filetests"}
 COMMAND = re.compile(r"^\s*(?:run: )?(?:\w+=\S+; )?(liftcheck (?:[^\n\\]|\\\n)*)", re.MULTILINE)
 
 
 def verdict(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
     """What check-jsonschema says of a file by a schema that it carries (no network)."""
-    return subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)],
-                          capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(("path", "schema"), FILES, ids=[path.name for path, _ in FILES])
@@ -44,7 +50,7 @@ def test_the_action_calls_commands_that_exist() -> None:
     commands = [shlex.split(found.replace("\\\n", " ")) for found in COMMAND.findall(text)]
     assert {words[1] for words in commands} == {"doctor", "compiler", "test", "fuzz"}
     for _, name, *words in commands:
-        kept = words[:words.index(">")] if ">" in words else words
+        kept = words[: words.index(">")] if ">" in words else words
         command = cli.COMMANDS[name]
         parser = cli.parser_of(command, importlib.import_module(f"liftcheck.commands.{command.module}"))
         parser.parse_args([VALUES.get(word, word) for word in kept if word != "${more[@]}"])

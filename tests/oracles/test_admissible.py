@@ -157,7 +157,7 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
         "v3 = call_indirect.i64 sig0, v2(v1)"),
     "the runner's memory": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [0x2_1200_0000], OUTSIDE,
                             "v1 = load.i8 v0"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OPEN_PROGRAMS)
@@ -191,7 +191,7 @@ CLOSED: dict[str, tuple[str, list[int]]] = {
     "a stray access": (body("(i64) -> i8", "v1 = load.i8 v0", "return v1"), [64]),
     "no stack": (body("() -> i8", "v0 = get_stack_pointer.i64", "v1 = get_stack_pointer.i64", "v2 = icmp eq v0, v1",
                       "return v2"), []),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -293,13 +293,17 @@ def test_what_takes_long_is_looked_at_as_far_as_time_allows(monkeypatch: pytest.
     assert (again.opening is not None and again.opening.what, again.unseen) == (NAN, False)
 
 
-LONG_FILE = "test run\ntest interpret\ntarget x86_64\n" + LONG.replace(
-    "return v6", "v7 = bxor v6, v6\n    return v7") + "\n; run: %f(80000) == 0\n; run: %f(3) == 0\n; print: %f(80000)\n"
+LONG_FILE = (
+    "test run\ntest interpret\ntarget x86_64\n"
+    + LONG.replace("return v6", "v7 = bxor v6, v6\n    return v7")
+    + "\n; run: %f(80000) == 0\n; run: %f(3) == 0\n; print: %f(80000)\n"
+)
 
 
 @pytest.mark.needs_compiler
-def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-                                        capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_looked_at_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "long.clif"
     path.write_text(LONG_FILE)
     _, text = said(capsys, "run", str(path))
@@ -336,8 +340,15 @@ block2:
     found = Reference(parse_module(body("() -> i64", lines, slots=TWO_SLOTS)), False).foresee(0, [], fuel=100_000)
     assert (found.outcome.kind, found.whole) == ("out_of_fuel", True)
     assert (found.opening is not None and found.opening.text) == "v1 = load.i8 v0"
-    endless = body("() -> i64", "v0 = stack_addr.i64 ss0", "v1 = load.i8 v0", "jump block1", "block1:", "jump block1",
-                   slots=TWO_SLOTS)
+    endless = body(
+        "() -> i64",
+        "v0 = stack_addr.i64 ss0",
+        "v1 = load.i8 v0",
+        "jump block1",
+        "block1:",
+        "jump block1",
+        slots=TWO_SLOTS,
+    )
     found = Reference(parse_module(endless), False).foresee(0, [], fuel=100_000)
     assert (found.outcome.kind, found.whole, found.opening) == ("out_of_fuel", False, None)
 
@@ -390,8 +401,9 @@ def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.Capture
     report = json.loads(text)
     assert (code, report["failed"], report["skipped"]) == (0, 0, 0), report["failures"]
     exact = [unit for unit in report["open"] if unit["what"].startswith("%as_a_float")]
-    bare = len([function for function in parse_filetest(Path(path).read_text(), path).functions
-                if not function.run_lines])
+    bare = len(
+        [function for function in parse_filetest(Path(path).read_text(), path).functions if not function.run_lines]
+    )
     assert report["undecided"] + report["passed"] == (calls + bare) * len(ISAS)
     assert len(exact) == report["undecided"] - (calls - bool(exact)) * len(ISAS)
 
@@ -435,31 +447,45 @@ def test_what_does_not_depend_on_a_read_around_a_frame_is_judged(capsys: pytest.
     assert (code, " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]) == (0, True), text
 
 
-READ_AROUND = body("(i64) -> i64, i64", "v1 = stack_addr.i64 ss0", "store v0, v1", "v2 = load.i64 v1OFFSET",
-                   "v3 = iadd v0, v0", "return v2, v3", slots=TWO_SLOTS)
+READ_AROUND = body(
+    "(i64) -> i64, i64",
+    "v1 = stack_addr.i64 ss0",
+    "store v0, v1",
+    "v2 = load.i64 v1OFFSET",
+    "v3 = iadd v0, v0",
+    "return v2, v3",
+    slots=TWO_SLOTS,
+)
 
 
-@pytest.mark.parametrize(("offset", "around"), [("+8", True), ("-8", True), ("+4", True), ("+4096", True),
-                                                ("-4096", True), ("+4097", False), ("-4097", False)])
+@pytest.mark.parametrize(
+    ("offset", "around"),
+    [("+8", True), ("-8", True), ("+4", True), ("+4096", True), ("-4096", True), ("+4097", False), ("-4097", False)],
+)
 def test_reads_around_a_slot_open_what_they_find(offset: str, around: bool) -> None:
     found = foreseen(READ_AROUND.replace("OFFSET", offset), [3])
     assert (found.opening is not None and found.opening.text, found.meaningless) == (
-        f"v2 = load.i64 v1{offset}", not around)
+        f"v2 = load.i64 v1{offset}",
+        not around,
+    )
     assert found.whole is not around
     if around:
         wanted = 0xFFFF_FFFF_FFFF_FFFF
         assert (found.values, found.outcome.values[1]) == ((wanted, 0), 6)
 
 
-@pytest.mark.parametrize(("lines", "around"), [
-    (("v0 = get_return_address.i64", "v1 = load.i64 v0+8"), True),
-    (("v0 = get_return_address.i64", "v1 = load.i64 v0+9"), False),
-    (("v0 = get_return_address.i64", "v1 = load.i64 v0-1"), False),
-    (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+112"), True),
-    (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+5000"), False),
-    (("v0 = get_frame_pointer.i64", "store v0, v0+8", "v1 = iconst.i64 5"), False),
-    (("v0 = get_frame_pointer.i64", "v1 = atomic_rmw.i64 add v0, v0"), False),
-])
+@pytest.mark.parametrize(
+    ("lines", "around"),
+    [
+        (("v0 = get_return_address.i64", "v1 = load.i64 v0+8"), True),
+        (("v0 = get_return_address.i64", "v1 = load.i64 v0+9"), False),
+        (("v0 = get_return_address.i64", "v1 = load.i64 v0-1"), False),
+        (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+112"), True),
+        (("v0 = get_frame_pointer.i64", "v1 = load.i64 v0+5000"), False),
+        (("v0 = get_frame_pointer.i64", "store v0, v0+8", "v1 = iconst.i64 5"), False),
+        (("v0 = get_frame_pointer.i64", "v1 = atomic_rmw.i64 add v0, v0"), False),
+    ],
+)
 @pytest.mark.parametrize("used", [False, True])
 def test_reads_around_a_frame_open_what_they_find(lines: tuple[str, ...], around: bool, used: bool) -> None:
     text = body("() -> i64", *lines, "v2 = iconst.i64 5", "return v1" if used else "return v2")
@@ -483,16 +509,22 @@ def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> No
     code, text = said(capsys, "run", str(OPEN / "missing.clif"))
     assert code == 0
     assert text.count("%not_taken(21) = 42  ; as expected\n") == len(ISAS)
-    for call, name in (("%not_taken(0)", "%nowhere"), ("%near(1)", "%near_by"), ("%by_pointer(1)", "%nowhere"),
-                       ("%read()", "%data")):
+    for call, name in (
+        ("%not_taken(0)", "%nowhere"),
+        ("%near(1)", "%near_by"),
+        ("%by_pointer(1)", "%nowhere"),
+        ("%read()", "%data"),
+    ):
         assert text.count(f"{call} = trap unresolved {name}\n") == len(ISAS), (call, text)
 
 
 @pytest.mark.needs_compiler
 def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     _, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
-    assert ("%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
-            f"{NAN} (line 80: v1 = fsub.f64 v0, v0)") in text
+    assert (
+        "%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
+        f"{NAN} (line 80: v1 = fsub.f64 v0, v0)"
+    ) in text
 
 
 ONE_OF_SEVERAL = """test run
@@ -513,14 +545,18 @@ ALL_TARGETS = "target x86_64\ntarget aarch64\ntarget s390x\ntarget riscv64"
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("nan", ["+NaN", "-NaN", "+NaN:0x5"])
 @pytest.mark.parametrize("targets", ["", ALL_TARGETS])
-def test_one_nan_of_several_is_undecided_on_every_isa(nan: str, targets: str, tmp_path: Path,
-                                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_nan_of_several_is_undecided_on_every_isa(
+    nan: str, targets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "nan.clif"
     path.write_text(ONE_OF_SEVERAL.format(targets=targets, nan=nan, number=0))
     for command, times in (("run", len(ISAS)), ("interpret", 1)):
         code, text = said(capsys, command, str(path))
         assert (code, text.count("the run line asks for one NaN of several"), text.count("as expected")) == (
-            0, times, times), text
+            0,
+            times,
+            times,
+        ), text
     if targets:
         _, text = said(capsys, "test", str(path))
         wanted = len(ISAS) + 1

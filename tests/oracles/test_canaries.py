@@ -37,8 +37,10 @@ def cleared(isa: str, register: str) -> bytes:
     return bytes([0xB3, 0x75, 0, number << 4]) if register[0] == "f" else bytes([0xA7, number << 4 | 9, 0, 0])
 
 
-@pytest.fixture(params=[(isa, name) for isa in ISAS for name in NAMES if name != "native" or isa == "x86-64"],
-                ids=lambda pair: "-".join(pair))
+@pytest.fixture(
+    params=[(isa, name) for isa in ISAS for name in NAMES if name != "native" or isa == "x86-64"],
+    ids=lambda pair: "-".join(pair),
+)
 def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     isa, name = request.param
     try:
@@ -53,8 +55,9 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
 
 def made(compiler: Compiler, isa: str, sig: Signature) -> tuple[FunctionCode, Job]:
     """A function that returns zeros, and the job that calls it."""
-    returned = "\n".join(f"    v{1000 + n} = {'iconst.i64 0' if p.type is I64 else 'f64const 0.0'}"
-                         for n, p in enumerate(sig.returns))
+    returned = "\n".join(
+        f"    v{1000 + n} = {'iconst.i64 0' if p.type is I64 else 'f64const 0.0'}" for n, p in enumerate(sig.returns)
+    )
     text = trampoline_text(sig).partition("sig0 = ")[2].partition("\n")[0]
     values = ", ".join(f"v{1000 + n}" for n in range(len(sig.returns)))
     names = ", ".join(f"v{n}: {p.type}" for n, p in enumerate(sig.params))
@@ -110,7 +113,11 @@ def test_a_trampoline_that_damages_is_told_apart(compiler: Compiler, runner: Run
 
 def test_code_that_does_not_come_back_is_not_taken_for_clean(compiler: Compiler, runner: Runner) -> None:
     code, job = made(compiler, runner.isa, FEW)
-    lost = {"x86-64": "4831e4c3", "aarch64": "090080d23f010091c0035fd6", "riscv64": "1301000067800000",
-            "s390x": "a7f9000007fe"}[runner.isa]
+    lost = {
+        "x86-64": "4831e4c3",
+        "aarch64": "090080d23f010091c0035fd6",
+        "riscv64": "1301000067800000",
+        "s390x": "a7f9000007fe",
+    }[runner.isa]
     bad = dataclasses.replace(code, code=bytes.fromhex(lost))
     assert canaries.damaged(runner, [bad], "%f", job) == (canaries.STACK_POINTER,)

@@ -59,8 +59,12 @@ def test_nans_are_judged_lane_by_lane() -> None:
 
 
 def test_every_width_of_float_has_its_nan() -> None:
-    for name, quiet, infinity in (("f16", 0x7E00, 0x7C00), ("f32", 0x7FC00000, 0x7F800000),
-                                  ("f64", 0x7FF8 << 48, 0x7FF0 << 48), ("f128", 0x7FFF8 << 108, 0x7FFF << 112)):
+    for name, quiet, infinity in (
+        ("f16", 0x7E00, 0x7C00),
+        ("f32", 0x7FC00000, 0x7F800000),
+        ("f64", 0x7FF8 << 48, 0x7FF0 << 48),
+        ("f128", 0x7FFF8 << 108, 0x7FFF << 112),
+    ):
         kind = by_name(name)
         assert same_value(quiet, quiet | 1, kind)
         assert not same_value(quiet, infinity, kind)

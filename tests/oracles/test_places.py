@@ -44,8 +44,14 @@ block0(v0: i64):
     return v0
 }
 """
-START = ("v1 = stack_addr.i64 ss0", "v2 = stack_addr.i64 ss1", "v3 = iconst.i64 8", "v4 = func_addr.i64 fn0",
-         "store v0, v1", "store v0, v1+8")
+START = (
+    "v1 = stack_addr.i64 ss0",
+    "v2 = stack_addr.i64 ss1",
+    "v3 = iconst.i64 8",
+    "v4 = func_addr.i64 fn0",
+    "store v0, v1",
+    "store v0, v1+8",
+)
 
 
 def program(*lines: str, others: str = OTHERS) -> str:
@@ -64,7 +70,7 @@ HIDDEN = {
                             "v6 = load.i64 v5", "return v6"),
     "atomics": ("v5 = atomic_rmw.i64 add v1, v3", "v6 = atomic_cas.i64 v1, v3, v5", "atomic_store v6, v1",
                 "v7 = atomic_load.i64 v1", "return v7"),
-}
+}  # fmt: skip
 SHOWN = {
     "returned": ("return v1",),
     "compared": ("v5 = icmp ult v1, v2", "v6 = uextend.i64 v5", "return v6"),
@@ -90,7 +96,7 @@ SHOWN = {
     "an atomic's operand": ("v5 = atomic_rmw.i64 add v2, v1", "return v5"),
     "half of it": ("v5 = stack_addr.i32 ss0", "v6 = uextend.i64 v5", "return v6"),
     "an alias": ("v5 -> v1", "return v5"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HIDDEN)
@@ -108,8 +114,13 @@ def test_who_looks_at_a_place_shows_it(name: str) -> None:
 
 
 def test_a_value_that_an_exception_table_has_is_shown() -> None:
-    lines = ("try_call fn0(v0), sig0, block1(ret0), [ context v1, default: block2(v1) ]\n", "block1(v5: i64):\n",
-             "return v5", "block2(v6: i64):\n", "return v6")
+    lines = (
+        "try_call fn0(v0), sig0, block1(ret0), [ context v1, default: block2(v1) ]\n",
+        "block1(v5: i64):\n",
+        "return v5",
+        "block2(v6: i64):\n",
+        "return v6",
+    )
     assert places.shown(parse_module(program(*lines)))
 
 

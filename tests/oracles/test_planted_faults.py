@@ -133,18 +133,23 @@ def test_identical_sides_are_silent(compiler: Compiler, runners: RunnerPool, isa
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("function", "old", "new", "klass"), [
-    ("%add", "iadd v0, v1", "isub v0, v1", compare.WRONG_RESULT),
-    ("%sub", "isub v0, v1", "isub v1, v0", compare.WRONG_MEMORY),
-    ("%entry", "iconst.i64 77", "iconst.i64 76", compare.WRONG_MEMORY),
-    ("%entry", "icmp ult", "icmp ule", compare.WRONG_RESULT),
-    ("%entry", "icmp ult", "icmp slt", compare.WRONG_RESULT),
-    ("%entry", "udiv v3, v2", "udiv v3, v1", compare.WRONG_RESULT),
-    ("%entry", "v0+16", "v0+17", compare.WRONG_MEMORY),
-    ("%entry", "v0+16", "v0+4090", compare.WRONG_TRAP),
-], ids=["operation", "register", "immediate", "condition", "signedness", "operand", "offset", "overrun"])
-def test_wrong_bytes_are_caught_and_named(compiler: Compiler, runners: RunnerPool, isa: str, function: str, old: str,
-                                          new: str, klass: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "old", "new", "klass"),
+    [
+        ("%add", "iadd v0, v1", "isub v0, v1", compare.WRONG_RESULT),
+        ("%sub", "isub v0, v1", "isub v1, v0", compare.WRONG_MEMORY),
+        ("%entry", "iconst.i64 77", "iconst.i64 76", compare.WRONG_MEMORY),
+        ("%entry", "icmp ult", "icmp ule", compare.WRONG_RESULT),
+        ("%entry", "icmp ult", "icmp slt", compare.WRONG_RESULT),
+        ("%entry", "udiv v3, v2", "udiv v3, v1", compare.WRONG_RESULT),
+        ("%entry", "v0+16", "v0+17", compare.WRONG_MEMORY),
+        ("%entry", "v0+16", "v0+4090", compare.WRONG_TRAP),
+    ],
+    ids=["operation", "register", "immediate", "condition", "signedness", "operand", "offset", "overrun"],
+)
+def test_wrong_bytes_are_caught_and_named(
+    compiler: Compiler, runners: RunnerPool, isa: str, function: str, old: str, new: str, klass: str
+) -> None:
     found = find(compiler, runners, case_of(PROGRAM), Hooks(code=swapped(compiler, isa, function, old, new)), isa)
     assert klass in [finding.klass for finding in found], [f.detail for f in found]
     assert {finding.target.isa for finding in found} == {isa}
@@ -187,10 +192,12 @@ def test_a_dropped_callee_save_is_abi_damage(compiler: Compiler, runners: Runner
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("of", "to", "detail"), [("int_divz", "int_ovf", "trap int_ovf seen"),
-                                                  ("int_divz", "user3", "trap user3 seen")])
-def test_a_wrong_trap_code_is_a_wrong_trap(compiler: Compiler, runners: RunnerPool, isa: str, of: str, to: str,
-                                           detail: str) -> None:
+@pytest.mark.parametrize(
+    ("of", "to", "detail"), [("int_divz", "int_ovf", "trap int_ovf seen"), ("int_divz", "user3", "trap user3 seen")]
+)
+def test_a_wrong_trap_code_is_a_wrong_trap(
+    compiler: Compiler, runners: RunnerPool, isa: str, of: str, to: str, detail: str
+) -> None:
     def relabelled(code: FunctionCode) -> FunctionCode:
         assert of in [trap for _, trap in code.traps]
         return dataclasses.replace(code, traps=tuple((at, to if trap == of else trap) for at, trap in code.traps))
@@ -210,13 +217,14 @@ def test_a_trap_without_an_entry_is_a_crash(compiler: Compiler, runners: RunnerP
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize(("codes", "classes"), [
-    (ENDLESS, {compare.ENDLESS}),
-    (WILD, {compare.CRASH}),
-    (NO_STACK, {compare.CRASH, compare.ABI_DAMAGE}),
-], ids=["endless", "wild jump", "smashed stack"])
+@pytest.mark.parametrize(
+    ("codes", "classes"),
+    [(ENDLESS, {compare.ENDLESS}), (WILD, {compare.CRASH}), (NO_STACK, {compare.CRASH, compare.ABI_DAMAGE})],
+    ids=["endless", "wild jump", "smashed stack"],
+)
 def test_code_that_runs_amok_is_a_finding_and_the_next_case_is_judged(
-        compiler: Compiler, runners: RunnerPool, isa: str, codes: dict[str, str], classes: set[str]) -> None:
+    compiler: Compiler, runners: RunnerPool, isa: str, codes: dict[str, str], classes: set[str]
+) -> None:
     def amok(code: FunctionCode) -> FunctionCode:
         return dataclasses.replace(code, code=bytes.fromhex(codes[isa]) + code.code)
 
@@ -228,11 +236,14 @@ def test_code_that_runs_amok_is_a_finding_and_the_next_case_is_judged(
     assert tally.agreed[isa] == 2
 
 
-@pytest.mark.parametrize(("codes", "first"), [(ENDLESS, compare.CRASH), (WILD, compare.ENDLESS)],
-                         ids=["endless", "wild jump"])
+@pytest.mark.parametrize(
+    ("codes", "first"), [(ENDLESS, compare.CRASH), (WILD, compare.ENDLESS)], ids=["endless", "wild jump"]
+)
 def test_whether_wild_code_crashes_or_never_ends_is_what_a_fresh_runner_says(
-        compiler: Compiler, runners: RunnerPool, codes: dict[str, str], first: str) -> None:
+    compiler: Compiler, runners: RunnerPool, codes: dict[str, str], first: str
+) -> None:
     """In a batch it may do the one or the other, as what lies about happens to be."""
+
     def amok(code: FunctionCode) -> FunctionCode:
         return dataclasses.replace(code, code=bytes.fromhex(codes["aarch64"]) + code.code)
 
@@ -251,8 +262,12 @@ def _wrong_meaning(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
     """As if the reference computed `bxor` with its lowest bit wrong."""
     if not any(inst.op == "bxor" for f in case.module.functions for b in f.blocks for inst in b.insts):
         return outcomes
-    return [o._replace(memory=o.memory[:16] + bytes([o.memory[16] ^ 1]) + o.memory[17:]) if o.memory else
-            o._replace(values=tuple(value ^ 1 for value in o.values)) for o in outcomes]
+    return [
+        o._replace(memory=o.memory[:16] + bytes([o.memory[16] ^ 1]) + o.memory[17:])
+        if o.memory
+        else o._replace(values=tuple(value ^ 1 for value in o.values))
+        for o in outcomes
+    ]
 
 
 def test_a_wrong_meaning_is_told_from_a_wrong_compiler(compiler: Compiler, runners: RunnerPool) -> None:
@@ -270,8 +285,10 @@ def test_a_wrong_meaning_is_told_from_one_isa_alone(compiler: Compiler, runners:
 
 def test_a_wild_access_into_another_run_is_nobodys_fault(compiler: Compiler, runners: RunnerPool) -> None:
     """The reference maps one data region, runners all of them."""
-    text = (f"function %f(i64) -> i64 system_v {{\nblock0(v0: i64):\n    v1 = load.i64 v0+{layout.SLOT_STRIDE}\n"
-            "    return v1\n}\n")
+    text = (
+        f"function %f(i64) -> i64 system_v {{\nblock0(v0: i64):\n    v1 = load.i64 v0+{layout.SLOT_STRIDE}\n"
+        "    return v1\n}\n"
+    )
     case = Case(parse_module(text), 0, ((layout.slot_address(0),),), (bytes(layout.SLOT_SIZE),))
     tally = Tally()
     judge = Judge(compiler, runners)
@@ -305,18 +322,22 @@ class Liar:
         self.honest, self.isa, self.old, self.new = honest, isa, old, new
         self.name, self.version = honest.name, honest.version
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
         lie = text if "%trampoline" in text else text.replace(self.old, self.new)
         return [
             self.honest.compile_text(lie if target.isa == self.isa else text, [target], wants)[0] for target in targets
         ]
 
 
-@pytest.mark.parametrize(("isa", "old", "new"), [
-    ("x86-64", "imul", "iadd"), ("aarch64", "bxor", "bor"), ("riscv64", "isub", "iadd"), ("s390x", "band.", "bor.")])
-def test_a_generated_program_is_reduced_to_a_few_lines(compiler: Compiler, runners: RunnerPool, isa: str, old: str,
-                                                       new: str) -> None:
+@pytest.mark.parametrize(
+    ("isa", "old", "new"),
+    [("x86-64", "imul", "iadd"), ("aarch64", "bxor", "bor"), ("riscv64", "isub", "iadd"), ("s390x", "band.", "bor.")],
+)
+def test_a_generated_program_is_reduced_to_a_few_lines(
+    compiler: Compiler, runners: RunnerPool, isa: str, old: str, new: str
+) -> None:
     context = Context((isa,), {isa: matrix.load(compiler, isa, ())}, inputs=4)
     judge = Judge(Liar(compiler, isa, f" {old}", f" {new}"), runners)
     investigator = Investigator(judge, runners)

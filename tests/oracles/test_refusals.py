@@ -80,10 +80,15 @@ def judged(judge: Judge, text: str, where: Target) -> CompileFailure:
     return judge.refusals.judged(module, where, reply)
 
 
-@pytest.mark.parametrize(("text", "where"), [
-    (MAXIMUM, target("x86-64", "speed")), (MAXIMUM, target("aarch64", "speed")),
-    (MAXIMUM.replace("ugt", "slt"), target("aarch64", "speed_and_size")),
-    (SHIFTS, target("riscv64", "speed", "has_v"))])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (MAXIMUM, target("x86-64", "speed")),
+        (MAXIMUM, target("aarch64", "speed")),
+        (MAXIMUM.replace("ugt", "slt"), target("aarch64", "speed_and_size")),
+        (SHIFTS, target("riscv64", "speed", "has_v")),
+    ],
+)
 def test_what_the_optimizer_makes_and_nobody_lowers_is_a_finding(judge: Judge, text: str, where: Target) -> None:
     found = judged(judge, text, where)
     assert found.kind == WRONG
@@ -91,14 +96,25 @@ def test_what_the_optimizer_makes_and_nobody_lowers_is_a_finding(judge: Judge, t
     assert "With opt_level=none it compiles" in found.message
 
 
-@pytest.mark.parametrize(("text", "where"), [
-    (FOLDED_GAP, target("x86-64", "none")),
-    (SHIFTS, target("riscv64", "none")),
-    (SHIFTS, target("aarch64", "speed")),
-    (SHIFTS.replace("i16x4", "f16x8").replace("ushr v0, v1", "fadd v0, v0").replace("ishl v2, v1", "fsub v2, v0"),
-     target("x86-64", "speed")),
-    ("function %f(i8x16) -> i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16 winch {\n"
-     "block0(v0: i8x16):\n    return v0, v0, v0, v0, v0, v0, v0, v0, v0\n}\n", target("riscv64", "speed"))])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (FOLDED_GAP, target("x86-64", "none")),
+        (SHIFTS, target("riscv64", "none")),
+        (SHIFTS, target("aarch64", "speed")),
+        (
+            SHIFTS.replace("i16x4", "f16x8")
+            .replace("ushr v0, v1", "fadd v0, v0")
+            .replace("ishl v2, v1", "fsub v2, v0"),
+            target("x86-64", "speed"),
+        ),
+        (
+            "function %f(i8x16) -> i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16, i8x16 winch {\n"
+            "block0(v0: i8x16):\n    return v0, v0, v0, v0, v0, v0, v0, v0, v0\n}\n",
+            target("riscv64", "speed"),
+        ),
+    ],
+)
 def test_what_is_refused_for_itself_is_a_gap(judge: Judge, text: str, where: Target) -> None:
     assert judged(judge, text, where).kind == "unsupported"
 
@@ -109,8 +125,9 @@ def test_a_combination_that_no_level_has_is_a_finding_and_a_limit_is_none() -> N
     def ask(text: str, targets: Sequence[Target]) -> list[list[FunctionCode | CompileFailure]]:
         """A compiler that lacks a multiplication of a sum."""
         parts = text.split("function ")[1:]
-        return [[said if "iadd" in part and "imul" in part else FunctionCode("%p", b"") for part in parts]
-                for _ in targets]
+        return [
+            [said if "iadd" in part and "imul" in part else FunctionCode("%p", b"") for part in parts] for _ in targets
+        ]
 
     module, where = parse_module(ADDITION, "combined"), Target("x86-64")
     found = Refusals(ask).judged(module, where, said)
@@ -126,8 +143,10 @@ def test_another_gap_leaves_the_question_open_where_no_level_compiles() -> None:
 
     def ask(text: str, targets: Sequence[Target]) -> list[list[FunctionCode | CompileFailure]]:
         parts = text.split("function ")[1:]
-        return [[(said if "imul" in part else other) if "iadd" in part else FunctionCode("%p", b"") for part in parts]
-                for _ in targets]
+        return [
+            [(said if "imul" in part else other) if "iadd" in part else FunctionCode("%p", b"") for part in parts]
+            for _ in targets
+        ]
 
     assert Refusals(ask).judged(parse_module(ADDITION, "both"), Target("x86-64"), said) == said
 
@@ -184,7 +203,9 @@ def test_a_filetest_that_is_refused_at_one_level_exits_1(tmp_path: Path) -> None
     assert report.exit_code == 1
     assert len(report.findings) == 2
     assert {cause.split(":")[0] for cause, _ in report.findings} == {
-        "wrong refusal on x86-64", "wrong refusal on aarch64"}
+        "wrong refusal on x86-64",
+        "wrong refusal on aarch64",
+    }
     assert sum(report.skips.values()) == 2
     assert not report.failures
 
@@ -198,21 +219,40 @@ block0(v0: i16):
 """
 
 
-@pytest.mark.parametrize(("isa", "text", "reason", "page"), [
-    ("x86-64", MAXIMUM, "no lowering of umax.i128", known.MIN_MAX_PAGE),
-    ("aarch64", MAXIMUM, "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)",
-     known.MIN_MAX_PAGE),
-    ("aarch64", MAXIMUM.replace("ugt v0, v1", "ugt v0, v0"),
-     "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)", known.NO_PAGE),
-    ("x86-64", MAXIMUM, "no lowering of smulhi.i128", known.NO_PAGE),
-    ("riscv64", MAXIMUM, "no lowering of umax.i128", known.NO_PAGE),
-    ("riscv64", CONVERTED, "no lowering of fcvt_from_uint.f16", known.TO_F16_PAGE),
-    ("riscv64", CONVERTED, "no lowering of fcvt_from_sint.f16", known.NO_PAGE),
-    ("riscv64", CONVERTED.replace("i16x8 v0", "i32x4 v0").replace("i16)", "i32)").replace("v0: i16", "v0: i32")
-     .replace("f16x8", "f32x4"), "no lowering of fcvt_from_uint.f16", known.NO_PAGE),
-])
+@pytest.mark.parametrize(
+    ("isa", "text", "reason", "page"),
+    [
+        ("x86-64", MAXIMUM, "no lowering of umax.i128", known.MIN_MAX_PAGE),
+        (
+            "aarch64",
+            MAXIMUM,
+            "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)",
+            known.MIN_MAX_PAGE,
+        ),
+        (
+            "aarch64",
+            MAXIMUM.replace("ugt v0, v1", "ugt v0, v0"),
+            "lacks a case for this type (cranelift-codegen/src/isa/aarch64/lower/isle.rs)",
+            known.NO_PAGE,
+        ),
+        ("x86-64", MAXIMUM, "no lowering of smulhi.i128", known.NO_PAGE),
+        ("riscv64", MAXIMUM, "no lowering of umax.i128", known.NO_PAGE),
+        ("riscv64", CONVERTED, "no lowering of fcvt_from_uint.f16", known.TO_F16_PAGE),
+        ("riscv64", CONVERTED, "no lowering of fcvt_from_sint.f16", known.NO_PAGE),
+        (
+            "riscv64",
+            CONVERTED.replace("i16x8 v0", "i32x4 v0")
+            .replace("i16)", "i32)")
+            .replace("v0: i16", "v0: i32")
+            .replace("f16x8", "f32x4"),
+            "no lowering of fcvt_from_uint.f16",
+            known.NO_PAGE,
+        ),
+    ],
+)
 def test_a_wrong_refusal_has_its_page_if_the_program_has_what_the_page_says(
-        isa: str, text: str, reason: str, page: str) -> None:
+    isa: str, text: str, reason: str, page: str
+) -> None:
     (function,) = parse_module(text, "refused").functions
     said = known.cause_of_failure(isa, function, CompileFailure(WRONG, reason))
     assert said == f"wrong refusal on {isa}: {reason} ({page})"

@@ -35,8 +35,9 @@ def compiled(compiler: Compiler, test: FileTest, target: Target) -> list[Functio
     return [reply for reply in replies if isinstance(reply, FunctionCode)]
 
 
-def results(compiler: Compiler, test: FileTest, target: Target, program: list[FunctionCode],
-            number: int) -> list[tuple[str, tuple[int, ...], str]]:
+def results(
+    compiler: Compiler, test: FileTest, target: Target, program: list[FunctionCode], number: int
+) -> list[tuple[str, tuple[int, ...], str]]:
     """What the run lines of a function give when this program runs."""
     function = test.module().functions[number]
     (made,) = compiler.compile_text(trampoline_text(function.signature), [trampoline_target(target)])[0]
@@ -62,12 +63,16 @@ def test_the_file_passes_as_upstream_would_have_it() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("level", ["none", "speed"])
-def test_the_handler_of_the_tag_gets_the_payloads(compiler: Compiler, test_file: FileTest, isa: str,
-                                                  level: str) -> None:
+def test_the_handler_of_the_tag_gets_the_payloads(
+    compiler: Compiler, test_file: FileTest, isa: str, level: str
+) -> None:
     target = Target(isa, (("opt_level", level), ("preserve_frame_pointers", "true")))
     program = compiled(compiler, test_file, target)
     assert results(compiler, test_file, target, program, 0) == [
-        ("returned", (58,), ""), ("returned", (142,), ""), ("returned", (4200,), "")]
+        ("returned", (58,), ""),
+        ("returned", (142,), ""),
+        ("returned", (4200,), ""),
+    ]
     assert results(compiler, test_file, target, program, 4) == [("trapped", (), UNHANDLED)]
 
 
@@ -146,8 +151,9 @@ def test_the_walk_ends_at_the_entrys_frame() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize(("entry", "expected"), [("v6", ("returned", (25,), "")), ("v0", ("trapped", (), UNHANDLED))])
-def test_the_machine_throws_as_the_reference(compiler: Compiler, isa: str, entry: str,
-                                             expected: tuple[str, tuple[int, ...], str]) -> None:
+def test_the_machine_throws_as_the_reference(
+    compiler: Compiler, isa: str, entry: str, expected: tuple[str, tuple[int, ...], str]
+) -> None:
     text = LOOP.replace("call fn0(v6, v4", f"call fn0({entry}, v4")
     test = parse_filetest(text.replace("function %odd", "; run: %count(9) == 25\nfunction %odd"))
     target = Target(isa, (("opt_level", "speed"), ("preserve_frame_pointers", "true")))

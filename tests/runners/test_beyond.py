@@ -64,12 +64,15 @@ def test_a_vector_instruction_is_told_by_its_name() -> None:
     assert verdict(RET) is None
 
 
-@pytest.mark.parametrize(("words", "reached"), [
-    ((RET, VSETIVLI), False),
-    ((J_8, VSETIVLI, RET), False),
-    ((BEQZ_8, VSETIVLI, RET), True),
-    ((BEQZ_8, RET, VSETIVLI, RET), True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "reached"),
+    [
+        ((RET, VSETIVLI), False),
+        ((J_8, VSETIVLI, RET), False),
+        ((BEQZ_8, VSETIVLI, RET), True),
+        ((BEQZ_8, RET, VSETIVLI, RET), True),
+    ],
+)
 def test_constants_behind_the_code_are_no_instructions(words: tuple[str, ...], reached: bool) -> None:
     assert (verdict(*words) is not None) == reached
 

@@ -41,14 +41,22 @@ def arguments(call: str, isa: str, path: int) -> tuple[int, int]:
     mine = os.getpid()
     if call == "clone":
         return (0, 17) if isa == "s390x" else (17, 0)
-    return {"open": (path, 0), "unlink": (path, 0), "execve": (path, 0), "kill": (mine, signal.SIGTERM),
-            "socket": (2, 1), "ptrace": (16, mine), "fork": (0, 0), "getpid": (0, 0)}.get(call, (MINUS_100, path))
+    return {
+        "open": (path, 0),
+        "unlink": (path, 0),
+        "execve": (path, 0),
+        "kill": (mine, signal.SIGTERM),
+        "socket": (2, 1),
+        "ptrace": (16, mine),
+        "fork": (0, 0),
+        "getpid": (0, 0),
+    }.get(call, (MINUS_100, path))
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 def test_planted_system_calls_are_stopped_and_named(name: str, isa: str, tmp_path: Path) -> None:
-    """A call's effects would be seen: this process would die of `kill`, the file and the folder would be gone or there.
-    """
+    """A call's effects would be seen: this process would die of `kill`, the file and the folder would be gone or
+    there."""
     runner = confined(name, isa)
     victim, folder = tmp_path / "victim", tmp_path / "folder"
     victim.write_text("untouched")
@@ -59,8 +67,10 @@ def test_planted_system_calls_are_stopped_and_named(name: str, isa: str, tmp_pat
         image = link([[FunctionCode("%f", makes_call(isa, number))], [FunctionCode("%f", SAMPLES[isa].plus_42)]], isa)
         path = str(folder if call == "mkdirat" else victim).encode().ljust(layout.SLOT_SIZE, b"\0")
         first, second = arguments(call, isa, layout.slot_address(0))
-        jobs = [Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(first, 0, second)], [path]),
-                Job(trampoline(isa), image.entry(1, "%f"), SIGNATURE, [(8, 0, 0)])]
+        jobs = [
+            Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(first, 0, second)], [path]),
+            Job(trampoline(isa), image.entry(1, "%f"), SIGNATURE, [(8, 0, 0)]),
+        ]
         (outcome,), (neighbour,) = runner.run(image, jobs)
         assert neighbour.values == (50,)
         if wanted := same.get(call, call):
@@ -113,12 +123,17 @@ def test_code_that_jumps_into_the_servers_own_call_is_stopped() -> None:
     runner = confined("native", "x86-64")
     assert isinstance(runner, ProcessRunner)
     routine = runner.stub.labels["confine"]
-    at = routine + runner.stub.code[routine - layout.STUB:].index(b"\x0f\x05")
+    at = routine + runner.stub.code[routine - layout.STUB :].index(b"\x0f\x05")
     # mov eax, 83 (mkdir); mov rdi, rdx; movabs rcx, at; jmp rcx
     code = bytes.fromhex("b8530000004889d748b9") + struct.pack("<Q", at) + bytes.fromhex("ffe1")
     image = link([[FunctionCode("%f", code)]], "x86-64")
-    job = Job(trampoline("x86-64"), image.entry(0, "%f"), SIGNATURE, [(0, 0, layout.slot_address(0))],
-              [b"/tmp/liftcheck-never".ljust(layout.SLOT_SIZE, b"\0")])
+    job = Job(
+        trampoline("x86-64"),
+        image.entry(0, "%f"),
+        SIGNATURE,
+        [(0, 0, layout.slot_address(0))],
+        [b"/tmp/liftcheck-never".ljust(layout.SLOT_SIZE, b"\0")],
+    )
     (outcome,) = runner.run(image, [job])[0]
     assert outcome == Outcome("crashed", detail="the code made a system call: mkdir")
     assert not Path("/tmp/liftcheck-never").exists()
@@ -137,7 +152,8 @@ def test_a_call_by_the_old_door_is_stopped() -> None:
 
 
 def test_where_the_kernel_has_no_seccomp_the_runner_and_the_doctor_say_so(
-        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from liftcheck.runners import process
 
     class Unconfined(Worker):

@@ -56,10 +56,20 @@ def test_routed_rows_are_found_in_code(row: Erratum) -> None:
     assert found == ("" if row.harmless else f"{row.runner} gets {row.name} wrong")
 
 
-@pytest.mark.parametrize(("code", "found"), [
-    ("e14321b8", True), ("1f2003d5e14321b8", True), ("e143e178", True), ("e1536138", True), ("e14321f8", False),
-    ("000000e14321b800", False), ("0000e14321b80000", False), ("00e14321b8000000", False),
-], ids=["ldsmax", "behind nop", "ldsmaxalh", "ldsminlb", "64 bits", "at 3", "at 2", "at 1"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("e14321b8", True),
+        ("1f2003d5e14321b8", True),
+        ("e143e178", True),
+        ("e1536138", True),
+        ("e14321f8", False),
+        ("000000e14321b800", False),
+        ("0000e14321b80000", False),
+        ("00e14321b8000000", False),
+    ],
+    ids=["ldsmax", "behind nop", "ldsmaxalh", "ldsminlb", "64 bits", "at 3", "at 2", "at 1"],
+)
 def test_a_narrow_ldsmax_is_one_where_an_instruction_begins(code: str, found: bool) -> None:
     row = next(row for row in TABLE if row.isa == "aarch64" and row.pattern is not None)
     assert row.pattern is not None and row.confirm is not None
@@ -90,9 +100,9 @@ def test_pool_goes_round_a_shortcoming() -> None:
     pool.close()
 
 
-RTZ = "577003cd" "d792334a" "67800000"
+RTZ = "577003cdd792334a67800000"
 """vsetivli zero, 6, e32, m1; vfcvt.rtz.x.f.v v5, v3; ret."""
-RTZ_BEHIND_DYN = "577003cd" "5791310a" "d792334a" "67800000"
+RTZ_BEHIND_DYN = "577003cd5791310ad792334a67800000"
 """The same behind vfsub.vv, which takes the current rounding mode."""
 
 
@@ -130,10 +140,14 @@ def test_a_runner_that_takes_our_process_along_is_never_given_such_code(row: Err
 
 def test_last_words_are_an_emulators_own_or_the_guests() -> None:
     assert own_words("**\nERROR:../../tcg/tcg.c:3247: tcg fatal error\n") == "tcg/tcg.c:3247: tcg fatal error"
-    assert own_words("../tcg/tcg.c:4010: tcg fatal error\nqemu: uncaught target signal 6 (Aborted) - core dumped"
-                     ) == "tcg/tcg.c:4010: tcg fatal error"
-    assert own_words("ERROR:../target/s390x/tcg/translate.c:1: code should not be reached\nBail out! ERROR:x"
-                     ) == "target/s390x/tcg/translate.c:1: code should not be reached"
+    assert (
+        own_words("../tcg/tcg.c:4010: tcg fatal error\nqemu: uncaught target signal 6 (Aborted) - core dumped")
+        == "tcg/tcg.c:4010: tcg fatal error"
+    )
+    assert (
+        own_words("ERROR:../target/s390x/tcg/translate.c:1: code should not be reached\nBail out! ERROR:x")
+        == "target/s390x/tcg/translate.c:1: code should not be reached"
+    )
     assert own_words("qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n") == ""
     assert own_words("malloc(): corrupted top size\n") == ""
 

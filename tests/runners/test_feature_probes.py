@@ -1,5 +1,5 @@
-"""Every instruction of an extension is executed once; what a runner lacks is named, and is no failure of the compiler.
-"""
+"""Every instruction of an extension is executed once; what a runner lacks is named, and is no failure of the
+compiler."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def test_probes_are_of_extensions_that_are_known_and_of_instructions_that_are(is
         assert all(machine.known for machine in instructions), one
         assert first_lacking(isa, {one.name}, [FunctionCode("%f", one.code)]) == one.name
     assert known - {feature for one in probes(isa) for feature in one.needs} <= {
-        "has_cmpxchg16b", "has_mie4", "has_vxrs_ext3"}, "an extension without probes of its instructions"
+        "has_cmpxchg16b",
+        "has_mie4",
+        "has_vxrs_ext3",
+    }, "an extension without probes of its instructions"
 
 
 def test_all_that_is_emitted_under_an_extension_has_a_probe() -> None:
@@ -76,8 +79,7 @@ class Lacking:
     def __init__(self, *missing: str) -> None:
         self.missing = missing
 
-    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0,
-            until: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0, until: float = 0.0) -> list[list[Outcome]]:
         named = {one.code: one.name for one in probes(self.isa)}
         return [[Outcome("crashed" if named[job.trampoline.code] in self.missing else "returned")] for job in jobs]
 
@@ -113,8 +115,9 @@ def lacks_fli_h() -> bool:
 @pytest.mark.needs_qemu
 def test_the_pool_names_what_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
     opened("qemu", "riscv64").close()
-    monkeypatch.setattr("liftcheck.runners.pool.lacks",
-                        lambda runner, has: (Lack(frozenset({"has_zfa", "has_zfh"}), "fli.h"),))
+    monkeypatch.setattr(
+        "liftcheck.runners.pool.lacks", lambda runner, has: (Lack(frozenset({"has_zfa", "has_zfh"}), "fli.h"),)
+    )
     pool = RunnerPool()
     assert pool.pick(ZFA_ZFH, [FunctionCode("%f", WORD + RETURN)]) == "qemu lacks fli.h"
     assert not isinstance(pool.pick(ZFA_ZFH, [FunctionCode("%f", RETURN)]), str)

@@ -48,7 +48,7 @@ CALLERS = [
     Sample("s390x", "S390xPCRel32Dbl", "e3e0f0700024a7fbff60c010000000000de1a72b0001a7fb00a0e3e0f070000407fe", 12, 2),
     Sample("s390x", "Abs8",
            "e3e0f0700024a7fbff60c0100000000fe310100000040de1a72b0001a7fb00a0e3e0f070000407fe1122334455667788", 40, 0),
-]
+]  # fmt: skip
 
 
 def caller(sample: Sample) -> FunctionCode:
@@ -84,8 +84,16 @@ def test_every_kind_has_a_sample() -> None:
 
 
 def test_display_names_are_kinds_too() -> None:
-    shown = {"Call", "PCRel32Dbl", "PLTRel32Dbl", "CallPCRel4", "CallPLTRel4", "PCRel4", "GOTPCRel4",
-             "Aarch64AdrGotLo12Nc"}  # fmt: skip
+    shown = {
+        "Call",
+        "PCRel32Dbl",
+        "PLTRel32Dbl",
+        "CallPCRel4",
+        "CallPLTRel4",
+        "PCRel4",
+        "GOTPCRel4",
+        "Aarch64AdrGotLo12Nc",
+    }
     assert {relocations.canonical(name) for name in shown} < relocations.KINDS
 
 
@@ -120,7 +128,7 @@ def test_missing_symbols_keep_their_names_when_there_are_many() -> None:
 
     names = [f"%nobody{number}" for number in range(layout.UNRESOLVED_PAGES)]
     pages = [address(name) for name in names]
-    assert [layout.missing_at(page + 0xff8, missing) for page in pages] == names
+    assert [layout.missing_at(page + 0xFF8, missing) for page in pages] == names
     more = [f"%nobody{number}" for number in range(2, 5000)]
     addresses = [address(name) for name in more]
     assert len(set(addresses)) == len(more) and addresses[0] == pages[2]
@@ -175,7 +183,7 @@ def test_traps_are_found_by_address() -> None:
 
 def test_s390x_trap_table_names_the_last_byte() -> None:
     """A zero halfword, dlgr (4 bytes), a compare-and-trap (6 bytes), and the middle of `jg .+2`."""
-    code = bytes.fromhex("0000" "b9870004" "ec2000016072" "c0f400000001")
+    code = bytes.fromhex("0000b9870004ec2000016072c0f400000001")
     traps = ((1, "user1"), (5, "int_divz"), (11, "user2"), (15, "user3"))
     image = link([[FunctionCode("%f", code, traps=traps)]], "s390x")
     start = image.entry(0, "%f")

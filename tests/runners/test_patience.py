@@ -60,12 +60,14 @@ def targets(isa: str) -> list[Target]:
 
 def broken(compiler: Compiler, isa: str) -> Hooks:
     """The compiler gives the code of a loop whose exit test is broken."""
+
     def damage(code: FunctionCode, target: Target) -> FunctionCode:
         if target.isa != isa:
             return code
         (other,) = compiler.compile_text(BROKEN, [target])[0]
         assert isinstance(other, FunctionCode)
         return dataclasses.replace(other, name=code.name)
+
     return Hooks(code=damage)
 
 
@@ -90,8 +92,9 @@ def test_without_the_time_to_prove_it_it_is_undecided(compiler: Compiler, runner
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_slow_program_agrees(compiler: Compiler, runners: RunnerPool, isa: str,
-                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_program_agrees(
+    compiler: Compiler, runners: RunnerPool, isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its rows do not end in the little time that a runner gives by itself."""
     tried: list[float] = []
     alone = patience._alone
@@ -121,8 +124,7 @@ class _ImpatientRunner:
     def __init__(self, runner: object) -> None:
         self.runner, self.name, self.isa = runner, runner.name, runner.isa  # type: ignore[attr-defined]
 
-    def run(self, image: object, jobs: list[Job], seconds: float = 0.0,
-            until: float = 0.0) -> list[list[Outcome]]:
+    def run(self, image: object, jobs: list[Job], seconds: float = 0.0, until: float = 0.0) -> list[list[Outcome]]:
         if not seconds:
             return [[Outcome("out_of_fuel")] * len(job.inputs) for job in jobs]
         return self.runner.run(image, jobs, seconds)  # type: ignore[attr-defined, no-any-return]
@@ -174,8 +176,9 @@ def test_what_the_reference_has_no_fuel_for_is_undecided(capsys: pytest.CaptureF
 
 
 @pytest.mark.needs_compiler
-def test_a_run_that_takes_longer_than_one_waits_is_undecided(capsys: pytest.CaptureFixture[str],
-                                                             tmp_path: Path) -> None:
+def test_a_run_that_takes_longer_than_one_waits_is_undecided(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "slow.clif"
     path.write_text(LOOP.strip() + "\n; run: %loop(1) == 1\n; run: %loop(100000000000) == 5\n")
     began = ["run", str(path), "--time", "300ms", "--fuel", "10000"]
@@ -200,8 +203,14 @@ def test_a_chain_of_divisions_runs_in_seconds() -> None:
     lines = ["function %f(f64, i32) -> i32 system_v {", "block0(v0: f64, v1: i32):", "    v2 = fcvt_to_sint.i32 v0"]
     lines += [f"    v{number} = sdiv v{number - 1}, v1" for number in range(3, count + 3)]
     lines += [f"    return v{count + 2}", "}", "; run: %f(0x1.8p10, 1) == 1536"]
-    done = subprocess.run([sys.executable, "-m", "liftcheck", "run", "-"], input="\n".join(lines), text=True,
-                          capture_output=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "liftcheck", "run", "-"],
+        input="\n".join(lines),
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     assert (done.returncode, done.stdout.count("= 1536  ; as expected")) == (0, len(ISAS))
 
 

@@ -18,8 +18,14 @@ from liftcheck.runners.trampolines import trampoline_target, trampoline_text
 LEVELS = ("none", "speed")
 
 
-def run(compiler: Compiler, name: str, target: Target, text: str, inputs: list[tuple[int, ...]],
-        memories: list[bytes] | None = None) -> list[Outcome]:
+def run(
+    compiler: Compiler,
+    name: str,
+    target: Target,
+    text: str,
+    inputs: list[tuple[int, ...]],
+    memories: list[bytes] | None = None,
+) -> list[Outcome]:
     """The first function of `text` on the inputs; skips if the runner lacks what the target asks for."""
     runner = opened(name, target.isa)
     if not features_of(target) <= probe(runner):
@@ -41,8 +47,7 @@ def run(compiler: Compiler, name: str, target: Target, text: str, inputs: list[t
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 @pytest.mark.parametrize("convention", ["system_v", "fast", "tail"])
-def test_values_of_every_kind(compiler: Compiler, name: str, isa: str, convention: str,
-                              level: str) -> None:
+def test_values_of_every_kind(compiler: Compiler, name: str, isa: str, convention: str, level: str) -> None:
     """More arguments and results than registers hold; narrow, 128-bit and float values; a call in between."""
     kinds = ["i8", "i16", "i32", "i64", "i128", "f32", "f64"] * 3
     params, returns = ", ".join(kinds), ", ".join(reversed(kinds))
@@ -52,17 +57,19 @@ def test_values_of_every_kind(compiler: Compiler, name: str, isa: str, conventio
     text = f"""function %f({params}) -> {returns} {convention} {{
     fn0 = %g({params}) -> {returns} {convention}
 block0({block}):
-    {back} = call fn0({', '.join(names)})
+    {back} = call fn0({", ".join(names)})
     return {back}
 }}
 function %g({params}) -> {returns} {convention} {{
 block0({block}):
-    return {', '.join(reversed(names))}
+    return {", ".join(reversed(names))}
 }}
 """
     widths = [int(kind[1:]) for kind in kinds]
-    inputs = [tuple((0x9E3779B97F4A7C15F39CC0605CEDC835 * (k + seed + 1)) % (1 << w) for k, w in enumerate(widths))
-              for seed in range(5)]  # fmt: skip
+    inputs = [
+        tuple((0x9E3779B97F4A7C15F39CC0605CEDC835 * (k + seed + 1)) % (1 << w) for k, w in enumerate(widths))
+        for seed in range(5)
+    ]
     finite = {32: ~(0x7F8 << 20), 64: ~(0x7FF << 52)}
     inputs = [tuple(value & finite.get(width, -1) for value, width in zip(row, widths)) for row in inputs]
     for row, outcome in zip(inputs, run(compiler, name, Target(isa, (("opt_level", level),)), text, inputs)):
@@ -95,7 +102,7 @@ TRAPS = {
     "heap_oob": "    v2 = load.i64 v1\n    return v2",
     "user5": "    store user5 v0, v1+8\n    return v0",
     "bad_toint": "    v2 = f64const +NaN\n    v3 = fcvt_to_sint.i64 v2\n    return v3",
-}
+}  # fmt: skip
 INPUT = {"int_ovf": (1 << 63, (1 << 64) - 1), "user4": (1 << 63, 0)}
 
 
@@ -129,8 +136,9 @@ block0(v0: i64):
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 @pytest.mark.parametrize("settings", [(), (("is_pic", "true"),), (("use_colocated_libcalls", "true"),)], ids=str)
-def test_calls_near_far_and_position_independent(compiler: Compiler, name: str, isa: str,
-                                                 settings: tuple[tuple[str, str], ...]) -> None:
+def test_calls_near_far_and_position_independent(
+    compiler: Compiler, name: str, isa: str, settings: tuple[tuple[str, str], ...]
+) -> None:
     text = """function %f(i64) -> i64 system_v {
     sig0 = (i64) -> i64 system_v
     fn0 = colocated %g sig0

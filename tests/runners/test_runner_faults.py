@@ -84,11 +84,26 @@ def test_guard_pages_and_read_only_code(name: str, isa: str) -> None:
     runner = opened(name, isa)
     image = link([[FunctionCode("%f", SAMPLES[isa].good, traps=tuple((k, "heap_oob") for k in range(12)))]], isa)
     slot = layout.slot_address(5)
-    places = {slot: "returned", slot + layout.SLOT_SIZE - 16: "returned", slot + layout.SLOT_SIZE - 15: "trapped",
-              slot - 1: "trapped", slot + layout.SLOT_SIZE: "trapped", layout.CODE: "trapped", 8: "trapped",
-              slot & 0xFFFF_FFFF: "trapped", slot | 1 << 54: "trapped", layout.STACK - 64: "trapped"}  # fmt: skip
-    job = Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(1, 2, place) for place in places],
-              [bytes(layout.SLOT_SIZE)] * len(places), 5)  # fmt: skip
+    places = {
+        slot: "returned",
+        slot + layout.SLOT_SIZE - 16: "returned",
+        slot + layout.SLOT_SIZE - 15: "trapped",
+        slot - 1: "trapped",
+        slot + layout.SLOT_SIZE: "trapped",
+        layout.CODE: "trapped",
+        8: "trapped",
+        slot & 0xFFFF_FFFF: "trapped",
+        slot | 1 << 54: "trapped",
+        layout.STACK - 64: "trapped",
+    }
+    job = Job(
+        trampoline(isa),
+        image.entry(0, "%f"),
+        SIGNATURE,
+        [(1, 2, place) for place in places],
+        [bytes(layout.SLOT_SIZE)] * len(places),
+        5,
+    )
     outcomes = runner.run(image, [job])[0]
     assert {place: outcome.kind for place, outcome in zip(places, outcomes)} == places
     runner.close()

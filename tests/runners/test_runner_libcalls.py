@@ -68,8 +68,13 @@ def test_fused_multiply_add_rounds_once(name: str, isa: str) -> None:
     runner = opened(name, isa)
     for size, form in ((32, F32), (64, F64)):
         tiny = 2.0 ** (-12 if size == 32 else -27)
-        triples = [(1 + tiny, 1 - tiny, -1.0), (3.0, 4.0, 5.0), (1e30, 1e-30, -1.0), (math.inf, 1.0, 1.0),
-                   (0.0, -1.0, 0.0)]  # fmt: skip
+        triples = [
+            (1 + tiny, 1 - tiny, -1.0),
+            (3.0, 4.0, 5.0),
+            (1e30, 1e-30, -1.0),
+            (math.inf, 1.0, 1.0),
+            (0.0, -1.0, 0.0),
+        ]
         inputs = [(bits(x, size), bits(y, size), bits(z, size)) for x, y, z in triples]
         found = [outcome.values[0] & (1 << size) - 1 for outcome in call(runner, f"FmaF{size}", inputs)]
         assert found == [exact_fma(form, *triple) for triple in inputs]

@@ -28,7 +28,10 @@ def test_what_fits_is_one_portion() -> None:
 def test_jobs_are_cut_between_inputs() -> None:
     half = ROOM // 2
     assert portions([Need(half, 5, 1), Need(8, 2, 1)]) == [
-        [Piece(0, 0, 2)], [Piece(0, 2, 2)], [Piece(0, 4, 1), Piece(1, 0, 2)]]
+        [Piece(0, 0, 2)],
+        [Piece(0, 2, 2)],
+        [Piece(0, 4, 1), Piece(1, 0, 2)],
+    ]
 
 
 def test_trampolines_make_portions_too() -> None:
@@ -57,14 +60,23 @@ def test_portions_give_what_one_run_gives(runner: str, isa: str, narrow: None) -
         with_nops.append(FunctionCode(f"%t{number}", code, 16))
     image = link([[FunctionCode("%f", SAMPLES[isa].plus_42)]], isa)
     entry = image.entry(0, "%f")
-    jobs = [Job(made, entry, SIGNATURE, [(100 * number + n, 0, 0) for n in range(7 if number == 2 else 3)],
-                [bytes([n]) * layout.SLOT_SIZE for n in range(3)] if number == 1 else (), 4)
-            for number, made in enumerate(with_nops)]
+    jobs = [
+        Job(
+            made,
+            entry,
+            SIGNATURE,
+            [(100 * number + n, 0, 0) for n in range(7 if number == 2 else 3)],
+            [bytes([n]) * layout.SLOT_SIZE for n in range(3)] if number == 1 else (),
+            4,
+        )
+        for number, made in enumerate(with_nops)
+    ]
     opened_runner = opened(runner, isa)
     for _ in range(2):
         found = opened_runner.run(image, jobs)
         assert [[outcome.values for outcome in outcomes] for outcomes in found] == [
-            [(arguments[0] + 42,) for arguments in job.inputs] for job in jobs]
+            [(arguments[0] + 42,) for arguments in job.inputs] for job in jobs
+        ]
         assert [outcome.memory[:2] for outcome in found[1]] == [bytes([n, n]) for n in range(3)]
     opened_runner.close()
 

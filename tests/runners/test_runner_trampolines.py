@@ -25,9 +25,10 @@ def test_a_value_survives_the_row(kind: Type, big_endian: bool) -> None:
     assert taken.unpack(row, 0) == (value,)
 
 
-@pytest.mark.parametrize(("big_endian", "expected"), [
-    (False, "0100 0200 0300 0400 0500 0600 0700 0800"), (True, "0001 0002 0003 0004 0005 0006 0007 0008"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("big_endian", "expected"),
+    [(False, "0100 0200 0300 0400 0500 0600 0700 0800"), (True, "0001 0002 0003 0004 0005 0006 0007 0008")],
+)
 def test_lanes_lie_in_memory_from_lane_zero(big_endian: bool, expected: str) -> None:
     kind = TYPES["i16x8"]
     value = sum((lane + 1) << 16 * lane for lane in range(8))

@@ -21,8 +21,8 @@ from liftcheck.runners.base import Runner
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job
 
-LOADS = "e72020000006" "e73020100006" "e74020200006"
-STORES = "b2220000" "e30020900024" "e7102080000e" "07fe"
+LOADS = "e72020000006e73020100006e74020200006"
+STORES = "b2220000e30020900024e7102080000e07fe"
 FLOATS32 = [0, 1 << 31, 0x3F800000, 0xBF800000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x807FFFFF, 0x40490FDB,
             0x4B000001]  # fmt: skip
 FLOATS64 = [0, 1 << 63, 0x3FF << 52, 0xBFF << 52, 0x7FF << 52, 0xFFF << 52, 0x7FF8 << 48, 1, 0x400921FB54442D18,
@@ -43,15 +43,16 @@ def lanes(outcome: Outcome, form: str) -> tuple[int, ...]:
     return struct.unpack(form, outcome.memory[128:144])
 
 
-@pytest.mark.parametrize(("instruction", "meaning"), [
-    ("e712301020ef", exact_max), ("e712301020ee", exact_min), ("e712300020e3", exact_add),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("instruction", "meaning"), [("e712301020ef", exact_max), ("e712301020ee", exact_min), ("e712300020e3", exact_add)]
+)
 def test_short_floats(instruction: str, meaning: object) -> None:
     assert callable(meaning)
     pairs = list(itertools.product(FLOATS32, repeat=2))
     rows = [pairs[k : k + 4] for k in range(0, len(pairs) - 3, 4)]
-    operands = [(struct.pack(">4I", *(a for a, _ in row)), struct.pack(">4I", *(b for _, b in row)), bytes(16))
-                for row in rows]  # fmt: skip
+    operands = [
+        (struct.pack(">4I", *(a for a, _ in row)), struct.pack(">4I", *(b for _, b in row)), bytes(16)) for row in rows
+    ]
     for row, outcome in zip(rows, run(opened("unicorn", "s390x"), instruction, operands)):
         for (a, b), found in zip(row, lanes(outcome, ">4I")):
             expected = meaning(F32, a, b)
@@ -77,8 +78,18 @@ INTEGERS = [0, 1, 2, 3, 1 << 63, (1 << 64) - 1, (1 << 63) - 1, 1 << 31, (1 << 31
 def test_multiplication_sets_the_condition_code(opcode: str, size: int, registers: str) -> None:
     """msgrkc, msrkc: R3 second, then R1 and R2 of the four digits; the factors are loaded into r2 and r3."""
     target, left, right = int(registers[0], 16), int(registers[3], 16), int(registers[2], 16)
-    body = (f"eb6ff0300024" f"b9040072" f"e32070000004" f"e33070080004" f"{opcode}{right:x}0{target:x}{left:x}"
-            f"b2220010" f"e3{target:x}070800024" f"e31070880024" f"eb6ff0300004" f"07fe")  # fmt: skip
+    body = (
+        f"eb6ff0300024"
+        f"b9040072"
+        f"e32070000004"
+        f"e33070080004"
+        f"{opcode}{right:x}0{target:x}{left:x}"
+        f"b2220010"
+        f"e3{target:x}070800024"
+        f"e31070880024"
+        f"eb6ff0300004"
+        f"07fe"
+    )
     image = link([[FunctionCode("%f", bytes.fromhex(body))]], "s390x")
     rows = list(itertools.product(INTEGERS, repeat=2))
     memories = [struct.pack(">2Q", *row).ljust(layout.SLOT_SIZE, b"\0") for row in rows]
@@ -98,11 +109,21 @@ def test_multiplication_sets_the_condition_code(opcode: str, size: int, register
 @pytest.mark.parametrize(("start", "end", "rotate"), [(0, 63, 0), (32, 47, 16), (40, 8, 3), (63, 63, 63)])
 @pytest.mark.parametrize("registers", ["23", "32", "22"])
 @pytest.mark.parametrize("name", ["unicorn", "qemu"])
-def test_bits_are_tested_without_a_result(name: str, opcode: str, start: int, end: int, rotate: int,
-                                          registers: str) -> None:
+def test_bits_are_tested_without_a_result(
+    name: str, opcode: str, start: int, end: int, rotate: int, registers: str
+) -> None:
     """rnsbg, rosbg, rxsbg with the test bit: CC 0 if the selected bits are all zero, else 1; no register changes."""
-    body = (f"b9040072" f"e32070000004" f"e33070080004" f"ec{registers}{start | 0x80:02x}{end:02x}{rotate:02x}{opcode}"
-            f"b2220010" f"e32070800024" f"e33070880024" f"e31070900024" f"07fe")  # fmt: skip
+    body = (
+        f"b9040072"
+        f"e32070000004"
+        f"e33070080004"
+        f"ec{registers}{start | 0x80:02x}{end:02x}{rotate:02x}{opcode}"
+        f"b2220010"
+        f"e32070800024"
+        f"e33070880024"
+        f"e31070900024"
+        f"07fe"
+    )
     body = "eb6ff0300024" + body[:-4] + "eb6ff0300004" + "07fe"
     image = link([[FunctionCode("%f", bytes.fromhex(body))]], "s390x")
     random = Random(5)
@@ -134,8 +155,9 @@ def _signed(value: int, size: int) -> int:
 
 def test_bit_permute() -> None:
     random = Random(3)
-    rows = [(random.randbytes(16), bytes(random.choice((random.randrange(128), 200)) for _ in range(16)))
-            for _ in range(40)]  # fmt: skip
+    rows = [
+        (random.randbytes(16), bytes(random.choice((random.randrange(128), 200)) for _ in range(16))) for _ in range(40)
+    ]
     found = run(opened("unicorn", "s390x"), "e71230000085", [(a, b, bytes(16)) for a, b in rows])
     for (source, places), outcome in zip(rows, found):
         number = int.from_bytes(source, "big")
@@ -197,11 +219,11 @@ def _canonical(data: bytes, size: int) -> list[int | str]:
 
 def test_data_is_not_taken_for_code() -> None:
     """A `bras` over data, code behind a jump, a jump table's target that is not known."""
-    over = bytes.fromhex("a7150006" "b9ed3024" "b9ed3024" "b9ed3024" "07fe")
+    over = bytes.fromhex("a7150006b9ed3024b9ed3024b9ed302407fe")
     assert reachable(over, 0, len(over)) == [12]
-    taken = bytes.fromhex("a7140004" "b9ed3024" "07fe" "b9ed3024")
+    taken = bytes.fromhex("a7140004b9ed302407feb9ed3024")
     assert sorted(reachable(taken, 0, len(taken))) == [4]
-    both = bytes.fromhex("a7140005" "b9ed3024" "07fe" "b9ed3024" "07fe")
+    both = bytes.fromhex("a7140005b9ed302407feb9ed302407fe")
     assert sorted(reachable(both, 0, len(both))) == [4, 10]
 
 

@@ -156,13 +156,18 @@ block2(v6: i64):
 def crowded(kind: str, live: int, op: str) -> str:
     """A function with `live` values of a type alive over a call and into two branches that meet with parameters."""
     values = [f"v{number}" for number in range(1, live + 2)]
-    lines = [f"function %crowded_{kind}(i64, {kind}) -> {kind} {{", "    fn0 = %g(i64) -> i64",
-             f"block0(v0: i64, v1: {kind}):"]
+    lines = [
+        f"function %crowded_{kind}(i64, {kind}) -> {kind} {{",
+        "    fn0 = %g(i64) -> i64",
+        f"block0(v0: i64, v1: {kind}):",
+    ]
     lines += [f"    {value} = load.{kind} notrap aligned v0+{16 * at}" for at, value in enumerate(values[1:])]
     names = iter(range(live + 2, 100 * live))
     call = next(names)
-    lines += [f"    v{call} = call fn0(v0)",
-              f"    brif v{call}, block1({values[1]}, {values[2]}), block2({values[3]}, {values[4]})"]
+    lines += [
+        f"    v{call} = call fn0(v0)",
+        f"    brif v{call}, block1({values[1]}, {values[2]}), block2({values[3]}, {values[4]})",
+    ]
     for block, order, extra in ((1, values, values[5]), (2, values[::-1], values[6])):
         one, two, total = next(names), next(names), next(names)
         lines += [f"block{block}(v{one}: {kind}, v{two}: {kind}):", f"    v{total} = {op} v{two}, v{one}"]
@@ -171,8 +176,16 @@ def crowded(kind: str, live: int, op: str) -> str:
             lines.append(f"    v{total} = {op} v{before}, {value}")
         lines.append(f"    jump block3({f'v{total}, {extra}' if block == 1 else f'{extra}, v{total}'})")
     one, two, total = next(names), next(names), next(names)
-    return "\n".join([*lines, f"block3(v{one}: {kind}, v{two}: {kind}):", f"    v{total} = {op} v{one}, v{two}",
-                      f"    return v{total}", "}", ""])
+    return "\n".join(
+        [
+            *lines,
+            f"block3(v{one}: {kind}, v{two}: {kind}):",
+            f"    v{total} = {op} v{one}, v{two}",
+            f"    return v{total}",
+            "}",
+            "",
+        ]
+    )
 
 
 CROWDED = crowded("i64", 30, "isub") + crowded("f64", 40, "fsub") + crowded("i32x4", 40, "isub")

@@ -55,8 +55,12 @@ def _wrong_on_some(case: Case, outcomes: list[Outcome]) -> list[Outcome]:
     isas = case.tags.get("isas", ())
     if _number(case) % 3 or not isinstance(isas, tuple) or len(isas) < 4:
         return outcomes
-    return [o._replace(memory=o.memory[:2000] + bytes([o.memory[2000] ^ 1]) + o.memory[2001:]) if o.memory else
-            o._replace(values=tuple(v ^ 1 for v in o.values)) for o in outcomes]
+    return [
+        o._replace(memory=o.memory[:2000] + bytes([o.memory[2000] ^ 1]) + o.memory[2001:])
+        if o.memory
+        else o._replace(values=tuple(v ^ 1 for v in o.values))
+        for o in outcomes
+    ]
 
 
 def reference_is_wrong() -> Hooks:
@@ -95,9 +99,9 @@ def _or(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
         return code
     words = bytearray(code.code)
     for at in range(0, len(words) - 3, 4):
-        word = int.from_bytes(words[at:at + 4], "little")
+        word = int.from_bytes(words[at : at + 4], "little")
         if word & 0xFE00707F == _XOR:
-            words[at:at + 4] = (word | 0x2000).to_bytes(4, "little")
+            words[at : at + 4] = (word | 0x2000).to_bytes(4, "little")
     return dataclasses.replace(code, code=bytes(words))
 
 
@@ -120,7 +124,7 @@ _SPINS: Final = {"x86-64": b"\xeb\xfe", "aarch64": b"\0\0\0\x14", "riscv64": b"\
 
 def _spin(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
     spin = _SPINS[target.isa]
-    return code if len(code.code) // 4 % 2 else dataclasses.replace(code, code=spin + code.code[len(spin):])
+    return code if len(code.code) // 4 % 2 else dataclasses.replace(code, code=spin + code.code[len(spin) :])
 
 
 def half_never_ends() -> Hooks:

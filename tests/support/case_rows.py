@@ -22,9 +22,16 @@ NEEDS_QEMU = b"; needs qemu-user\n"
 
 def rows(folder: Path) -> list[Any]:
     """A parameter (path, expectation) for each expectation of a folder's files, marked as a file asks."""
-    return [pytest.param(path, one, id=f"{path.stem}: {' '.join(one.words)}",
-                         marks=[pytest.mark.needs_qemu] if NEEDS_QEMU in path.read_bytes() else [])
-            for path in cases.files([str(folder)]) for one in cases.expectations(path)]
+    return [
+        pytest.param(
+            path,
+            one,
+            id=f"{path.stem}: {' '.join(one.words)}",
+            marks=[pytest.mark.needs_qemu] if NEEDS_QEMU in path.read_bytes() else [],
+        )
+        for path in cases.files([str(folder)])
+        for one in cases.expectations(path)
+    ]
 
 
 def run(path: Path, expected: Any, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[str, str]:

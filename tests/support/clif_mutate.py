@@ -16,8 +16,15 @@ from liftcheck.clif.opcodes import DYNAMIC, OPCODES
 from liftcheck.clif.types import TYPES
 
 _TOKENS = re.compile(r"[%@#]?\w+|->|\s+|.", re.DOTALL)
-_KINDS = (re.compile(r"v\d+\Z"), re.compile(r"[if]\d+(x\d+)?\Z"), re.compile(r"block\d+\Z"), re.compile(r"\d+\Z"),
-          re.compile(r"(ss|gv|fn|sig|const|region)\d+\Z"), re.compile(r"[a-z_0-9]+\Z"), re.compile(r"[^\w\s]\Z"))
+_KINDS = (
+    re.compile(r"v\d+\Z"),
+    re.compile(r"[if]\d+(x\d+)?\Z"),
+    re.compile(r"block\d+\Z"),
+    re.compile(r"\d+\Z"),
+    re.compile(r"(ss|gv|fn|sig|const|region)\d+\Z"),
+    re.compile(r"[a-z_0-9]+\Z"),
+    re.compile(r"[^\w\s]\Z"),
+)
 _NEWER = [name for name, row in OPCODES.items() if not row.removed and name not in DYNAMIC]
 _SAME_FORMAT = {name: [other for other in _NEWER if OPCODES[other].format is OPCODES[name].format] for name in _NEWER}
 _SMALL_TYPES = [t for t in TYPES.values() if t.bits <= 128]
@@ -64,8 +71,26 @@ def _number(rng: random.Random, text: str) -> str:
     tokens = _TOKENS.findall(text)
     places = [i for i, t in enumerate(tokens) if t.isdigit() or t.startswith("0x")]
     if places:
-        tokens[rng.choice(places)] = rng.choice(("0", "1", "7", "15", "16", "31", "32", "255", "256", "0xff", "65536",
-                                                 "4294967295", "4294967296", "18446744073709551616", "0x1_0", "1_0"))
+        tokens[rng.choice(places)] = rng.choice(
+            (
+                "0",
+                "1",
+                "7",
+                "15",
+                "16",
+                "31",
+                "32",
+                "255",
+                "256",
+                "0xff",
+                "65536",
+                "4294967295",
+                "4294967296",
+                "18446744073709551616",
+                "0x1_0",
+                "1_0",
+            )
+        )
     return "".join(tokens)
 
 
@@ -91,7 +116,7 @@ def _exchange(rng: random.Random, text: str) -> str:
 
 _WORDS = ("cold", "notrap", "readonly", "little", "big", "aligned", "uext", "sret", "sarg(8)", "vmctx", "tail",
           "system_v", "preserve_all", "-", "+", ".", ",", "(", ")", ";", "[", "ret0", "exn0", "$", "->", "0.0", "+NaN",
-          "user1", "heap_oob", "v0", "block0", "i32", "@12", "<1>", "colocated", "patchable")
+          "user1", "heap_oob", "v0", "block0", "i32", "@12", "<1>", "colocated", "patchable")  # fmt: skip
 
 
 def _insert(rng: random.Random, text: str) -> str:
@@ -121,11 +146,13 @@ def _line_copy(rng: random.Random, text: str) -> str:
 
 
 def _cut(rng: random.Random, text: str) -> str:
-    return text[:rng.randrange(len(text))] if rng.random() < 0.2 else text
+    return text[: rng.randrange(len(text))] if rng.random() < 0.2 else text
 
 
+# fmt: off
 _TEXT_EDITS = (_swap_like, _swap_like, _swap_like, _swap_like, _opcode, _opcode, _type, _type, _number, _delete,
                _double, _exchange, _insert, _insert, _line_delete, _line_move, _line_move, _line_copy, _cut)
+# fmt: on
 
 
 def mutate_tree(rng: random.Random, func: Function) -> Function:
@@ -198,9 +225,13 @@ def _tree_target(rng: random.Random, func: Function) -> None:
         targets = list(inst.targets)
         place = rng.randrange(len(targets))
         call = targets[place]
-        targets[place] = rng.choice((BlockCall(rng.choice(func.blocks).number, call.args),
-                                     BlockCall(call.block, call.args[1:]),
-                                     BlockCall(call.block, (*call.args, _some_value(rng, func)))))
+        targets[place] = rng.choice(
+            (
+                BlockCall(rng.choice(func.blocks).number, call.args),
+                BlockCall(call.block, call.args[1:]),
+                BlockCall(call.block, (*call.args, _some_value(rng, func))),
+            )
+        )
         inst.targets = tuple(targets)
 
 
@@ -221,8 +252,14 @@ def _tree_delete(rng: random.Random, func: Function) -> None:
 def _tree_flags(rng: random.Random, func: Function) -> None:
     inst = _some_inst(rng, func)
     if OPCODES[inst.op].format.name.startswith(("Load", "Store", "Atomic")):
-        inst.flags = MemFlags(rng.random() < 0.5, rng.random() < 0.5, False, rng.choice((None, "", "user9")),
-                              rng.choice(("", "little", "big")), rng.choice(("", "", "", "region0")))
+        inst.flags = MemFlags(
+            rng.random() < 0.5,
+            rng.random() < 0.5,
+            False,
+            rng.choice((None, "", "user9")),
+            rng.choice(("", "little", "big")),
+            rng.choice(("", "", "", "region0")),
+        )
 
 
 def _tree_imm(rng: random.Random, func: Function) -> None:
@@ -239,13 +276,16 @@ def _tree_imm(rng: random.Random, func: Function) -> None:
 def _tree_signature(rng: random.Random, func: Function) -> None:
     sig = func.signature
     conv = rng.choice(("fast", "system_v", "tail", "preserve_all"))
-    func.signature = rng.choice((sig._replace(call_conv=conv), sig._replace(returns=sig.returns[1:]),
-                                 sig._replace(params=sig.params[1:])))
+    func.signature = rng.choice(
+        (sig._replace(call_conv=conv), sig._replace(returns=sig.returns[1:]), sig._replace(params=sig.params[1:]))
+    )
 
 
 def _tree_cold(rng: random.Random, func: Function) -> None:
     rng.choice(func.blocks).cold = True
 
 
+# fmt: off
 _TREE_EDITS = (_tree_op, _tree_op, _tree_type, _tree_type, _tree_arg, _tree_arg, _tree_arg, _tree_param, _tree_target,
                _tree_target, _tree_move, _tree_move, _tree_delete, _tree_flags, _tree_imm, _tree_signature, _tree_cold)
+# fmt: on

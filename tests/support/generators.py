@@ -26,9 +26,16 @@ def _has(isa: str, variant: Variant) -> bool:
 @cache
 def matrices() -> dict[str, frozenset[str]]:
     """The keys of each ISA."""
-    return {isa: frozenset(variant.key for name, opcode in OPCODES.items()
-                           if not opcode.removed and name not in UNREACHED
-                           for variant in variants(name) if _has(isa, variant)) for isa in ISAS}
+    return {
+        isa: frozenset(
+            variant.key
+            for name, opcode in OPCODES.items()
+            if not opcode.removed and name not in UNREACHED
+            for variant in variants(name)
+            if _has(isa, variant)
+        )
+        for isa in ISAS
+    }
 
 
 @cache

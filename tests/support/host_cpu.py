@@ -19,8 +19,11 @@ SLOT = 64
 _ENTER = "mov rax, [rdi]; mov rcx, [rdi+64]; mov r9, [rdi+128]; xor r8d, r8d; " + "; ".join(
     f"movdqu xmm{i}, [rdi+{64 * i}]" for i in range(3)
 )
-_LEAVE = {"int": "mov [rsi], rax; mov [rsi+64], r8; ret", "xmm": "movdqu [rsi], xmm0; ret",
-          "pair": "mov [rsi], rax; mov [rsi+8], r8; ret"}  # fmt: skip
+_LEAVE = {
+    "int": "mov [rsi], rax; mov [rsi+64], r8; ret",
+    "xmm": "movdqu [rsi], xmm0; ret",
+    "pair": "mov [rsi], rax; mov [rsi+8], r8; ret",
+}
 
 
 class Row(NamedTuple):
@@ -118,8 +121,7 @@ def _flag_rows(width: int) -> Iterator[Row]:
     for op, text, flag in (("uadd", "add", "c"), ("sadd", "add", "o"), ("usub", "sub", "c"), ("ssub", "sub", "o")):
         yield Row(f"{op}_overflow", f"{t} {t}", f"{t} i8", f"{text} {a}, {b}; set{flag} r8b")
         into, with_carry = ("cin", "adc") if text == "add" else ("bin", "sbb")
-        yield Row(f"{op}_overflow_{into}", f"{t} {t} i8", f"{t} i8",
-                  f"{carry}; {with_carry} {a}, {b}; set{flag} r8b")  # fmt: skip
+        yield Row(f"{op}_overflow_{into}", f"{t} {t} i8", f"{t} i8", f"{carry}; {with_carry} {a}, {b}; set{flag} r8b")
     yield Row("umul_overflow", f"{t} {t}", f"{t} i8", f"mul {b}; seto r8b")
     yield Row("smul_overflow", f"{t} {t}", f"{t} i8", f"imul {b}; seto r8b")
 
@@ -163,8 +165,13 @@ def wide_integer_rows() -> Iterator[Row]:
     product = "mov rax, [rdi]; mul qword ptr [rdi+64]; mov r8, rdx; mov rcx, [rdi]; imul rcx, [rdi+72]; add r8, rcx; "
     yield Row("imul", "i128 i128", "i128", f"{product}mov rcx, [rdi+8]; imul rcx, [rdi+64]; add r8, rcx", "pair")
     for condition, flag in (("ult", "b"), ("uge", "ae"), ("slt", "l"), ("sge", "ge")):
-        yield Row("icmp", "i128 i128", "i8", f"{load}; cmp rax, [rdi+64]; sbb r8, [rdi+72]; set{flag} al; xor r8d, r8d",
-                  imm=condition)  # fmt: skip
+        yield Row(
+            "icmp",
+            "i128 i128",
+            "i8",
+            f"{load}; cmp rax, [rdi+64]; sbb r8, [rdi+72]; set{flag} al; xor r8d, r8d",
+            imm=condition,
+        )
     for amount in ("i8", "i64", "i128"):
         text = "and ecx, 127; shld r8, rax, cl; shl rax, cl; test cl, 64; jz done; mov r8, rax; xor eax, eax; done:"
         yield Row("ishl", f"i128 {amount}", "i128", f"{load}; {text}", "pair")
@@ -231,8 +238,13 @@ def packed_rows() -> Iterator[Row]:
     for op, text, letters in (("ishl", "psll", "wdq"), ("ushr", "psrl", "wdq"), ("sshr", "psra", "wd")):
         for letter in letters:
             width = _LANES[letter]
-            yield Row(op, f"{_vector(width)} i32", _vector(width),
-                      f"and ecx, {width - 1}; movd xmm1, ecx; {text}{letter} xmm0, xmm1", "xmm")  # fmt: skip
+            yield Row(
+                op,
+                f"{_vector(width)} i32",
+                _vector(width),
+                f"and ecx, {width - 1}; movd xmm1, ecx; {text}{letter} xmm0, xmm1",
+                "xmm",
+            )
     for letter in "bwd":
         t = _vector(_LANES[letter])
         yield Row("iabs", t, t, f"pabs{letter} xmm0, xmm0", "xmm", needs=_SSSE3)

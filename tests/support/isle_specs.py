@@ -320,4 +320,4 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "to_fp": lambda w, a: Bits(floats.rounded(floats.FORMATS[w], signed(a), 0), w),
     "to_fp_unsigned": lambda w, a: Bits(floats.rounded(floats.FORMATS[w], a.value, 0), w),
     "to_fp_from_fp": _to_fp_from_fp,
-}
+}  # fmt: skip

@@ -37,10 +37,13 @@ _CODE: Final = 0x10000
 _ORDER: Final = {"riscv64": "<", "s390x": ">"}
 _MACHINES: Final = {"riscv64": 243, "s390x": 22}
 _PLACES: Final = {
-    "riscv64": {**{i: (8 * i, 8) for i in range(1, 32)}, **{64 + i: (256 + 8 * i, 8) for i in range(32)},
-                **{128 + i: (512 + 16 * i, 16) for i in range(32)}},
+    "riscv64": {
+        **{i: (8 * i, 8) for i in range(1, 32)},
+        **{64 + i: (256 + 8 * i, 8) for i in range(32)},
+        **{128 + i: (512 + 16 * i, 16) for i in range(32)},
+    },
     "s390x": {**{i: (8 * i, 8) for i in range(16)}, **{64 + i: (512 + 16 * i, 16) for i in range(32)}},
-}  # fmt: skip
+}
 """Where in the state a register stands, and how many bytes."""
 
 
@@ -67,8 +70,10 @@ class State:
 
 def unpack(isa: str, image: bytes) -> State:
     order = "little" if isa == "riscv64" else "big"
-    registers = {place: int.from_bytes(image[at : at + size], order)  # type: ignore[arg-type]
-                 for place, (at, size) in _PLACES[isa].items()}  # fmt: skip
+    registers = {
+        place: int.from_bytes(image[at : at + size], order)  # type: ignore[arg-type]
+        for place, (at, size) in _PLACES[isa].items()
+    }
     condition = int.from_bytes(image[CONDITION : CONDITION + 8], "big") >> 28 & 3
     return State(registers, image[DATA:], condition)
 
@@ -317,8 +322,10 @@ def _changed(rng: random.Random, case: Case, state: State) -> State:
     """Another state that the instruction cannot tell from this one, if its table is right."""
     machine = case.machine
     stays = {p for a in machine.accesses for p in (a.base, a.scaled)} | (machine.reads - machine.merged)
-    registers = {place: value if place in stays else _random_value(rng, case.isa, place)
-                 for place, value in state.registers.items()}  # fmt: skip
+    registers = {
+        place: value if place in stays else _random_value(rng, case.isa, place)
+        for place, value in state.registers.items()
+    }
     data = state.data if MEMORY in machine.reads else rng.randbytes(len(state.data))
     condition = state.condition if FLAGS in machine.reads else rng.randrange(4)
     return State(registers, data, condition, state.configuration)

@@ -133,14 +133,21 @@ def check(isa: str, code: bytes, machine: Insn, trials: int = 4, seed: int = 5) 
         if one is None or two is None:
             continue
         case.ran = True
-        case.wrong += (*_untouched(case, first, one), *_untouched(case, second, two), *_exact(case, first, one),
-                       *_unread(case, first, one, second, two))  # fmt: skip
+        case.wrong += (
+            *_untouched(case, first, one),
+            *_untouched(case, second, two),
+            *_exact(case, first, one),
+            *_unread(case, first, one, second, two),
+        )
     return case
 
 
 def _untouched(case: Case, before: State, after: State) -> list[str]:
-    wrong = [f"writes {show(p, case.isa)}" for p, v in before.registers.items()
-             if p not in case.machine.writes and after.registers[p] != v]  # fmt: skip
+    wrong = [
+        f"writes {show(p, case.isa)}"
+        for p, v in before.registers.items()
+        if p not in case.machine.writes and after.registers[p] != v
+    ]
     if FLAGS not in case.machine.writes and before.flags != after.flags:
         wrong.append("writes flags")
     if MEMORY not in case.machine.writes and before.data != after.data:

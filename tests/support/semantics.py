@@ -52,8 +52,11 @@ def typings(op: str) -> list[Typing]:
     if op == "atomic_rmw_op":
         return [Typing(op, t, (t, t), (t,)) for t in INTS]
     if op == "extract_vector":
-        return [Typing(op, t, (t,), (TYPES[f"{t.lane.name}x{128 // t.lane_bits}"],))
-                for t in TYPES.values() if t.bits in (256, 512) and t.lane_bits < 128]  # fmt: skip
+        return [
+            Typing(op, t, (t,), (TYPES[f"{t.lane.name}x{128 // t.lane_bits}"],))
+            for t in TYPES.values()
+            if t.bits in (256, 512) and t.lane_bits < 128
+        ]
     found = [Typing(op, v.type, v.arg_types, v.result_types) for v in variants(op)]
     return list(dict.fromkeys([*found, *_uncommon(op)]))
 

@@ -20,9 +20,9 @@ def makes_call(isa: str, number: int) -> bytes:
         return b"\xb8" + number.to_bytes(4, "little") + bytes.fromhex("4889d631d24531d20f05c3")
     if isa == "aarch64":  # mov x8, number; mov x1, x2; mov x2, 0; mov x3, 0; svc 0; ret
         return (0xD2800008 | number << 5).to_bytes(4, "little") + bytes.fromhex(
-            "e10302aa020080d2030080d2010000d4c0035fd6")
+            "e10302aa020080d2030080d2010000d4c0035fd6"
+        )
     if isa == "riscv64":  # li a7, number; mv a1, a2; li a2, 0; li a3, 0; ecall; ret
-        return (number << 20 | 0x893).to_bytes(4, "little") + bytes.fromhex(
-            "930506001306000093060000" "7300000067800000")
+        return (number << 20 | 0x893).to_bytes(4, "little") + bytes.fromhex("9305060013060000930600007300000067800000")
     # lghi r1, number; lgr r3, r4; lghi r4, 0; lghi r5, 0; svc 0; br r14
     return b"\xa7\x19" + number.to_bytes(2, "big") + bytes.fromhex("b9040034a7490000a75900000a0007fe")

@@ -48,8 +48,9 @@ def s(number: int) -> int:
     return SLOT + number
 
 
-ENVIRONMENT = Environment(preferred=(tuple(map(p, range(8))), tuple(map(f, range(8))), ()),
-                          others=(tuple(map(p, range(8, 12))), (), ()))
+ENVIRONMENT = Environment(
+    preferred=(tuple(map(p, range(8))), tuple(map(f, range(8))), ()), others=(tuple(map(p, range(8, 12))), (), ())
+)
 
 
 def use(vreg: int, place: int, constraint: int = REG, value: int = 0, position: int = EARLY, cls: int = INT) -> Placed:
@@ -60,8 +61,9 @@ def late_use(vreg: int, place: int, constraint: int = REG, value: int = 0, cls: 
     return use(vreg, place, constraint, value, LATE, cls)
 
 
-def define(vreg: int, place: int, constraint: int = REG, value: int = 0, position: int = LATE,
-           cls: int = INT) -> Placed:
+def define(
+    vreg: int, place: int, constraint: int = REG, value: int = 0, position: int = LATE, cls: int = INT
+) -> Placed:
     return Operand(vreg, cls, DEF, position, constraint, value), place
 
 
@@ -132,21 +134,47 @@ def after(instruction: int, source: int, target: int) -> Edit:
     return Edit(instruction, AFTER, source, target)
 
 
-def made(bodies: Sequence[Body], edits: Sequence[Edit] = (), classes: Sequence[int] | None = None, slots: int = 8,
-         slot_sizes: tuple[int, int, int] = (1, 2, 2), environment: Environment = ENVIRONMENT) -> Allocation:
+def made(
+    bodies: Sequence[Body],
+    edits: Sequence[Edit] = (),
+    classes: Sequence[int] | None = None,
+    slots: int = 8,
+    slot_sizes: tuple[int, int, int] = (1, 2, 2),
+    environment: Environment = ENVIRONMENT,
+) -> Allocation:
     """The allocation of a function. Classes are taken from the operands if not given."""
     steps = [step for one in bodies for step in one.steps]
     blocks, at = [], 0
     for number, one in enumerate(bodies):
         into = tuple(i for i, other in enumerate(bodies) for target, _ in other.ways if target == number)
-        blocks.append(Block(at, at + len(one.steps), one.parameters, tuple(t for t, _ in one.ways),
-                            tuple(a for _, a in one.ways), into))
+        blocks.append(
+            Block(
+                at,
+                at + len(one.steps),
+                one.parameters,
+                tuple(t for t, _ in one.ways),
+                tuple(a for _, a in one.ways),
+                into,
+            )
+        )
         at += len(one.steps)
-    instructions = tuple(Instruction(tuple(operand for operand, _ in step.placed), step.clobbers, step.is_return,
-                                     step.is_branch, step.text) for step in steps)
+    instructions = tuple(
+        Instruction(
+            tuple(operand for operand, _ in step.placed), step.clobbers, step.is_return, step.is_branch, step.text
+        )
+        for step in steps
+    )
     places = tuple(tuple(place for _, place in step.placed) for step in steps)
-    return Allocation(tuple(blocks), instructions, tuple(classes if classes is not None else _classes(instructions)),
-                      environment, places, tuple(edits), slots, slot_sizes)
+    return Allocation(
+        tuple(blocks),
+        instructions,
+        tuple(classes if classes is not None else _classes(instructions)),
+        environment,
+        places,
+        tuple(edits),
+        slots,
+        slot_sizes,
+    )
 
 
 def _classes(instructions: tuple[Instruction, ...]) -> list[int]:
@@ -164,11 +192,11 @@ def with_place(allocation: Allocation, instruction: int, operand: int, place: in
 
 
 def without_edit(allocation: Allocation, number: int) -> Allocation:
-    return replace(allocation, edits=allocation.edits[:number] + allocation.edits[number + 1:])
+    return replace(allocation, edits=allocation.edits[:number] + allocation.edits[number + 1 :])
 
 
 def with_edit(allocation: Allocation, number: int, edit: Edit) -> Allocation:
-    return replace(allocation, edits=(*allocation.edits[:number], edit, *allocation.edits[number + 1:]))
+    return replace(allocation, edits=(*allocation.edits[:number], edit, *allocation.edits[number + 1 :]))
 
 
 def swapped(allocation: Allocation, number: int) -> Allocation:

@@ -117,15 +117,25 @@ def _both(before: Insn, after: Insn) -> tuple[Effect, Effect]:
 def narrower_store(isa: str, before: Insn, after: Insn) -> bool:
     """The same address and register, fewer bytes."""
     old, new = _both(before, after)
-    return (len(old.stores) == len(new.stores) == 1 and old.stores[0].address is new.stores[0].address
-            and new.stores[0].size < old.stores[0].size and before.reads == after.reads and not new.writes)  # fmt: skip
+    return (
+        len(old.stores) == len(new.stores) == 1
+        and old.stores[0].address is new.stores[0].address
+        and new.stores[0].size < old.stores[0].size
+        and before.reads == after.reads
+        and not new.writes
+    )
 
 
 def narrower_load(isa: str, before: Insn, after: Insn) -> bool:
     """The same address and register, fewer bytes."""
     old, new = _both(before, after)
-    return (len(old.loads) == len(new.loads) == 1 and old.loads[0].address is new.loads[0].address
-            and new.loads[0].size < old.loads[0].size and before.writes == after.writes and not new.stores)  # fmt: skip
+    return (
+        len(old.loads) == len(new.loads) == 1
+        and old.loads[0].address is new.loads[0].address
+        and new.loads[0].size < old.loads[0].size
+        and before.writes == after.writes
+        and not new.stores
+    )
 
 
 def other_offset(isa: str, before: Insn, after: Insn) -> bool:
@@ -136,8 +146,13 @@ def other_offset(isa: str, before: Insn, after: Insn) -> bool:
         return False
     places = [parts(access.address) for access in (one[0], two[0])]
     accesses = (before.reads, before.writes) == (after.reads, after.writes)
-    return (places[0] is not None and places[1] is not None and places[0][0] is places[1][0]
-            and places[0][1] != places[1][1] and accesses)  # fmt: skip
+    return (
+        places[0] is not None
+        and places[1] is not None
+        and places[0][0] is places[1][0]
+        and places[0][1] != places[1][1]
+        and accesses
+    )
 
 
 def other_base(isa: str, before: Insn, after: Insn) -> bool:
@@ -147,9 +162,14 @@ def other_base(isa: str, before: Insn, after: Insn) -> bool:
     if len(one) != 1 or len(two) != 1 or one[0].size != two[0].size or type(one[0]) is not type(two[0]):
         return False
     places = [parts(access.address) for access in (one[0], two[0])]
-    return (places[0] is not None and places[1] is not None and places[0][1] == places[1][1]
-            and places[0][0] is register(isa, STACK_POINTERS[isa]) and places[1][0] is not places[0][0]
-            and before.writes == after.writes)  # fmt: skip
+    return (
+        places[0] is not None
+        and places[1] is not None
+        and places[0][1] == places[1][1]
+        and places[0][0] is register(isa, STACK_POINTERS[isa])
+        and places[1][0] is not places[0][0]
+        and before.writes == after.writes
+    )
 
 
 def other_source(isa: str, before: Insn, after: Insn) -> bool:
@@ -196,11 +216,17 @@ def saves(isa: str, captured: Captured) -> list[int]:
     promised = owed(isa, str(captured.allocation.frame.get("convention", "")))
     assert promised is not None
     written = {e.target for e in captured.allocation.edits} | {
-        p for what, places in zip(captured.allocation.instructions, captured.allocation.places)
-        for o, p in zip(what.operands, places) if o.kind}  # fmt: skip
+        p
+        for what, places in zip(captured.allocation.instructions, captured.allocation.places)
+        for o, p in zip(what.operands, places)
+        if o.kind
+    }
     stored = {register(isa, place) for place in promised.bits if place in written}
-    return [offset for offset, machine in _laid(isa, captured, 0, end)
-            if machine.effect is not None and any(s.value in stored for s in machine.effect.stores)]  # fmt: skip
+    return [
+        offset
+        for offset, machine in _laid(isa, captured, 0, end)
+        if machine.effect is not None and any(s.value in stored for s in machine.effect.stores)
+    ]
 
 
 def restores(isa: str, captured: Captured) -> list[int]:
@@ -211,9 +237,13 @@ def restores(isa: str, captured: Captured) -> list[int]:
     rows = captured.allocation
     for what, start, end in zip(rows.instructions, rows.offsets, rows.ends):
         if what.is_return and start is not None:
-            found += [offset for offset, m in _laid(isa, captured, start, end)
-                      if m.effect is not None and m.effect.loads
-                      and any(place in promised.bits and place != reserved(isa).frame for place, _ in m.effect.writes)]
+            found += [
+                offset
+                for offset, m in _laid(isa, captured, start, end)
+                if m.effect is not None
+                and m.effect.loads
+                and any(place in promised.bits and place != reserved(isa).frame for place, _ in m.effect.writes)
+            ]
     return found
 
 

@@ -114,8 +114,13 @@ class _Maker:
         for block in range(count):
             starts.append(at)
             at += len(steps[block])
-            bodies.append(Body(tuple(step for step, _ in steps[block]), parameters[block],
-                               tuple(zip(graph.ways[block], ways[block]))))
+            bodies.append(
+                Body(
+                    tuple(step for step, _ in steps[block]),
+                    parameters[block],
+                    tuple(zip(graph.ways[block], ways[block])),
+                )
+            )
         edits = self._edits(starts, steps, ways, parameters)
         return made(bodies, edits, self.classes, self.slots, SIZES)
 
@@ -150,10 +155,18 @@ class _Maker:
         kept = {place for operand, place in placed if operand.position == LATE}
         blocked = {place for _, place in placed}
         free = [[r for r in registers if r not in clobbers] for registers in free]
-        clobbers += [place for operand, place in placed if place < SLOT and place not in (*kept, *HOMES)
-                     and random.random() < 0.1 and place not in clobbers]
-        reusable = [i for i, (operand, place) in enumerate(placed) if operand.constraint in (REG, FIXED)
-                    and operand.position == EARLY and place not in (*kept, *clobbers, *HOMES)]
+        clobbers += [
+            place
+            for operand, place in placed
+            if place < SLOT and place not in (*kept, *HOMES) and random.random() < 0.1 and place not in clobbers
+        ]
+        reusable = [
+            i
+            for i, (operand, place) in enumerate(placed)
+            if operand.constraint in (REG, FIXED)
+            and operand.position == EARLY
+            and place not in (*kept, *clobbers, *HOMES)
+        ]
         for _ in range(random.randint(0, 2)):
             placed.append(self._define(placed, free, reusable, blocked))
         self._forget(placed, clobbers)
@@ -221,8 +234,9 @@ class _Maker:
 
     # edges
 
-    def _arguments(self, parameters: list[tuple[int, ...]], defined: list[list[int]],
-                   dominators: list[set[int]]) -> list[list[tuple[int, ...]]]:
+    def _arguments(
+        self, parameters: list[tuple[int, ...]], defined: list[list[int]], dominators: list[set[int]]
+    ) -> list[list[tuple[int, ...]]]:
         found = []
         for block, ways in enumerate(self.graph.ways):
             rows = []
@@ -240,13 +254,19 @@ class _Maker:
                     self._drop(parameters, found, self.graph.ways[block][number], row)
         return found
 
-    def _drop(self, parameters: list[tuple[int, ...]], found: list[list[tuple[int, ...]]], target: int,
-              row: tuple[int, ...]) -> None:
+    def _drop(
+        self, parameters: list[tuple[int, ...]], found: list[list[tuple[int, ...]]], target: int, row: tuple[int, ...]
+    ) -> None:
         """No value of that class is known there: the seed is given up for a neighbour of it."""
         raise _NoValue
 
-    def _edits(self, starts: list[int], steps: list[list[tuple[Step, list[Edit]]]], ways: list[list[tuple[int, ...]]],
-               parameters: list[tuple[int, ...]]) -> list[Edit]:
+    def _edits(
+        self,
+        starts: list[int],
+        steps: list[list[tuple[Step, list[Edit]]]],
+        ways: list[list[tuple[int, ...]]],
+        parameters: list[tuple[int, ...]],
+    ) -> list[Edit]:
         edits: list[Edit] = []
         for block, start in enumerate(starts):
             edits += self._at_start(block, start, steps, ways, parameters)
@@ -260,21 +280,31 @@ class _Maker:
         assert len(at_start) == len(starts)
         return sorted(edits, key=lambda edit: (edit.instruction, edit.where))
 
-    def _at_start(self, block: int, start: int, steps: list[list[tuple[Step, list[Edit]]]],
-                  ways: list[list[tuple[int, ...]]], parameters: list[tuple[int, ...]]) -> list[Edit]:
+    def _at_start(
+        self,
+        block: int,
+        start: int,
+        steps: list[list[tuple[Step, list[Edit]]]],
+        ways: list[list[tuple[int, ...]]],
+        parameters: list[tuple[int, ...]],
+    ) -> list[Edit]:
         """What the only way into a block from a block with several ways brings, in front of its first instruction."""
         into = self.graph.into[block]
         if len(into) != 1 or len(self.graph.ways[into[0]]) == 1:
             return []
         source = into[0]
         branch, _ = steps[source][-1]
-        stores = [Edit(start, BEFORE, place, self.homes[operand.vreg]) for operand, place in branch.placed
-                  if operand.kind == DEF and place != self.homes[operand.vreg]]
+        stores = [
+            Edit(start, BEFORE, place, self.homes[operand.vreg])
+            for operand, place in branch.placed
+            if operand.kind == DEF and place != self.homes[operand.vreg]
+        ]
         arguments = ways[source][self.graph.ways[source].index(block)]
         return stores + self._passing(start, arguments, parameters[block], {})
 
-    def _passing(self, at: int, arguments: tuple[int, ...], parameters: tuple[int, ...],
-                 homes: dict[int, int]) -> list[Edit]:
+    def _passing(
+        self, at: int, arguments: tuple[int, ...], parameters: tuple[int, ...], homes: dict[int, int]
+    ) -> list[Edit]:
         """All arguments into slots of their own, then on into the parameters' homes: a parallel move."""
         first, second = [], []
         for argument, parameter in zip(arguments, parameters):
@@ -324,7 +354,7 @@ def _other_place(allocation: Allocation, random: Random) -> Allocation:
     instruction, index = random.choice(choices)
     row = list(allocation.places[instruction])
     row[index] = _any_place(allocation, random, allocation.instructions[instruction].operands[index].cls)
-    places = (*allocation.places[:instruction], tuple(row), *allocation.places[instruction + 1:])
+    places = (*allocation.places[:instruction], tuple(row), *allocation.places[instruction + 1 :])
     return replace(allocation, places=places)
 
 
@@ -337,7 +367,7 @@ def _other_clobbers(allocation: Allocation, random: Random) -> Allocation:
 
 
 def _changed(allocation: Allocation, number: int, *edits: Edit) -> Allocation:
-    return replace(allocation, edits=(*allocation.edits[:number], *edits, *allocation.edits[number + 1:]))
+    return replace(allocation, edits=(*allocation.edits[:number], *edits, *allocation.edits[number + 1 :]))
 
 
 def _dropped(allocation: Allocation, random: Random) -> Allocation:
@@ -357,19 +387,22 @@ def _exchanged(allocation: Allocation, random: Random) -> Allocation:
     if len(allocation.edits) < 2:
         return allocation
     number = random.randrange(len(allocation.edits) - 1)
-    one, two = allocation.edits[number:number + 2]
+    one, two = allocation.edits[number : number + 2]
     first = one._replace(source=two.source, target=two.target)
     second = two._replace(source=one.source, target=one.target)
-    return replace(allocation, edits=(*allocation.edits[:number], first, second, *allocation.edits[number + 2:]))
+    return replace(allocation, edits=(*allocation.edits[:number], first, second, *allocation.edits[number + 2 :]))
 
 
 def _elsewhere(allocation: Allocation, random: Random) -> Allocation:
     """An edit at another instruction, or on its other side."""
     number = random.randrange(len(allocation.edits))
-    edit = allocation.edits[number]._replace(instruction=random.randrange(len(allocation.instructions)),
-                                             where=random.choice((BEFORE, AFTER)))
-    edits = sorted([*allocation.edits[:number], *allocation.edits[number + 1:], edit],
-                   key=lambda edit: (edit.instruction, edit.where))
+    edit = allocation.edits[number]._replace(
+        instruction=random.randrange(len(allocation.instructions)), where=random.choice((BEFORE, AFTER))
+    )
+    edits = sorted(
+        [*allocation.edits[:number], *allocation.edits[number + 1 :], edit],
+        key=lambda edit: (edit.instruction, edit.where),
+    )
     return replace(allocation, edits=tuple(edits))
 
 
@@ -450,7 +483,8 @@ class Insn:
         for o, place in placed:
             if o.kind == DEF and o.position == LATE:
                 self.write(place, o.cls, results[o.vreg])
-        wrong = wrong or any(self.read(place, o.cls) != self.meant.get(o.vreg) for o, place in uses
-                             if o.position == LATE)
+        wrong = wrong or any(
+            self.read(place, o.cls) != self.meant.get(o.vreg) for o, place in uses if o.position == LATE
+        )
         self.meant.update(results)
         return wrong

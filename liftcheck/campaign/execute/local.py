@@ -76,8 +76,9 @@ class Pool:
 
     def _spawn(self) -> _Member:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=worker.main, args=(theirs, self.options, self.hooks), daemon=False,
-                                        name="liftcheck-worker")
+        process = self._context.Process(
+            target=worker.main, args=(theirs, self.options, self.hooks), daemon=False, name="liftcheck-worker"
+        )
         process.start()
         theirs.close()
         return _Member(process, ours)

@@ -184,8 +184,13 @@ class Worker:
         answer.tally.add(tally)
         return answer
 
-    def _judge_all(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
-                   foreseen: Sequence[Foreseen] | None = None) -> None:
+    def _judge_all(
+        self,
+        cases: Sequence[Case],
+        targets: Sequence[Target],
+        answer: Answer,
+        foreseen: Sequence[Foreseen] | None = None,
+    ) -> None:
         """Judges a batch; if our own code fails on it, case by case, and names the one that it fails on."""
         try:
             self._judge(cases, targets, answer, foreseen)
@@ -198,8 +203,9 @@ class Worker:
             for case in cases:
                 self._judge_all([case], targets, answer)
 
-    def _judge(self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer,
-               foreseen: Sequence[Foreseen] | None) -> None:
+    def _judge(
+        self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer, foreseen: Sequence[Foreseen] | None
+    ) -> None:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
         mismatches = self.judge.judge(cases, targets, tally, foreseen=foreseen)

@@ -92,8 +92,11 @@ def _by_instructions(judge: Judge, case: Case, mismatch: Mismatch, others: Seque
     for target in others:
         tally = Tally()
         if not judge.judge([one.case], [target], tally) and tally.agreed:
-            return Answer(True, f"Every ISA agrees against the reference on the whole; {what} and is right "
-                                f"on `{target}`, as the reference has it.")
+            return Answer(
+                True,
+                f"Every ISA agrees against the reference on the whole; {what} and is right "
+                f"on `{target}`, as the reference has it.",
+            )
     exact = _exact(one)
     if exact is None:
         return None
@@ -109,8 +112,9 @@ def _text(inst: Inst) -> str:
 def _instructions(case: Case, mismatch: Mismatch) -> Iterator[_Alone]:
     """The instructions of the entry that are functions of their operands, with operands as the reference sees them."""
     run, function = mismatch.run, case.module.functions[case.entry]
-    single = dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=case.memories[run:run + 1],
-                                 slot=case.slot + run)
+    single = dataclasses.replace(
+        case, inputs=case.inputs[run : run + 1], memories=case.memories[run : run + 1], slot=case.slot + run
+    )
     for number, block in enumerate(function.blocks):
         for position, inst in enumerate(block.insts):
             if inst.op in ENDS or not has_meaning(inst.op) or not inst.args or not inst.results:
@@ -142,8 +146,13 @@ def _exact(one: _Alone) -> Outcome | None:
     inst, types = one.inst, one.function.types
     imm = inst.flags.endianness if inst.op == "bitcast" else inst.imm
     try:
-        found = meaning(inst.op, inst.type, tuple(types[value] for value in inst.args),
-                        tuple(types[value] for value in inst.results), imm)
+        found = meaning(
+            inst.op,
+            inst.type,
+            tuple(types[value] for value in inst.args),
+            tuple(types[value] for value in inst.results),
+            imm,
+        )
         values = dict(zip(found.inputs, one.operands, strict=True))
         for condition, code in found.traps:
             if smt.substituted(condition, values):
@@ -151,4 +160,3 @@ def _exact(one: _Alone) -> Outcome | None:
         return Outcome("returned", tuple(smt.substituted(result, values) for result in found.results))
     except (LiftcheckError, KeyError):
         return None
-

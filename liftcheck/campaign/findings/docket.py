@@ -72,8 +72,9 @@ class Docket:
     """See the module. `found` hears of every finding that is written, `dropped` of an entry whose reduction is not
     wanted any more."""
 
-    def __init__(self, store: Store, strict: bool, found: Callable[[Finding, str], None],
-                 dropped: Callable[[Entry], None]) -> None:
+    def __init__(
+        self, store: Store, strict: bool, found: Callable[[Finding, str], None], dropped: Callable[[Entry], None]
+    ) -> None:
         self.store = store
         self.strict = strict
         self.found = found
@@ -169,8 +170,11 @@ class Docket:
     def next(self, dear: bool, ahead: int) -> Entry | None:
         """What is to be reduced next, if anything; `dear`: what takes long too. In strict order no further than `ahead`
         places from the first that waits."""
-        idle = [entry for entry in self._eligible(ahead) if not entry.busy and entry.result is None and entry.written
-                and (dear or entry.finding.klass not in DEAR)]
+        idle = [
+            entry
+            for entry in self._eligible(ahead)
+            if not entry.busy and entry.result is None and entry.written and (dear or entry.finding.klass not in DEAR)
+        ]
         return next((entry for entry in idle if self._twin(entry) is None), idle[0] if idle else None)
 
     def untold(self) -> Entry | None:
@@ -242,8 +246,11 @@ class Docket:
     def _twin(self, entry: Entry) -> str | None:
         """The key of the first reduced finding that an entry looks like."""
         finding = entry.finding
-        return None if finding.failure is not None else twin(self._reduced, finding.klass, finding.target.isa,
-                                                             entry.opcodes)
+        return (
+            None
+            if finding.failure is not None
+            else twin(self._reduced, finding.klass, finding.target.isa, entry.opcodes)
+        )
 
     @property
     def familiar(self) -> Familiar:
@@ -256,9 +263,17 @@ class Docket:
         for entry in self.waiting:
             if entry.finding.klass in DEAR and entry.finding.failure is None:
                 waiting.setdefault((entry.finding.klass, entry.finding.target.isa), []).append(entry.finding.key)
-        return Familiar(failures, (*self._reduced, *(Like(keys[0], _kind(klass), isa, frozenset())
-                                                     for (klass, isa), keys in waiting.items()
-                                                     if len(keys) >= MANY_WAIT)))
+        return Familiar(
+            failures,
+            (
+                *self._reduced,
+                *(
+                    Like(keys[0], _kind(klass), isa, frozenset())
+                    for (klass, isa), keys in waiting.items()
+                    if len(keys) >= MANY_WAIT
+                ),
+            ),
+        )
 
     def alike(self, key: str, count: int) -> None:
         """So many mismatches looked like the finding of that key."""

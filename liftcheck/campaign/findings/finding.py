@@ -102,8 +102,13 @@ _DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "v
 
 def opcodes(case: Case) -> frozenset[str]:
     """The opcodes with types of a case, less those that every program has."""
-    return frozenset(key_of(inst, function.types) for function in case.module.functions for block in function.blocks
-                     for inst in block.insts if inst.op not in _DULL)
+    return frozenset(
+        key_of(inst, function.types)
+        for function in case.module.functions
+        for block in function.blocks
+        for inst in block.insts
+        if inst.op not in _DULL
+    )
 
 
 def folder_name(finding: Finding) -> str:
@@ -134,10 +139,14 @@ def encode_case(case: Case) -> dict[str, Any]:
 def decode_case(data: dict[str, Any], where: str) -> Case:
     """The inverse of `encode_case`; InputError if the data is not of this form."""
     try:
-        return Case(parse_module(data["clif"], where), int(data["entry"]),
-                    tuple(tuple(int(value, 16) for value in row) for row in data["inputs"]),
-                    tuple(zlib.decompress(base64.b64decode(text)) for text in data["memories"]),
-                    int(data["slot"]), str(data["name"]))
+        return Case(
+            parse_module(data["clif"], where),
+            int(data["entry"]),
+            tuple(tuple(int(value, 16) for value in row) for row in data["inputs"]),
+            tuple(zlib.decompress(base64.b64decode(text)) for text in data["memories"]),
+            int(data["slot"]),
+            str(data["name"]),
+        )
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise InputError.at(f"not a finding's recipe: {type(error).__name__}: {error}", where) from error
 
@@ -156,8 +165,12 @@ def encode_outcome(outcome: Outcome | None) -> dict[str, Any] | None:
     """An outcome as JSON data; memory is packed."""
     if outcome is None:
         return None
-    return {"kind": outcome.kind, "values": [hex(value) for value in outcome.values], "detail": outcome.detail,
-            "memory": base64.b64encode(zlib.compress(outcome.memory)).decode()}
+    return {
+        "kind": outcome.kind,
+        "values": [hex(value) for value in outcome.values],
+        "detail": outcome.detail,
+        "memory": base64.b64encode(zlib.compress(outcome.memory)).decode(),
+    }
 
 
 def encode(finding: Finding) -> dict[str, Any]:

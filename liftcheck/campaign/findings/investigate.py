@@ -84,15 +84,29 @@ class Investigator:
             fresh = next(b for b in verdict.ballots if b.target == mismatch.target and b.runner == mismatch.runner)
             mismatch = mismatch._replace(verdict=fresh.verdict, actual=fresh.outcome)
         finding = Finding(
-            klass=verdict.klass, case=case, target=mismatch.target, targets=targets, witness=verdict.witness,
-            run=mismatch.run, expected=mismatch.expected, actual=mismatch.actual, failure=mismatch.failure,
+            klass=verdict.klass,
+            case=case,
+            target=mismatch.target,
+            targets=targets,
+            witness=verdict.witness,
+            run=mismatch.run,
+            expected=mismatch.expected,
+            actual=mismatch.actual,
+            failure=mismatch.failure,
             detail="\n\n".join(filter(None, [mismatch.verdict.detail, verdict.reason])),
             votes=votes(case, verdict.ballots),
-            runners=tuple(dict.fromkeys(b.runner for b in verdict.ballots
-                                        if b.target == mismatch.target and b.verdict.kind == compare.DISAGREE)),
+            runners=tuple(
+                dict.fromkeys(
+                    b.runner
+                    for b in verdict.ballots
+                    if b.target == mismatch.target and b.verdict.kind == compare.DISAGREE
+                )
+            ),
             compiler=self.judge.compiler.name,
-            seed=seed if isinstance(seed, int) else None, number=number if isinstance(number, int) else None,
-            profile=str(case.tags.get("profile", "")))
+            seed=seed if isinstance(seed, int) else None,
+            number=number if isinstance(number, int) else None,
+            profile=str(case.tags.get("profile", "")),
+        )
         if verdict.klass == compare.ABI_DAMAGE:
             finding = self.illustrated(finding)
         if verdict.klass == compare.REFUTED_ALLOCATION:
@@ -106,8 +120,14 @@ class Investigator:
             shown = [s for s in self.judge.judge([case], [finding.target], Tally()) if s.failure is None]
             if shown:
                 first = shown[0]
-                return dataclasses.replace(finding, case=case, run=first.run, expected=first.expected,
-                                           actual=first.actual, detail=f"{first.verdict.klass}: {first.verdict.detail}")
+                return dataclasses.replace(
+                    finding,
+                    case=case,
+                    run=first.run,
+                    expected=first.expected,
+                    actual=first.actual,
+                    detail=f"{first.verdict.klass}: {first.verdict.detail}",
+                )
         detail = f"{finding.detail}\n\nNone of {VARIANTS} inputs shows it in a run.".lstrip()
         return dataclasses.replace(finding, detail=detail)
 
@@ -202,8 +222,13 @@ class Investigator:
         if finding.klass == compare.ABI_DAMAGE and not damaged:
             damaged, whose = self._damaged(finding.case, finding.target, finding.run)
             detail = f"callee-saved registers come back changed{whose}: {', '.join(damaged)}" if damaged else detail
-        return dataclasses.replace(finding, disassembly=texts, damaged=damaged, detail=detail,
-                                   suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]))
+        return dataclasses.replace(
+            finding,
+            disassembly=texts,
+            damaged=damaged,
+            detail=detail,
+            suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]),
+        )
 
     def _damaged(self, case: Case, target: Target, run: int) -> tuple[tuple[str, ...], str]:
         """The callee-saved registers that a run changes, and ' by the trampoline …' if that alone does."""
@@ -272,10 +297,19 @@ def clear(mismatch: Mismatch, reason: str, tally: Tally) -> None:
 def _holds_addresses(case: Case) -> bool:
     """Whether an argument or a constant of the case is an address that means nothing elsewhere: of a function, of the
     stack, of a data region that the case has not (as a constant, of any)."""
-    constants = {inst.imm for function in case.module.functions for block in function.blocks for inst in block.insts
-                 if inst.op == "iconst" and isinstance(inst.imm, int)}
-    arguments = {value for row in case.inputs for value in row
-                 if not case.memories or not layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE}
+    constants = {
+        inst.imm
+        for function in case.module.functions
+        for block in function.blocks
+        for inst in block.insts
+        if inst.op == "iconst" and isinstance(inst.imm, int)
+    }
+    arguments = {
+        value
+        for row in case.inputs
+        for value in row
+        if not case.memories or not layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE
+    }
     return any(layout.ARENA <= value < layout.ARENA + layout.ARENA_SIZE for value in constants | arguments)
 
 
@@ -302,8 +336,9 @@ def effort(finding: Finding) -> int:
     """The fuel that the reference may spend on a run of a program made out of the finding's: a few times what that one
     took, so that candidates that go round for ever are soon refused."""
     case, run = finding.case, finding.run
-    alone = dataclasses.replace(case, inputs=case.inputs[run:run + 1], memories=case.memories[run:run + 1],
-                                slot=case.slot + run)
+    alone = dataclasses.replace(
+        case, inputs=case.inputs[run : run + 1], memories=case.memories[run : run + 1], slot=case.slot + run
+    )
     steps = sum(interpret(alone, finding.target.big_endian).executed.values())
     return min(FUEL, 4 * steps + 1000)
 
@@ -329,13 +364,22 @@ def voters(target: Target) -> list[Target]:
 
 
 def _another_isa(target: Target) -> Target:
-    return next(t for t in voters(target) if (t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian)
-                or (target.big_endian and t.isa != target.isa))
+    return next(
+        t
+        for t in voters(target)
+        if (t.isa != target.isa and (t.isa in BIG_ENDIAN) == target.big_endian)
+        or (target.big_endian and t.isa != target.isa)
+    )
 
 
 def votes(case: Case, ballots: Sequence[Vote]) -> tuple[VoteRecord, ...]:
     """Ballots as a page shows them."""
     sides = {compare.AGREE: True, compare.DISAGREE: False}
-    return tuple(VoteRecord(f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
-                      b.verdict.detail or ("as the reference" if b.verdict.kind == compare.AGREE else ""),
-                      sides.get(b.verdict.kind)) for b in ballots)
+    return tuple(
+        VoteRecord(
+            f"{b.target}" + (f" on {b.runner}" if b.runner else ""),
+            b.verdict.detail or ("as the reference" if b.verdict.kind == compare.AGREE else ""),
+            sides.get(b.verdict.kind),
+        )
+        for b in ballots
+    )

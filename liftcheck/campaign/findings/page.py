@@ -21,8 +21,9 @@ _WORDS_SHOWN: Final = 16
 
 def functions(case: Case) -> str:
     """The program as functions alone, which is no filetest."""
-    return ("; The program alone, not a filetest: its inputs and initial memory are in finding.json.\n\n"
-            + print_module(case.module))
+    return "; The program alone, not a filetest: its inputs and initial memory are in finding.json.\n\n" + print_module(
+        case.module
+    )
 
 
 def target_line(text: str) -> str:
@@ -49,8 +50,15 @@ def title(finding: Finding) -> str:
 
 def page(finding: Finding, name: str) -> str:
     """The README.md of a finding's folder."""
-    parts = [f"# {title(finding)}\n", _summary(finding), _program(finding), _difference(finding), _voters(finding),
-             _suspects(finding), _provenance(finding, name)]
+    parts = [
+        f"# {title(finding)}\n",
+        _summary(finding),
+        _program(finding),
+        _difference(finding),
+        _voters(finding),
+        _suspects(finding),
+        _provenance(finding, name),
+    ]
     return "\n".join(part for part in parts if part)
 
 
@@ -69,8 +77,10 @@ def _summary(finding: Finding) -> str:
 def _what(finding: Finding) -> str:
     if finding.klass == REFUTED_ALLOCATION and finding.failure is not None:
         shown = "" if finding.expected is None else " A run shows it: see below."
-        return (f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
-                f"```\n{finding.failure.message}\n```")
+        return (
+            f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
+            f"```\n{finding.failure.message}\n```"
+        )
     if finding.klass == ILLEGAL_CODE and finding.failure is not None:
         return f"compiles this program to code that `{finding.target}` cannot execute: {finding.failure.message}."
     if finding.failure is not None:
@@ -78,8 +88,10 @@ def _what(finding: Finding) -> str:
         place = f" (at {finding.failure.place})" if finding.failure.place else ""
         return "\n".join(filter(None, [f"fails on this program for `{finding.target}`: {said}{place}", more]))
     if finding.klass == WRONG_MEANING:
-        return ("agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
-                "most likely a bug of liftcheck, since no other judge that could be asked sides with the reference")
+        return (
+            "agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
+            "most likely a bug of liftcheck, since no other judge that could be asked sides with the reference"
+        )
     return f"compiles this program for `{finding.target}` to code that does something else than CLIF's semantics say."
 
 
@@ -97,8 +109,10 @@ def _program(finding: Finding) -> str:
     elif finding.unsaid:
         parts.append(f"`program.clif` has the whole as a filetest, with a reservation: {finding.unsaid}.\n")
     else:
-        parts.append("`program.clif` has the whole as a filetest: `liftcheck test` fails on it for this reason, and "
-                     "upstream's reader takes it.\n")
+        parts.append(
+            "`program.clif` has the whole as a filetest: `liftcheck test` fails on it for this reason, and "
+            "upstream's reader takes it.\n"
+        )
     return "\n".join(parts)
 
 
@@ -108,12 +122,14 @@ def _memory(finding: Finding) -> list[str]:
     if not case.memories or finding.run >= len(case.memories):
         return []
     content = case.memories[finding.run]
-    words = [at for at in range(0, len(content), _WORD) if any(content[at:at + _WORD])]
-    shown = [f"{at:#05x}: {content[at:at + _WORD].hex(' ')}" for at in words[:_WORDS_SHOWN]]
+    words = [at for at in range(0, len(content), _WORD) if any(content[at : at + _WORD])]
+    shown = [f"{at:#05x}: {content[at : at + _WORD].hex(' ')}" for at in words[:_WORDS_SHOWN]]
     held = "it holds, where it is not zero" if words else "it is zero"
     base = layout.slot_address(case.slot + finding.run)
-    parts = [f"The data region of {len(content)} bytes at {base:#x} is an argument. Initially {held}"
-             + (":\n" if words else ".")]
+    parts = [
+        f"The data region of {len(content)} bytes at {base:#x} is an argument. Initially {held}"
+        + (":\n" if words else ".")
+    ]
     if words:
         more = f"\n… {len(words) - len(shown)} more lines, see finding.json" if len(words) > len(shown) else ""
         parts.append("```\n" + "\n".join(shown) + more + "\n```\n")
@@ -127,9 +143,15 @@ def _difference(finding: Finding) -> str:
     row = case.inputs[finding.run] if finding.run < len(case.inputs) else ()
     kinds = [param.type for param in case.module.functions[case.entry].signature.params]
     arguments = ", ".join(hex_value(v, t) for v, t in zip(row, kinds)) or "none"
-    return "\n".join(["## Expected and actual\n", f"- arguments: {arguments}",
-                      f"- expected: {outcome_text(finding.expected, case)}",
-                      f"- actual: {outcome_text(finding.actual, case)}", ""])
+    return "\n".join(
+        [
+            "## Expected and actual\n",
+            f"- arguments: {arguments}",
+            f"- expected: {outcome_text(finding.expected, case)}",
+            f"- actual: {outcome_text(finding.actual, case)}",
+            "",
+        ]
+    )
 
 
 def _voters(finding: Finding) -> str:
@@ -149,14 +171,21 @@ def _suspects(finding: Finding) -> str:
 
 def _provenance(finding: Finding, name: str) -> str:
     seed = f"seed {finding.seed}, case {finding.number}" if finding.seed is not None else "a program given by hand"
-    lines = ["## Replay\n", "```", f"liftcheck replay {name}", "```\n",
-             f"- found by liftcheck {__version__} with `{finding.compiler}`: {seed}"
-             + (f", profile {finding.profile}" if finding.profile else "")
-             + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
-             f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}"]
+    lines = [
+        "## Replay\n",
+        "```",
+        f"liftcheck replay {name}",
+        "```\n",
+        f"- found by liftcheck {__version__} with `{finding.compiler}`: {seed}"
+        + (f", profile {finding.profile}" if finding.profile else "")
+        + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
+        f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}",
+    ]
     if finding.count > 1:
-        lines.append(f"- {finding.count} findings are one here: equal ones, and programs that go wrong in this way and "
-                     "hold all of its opcodes")
+        lines.append(
+            f"- {finding.count} findings are one here: equal ones, and programs that go wrong in this way and "
+            "hold all of its opcodes"
+        )
     if finding.original is not None:
         lines.append("- `original.clif` is the program before reduction; `finding.json` holds everything as data")
     return "\n".join(lines) + "\n"

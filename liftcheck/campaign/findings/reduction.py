@@ -75,12 +75,14 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
     if cost(done.case) >= cost(finding.case):
         return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
     target = yield from reduce_settings(
-        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel), meter, SETTINGS)
+        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel), meter, SETTINGS
+    )
     return (yield from _finished(desk, finding, done, target, meter))
 
 
-def _start(desk: Investigator, finding: Finding, fuel: int, meter: Meter
-           ) -> Generator[None, None, tuple[Case | None, str]]:
+def _start(
+    desk: Investigator, finding: Finding, fuel: int, meter: Meter
+) -> Generator[None, None, tuple[Case | None, str]]:
     """The program that the search begins with: swept, as it is, or without what CLIF leaves open; or why there is
     none."""
     case = finding.case
@@ -92,10 +94,14 @@ def _start(desk: Investigator, finding: Finding, fuel: int, meter: Meter
         yield from meter.pause()
         if not why:
             return start, ""
-    cut = yield from untainted(tidied(narrow, lambda _name, _value: True),
-                               lambda c: desk.objection(c, finding, fuel, shown=True),
-                               lambda c: left_open(c, 0, finding.target.big_endian, fuel) is None,
-                               lambda c: probe(c, finding.target), meter, CUT)
+    cut = yield from untainted(
+        tidied(narrow, lambda _name, _value: True),
+        lambda c: desk.objection(c, finding, fuel, shown=True),
+        lambda c: left_open(c, 0, finding.target.big_endian, fuel) is None,
+        lambda c: probe(c, finding.target),
+        meter,
+        CUT,
+    )
     if cut is not None:
         meter.charge()
         why = desk.objection(cut, finding, fuel)
@@ -127,8 +133,9 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     mismatches = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
     yield from meter.pause()
     if not mismatches:
-        return [desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once "
-                                                            "more."))]
+        return [
+            desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once more."))
+        ]
     verdict = desk.vote(case, mismatches[0])
     yield from meter.pause()
     classes = {verdict.klass, finding.klass}
@@ -141,8 +148,14 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     yield from meter.pause()
     made = desk.finding(named, mismatches[0], (target, *(t for t in others if t in again and t != target)), verdict)
     note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."
-    made = dataclasses.replace(made, original=finding.case, reduced=True, seconds=finding.seconds, note=note,
-                               witness=made.witness or finding.witness)
+    made = dataclasses.replace(
+        made,
+        original=finding.case,
+        reduced=True,
+        seconds=finding.seconds,
+        note=note,
+        witness=made.witness or finding.witness,
+    )
     made = desk.told(dataclasses.replace(made, key=fold_key(made)))
     yield from meter.pause()
     return [made, *_left_over(desk, finding, tuple(t for t in others if t not in again))]

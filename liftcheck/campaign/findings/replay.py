@@ -55,16 +55,27 @@ class Replayed:
 
     def document(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        return {"still": self.still, "class": self.klass, "was": self.finding.klass, "detail": self.detail,
-                "compiler": self.compiler, "target": str(self.target), "undecided": list(self.reasons)}
+        return {
+            "still": self.still,
+            "class": self.klass,
+            "was": self.finding.klass,
+            "detail": self.detail,
+            "compiler": self.compiler,
+            "target": str(self.target),
+            "undecided": list(self.reasons),
+        }
 
 
 def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] = ("auto",)) -> Replayed:
     """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is
     missing."""
     finding = store.load(folder)
-    options = FuzzOptions(isas=(finding.target.isa,), compiler=compiler or finding.compiler, runners=runners,
-                          validate=finding.klass == compare.REFUTED_ALLOCATION)
+    options = FuzzOptions(
+        isas=(finding.target.isa,),
+        compiler=compiler or finding.compiler,
+        runners=runners,
+        validate=finding.klass == compare.REFUTED_ALLOCATION,
+    )
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
@@ -103,8 +114,9 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
 def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
     finding = store.load(folder)
-    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler,
-                          validate=finding.klass == compare.REFUTED_ALLOCATION)
+    options = FuzzOptions(
+        isas=(finding.target.isa,), compiler=finding.compiler, validate=finding.klass == compare.REFUTED_ALLOCATION
+    )
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
@@ -115,8 +127,14 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     finally:
         pool.close()
         opened.close()
-    reduced = dataclasses.replace(reduced, count=finding.count, seed=finding.seed, number=finding.number,
-                                  profile=finding.profile, original=finding.original or reduced.original)
+    reduced = dataclasses.replace(
+        reduced,
+        count=finding.count,
+        seed=finding.seed,
+        number=finding.number,
+        profile=finding.profile,
+        original=finding.original or reduced.original,
+    )
     place = folder if folder.is_dir() else folder.parent
     store.write_folder(place, store.files(reduced, place.name))
     return reduced, place

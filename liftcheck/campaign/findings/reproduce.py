@@ -37,15 +37,17 @@ from liftcheck.runners.patience import DEFAULT
 
 _TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
 _REGISTERS: Final = "upstream's harness does not look at callee-saved registers: the file passes there, and fails here"
-_BUFFERS: Final = ("upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
-                   "of the function brings it")
+_BUFFERS: Final = (
+    "upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
+    "of the function brings it"
+)
 _ALLOCATION: Final = "a filetest proves no allocation: `liftcheck regalloc` refutes the one of this file"
 _TWICE: Final = "a filetest compiles once: what comes out differently the second time is not seen"
 _ONLY_HERE: Final = {compare.ABI_DAMAGE: _REGISTERS}
-_ENDINGS: Final = {compare.CRASH: ("crashed",), compare.ENDLESS: ("endless",),
-                   compare.ABI_DAMAGE: ("abi", "changed")}
-DEAR: Final = frozenset({compare.CRASH, compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY,
-                         compare.COMPILER_ABORT})
+_ENDINGS: Final = {compare.CRASH: ("crashed",), compare.ENDLESS: ("endless",), compare.ABI_DAMAGE: ("abi", "changed")}
+DEAR: Final = frozenset(
+    {compare.CRASH, compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY, compare.COMPILER_ABORT}
+)
 """Classes of which every run takes its time: judged once they are reduced, in one form with the target's own settings
 and one with all."""
 _LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
@@ -153,8 +155,11 @@ def _is_of(unit: Failure, cause: str, finding: Finding) -> bool:
     """Whether a unit failed for the finding's reason."""
     failure = finding.failure
     if failure is not None and finding.expected is None:
-        return failure.reason in cause if failure.kind == "refusal" else unit.got.startswith(f"{failure.kind}: ") and (
-            failure.place.rpartition("/")[2] in unit.got)
+        return (
+            failure.reason in cause
+            if failure.kind == "refusal"
+            else unit.got.startswith(f"{failure.kind}: ") and (failure.place.rpartition("/")[2] in unit.got)
+        )
     wanted = _ENDINGS.get(finding.klass)
     if wanted is not None:
         return unit.got.startswith(wanted)
@@ -168,5 +173,3 @@ def _unread(text: str, unsaid: str, compiler: object) -> str:
         return ""
     complaints = compiler.read_filetest(text)
     return f"upstream's reader refuses it: line {complaints[0].line}: {complaints[0].message}" if complaints else ""
-
-

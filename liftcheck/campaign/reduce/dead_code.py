@@ -98,8 +98,12 @@ def _merge_chains(function: Function) -> None:
 
 def _handled(function: Function) -> set[int]:
     """The blocks of whose exception handlers an address is taken."""
-    return {inst.imm[0] for block in function.blocks for inst in block.insts
-            if inst.op == HANDLER_ADDRESS and isinstance(inst.imm, tuple)}
+    return {
+        inst.imm[0]
+        for block in function.blocks
+        for inst in block.insts
+        if inst.op == HANDLER_ADDRESS and isinstance(inst.imm, tuple)
+    }
 
 
 def _rename(values: dict[int, int], params: Sequence[tuple[int, object]], args: Sequence[int | str]) -> None:
@@ -189,16 +193,18 @@ def _drop_params(function: Function, places: set[Place]) -> None:
     def shorter(target: BlockCall) -> BlockCall:
         if target.block not in touched:
             return target
-        return BlockCall(target.block, tuple(arg for at, arg in enumerate(target.args)
-                                             if (target.block, at) not in places))
+        return BlockCall(
+            target.block, tuple(arg for at, arg in enumerate(target.args) if (target.block, at) not in places)
+        )
 
     for block in function.blocks:
         block.params[:] = [param for at, param in enumerate(block.params) if (block.number, at) not in places]
         last = block.insts[-1]
         table = last.table
         if table is not None:
-            items = tuple(tuple(shorter(part) if isinstance(part, BlockCall) else part for part in item)
-                          for item in table.items)
+            items = tuple(
+                tuple(shorter(part) if isinstance(part, BlockCall) else part for part in item) for item in table.items
+            )
             table = ExceptionTable(table.sig, shorter(table.normal), items)
         block.insts[-1] = dataclasses.replace(last, targets=tuple(map(shorter, last.targets)), table=table)
 

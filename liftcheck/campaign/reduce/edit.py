@@ -32,9 +32,15 @@ def copy_function(function: Function) -> Function:
     constants are in the order of their numbers, so that the last has the greatest."""
     blocks = [dataclasses.replace(b, params=list(b.params), insts=list(b.insts)) for b in function.blocks]
     return dataclasses.replace(
-        function, blocks=blocks, types=_in_order(function.types), constants=_in_order(function.constants),
-        stack_slots=dict(function.stack_slots), signatures=dict(function.signatures),
-        func_refs=dict(function.func_refs), annotations=[])
+        function,
+        blocks=blocks,
+        types=_in_order(function.types),
+        constants=_in_order(function.constants),
+        stack_slots=dict(function.stack_slots),
+        signatures=dict(function.signatures),
+        func_refs=dict(function.func_refs),
+        annotations=[],
+    )
 
 
 def _in_order(numbered: Mapping[int, _T]) -> dict[int, _T]:
@@ -55,13 +61,18 @@ def with_function(case: Case, index: int, function: Function) -> Case:
 
 def map_values(inst: Inst, rename: Callable[[int], int]) -> Inst:
     """The instruction with every value it reads renamed, those on its edges too."""
+
     def call(target: BlockCall) -> BlockCall:
         return BlockCall(target.block, tuple(rename(a) if isinstance(a, int) else a for a in target.args))
 
     table = inst.table
     if table is not None:
-        items = tuple(tuple(call(part) if isinstance(part, BlockCall) else part for part in item)
-                      if item[0] != "context" else ("context", _renamed(item[1], rename)) for item in table.items)
+        items = tuple(
+            tuple(call(part) if isinstance(part, BlockCall) else part for part in item)
+            if item[0] != "context"
+            else ("context", _renamed(item[1], rename))
+            for item in table.items
+        )
         table = ExceptionTable(table.sig, call(table.normal), items)
     return dataclasses.replace(
         inst, args=tuple(map(rename, inst.args)), targets=tuple(map(call, inst.targets)), table=table
@@ -74,6 +85,7 @@ def _renamed(value: object, rename: Callable[[int], int]) -> object:
 
 def replace_uses(function: Function, mapping: Mapping[int, int]) -> None:
     """Makes every reader of a key read its value instead (in place: `function` is the caller's own copy)."""
+
     def rename(value: int) -> int:
         return mapping.get(value, value)
 
@@ -155,8 +167,11 @@ def dead_values(module: Module) -> dict[str, set[int]]:
 def renumber(function: Function) -> Function:
     """The function with values and blocks numbered from 0 in the order of the text."""
     function = copy_function(function)
-    order = [v for block in function.blocks
-             for v in [*(p for p, _ in block.params), *(r for inst in block.insts for r in inst.results)]]
+    order = [
+        v
+        for block in function.blocks
+        for v in [*(p for p, _ in block.params), *(r for inst in block.insts for r in inst.results)]
+    ]
     mapping = {value: number for number, value in enumerate(order)}
     blocks = {block.number: number for number, block in enumerate(function.blocks)}
     replace_uses(function, mapping)
@@ -179,5 +194,11 @@ def _renumbered(inst: Inst, values: Mapping[int, int], blocks: Mapping[int, int]
             tuple(call(part) if isinstance(part, BlockCall) else part for part in item) for item in table.items
         )
         table = ExceptionTable(table.sig, call(table.normal), items)
-    return dataclasses.replace(inst, results=tuple(values[r] for r in inst.results),
-                               targets=tuple(map(call, inst.targets)), table=table, loc=None, line=0)
+    return dataclasses.replace(
+        inst,
+        results=tuple(values[r] for r in inst.results),
+        targets=tuple(map(call, inst.targets)),
+        table=table,
+        loc=None,
+        line=0,
+    )

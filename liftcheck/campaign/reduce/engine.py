@@ -230,8 +230,9 @@ def tidied(case: Case, kept: Kept | None = None) -> Case:
     return dataclasses.replace(case, module=Module(functions))
 
 
-def reduce_case(case: Case, question: Question, probe: Probe, meter: Meter, share: float = 1.0,
-                passes: Iterable[Pass] = PASSES) -> Generator[None, None, Reduced]:
+def reduce_case(
+    case: Case, question: Question, probe: Probe, meter: Meter, share: float = 1.0, passes: Iterable[Pass] = PASSES
+) -> Generator[None, None, Reduced]:
     """The smallest case found to which `question` has no objection, in steps; it must have none to `case` itself. It
     may use `share` of the meter's limits."""
     door = _Door(question, meter, share)
@@ -260,8 +261,9 @@ def _exhaust(case: Case, one: Pass, door: _Door, probe: Probe) -> Generator[None
     return case
 
 
-def reduce_settings(target: Target, objection: Callable[[Target], str], meter: Meter,
-                    share: float = 1.0) -> Generator[None, None, Target]:
+def reduce_settings(
+    target: Target, objection: Callable[[Target], str], meter: Meter, share: float = 1.0
+) -> Generator[None, None, Target]:
     """The target with only the settings that matter, in steps: each is dropped when the fault is there without it."""
     for setting in target.settings:
         if meter.over(share):

@@ -73,8 +73,12 @@ def drop_function(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None
     kept = Module([function for number, function in enumerate(functions) if number != site])
     if site != case.entry:
         return [dataclasses.replace(case, module=kept, entry=case.entry - (site < case.entry))]
-    return [dataclasses.replace(case, module=kept, entry=number, inputs=((0,) * len(f.signature.params),),
-                                memories=case.memories[:1]) for number, f in enumerate(kept.functions)]
+    return [
+        dataclasses.replace(
+            case, module=kept, entry=number, inputs=((0,) * len(f.signature.params),), memories=case.memories[:1]
+        )
+        for number, f in enumerate(kept.functions)
+    ]
 
 
 def drop_calls(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
@@ -90,8 +94,12 @@ def drop_calls(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 def enter_callee(case: Case, site: int, probe: Probe) -> Iterator[Case] | None:
     """Makes the callee of the site-th direct call in the entry function the entry, with the arguments seen there."""
     entry = case.module.functions[case.entry]
-    calls = [(b, i, inst) for b, block in enumerate(entry.blocks) for i, inst in enumerate(block.insts)
-             if inst.op in ("call", "try_call", "return_call")]
+    calls = [
+        (b, i, inst)
+        for b, block in enumerate(entry.blocks)
+        for i, inst in enumerate(block.insts)
+        if inst.op in ("call", "try_call", "return_call")
+    ]
     if site >= len(calls) or len(case.inputs) != 1:
         return None
     return _enter(case, *calls[site], probe)
@@ -120,7 +128,7 @@ def halves(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
         return None
     number, start, length = chunks[site]
     function = case.module.functions[number]
-    chosen = {id(inst) for inst in body_of(function)[start:start + length] if not is_constant(inst)}
+    chosen = {id(inst) for inst in body_of(function)[start : start + length] if not is_constant(inst)}
     return [with_function(case, number, without(function, lambda inst: id(inst) in chosen))] if chosen else ()
 
 
@@ -128,8 +136,12 @@ def cut_after(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     """Ends the entry function right after its site-th instruction, returning that instruction's results; or right
     before it, returning what it would have stored."""
     function = case.module.functions[case.entry]
-    sites = [(b, i) for b, block in enumerate(function.blocks) for i, inst in enumerate(block.insts)
-             if (inst.results or inst.op in _STORES) and not is_constant(inst) and inst.op not in TERMINATORS]
+    sites = [
+        (b, i)
+        for b, block in enumerate(function.blocks)
+        for i, inst in enumerate(block.insts)
+        if (inst.results or inst.op in _STORES) and not is_constant(inst) and inst.op not in TERMINATORS
+    ]
     if site >= len(sites):
         return None
     block, position = sites[site]
@@ -141,8 +153,12 @@ def cut_after(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 def branches(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     """Makes one conditional terminator unconditional, or a return."""
-    sites = [(n, b) for n, function in enumerate(case.module.functions) for b, block in enumerate(function.blocks)
-             if block.insts[-1].op not in ("return", "trap")]
+    sites = [
+        (n, b)
+        for n, function in enumerate(case.module.functions)
+        for b, block in enumerate(function.blocks)
+        if block.insts[-1].op not in ("return", "trap")
+    ]
     if site >= len(sites):
         return None
     number, at = sites[site]
@@ -194,11 +210,11 @@ def returns(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     if site >= len(kept):
         return None
     changed = copy_function(function)
-    changed.signature = changed.signature._replace(returns=(*kept[:site], *kept[site + 1:]))
+    changed.signature = changed.signature._replace(returns=(*kept[:site], *kept[site + 1 :]))
     for block in changed.blocks:
         last = block.insts[-1]
         if last.op == "return":
-            block.insts[-1] = dataclasses.replace(last, args=(*last.args[:site], *last.args[site + 1:]))
+            block.insts[-1] = dataclasses.replace(last, args=(*last.args[:site], *last.args[site + 1 :]))
     return [with_function(case, case.entry, changed)]
 
 
@@ -223,7 +239,7 @@ def constants(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 def _simpler(value: int) -> list[int]:
     """Simpler integers than this one, simplest first."""
-    return [v for v in (0, 1, 2, value >> 1, value & (value - 1), value & 0xff) if complexity(v) < complexity(value)]
+    return [v for v in (0, 1, 2, value >> 1, value & (value - 1), value & 0xFF) if complexity(v) < complexity(value)]
 
 
 def complexity(value: int) -> int:
@@ -239,8 +255,10 @@ def input_values(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     row = case.inputs[0]
     if layout.DATA <= row[site] < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE:
         return ()
-    return [dataclasses.replace(case, inputs=((*row[:site], value, *row[site + 1:]), *case.inputs[1:]))
-            for value in _simpler(row[site])]
+    return [
+        dataclasses.replace(case, inputs=((*row[:site], value, *row[site + 1 :]), *case.inputs[1:]))
+        for value in _simpler(row[site])
+    ]
 
 
 def memory(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
@@ -250,12 +268,16 @@ def memory(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     if site == 0:
         return [dataclasses.replace(case, memories=())]
     content = case.memories[0]
-    pieces = [(start, length) for length in (4096, 2048, 1024, 512, 256, 128, 64, 16)
-              for start in range(0, len(content), length) if any(content[start:start + length])]
+    pieces = [
+        (start, length)
+        for length in (4096, 2048, 1024, 512, 256, 128, 64, 16)
+        for start in range(0, len(content), length)
+        if any(content[start : start + length])
+    ]
     if site > len(pieces):
         return None
     start, length = pieces[site - 1]
-    cleared = content[:start] + bytes(len(content[start:start + length])) + content[start + length:]
+    cleared = content[:start] + bytes(len(content[start : start + length])) + content[start + length :]
     return [dataclasses.replace(case, memories=(cleared, *case.memories[1:]))]
 
 
@@ -267,16 +289,25 @@ def attributes(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     plain = copy_function(function)
     for block in plain.blocks:
         block.cold = False
-        block.insts[:] = [dataclasses.replace(inst, flags=NO_FLAGS)
-                          if inst.flags != NO_FLAGS and inst.op != "bitcast" else inst for inst in block.insts]
+        block.insts[:] = [
+            dataclasses.replace(inst, flags=NO_FLAGS) if inst.flags != NO_FLAGS and inst.op != "bitcast" else inst
+            for inst in block.insts
+        ]
     slots = copy_function(function)
     slots.stack_slots = {number: StackSlot(slot.size) for number, slot in slots.stack_slots.items()}
     bare = copy_function(function)
     bare.preamble, bare.globals = [], {}
-    return [*(with_function(case, site, way) for way in (plain, slots, bare)),
-            with_signatures(case, lambda s: s._replace(call_conv="system_v")),
-            with_signatures(case, lambda s: s._replace(params=tuple(p._replace(extension="") for p in s.params),
-                                                       returns=tuple(p._replace(extension="") for p in s.returns)))]
+    return [
+        *(with_function(case, site, way) for way in (plain, slots, bare)),
+        with_signatures(case, lambda s: s._replace(call_conv="system_v")),
+        with_signatures(
+            case,
+            lambda s: s._replace(
+                params=tuple(p._replace(extension="") for p in s.params),
+                returns=tuple(p._replace(extension="") for p in s.returns),
+            ),
+        ),
+    ]
 
 
 def dead(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
@@ -287,7 +318,7 @@ def dead(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
         return [_without_dead(case, {*unread} - {unread[site]})]
     chunks, length = [], (count + 1) // 2
     while length and count:
-        chunks += [unread[start:start + length] for start in range(0, count, length)]
+        chunks += [unread[start : start + length] for start in range(0, count, length)]
         length //= 2
     return [_without_dead(case, {*chunks[site - count]})] if site - count < len(chunks) else None
 
@@ -304,4 +335,4 @@ def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
 
 PASSES: Final[tuple[Pass, ...]] = (
     one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, instructions,
-    params, memory, attributes, constants, input_values)
+    params, memory, attributes, constants, input_values)  # fmt: skip

@@ -26,8 +26,12 @@ def body_of(function: Function) -> list[Inst]:
 
 def nth_inst(case: Case, site: int) -> tuple[int, int, int] | None:
     """The place (function, block, position) of the site-th instruction, counted from the last: uses before defs."""
-    places = [(n, b, i) for n, function in enumerate(case.module.functions)
-              for b, block in enumerate(function.blocks) for i in range(len(block.insts))]
+    places = [
+        (n, b, i)
+        for n, function in enumerate(case.module.functions)
+        for b, block in enumerate(function.blocks)
+        for i in range(len(block.insts))
+    ]
     return places[-1 - site] if site < len(places) else None
 
 
@@ -58,7 +62,7 @@ def as_constant(function: Function, block: int, position: int, kind: Type, value
     insts = changed.blocks[block].insts
     number, made = constant(changed, kind, value)
     old = insts[position].results[0]
-    insts[position:position + 1] = made
+    insts[position : position + 1] = made
     replace_uses(changed, {old: number})
     return changed
 
@@ -82,11 +86,11 @@ def without_param(case: Case, site: int) -> Case:
     changed = copy_function(function)
     del changed.blocks[0].params[site]
     old = function.signature.params
-    changed.signature = changed.signature._replace(params=(*old[:site], *old[site + 1:]))
+    changed.signature = changed.signature._replace(params=(*old[:site], *old[site + 1 :]))
     number, made = constant(changed, kind, case.inputs[0][site])
     changed.blocks[0].insts[:0] = made
     replace_uses(changed, {value: number})
-    inputs = tuple((*row[:site], *row[site + 1:]) for row in case.inputs)
+    inputs = tuple((*row[:site], *row[site + 1 :]) for row in case.inputs)
     return dataclasses.replace(with_function(case, case.entry, changed), inputs=inputs)
 
 
@@ -140,8 +144,10 @@ def _zeros_for(function: Function, inst: Inst, zeros: dict[int, int]) -> list[In
         zeros[result] = _zero(function, function.types[result], made)
     if inst.table is not None:
         returned = function.signatures[inst.table.sig].returns
-        args = [_zero(function, returned[int(arg[3:])].type, made) if isinstance(arg, str) else arg
-                for arg in inst.table.normal.args]
+        args = [
+            _zero(function, returned[int(arg[3:])].type, made) if isinstance(arg, str) else arg
+            for arg in inst.table.normal.args
+        ]
         made.append(Inst("jump", None, targets=(BlockCall(inst.table.normal.block, tuple(args)),)))
     return made
 

@@ -25,8 +25,9 @@ Spot = tuple[int, int]
 """A function's number and a value of it."""
 
 
-def untainted(case: Case, objection: Question, closed: Callable[[Case], bool], probe: Probe, meter: Meter,
-              share: float) -> Generator[None, None, Case | None]:
+def untainted(
+    case: Case, objection: Question, closed: Callable[[Case], bool], probe: Probe, meter: Meter, share: float
+) -> Generator[None, None, Case | None]:
     """The case with nothing left that CLIF leaves open, in steps; None if the fault does not survive that."""
     while not closed(case):
         spots = exposed(case.module, case.entry)
@@ -34,7 +35,8 @@ def untainted(case: Case, objection: Question, closed: Callable[[Case], bool], p
             if meter.over(share):
                 return None
             less = not verify(candidate.module) and (
-                len(exposed(candidate.module, candidate.entry)) < len(spots) or closed(candidate))
+                len(exposed(candidate.module, candidate.entry)) < len(spots) or closed(candidate)
+            )
             meter.charge(less)
             if less and not objection(candidate):
                 case = candidate
@@ -72,19 +74,27 @@ def _canonicalized(function: Function, value: int, kind: Type) -> Function:
     if kind.is_vector:
         shape = kind.as_int()
         ordered, bits, kept, result = (fresh(changed, k) for k in (shape, shape, shape, kind))
-        made = [Inst("fcmp", kind, (ordered,), (value, value), "ord"), Inst("bitcast", shape, (bits,), (value,)),
-                Inst("band", shape, (kept,), (bits, ordered)), Inst("bitcast", kind, (result,), (kept,))]
+        made = [
+            Inst("fcmp", kind, (ordered,), (value, value), "ord"),
+            Inst("bitcast", shape, (bits,), (value,)),
+            Inst("band", shape, (kept,), (bits, ordered)),
+            Inst("bitcast", kind, (result,), (kept,)),
+        ]
     else:
         ordered = fresh(changed, I8)
         zero, made = constant(changed, kind, 0)
         result = fresh(changed, kind)
-        made = [*made, Inst("fcmp", kind, (ordered,), (value, value), "ord"),
-                Inst("select", kind, (result,), (ordered, value, zero))]
+        made = [
+            *made,
+            Inst("fcmp", kind, (ordered,), (value, value), "ord"),
+            Inst("select", kind, (result,), (ordered, value, zero)),
+        ]
     return _in_its_stead(changed, value, result, made)
 
 
 def _in_its_stead(function: Function, value: int, result: int, made: Sequence[Inst]) -> Function:
     """Puts instructions behind the definition of `value`; who read it reads `result`."""
+
     def rename(read: int) -> int:
         return result if read == value else read
 
@@ -127,8 +137,15 @@ def _constant(case: Case, spot: Spot, content: int) -> Case | None:
 
 def _defined(function: Function, value: int) -> tuple[int, int] | None:
     """Block and position of the instruction that makes a value; None for a parameter."""
-    return next(((b, i) for b, block in enumerate(function.blocks) for i, inst in enumerate(block.insts)
-                 if value in inst.results), None)
+    return next(
+        (
+            (b, i)
+            for b, block in enumerate(function.blocks)
+            for i, inst in enumerate(block.insts)
+            if value in inst.results
+        ),
+        None,
+    )
 
 
 _WAYS: Final[tuple[Callable[[Case, Spot, Probe], Case | None], ...]] = (_canonical, _as_seen, _zero)

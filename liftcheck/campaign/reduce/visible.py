@@ -94,8 +94,12 @@ class _Taint:
 
     def _is_ordered(self, mask: int, value: int) -> bool:
         condition = self.made.get(mask)
-        return (condition is not None and condition.op == "fcmp" and condition.args == (value, value)
-                and condition.imm in ("ord", "eq"))
+        return (
+            condition is not None
+            and condition.op == "fcmp"
+            and condition.args == (value, value)
+            and condition.imm in ("ord", "eq")
+        )
 
     def _spread(self) -> None:
         """Follows taint to a fixed point."""
@@ -128,8 +132,9 @@ class _Taint:
         return kept is not None and inst.args[kept] == condition.args[0] and inst.args[3 - kept] not in self.tainted
 
 
-_ADDRESSES: Final = frozenset({"stack_addr", "func_addr", "symbol_value", "get_frame_pointer", "get_stack_pointer",
-                               "get_return_address"})
+_ADDRESSES: Final = frozenset(
+    {"stack_addr", "func_addr", "symbol_value", "get_frame_pointer", "get_stack_pointer", "get_return_address"}
+)
 
 
 def shows_addresses(module: Module) -> bool:
@@ -147,7 +152,7 @@ def _addresses_shown(function: Function) -> list[int]:
     shown: list[int] = []
     for inst in insts:
         if inst.op in ("return", "atomic_rmw", "atomic_cas"):
-            shown += [arg for arg in inst.args[inst.op != "return":] if arg in held]
+            shown += [arg for arg in inst.args[inst.op != "return" :] if arg in held]
         elif "store" in inst.op and inst.args[0] in held and not held.intersection(inst.args[1:]):
             shown.append(inst.args[0])
     return shown

@@ -66,8 +66,12 @@ class FuzzReport:
     def shares(self) -> dict[str, float]:
         """What share of programs looped, called, and was compared; what share of runs trapped."""
         seen, programs = self.tally.behaviour, max(self.tally.programs, 1)
-        return {"looped": seen["looped"] / programs, "called": seen["called"] / programs,
-                "trapped": seen["trapped"] / max(seen["runs"], 1), "compared": seen["compared"] / programs}
+        return {
+            "looped": seen["looped"] / programs,
+            "called": seen["called"] / programs,
+            "trapped": seen["trapped"] / max(seen["runs"], 1),
+            "compared": seen["compared"] / programs,
+        }
 
     def document(self) -> dict[str, Any]:
         """The object that `--json` prints."""
@@ -119,8 +123,11 @@ class FuzzReport:
     def _isa(self, isa: str) -> dict[str, Any]:
         tally = self.tally
         return {
-            "programs": tally.programs_by_isa[isa], "pairs": tally.pairs[isa], "agreed": tally.agreed[isa],
-            "disagreed": _of(tally.disagreed, isa), "undecided": _of(tally.undecided, isa),
+            "programs": tally.programs_by_isa[isa],
+            "pairs": tally.pairs[isa],
+            "agreed": tally.agreed[isa],
+            "disagreed": _of(tally.disagreed, isa),
+            "undecided": _of(tally.undecided, isa),
             "refused": _of(tally.refused, isa),
             "pairs_per_second": round(tally.pairs[isa] / self.seconds, 1) if self.seconds else 0.0,
         }
@@ -157,15 +164,30 @@ def tables(report: FuzzReport) -> RenderableType:
 
 def _isa_table(report: FuzzReport) -> Table:
     table = Table(title=f"{report.compiler}, seed {report.options.seed}, {report.seconds:.0f} s", title_justify="left")
-    for name, justify in (("ISA", "left"), ("programs", "right"), ("pairs", "right"), ("agreed", "right"),
-                          ("disagreed", "left"), ("undecided", "right"), ("refused", "right"), ("pairs/s", "right")):
+    for name, justify in (
+        ("ISA", "left"),
+        ("programs", "right"),
+        ("pairs", "right"),
+        ("agreed", "right"),
+        ("disagreed", "left"),
+        ("undecided", "right"),
+        ("refused", "right"),
+        ("pairs/s", "right"),
+    ):
         table.add_column(name, justify="right" if justify == "right" else "left")
     for isa in report.options.isas:
         row = report._isa(isa)
         wrong = ", ".join(f"{count} {klass}" for klass, count in row["disagreed"].items()) or "-"
-        table.add_row(isa, f"{row['programs']:,}", f"{row['pairs']:,}", f"{row['agreed']:,}", wrong,
-                      f"{sum(row['undecided'].values()):,}", f"{sum(row['refused'].values()):,}",
-                      f"{row['pairs_per_second']:,.0f}")
+        table.add_row(
+            isa,
+            f"{row['programs']:,}",
+            f"{row['pairs']:,}",
+            f"{row['agreed']:,}",
+            wrong,
+            f"{sum(row['undecided'].values()):,}",
+            f"{sum(row['refused'].values()):,}",
+            f"{row['pairs_per_second']:,.0f}",
+        )
     return table
 
 
@@ -187,19 +209,25 @@ def _validated(report: FuzzReport) -> Text:
 def _times(report: FuzzReport) -> Text:
     times = "  ".join(f"{stage} {share:.0%}" for stage, share in report.time_share().items() if share >= 0.005)
     what = report.shares()
-    return Text(f"time: {times}\nprograms: {what['looped']:.0%} loop, {what['called']:.0%} call another function, "
-                f"{what['compared']:.0%} have a result or memory to compare; {what['trapped']:.1%} of runs trap")
+    return Text(
+        f"time: {times}\nprograms: {what['looped']:.0%} loop, {what['called']:.0%} call another function, "
+        f"{what['compared']:.0%} have a result or memory to compare; {what['trapped']:.1%} of runs trap"
+    )
 
 
 def _findings(report: FuzzReport) -> Table:
     table = Table(title=f"{len(report.findings)} findings", title_justify="left")
     for name in ("class", "ISA", "times", "found after", "where"):
-        table.add_column(name, justify="right" if name in ("times", "found after") else "left",
-                         overflow="fold")
+        table.add_column(name, justify="right" if name in ("times", "found after") else "left", overflow="fold")
     for finding in report.findings:
         place = report.store.paths.get(finding.key)
-        table.add_row(finding.klass, finding.target.isa, str(finding.count), f"{finding.seconds:.0f} s",
-                      str(place) if place else finding.detail)
+        table.add_row(
+            finding.klass,
+            finding.target.isa,
+            str(finding.count),
+            f"{finding.seconds:.0f} s",
+            str(place) if place else finding.detail,
+        )
     return table
 
 
@@ -207,8 +235,15 @@ def _troubles(report: FuzzReport) -> Text:
     lines = [
         f"  {case}: {text.strip().splitlines()[-1] if text.strip() else ''}" for case, text in report.troubles[:10]
     ]
-    return Text("\n".join([f"{len(report.troubles)} cases without a verdict for liftcheck's own or the machine's fault "
-                           "(please report; --json has the tracebacks):", *lines]))
+    return Text(
+        "\n".join(
+            [
+                f"{len(report.troubles)} cases without a verdict for liftcheck's own or the machine's fault "
+                "(please report; --json has the tracebacks):",
+                *lines,
+            ]
+        )
+    )
 
 
 def show(report: FuzzReport, console: Console) -> None:

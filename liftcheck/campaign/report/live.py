@@ -64,8 +64,10 @@ class LiveProgress:
 def headline(report: FuzzReport) -> str:
     """One line: how far, how fast, how many findings."""
     speed = report.pairs / report.seconds if report.seconds > 0 else 0.0
-    return (f"{report.tally.programs:,} programs, {report.pairs:,} pairs judged ({speed:,.0f}/s), "
-            f"{len(report.findings)} findings, {time_left(report)}")
+    return (
+        f"{report.tally.programs:,} programs, {report.pairs:,} pairs judged ({speed:,.0f}/s), "
+        f"{len(report.findings)} findings, {time_left(report)}"
+    )
 
 
 def time_left(report: FuzzReport) -> str:

@@ -53,8 +53,15 @@ class Unsettled(NamedTuple):
     def document(self) -> dict[str, object]:
         """For `--json`."""
         settings = dict(self.target.settings)
-        return {"unit": self.unit, "function": self.function, "line": self.line or None, "isa": self.target.isa,
-                "allocator": settings.get("regalloc_algorithm", ""), "settings": settings, "reason": self.reason}
+        return {
+            "unit": self.unit,
+            "function": self.function,
+            "line": self.line or None,
+            "isa": self.target.isa,
+            "allocator": settings.get("regalloc_algorithm", ""),
+            "settings": settings,
+            "reason": self.reason,
+        }
 
 
 @dataclass(slots=True)
@@ -80,11 +87,19 @@ class Row:
     def document(self) -> dict[str, object]:
         """For `--json`."""
         counts = self.counts
-        return {"functions": self.functions, "valid": self.valid, "invalid": self.invalid,
-                "undecided": dict(self.undecided.most_common()), "refused": dict(self.refused.most_common()),
-                "instructions": counts.instructions, "machine_instructions": counts.machine_instructions,
-                "obligations": counts.obligations, "by_z3": counts.by_z3, "seconds": round(counts.seconds, 3),
-                "machine_instructions_per_second": round(self.speed)}
+        return {
+            "functions": self.functions,
+            "valid": self.valid,
+            "invalid": self.invalid,
+            "undecided": dict(self.undecided.most_common()),
+            "refused": dict(self.refused.most_common()),
+            "instructions": counts.instructions,
+            "machine_instructions": counts.machine_instructions,
+            "obligations": counts.obligations,
+            "by_z3": counts.by_z3,
+            "seconds": round(counts.seconds, 3),
+            "machine_instructions_per_second": round(self.speed),
+        }
 
 
 @dataclass(slots=True)
@@ -125,8 +140,10 @@ class Report:
         """A unit is done, which has so many pairs; `judged` was `before` when it was begun. `fault`: what ended it."""
         self.pairs += pairs
         if fault or self.judged - before != pairs:
-            self.lost.append(f"{unit}: {pairs} functions on targets, but {self.judged - before} verdicts: a bug of "
-                             f"liftcheck's, please report it with the file{fault and f' ({fault})'}")
+            self.lost.append(
+                f"{unit}: {pairs} functions on targets, but {self.judged - before} verdicts: a bug of "
+                f"liftcheck's, please report it with the file{fault and f' ({fault})'}"
+            )
 
     def refuse(self, unit: str, function: str, line: int, target: Target, reason: str) -> None:
         """A function without an allocation."""
@@ -173,14 +190,21 @@ class Report:
         isas: dict[str, dict[str, object]] = {}
         for (isa, algorithm), row in sorted(self.rows.items()):
             isas.setdefault(isa, {})[algorithm] = row.document()
-        return {"compiler": self.compiler, "units": self.units, "pairs": self.pairs,
-                "seconds": round(self.seconds, 3), "isas": isas,
-                "invalid": [_finding(one) for one in self._sorted()],
-                "undecided": self._unsettled(UNDECIDED), "refused": self._unsettled(REFUSED),
-                "skipped": dict(self.skipped.most_common()), "lost": self.lost,
-                "notes": dict(sorted(self.notes.items())),
-                "broken": [str(diagnostic) for diagnostic in self.broken],
-                "troubles": [{"case": case, "text": text} for case, text in self.troubles]}
+        return {
+            "compiler": self.compiler,
+            "units": self.units,
+            "pairs": self.pairs,
+            "seconds": round(self.seconds, 3),
+            "isas": isas,
+            "invalid": [_finding(one) for one in self._sorted()],
+            "undecided": self._unsettled(UNDECIDED),
+            "refused": self._unsettled(REFUSED),
+            "skipped": dict(self.skipped.most_common()),
+            "lost": self.lost,
+            "notes": dict(sorted(self.notes.items())),
+            "broken": [str(diagnostic) for diagnostic in self.broken],
+            "troubles": [{"case": case, "text": text} for case, text in self.troubles],
+        }
 
     def _unsettled(self, status: str) -> list[dict[str, object]]:
         found = [one for one in self.unsettled if one.status == status]
@@ -193,8 +217,15 @@ class Report:
 def _finding(one: Refuted) -> dict[str, object]:
     found = one.verdict.counterexample
     example = found.document(one.target.isa) if found else None
-    return {"unit": one.unit, "function": one.function, "isa": one.target.isa, "settings": dict(one.target.settings),
-            "reason": one.verdict.reason, "counterexample": example, "clif": one.clif}
+    return {
+        "unit": one.unit,
+        "function": one.function,
+        "isa": one.target.isa,
+        "settings": dict(one.target.settings),
+        "reason": one.verdict.reason,
+        "counterexample": example,
+        "clif": one.clif,
+    }
 
 
 def tables(report: Report) -> RenderableType:
@@ -219,12 +250,19 @@ def tables(report: Report) -> RenderableType:
 def _sum(report: Report) -> str:
     """The pairs and what became of them."""
     rows = report.rows.values()
-    counts = {"valid": sum(row.valid for row in rows), "invalid": sum(row.invalid for row in rows),
-              "undecided": sum(row.undecided.total() for row in rows),
-              "refused": sum(row.refused.total() for row in rows), "skipped": report.skipped.total()}
+    counts = {
+        "valid": sum(row.valid for row in rows),
+        "invalid": sum(row.invalid for row in rows),
+        "undecided": sum(row.undecided.total() for row in rows),
+        "refused": sum(row.refused.total() for row in rows),
+        "skipped": report.skipped.total(),
+    }
     unread = f"; {report.unreadable} files could not be read" if report.unreadable else ""
-    return (f"{report.pairs:,} functions on targets: "
-            + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + unread)
+    return (
+        f"{report.pairs:,} functions on targets: "
+        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        + unread
+    )
 
 
 def refutations(report: Report) -> Iterator[str]:
@@ -240,14 +278,33 @@ def refutations(report: Report) -> Iterator[str]:
 
 
 def _table(report: Report) -> Table:
-    table = Table(title=f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s",
-                  title_justify="left")
-    for name in ("ISA", "allocator", "functions", "instructions", "emitted", "valid", "invalid", "undecided", "refused",
-                 "emitted/s"):
+    table = Table(
+        title=f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s", title_justify="left"
+    )
+    for name in (
+        "ISA",
+        "allocator",
+        "functions",
+        "instructions",
+        "emitted",
+        "valid",
+        "invalid",
+        "undecided",
+        "refused",
+        "emitted/s",
+    ):
         table.add_column(name, justify="left" if name in ("ISA", "allocator") else "right")
     for (isa, algorithm), row in sorted(report.rows.items()):
-        numbers = (row.functions, row.counts.instructions, row.counts.machine_instructions, row.valid, row.invalid,
-                   row.undecided.total(), row.refused.total(), round(row.speed))
+        numbers = (
+            row.functions,
+            row.counts.instructions,
+            row.counts.machine_instructions,
+            row.valid,
+            row.invalid,
+            row.undecided.total(),
+            row.refused.total(),
+            round(row.speed),
+        )
         table.add_row(isa, algorithm, *(f"{number:,}" for number in numbers))
     return table
 

@@ -51,7 +51,7 @@ CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
     "ule": lambda x, y: b.bnot(b.flt(y, x)),
     "ugt": lambda x, y: b.bnot(b.fle(x, y)),
     "uge": lambda x, y: b.bnot(b.flt(x, y)),
-}
+}  # fmt: skip
 
 
 def _fcmp(r: Request) -> Answer:
@@ -169,4 +169,4 @@ RULES: Final[dict[str, Rule]] = {
     "f16const": _constant,
     "f32const": _constant,
     "f64const": _constant,
-}
+}  # fmt: skip

@@ -85,7 +85,7 @@ CONDITIONS: Final[dict[str, Callable[[Term, Term], Term]]] = {
     "ule": b.ule,
     "ugt": lambda x, y: b.ult(y, x),
     "uge": lambda x, y: b.ule(y, x),
-}
+}  # fmt: skip
 
 
 def _iabs(x: Term) -> Term:
@@ -257,7 +257,7 @@ RMW: Final[dict[str, Callable[[Term, Term], Term]]] = {
     "umax": b.umax,
     "smin": b.smin,
     "smax": b.smax,
-}
+}  # fmt: skip
 """What `atomic_rmw` stores, from what is there and the operand; asked for as the opcode `atomic_rmw_op`."""
 
 
@@ -357,4 +357,4 @@ RULES: Final[dict[str, Rule]] = {
     "isub_borrow": _usub_overflow,
     "isub_bout": _usub_overflow,
     "isub_bin": _first(_usub_overflow),
-}
+}  # fmt: skip

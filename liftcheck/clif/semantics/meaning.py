@@ -33,11 +33,7 @@ def has_meaning(op: str) -> bool:
 
 @lru_cache(maxsize=16384)
 def meaning(
-    op: str,
-    ctrl: Type | None,
-    arg_types: tuple[Type, ...],
-    result_types: tuple[Type, ...],
-    imm: object = None,
+    op: str, ctrl: Type | None, arg_types: tuple[Type, ...], result_types: tuple[Type, ...], imm: object = None
 ) -> Meaning:
     """The meaning of one typed opcode; `Unsupported` if it has none, or not for these types."""
     rule = RULES.get(op)

@@ -198,4 +198,4 @@ RULES: Final[dict[str, Rule]] = {
     "vconst": _constant,
     "f128const": _constant,
     "bitcast": _bitcast,
-}
+}  # fmt: skip

@@ -46,8 +46,9 @@ class Piece(NamedTuple):
     def like(self, content: bytes, order: Order) -> Piece:
         """A piece of the same form with other content."""
         size = self.size
-        return self._replace(items=tuple(int.from_bytes(content[at:at + size], order)
-                                         for at in range(0, len(content), size)))
+        return self._replace(
+            items=tuple(int.from_bytes(content[at : at + size], order) for at in range(0, len(content), size))
+        )
 
     @property
     def length(self) -> int:
@@ -103,7 +104,7 @@ class Memory:
         region = bytearray([FILL]) * layout.SLOT_SIZE
         for buffer in self.buffers:
             at = self.offsets[buffer.name]
-            region[at:at + buffer.length] = self._content(buffer.pieces, base, order)
+            region[at : at + buffer.length] = self._content(buffer.pieces, base, order)
         return bytes(region)
 
     def _content(self, pieces: tuple[Piece, ...], base: int, order: Order) -> bytes:
@@ -117,21 +118,22 @@ class Memory:
         """Whether the region's content is as claimed."""
         wanted = self._content(claim.pieces, base, order)
         start = self.at(claim.place, 0)
-        return region[start:start + len(wanted)] == wanted
+        return region[start : start + len(wanted)] == wanted
 
     def found(self, place: Place, pieces: tuple[Piece, ...], region: bytes, base: int, order: Order) -> list[Piece]:
         """What the region holds at a place, in the form of `pieces`; addresses in buffers by name."""
         made, at = [], self.at(place, 0)
         for piece in pieces:
-            made.append(self._named(piece.like(region[at:at + piece.length], order), base))
+            made.append(self._named(piece.like(region[at : at + piece.length], order), base))
             at += piece.length
         return made
 
     def _named(self, piece: Piece, base: int) -> Piece:
         if piece.kind != POINTERS:
             return piece
-        return piece._replace(items=tuple(self.named(item, base) if isinstance(item, int) else item
-                                          for item in piece.items))
+        return piece._replace(
+            items=tuple(self.named(item, base) if isinstance(item, int) else item for item in piece.items)
+        )
 
     def named(self, number: int, base: int) -> int | Place:
         """An address in a buffer as its place; another number as it is."""

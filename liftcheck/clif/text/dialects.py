@@ -46,7 +46,7 @@ _SIGNS: Final = (
     _sign(r"table[0-9]+|table_addr", "tables", (0, 110), "the bounds check and the load or store"),
     _sign(r"r32|r64|null|is_null|is_invalid", "reference types", (0, 112), "i64, with stack_map entries at calls"),
     _sign(r"baldrdash_[a-z0-9_]+|spiderwasm|native", "calling conventions of other embedders", (0, 90), "system_v"),
-)
+)  # fmt: skip
 
 
 def in_one_sentence(errors: Sequence[Diagnostic], source: Sequence[str]) -> list[Diagnostic]:
@@ -78,8 +78,10 @@ def _sentence(error: Diagnostic, source: Sequence[str], column: int, word: str) 
     reads = "liftcheck reads what Cranelift 0.95 and newer read"
     if oldest.until > (0, 95):
         reads += ", but for these"
-    message = (f"an old dialect of CLIF, from before Cranelift {'.'.join(map(str, oldest.until))}: "
-               f"'{shown(word, 40)}' ({sign.what}); {reads}; today one writes {sign.today}")
+    message = (
+        f"an old dialect of CLIF, from before Cranelift {'.'.join(map(str, oldest.until))}: "
+        f"'{shown(word, 40)}' ({sign.what}); {reads}; today one writes {sign.today}"
+    )
     return Diagnostic(error.file, error.line, column, message, shown(text.strip(), 200))
 
 

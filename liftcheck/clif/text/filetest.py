@@ -24,7 +24,7 @@ Settings = tuple[tuple[str, str], ...]
 _ISAS: Final = {
     "x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64", "s390x": "s390x",
     **dict.fromkeys(("riscv64", "riscv64gc", "riscv64imac", "riscv64a23"), "riscv64"), **ISA_ALIASES,
-}
+}  # fmt: skip
 """Architectures of a triple as target-lexicon spells them, and as people do. Letters that name extensions enable none.
 What Cranelift reads besides is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
 
@@ -66,13 +66,13 @@ class TestFunction:
     annotations: list[tuple[int, str]] = field(default_factory=list)
     refused: str = ""
 
-
     def at(self, big_endian: bool) -> TestFunction:
         """The function with its run lines put at data regions of a machine of this byte order."""
         if all(line.memory is None for line in self.run_lines):
             return self
-        return replace(self, run_lines=[line.at(number % layout.SLOTS, big_endian)
-                                        for number, line in enumerate(self.run_lines)])
+        return replace(
+            self, run_lines=[line.at(number % layout.SLOTS, big_endian) for number, line in enumerate(self.run_lines)]
+        )
 
 
 @dataclass(slots=True)
@@ -124,11 +124,15 @@ class FileTest:
 
 def with_call_conv(func: Function, conv: str) -> Function:
     """The same function with `conv` where its signatures name none (the rest is shared)."""
+
     def explicit(sig: Signature) -> Signature:
         return sig if sig.call_conv else sig._replace(call_conv=conv)
 
-    return replace(func, signature=explicit(func.signature),
-                   signatures={number: explicit(sig) for number, sig in func.signatures.items()})
+    return replace(
+        func,
+        signature=explicit(func.signature),
+        signatures={number: explicit(sig) for number, sig in func.signatures.items()},
+    )
 
 
 def read_text(path: Path) -> str:
@@ -159,8 +163,11 @@ def read_header(text: str, file: str, errors: list[Diagnostic]) -> FileTest:
             dangling = 0
         elif not _other_command(test, words):
             column = len(line) - len(line.lstrip()) + 1
-            message = "a 'target' line names a triple, e.g. x86_64" if words == ["target"] else \
-                f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
+            message = (
+                "a 'target' line names a triple, e.g. x86_64"
+                if words == ["target"]
+                else f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
+            )
             errors.append(Diagnostic(file, number, column, message, shown(line.strip(), 200)))
             break
     if dangling and test.targets:

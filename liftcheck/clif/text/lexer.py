@@ -30,7 +30,9 @@ _TOKEN: Final = re.compile(
           | \#[0-9A-Fa-f]*
           | @[0-9A-Fa-f]*
           | [^\s]                                                               # punctuation, and what is invalid
-        )""", re.VERBOSE | re.ASCII)
+        )""",
+    re.VERBOSE | re.ASCII,
+)
 _FIND_ALL: Final = _TOKEN.findall
 
 _Number = TypeVar("_Number")
@@ -85,7 +87,7 @@ class Cursor:
     """Tokens of a run of lines, and a position in them. `line_of[i]` is the line number of token i."""
 
     __slots__ = ("_first", "_source", "comments", "declared", "dynamic_types", "file", "index", "line_of", "tokens",
-                 "values")
+                 "values")  # fmt: skip
 
     def __init__(self, source: list[str], first_line: int, file: str = "<input>") -> None:
         """`source` are lines of the file, the first of them numbered `first_line`."""
@@ -133,8 +135,9 @@ class Cursor:
         """Where a fault is, with its line's text."""
         line = self.line_of[fault.index]
         text = self._source[line - self._first] if line - self._first < len(self._source) else ""
-        return Diagnostic(self.file, line, self._column(fault.index, line, text), fault.message,
-                          shown(text.strip(), 200))
+        return Diagnostic(
+            self.file, line, self._column(fault.index, line, text), fault.message, shown(text.strip(), 200)
+        )
 
     def _column(self, index: int, line: int, text: str) -> int:
         if self.tokens[index] == END:
@@ -151,8 +154,7 @@ class Cursor:
         """A diagnostic about the first `token` on a line (or about the line)."""
         text = self._source[line - self._first]
         match = re.search(rf"\b{re.escape(token)}\b", text) if token else None
-        return Diagnostic(self.file, line, match.start() + 1 if match else 1, message,
-                          shown(text.strip(), 200))
+        return Diagnostic(self.file, line, match.start() + 1 if match else 1, message, shown(text.strip(), 200))
 
     def column_of(self, line: int, text: str) -> int:
         """How far to the right of its line's start `text` stands."""
@@ -187,8 +189,13 @@ class Cursor:
         if token in self.values:
             return True
         digits = token[1:]
-        if token[:1] != "v" or not digits.isdigit() or (digits[0] == "0" and digits != "0") or len(digits) > 10 \
-                or int(digits) > (1 << 31) - 2:
+        if (
+            token[:1] != "v"
+            or not digits.isdigit()
+            or (digits[0] == "0" and digits != "0")
+            or len(digits) > 10
+            or int(digits) > (1 << 31) - 2
+        ):
             return False
         self.values[token] = int(digits)
         return True
@@ -196,7 +203,7 @@ class Cursor:
     @staticmethod
     def entity_number(token: str, prefix: str, limit: int = (1 << 32) - 2) -> int | None:
         """`ss3` with prefix 'ss' -> 3; None if the token is something else."""
-        digits = token[len(prefix):]
+        digits = token[len(prefix) :]
         if not token.startswith(prefix) or not digits.isdigit() or (digits[0] == "0" and len(digits) > 1):
             return None
         return int(digits) if len(digits) <= 10 and int(digits) <= limit else None
@@ -263,8 +270,10 @@ class Cursor:
             self.index += 1
 
 
-_ENTITY: Final = re.compile(r"(v|block|ss|dss|dt|gv|mt|const|fn|sig|u|userextname|extable|tag|region|ret|exn)"
-                            r"(0|[1-9][0-9]*)\Z")
+_ENTITY: Final = re.compile(
+    r"(v|block|ss|dss|dt|gv|mt|const|fn|sig|u|userextname|extable|tag|region|ret|exn)"
+    r"(0|[1-9][0-9]*)\Z"
+)
 
 
 def is_entity(token: str) -> bool:

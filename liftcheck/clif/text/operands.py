@@ -98,8 +98,9 @@ def block_call(p: Cursor) -> BlockCall:
 
 def _block_argument(p: Cursor) -> int | str:
     token = p.tokens[p.index]
-    if token[0:1] in ("r", "e") and (p.entity_number(token, "ret") is not None
-                                     or p.entity_number(token, "exn") is not None):
+    if token[0:1] in ("r", "e") and (
+        p.entity_number(token, "ret") is not None or p.entity_number(token, "exn") is not None
+    ):
         p.index += 1
         return token
     return p.value("a block argument")
@@ -204,6 +205,7 @@ def new_constant(p: Cursor, func: Function, number: int, data: bytes) -> None:
 
 # One function a format
 
+
 def _nullary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
     return Inst(op.name, kind)
 
@@ -224,6 +226,7 @@ def _unary_imm(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst
 def _unary_ieee(bits: int) -> Reader:
     def read(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
         return Inst(op.name, kind, (), (), p.float(bits, f"a {bits}-bit float"))
+
     return read
 
 
@@ -452,5 +455,5 @@ READERS: Final[dict[str, Reader]] = {
     "StackAddr": _stack_addr, "StackLoad": _stack_addr, "StackStore": _stack_store,
     "ExceptionHandlerAddress": _handler_address,
     "DynamicStackAddr": _dynamic_slot, "DynamicStackLoad": _dynamic_slot, "DynamicStackStore": _dynamic_slot,
-}
+}  # fmt: skip
 """By format name."""

@@ -49,7 +49,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
     errors: list[Diagnostic] = []
     text = text.removeprefix("\ufeff")
     starts = [match.start() for match in _FUNCTION_LINE.finditer(text)]
-    head = text[:starts[0]] if starts else text
+    head = text[: starts[0]] if starts else text
     result = read_header(head, file, errors)
     runs = not result.commands or result.has("run") or result.has("interpret")
     buffers = read_buffers(result.comments, file, errors if runs else [])
@@ -71,7 +71,7 @@ def parse_filetest(text: str, file: str = "<input>", strict: bool = True) -> Fil
 
 def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> bool:
     """Is something wrong early in a very long function? Then the errors up to there are all that is reported of it."""
-    lines = piece[:LONG // 2].split("\n")
+    lines = piece[: LONG // 2].split("\n")
     found: list[Diagnostic] = []
     _functions(Cursor(lines, line, file), found, False)
     cut = (line + len(lines) - 1, len(lines[-1]) - 1000)
@@ -80,8 +80,9 @@ def _hopeless(piece: str, line: int, file: str, errors: list[Diagnostic]) -> boo
     return bool(early)
 
 
-def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool,
-               buffers: Buffers = NO_BUFFERS) -> list[TestFunction]:
+def _functions(
+    cursor: Cursor, errors: list[Diagnostic], runs: bool, buffers: Buffers = NO_BUFFERS
+) -> list[TestFunction]:
     """Every function. `runs`: the file's run lines are executed; elsewhere what looks like one is a comment, which
     upstream never reads, and nothing can be wrong with it."""
     found = []
@@ -89,8 +90,9 @@ def _functions(cursor: Cursor, errors: list[Diagnostic], runs: bool,
         reader = _FunctionReader(cursor, errors)
         test = reader.read()
         if test is not None:
-            test.run_lines.extend(read_run_lines(test.annotations, test.signature, cursor,
-                                                 errors if runs else [], buffers))
+            test.run_lines.extend(
+                read_run_lines(test.annotations, test.signature, cursor, errors if runs else [], buffers)
+            )
             found.append(test)
     return found
 
@@ -153,8 +155,13 @@ class _FunctionReader:
             refused = refusal.reason
             self._skip_function()
         failed = refused or len(self.errors) > count
-        test = TestFunction(self.func.name, self.func.signature, None if failed else self.func, p.line_of[start],
-                            refused=refused or ("" if not failed else "syntax errors"))
+        test = TestFunction(
+            self.func.name,
+            self.func.signature,
+            None if failed else self.func,
+            p.line_of[start],
+            refused=refused or ("" if not failed else "syntax errors"),
+        )
         test.annotations.extend(self._comments(start))
         if not failed:
             self.func.annotations = list(test.annotations)
@@ -214,7 +221,7 @@ class _FunctionReader:
                 p.index -= 1
         else:
             p.skip_line(fault.index)
-        for token in p.tokens[start:p.index]:
+        for token in p.tokens[start : p.index]:
             if token in p.values:
                 self.broken.add(p.values[token])
 
@@ -408,7 +415,7 @@ class _FunctionReader:
             if not p.optional(","):
                 p.take(">", "after debug tags")
                 break
-        return "<" + ", ".join(t for t in p.tokens[first + 1:p.index - 1] if t != ",") + ">"
+        return "<" + ", ".join(t for t in p.tokens[first + 1 : p.index - 1] if t != ",") + ">"
 
     def _source_location(self) -> int:
         p = self.p
@@ -482,13 +489,18 @@ def _resolve_aliases(func: Function) -> None:
         return BlockCall(edge.block, tuple(final.get(a, a) if isinstance(a, int) else a for a in edge.args))
 
     def item(entry: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(call(x) if isinstance(x, BlockCall) else final.get(x, x)
-                     if entry[0] == "context" and isinstance(x, int) else x for x in entry)
+        return tuple(
+            call(x)
+            if isinstance(x, BlockCall)
+            else final.get(x, x)
+            if entry[0] == "context" and isinstance(x, int)
+            else x
+            for x in entry
+        )
 
     for block in func.blocks:
         for inst in block.insts:
             inst.args = tuple(final.get(a, a) for a in inst.args)
             inst.targets = tuple(map(call, inst.targets))
             if inst.table is not None:
-                inst.table = ExceptionTable(inst.table.sig, call(inst.table.normal),
-                                            tuple(map(item, inst.table.items)))
+                inst.table = ExceptionTable(inst.table.sig, call(inst.table.normal), tuple(map(item, inst.table.items)))

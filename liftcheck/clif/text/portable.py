@@ -19,7 +19,7 @@ from liftcheck.clif.types import I8, I64, I128, Type
 
 _SIGNED: Final = frozenset({"iadd_imm", "imul_imm", "irsub_imm", "sdiv_imm", "srem_imm", "icmp_imm"})
 _RENAMED: Final = {"iadd_carry": "uadd_overflow_cin", "isub_borrow": "usub_overflow_bin", "iadd_cout": "uadd_overflow",
-                   "isub_bout": "usub_overflow"}
+                   "isub_bout": "usub_overflow"}  # fmt: skip
 _STACK_FLAGS: Final = MemFlags(trap="")
 
 
@@ -40,8 +40,16 @@ class _Rewriter:
         self.out.append(Inst(op, kind, (number,), args, imm))
         return number
 
-    def last(self, old: Inst, op: str, kind: Type | None, *args: int, imm: object = None,
-             flags: MemFlags = NO_FLAGS, offset: int = 0) -> None:
+    def last(
+        self,
+        old: Inst,
+        op: str,
+        kind: Type | None,
+        *args: int,
+        imm: object = None,
+        flags: MemFlags = NO_FLAGS,
+        offset: int = 0,
+    ) -> None:
         """The instruction that gives the old one's results."""
         self.out.append(Inst(op, kind, old.results, args, imm, flags, offset, loc=old.loc, line=old.line))
 
@@ -161,7 +169,7 @@ _RULES: Final[dict[str, Callable[[_Rewriter, Inst], None]]] = {
     "band_not": _negated, "bor_not": _negated, "bxor_not": _negated, **dict.fromkeys(_RENAMED, _renamed),
     "iadd_cin": _carry_in, "isub_bin": _carry_in, "fmin_pseudo": _pseudo_minimum, "fmax_pseudo": _pseudo_minimum,
     "global_value": _global_value,
-}
+}  # fmt: skip
 OLD_OPCODES: Final = frozenset(_RULES)
 
 
@@ -193,6 +201,7 @@ _OLD_REGIONS: Final = frozenset({"heap", "table", "vmctx"})
 
 def without_old_regions(func: Function) -> Function:
     """The same function without the alias regions of versions before 0.131, which are hints."""
+
     def bare(flags: MemFlags) -> MemFlags:
         return flags._replace(region="") if flags.region in _OLD_REGIONS else flags
 
@@ -200,6 +209,8 @@ def without_old_regions(func: Function) -> Function:
         words = text.split(" ")
         return " ".join(word for word in words if len(words) == 1 or word not in _OLD_REGIONS)
 
-    blocks = [Block(b.number, b.params, [replace(inst, flags=bare(inst.flags)) for inst in b.insts], b.cold, b.line)
-              for b in func.blocks]
+    blocks = [
+        Block(b.number, b.params, [replace(inst, flags=bare(inst.flags)) for inst in b.insts], b.cold, b.line)
+        for b in func.blocks
+    ]
     return replace(func, blocks=blocks, preamble=[(entity, text_of(entity, text)) for entity, text in func.preamble])

@@ -20,7 +20,7 @@ from liftcheck.clif.text.operands import DYNAMIC_SLOT, constant_data, declared, 
 from liftcheck.clif.types import DYNAMIC_BITS, TYPES
 
 CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
-                     "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")
+                     "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")  # fmt: skip
 """Every convention that the reader of any version takes (the last three up to 0.110), but for `_COLD`."""
 _COLD: Final = "cold"
 """A convention of versions up to 0.127, which every backend took for `fast`; it is read as that."""
@@ -227,8 +227,13 @@ def _gv_load(p: Cursor) -> _Global:
     offset = optional_offset(p)
     if flags.trap != "" or not flags.aligned:
         p.fail("a global value's load must be notrap and aligned", p.index - 1)
-    text = " ".join(["notrap aligned", *(n for n in ("readonly", "can_move") if getattr(flags, n)),
-                     *filter(None, (flags.endianness, flags.region))])
+    text = " ".join(
+        [
+            "notrap aligned",
+            *(n for n in ("readonly", "can_move") if getattr(flags, n)),
+            *filter(None, (flags.endianness, flags.region)),
+        ]
+    )
     return ("load", base, offset, kind, flags), f"load.{kind.name} {text} gv{base}" + (f"{offset:+}" if offset else "")
 
 
@@ -257,7 +262,7 @@ def _gv_dynamic(p: Cursor) -> _Global:
 
 
 _GLOBALS: Final = {"vmctx": _gv_vmctx, "load": _gv_load, "iadd_imm": _gv_iadd, "symbol": _gv_symbol,
-                   "dyn_scale_target_const": _gv_dynamic}
+                   "dyn_scale_target_const": _gv_dynamic}  # fmt: skip
 
 
 def _dynamic_type(p: Cursor, func: Function) -> None:
@@ -323,4 +328,4 @@ def skip_fact(p: Cursor) -> None:
 
 _DECLARATIONS: Final = {"ss": _stack_slot, "sig": _signature, "fn": _function, "const": _constant, "gv": _global_value,
                         "region": _alias_region, "stack_limit": _stack_limit, "mt": _memory_type,
-                        "dt": _dynamic_type, "dss": _dynamic_slot}
+                        "dt": _dynamic_type, "dss": _dynamic_slot}  # fmt: skip

@@ -67,6 +67,7 @@ def _params_text(params: Iterable[Any]) -> str:
 
 # Preamble
 
+
 def _preamble(lines: list[str], func: Function, portable: bool, conv: str) -> None:
     for number, slot in func.stack_slots.items():
         align = f", align = {slot.align}" if slot.align != 1 else ""
@@ -90,19 +91,21 @@ def _portable_global(func: Function, entity: str, text: str) -> str:
     """A declaration, if it is a global value's without hints."""
     if entity[:2] != "gv" or func.globals[int(entity[2:])][0] != "load":
         return text
-    return " ".join(w for w in text.split(" ") if w != "can_move" and not w.startswith(("region", "heap", "table"))
-                    and w != "vmctx")
+    return " ".join(
+        w for w in text.split(" ") if w != "can_move" and not w.startswith(("region", "heap", "table")) and w != "vmctx"
+    )
 
 
 def _constant_text(data: bytes) -> str:
     """Up to 16 bytes `0x…`; more as lanes of 64 bits."""
     if len(data) <= 16:
         return "0x" + data[::-1].hex()
-    lanes = [int.from_bytes(data[i:i + 8], "little") for i in range(0, len(data), 8)]
+    lanes = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
     return f"i64x{len(lanes)} [" + " ".join(f"{lane:#x}" for lane in lanes) + "]"
 
 
 # Blocks
+
 
 def _header_text(block: Block) -> str:
     cold = " cold" if block.cold else ""
@@ -116,8 +119,10 @@ def _portable_blocks(lines: list[str], func: Function) -> None:
     printers = _PORTABLE
     for block in func.blocks:
         lines.append(_header_text(block))
-        lines += [printers[inst.op](inst) if inst.loc is None else f"@{inst.loc:04x} {printers[inst.op](inst)}"
-                  for inst in block.insts]
+        lines += [
+            printers[inst.op](inst) if inst.loc is None else f"@{inst.loc:04x} {printers[inst.op](inst)}"
+            for inst in block.insts
+        ]
 
 
 def _exact_blocks(lines: list[str], func: Function) -> None:
@@ -154,6 +159,7 @@ def print_inst(inst: Inst) -> str:
 
 
 # Operands
+
 
 def _call_text(call: BlockCall) -> str:
     if not call.args:
@@ -201,9 +207,13 @@ def _table_text(table: ExceptionTable) -> str:
 def _shared(name: str, form: str) -> Printer:
     """The printer of an opcode that looks the same in both dialects. `i` is an `Inst`; typed loosely: this is hot."""
     special: dict[str, Printer] = {
-        "UnaryImm": _iconst, "Jump": lambda i: f"    {name} {_call_text(i.targets[0])}", "Brif": _brif,
-        "BranchTable": _br_table, "MultiAry": lambda i: f"    {name} {_values(i.args)}" if i.args else f"    {name}",
-        "Call": lambda i: f"{_results(i)}{name} fn{i.imm}({_values(i.args)})", "CallIndirect": _call_indirect,
+        "UnaryImm": _iconst,
+        "Jump": lambda i: f"    {name} {_call_text(i.targets[0])}",
+        "Brif": _brif,
+        "BranchTable": _br_table,
+        "MultiAry": lambda i: f"    {name} {_values(i.args)}" if i.args else f"    {name}",
+        "Call": lambda i: f"{_results(i)}{name} fn{i.imm}({_values(i.args)})",
+        "CallIndirect": _call_indirect,
         "TryCall": lambda i: f"    {name} fn{i.imm}({_values(i.args)}), {_table_text(i.table)}",
         "TryCallIndirect": _try_call_indirect,
     }
@@ -263,13 +273,16 @@ _TEMPLATES: Final = {
     "DynamicStackAddr": " dss{i.imm}", "DynamicStackLoad": " dss{i.imm}",
     "DynamicStackStore": " v{i.args[0]}, dss{i.imm}",
     "ExceptionHandlerAddress": " block{i.imm[0]}, {i.imm[1]}",
-}
+}  # fmt: skip
 
 
 def _compiled(portable: bool) -> dict[str, Printer]:
     """All opcodes' printers. The templates are ours alone: nothing of an input is ever evaluated."""
-    names: dict[str, Any] = {"float_text": _float_text, "NO_FLAGS": NO_FLAGS,
-                             "flags": lambda flags: flags_text(flags, portable)}
+    names: dict[str, Any] = {
+        "float_text": _float_text,
+        "NO_FLAGS": NO_FLAGS,
+        "flags": lambda flags: flags_text(flags, portable),
+    }
     table: dict[str, Printer] = {}
     lines = []
     for name, opcode in OPCODES.items():
@@ -283,7 +296,7 @@ def _compiled(portable: bool) -> dict[str, Printer]:
         template = template.replace("{flags}", "{'' if i.flags is NO_FLAGS else flags(i.flags)}")
         template = template.replace("{offset}", "{f'{i.offset:+}' if i.offset else ''}")
         bind = "a = i.args; " if "a[" in template.replace("i.args[", "") else ""
-        lines.append(f"def print_{name}(i):\n    {bind}return f\"{head}{name}{suffix}{template}\"\n")
+        lines.append(f'def print_{name}(i):\n    {bind}return f"{head}{name}{suffix}{template}"\n')
     exec("\n".join(lines), names)
     return table | {name: names[f"print_{name}"] for name in OPCODES if name not in table}
 

@@ -81,8 +81,9 @@ class RunLine:
         line expects a return, `!= trap int_divz` any return or trap but this one."""
         if self.comparison == "print":
             return kind == "returned"
-        if self.memory and not all(self.memory.holds(claim, region, self.base, self.order)
-                                   for claim in self.memory.claims):
+        if self.memory and not all(
+            self.memory.holds(claim, region, self.base, self.order) for claim in self.memory.claims
+        ):
             return False
         if self.trap:
             return kind in ("returned", "trapped") and self._is_its_trap(kind, detail) == (self.comparison == "==")
@@ -104,14 +105,19 @@ class RunLine:
 
     def claims_text(self) -> list[str]:
         """What it claims of memory afterwards."""
-        return [f"{place_text(claim.place)} == {pieces_text(claim.pieces)}"
-                for claim in (self.memory.claims if self.memory else ())]
+        return [
+            f"{place_text(claim.place)} == {pieces_text(claim.pieces)}"
+            for claim in (self.memory.claims if self.memory else ())
+        ]
 
     def claims_any(self, marked: bytes) -> bool:
         """Whether it claims something of a byte that is marked (not 0) in the region."""
         memory = self.memory
-        return memory is not None and any(any(marked[at:at + sum(piece.length for piece in claim.pieces)])
-                                          for claim in memory.claims for at in (memory.at(claim.place, 0),))
+        return memory is not None and any(
+            any(marked[at : at + sum(piece.length for piece in claim.pieces)])
+            for claim in memory.claims
+            for at in (memory.at(claim.place, 0),)
+        )
 
     def found_text(self, region: bytes) -> list[str]:
         """What memory holds afterwards where the line claims something; of a `print` line all buffers."""
@@ -121,8 +127,10 @@ class RunLine:
         asked = [(claim.place, claim.pieces) for claim in memory.claims]
         if self.comparison == "print":
             asked = [(Place(buffer.name), buffer.pieces) for buffer in memory.buffers if buffer.name[:1] != "#"]
-        return [f"{place_text(place)} = {pieces_text(memory.found(place, pieces, region, self.base, self.order))}"
-                for place, pieces in asked]
+        return [
+            f"{place_text(place)} = {pieces_text(memory.found(place, pieces, region, self.base, self.order))}"
+            for place, pieces in asked
+        ]
 
     def args_text(self) -> str:
         """`1, &a`"""
@@ -131,15 +139,19 @@ class RunLine:
     def texts(self, values: Sequence[int], types: Sequence[Type], places: Iterable[tuple[int, Place]]) -> list[str]:
         """Values as the line has them, addresses by name."""
         named = dict(places)
-        return [self._address_text(named[number]) if number in named else data_text(value, kind)
-                for number, (value, kind) in enumerate(zip(values, types))]
+        return [
+            self._address_text(named[number]) if number in named else data_text(value, kind)
+            for number, (value, kind) in enumerate(zip(values, types))
+        ]
 
     def results_text(self, values: Sequence[int]) -> list[str]:
         """Values that a call gave, addresses in buffers by name."""
         memory = self.memory
-        named = {number: place for number, (value, kind) in enumerate(zip(values, self.result_types))
-                 if memory and kind is TYPES["i64"]
-                 and isinstance(place := memory.named(value, self.base), Place)}
+        named = {
+            number: place
+            for number, (value, kind) in enumerate(zip(values, self.result_types))
+            if memory and kind is TYPES["i64"] and isinstance(place := memory.named(value, self.base), Place)
+        }
         return self.texts(values, self.result_types, named.items())
 
     def _address_text(self, place: Place) -> str:

@@ -28,8 +28,13 @@ NO_BUFFERS: Final[Buffers] = {}
 NO_SIGNATURE: Final = Signature((), ())
 
 
-def read_run_lines(comments: Iterable[tuple[int, str]], signature: Signature, cursor: Cursor,
-                   errors: list[Diagnostic], shared: Buffers = NO_BUFFERS) -> list[RunLine]:
+def read_run_lines(
+    comments: Iterable[tuple[int, str]],
+    signature: Signature,
+    cursor: Cursor,
+    errors: list[Diagnostic],
+    shared: Buffers = NO_BUFFERS,
+) -> list[RunLine]:
     """The run lines among a function's comments; what is wrong goes to `errors`. `shared`: the file's own buffers."""
     found: list[RunLine] = []
     buffers = dict(shared)
@@ -38,8 +43,13 @@ def read_run_lines(comments: Iterable[tuple[int, str]], signature: Signature, cu
         if body.startswith(("run", "print", EXTENSION)):
             p = Cursor([" " * cursor.column_of(number, body) + body], number, cursor.file)
             try:
-                line = _extension(p, signature, number, buffers) if p.tokens[0] == EXTENSION else \
-                    _run_line(p, signature, number) if p.tokens[0] in ("run", "print") else None
+                line = (
+                    _extension(p, signature, number, buffers)
+                    if p.tokens[0] == EXTENSION
+                    else _run_line(p, signature, number)
+                    if p.tokens[0] in ("run", "print")
+                    else None
+                )
             except Fault as fault:
                 errors.append(p.diagnostic(fault))
             else:
@@ -102,8 +112,7 @@ def _run_line(p: Cursor, signature: Signature, line: int, names: _Names | None =
 _Places = tuple[tuple[int, Place], ...]
 
 
-def _expected(p: Cursor, returns: tuple[Type, ...],
-              names: _Names | None) -> tuple[str, tuple[int, ...], _Places, str]:
+def _expected(p: Cursor, returns: tuple[Type, ...], names: _Names | None) -> tuple[str, tuple[int, ...], _Places, str]:
     """Comparison, values, which of them are addresses, and the trap's code."""
     if p.optional("traps"):
         return "==", (), (), _trap(p)
@@ -131,8 +140,11 @@ class _Names:
         """A buffer's name, with an offset or without."""
         name = p.word("a buffer's name")
         if name not in self.known:
-            p.fail(f"there is no buffer '{name}'; a line `; liftcheck: memory {name} = i32[1 2]` above makes one"
-                   + (f" (there are: {', '.join(self.known)})" if self.known else ""), p.index - 1)
+            p.fail(
+                f"there is no buffer '{name}'; a line `; liftcheck: memory {name} = i32[1 2]` above makes one"
+                + (f" (there are: {', '.join(self.known)})" if self.known else ""),
+                p.index - 1,
+            )
         self._note(self.known[name])
         return Place(name, optional_offset(p))
 
@@ -243,8 +255,10 @@ def _item(p: Cursor, kind: str, names: _Names) -> int | Place:
 def _implicit(p: Cursor, command: str, params: tuple[Type, ...], returns: tuple[Type, ...], line: int) -> RunLine:
     """`; run` alone: a function without parameters whose one integer result must not be 0; `; print` alone."""
     if params or (command == "run" and not (len(returns) == 1 and returns[0].is_int and not returns[0].is_vector)):
-        p.fail(f"'{command}' without a call needs a function without parameters"
-               + (" and with one integer result" if command == "run" else ""))
+        p.fail(
+            f"'{command}' without a call needs a function without parameters"
+            + (" and with one integer result" if command == "run" else "")
+        )
     return RunLine("", (), "!=" if command == "run" else "print", (0,) if command == "run" else (), line, (), returns)
 
 

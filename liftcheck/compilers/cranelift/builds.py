@@ -27,7 +27,7 @@ from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, REGALLOC, RELE
 from liftcheck.errors import Unavailable, UsageError
 
 __all__ = ["FUZZ", "PROFILES", "REGALLOC", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed",
-           "newest", "numbers", "remove", "source_of"]
+           "newest", "numbers", "remove", "source_of"]  # fmt: skip
 
 BINARY: Final = "liftcheck-bridge"
 
@@ -113,7 +113,8 @@ def source_of(spec: str) -> Source:
 def _newest_patch(minor: str) -> str:
     """The newest known version of '0.130'; of a minor number that none is known of, what is built or published."""
     found = sources.newest_patch(minor, sources.KNOWN) or sources.newest_patch(
-        minor, [build.version for build in listed() if build.spec == f"cranelift@{build.version}"])
+        minor, [build.version for build in listed() if build.spec == f"cranelift@{build.version}"]
+    )
     if found is None and numbers(minor) >= sources.OLDEST:
         cargo.require()
         found = cargo.newest_published(minor)
@@ -176,8 +177,9 @@ def _check_version(source: Source, rustc: str) -> None:
         if wants is None:
             raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known(source.version)}")
     if wants is not None and wants > numbers(rustc):
-        raise Unavailable(f"cranelift {source.version} wants rustc {'.'.join(map(str, wants))}, here is {rustc}: "
-                          f"rustup update stable")
+        raise Unavailable(
+            f"cranelift {source.version} wants rustc {'.'.join(map(str, wants))}, here is {rustc}: rustup update stable"
+        )
 
 
 @contextlib.contextmanager
@@ -188,8 +190,9 @@ def _only_one(report: Report | None) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / "lock", "w")  # noqa: SIM115 (the `with` below closes it)
     except OSError as error:
-        raise Unavailable(f"the cache folder cannot be written ({error}): "
-                          f"export LIFTCHECK_CACHE=FOLDER that can be written") from error
+        raise Unavailable(
+            f"the cache folder cannot be written ({error}): export LIFTCHECK_CACHE=FOLDER that can be written"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,8 +210,10 @@ def _make(source: Source, profile: str, rustc: str, report: Report | None) -> Bu
     try:
         return _install(source, profile, rustc, work, report or cargo.Report())
     except OSError as error:
-        raise Unavailable(f"building in {folder} fails ({error}); a build wants 1 GB there: "
-                          f"free space, or export LIFTCHECK_CACHE=FOLDER elsewhere") from error
+        raise Unavailable(
+            f"building in {folder} fails ({error}); a build wants 1 GB there: "
+            f"free space, or export LIFTCHECK_CACHE=FOLDER elsewhere"
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -223,8 +228,14 @@ def _install(source: Source, profile: str, rustc: str, work: Path, report: Repor
     cargo.build(project, source, report, label, with_standin=profile == REGALLOC)
     shutil.copy2(project / "target" / "release" / BINARY, done / BINARY)
     shutil.copy2(project / "Cargo.lock", done / "Cargo.lock")
-    record = {"spec": source.spec, "version": _locked_version(project, source), "profile": profile, "key": key,
-              "seconds": round(time.monotonic() - start, 1), "rustc": rustc}
+    record = {
+        "spec": source.spec,
+        "version": _locked_version(project, source),
+        "profile": profile,
+        "key": key,
+        "seconds": round(time.monotonic() - start, 1),
+        "rustc": rustc,
+    }
     (done / "build.json").write_text(json.dumps(record, indent=1))
     final = cache() / f"{source.version}-{profile}-{key}"
     shutil.rmtree(final, ignore_errors=True)
@@ -247,4 +258,3 @@ def _write_project(source: Source, profile: str, project: Path) -> None:
 def _locked_version(project: Path, source: Source) -> str:
     found = re.search(r'name = "cranelift-codegen"\nversion = "([^"]+)"', (project / "Cargo.lock").read_text())
     return found.group(1) if found else source.version
-

@@ -53,7 +53,7 @@ DAMAGES: Final[Mapping[str, str]] = {
     "clobber": "a value that lives across an instruction lives in a register that the instruction clobbers",
     "edge-edit": "a move that passes a block its parameter reads another register",
     "reuse-copy": "the move that copies an input into the register that the result overwrites is missing",
-}
+}  # fmt: skip
 """Kinds of damage (`bridge/standin/bridge/damage.rs`). Some compilations panic with it: then the message says what was
 damaged. A function without a place for it comes out undamaged, and `Allocation.damage` begins with 'nothing'."""
 
@@ -75,8 +75,14 @@ class _Operands(dict[int, Operand]):
         if len(self) > _MOST:
             self.clear()
         cls, constraint, value = packed >> 12 & 3, packed >> 7 & 7, packed & 127
-        operand = Operand((packed >> 14) - 1, cls, DEF if packed & 2048 else USE, LATE if packed & 1024 else EARLY,
-                          constraint, cls << 6 | value if constraint == FIXED else value)
+        operand = Operand(
+            (packed >> 14) - 1,
+            cls,
+            DEF if packed & 2048 else USE,
+            LATE if packed & 1024 else EARLY,
+            constraint,
+            cls << 6 | value if constraint == FIXED else value,
+        )
         self[packed] = operand
         return operand
 
@@ -101,8 +107,11 @@ class _Environments(dict[str, Environment]):
         half = (len(lists) - 2) // 2
         missing = len(CLASSES) - half
         environment = self[text] = Environment(
-            (*lists[:half], *[()] * missing), (*lists[half:-2], *[()] * missing),
-            (*(scratch or (NONE,) * half), *[NONE] * missing), lists[-1])
+            (*lists[:half], *[()] * missing),
+            (*lists[half:-2], *[()] * missing),
+            (*(scratch or (NONE,) * half), *[NONE] * missing),
+            lists[-1],
+        )
         return environment
 
 
@@ -146,8 +155,26 @@ def read(code: FunctionCode, isa: str) -> Captured:
 
 def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:
     """The lists of a reply as an allocation."""
-    (environment, classes, blocks, operands, places, clobbers, returns, branches, edits, slots, sizes, own, moved,
-     algorithm, damage, text, slot_bytes, convention) = raw
+    (
+        environment,
+        classes,
+        blocks,
+        operands,
+        places,
+        clobbers,
+        returns,
+        branches,
+        edits,
+        slots,
+        sizes,
+        own,
+        moved,
+        algorithm,
+        damage,
+        text,
+        slot_bytes,
+        convention,
+    ) = raw
     get = _operands.__getitem__
     instructions = [Instruction(tuple(map(get, row))) for row in operands]
     for number, registers in clobbers:
@@ -160,11 +187,22 @@ def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:
         instructions = [one._replace(text=line) for one, line in zip(instructions, text, strict=True)]
     four = iter(edits)
     return Allocation(
-        tuple(map(_block, blocks)), tuple(instructions), tuple(bytes.fromhex(classes)), _environments[environment],
-        tuple(map(tuple, places)), tuple(map(Edit._make, zip(four, four, four, four))), slots, tuple(sizes),
-        (None,) * len(instructions) if own is None else tuple(own[::2]), () if own is None else tuple(own[1::2]),
+        tuple(map(_block, blocks)),
+        tuple(instructions),
+        tuple(bytes.fromhex(classes)),
+        _environments[environment],
+        tuple(map(tuple, places)),
+        tuple(map(Edit._make, zip(four, four, four, four))),
+        slots,
+        tuple(sizes),
+        (None,) * len(instructions) if own is None else tuple(own[::2]),
+        () if own is None else tuple(own[1::2]),
         () if moved is None else tuple(zip(moved[::2], moved[1::2])),
-        {**frame, "slot_sizes": slot_bytes, "convention": convention}, algorithm, damage or "", isa)
+        {**frame, "slot_sizes": slot_bytes, "convention": convention},
+        algorithm,
+        damage or "",
+        isa,
+    )
 
 
 def _block(row: list[Any]) -> Block:

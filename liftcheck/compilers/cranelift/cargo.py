@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RUSTUP: Final = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 _OFFLINE: Final = ("failed to download", "Could not resolve", "network failure", "failed to query", "spurious network",
-                   "failed to fetch", "download of config.json failed", "Unable to update registry")
+                   "failed to fetch", "download of config.json failed", "Unable to update registry")  # fmt: skip
 
 
 class Report:
@@ -54,8 +54,14 @@ class Report:
                 TimeElapsedColumn,
             )
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                       TextColumn("crates"), TimeElapsedColumn())
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("crates"),
+                TimeElapsedColumn(),
+            )
             self._bar = Progress(*columns, console=self.console, transient=True)
             self._bar.add_task(label, total=total)
             self._bar.start()
@@ -129,8 +135,12 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def _environment() -> dict[str, str]:
     """Ours, but the target folder is inside the project, and old toolchains get dependencies that they can build."""
-    return os.environ | {"CARGO_TARGET_DIR": "target", "CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS": "fallback",
-                         "CARGO_TERM_COLOR": "never", "CARGO_TERM_PROGRESS_WHEN": "never"}
+    return os.environ | {
+        "CARGO_TARGET_DIR": "target",
+        "CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS": "fallback",
+        "CARGO_TERM_COLOR": "never",
+        "CARGO_TERM_PROGRESS_WHEN": "never",
+    }
 
 
 def _complain_if_offline(words: str) -> None:
@@ -202,8 +212,15 @@ def _crates(project: Path) -> int:
 
 def _compile(project: Path, total: int, report: Report) -> tuple[str, int]:
     """All of cargo's words, and its exit status."""
-    process = subprocess.Popen(["cargo", "build", "--release", "--locked"], cwd=project, env=_environment(), text=True,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["cargo", "build", "--release", "--locked"],
+        cwd=project,
+        env=_environment(),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     assert process.stderr is not None
     try:
         words = _follow(process.stderr, total, report)
@@ -229,4 +246,4 @@ def _errors(words: str) -> str:
     """From cargo's first error on, as far as a person reads."""
     lines = [line for line in words.splitlines() if not re.match(r"\s*(Compiling|Downloaded|Downloading) ", line)]
     first = next((number for number, line in enumerate(lines) if line.startswith("error")), max(0, len(lines) - 15))
-    return "\n".join(lines[first:first + 25])
+    return "\n".join(lines[first : first + 25])

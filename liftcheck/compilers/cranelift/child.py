@@ -49,8 +49,15 @@ class Child:
         self._progress: Final = os.memfd_create("liftcheck-progress")
         self._words: Final = os.memfd_create("liftcheck-stderr")
         self._process = subprocess.Popen(
-            [binary, "--progress", str(self._progress)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._words, pass_fds=[self._progress], process_group=0, bufsize=0, env=_ALLOCATOR | os.environ)
+            [binary, "--progress", str(self._progress)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            pass_fds=[self._progress],
+            process_group=0,
+            bufsize=0,
+            env=_ALLOCATOR | os.environ,
+        )
         assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
             _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_AS)

@@ -28,8 +28,11 @@ from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 from liftcheck.regalloc.allocation import Captured
 
-DEFAULTS: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implicit_sret", "true"),
-                   ("preserve_frame_pointers", "true"))
+DEFAULTS: Final = (
+    ("enable_llvm_abi_extensions", "true"),
+    ("enable_multi_ret_implicit_sret", "true"),
+    ("preserve_frame_pointers", "true"),
+)
 """Without them i128 in signatures, vector returns and tail calls are refused on some ISAs."""
 
 TIMEOUT: Final = 5.0
@@ -57,8 +60,13 @@ class _Work:
 class Cranelift:
     """A Cranelift of one build. `name` opens it again; `timeout`: processor seconds a function; `memory`: bytes."""
 
-    def __init__(self, spec: str | Build = "cranelift", profile: str = builds.FUZZ, timeout: float = TIMEOUT,
-                 memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        spec: str | Build = "cranelift",
+        profile: str = builds.FUZZ,
+        timeout: float = TIMEOUT,
+        memory: int = MEMORY,
+    ) -> None:
         self.build: Final = spec if isinstance(spec, Build) else builds.ensure(spec, profile)
         self.name: Final = self.build.spec
         self.version: Final = self.build.version
@@ -74,8 +82,9 @@ class Cranelift:
     def __enter__(self) -> Cranelift:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -102,8 +111,14 @@ class Cranelift:
 
     # -- requests
 
-    def compile_text(self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset(),
-                     timeout: float | None = None, raw: bool = False) -> list[list[Reply]]:
+    def compile_text(
+        self,
+        text: str,
+        targets: Sequence[Target],
+        wants: frozenset[str] = frozenset(),
+        timeout: float | None = None,
+        raw: bool = False,
+    ) -> list[list[Reply]]:
         """Compiles every function of `text` for every target.
 
         `raw` leaves out DEFAULTS: settings are exactly the target's. A text that the reader refuses comes back as
@@ -111,11 +126,19 @@ class Cranelift:
         """
         if "rules" in wants and not self.traces_rules:
             raise Unsupported(f"{self.name} does not say which ISLE rules matched (0.130 and newer do)")
-        return self._run(_Work(text, tuple(targets), protocol.wants_mask(wants | self._always),
-                               timeout or self.timeout, raw))
+        return self._run(
+            _Work(text, tuple(targets), protocol.wants_mask(wants | self._always), timeout or self.timeout, raw)
+        )
 
-    def allocations(self, text: str, targets: Sequence[Target], damage: Damage | None = None, with_text: bool = False,
-                    timeout: float | None = None, raw: bool = False) -> list[list[Captured | CompileFailure]]:
+    def allocations(
+        self,
+        text: str,
+        targets: Sequence[Target],
+        damage: Damage | None = None,
+        with_text: bool = False,
+        timeout: float | None = None,
+        raw: bool = False,
+    ) -> list[list[Captured | CompileFailure]]:
         """Compiles like `compile_text` and says what register allocation was given and answered: what `capture` reads.
 
         Only a bridge of the profile 'regalloc' can: `Cranelift(spec, builds.REGALLOC)`; Unsupported from any other.
@@ -123,8 +146,9 @@ class Cranelift:
         allocation is damaged before code is made from it, and `Allocation.damage` says how.
         """
         if self.build.profile != builds.REGALLOC:
-            raise Unsupported(f"{self.build.name} does not show register allocation: open it with the profile "
-                              f"'{builds.REGALLOC}'")
+            raise Unsupported(
+                f"{self.build.name} does not show register allocation: open it with the profile '{builds.REGALLOC}'"
+            )
         wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
         work = _Work(text, tuple(targets), wants, timeout or self.timeout, raw, capture.request(damage))
         return capture.read_all(self._run(work), [target.isa for target in targets])
@@ -162,8 +186,10 @@ class Cranelift:
         """Every setting of this version on `isa`, by name."""
         if isa not in self._settings:
             rows = self._ask(b"S" + _triple(isa).encode())["settings"]
-            self._settings[isa] = {name: Setting(name, kind, tuple(values), default, description, shared)
-                                   for name, kind, values, default, description, shared in rows}
+            self._settings[isa] = {
+                name: Setting(name, kind, tuple(values), default, description, shared)
+                for name, kind, values, default, description, shared in rows
+            }
         return self._settings[isa]
 
     def info(self) -> dict[str, object]:
@@ -174,8 +200,7 @@ class Cranelift:
 
     def _compile(self, work: _Work, skip: Decided | None = None) -> list[protocol.Column]:
         handles = [self._handle(target, work.raw) for target in work.targets]
-        request = protocol.compile_request(work.text, handles, work.wants, tuple(skip or ()),
-                                            ahead=work.ahead)
+        request = protocol.compile_request(work.text, handles, work.wants, tuple(skip or ()), ahead=work.ahead)
         reply = self._exchange(request, work.timeout)
         answer, at = protocol.head(reply)
         if "results" in answer:
@@ -201,8 +226,10 @@ class Cranelift:
     def _verdict(self, work: _Work, died: Died, strikes: int, decided: Decided) -> Decided:
         """What is decided about the pair that was being compiled; nothing if it was killed from outside."""
         assert died.at is not None
-        endless = any(function == died.at[0] and isinstance(reply, CompileFailure) and reply.kind == "timeout"
-                      for (function, _), reply in decided.items())
+        endless = any(
+            function == died.at[0] and isinstance(reply, CompileFailure) and reply.kind == "timeout"
+            for (function, _), reply in decided.items()
+        )
         if died.timeout is not None and endless:
             return {died.at: failures.death(died.status, died.words, died.timeout)}
         verdict = self._alone(work, *died.at)
@@ -252,8 +279,9 @@ class Cranelift:
             try:
                 self._child = Child(self.build.binary, self.memory)
             except OSError as error:
-                raise Unavailable(f"the bridge of {self.name} does not start ({error}): "
-                                  f"liftcheck compiler add {self.name}") from error
+                raise Unavailable(
+                    f"the bridge of {self.name} does not start ({error}): liftcheck compiler add {self.name}"
+                ) from error
         return self._child
 
     def _exchange(self, request: bytes, timeout: float) -> bytes:

@@ -15,7 +15,8 @@ from liftcheck.case import CompileFailure
 
 _MISSING_TERM: Final = re.compile(r"no rule matched for term (\S+)")
 _REFUSED_TEXT: Final = re.compile(
-    r"should be implemented in ISLE: inst = `(?:[v\d, ]+= )?([\w.]+).*type = `(?:Some\(types::(\w+)\))?", re.DOTALL)
+    r"should be implemented in ISLE: inst = `(?:[v\d, ]+= )?([\w.]+).*type = `(?:Some\(types::(\w+)\))?", re.DOTALL
+)
 _TYPE: Final = re.compile(r"\b[if](?:8|16|32|64|128)(?:x\d+)?(?:xN)?\b")
 _NUMBER: Final = re.compile(r"\b(?:0x[0-9a-fA-F]+|[a-z]{0,5}\d+)\b")
 
@@ -39,7 +40,7 @@ _REFUSING_PANICS: Final = (
     ("are not supported", "/isa/", "said not to be supported"),
     ("not implemented", "/isa/", "said not to be implemented"),
     ("not yet implemented", "/isa/", "said not to be implemented"),
-)
+)  # fmt: skip
 _ABI_PANICS: Final = (
     "i128 args/return values not supported unless LLVM ABI extensions are enabled",
     "Tail calls require frame pointers",

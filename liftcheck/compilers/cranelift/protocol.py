@@ -33,8 +33,14 @@ def wants_mask(wants: Collection[str]) -> int:
     return sum(_BITS[name] for name in set(wants))
 
 
-def compile_request(text: str, handles: Sequence[int], wants: int, skip: Collection[tuple[int, int]] = (),
-                    only: int = NONE, ahead: bytes = b"") -> bytes:
+def compile_request(
+    text: str,
+    handles: Sequence[int],
+    wants: int,
+    skip: Collection[tuple[int, int]] = (),
+    only: int = NONE,
+    ahead: bytes = b"",
+) -> bytes:
     """`skip` are (function, target) pairs by index; `only` is the one function to compile; `ahead`: what a want besides
     says in front of the text."""
     numbers = [wants, len(handles), *handles, len(skip)]
@@ -84,8 +90,9 @@ class _Received(FunctionCode):
             two = iter(self._row[3])
             made = tuple(zip(two, two))
         elif name == "calls":
-            made = tuple([CallSite(offset, frame, tuple(map(tuple, handlers)))
-                          for offset, frame, handlers in self._row[4]])
+            made = tuple(
+                [CallSite(offset, frame, tuple(map(tuple, handlers))) for offset, frame, handlers in self._row[4]]
+            )
         else:
             raise AttributeError(name)
         _set(self, name, made)
@@ -121,6 +128,7 @@ def refused_text(complaint: Complaint) -> CompileFailure:
     """A text that could not be read, as a failure of the function that it is. A panic of the reader is a finding."""
     place = complaint.place or (f"line {complaint.line}" if complaint.line else "")
     if complaint.stage == "panic":
-        return CompileFailure("panic", f"reader: {failures.fold(complaint.message)}", complaint.message,
-                              failures.shorten(place))
+        return CompileFailure(
+            "panic", f"reader: {failures.fold(complaint.message)}", complaint.message, failures.shorten(place)
+        )
     return CompileFailure("input", failures.fold(complaint.message), complaint.message, place)

@@ -29,7 +29,7 @@ KNOWN: Final = {
     "0.113.1": (1, 78), "0.115.1": (1, 81), "0.118.0": (1, 83), "0.120.2": (1, 84), "0.125.4": (1, 88),
     "0.127.4": (1, 89), "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.131.3": (1, 92),
     "0.132.3": (1, 93), "0.133.3": (1, 94), "0.134.4": (1, 94), "0.135.8": (1, 95),
-}
+}  # fmt: skip
 """Versions that the bridge was compiled against, with the rustc that each wants. Others from 0.95 on are tried."""
 OLDEST: Final = (0, 95)
 
@@ -83,8 +83,10 @@ def at_path(text: str) -> Source:
         if path in inside and (root / "cranelift/codegen/Cargo.toml").exists():
             return Source(f"cranelift={path}", _version_of(root / "cranelift/codegen", root), root, True)
     if _package(path).get("name") != "cranelift-codegen":
-        raise UsageError(f"cranelift={text} is neither a wasmtime checkout (with cranelift/codegen) nor a "
-                         f"cranelift-codegen crate (a Cargo.toml that says so)")
+        raise UsageError(
+            f"cranelift={text} is neither a wasmtime checkout (with cranelift/codegen) nor a "
+            f"cranelift-codegen crate (a Cargo.toml that says so)"
+        )
     return Source(f"cranelift={path}", _version_of(path, path), path)
 
 
@@ -112,16 +114,31 @@ def _version_of(crate: Path, root: Path) -> str:
 
 def manifest(source: Source, profile: str) -> str:
     """The Cargo.toml that builds the bridge on this source."""
-    lines = ["[package]", 'name = "liftcheck-bridge"', 'version = "0.1.0"', 'edition = "2021"', "publish = false", "",
-             "[dependencies]", f"cranelift-codegen = {{ {_where(source, 'codegen')}, default-features = false, "
-             f'features = ["std", "unwind", "disas", "trace-log", "{_architectures(source)}"] }}',
-             f"cranelift-reader = {{ {_where(source, 'reader')} }}"]
+    lines = [
+        "[package]",
+        'name = "liftcheck-bridge"',
+        'version = "0.1.0"',
+        'edition = "2021"',
+        "publish = false",
+        "",
+        "[dependencies]",
+        f"cranelift-codegen = {{ {_where(source, 'codegen')}, default-features = false, "
+        f'features = ["std", "unwind", "disas", "trace-log", "{_architectures(source)}"] }}',
+        f"cranelift-reader = {{ {_where(source, 'reader')} }}",
+    ]
     if numbers(source.version) >= (0, 96):
         lines.append(f"cranelift-control = {{ {_where(source, 'control')} }}")
     # A campaign lives in the compiler: another allocator saves it 5 % of the time, optimizing across crates 8 % more,
     # which costs a build about a minute.
-    lines += ['log = "0.4"', 'mimalloc = { version = "0.1", default-features = false }', "", "[profile.release]",
-              "opt-level = 3", "debug = false", "strip = true"]
+    lines += [
+        'log = "0.4"',
+        'mimalloc = { version = "0.1", default-features = false }',
+        "",
+        "[profile.release]",
+        "opt-level = 3",
+        "debug = false",
+        "strip = true",
+    ]
     if profile != RELEASE:
         lines += ["debug-assertions = true", "overflow-checks = true"]
     if profile == FUZZ:

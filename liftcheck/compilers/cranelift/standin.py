@@ -55,16 +55,28 @@ def _rename(crate: Path) -> dict[str, list[str]]:
     """Renames package and library; its features."""
     path = crate / "Cargo.toml"
     text = path.read_text()
-    path.write_text(text.replace('name = "regalloc2"', f'name = "{REAL}"', 1)
-                    .replace('name = "regalloc2"', f'name = "{REAL.replace("-", "_")}"'))
+    path.write_text(
+        text.replace('name = "regalloc2"', f'name = "{REAL}"', 1).replace(
+            'name = "regalloc2"', f'name = "{REAL.replace("-", "_")}"'
+        )
+    )
     table: dict[str, Any] = tomllib.loads(text)
     return dict(table.get("features", {}))
 
 
 def _manifest(version: str, features: dict[str, list[str]]) -> str:
-    lines = ["[package]", 'name = "regalloc2"', f'version = "{version}"', 'edition = "2021"', "publish = false", "",
-             "[dependencies]", f'real = {{ package = "{REAL}", path = "../{REAL}", default-features = false }}', "",
-             "[features]"]
+    lines = [
+        "[package]",
+        'name = "regalloc2"',
+        f'version = "{version}"',
+        'edition = "2021"',
+        "publish = false",
+        "",
+        "[dependencies]",
+        f'real = {{ package = "{REAL}", path = "../{REAL}", default-features = false }}',
+        "",
+        "[features]",
+    ]
     for name, others in features.items():
         implied = others if name == "default" else [f"real/{name}"]
         lines.append(f"{name} = {json.dumps(implied)}")

@@ -64,8 +64,9 @@ def read(window: bytes) -> Insn:
     for access in uses.accesses:
         reads |= {MEMORY} if access.read else set()
         writes |= {MEMORY} if access.written else set()
-    return Insn(4, named[2], named[3], frozenset(reads), frozenset(writes), uses.flow, effect(word), uses.target,
-                   uses.accesses)  # fmt: skip
+    return Insn(
+        4, named[2], named[3], frozenset(reads), frozenset(writes), uses.flow, effect(word), uses.target, uses.accesses
+    )
 
 
 def _d(word: int) -> int:
@@ -455,12 +456,17 @@ def _by_immediate(word: int) -> _Uses | None:
 
 
 _CLASSES: Final[tuple[_Decoder, ...]] = tuple(
-    _immediate if kind in (8, 9)
-    else _branch if kind in (10, 11)
-    else _memory if kind & 5 == 4
-    else _register if kind & 7 == 5
-    else _vector if kind & 7 == 7
+    _immediate
+    if kind in (8, 9)
+    else _branch
+    if kind in (10, 11)
+    else _memory
+    if kind & 5 == 4
+    else _register
+    if kind & 7 == 5
+    else _vector
+    if kind & 7 == 7
     else _reserved
     for kind in range(16)
-)  # fmt: skip
+)
 """By bits 25-28."""

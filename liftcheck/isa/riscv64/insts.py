@@ -21,23 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from liftcheck.bits.build import (
-    add,
-    ashr,
-    band,
-    bor,
-    bxor,
-    concat,
-    eq,
-    extract,
-    ite,
-    lshr,
-    sext,
-    shl,
-    sub,
-    trunc,
-    zext,
-)
+from liftcheck.bits.build import add, ashr, band, bor, bxor, concat, eq, extract, ite, lshr, sext, shl, sub, trunc, zext
 from liftcheck.bits.term import Term, const, packed_const
 from liftcheck.isa.riscv64.vector import VECTOR_ROWS, Row, vector_effect
 from liftcheck.mach import insn as m
@@ -142,8 +126,15 @@ def _floats() -> Iterator[Row]:
             yield Row(f"{name}.{suffix}", 0x0600007F, form << 25 | major, "fd fs ft fu")
         for five, name in enumerate(("fadd", "fsub", "fmul", "fdiv")):
             yield _op_fp(f"{name}.{suffix}", five, form, "fd fs ft")
-        for name, five, minor in (("fsgnj", 4, 0), ("fsgnjn", 4, 1), ("fsgnjx", 4, 2), ("fmin", 5, 0), ("fmax", 5, 1),
-                                  ("fminm", 5, 2), ("fmaxm", 5, 3)):  # fmt: skip
+        for name, five, minor in (
+            ("fsgnj", 4, 0),
+            ("fsgnjn", 4, 1),
+            ("fsgnjx", 4, 2),
+            ("fmin", 5, 0),
+            ("fmax", 5, 1),
+            ("fminm", 5, 2),
+            ("fmaxm", 5, 3),
+        ):
             yield _op_fp(f"{name}.{suffix}", five, form, "fd fs ft", minor)
         for name, minor in (("fle", 0), ("flt", 1), ("feq", 2), ("fleq", 4), ("fltq", 5)):
             yield _op_fp(f"{name}.{suffix}", 20, form, "xd fs ft", minor)
@@ -174,8 +165,9 @@ def _by_major(rows: Iterator[Row]) -> dict[int, tuple[tuple[int, dict[int, Row]]
     found: dict[int, dict[int, dict[int, Row]]] = {}
     for row in rows:
         found.setdefault(row.match & 0x7F, {}).setdefault(row.mask, {})[row.match] = row
-    return {major: tuple(sorted(masks.items(), key=lambda item: -item[0].bit_count()))
-            for major, masks in found.items()}  # fmt: skip
+    return {
+        major: tuple(sorted(masks.items(), key=lambda item: -item[0].bit_count())) for major, masks in found.items()
+    }
 
 
 def rows() -> Iterator[Row]:
@@ -239,8 +231,19 @@ def _read(word: int) -> Insn:
         (o.writes if row.name.startswith("vset") else o.reads).add(m.VECTOR_CONFIGURATION)
     flow, target = _flow(row, o)
     effect = vector_effect(row, word, o.registers) if row.of_vectors else _effect(row, o)
-    return Insn(4, row.name, o.text, frozenset(o.reads), frozenset(o.writes), flow, effect, target, accesses,
-                   True, frozenset(o.merged))  # fmt: skip
+    return Insn(
+        4,
+        row.name,
+        o.text,
+        frozenset(o.reads),
+        frozenset(o.writes),
+        flow,
+        effect,
+        target,
+        accesses,
+        True,
+        frozenset(o.merged),
+    )
 
 
 def _operands(word: int, row: Row) -> _Operands:
@@ -299,7 +302,7 @@ _IMMEDIATES: Final[dict[str, Callable[[int], int]]] = {
     "h": lambda word: word >> 20 & 63,
     "w": lambda word: word >> 20 & 31,
     "z": lambda word: word >> 15 & 31,
-}
+}  # fmt: skip
 
 
 def _memory(row: Row, o: _Operands) -> tuple[Access, ...]:
@@ -368,7 +371,7 @@ _OF_ONE: Final[dict[str, Callable[[Term], Term]]] = {
     "fmv.w.x": lambda a: _boxed(trunc(a, 32)),
     "fmv.x.h": lambda a: sext(trunc(a, 16), 64),
     "fmv.h.x": lambda a: _boxed(trunc(a, 16)),
-}
+}  # fmt: skip
 
 
 def _boxed(value: Term) -> Term:
@@ -406,8 +409,11 @@ def _without(name: str, first: int) -> Term:
     """With an immediate of zero most are moves."""
     if name == "andi":
         return const(0, 64)
-    return _word(_source(first)) if name in ("addiw", "slliw", "srliw", "sraiw") else (
-        zext(trunc(_source(first), 32), 64) if name == "slli.uw" else _source(first))  # fmt: skip
+    return (
+        _word(_source(first))
+        if name in ("addiw", "slliw", "srliw", "sraiw")
+        else (zext(trunc(_source(first), 32), 64) if name == "slli.uw" else _source(first))
+    )
 
 
 def _sum(name: str, first: int, second: int) -> Term:
@@ -490,8 +496,14 @@ def _quadrant0(half: int, three: int) -> int | None:
         return _enc_i(0x13, 0, low, 2, offset) if offset else None
     if three == 4:
         return _zcb_memory(half, low, base)
-    major, minor, offset = {1: (0x07, 3, double), 2: (0x03, 2, word), 3: (0x03, 3, double), 5: (0x27, 3, double),
-                            6: (0x23, 2, word), 7: (0x23, 3, double)}[three]  # fmt: skip
+    major, minor, offset = {
+        1: (0x07, 3, double),
+        2: (0x03, 2, word),
+        3: (0x03, 3, double),
+        5: (0x27, 3, double),
+        6: (0x23, 2, word),
+        7: (0x23, 3, double),
+    }[three]
     return _enc_i(major, minor, low, base, offset) if three < 4 else _enc_s(major, minor, base, low, offset)
 
 
@@ -561,9 +573,14 @@ def _arithmetic(half: int, rd: int, value: int) -> int | None:
     which = (half >> 12 & 1) << 2 | half >> 5 & 3
     if which != 7:
         return _enc_r(*_TWO_REGISTERS[which], rd, rd, half >> 2 & 7 | 8)
-    return {0: _enc_i(0x13, 7, rd, rd, 0xFF), 1: _enc_i(0x13, 1, rd, rd, 0x604), 2: _enc_i(0x3B, 4, rd, rd, 0x080),
-            3: _enc_i(0x13, 1, rd, rd, 0x605), 4: _enc_r(0x3B, 0, 4, rd, rd, 0),
-            5: _enc_i(0x13, 4, rd, rd, -1)}.get(half >> 2 & 7)  # fmt: skip
+    return {
+        0: _enc_i(0x13, 7, rd, rd, 0xFF),
+        1: _enc_i(0x13, 1, rd, rd, 0x604),
+        2: _enc_i(0x3B, 4, rd, rd, 0x080),
+        3: _enc_i(0x13, 1, rd, rd, 0x605),
+        4: _enc_r(0x3B, 0, 4, rd, rd, 0),
+        5: _enc_i(0x13, 4, rd, rd, -1),
+    }.get(half >> 2 & 7)
 
 
 def _quadrant2(half: int, three: int) -> int | None:

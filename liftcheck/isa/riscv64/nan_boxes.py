@@ -106,8 +106,9 @@ class _Function:
         """The flow with the frame's places in these states (as of register 0); adds to them."""
         places = self._places()
         offsets = list(places)
-        handlers = [int(str(handler[-1])) for site in self.calls for handler in site.handlers
-                    if handler[0] != "context"]
+        handlers = [
+            int(str(handler[-1])) for site in self.calls for handler in site.handlers if handler[0] != "context"
+        ]
         entered = {0: borders.calls, **{places[at]: _ALL for at in handlers if at in places}}
         pending = list(entered)
         calls = returns = 0
@@ -180,7 +181,7 @@ def _lines(code: bytes) -> list[tuple[Insn, _Step]]:
     if len(_STEPS) > _MOST:
         _STEPS.clear()
     while at < len(code):
-        data = code[at:at + (4 if code[at] & 3 == 3 else 2)]
+        data = code[at : at + (4 if code[at] & 3 == 3 else 2)]
         line = _STEPS.get(data)
         if line is None:
             machine = decode("riscv64", data)[0]
@@ -193,8 +194,9 @@ def _lines(code: bytes) -> list[tuple[Insn, _Step]]:
 _CHECKS, _UNBOXES = 1, 2
 """Takes registers for boxed; writes them without a box, or looks at one as a whole."""
 _UNCOMPRESSED: Final = bytes(b for b in range(256) if b & 3 == 3)
-_FLOATING: Final = bytes({0x43: 1, 0x47: 1, 0x4B: 1, 0x4F: 1, 0x53: 2, 0x07: 3, 0x27: 3}.get(b & 0x7F, 0)
-                         for b in range(256))
+_FLOATING: Final = bytes(
+    {0x43: 1, 0x47: 1, 0x4B: 1, 0x4F: 1, 0x53: 2, 0x07: 3, 0x27: 3}.get(b & 0x7F, 0) for b in range(256)
+)
 _SINGLE: Final = bytes(b & 6 == 0 and b >> 3 in (0, 1, 2, 3, 4, 5, 11, 20, 24) for b in range(256))
 """Last bytes of OP-FP that read single precision, whatever the others are."""
 
@@ -204,18 +206,24 @@ def _class(chosen: Iterator[int]) -> bytes:
 
 
 _OTHERS: Final = re.compile(
-    b"(?:%s.|%s%s|%s%s|%s.{3})*+" % (
+    b"(?:%s.|%s%s|%s%s|%s.{3})*+"
+    % (
         _class(b for b in range(256) if b & 3 == 1),
-        _class(b for b in range(256) if b & 3 == 2), _class(b for b in range(256) if b >> 5 != 1),
-        _class(b for b in range(256) if b & 3 == 0), _class(b for b in range(256) if b >> 5 not in (1, 5)),
-        _class(b for b in range(256) if b & 3 == 3 and not _FLOATING[b])), re.DOTALL)  # fmt: skip
+        _class(b for b in range(256) if b & 3 == 2),
+        _class(b for b in range(256) if b >> 5 != 1),
+        _class(b for b in range(256) if b & 3 == 0),
+        _class(b for b in range(256) if b >> 5 not in (1, 5)),
+        _class(b for b in range(256) if b & 3 == 3 and not _FLOATING[b]),
+    ),
+    re.DOTALL,
+)
 """Instructions from one on that are of neither kind, whatever their operands: all but 32-bit ones of floating point,
 c.fld, c.fldsp, c.fsd."""
 
 
 def _plain(code: bytes) -> int:
     """How many bytes from the start have no compressed instruction (nor data) in them."""
-    low = code[:len(code) & ~3:4]
+    low = code[: len(code) & ~3 : 4]
     rest = low.lstrip(_UNCOMPRESSED)
     return 4 * (len(low) - len(rest))
 
@@ -227,7 +235,9 @@ def _checks(code: bytes) -> bool:
     at = chosen.find(2)
     while at >= 0:
         byte = last[at]
-        if _SINGLE[byte] or (byte in (0x40, 0x42, 0x44, 0x46, 0xE0, 0xE1) and _kind(code[4 * at:4 * at + 4]) & _CHECKS):
+        if _SINGLE[byte] or (
+            byte in (0x40, 0x42, 0x44, 0x46, 0xE0, 0xE1) and _kind(code[4 * at : 4 * at + 4]) & _CHECKS
+        ):
             return True
         at = chosen.find(2, at + 1)
     at = chosen.find(1)
@@ -245,7 +255,7 @@ def _unboxes(code: bytes) -> bool:
     for sought in (3, 2, 1):
         at = chosen.find(sought)
         while at >= 0:
-            if _kind(code[4 * at:4 * at + 4]) & _UNBOXES:
+            if _kind(code[4 * at : 4 * at + 4]) & _UNBOXES:
                 return True
             at = chosen.find(sought, at + 1)
     return end < len(code) and bool(_kinds(code[end:], _UNBOXES) & _UNBOXES)
@@ -260,7 +270,7 @@ def _kinds(code: bytes, sought: int) -> int:
         if at >= len(code) - 1:
             break
         if code[at] & 3 == 3:
-            found |= _kind(code[at:at + 4])
+            found |= _kind(code[at : at + 4])
             at += 4
         else:
             found |= _UNBOXES

@@ -82,7 +82,7 @@ _CATEGORIES: Final = {
     "integer": {"V": (0, "vs", ".vv"), "X": (4, "xs", ".vx"), "I": (3, "z", ".vi")},
     "multiply": {"V": (2, "vs", ".vv"), "X": (6, "xs", ".vx")},
     "float": {"V": (1, "vs", ".vv"), "F": (5, "fs", ".vf")},
-}
+}  # fmt: skip
 
 
 def _full_name(name: str, suffix: str) -> str:
@@ -140,14 +140,32 @@ def _special() -> Iterator[Row]:
     yield _one("vfirst.m", 16, 2, "xd vt", _S, 17 << 15, masked=2)
     yield _one("vid.v", 20, 2, "vd", _S | _T, 17 << 15)
     yield from _unary(20, 2, {1: "vmsbf.m", 2: "vmsof.m", 3: "vmsif.m", 16: "viota.m"})
-    yield from _unary(18, 2, {2: "vzext.vf8", 3: "vsext.vf8", 4: "vzext.vf4", 5: "vsext.vf4", 6: "vzext.vf2",
-                              7: "vsext.vf2", 8: "vbrev8.v", 9: "vrev8.v", 10: "vbrev.v", 12: "vclz.v",
-                              13: "vctz.v", 14: "vcpop.v"})  # fmt: skip
+    yield from _unary(
+        18,
+        2,
+        {
+            2: "vzext.vf8",
+            3: "vsext.vf8",
+            4: "vzext.vf4",
+            5: "vsext.vf4",
+            6: "vzext.vf2",
+            7: "vsext.vf2",
+            8: "vbrev8.v",
+            9: "vrev8.v",
+            10: "vbrev.v",
+            12: "vclz.v",
+            13: "vctz.v",
+            14: "vcpop.v",
+        },
+    )
     yield from _unary(19, 1, {0: "vfsqrt.v", 4: "vfrsqrt7.v", 5: "vfrec7.v", 16: "vfclass.v"})
     conversions = ("xu.f", "x.f", "f.xu", "f.x", "f.f", "", "rtz.xu.f", "rtz.x.f")
     for base, prefix, suffix in ((0, "vfcvt", "v"), (8, "vfwcvt", "v"), (16, "vfncvt", "w")):
-        names = {base + i: f"{prefix}.{name}.{suffix}" for i, name in enumerate(conversions)
-                 if name and (base or name != "f.f")}  # fmt: skip
+        names = {
+            base + i: f"{prefix}.{name}.{suffix}"
+            for i, name in enumerate(conversions)
+            if name and (base or name != "f.f")
+        }
         yield from _unary(18, 1, names | ({21: "vfncvt.rod.f.f.w"} if base == 16 else {}))
     for count in (1, 2, 4, 8):
         match = 39 << 26 | 3 << 12 | 0x57 | count - 1 << 15 | _M
@@ -180,9 +198,13 @@ def _configuring() -> Iterator[Row]:
 
 
 VECTOR_ROWS: Final = (
-    *_arithmetic("integer", _INTEGER), *_arithmetic("multiply", _MULTIPLY), *_arithmetic("float", _FLOAT),
-    *_special(), *_memory(), *_configuring(),
-)  # fmt: skip
+    *_arithmetic("integer", _INTEGER),
+    *_arithmetic("multiply", _MULTIPLY),
+    *_arithmetic("float", _FLOAT),
+    *_special(),
+    *_memory(),
+    *_configuring(),
+)
 
 
 def configuration(word: int) -> int:

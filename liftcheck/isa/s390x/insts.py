@@ -60,7 +60,7 @@ FORMATS: Final[Mapping[str, Mapping[str, int]]] = {
     "VRSb": {"1": 2, "3": 3, "b": 4},
     "VRSc": {"1": 2, "3": 3, "b": 4},
     "VRX": {"1": 2, "x": 3, "b": 4},
-}
+}  # fmt: skip
 """Fields by format: the number of the half byte (0 is the high half of the first byte). Displacements are at half byte
 5 (12 bits) where there is a base."""
 LONG_DISPLACEMENT: Final = frozenset({"RXY", "RSY", "SIY"})

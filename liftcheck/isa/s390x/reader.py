@@ -79,8 +79,20 @@ class _Reading:
         flow, target = self._flow()
         self._exceptions()
         done = effect(row.name, self.code, self.registers, accesses)
-        return Insn(len(self.code), row.name, ", ".join(self.texts), frozenset(self.reads), frozenset(self.writes),
-                       flow, done, target, accesses, True, frozenset(self.merged), frozenset(self.kept))  # fmt: skip
+        return Insn(
+            len(self.code),
+            row.name,
+            ", ".join(self.texts),
+            frozenset(self.reads),
+            frozenset(self.writes),
+            flow,
+            done,
+            target,
+            accesses,
+            True,
+            frozenset(self.merged),
+            frozenset(self.kept),
+        )
 
     def _operand(self, operand: str) -> None:
         sign, kind, field = operand[0], operand.lstrip(">&~")[0], operand[-1]

@@ -56,7 +56,8 @@ _CONVERT: Final = frozenset({0x98, 0x99, 0x9A, 0x9C, 0x9D, 0x9E, 0xA8, 0xA9, 0xA
 PREFILTER: Final = re.compile(
     rb"\xb9[\xec\xed\xfd]|\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]"
     rb"|\xec.[\x80-\xff]..[\x54\x56\x57]"
-    rb"|\xe7.{4}[\x50\x85\x8e\x8f\xc0\xc2\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]", re.DOTALL
+    rb"|\xe7.{4}[\x50\x85\x8e\x8f\xc0\xc2\xc4\xc5\xc7\xca\xcb\xcc\xce\xe2\xe3\xe5\xe7\xe8\xea\xeb\xee\xef]",
+    re.DOTALL,
 )
 
 
@@ -651,8 +652,12 @@ def reachable(code: bytes, start: int, size: int) -> list[int]:
         while at < end - 1 and at not in seen:
             seen.add(at)
             first, second = code[at], code[at + 1]
-            if (first == 0xE7 or (first == 0xB9 and second in _MULTIPLY) or (first == 0xB3 and second in _CONVERT)
-                    or (first == 0xEC and TEST.match(code, at))):
+            if (
+                first == 0xE7
+                or (first == 0xB9 and second in _MULTIPLY)
+                or (first == 0xB3 and second in _CONVERT)
+                or (first == 0xEC and TEST.match(code, at))
+            ):
                 found.append(at)
             target, falls = _flow(code, at, first, second)
             if target is not None and start <= target < end:

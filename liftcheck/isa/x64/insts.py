@@ -103,8 +103,19 @@ def read(window: bytes) -> Insn:
     effect = family(operands) if family else None
     merged = _merged(bare, operands)
     return Insn(
-        size, name, instruction.op_str, reads | merged, writes, flow, effect, target, accesses, True, merged,
-        _kept(bare, operands, writes), bare in _ZEROING,
+        size,
+        name,
+        instruction.op_str,
+        reads | merged,
+        writes,
+        flow,
+        effect,
+        target,
+        accesses,
+        True,
+        merged,
+        _kept(bare, operands, writes),
+        bare in _ZEROING,
     )
 
 
@@ -174,7 +185,7 @@ def _kept(name: str, operands: Any, writes: frozenset[int]) -> frozenset[int]:
 
 _KEEPS_REST: Final = frozenset(
     {"cvtsi2sd", "cvtsi2ss", "cvtsd2ss", "cvtss2sd", "sqrtsd", "sqrtss", "roundsd", "roundss"}
-)
+)  # fmt: skip
 
 
 def _signed(value: int) -> int:
@@ -218,9 +229,26 @@ _STACK_WRITES: Final = frozenset({"push", "call"})
 _ZEROING: Final = frozenset(
     f"{v}{name}"
     for v in ("", "v")
-    for name in ("xor", "sub", "pxor", "xorps", "xorpd", "psubb", "psubw", "psubd", "psubq", "pcmpeqb", "pcmpeqw",
-                 "pcmpeqd", "pcmpeqq", "pcmpgtb", "pcmpgtw", "pcmpgtd", "pcmpgtq")
-)  # fmt: skip
+    for name in (
+        "xor",
+        "sub",
+        "pxor",
+        "xorps",
+        "xorpd",
+        "psubb",
+        "psubw",
+        "psubd",
+        "psubq",
+        "pcmpeqb",
+        "pcmpeqw",
+        "pcmpeqd",
+        "pcmpeqq",
+        "pcmpgtb",
+        "pcmpgtw",
+        "pcmpgtd",
+        "pcmpgtq",
+    )
+)
 """With one register for both inputs the result does not depend on it (SDM: the zeroing and ones idioms)."""
 
 
@@ -296,7 +324,7 @@ _CORRECTED: Final[Mapping[str, Correction]] = {
     "vzeroupper": _nothing,
     "cmpxchg": _writes_rax_too,
     "xadd": _writes_flags,
-}  # fmt: skip
+}
 _MOVES: Final = ("mov", "pextr", "extract", "set")
 """A memory operand is written if it is the first one, else read."""
 _MODIFIES: Final = frozenset({"cmpxchg", "cmpxchg16b", "xadd", "xchg", "rol", "ror", "rcl", "rcr", "shl", "shr", "sar"})

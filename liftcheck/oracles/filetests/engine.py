@@ -183,8 +183,9 @@ def _interpret(plan: Plan, report: Report, fuel: int) -> None:
             report.passes(INTERPRETER)
 
 
-def _interpret_line(test: FileTest, function: TestFunction, line: RunLine, outcome: Outcome, met: bool,
-                    report: Report) -> None:
+def _interpret_line(
+    test: FileTest, function: TestFunction, line: RunLine, outcome: Outcome, met: bool, report: Report
+) -> None:
     if met:
         report.passes(INTERPRETER)
     elif outcome.kind == "unsupported":
@@ -218,10 +219,17 @@ def _verify(plan: Plan, report: Report) -> None:
         if bool(found) == bool(expected):
             report.passes("verifier")
         else:
-            report.fails("verifier", Failure(
-                test.file, expected[0] if expected else function.line, "verifier", function.name,
-                f"an error in line {expected[0]}" if expected else "no error",
-                f"line {found.line}: {found.message}" if found else "no error"))
+            report.fails(
+                "verifier",
+                Failure(
+                    test.file,
+                    expected[0] if expected else function.line,
+                    "verifier",
+                    function.name,
+                    f"an error in line {expected[0]}" if expected else "no error",
+                    f"line {found.line}: {found.message}" if found else "no error",
+                ),
+            )
 
 
 # test cat, domtree, print-cfg
@@ -230,7 +238,7 @@ TEXTS: Final = {
     "cat": (texts.cat, "a function that survives its text"),
     "domtree": (texts.domtree, "that the comments name every immediate dominator"),
     "print-cfg": (texts.print_cfg, "the edges that the comments name"),
-}
+}  # fmt: skip
 
 
 def _check_text(name: str, plan: Plan, report: Report) -> None:

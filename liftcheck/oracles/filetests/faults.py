@@ -37,18 +37,22 @@ class Fault(NamedTuple):
 
 def _low_half(_: Constants, inst: Inst, free: int) -> Made:
     """The low half of an f128, taken for an f64."""
-    return [(Inst("bitcast", I128, (free,), inst.args), (I128,)),
-            (Inst("isplit", I128, (free + 1, free + 2), (free,)), (I64, I64)),
-            (Inst("bitcast", F64, (free + 3,), (free + 1,)), (F64,)),
-            (dataclasses.replace(inst, args=(free + 3,)), ())]
+    return [
+        (Inst("bitcast", I128, (free,), inst.args), (I128,)),
+        (Inst("isplit", I128, (free + 1, free + 2), (free,)), (I64, I64)),
+        (Inst("bitcast", F64, (free + 3,), (free + 1,)), (F64,)),
+        (dataclasses.replace(inst, args=(free + 3,)), ()),
+    ]
 
 
 def _padded(_: Constants, inst: Inst, free: int) -> Made:
     """An f16 with zeros above it, taken for an f32."""
-    return [(Inst("bitcast", I16, (free,), inst.args), (I16,)),
-            (Inst("uextend", I32, (free + 1,), (free,)), (I32,)),
-            (Inst("bitcast", F32, (free + 2,), (free + 1,)), (F32,)),
-            (dataclasses.replace(inst, args=(free + 2,)), ())]
+    return [
+        (Inst("bitcast", I16, (free,), inst.args), (I16,)),
+        (Inst("uextend", I32, (free + 1,), (free,)), (I32,)),
+        (Inst("bitcast", F32, (free + 2,), (free + 1,)), (F32,)),
+        (dataclasses.replace(inst, args=(free + 2,)), ()),
+    ]
 
 
 def _first_of_constants(constants: Constants, inst: Inst, _: int) -> Made:
@@ -80,7 +84,7 @@ FAULTS: Final = (
           "docs/findings/aarch64-fdemote-from-f128.md"),
     Fault(frozenset({"aarch64", "x86-64", "riscv64"}), "fpromote", frozenset({F16}), frozenset({F64}), _padded,
           "docs/findings/aarch64-fpromote-from-f16.md"),
-)
+)  # fmt: skip
 
 
 def faulty(isa: str, functions: Sequence[Function]) -> list[tuple[str, list[Function]]]:
@@ -110,5 +114,8 @@ def _with(fault: Fault, function: Function) -> Function:
 
 
 def _is_hit(fault: Fault, function: Function, inst: Inst) -> bool:
-    return (inst.op == fault.op and function.types[function.aliases.get(inst.args[0], inst.args[0])] in fault.source
-            and function.types[inst.results[0]] in fault.result)
+    return (
+        inst.op == fault.op
+        and function.types[function.aliases.get(inst.args[0], inst.args[0])] in fault.source
+        and function.types[inst.results[0]] in fault.result
+    )

@@ -87,8 +87,12 @@ def stubs(functions: Sequence[Function]) -> list[Function]:
 
 def indirect(function: Function) -> list[Signature]:
     """The signatures under which a function calls addresses."""
-    found = [inst.table.sig if inst.table is not None else inst.imm for block in function.blocks for inst in block.insts
-             if inst.op in _INDIRECT]
+    found = [
+        inst.table.sig if inst.table is not None else inst.imm
+        for block in function.blocks
+        for inst in block.insts
+        if inst.op in _INDIRECT
+    ]
     return list(dict.fromkeys(function.signatures[number] for number in found if isinstance(number, int)))
 
 
@@ -101,37 +105,43 @@ def _stub(name: str, signature: Signature) -> Function:
     """A callee that logs its name and arguments, and answers out of the pool."""
     params = [f"v{PARAMS + n}" for n in range(len(signature.params))]
     typed = [f"{value}: {param.type.name}" for value, param in zip(params, signature.params, strict=True)]
-    lines = [f"function {name}{signature_text(signature, 'fast')} {{",
-             f"block0({', '.join(typed)}):",
-             f"    v100 = iconst.i64 {BASE + LOG}",
-             "    v101 = load.i64 v100",
-             f"    v102 = iconst.i64 {crc32(name.encode())}",
-             "    store v102, v101"]
+    lines = [
+        f"function {name}{signature_text(signature, 'fast')} {{",
+        f"block0({', '.join(typed)}):",
+        f"    v100 = iconst.i64 {BASE + LOG}",
+        "    v101 = load.i64 v100",
+        f"    v102 = iconst.i64 {crc32(name.encode())}",
+        "    store v102, v101",
+    ]
     lines += [f"    store {value}, v101+{ENTRY * n}" for n, value in enumerate(params, 1)]
-    lines += [f"    v103 = iconst.i64 {ENTRY * (len(params) + 1)}",
-              "    v104 = iadd v101, v103",
-              "    store v104, v100",
-              "    v105 = load.i64 v100+8",
-              f"    v106 = iconst.i64 {BASE}",
-              "    brif v105, block1(v106), block2",
-              "block1(v107: i64):",
-              "    v108 = load.i64 v107",
-              "    v109 = iconst.i64 1",
-              "    v110 = iadd v108, v109",
-              "    store v110, v107",
-              "    v111 = iconst.i64 8",
-              "    v112 = iadd v107, v111",
-              f"    v113 = iconst.i64 {BASE + NEXT}",
-              "    v114 = icmp ult v112, v113",
-              "    brif v114, block1(v112), block2",
-              "block2:",
-              "    v115 = iconst.i64 2032",
-              "    v116 = band v101, v115",
-              f"    v117 = iconst.i64 {BASE + POOL}",
-              "    v118 = iadd v117, v116"]
+    lines += [
+        f"    v103 = iconst.i64 {ENTRY * (len(params) + 1)}",
+        "    v104 = iadd v101, v103",
+        "    store v104, v100",
+        "    v105 = load.i64 v100+8",
+        f"    v106 = iconst.i64 {BASE}",
+        "    brif v105, block1(v106), block2",
+        "block1(v107: i64):",
+        "    v108 = load.i64 v107",
+        "    v109 = iconst.i64 1",
+        "    v110 = iadd v108, v109",
+        "    store v110, v107",
+        "    v111 = iconst.i64 8",
+        "    v112 = iadd v107, v111",
+        f"    v113 = iconst.i64 {BASE + NEXT}",
+        "    v114 = icmp ult v112, v113",
+        "    brif v114, block1(v112), block2",
+        "block2:",
+        "    v115 = iconst.i64 2032",
+        "    v116 = band v101, v115",
+        f"    v117 = iconst.i64 {BASE + POOL}",
+        "    v118 = iadd v117, v116",
+    ]
     results = [f"v{PARAMS + len(params) + n}" for n in range(len(signature.returns))]
-    lines += [f"    {value} = load.{param.type.name} v118+{72 * n % 2048}"
-              for n, (value, param) in enumerate(zip(results, signature.returns))]
+    lines += [
+        f"    {value} = load.{param.type.name} v118+{72 * n % 2048}"
+        for n, (value, param) in enumerate(zip(results, signature.returns))
+    ]
     return parse_module("\n".join([*lines, f"    return {', '.join(results)}", "}"])).functions[0]
 
 
@@ -162,14 +172,17 @@ def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> I
         style = number % 4
         if style == 3 and found.promises:
             style = 0
-        args = tuple(_argument(n, param.type, param.purpose, style, found, entries, random)
-                     for n, param in enumerate(function.signature.params))
+        args = tuple(
+            _argument(n, param.type, param.purpose, style, found, entries, random)
+            for n, param in enumerate(function.signature.params)
+        )
         writes = number % 8 >= 4 and not found.promises
         yield Run(args, _memory(number % VARIANTS, big_endian, writes, size) if found.memory else b"")
 
 
-def _argument(place: int, kind: Type, purpose: str, style: int, found: Traits, entries: Sequence[int],
-              random: Random) -> int:
+def _argument(
+    place: int, kind: Type, purpose: str, style: int, found: Traits, entries: Sequence[int], random: Random
+) -> int:
     """Styles: 0 pointers into different areas, 1 values, 2 either, 3 pointers that meet."""
     if entries and kind is I64 and not purpose and random.randrange(2):
         return random.choice(entries)
@@ -194,12 +207,15 @@ def _memory(variant: int, big_endian: bool, writes: bool, size: int) -> bytes:
     content = bytearray()
     while len(content) < size:
         start = random.randrange(0, len(pool) - AREA, 16)
-        content += pool[start:start + AREA]
+        content += pool[start : start + AREA]
     del content[size:]
     words = {LOG: BASE + LOG + 16, LOG + 8: int(writes)}
     if variant % 2 == 0:
-        words |= {area * AREA + WITHIN + 8 * word: BASE + NEXT + (area * WORDS + word) * NEXT_SIZE
-                  for area in range(AREAS) for word in range(WORDS)}
+        words |= {
+            area * AREA + WITHIN + 8 * word: BASE + NEXT + (area * WORDS + word) * NEXT_SIZE
+            for area in range(AREAS)
+            for word in range(WORDS)
+        }
     for at, word in words.items():
-        content[at:at + 8] = word.to_bytes(8, "big" if big_endian else "little")
+        content[at : at + 8] = word.to_bytes(8, "big" if big_endian else "little")
     return bytes(content)

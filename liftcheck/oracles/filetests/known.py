@@ -78,8 +78,11 @@ def _is_min_max(function: Function, inst: Inst, made: Mapping[int, Inst]) -> boo
     if inst.op != "select" or function.types[inst.results[0]] != I128:
         return False
     compared = made.get(names[0])
-    return compared is not None and compared.op == "icmp" and (
-        {function.aliases.get(value, value) for value in compared.args} == set(names[1:]))
+    return (
+        compared is not None
+        and compared.op == "icmp"
+        and ({function.aliases.get(value, value) for value in compared.args} == set(names[1:]))
+    )
 
 
 def _is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], op: str) -> bool:

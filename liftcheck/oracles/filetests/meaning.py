@@ -49,8 +49,9 @@ class Comparison:
     lost: Counter[str] = field(default_factory=Counter)
 
 
-def compare_forms(function: Function, other: Function, big_endian: bool,
-                  callees: Sequence[Function] = ()) -> Comparison:
+def compare_forms(
+    function: Function, other: Function, big_endian: bool, callees: Sequence[Function] = ()
+) -> Comparison:
     """A function against another form of it. Both call `callees`; who else is called is a stub."""
     entered = targets(function)
     around = [*entered, *callees, *stubs([function, *entered, *callees])]
@@ -65,8 +66,9 @@ def compare_forms(function: Function, other: Function, big_endian: bool,
 class _Pair:
     """Two forms, ready to run; `found` is what came of the runs so far."""
 
-    def __init__(self, function: Function, other: Function, around: list[Function], big_endian: bool,
-                 entries: frozenset[int]) -> None:
+    def __init__(
+        self, function: Function, other: Function, around: list[Function], big_endian: bool, entries: frozenset[int]
+    ) -> None:
         self.function = function
         self.entries = entries
         self.types = tuple(param.type for param in function.signature.returns)
@@ -109,7 +111,6 @@ class _Pair:
             found.call = f"{self.function.name}({_values(run, self.function)})"
             found.expected, found.got = _text(expected, self.types), f"{_text(got, self.types)}: {verdict.detail}"
         return bool(found.call)
-
 
     def _is_elsewhere(self, run: Run, foreseen: Foreseen) -> bool:
         """Whether all that is open is where functions lie, which the arguments fix: other worlds say nothing then."""

@@ -87,8 +87,14 @@ class Optimized(NamedTuple):
             if self.test.option(self.command, "precise-output"):
                 report.notes[f"test {self.command} precise-output: what it computes is tested, its text is not"] += 1
         elif empty.open:
-            unit = Failure(self.test.file, self.function.line, str(self.target), self.function.name, "a closed result",
-                           _commonest(empty.open))
+            unit = Failure(
+                self.test.file,
+                self.function.line,
+                str(self.target),
+                self.function.name,
+                "a closed result",
+                _commonest(empty.open),
+            )
             report.undecides(self.target.isa, _commonest(empty.open), unit)
         else:
             report.skip(self.target.isa, f"test {self.command}: no run shows anything: {_commonest(empty.lost)}")

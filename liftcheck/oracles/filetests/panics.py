@@ -77,8 +77,14 @@ KNOWN: Final = (
 def known(isa: str, function: Function, failure: CompileFailure) -> str:
     """The name of the fault with its page; '' if none is known."""
     said = f"{failure.message or failure.reason} {failure.place}"
-    found = next((row.name for row in KNOWN if row.isa in (_ANY, isa) and re.search(row.said, said, re.DOTALL)
-                  and _holds(function, row)), "")
+    found = next(
+        (
+            row.name
+            for row in KNOWN
+            if row.isa in (_ANY, isa) and re.search(row.said, said, re.DOTALL) and _holds(function, row)
+        ),
+        "",
+    )
     return f"compiler panic: {found} ({PAGE})" if found else ""
 
 
@@ -87,6 +93,7 @@ def _holds(function: Function, row: Known) -> bool:
     insts = [inst for block in function.blocks for inst in block.insts if not row.ops or inst.op in row.ops]
     if not row.ops <= {inst.op for inst in insts}:
         return False
-    touched = {function.types[function.aliases.get(value, value)] for inst in insts
-               for value in (*inst.args, *inst.results)}
+    touched = {
+        function.types[function.aliases.get(value, value)] for inst in insts for value in (*inst.args, *inst.results)
+    }
     return any(map(row.on, touched))

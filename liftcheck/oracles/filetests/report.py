@@ -121,8 +121,10 @@ class Report:
         """A file is done, which has so many units; `judged` was `before` when it was begun. `fault`: what ended it."""
         self.units += units
         if fault or self.judged - before != units:
-            self.lost.append(f"{file}: {units} units, but {self.judged - before} verdicts: a bug of liftcheck's, "
-                             f"please report it with the file{fault and f' ({fault})'}")
+            self.lost.append(
+                f"{file}: {units} units, but {self.judged - before} verdicts: a bug of liftcheck's, "
+                f"please report it with the file{fault and f' ({fault})'}"
+            )
 
     @property
     def exit_code(self) -> int:
@@ -185,8 +187,10 @@ class Report:
         unasked = f" ({self.unasked} more on ISAs that were not asked for)" if self.unasked else ""
         yield f"{self.units} units{unasked} in {self.files} files{unread}, {self.seconds:.1f} s"
         found = f", {len(self.findings)} findings" if self.findings else ""
-        yield (f"{self.passed} passed, {self.failed} failed, {len(self.undecided)} undecided, {self.skipped} skipped"
-               f"{found}")
+        yield (
+            f"{self.passed} passed, {self.failed} failed, {len(self.undecided)} undecided, {self.skipped} skipped"
+            f"{found}"
+        )
 
     def document(self) -> dict[str, object]:
         """For `--json`."""

@@ -62,8 +62,14 @@ class Engine:
     """One compiler and its runners, for one process. Those that are given by name it opens and closes itself. `closed`:
     what CLIF leaves open is not asked; `hooks` are for tests."""
 
-    def __init__(self, compiler: str | Compiler, runner: str | Runners, patience: Patience,
-                 hooks: Hooks = _NO_HOOKS, closed: bool = False) -> None:
+    def __init__(
+        self,
+        compiler: str | Compiler,
+        runner: str | Runners,
+        patience: Patience,
+        hooks: Hooks = _NO_HOOKS,
+        closed: bool = False,
+    ) -> None:
         self.patience: Final = patience
         self.openings: Final = Closed if closed else Openings
         self.hooks: Final = hooks
@@ -76,8 +82,9 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._opened.close()
 
     def _compiler(self, given: str | Compiler) -> Compiler:
@@ -100,8 +107,11 @@ class Engine:
             module = plan.test.module(functions)
             openings = self.openings(module)
             chosen = set(map(id, functions))
-            text = spell(self.compiler, plan.test, [number for number, function in enumerate(plan.test.functions)
-                                                    if id(function) in chosen]).text
+            text = spell(
+                self.compiler,
+                plan.test,
+                [number for number, function in enumerate(plan.test.functions) if id(function) in chosen],
+            ).text
             ask = partial(self.optimize if command in OPTIMIZING else self.compile, text)
             for target, replies in each_target(ask, targets, len(functions)):
                 _Judge(self, plan.test, functions, module.functions, target, replies, openings, report).judge(command)
@@ -122,8 +132,10 @@ class Engine:
         damage = self.hooks.code
         if damage is None:
             return made
-        return [[damage(one, target) if isinstance(one, FunctionCode) else one for one in column]
-                for target, column in zip(targets, made)]
+        return [
+            [damage(one, target) if isinstance(one, FunctionCode) else one for one in column]
+            for target, column in zip(targets, made)
+        ]
 
     def optimize(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The same with the optimized CLIF, which the compiler shows of what it has code for: hence with liftcheck's
@@ -153,8 +165,17 @@ class Engine:
 class _Judge:
     """One file on one target."""
 
-    def __init__(self, engine: Engine, test: FileTest, functions: list[TestFunction], modeled: list[Function],
-                 target: Target, replies: list[Reply], openings: Openings, report: Report) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        test: FileTest,
+        functions: list[TestFunction],
+        modeled: list[Function],
+        target: Target,
+        replies: list[Reply],
+        openings: Openings,
+        report: Report,
+    ) -> None:
         self.openings = openings
         self.engine = engine
         self.test = test
@@ -202,17 +223,31 @@ class _Judge:
         elif isinstance(reply, CompileFailure):
             self._failed("compile", function, model, reply, [function.line])
         else:
-            self.report.fails(self.target.isa, Failure(self.test.file, function.line, str(self.target), function.name,
-                                                       "that it does not compile", f"{len(reply.code)} bytes of code"))
+            self.report.fails(
+                self.target.isa,
+                Failure(
+                    self.test.file,
+                    function.line,
+                    str(self.target),
+                    function.name,
+                    "that it does not compile",
+                    f"{len(reply.code)} bytes of code",
+                ),
+            )
 
-    def _failed(self, command: str, function: TestFunction, model: Function, reply: CompileFailure,
-                lines: Sequence[int]) -> None:
+    def _failed(
+        self, command: str, function: TestFunction, model: Function, reply: CompileFailure, lines: Sequence[int]
+    ) -> None:
         """Units that the compiler gave no code for."""
         reply = self.engine.refusals.judged(Module([model]), self.target, reply)
         late = reply.kind == "unsupported" or any(place in reply.place for place in BACKEND)
         if command in OPTIMIZING and late:
-            self.report.skip(self.target.isa, "no machine code, hence no optimized CLIF: "
-                             f"{self.engine.compiler.name} on {self.target.isa}: {reply.reason}", len(lines))
+            self.report.skip(
+                self.target.isa,
+                "no machine code, hence no optimized CLIF: "
+                f"{self.engine.compiler.name} on {self.target.isa}: {reply.reason}",
+                len(lines),
+            )
             return
         if reply.is_finding or (reply.kind == "input" and self.engine.is_ill_formed(model, self.target)):
             for line in lines:
@@ -276,14 +311,23 @@ class _Judge:
         except Unsupported as error:
             return f"linker: {error.reason}"
         for number, results in zip(wanted, outcomes, strict=True):
-            wrong = [(line, outcome) for (line, foreseen), outcome in zip(self.lines[number], results, strict=True)
-                     if not self._passes(number, line, foreseen, outcome, runner)]
+            wrong = [
+                (line, outcome)
+                for (line, foreseen), outcome in zip(self.lines[number], results, strict=True)
+                if not self._passes(number, line, foreseen, outcome, runner)
+            ]
             if wrong:
                 self._explain(number, wrong, runner, program)
         return ""
 
-    def _start(self, runner: Runner, wanted: list[int], program: list[FunctionCode],
-               trampolines: Mapping[Signature, Reply], passed: Signature | None = None) -> list[list[Outcome]]:
+    def _start(
+        self,
+        runner: Runner,
+        wanted: list[int],
+        program: list[FunctionCode],
+        trampolines: Mapping[Signature, Reply],
+        passed: Signature | None = None,
+    ) -> list[list[Outcome]]:
         """`passed`: the signature as the trampoline has it, where that is another one."""
         functions = with_throw(Exactly(self.engine.compiler), program, self.target)
         image = link([functions], self.target.isa, lenient=True)
@@ -296,14 +340,23 @@ class _Judge:
             jobs.append(Job(trampoline, image.entry(0, self.functions[number].name), passed or signature, inputs))
         plain = [job for number, job in zip(wanted, jobs) if not self._has_memory(number)]
         found = iter(runner.run(image, plain) if plain else ())
-        return [self._outcomes(runner, image, job, program, number, None if self._has_memory(number) else next(found))
-                for number, job in zip(wanted, jobs)]
+        return [
+            self._outcomes(runner, image, job, program, number, None if self._has_memory(number) else next(found))
+            for number, job in zip(wanted, jobs)
+        ]
 
     def _has_memory(self, number: int) -> bool:
         return has_memory([line for line, _ in self.lines[number]])
 
-    def _outcomes(self, runner: Runner, image: Image, job: Job, program: list[FunctionCode], number: int,
-                  found: list[Outcome] | None) -> list[Outcome]:
+    def _outcomes(
+        self,
+        runner: Runner,
+        image: Image,
+        job: Job,
+        program: list[FunctionCode],
+        number: int,
+        found: list[Outcome] | None,
+    ) -> list[Outcome]:
         """The outcomes of a function's lines, of which `found` are those of a short try."""
         steps, longest = partial(self._steps, number), self.engine.patience.longest
         if found is None:
@@ -348,8 +401,9 @@ class _Judge:
                 self.report.notes[UNSEEN] += 1
         return met is not False
 
-    def _explain(self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner,
-                 program: list[FunctionCode]) -> None:
+    def _explain(
+        self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner, program: list[FunctionCode]
+    ) -> None:
         """Units that did not pass: findings where the compiler is proven wrong, failures otherwise."""
         reply = self.replies[number]
         assert isinstance(reply, FunctionCode)
@@ -371,8 +425,9 @@ class _Judge:
             else:
                 self.report.fails(self.target.isa, unit)
 
-    def _explained(self, number: int, line: RunLine, outcome: Outcome,
-                   faults: Sequence[tuple[str, Sequence[Function]]]) -> str:
+    def _explained(
+        self, number: int, line: RunLine, outcome: Outcome, faults: Sequence[tuple[str, Sequence[Function]]]
+    ) -> str:
         """The page of a fault that, in the program's place, gives just what the compiled code gave; or ''."""
         for page, functions in faults if outcome.kind == "returned" else ():
             prepared = prepare(Module(list(functions)), self.target.big_endian)
@@ -387,8 +442,9 @@ class _Judge:
         signature = self.modeled[number].signature
         trampoline = self.engine.trampolines([signature], self.target)[signature]
         assert isinstance(trampoline, FunctionCode)
-        return canaries.damaged(runner, program, self.functions[number].name,
-                                job_of(Job(trampoline, 0, signature, ()), line))
+        return canaries.damaged(
+            runner, program, self.functions[number].name, job_of(Job(trampoline, 0, signature, ()), line)
+        )
 
     def _without_boxes(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
         """The outcomes where NaN boxes are not looked at; None if the program does not depend on them."""
@@ -404,9 +460,12 @@ class _Judge:
         """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the
         function has no narrow arguments."""
         signature = self.modeled[number].signature
-        extended = signature._replace(params=tuple(
-            p._replace(extension="uext") if p.type.is_int and not p.type.is_vector and p.type.bits < 64 else p
-            for p in signature.params))
+        extended = signature._replace(
+            params=tuple(
+                p._replace(extension="uext") if p.type.is_int and not p.type.is_vector and p.type.bits < 64 else p
+                for p in signature.params
+            )
+        )
         if extended == signature:
             return None
         trampoline = self.engine.trampolines([extended], self.target)[extended]

@@ -34,19 +34,21 @@ class Command(NamedTuple):
     verified: bool = True
 
 
+# fmt: off
 COMPILING: Final = frozenset({
     "compile", "unwind", "safepoint", "stack_maps", "stackmaps", "regalloc", "binemit", "rodata", "vcode", "fde"})
+# fmt: on
 """Judged by whether the function compiles; what upstream's text says besides is not compared."""
 OPTIMIZING: Final = frozenset({
     "optimize", "alias-analysis", "inline", "legalizer", "licm", "dce", "simple-gvn", "simple_gvn", "simple_preopt",
-    "simple-preopt", "preopt", "postopt", "shrink", "peepmatic"})
+    "simple-preopt", "preopt", "postopt", "shrink", "peepmatic"})  # fmt: skip
 """Judged by whether the CLIF that the compiler makes of the function is well-formed and computes the same."""
 COMMANDS: Final[dict[str, Command]] = {
     "run": Command(True, True), "interpret": Command(True, False),
     "verifier": Command(False, False, False), "cat": Command(False, False, False),
     "print-cfg": Command(False, False, False), "domtree": Command(False, False),
     **dict.fromkeys(COMPILING | OPTIMIZING, Command(False, True)),
-}
+}  # fmt: skip
 _UNKNOWN: Final = Command(False, False, False)
 _VERIFIED: Final = ("enable_pinned_reg", "preserve_frame_pointers")
 """The settings that the verifier looks at."""
@@ -99,8 +101,14 @@ class Plan:
                 report.skip(where, function.refused, weight(name, function))
             elif problem is not None and command(name).verified:
                 place = where if target is None else f"{target.isa}, {name}"
-                failure = Failure(self.test.file, problem.line or function.line, place, function.name,
-                                  "a well-formed function", problem.message)
+                failure = Failure(
+                    self.test.file,
+                    problem.line or function.line,
+                    place,
+                    function.name,
+                    "a well-formed function",
+                    problem.message,
+                )
                 for _ in range(weight(name, function)):
                     report.fails(where, failure)
             else:
@@ -116,8 +124,13 @@ class Plan:
         seen = None if settings is None else tuple(settings.get(name) for name in _VERIFIED)
         key = (id(function), seen)
         if key not in self._problems:
-            found = verify(function.function, None if target is None else target.isa, settings,
-                           self.test.default_call_conv, self.test.file)
+            found = verify(
+                function.function,
+                None if target is None else target.isa,
+                settings,
+                self.test.default_call_conv,
+                self.test.file,
+            )
             self._problems[key] = _joined(found) if found else None
         return self._problems[key]
 

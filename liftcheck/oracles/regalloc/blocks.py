@@ -146,8 +146,9 @@ class Block:
 
     def _holds(self, place: int, cls: int, meant: Term) -> bool:
         value = self.machine.get(place, JUNK) if place < SLOT else self._read(place, cls)
-        return value == meant or (bool(self.same) and isinstance(value, int) and value != JUNK
-                                  and self.root(value) == self.root(meant))
+        return value == meant or (
+            bool(self.same) and isinstance(value, int) and value != JUNK and self.root(value) == self.root(meant)
+        )
 
     def _instruction(self, number: int) -> Failure | None:
         """Reads, then clobbers and writes: the rules keep those apart that could get into each other's way."""

@@ -182,5 +182,8 @@ class _Block:
         for pair in sorted(claims):
             vreg, place = divmod(pair, width)
             meant = edge.arguments.get(vreg, vreg)
-            self._must_equal(self._read(place, classes[meant]), self._meant(meant),
-                             Failure(self.block, vreg, place, NONE, NONE, edge))
+            self._must_equal(
+                self._read(place, classes[meant]),
+                self._meant(meant),
+                Failure(self.block, vreg, place, NONE, NONE, edge),
+            )

@@ -66,16 +66,19 @@ class Validating:
     def close(self) -> None:
         self.inner.close()
 
-    def compile_text(self, text: str, targets: Sequence[Target],
-                     wants: frozenset[str] = frozenset()) -> list[list[Reply]]:
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
         """As the compiler inside; functions whose allocation is refuted bear the refutation."""
         if wants or text.startswith(_TRAMPOLINE):
             return self.inner.compile_text(text, targets, wants)
         columns = self.inner.allocations(text, targets)
         started = time.perf_counter()
         sources = [source_of(function) for function in parse_filetest(text, "").module().functions]
-        judged = [[self._judged(target.isa, *one) for one in zip(column, sources, strict=True)]
-                  for target, column in zip(targets, columns)]
+        judged = [
+            [self._judged(target.isa, *one) for one in zip(column, sources, strict=True)]
+            for target, column in zip(targets, columns)
+        ]
         self.seconds += time.perf_counter() - started
         return judged
 
@@ -131,8 +134,7 @@ def varied(case: Case, random: Random) -> Case:
     with other bytes here and there. An argument that is an address of a data region stays one, of its own run's."""
     kinds = [parameter.type for parameter in case.module.functions[case.entry].signature.params]
     count = min(VARIANTS, layout.SLOTS)
-    rows = tuple(tuple(_argument(case, kinds[at], at, run, random) for at in range(len(kinds)))
-                 for run in range(count))
+    rows = tuple(tuple(_argument(case, kinds[at], at, run, random) for at in range(len(kinds))) for run in range(count))
     memories = tuple(_memory(case, random) for _ in range(count)) if case.memories else ()
     return replace(case, inputs=rows, memories=memories, slot=0)
 

@@ -29,9 +29,17 @@ ALWAYS: Final = -1
 def broken_rule(program: Program, broken: Broken) -> Counterexample:
     """The counterexample of a rule that is broken at one instruction."""
     block = _block_of(program, broken.instruction)
-    return Counterexample(broken.rule, block, path_to(program, block), broken.instruction,
-                          _text(program, broken.instruction), broken.expected, broken.found, broken.value,
-                          broken.place)
+    return Counterexample(
+        broken.rule,
+        block,
+        path_to(program, block),
+        broken.instruction,
+        _text(program, broken.instruction),
+        broken.expected,
+        broken.found,
+        broken.value,
+        broken.place,
+    )
 
 
 def path_to(program: Program, block: int) -> tuple[int, ...]:
@@ -49,8 +57,9 @@ def wrong_use(program: Program, failure: Failure, invariants: list[set[int]]) ->
 
 
 def _block_of(program: Program, instruction: int) -> int:
-    return next(number for number, block in enumerate(program.allocation.blocks)
-                if block.first <= instruction < block.end)
+    return next(
+        number for number, block in enumerate(program.allocation.blocks) if block.first <= instruction < block.end
+    )
 
 
 def _blocks_of(way: list[Edge]) -> tuple[int, ...]:
@@ -159,8 +168,12 @@ class _Replay:
             self._instruction(block, number)
             self._edits(block, number, AFTER)
         for edit in self._never_emitted(row.end - 1):
-            self._note(f"block{block}: the edit {self._show(edit.source)} -> {self._show(edit.target)} after "
-                       f"instruction {edit.instruction}, the block's last, is never emitted", [], ALWAYS)
+            self._note(
+                f"block{block}: the edit {self._show(edit.source)} -> {self._show(edit.target)} after "
+                f"instruction {edit.instruction}, the block's last, is never emitted",
+                [],
+                ALWAYS,
+            )
         return None
 
     def _never_emitted(self, last: int) -> Iterator[Edit]:
@@ -174,8 +187,9 @@ class _Replay:
         self.born += 1
         return _Value(self.born, name, text)
 
-    def _note(self, text: str, writes: list[tuple[int, _Value, int]], about: int = 0,
-              step: tuple[str, int] | None = None) -> None:
+    def _note(
+        self, text: str, writes: list[tuple[int, _Value, int]], about: int = 0, step: tuple[str, int] | None = None
+    ) -> None:
         """Something happens: cells get values' parts."""
         changes = []
         for cell, value, part in writes:
@@ -194,8 +208,12 @@ class _Replay:
             cls = (source if source < SLOT else target) >> 6
             value = self._held(source, cls) or self._value(NONE, self._contents(source, cls))
             name = "after" if where == AFTER else "before"
-            self._note(f"block{block}, edit {name} instruction {number}: {self._show(source)} -> {self._show(target)}",
-                       [(target + part, value, part) for part in range(self._span(target, cls))], 0, ("edit", index))
+            self._note(
+                f"block{block}, edit {name} instruction {number}: {self._show(source)} -> {self._show(target)}",
+                [(target + part, value, part) for part in range(self._span(target, cls))],
+                0,
+                ("edit", index),
+            )
 
     def _held(self, place: int, cls: int) -> _Value | None:
         """The whole value of a class in a place, None if there is none."""
@@ -224,23 +242,36 @@ class _Replay:
         lost = [*instruction.clobbers, *self.program.scratch]
         if lost:
             garbage = self._value(NONE, f"what instruction {number} leaves in a register that it clobbers")
-            self._note(f"{where} clobbers {self._listed(lost)}", [(place, garbage, 0) for place in lost], 0,
-                       ("instruction", number))
+            self._note(
+                f"{where} clobbers {self._listed(lost)}",
+                [(place, garbage, 0) for place in lost],
+                0,
+                ("instruction", number),
+            )
         for operand, place in zip(instruction.operands, self.program.allocation.places[number]):
             if operand.kind == USE or operand.vreg == NONE:
                 continue
             value = self.values[operand.vreg] = self._value(operand.vreg)
-            self._note(f"{where} defines v{operand.vreg} in {self._show(place)}",
-                       [(place + part, value, part) for part in range(self._span(place, operand.cls))], 0,
-                       ("instruction", number))
+            self._note(
+                f"{where} defines v{operand.vreg} in {self._show(place)}",
+                [(place + part, value, part) for part in range(self._span(place, operand.cls))],
+                0,
+                ("instruction", number),
+            )
 
     def _pass(self, edge: Edge) -> None:
         """The parameters get their values, all at once."""
-        passed = {parameter: self.values[argument] for parameter, argument in edge.arguments.items()
-                  if argument in self.values}
+        passed = {
+            parameter: self.values[argument]
+            for parameter, argument in edge.arguments.items()
+            if argument in self.values
+        }
         for parameter, value in passed.items():
-            self._note(f"block{edge.source} -> block{edge.target}: v{parameter} is v{edge.arguments[parameter]} there",
-                       [], value.number)
+            self._note(
+                f"block{edge.source} -> block{edge.target}: v{parameter} is v{edge.arguments[parameter]} there",
+                [],
+                value.number,
+            )
         self.values.update(passed)
 
     def _quoted(self, number: int) -> str:
@@ -256,10 +287,19 @@ class _Replay:
         here = self._contents(place, operand.cls)
         since = self.since.get(place)
         found = f"{self._show(place)} holds {here}{f', since {since}' if since else ''}; {self._elsewhere(meant)}"
-        path = _blocks_of(self.way)[:step + 1]
-        return Counterexample(WRONG_USE, block, path, number, _text(self.program, number),
-                              f"it reads v{operand.vreg} in {self._show(place)}", found, operand.vreg, place,
-                              *self._history(meant, place))
+        path = _blocks_of(self.way)[: step + 1]
+        return Counterexample(
+            WRONG_USE,
+            block,
+            path,
+            number,
+            _text(self.program, number),
+            f"it reads v{operand.vreg} in {self._show(place)}",
+            found,
+            operand.vreg,
+            place,
+            *self._history(meant, place),
+        )
 
     def _show(self, place: int) -> str:
         return show_place(place, self.program.allocation.isa)
@@ -317,6 +357,10 @@ def _text(program: Program, number: int) -> str:
     instruction = program.allocation.instructions[number]
     if instruction.text:
         return instruction.text
-    words = [f"{'use' if operand.kind == USE else 'def'} v{operand.vreg}" if operand.vreg != NONE
-             else f"register {show_place(operand.value, program.allocation.isa)}" for operand in instruction.operands]
+    words = [
+        f"{'use' if operand.kind == USE else 'def'} v{operand.vreg}"
+        if operand.vreg != NONE
+        else f"register {show_place(operand.value, program.allocation.isa)}"
+        for operand in instruction.operands
+    ]
     return ", ".join(words)

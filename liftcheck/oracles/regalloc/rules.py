@@ -40,11 +40,16 @@ class Rules:
         allocation = program.allocation
         environment = allocation.environment
         self.fixed_slots: Final = frozenset(environment.fixed_slots)
-        self.registers: Final = tuple(frozenset((*environment.preferred[cls], *environment.others[cls]))
-                                      for cls in range(len(CLASSES)))
+        self.registers: Final = tuple(
+            frozenset((*environment.preferred[cls], *environment.others[cls])) for cls in range(len(CLASSES))
+        )
         self.slots: Final = SLOT + allocation.slots
-        named = {operand.value for instruction in allocation.instructions for operand in instruction.operands
-                 if operand.constraint == FIXED and operand.vreg != NONE}
+        named = {
+            operand.value
+            for instruction in allocation.instructions
+            for operand in instruction.operands
+            if operand.constraint == FIXED and operand.vreg != NONE
+        }
         self.movable: Final = frozenset().union(*self.registers, self.fixed_slots, named, program.scratch)
 
     def first_broken(self) -> Broken | None:
@@ -75,9 +80,13 @@ class Rules:
             point = instruction * 2 + (where == AFTER)
             if point < last or not 0 <= instruction < len(self.program.allocation.instructions):
                 at = min(max(instruction, 0), len(self.program.allocation.instructions) - 1)
-                return Broken(at, "an edit out of order", "edits in the order of the instructions that they stand at",
-                              f"the edit {self._show(source)} -> {self._show(target)} at instruction {instruction} "
-                              f"listed behind one at instruction {last // 2}")
+                return Broken(
+                    at,
+                    "an edit out of order",
+                    "edits in the order of the instructions that they stand at",
+                    f"the edit {self._show(source)} -> {self._show(target)} at instruction {instruction} "
+                    f"listed behind one at instruction {last // 2}",
+                )
             last = point
         return None
 
@@ -86,9 +95,14 @@ class Rules:
         for source, target in (program.before if where == "before" else program.after)[number]:
             wrong = self._wrong_move(source, target)
             if wrong:
-                return Broken(number, wrong[0], wrong[1],
-                              f"the edit {where} instruction {number}: {self._show(source)} -> {self._show(target)}",
-                              NONE, target)
+                return Broken(
+                    number,
+                    wrong[0],
+                    wrong[1],
+                    f"the edit {where} instruction {number}: {self._show(source)} -> {self._show(target)}",
+                    NONE,
+                    target,
+                )
         return None
 
     def _wrong_move(self, source: int, target: int) -> tuple[str, str] | None:
@@ -142,8 +156,9 @@ class Rules:
     def _broken(self, number: int, operand: Operand, place: int, rule: str, expected: str) -> Broken:
         verb = "reads" if operand.kind == USE else "writes"
         name = f"v{operand.vreg}" if operand.vreg != NONE else "a register that is not allocatable"
-        return Broken(number, rule, f"{name} {expected}", f"it {verb} {name} in {self._show(place)}", operand.vreg,
-                      place)
+        return Broken(
+            number, rule, f"{name} {expected}", f"it {verb} {name} in {self._show(place)}", operand.vreg, place
+        )
 
     def _wrong_place(self, operand: Operand, place: int, places: tuple[int, ...]) -> tuple[str, str] | None:
         """(rule, what is expected) if an operand's place does not fit it."""
@@ -187,28 +202,44 @@ class Rules:
             for cell in self._cells(place, operand.cls):
                 other = early.get(cell) or late.get(cell)
                 if other is not None and other.vreg != operand.vreg:
-                    return self._clash(number, "two definitions in one place", operand, cell,
-                                       f"also gets v{other.vreg}")
+                    return self._clash(
+                        number, "two definitions in one place", operand, cell, f"also gets v{other.vreg}"
+                    )
                 table[cell] = operand
-        return (self._use_conflict(number, uses, early, late) or self._clobber_conflict(number, early, late)
-                or self._defined_twice(number))
+        return (
+            self._use_conflict(number, uses, early, late)
+            or self._clobber_conflict(number, early, late)
+            or self._defined_twice(number)
+        )
 
-    def _use_conflict(self, number: int, uses: list[tuple[int, Operand]], early: dict[int, Operand],
-                      late: dict[int, Operand]) -> Broken | None:
+    def _use_conflict(
+        self, number: int, uses: list[tuple[int, Operand]], early: dict[int, Operand], late: dict[int, Operand]
+    ) -> Broken | None:
         clobbers = self.program.allocation.instructions[number].clobbers
         for place, operand in uses:
             for cell in self._cells(place, operand.cls):
                 if cell in early:
-                    return self._clash(number, "an early definition over a use", operand, cell,
-                                       f"may get v{early[cell].vreg} before it is read")
+                    return self._clash(
+                        number,
+                        "an early definition over a use",
+                        operand,
+                        cell,
+                        f"may get v{early[cell].vreg} before it is read",
+                    )
                 if operand.position == EARLY:
                     continue
                 if cell in late:
-                    return self._clash(number, "a definition over a late use", operand, cell,
-                                       f"gets v{late[cell].vreg} while it is still read")
+                    return self._clash(
+                        number,
+                        "a definition over a late use",
+                        operand,
+                        cell,
+                        f"gets v{late[cell].vreg} while it is still read",
+                    )
                 if cell in clobbers:
-                    return self._clash(number, "a clobber over a late use", operand, cell,
-                                       "is clobbered while it is still read")
+                    return self._clash(
+                        number, "a clobber over a late use", operand, cell, "is clobbered while it is still read"
+                    )
         return None
 
     def _clobber_conflict(self, number: int, early: dict[int, Operand], late: dict[int, Operand]) -> Broken | None:
@@ -221,17 +252,29 @@ class Rules:
     def _defined_twice(self, number: int) -> Broken | None:
         """One virtual register that one instruction defines several times has one place."""
         found: dict[int, int] = {}
-        for operand, place in zip(self.program.allocation.instructions[number].operands,
-                                  self.program.allocation.places[number]):
+        for operand, place in zip(
+            self.program.allocation.instructions[number].operands, self.program.allocation.places[number]
+        ):
             if operand.kind != USE and operand.vreg != NONE and found.setdefault(operand.vreg, place) != place:
-                return self._broken(number, operand, place, "one definition in two places",
-                                    f"in {self._show(found[operand.vreg])}, where it is defined already")
+                return self._broken(
+                    number,
+                    operand,
+                    place,
+                    "one definition in two places",
+                    f"in {self._show(found[operand.vreg])}, where it is defined already",
+                )
         return None
 
     def _clash(self, number: int, rule: str, operand: Operand, cell: int, what: str) -> Broken:
         verb = "read" if operand.kind == USE else "written"
-        return Broken(number, rule, f"v{operand.vreg} in a place of its own while the instruction runs",
-                      f"v{operand.vreg} is {verb} in {self._show(cell)}, which {what}", operand.vreg, cell)
+        return Broken(
+            number,
+            rule,
+            f"v{operand.vreg} in a place of its own while the instruction runs",
+            f"v{operand.vreg} is {verb} in {self._show(cell)}, which {what}",
+            operand.vreg,
+            cell,
+        )
 
     def _cells(self, place: int, cls: int) -> range:
         """The cells that a value fills there: one for a register."""

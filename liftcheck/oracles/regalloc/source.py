@@ -64,8 +64,9 @@ def source_of(function: Function) -> Source:
     packed = {symbol: _most([_left_on_stack(s) for s in signatures]) for symbol, signatures in called.items()}
     outside = set(_strays(function))
     parameters = function.signature.params
-    few = len(parameters) <= FEW and all(p.type.bits <= 64 and not p.type.is_vector and not p.purpose
-                                         for p in parameters)  # riscv64 passes vectors on the stack
+    few = len(parameters) <= FEW and all(
+        p.type.bits <= 64 and not p.type.is_vector and not p.purpose for p in parameters
+    )  # riscv64 passes vectors on the stack
     return Source(callees, True in outside, bool(outside), few, packed)
 
 
@@ -120,7 +121,7 @@ _PURE: Final[Mapping[str, Callable[[int, int, int], int]]] = {
     "bxor": lambda a, b, bits: a ^ b,
     "ishl": lambda a, b, bits: a << b % bits,
     "ushr": lambda a, b, bits: a >> b % bits,
-}
+}  # fmt: skip
 
 
 class _Known(NamedTuple):

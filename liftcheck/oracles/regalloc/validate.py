@@ -74,7 +74,7 @@ def _listing(isa: str, captured: Captured, kind: str, number: int) -> Iterator[s
         return
     decoded = decode(isa, captured.code.code[start:end])
     for machine in decoded[:SHOWN]:
-        code = captured.code.code[start:start + machine.size]
+        code = captured.code.code[start : start + machine.size]
         yield f"{start:#06x}: {code.hex():<16} {named(isa, code, machine):<24} ; {name}"
         start += machine.size
     if len(decoded) > SHOWN:

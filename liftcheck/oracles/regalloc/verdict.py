@@ -53,20 +53,31 @@ class Counterexample:
         where = f"block{self.block}"
         if self.instruction != NONE:
             where += f", instruction {self.instruction}"
-        lines = [f"{where}{f' `{self.text}`' if self.text else ''}: {self.rule}",
-                 f"  expected: {self.expected}", f"  found:    {self.found}",
-                 f"  path:     {' -> '.join(f'block{block}' for block in self.path)}"]
+        lines = [
+            f"{where}{f' `{self.text}`' if self.text else ''}: {self.rule}",
+            f"  expected: {self.expected}",
+            f"  found:    {self.found}",
+            f"  path:     {' -> '.join(f'block{block}' for block in self.path)}",
+        ]
         lines += [f"    {event}" for event in self.events]
         return "\n".join([*lines, *(["  code:"] if self.code else []), *(f"    {line}" for line in self.code)])
 
     def document(self, isa: str) -> dict[str, object]:
         """For JSON; `value` is a number, `place` has the ISA's name; null where there is none."""
-        return {"rule": self.rule, "block": self.block, "path": list(self.path),
-                "instruction": None if self.instruction == NONE else self.instruction, "text": self.text,
-                "expected": self.expected, "found": self.found,
-                "value": None if self.value == NONE else self.value,
-                "place": None if self.place == NONE else show(self.place, isa),
-                "events": list(self.events), "steps": [list(step) for step in self.steps], "code": list(self.code)}
+        return {
+            "rule": self.rule,
+            "block": self.block,
+            "path": list(self.path),
+            "instruction": None if self.instruction == NONE else self.instruction,
+            "text": self.text,
+            "expected": self.expected,
+            "found": self.found,
+            "value": None if self.value == NONE else self.value,
+            "place": None if self.place == NONE else show(self.place, isa),
+            "events": list(self.events),
+            "steps": [list(step) for step in self.steps],
+            "code": list(self.code),
+        }
 
 
 @dataclass(slots=True)

@@ -44,10 +44,10 @@ block0:
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("text", "argument", "wrong"), [
-    (PROMOTES, 0x3C00, 0x377E << 48),
-    (DEMOTES, 0x3FFF << 112 | 0x3FF8 << 48, 0x3FC00000),
-])
+@pytest.mark.parametrize(
+    ("text", "argument", "wrong"),
+    [(PROMOTES, 0x3C00, 0x377E << 48), (DEMOTES, 0x3FFF << 112 | 0x3FF8 << 48, 0x3FC00000)],
+)
 def test_the_fault_s_program_gives_what_the_page_says(text: str, argument: int, wrong: int) -> None:
     ((page, functions),) = faulty("aarch64", parse_module(text, "faulty").functions)
     assert (ROOT / page).is_file()
@@ -56,10 +56,17 @@ def test_the_fault_s_program_gives_what_the_page_says(text: str, argument: int, 
     assert prepare(module, False).run(0, (argument,), None, 1000).values == (wrong,)
 
 
-@pytest.mark.parametrize(("one", "other", "op", "wrong"), [
-    ("0x1.0p2", "-0.0", "fmin", 0x4400), ("0.0", "0x1.0p2", "fmax", 0), ("-0x1.0p2", "0.0", "fmax", 0xC400),
-    ("0.0", "-0.0", "fmin", None), ("0x1.0p2", "0x1.0p3", "fmin", None), ("+NaN", "0.0", "fmin", None),
-])
+@pytest.mark.parametrize(
+    ("one", "other", "op", "wrong"),
+    [
+        ("0x1.0p2", "-0.0", "fmin", 0x4400),
+        ("0.0", "0x1.0p2", "fmax", 0),
+        ("-0x1.0p2", "0.0", "fmax", 0xC400),
+        ("0.0", "-0.0", "fmin", None),
+        ("0x1.0p2", "0x1.0p3", "fmin", None),
+        ("+NaN", "0.0", "fmin", None),
+    ],
+)
 def test_what_is_folded_to_the_first_operand(one: str, other: str, op: str, wrong: int | None) -> None:
     text = MINIMUM.replace("0x1.0p2", one).replace("v1 = f16const -0.0", f"v1 = f16const {other}").replace("fmin", op)
     found = faulty("x86-64", parse_module(text, "faulty").functions)

@@ -14,8 +14,12 @@ from liftcheck.oracles.filetests.panics import KNOWN, known
 NEGATION = "function %f(i16x4) -> i16x4 {\nblock0(v0: i16x4):\n    v1 = ineg v0\n    return v1\n}\n"
 NEGATED = parse_module(NEGATION).functions[0]
 WHOLE = parse_module(NEGATION.replace("i16x4", "i16x8")).functions[0]
-SAID = CompileFailure("panic", "assertion", "assertion `left == right` failed\n  left: Float\n right: Int",
-                      "cranelift-codegen-0.135.8/src/isa/aarch64/inst/emit.rs:98:5")
+SAID = CompileFailure(
+    "panic",
+    "assertion",
+    "assertion `left == right` failed\n  left: Float\n right: Int",
+    "cranelift-codegen-0.135.8/src/isa/aarch64/inst/emit.rs:98:5",
+)
 
 
 def test_a_panic_is_known_by_isa_words_place_and_program() -> None:

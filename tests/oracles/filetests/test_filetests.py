@@ -145,8 +145,10 @@ block0(v0: i32):
 def test_other_kinds_are_skipped_by_name(tmp_path: Path) -> None:
     text = "test unwind\ntest warp\n\nfunction %f() {\nblock0:\n    return\n}\n"
     report = main_like([written(tmp_path, text)], ALONE)
-    assert report.skips == {"test warp: not judged by liftcheck": 1,
-                            "test unwind: nothing is compiled with --interpreter-only": 1}
+    assert report.skips == {
+        "test warp: not judged by liftcheck": 1,
+        "test unwind: nothing is compiled with --interpreter-only": 1,
+    }
     assert report.units == 2
 
 
@@ -192,8 +194,15 @@ def test_reports_add_up() -> None:
     total.add(part)
     assert (total.passed, total.skips) == (6, {"why": 4})
     assert total.document()["by_target"] == {"x": {"passed": 6, "failed": 0, "undecided": 2, "skipped": 4}}
-    assert total.document()["open"][0] == {"reason": "open", "file": "a.clif", "line": 7, "where": "x", "what": "%f(1)",
-                                           "expected": "== 2", "got": "3"}
+    assert total.document()["open"][0] == {
+        "reason": "open",
+        "file": "a.clif",
+        "line": 7,
+        "where": "x",
+        "what": "%f(1)",
+        "expected": "== 2",
+        "got": "3",
+    }
     assert "       2  open: a.clif:7" in total.lines()
     assert list(total.lines())[-1] == "6 passed, 0 failed, 2 undecided, 4 skipped"
     assert total.exit_code == 0, "an undecided unit is no failure"
@@ -251,14 +260,21 @@ def test_domtree_files_pass_if_every_dominator_is_named(tmp_path: Path) -> None:
     assert (report.passed, report.failed) == (1, 0)
 
 
-@pytest.mark.parametrize(("old", "new", "wrong"), [
-    ("block3 block5", "block3", "block5 is unreachable there, block1 dominates it here"),
-    ("brif v0, block1, block5", "brif v0, block1, block5 ; dominates: block5", "block5 has two immediate dominators"),
-    ("; dominates: block2\n", "; dominates: block9\n", "line 7: 'block9' is no block"),
-    ("jump block5\n    block5", "jump block5 ; dominates: block4\n    block5", "is block4 there, unreachable here"),
-    ("; dominates: block1\n", "\n", "block1 is unreachable there"),
-    ("block1:\n", "block1: ; dominates: block2\n", "the comment belongs to no instruction"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("block3 block5", "block3", "block5 is unreachable there, block1 dominates it here"),
+        (
+            "brif v0, block1, block5",
+            "brif v0, block1, block5 ; dominates: block5",
+            "block5 has two immediate dominators",
+        ),
+        ("; dominates: block2\n", "; dominates: block9\n", "line 7: 'block9' is no block"),
+        ("jump block5\n    block5", "jump block5 ; dominates: block4\n    block5", "is block4 there, unreachable here"),
+        ("; dominates: block1\n", "\n", "block1 is unreachable there"),
+        ("block1:\n", "block1: ; dominates: block2\n", "the comment belongs to no instruction"),
+    ],
+)
 def test_domtree_files_that_are_wrong(tmp_path: Path, old: str, new: str, wrong: str) -> None:
     assert old in DOMTREE
     report = alone(tmp_path, DOMTREE.replace(old, new, 1))
@@ -357,9 +373,10 @@ block0(v0: i32):
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize(("header", "good", "bad"), [
-    ("test compile", 2, 2), ("test run", 2, 4), ("test interpret", 1, 2), ("test compile expect-fail", 0, 4),
-])
+@pytest.mark.parametrize(
+    ("header", "good", "bad"),
+    [("test compile", 2, 2), ("test run", 2, 4), ("test interpret", 1, 2), ("test compile expect-fail", 0, 4)],
+)
 def test_an_ill_formed_function_fails_with_its_line(tmp_path: Path, header: str, good: int, bad: int) -> None:
     report = compiled([written(tmp_path, f"{header}\ntarget x86_64\ntarget riscv64\n\n{ILL_FORMED}")])
     assert (report.passed, report.failed, report.skipped) == (good, bad, 0)
@@ -420,7 +437,7 @@ def test_a_file_that_only_other_isas_run_is_counted(tmp_path: Path) -> None:
 @pytest.mark.needs_compiler
 def test_compile_units(tmp_path: Path) -> None:
     header = "test compile precise-output\nset opt_level=speed\ntarget x86_64\ntarget s390x\n\n"
-    report = compiled([written(tmp_path, header + GOOD[GOOD.index("function"):])])
+    report = compiled([written(tmp_path, header + GOOD[GOOD.index("function") :])])
     assert (report.passed, report.failed) == (6, 0)
     assert any("precise-output" in note for note in report.notes)
 
@@ -428,7 +445,7 @@ def test_compile_units(tmp_path: Path) -> None:
 @pytest.mark.needs_compiler
 def test_a_missing_symbol_hurts_nobody_but_those_that_reach_it(tmp_path: Path) -> None:
     calling = "function %g() {\n    fn0 = %elsewhere()\nblock0:\n    call fn0()\n    return\n}\n; print: %g()\n\n"
-    report = compiled([written(tmp_path, "test run\ntarget x86_64\n\n" + calling + GOOD[GOOD.index("function"):])])
+    report = compiled([written(tmp_path, "test run\ntarget x86_64\n\n" + calling + GOOD[GOOD.index("function") :])])
     assert (report.passed, report.failed, len(report.undecided)) == (6, 0, 1)
     reason, unit = report.undecided[0]
     assert reason == "the program is not whole: it reaches a symbol that is not in the file"

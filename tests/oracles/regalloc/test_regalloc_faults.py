@@ -29,14 +29,24 @@ faults = load("experiments/regalloc_faults")
 
 def crowded() -> str:
     """Integers, floats and vectors that live across a call and round a loop: more than there are registers."""
-    lines = ["function %crowded(i64, i64, f64) -> i64, f64 system_v {", "    fn0 = %callee(i64) -> i64 system_v",
-             "block0(v0: i64, v1: i64, v90: f64):"]
+    lines = [
+        "function %crowded(i64, i64, f64) -> i64, f64 system_v {",
+        "    fn0 = %callee(i64) -> i64 system_v",
+        "block0(v0: i64, v1: i64, v90: f64):",
+    ]
     lines += [f"    v{n} = iadd v{n - 2}, v{n - 1}" for n in range(2, 26)]
     lines += [f"    v{n} = fadd v{n - 1}, v90" for n in range(91, 97)]
-    lines += ["    v40 = call fn0(v25)", "    jump block1(v40, v1, v96)",
-              "block1(v41: i64, v42: i64, v97: f64):", "    v43 = isub v41, v24", "    v98 = fmul v97, v95",
-              "    v44 = icmp ult v43, v42", "    v45 = sshr v43, v42", "    brif v44, block1(v42, v45, v98), block2",
-              "block2:"]
+    lines += [
+        "    v40 = call fn0(v25)",
+        "    jump block1(v40, v1, v96)",
+        "block1(v41: i64, v42: i64, v97: f64):",
+        "    v43 = isub v41, v24",
+        "    v98 = fmul v97, v95",
+        "    v44 = icmp ult v43, v42",
+        "    v45 = sshr v43, v42",
+        "    brif v44, block1(v42, v45, v98), block2",
+        "block2:",
+    ]
     total, last = "v43", "v98"
     for n in range(24):
         lines.append(f"    v{50 + n} = bxor {total}, v{n}")
@@ -75,23 +85,38 @@ block3(v2: i32):
     return v2
 }
 """
-MOVE = {"a move's target gets another value", "a move's code does something else than moving",
-        "a move's code changes something else"}
-SLOTS = {"a spill slot is not where it was before", "a spill slot lies outside of the frame", "two spill slots overlap",
-         "a spill slot overlaps what the prologue saved"}
-SAVED = {"a callee-saved register is not restored", "the frame pointer does not point to the saved one",
-         "an exit does not return to the caller"}
-FRAME = {"the frame has another size than the compiler says", "an exit does not give the stack pointer back",
-         "the prologue leaves the stack pointer above the caller's"}
+MOVE = {
+    "a move's target gets another value",
+    "a move's code does something else than moving",
+    "a move's code changes something else",
+}
+SLOTS = {
+    "a spill slot is not where it was before",
+    "a spill slot lies outside of the frame",
+    "two spill slots overlap",
+    "a spill slot overlaps what the prologue saved",
+}
+SAVED = {
+    "a callee-saved register is not restored",
+    "the frame pointer does not point to the saved one",
+    "an exit does not return to the caller",
+}
+FRAME = {
+    "the frame has another size than the compiler says",
+    "an exit does not give the stack pointer back",
+    "the prologue leaves the stack pointer above the caller's",
+}
 USES = {"an instruction reads a register that is none of its uses", "a use's register is not read"}
 WRITES = {"an instruction writes a register that is not its own", "a definition's register is not written"}
 NAMED = {"spill": MOVE | SLOTS | {"a spill does not store the value"}, "reload": MOVE | SLOTS, "move": MOVE,
          "pair": MOVE | SLOTS | {"an instruction's bytes reach into the next one's",
                                  "a spill does not store the value"},
          "save": SAVED | SLOTS | FRAME, "restore": SAVED | FRAME, "frame": FRAME | SAVED | SLOTS,
-         "unframe": FRAME | SAVED | SLOTS}
-NO_HARM = {("x86-64", "frame given back in part"): "the next instruction that needs the stack pointer sets it from the "
-                                                   "frame pointer"}
+         "unframe": FRAME | SAVED | SLOTS}  # fmt: skip
+NO_HARM = {
+    ("x86-64", "frame given back in part"): "the next instruction that needs the stack pointer sets it from the "
+    "frame pointer"
+}
 
 
 def functions(regalloc: Cranelift, isa: str, damage: Damage | None = None) -> list[Captured]:
@@ -171,8 +196,9 @@ def test_the_argument_for_harmlessness_is_no_rubber_stamp(regalloc: Cranelift) -
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_block_of_a_point_and_a_jump_may_be_left_out(regalloc: Cranelift, isa: str) -> None:
     """The point has no bytes, so the assembler sends the table's entry on."""
-    columns = regalloc.allocations(POINT, [Target(isa, (("regalloc_algorithm", name),))
-                                           for name in ("backtracking", "single_pass")])
+    columns = regalloc.allocations(
+        POINT, [Target(isa, (("regalloc_algorithm", name),)) for name in ("backtracking", "single_pass")]
+    )
     for (function,) in columns:
         assert isinstance(function, Captured)
         assert validate(isa, function).status == VALID

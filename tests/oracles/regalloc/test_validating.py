@@ -115,8 +115,9 @@ def test_only_code_that_bears_a_refutation_is_refuted() -> None:
 
 def test_varied_inputs_keep_addresses_in_their_own_run() -> None:
     start = layout.slot_address(3)
-    one = dataclasses.replace(case((start + 8, 5), (start + layout.SLOT_STRIDE + 16, 6)), slot=3,
-                              memories=(bytes(layout.SLOT_SIZE),) * 2)
+    one = dataclasses.replace(
+        case((start + 8, 5), (start + layout.SLOT_STRIDE + 16, 6)), slot=3, memories=(bytes(layout.SLOT_SIZE),) * 2
+    )
     more = varied(one, Random(1))
     assert len(more.inputs) == len(more.memories) > 100
     for run, (address, _) in enumerate(more.inputs):
@@ -152,11 +153,15 @@ block0(v0: i64):
 def test_a_register_that_the_convention_fixes_tells_one_fault_from_another() -> None:
     """docs/findings: fs1 is not saved; an outline stack probe overwrites a0."""
     rounded = "".join(f"    v{n + 1} = nearest v{n}\n" for n in range(6))
-    texts = {"fs1": f"function %f(f64) -> f64 system_v {{\nblock0(v0: f64):\n{rounded}    return v6\n}}\n",
-             "a0": "function %g(i64) -> i64 system_v {\n    ss0 = explicit_slot 100000\nblock0(v0: i64):\n"
-                   "    v1 = stack_addr.i64 ss0\n    store v0, v1\n    return v0\n}\n"}
-    target = Target("riscv64", (("enable_probestack", "true"), ("probestack_strategy", "outline"),
-                                ("regalloc_algorithm", "single_pass")))
+    texts = {
+        "fs1": f"function %f(f64) -> f64 system_v {{\nblock0(v0: f64):\n{rounded}    return v6\n}}\n",
+        "a0": "function %g(i64) -> i64 system_v {\n    ss0 = explicit_slot 100000\nblock0(v0: i64):\n"
+        "    v1 = stack_addr.i64 ss0\n    store v0, v1\n    return v0\n}\n",
+    }
+    target = Target(
+        "riscv64",
+        (("enable_probestack", "true"), ("probestack_strategy", "outline"), ("regalloc_algorithm", "single_pass")),
+    )
     with Cranelift("cranelift@0.135.8", builds.REGALLOC) as inner:
         compiler = Validating(inner)
         for register, text in texts.items():
@@ -165,4 +170,5 @@ def test_a_register_that_the_convention_fixes_tells_one_fault_from_another() -> 
             failure = refutation([reply])
             assert failure is not None
             assert failure.reason.endswith(f" register is not restored: {register}") or (
-                failure.reason == f"the prologue changes an argument's register: {register}")
+                failure.reason == f"the prologue changes an argument's register: {register}"
+            )

@@ -53,28 +53,45 @@ class Case(NamedTuple):
 
 
 def straight() -> Allocation:
-    return made([body(op(define(0, p(0)), text="v0 := a"), op(define(1, p(1)), text="v1 := b"),
-                      op(use(0, p(0)), use(1, p(1)), define(2, p(0)), text="v2 := v0 + v1"),
-                      ret(use(2, p(0)), use(1, p(1))))])
+    return made(
+        [
+            body(
+                op(define(0, p(0)), text="v0 := a"),
+                op(define(1, p(1)), text="v1 := b"),
+                op(use(0, p(0)), use(1, p(1)), define(2, p(0)), text="v2 := v0 + v1"),
+                ret(use(2, p(0)), use(1, p(1))),
+            )
+        ]
+    )
 
 
 def call() -> Allocation:
     """v0 lives across a call that clobbers everything, v1 dies there."""
     everything = [p(n) for n in range(8)]
-    return made([body(op(define(0, p(0))), op(define(1, p(1))),
-                      op(fixed_use(1, p(3)), fixed_define(2, p(0)), clobbers=everything[1:], text="call"),
-                      ret(use(0, p(4)), use(2, p(0))))],
-                [after(0, p(0), s(2)), before(2, p(1), p(3)), before(3, s(2), p(4))])
+    return made(
+        [
+            body(
+                op(define(0, p(0))),
+                op(define(1, p(1))),
+                op(fixed_use(1, p(3)), fixed_define(2, p(0)), clobbers=everything[1:], text="call"),
+                ret(use(0, p(4)), use(2, p(0))),
+            )
+        ],
+        [after(0, p(0), s(2)), before(2, p(1), p(3)), before(3, s(2), p(4))],
+    )
 
 
 def loop() -> Allocation:
     """block1(v2, v3) passes (v3, v2) to itself: an exchange of two registers over a third."""
-    return made([
-        body(op(define(0, p(0))), op(define(1, p(1))), jump(), ways=[(1, (0, 1))]),
-        body(op(use(2, p(0)), use(3, p(1)), text="v2, v3"), jump(), parameters=(2, 3), ways=[(2, ()), (3, ())]),
-        body(jump(), ways=[(1, (3, 2))]),
-        body(ret(use(2, p(0)), use(3, p(1)))),
-    ], [before(5, p(0), p(2)), before(5, p(1), p(0)), before(5, p(2), p(1))])
+    return made(
+        [
+            body(op(define(0, p(0))), op(define(1, p(1))), jump(), ways=[(1, (0, 1))]),
+            body(op(use(2, p(0)), use(3, p(1)), text="v2, v3"), jump(), parameters=(2, 3), ways=[(2, ()), (3, ())]),
+            body(jump(), ways=[(1, (3, 2))]),
+            body(ret(use(2, p(0)), use(3, p(1)))),
+        ],
+        [before(5, p(0), p(2)), before(5, p(1), p(0)), before(5, p(2), p(1))],
+    )
 
 
 def looped() -> Allocation:
@@ -87,50 +104,103 @@ def looped() -> Allocation:
 
 def wide() -> Allocation:
     """A float of two cells between integers of one."""
-    return made([body(op(define(0, f(0), cls=FLOAT)), op(define(1, p(1))), op(define(2, p(2))),
-                      op(clobbers=[f(0), p(1), p(2)], text="call"),
-                      ret(use(0, f(3), cls=FLOAT), use(1, p(1)), use(2, p(2))))],
-                [after(0, f(0), s(2)), after(1, p(1), s(1)), after(2, p(2), s(4)),
-                 before(4, s(2), f(3)), before(4, s(1), p(1)), before(4, s(4), p(2))])
+    return made(
+        [
+            body(
+                op(define(0, f(0), cls=FLOAT)),
+                op(define(1, p(1))),
+                op(define(2, p(2))),
+                op(clobbers=[f(0), p(1), p(2)], text="call"),
+                ret(use(0, f(3), cls=FLOAT), use(1, p(1)), use(2, p(2))),
+            )
+        ],
+        [
+            after(0, f(0), s(2)),
+            after(1, p(1), s(1)),
+            after(2, p(2), s(4)),
+            before(4, s(2), f(3)),
+            before(4, s(1), p(1)),
+            before(4, s(4), p(2)),
+        ],
+    )
 
 
 def reused() -> Allocation:
     """v0 outlives an instruction that puts its result where it read v0: a copy is needed."""
-    return made([body(op(define(0, p(0))), op(define(1, p(1))),
-                      op(use(0, p(2)), use(1, p(1)), reuse(2, 0, p(2)), text="sub"), ret(use(2, p(2)), use(0, p(0))))],
-                [before(2, p(0), p(2))])
+    return made(
+        [
+            body(
+                op(define(0, p(0))),
+                op(define(1, p(1))),
+                op(use(0, p(2)), use(1, p(1)), reuse(2, 0, p(2)), text="sub"),
+                ret(use(2, p(2)), use(0, p(0))),
+            )
+        ],
+        [before(2, p(0), p(2))],
+    )
 
 
 def positions() -> Allocation:
     """A temporary, an early use that shares its place with a late definition, a late use."""
-    return made([body(op(define(0, p(0))), op(define(1, p(1))),
-                      op(use(0, p(0)), late_use(1, p(1)), early_define(2, p(2)), define(3, p(0)), clobbers=[p(4)],
-                         text="loop"),
-                      ret(use(1, p(1)), use(2, p(2)), use(3, p(0))))])
+    return made(
+        [
+            body(
+                op(define(0, p(0))),
+                op(define(1, p(1))),
+                op(
+                    use(0, p(0)),
+                    late_use(1, p(1)),
+                    early_define(2, p(2)),
+                    define(3, p(0)),
+                    clobbers=[p(4)],
+                    text="loop",
+                ),
+                ret(use(1, p(1)), use(2, p(2)), use(3, p(0))),
+            )
+        ]
+    )
 
 
 def try_call() -> Allocation:
     """A call that ends its block: its results are arguments of either way out."""
     lost = [p(n) for n in range(1, 8)]
-    return made([
-        body(op(define(0, p(8))), jump(use(0, p(8)), fixed_define(1, p(0)), clobbers=lost, text="try_call"),
-             ways=[(1, (1,)), (2, (1, 0))]),
-        body(ret(use(2, p(0)), use(0, p(8))), parameters=(2,)),
-        body(ret(use(3, p(3)), use(4, p(8))), parameters=(3, 4)),
-    ], [before(3, p(0), p(3))], classes=[INT] * 5)
+    return made(
+        [
+            body(
+                op(define(0, p(8))),
+                jump(use(0, p(8)), fixed_define(1, p(0)), clobbers=lost, text="try_call"),
+                ways=[(1, (1,)), (2, (1, 0))],
+            ),
+            body(ret(use(2, p(0)), use(0, p(8))), parameters=(2,)),
+            body(ret(use(3, p(3)), use(4, p(8))), parameters=(3, 4)),
+        ],
+        [before(3, p(0), p(3))],
+        classes=[INT] * 5,
+    )
 
 
 def names() -> Allocation:
     """A parameter gets a value that stays live: one place holds both."""
-    return made([body(op(define(0, p(0))), jump(), ways=[(1, (0,))]),
-                 body(op(use(1, p(0)), text="v1"), jump(), parameters=(1,), ways=[(2, ())]),
-                 body(ret(use(0, p(0)), use(1, p(0))))])
+    return made(
+        [
+            body(op(define(0, p(0))), jump(), ways=[(1, (0,))]),
+            body(op(use(1, p(0)), text="v1"), jump(), parameters=(1,), ways=[(2, ())]),
+            body(ret(use(0, p(0)), use(1, p(0)))),
+        ]
+    )
 
 
 def constraints() -> Allocation:
-    return made([body(op(define(0, p(0), LIMIT, 4), define(1, s(1), STACK)), op(untracked(p(20)), text="mov sp"),
-                      ret(use(0, p(0), LIMIT, 4), use(1, s(1), STACK), any_use(1, s(1)), fixed_use(0, p(9))))],
-                [before(2, p(0), p(9))])
+    return made(
+        [
+            body(
+                op(define(0, p(0), LIMIT, 4), define(1, s(1), STACK)),
+                op(untracked(p(20)), text="mov sp"),
+                ret(use(0, p(0), LIMIT, 4), use(1, s(1), STACK), any_use(1, s(1)), fixed_use(0, p(9))),
+            )
+        ],
+        [before(2, p(0), p(9))],
+    )
 
 
 def v2_in(good: Allocation, slot: int) -> Allocation:
@@ -243,7 +313,7 @@ CASES = (
         ("an edit of nothing", lambda a: with_edit(a, 0, before(2, NONE, p(3))),
          "an edit of a register outside the environment", ("none",)),
     )),
-)
+)  # fmt: skip
 
 
 def both(allocation: Allocation) -> Verdict:
@@ -261,10 +331,14 @@ def test_the_right_allocation_is_proven(case: Case) -> None:
     assert verdict.counts.obligations > 0 and verdict.counts.by_z3 == 0
 
 
-@pytest.mark.parametrize(("case", "twin"), [(case, twin) for case in CASES for twin in case.twins],
-                         ids=lambda value: value.name if isinstance(value, Case) else value[0])
-def test_a_faulty_twin_is_refuted(case: Case, twin: tuple[str, Callable[[Allocation], Allocation], str,
-                                                          tuple[str, ...]]) -> None:
+@pytest.mark.parametrize(
+    ("case", "twin"),
+    [(case, twin) for case in CASES for twin in case.twins],
+    ids=lambda value: value.name if isinstance(value, Case) else value[0],
+)
+def test_a_faulty_twin_is_refuted(
+    case: Case, twin: tuple[str, Callable[[Allocation], Allocation], str, tuple[str, ...]]
+) -> None:
     _, spoil, rule, words = twin
     verdict = both(spoil(case.right))
     assert (verdict.status, verdict.reason) == ("invalid", rule)
@@ -275,14 +349,24 @@ def test_a_faulty_twin_is_refuted(case: Case, twin: tuple[str, Callable[[Allocat
 
 def test_an_older_value_of_a_loop_is_told_from_the_current_one() -> None:
     """v1 is defined anew in each round; its copy of the round before is another value."""
+
     def made_with(copy_first: bool) -> Allocation:
-        return made([
-            body(op(define(0, p(0))), op(define(2, p(2))), jump(), ways=[(1, (2,))]),
-            body(op(use(0, p(0)), define(1, p(1)), text="v1 := next v0"), op(use(1, p(2) if copy_first else p(1))),
-                 jump(), parameters=(3,), ways=[(2, ()), (3, ())]),
-            body(jump(), ways=[(1, (1,))]),
-            body(ret(use(1, p(1)))),
-        ], [before(6, p(1), p(2))], classes=[INT] * 4)
+        return made(
+            [
+                body(op(define(0, p(0))), op(define(2, p(2))), jump(), ways=[(1, (2,))]),
+                body(
+                    op(use(0, p(0)), define(1, p(1)), text="v1 := next v0"),
+                    op(use(1, p(2) if copy_first else p(1))),
+                    jump(),
+                    parameters=(3,),
+                    ways=[(2, ()), (3, ())],
+                ),
+                body(jump(), ways=[(1, (1,))]),
+                body(ret(use(1, p(1)))),
+            ],
+            [before(6, p(1), p(2))],
+            classes=[INT] * 4,
+        )
 
     assert both(made_with(False)).status == "valid"
     verdict = both(made_with(True))
@@ -313,9 +397,13 @@ def test_one_register_defined_twice_by_an_instruction_has_one_place() -> None:
 
 def test_a_scratch_register_keeps_nothing_across_an_instruction() -> None:
     environment = ENVIRONMENT._replace(scratch=(p(15), NONE, NONE))
+
     def through(at: int) -> Allocation:
-        return made([body(op(define(0, p(0))), op(text="nop"), ret(use(0, p(1))))],
-                    [before(at, p(0), p(15)), before(2, p(15), p(1))], environment=environment)
+        return made(
+            [body(op(define(0, p(0))), op(text="nop"), ret(use(0, p(1))))],
+            [before(at, p(0), p(15)), before(2, p(15), p(1))],
+            environment=environment,
+        )
 
     assert both(through(2)).status == "valid"
     assert both(through(1)).reason == USE_RULE
@@ -326,8 +414,11 @@ def test_a_scratch_register_keeps_nothing_across_an_instruction() -> None:
 def test_registers_that_are_stack_slots_in_truth() -> None:
     slot = f(40) - 64
     environment = ENVIRONMENT._replace(fixed_slots=(slot,))
-    right = made([body(op(define(0, slot, FIXED, slot)), op(use(0, slot, STACK)), ret(use(0, p(1))))],
-                 [before(2, slot, p(1))], environment=environment)
+    right = made(
+        [body(op(define(0, slot, FIXED, slot)), op(use(0, slot, STACK)), ret(use(0, p(1))))],
+        [before(2, slot, p(1))],
+        environment=environment,
+    )
     assert both(right).status == "valid"
     assert both(with_operand(right, 1, 0, constraint=REG)).reason == "a register-only operand on the stack"
     assert both(with_edit(right, 0, before(2, slot, s(1)))).reason == "an edit from stack to stack"
@@ -344,19 +435,22 @@ def _one_block(*changes: tuple[str, object]) -> Allocation:
     return replace(good, blocks=(good.blocks[0]._replace(**dict(changes)),))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("allocation", "reason"), [
-    (made([body(op(use(0, p(0))), ret())]), "reads a virtual register that it does not define on every path"),
-    (made([body(op(define(0, p(0))), op(define(0, p(0))), ret())]), "not in SSA form"),
-    (with_operand(straight(), 0, 0, cls=FLOAT), "an operand's class"),
-    (with_operand(straight(), 0, 0, vreg=77), "names no virtual register"),
-    (_one_block(("end", 3)), "blocks and places are not those"),
-    (_one_block(("first", 1)), "do not follow one another"),
-    (_one_block(("successors", (5,)), ("arguments", ((),))), "leads to no block"),
-    (_one_block(("parameters", (3,))), "the entry block has parameters"),
-    (_one_block(("successors", (0,)), ("arguments", ((1,),))), "not as many arguments"),
-    (_one_block(("successors", (0,))), "not as many lists of arguments"),
-    (replace(straight(), places=((), (), (), ())), "not as many places"),
-])
+@pytest.mark.parametrize(
+    ("allocation", "reason"),
+    [
+        (made([body(op(use(0, p(0))), ret())]), "reads a virtual register that it does not define on every path"),
+        (made([body(op(define(0, p(0))), op(define(0, p(0))), ret())]), "not in SSA form"),
+        (with_operand(straight(), 0, 0, cls=FLOAT), "an operand's class"),
+        (with_operand(straight(), 0, 0, vreg=77), "names no virtual register"),
+        (_one_block(("end", 3)), "blocks and places are not those"),
+        (_one_block(("first", 1)), "do not follow one another"),
+        (_one_block(("successors", (5,)), ("arguments", ((),))), "leads to no block"),
+        (_one_block(("parameters", (3,))), "the entry block has parameters"),
+        (_one_block(("successors", (0,)), ("arguments", ((1,),))), "not as many arguments"),
+        (_one_block(("successors", (0,))), "not as many lists of arguments"),
+        (replace(straight(), places=((), (), (), ())), "not as many places"),
+    ],
+)
 def test_what_is_no_program_is_undecided_with_a_reason(allocation: Allocation, reason: str) -> None:
     verdict = both(allocation)
     assert verdict.status == "undecided" and verdict.reason.startswith("allocation: ")
@@ -382,19 +476,35 @@ def test_a_counterexample_as_data() -> None:
 def test_operands_without_text_are_named() -> None:
     example = both(with_place(call(), 3, 0, p(5))).counterexample
     assert example is not None and example.text == "ret"
-    unnamed = made([body(op(untracked(p(20)), Operand(0, INT, 1, 1, REG) and define(0, p(0))),
-                         op(use(0, p(1)), text=""), ret())])
+    unnamed = made(
+        [body(op(untracked(p(20)), Operand(0, INT, 1, 1, REG) and define(0, p(0))), op(use(0, p(1)), text=""), ret())]
+    )
     found = both(unnamed).counterexample
     assert found is not None and found.text == "use v0"
 
 
-@pytest.mark.parametrize(("isa", "place", "name"), [
-    ("riscv64", f(9), "fs1"), ("riscv64", f(28), "ft8"), ("riscv64", p(9), "s1"), ("riscv64", p(31), "t6"),
-    ("riscv64", 128 + 8, "v8"), ("aarch64", p(63), "sp"), ("aarch64", p(30), "x30"), ("aarch64", f(8), "v8"),
-    ("x86-64", p(7), "rdi"), ("x86-64", p(8), "r8"), ("x86-64", f(15), "xmm15"), ("s390x", p(14), "r14"),
-    ("s390x", f(31), "v31"), ("riscv64", s(2), "stack2"), ("x86-64", p(40), "p40i"), ("", f(9), "p9f"),
-    ("", -1, "none"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("isa", "place", "name"),
+    [
+        ("riscv64", f(9), "fs1"),
+        ("riscv64", f(28), "ft8"),
+        ("riscv64", p(9), "s1"),
+        ("riscv64", p(31), "t6"),
+        ("riscv64", 128 + 8, "v8"),
+        ("aarch64", p(63), "sp"),
+        ("aarch64", p(30), "x30"),
+        ("aarch64", f(8), "v8"),
+        ("x86-64", p(7), "rdi"),
+        ("x86-64", p(8), "r8"),
+        ("x86-64", f(15), "xmm15"),
+        ("s390x", p(14), "r14"),
+        ("s390x", f(31), "v31"),
+        ("riscv64", s(2), "stack2"),
+        ("x86-64", p(40), "p40i"),
+        ("", f(9), "p9f"),
+        ("", -1, "none"),
+    ],
+)
 def test_places_have_the_names_of_the_isa(isa: str, place: int, name: str) -> None:
     assert show_place(place, isa) == name
 

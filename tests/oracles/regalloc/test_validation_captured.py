@@ -71,9 +71,11 @@ block2(v5: i64, v6: i64):
 
 
 def targets() -> list[Target]:
-    return [Target(isa, tuple(sorted({"regalloc_algorithm": algorithm, "opt_level": "speed", **extra}.items())))
-            for isa, extra in ((isa, {"has_v": "true"} if isa == "riscv64" else {}) for isa in ISAS)
-            for algorithm in ("backtracking", "single_pass")]
+    return [
+        Target(isa, tuple(sorted({"regalloc_algorithm": algorithm, "opt_level": "speed", **extra}.items())))
+        for isa, extra in ((isa, {"has_v": "true"} if isa == "riscv64" else {}) for isa in ISAS)
+        for algorithm in ("backtracking", "single_pass")
+    ]
 
 
 def captured(regalloc: Cranelift, damage: Damage | None = None) -> Iterator[tuple[str, Captured]]:
@@ -103,15 +105,17 @@ def test_the_programs_have_what_is_hard(regalloc: Cranelift) -> None:
     seen: Counter[str] = Counter()
     for _, function in captured(regalloc):
         allocation = function.allocation
-        seen["wide spill"] += any(edit.target >= 256 and allocation.slot_sizes[edit.source >> 6] == 2
-                                  for edit in allocation.edits)
+        seen["wide spill"] += any(
+            edit.target >= 256 and allocation.slot_sizes[edit.source >> 6] == 2 for edit in allocation.edits
+        )
         seen["arguments"] += any(arguments for block in allocation.blocks for arguments in block.arguments)
         for instruction in allocation.instructions:
             seen["reused input"] += any(operand.constraint == 4 for operand in instruction.operands)
             seen["clobbers"] += bool(instruction.clobbers)
             seen["branch that defines"] += instruction.is_branch and any(o.kind == 1 for o in instruction.operands)
-    assert all(seen[what] >= 4 for what in ("wide spill", "arguments", "reused input", "clobbers",
-                                            "branch that defines")), seen
+    assert all(
+        seen[what] >= 4 for what in ("wide spill", "arguments", "reused input", "clobbers", "branch that defines")
+    ), seen
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

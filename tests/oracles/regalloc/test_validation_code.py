@@ -99,8 +99,11 @@ def test_what_cranelift_makes_is_valid(regalloc: Cranelift, isa: str, algorithm:
 def _fs1(isa: str, verdict: Verdict) -> bool:
     """Cranelift's riscv64 does not save fs1: docs/findings/riscv64-fs1-not-saved.md."""
     example = verdict.counterexample
-    return isa == "riscv64" and example is not None and (example.rule, example.place) == (
-        "a callee-saved register is not restored", FLOAT * 64 + 9)  # fmt: skip
+    return (
+        isa == "riscv64"
+        and example is not None
+        and (example.rule, example.place) == ("a callee-saved register is not restored", FLOAT * 64 + 9)
+    )
 
 
 def test_fs1_is_reported(regalloc: Cranelift) -> None:
@@ -209,9 +212,12 @@ def test_a_dropped_save_and_a_dropped_restore_are_refuted(regalloc: Cranelift, i
         verdict = check.check(isa, faults.removed(isa, captured, offset).captured)
         assert verdict.status == INVALID, hex(offset)
         assert verdict.reason in {
-            "a callee-saved register is not restored", "an exit does not give the stack pointer back",
-            "an exit does not return to the caller", "the frame has another size than the compiler says",
-            "the frame pointer does not point to the saved one"}, verdict.reason  # fmt: skip
+            "a callee-saved register is not restored",
+            "an exit does not give the stack pointer back",
+            "an exit does not return to the caller",
+            "the frame has another size than the compiler says",
+            "the frame pointer does not point to the saved one",
+        }, verdict.reason
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -232,8 +238,8 @@ def test_a_jump_elsewhere_is_refuted(regalloc: Cranelift, isa: str) -> None:
     for spoiled in faults.retargeted(isa, captured):
         verdict = check.check(isa, spoiled.captured)
         assert verdict.status == INVALID and any(
-            word in verdict.reason for word in ("jump", "way", "control leaves")), (
-            verdict, spoiled.before.text, spoiled.after.text)  # fmt: skip
+            word in verdict.reason for word in ("jump", "way", "control leaves")
+        ), (verdict, spoiled.before.text, spoiled.after.text)
         found += 1
     assert found > 5
 

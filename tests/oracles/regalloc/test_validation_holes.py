@@ -124,8 +124,15 @@ LOWERED = {"x86-64": "4883ec10", "aarch64": "ff4300d1", "riscv64": "130101ff", "
 @cache
 def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tuple[Captured, Source]:
     """The allocation of one function, which is valid."""
-    target = Target(isa, (("enable_multi_ret_implicit_sret", "true"), *more, ("opt_level", "speed"),
-                          ("regalloc_algorithm", "backtracking")))  # fmt: skip
+    target = Target(
+        isa,
+        (
+            ("enable_multi_ret_implicit_sret", "true"),
+            *more,
+            ("opt_level", "speed"),
+            ("regalloc_algorithm", "backtracking"),
+        ),
+    )
     reply = compiler.allocations(text, [target], with_text=True)[0][0]
     assert isinstance(reply, Captured), reply
     source = source_of(parse_filetest(text, "t").module().functions[0])
@@ -167,8 +174,14 @@ def called(isa: str, captured: Captured) -> list[int]:
 def plain(isa: str, captured: Captured, room: int) -> list[int]:
     """Instructions of enough bytes within blocks, that do not call."""
     rows, ends = captured.allocation, {block.end - 1 for block in captured.allocation.blocks}
-    return [i for i, what in enumerate(rows.instructions) if i not in ends and not what.clobbers
-            and rows.ends[i] - (rows.offsets[i] or 0) >= room and not captured_relocated(captured, i)]  # fmt: skip
+    return [
+        i
+        for i, what in enumerate(rows.instructions)
+        if i not in ends
+        and not what.clobbers
+        and rows.ends[i] - (rows.offsets[i] or 0) >= room
+        and not captured_relocated(captured, i)
+    ]
 
 
 def captured_relocated(captured: Captured, instruction: int) -> bool:
@@ -188,14 +201,23 @@ def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) ->
         reply = regalloc.allocations(LOOPS, [target], damage=Damage("early-def-on-use", seed))[0][0]
         if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
             continue
-        late = tuple(what._replace(operands=tuple(o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY)
-                                                  else o for o in what.operands))
-                     for what in reply.allocation.instructions)  # fmt: skip
+        late = tuple(
+            what._replace(
+                operands=tuple(
+                    o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY) else o for o in what.operands
+                )
+            )
+            for what in reply.allocation.instructions
+        )
         told = reply._replace(allocation=replace(reply.allocation, instructions=late))
         found.add(refuted(isa, told, source))
     assert "a use's register is not read" in found
-    assert found <= {"a use's register is not read", "a use is read behind a write to its register",
-                     "a use reads another value", ""}  # fmt: skip
+    assert found <= {
+        "a use's register is not read",
+        "a use is read behind a write to its register",
+        "a use reads another value",
+        "",
+    }
 
 
 def flips(data: bytes) -> Iterator[bytes]:
@@ -255,15 +277,19 @@ def test_ways_round_a_write_are_told_apart() -> None:
 @pytest.mark.parametrize("text", [CALLS, WIDE])
 def test_a_clobber_that_a_call_lacks_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
     captured, source = one(regalloc, isa, text)
-    offered = {p for group in (*captured.allocation.environment.preferred, *captured.allocation.environment.others)
-               for p in group}  # fmt: skip
+    offered = {
+        p
+        for group in (*captured.allocation.environment.preferred, *captured.allocation.environment.others)
+        for p in group
+    }
     found = 0
     for i in called(isa, captured):
         for gone in captured.allocation.instructions[i].clobbers:
             rows = list(captured.allocation.instructions)
             rows[i] = rows[i]._replace(clobbers=tuple(p for p in rows[i].clobbers if p != gone))
-            rule = refuted(isa, captured._replace(allocation=replace(captured.allocation, instructions=tuple(rows))),
-                           source)  # fmt: skip
+            rule = refuted(
+                isa, captured._replace(allocation=replace(captured.allocation, instructions=tuple(rows))), source
+            )
             if rule:
                 assert "clobbers lack" in rule
                 found += 1
@@ -342,8 +368,9 @@ def test_a_result_that_is_not_loaded_is_refuted(regalloc: Cranelift, isa: str) -
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("codes", [RETURNS, JUMPS, LOWERED])
-def test_control_and_the_stack_pointer_stay_within_a_block(regalloc: Cranelift, isa: str,
-                                                           codes: dict[str, str]) -> None:
+def test_control_and_the_stack_pointer_stay_within_a_block(
+    regalloc: Cranelift, isa: str, codes: dict[str, str]
+) -> None:
     captured, source = one(regalloc, isa, CALLS)
     data, found = bytes.fromhex(codes[isa]), 0
     for i in plain(isa, captured, len(data)):
@@ -363,8 +390,15 @@ def test_a_return_in_the_place_of_a_fence_is_refuted(regalloc: Cranelift, isa: s
             changed = put(isa, captured, captured.allocation.offsets[i] or 0, bytes.fromhex(code[isa]), 4)
             verdict = validate(isa, changed, source)
             assert verdict.counterexample is not None
-        assert "control leaves" in refuted(isa, put(isa, captured, captured.allocation.offsets[i] or 0,
-                                                    bytes.fromhex(RETURNS["aarch64"]), 4), source) or isa == "riscv64"
+        assert (
+            "control leaves"
+            in refuted(
+                isa,
+                put(isa, captured, captured.allocation.offsets[i] or 0, bytes.fromhex(RETURNS["aarch64"]), 4),
+                source,
+            )
+            or isa == "riscv64"
+        )
     assert fences
 
 
@@ -539,10 +573,31 @@ def test_a_store_over_the_return_address_of_a_tail_call_is_refuted(regalloc: Cra
 # Tables.
 
 
-@pytest.mark.parametrize("code", [
-    "c8100000", "d7", "cb", "48cf", "0f05", "cd80", "e2fe", "9c", "9d", "0fa2", "f3a4", "48ab", "e3fe", "ec", "d9c0",
-    "660f3a63c100", "660ff7c1", "f3480faed0", "0f01d0", "fd",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "code",
+    [
+        "c8100000",
+        "d7",
+        "cb",
+        "48cf",
+        "0f05",
+        "cd80",
+        "e2fe",
+        "9c",
+        "9d",
+        "0fa2",
+        "f3a4",
+        "48ab",
+        "e3fe",
+        "ec",
+        "d9c0",
+        "660f3a63c100",
+        "660ff7c1",
+        "f3480faed0",
+        "0f01d0",
+        "fd",
+    ],
+)
 def test_what_the_table_is_not_right_about_is_unknown(code: str) -> None:
     assert not decode("x86-64", bytes.fromhex(code))[0].known
 

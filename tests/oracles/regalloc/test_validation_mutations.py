@@ -121,14 +121,22 @@ def test_what_a_call_does_to_its_caller_is_seen(one: tuple[Any, Any]) -> None:
     assert any("changed" in words or "calls" in words or "moves" in words for words in seen), seen
 
 
-@pytest.mark.parametrize(("isa", "old", "new", "same"), [
-    ("x86-64", "4801c8", "4829c8", True), ("x86-64", "4801c8", "4801d0", False),
-    ("x86-64", "488b4708", "488b4710", True),
-    ("x86-64", "488b4708", "488b4608", False), ("x86-64", "488b442408", "488b442410", False),
-    ("aarch64", "2000028b", "200002cb", True), ("aarch64", "2000028b", "2000038b", False),
-    ("riscv64", "3385c500", "3385c540", True), ("riscv64", "3385c500", "3385d500", False),
-    ("s390x", "b9080023", "b9090023", True), ("s390x", "b9080023", "b9080024", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("isa", "old", "new", "same"),
+    [
+        ("x86-64", "4801c8", "4829c8", True),
+        ("x86-64", "4801c8", "4801d0", False),
+        ("x86-64", "488b4708", "488b4710", True),
+        ("x86-64", "488b4708", "488b4608", False),
+        ("x86-64", "488b442408", "488b442410", False),
+        ("aarch64", "2000028b", "200002cb", True),
+        ("aarch64", "2000028b", "2000038b", False),
+        ("riscv64", "3385c500", "3385c540", True),
+        ("riscv64", "3385c500", "3385d500", False),
+        ("s390x", "b9080023", "b9090023", True),
+        ("s390x", "b9080023", "b9080024", False),
+    ],
+)
 def test_what_only_computes_something_else_is_told_by_the_tables(isa: str, old: str, new: str, same: bool) -> None:
     captured = Captured(FunctionCode("%f", b""), made([body(ret())]))
     first, second = (decode(isa, bytes.fromhex(code) + bytes(16), 0, 1)[0] for code in (old, new))
@@ -180,7 +188,9 @@ def test_what_has_inputs_emits_something(one: tuple[Any, Any]) -> None:
         told_so = changed._replace(allocation=told.ranged(right.allocation, edits.OWN, row[0].piece, at, at))
         found.add(rule(maker, subject, number, told_so))
     assert found == {"an instruction with a result has no bytes"} or found == {
-        "an instruction with a result has no bytes", "an instruction with inputs has no bytes"}
+        "an instruction with a result has no bytes",
+        "an instruction with inputs has no bytes",
+    }
 
 
 TRAPS = {"x86-64": "0f0b", "aarch64": "1fc10000", "riscv64": "00000000", "s390x": "0000"}
@@ -245,8 +255,11 @@ def test_a_result_is_stored_into_a_far_slot(isa: str, number: int) -> None:
             if spot.role != edits.OWN or not indexed or not _stores_result(captured, spot.piece):
                 continue
             code = bytearray(captured.code.code)
-            index = next(s for s in reversed(edits.spots(isa, captured)) if s.end <= spot.offset
-                         and s.machine.writes & {indexed[0].base, indexed[0].scaled})  # fmt: skip
+            index = next(
+                s
+                for s in reversed(edits.spots(isa, captured))
+                if s.end <= spot.offset and s.machine.writes & {indexed[0].base, indexed[0].scaled}
+            )
             code[index.end - 1 if isa == "s390x" else index.offset] ^= 0x40
             changed = captured._replace(code=replace(captured.code, code=bytes(code)))
             moved += validate(isa, changed, source).status == INVALID

@@ -37,13 +37,17 @@ def functions(compiler: Cranelift, name: str, algorithm: str) -> list[tuple[str,
     targets = [Target(t.isa, tuple(sorted((*t.settings, ("regalloc_algorithm", algorithm))))) for t in test.targets]
     module = test.module()
     columns = compiler.allocations(print_module(module), targets, with_text=True, raw=True)
-    return [(target.isa, function.name, reply, source_of(function))
-            for target, column in zip(targets, columns) for function, reply in zip(module.functions, column)
-            if isinstance(reply, Captured)]  # fmt: skip
+    return [
+        (target.isa, function.name, reply, source_of(function))
+        for target, column in zip(targets, columns)
+        for function, reply in zip(module.functions, column)
+        if isinstance(reply, Captured)
+    ]
 
 
-def one(compiler: Cranelift, name: str, isa: str, function: str, algorithm: str = ALGORITHMS[1],
-        ) -> tuple[Captured, Source]:  # fmt: skip
+def one(
+    compiler: Cranelift, name: str, isa: str, function: str, algorithm: str = ALGORITHMS[1]
+) -> tuple[Captured, Source]:
     found = functions(compiler, name, algorithm)
     return next((captured, source) for i, f, captured, source in found if (i, f) == (isa, function))
 
@@ -53,10 +57,18 @@ def rule(verdict: Verdict) -> str:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("name", "count"), [
-    ("handlers.clif", 14), ("handlers-tail.clif", 5), ("switch.clif", 3), ("thread-local.clif", 4), ("sent-on.clif", 4),
-    ("packed-results.clif", 6), ("uninitialized-copies.clif", 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("handlers.clif", 14),
+        ("handlers-tail.clif", 5),
+        ("switch.clif", 3),
+        ("thread-local.clif", 4),
+        ("sent-on.clif", 4),
+        ("packed-results.clif", 6),
+        ("uninitialized-copies.clif", 2),
+    ],
+)
 def test_right_allocations_are_valid(regalloc: Cranelift, name: str, count: int, algorithm: str) -> None:
     found = functions(regalloc, name, algorithm)
     assert len(found) >= count
@@ -73,8 +85,9 @@ def told(captured: Captured, change: Mapping[int, int]) -> Captured:
     """Contexts at other distances from the stack pointer."""
     sites = []
     for site in captured.code.calls:
-        handlers = tuple((*h[:-1], change.get(int(str(h[-1])), h[-1])) if h[0] == "context" else h
-                         for h in site.handlers)  # fmt: skip
+        handlers = tuple(
+            (*h[:-1], change.get(int(str(h[-1])), h[-1])) if h[0] == "context" else h for h in site.handlers
+        )
         sites.append(CallSite(site.offset, site.frame_offset, handlers))
     return captured._replace(code=replace(captured.code, calls=tuple(sites)))
 
@@ -93,8 +106,10 @@ def test_an_unwinder_is_told_where_contexts_are(regalloc: Cranelift, isa: str) -
 
 def test_a_context_in_a_register_is_compared_too(regalloc: Cranelift) -> None:
     captured, source = one(regalloc, "handlers.clif", "aarch64", "%contexts")
-    sites = tuple(site._replace(handlers=tuple(("context", "gpr", 20) if h[0] == "context" else h
-                                               for h in site.handlers)) for site in captured.code.calls)  # fmt: skip
+    sites = tuple(
+        site._replace(handlers=tuple(("context", "gpr", 20) if h[0] == "context" else h for h in site.handlers))
+        for site in captured.code.calls
+    )
     assert rule(validate("aarch64", captured._replace(code=replace(captured.code, calls=sites)), source)) == TOLD
 
 
@@ -183,9 +198,10 @@ def test_what_an_unwinder_loses_must_be_saved(regalloc: Cranelift, isa: str) -> 
     assert refuted >= (1 if isa == "s390x" else 4)
 
 
-@pytest.mark.parametrize(("conventions", "status"), [
-    ({"preserve_all"}, VALID), ({"system_v"}, VALID), ({"winch"}, INVALID), ({"winch", "tail"}, UNDECIDED),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("conventions", "status"),
+    [({"preserve_all"}, VALID), ({"system_v"}, VALID), ({"winch"}, INVALID), ({"winch", "tail"}, UNDECIDED)],
+)
 def test_the_callees_convention_says_what_is_lost(regalloc: Cranelift, conventions: set[str], status: str) -> None:
     """The clobbers are all registers; nothing is saved, and there is no handler."""
     captured, source = one(regalloc, "handlers.clif", "x86-64", "%keepsall", ALGORITHMS[0])
@@ -230,11 +246,21 @@ def test_a_switch_keeps_what_it_must_come_back_with(regalloc: Cranelift, functio
 # What the text says of packed results.
 
 
-@pytest.mark.parametrize(("returns", "convention", "size"), [
-    ("f32, f64, f32, f64", "winch", 16), ("i8, i16, i32", "winch", 3), ("i64", "winch", 0), ("i32, i64", "tail", None),
-    ("i32 sext, i32, i64", "winch", None), ("f16, i32, i64", "winch", None), ("i32, i8x16, i64", "winch", 20),
-    ("i32, f32, i128, i128", "winch", 32), ("i8x16", "tail", 0), ("i128", "system_v", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("returns", "convention", "size"),
+    [
+        ("f32, f64, f32, f64", "winch", 16),
+        ("i8, i16, i32", "winch", 3),
+        ("i64", "winch", 0),
+        ("i32, i64", "tail", None),
+        ("i32 sext, i32, i64", "winch", None),
+        ("f16, i32, i64", "winch", None),
+        ("i32, i8x16, i64", "winch", 20),
+        ("i32, f32, i128, i128", "winch", 32),
+        ("i8x16", "tail", 0),
+        ("i128", "system_v", None),
+    ],
+)
 def test_packed_results_are_counted(returns: str, convention: str, size: int | None) -> None:
     text = f"function %f() system_v {{\n fn0 = %g() -> {returns} {convention}\nblock0:\n"
     count = returns.count(",") + 1
@@ -252,17 +278,24 @@ def test_a_program_that_stores_out_of_bounds_is_undecided(regalloc: Cranelift) -
         assert (verdict.status, verdict.reason) == (UNDECIDED, PROGRAMS_FAULT), (isa, function)
 
 
-@pytest.mark.parametrize(("body", "strays", "may_stray"), [
-    ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1", False, False),
-    ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1+1", True, True),
-    ("v1 = stack_addr.i64 ss0+8\n store.i64 v0, v1-8", False, False),
-    ("v1 = stack_addr.i64 ss0\n istore8.i64 v0, v1+7", False, False),
-    ("v1 = stack_addr.i64 ss0\n istore16.i64 v0, v1+7", True, True),
-    ("v1 = stack_addr.i64 ss0\n v2 = iadd v1, v0\n store.i64 v0, v2+100", False, False),
-    ("v1 = stack_addr.i64 ss0\n v3 = iconst.i64 4\n v4 = popcnt v3\n v2 = iadd v1, v4\n store.i64 v0, v2", False, True),
-    ("v1 = stack_addr.i64 ss0\n v3 = iconst.i64 -8\n v2 = isub v1, v3\n atomic_store.i64 v0, v2", True, True),
-    ("v1 = stack_addr.i64 ss0\n v2 = load.i64 v1+8\n store.i64 v0, v2", False, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "strays", "may_stray"),
+    [
+        ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1", False, False),
+        ("v1 = stack_addr.i64 ss0\n store.i64 v0, v1+1", True, True),
+        ("v1 = stack_addr.i64 ss0+8\n store.i64 v0, v1-8", False, False),
+        ("v1 = stack_addr.i64 ss0\n istore8.i64 v0, v1+7", False, False),
+        ("v1 = stack_addr.i64 ss0\n istore16.i64 v0, v1+7", True, True),
+        ("v1 = stack_addr.i64 ss0\n v2 = iadd v1, v0\n store.i64 v0, v2+100", False, False),
+        (
+            "v1 = stack_addr.i64 ss0\n v3 = iconst.i64 4\n v4 = popcnt v3\n v2 = iadd v1, v4\n store.i64 v0, v2",
+            False,
+            True,
+        ),
+        ("v1 = stack_addr.i64 ss0\n v3 = iconst.i64 -8\n v2 = isub v1, v3\n atomic_store.i64 v0, v2", True, True),
+        ("v1 = stack_addr.i64 ss0\n v2 = load.i64 v1+8\n store.i64 v0, v2", False, False),
+    ],
+)
 def test_stores_are_followed_by_constants(body: str, strays: bool, may_stray: bool) -> None:
     text = f"function %f(i64) {{\n ss0 = explicit_slot 8\nblock0(v0: i64):\n {body}\n return\n}}\n"
     source = source_of(parse_filetest(text, "t").module().functions[0])
@@ -280,7 +313,7 @@ def test_a_compilers_own_stray_store_stays_refuted(regalloc: Cranelift) -> None:
 
 def test_an_island_between_the_last_move_of_a_block_and_its_jump(regalloc: Cranelift) -> None:
     """Whatever jumps elsewhere in the move's place is refuted."""
-    (isa, _, captured, source), = functions(regalloc, "island-behind-a-move.clif", ALGORITHMS[1])
+    ((isa, _, captured, source),) = functions(regalloc, "island-behind-a-move.clif", ALGORITHMS[1])
     fs1, at = "a callee-saved register is not restored", 0x12C0
     assert decode(isa, captured.code.code, at, at + 1)[0].target == -0x18E
     assert rule(validate(isa, captured, source)) == fs1

@@ -176,8 +176,13 @@ class Rules:
         """riscv64 makes moves of a selection: none if both inputs are one value, in the result's place."""
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
         there = [o.vreg for o, p in zip(what.operands, places) if o.kind == USE and p in definitions]
-        return self.isa == "riscv64" and what.text[:6] in ("", "select") and len(definitions) == 1 \
-            and len(there) == 2 == len({*there}) + 1 and len(what.operands) > 3
+        return (
+            self.isa == "riscv64"
+            and what.text[:6] in ("", "select")
+            and len(definitions) == 1
+            and len(there) == 2 == len({*there}) + 1
+            and len(what.operands) > 3
+        )
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
@@ -211,8 +216,11 @@ class Rules:
         if len(own) > 1 and not uses.isdisjoint(scan.written):
             seen = overwritten(own, {p for p in uses & scan.written if p < SLOT} - self._tied(instruction))
             if seen is not None:
-                problems.append(self._problem("a use is read behind a write to its register", instruction, seen[0],
-                                              seen[1], uses, own))  # fmt: skip
+                problems.append(
+                    self._problem(
+                        "a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own
+                    )
+                )
         if scan.stores:
             self._note(instruction, own)
         if self.shift:
@@ -233,23 +241,46 @@ class Rules:
             problems += self._missing(instruction, own, uses - scan.read, definitions - scan.written, definitions)
         return problems
 
-    def _steps(self, instruction: int, steps: Sequence[Placed], own: Sequence[Placed], scan: _Scan, uses: set[int],
-               definitions: set[int]) -> list[Problem]:  # fmt: skip
+    def _steps(
+        self,
+        instruction: int,
+        steps: Sequence[Placed],
+        own: Sequence[Placed],
+        scan: _Scan,
+        uses: set[int],
+        definitions: set[int],
+    ) -> list[Problem]:
         """Some of the bytes, from the state of the scan on. What is read behind a write is not the use any more."""
         problems: list[Problem] = []
         for placed in steps:
             machine = placed.machine
             if not machine.reads <= scan.readable and (bad := machine.reads - machine.merged - scan.readable):
-                problems.append(self._problem("an instruction reads a register that is none of its uses", instruction,
-                                              placed, min(bad), uses, own))  # fmt: skip
+                problems.append(
+                    self._problem(
+                        "an instruction reads a register that is none of its uses",
+                        instruction,
+                        placed,
+                        min(bad),
+                        uses,
+                        own,
+                    )
+                )
             reaches = not scan.switches and not machine.reads.isdisjoint(self._pointers)
             if reaches and (bad := self._as_data(machine, uses)):
-                problems.append(self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad),
-                                              uses, own))  # fmt: skip
+                problems.append(
+                    self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad), uses, own)
+                )
             if not machine.writes <= scan.writable:
-                problems.append(self._problem("an instruction writes a register that is not its own", instruction,
-                                              placed, min(machine.writes - scan.writable), definitions,
-                                              own))  # fmt: skip
+                problems.append(
+                    self._problem(
+                        "an instruction writes a register that is not its own",
+                        instruction,
+                        placed,
+                        min(machine.writes - scan.writable),
+                        definitions,
+                        own,
+                    )
+                )
             scan.read |= machine.reads - scan.written
             scan.written |= machine.writes
             scan.readable |= machine.writes
@@ -277,8 +308,9 @@ class Rules:
         pushes = self.isa == "x86-64" and machine.name in ("push", "pop", "call", "ret", "leave")
         return frozenset() if pushes else machine.reads & self._pointers - bases - uses
 
-    def _call(self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int],
-              definitions: set[int]) -> list[Problem]:  # fmt: skip
+    def _call(
+        self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int], definitions: set[int]
+    ) -> list[Problem]:
         """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
         behind itself. What its callee took away of the stack, the bytes behind it may make up for."""
         placed = own[at]
@@ -290,21 +322,39 @@ class Rules:
         clobbers = self.allocation.instructions[instruction].clobbers
         missing = self.calls.required(instruction).difference(clobbers, definitions & self._fixed(instruction))
         if missing and returning in self.calls.sites:
-            problems.append(self._problem("a call's clobbers lack a register that its callee may change", instruction,
-                                          placed, min(missing), set(clobbers), own))  # fmt: skip
+            problems.append(
+                self._problem(
+                    "a call's clobbers lack a register that its callee may change",
+                    instruction,
+                    placed,
+                    min(missing),
+                    set(clobbers),
+                    own,
+                )
+            )
         elif (missing or not clobbers) and returning not in self.calls.sites:
-            problems.append(self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses,
-                                          own))  # fmt: skip
+            problems.append(
+                self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses, own)
+            )
         link = {self.kept.link} - {NONE}
         through, callees = placed.machine.reads - {self.kept.sp, *_SPECIAL}, self._callees(instruction)
         nowhere = not through and placed.machine.target is None and not placed.machine.accesses
         aside = nowhere or (not through <= scan.written and offset_of(self.isa, placed.machine) != 0)
         if not through <= scan.written | callees or aside or self.kept.sp in {a.base for a in placed.machine.accesses}:
-            problems.append(self._problem("a call through a register that is not its operand's", instruction, placed,
-                                          min(through, default=self.kept.sp), callees, own))  # fmt: skip
+            problems.append(
+                self._problem(
+                    "a call through a register that is not its operand's",
+                    instruction,
+                    placed,
+                    min(through, default=self.kept.sp),
+                    callees,
+                    own,
+                )
+            )
         if {p for p in placed.machine.writes if p >= 0} - {self.kept.sp} != link:
-            problems.append(self._problem("a call that links in another register", instruction, placed,
-                                          self.kept.link, link, own))  # fmt: skip
+            problems.append(
+                self._problem("a call that links in another register", instruction, placed, self.kept.link, link, own)
+            )
         scan.read |= placed.machine.reads - scan.written
         scan.written |= placed.machine.writes
         scan.readable |= placed.machine.writes
@@ -314,8 +364,9 @@ class Rules:
         moved = self._moved(own[at + 1 :])
         taken = moved if pushed is None else pushed
         if moved and (moved % self._unit or pushed is not None or not self.calls.may_pop(instruction)):
-            problems.append(self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp,
-                                          set(), own))  # fmt: skip
+            problems.append(
+                self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp, set(), own)
+            )
         scan.writable.add(self.kept.sp)
         self._taken.append(_Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
         return problems
@@ -365,8 +416,9 @@ class Rules:
         ours = found is not None and found[0] is state.base and changed <= {self.kept.sp}
         return min(found[1], 0) if found is not None and ours else 0
 
-    def _missing(self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int],
-                 definitions: set[int]) -> list[Problem]:  # fmt: skip
+    def _missing(
+        self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int], definitions: set[int]
+    ) -> list[Problem]:
         """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
         one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
         tied."""
@@ -378,13 +430,17 @@ class Rules:
                 self._in_slots.append((instruction, place, place in unwritten, own, self.shift))
         registers = self._needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
         if registers:
-            problems.append(self._problem("a definition's register is not written", instruction, own[0], min(registers),
-                                          registers, own))  # fmt: skip
+            problems.append(
+                self._problem(
+                    "a definition's register is not written", instruction, own[0], min(registers), registers, own
+                )
+            )
         registers = {p for p in unread if p < SLOT and not reads_input(own, p)}
         registers = {p for p in registers if p not in definitions or not survives(own, p)}
         if registers:
-            problems.append(self._problem("a use's register is not read", instruction, own[0], min(registers),
-                                          registers, own))  # fmt: skip
+            problems.append(
+                self._problem("a use's register is not read", instruction, own[0], min(registers), registers, own)
+            )
         return problems
 
     def _tied(self, instruction: int) -> set[int]:
@@ -395,16 +451,20 @@ class Rules:
     def _needed(self, instruction: int, places: set[int]) -> set[int]:
         """Those that define a value which something uses: temporaries may be left alone."""
         what, given = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        return {place for operand, place in zip(what.operands, given)
-                if place in places and operand.kind != USE and operand.vreg in self._used}  # fmt: skip
+        return {
+            place
+            for operand, place in zip(what.operands, given)
+            if place in places and operand.kind != USE and operand.vreg in self._used
+        }
 
     def _note(self, instruction: int, own: Sequence[Placed]) -> None:
         bases = (self.kept.sp, self.kept.frame, *self.kept.scratch)
         if any(access.written and access.base in bases for _, m in own for access in m.accesses):
             self._stores.append((instruction, own, self.shift))
 
-    def _problem(self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int],
-                 own: Sequence[Placed]) -> Problem:  # fmt: skip
+    def _problem(
+        self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int], own: Sequence[Placed]
+    ) -> Problem:
         names = ", ".join(show(p, self.isa) for p in sorted(expected)) or "none"
         return Problem(rule, instruction, placed.offset, place, names, show(place, self.isa), tuple(own))
 
@@ -429,8 +489,15 @@ class Rules:
                 if not _idle_use(own.get(number, ()), place, alike):
                     at = self._unborn[operand.vreg]
                     code = tuple(own.get(number, ()))
-                    yield Problem(rule, at, self.allocation.offsets[at] or 0, place,
-                                  f"a value for instruction {number}", "nothing", code)  # fmt: skip
+                    yield Problem(
+                        rule,
+                        at,
+                        self.allocation.offsets[at] or 0,
+                        place,
+                        f"a value for instruction {number}",
+                        "nothing",
+                        code,
+                    )
 
     def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
         """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
@@ -441,17 +508,26 @@ class Rules:
                 yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
         for instruction, slot, offset, own in self._told:
             if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
-                yield Problem(TOLD, instruction, own[0].offset, slot, f"sp + {slots.guess(slot, offset)}",
-                              f"sp + {offset}", tuple(own))  # fmt: skip
+                yield Problem(
+                    TOLD,
+                    instruction,
+                    own[0].offset,
+                    slot,
+                    f"sp + {slots.guess(slot, offset)}",
+                    f"sp + {offset}",
+                    tuple(own),
+                )
 
     def results(self, body: Body) -> int:
         """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
         load of a packed one may reach past the end of them all."""
         high = 0
         for own, returning, packed in self._results:
-            loads = [(offset, offset + size)
-                     for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
-                     if not stores and placed.offset >= returning]  # fmt: skip
+            loads = [
+                (offset, offset + size)
+                for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
+                if not stores and placed.offset >= returning
+            ]
             end = max((end for _, end in loads), default=0)
             high = max(high, end if packed is None else min(end, min(loads, default=(0, 0))[0] + packed))
         return high
@@ -463,18 +539,27 @@ class Rules:
             pops = self.calls.may_pop(taken.instruction)
             if not pops and not taken.bytes:
                 continue
-            ends = [offset + size + taken.pushed for _, own, shift in self._stores[taken.first : taken.last]
-                    for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
-                    if stores and offset + size <= top and (offset >= 0 or shift)]  # fmt: skip
+            ends = [
+                offset + size + taken.pushed
+                for _, own, shift in self._stores[taken.first : taken.last]
+                for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                if stores and offset + size <= top and (offset >= 0 or shift)
+            ]
             if taken.pushed:
                 low, high = (bisect_left(self._pointed, (at, 0)) for at in (taken.first, taken.last + 1))
                 ends += [end for _, end in self._pointed[low:high]]
                 ends = [end for end in ends if end <= taken.pushed]
             wanted = -(-max(ends, default=0) // self._unit) * self._unit
             if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
-                yield Problem("a call's arguments are not what its callee takes away", taken.instruction,
-                              taken.own[0].offset, self.kept.sp, f"{wanted} bytes", f"{taken.bytes} bytes",
-                              tuple(taken.own))  # fmt: skip
+                yield Problem(
+                    "a call's arguments are not what its callee takes away",
+                    taken.instruction,
+                    taken.own[0].offset,
+                    self.kept.sp,
+                    f"{wanted} bytes",
+                    f"{taken.bytes} bytes",
+                    tuple(taken.own),
+                )
 
     def stray_stores(self, slots: Slots, body: Body) -> Iterator[Problem]:
         """Other stores stay clear of slots and saved words."""
@@ -485,17 +570,33 @@ class Rules:
                 if stores:
                     yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
 
-    def _overlaps(self, instruction: int, placed: Placed, low: int, size: int, owners: Mapping[int, int],
-                  mine: set[tuple[int, int]], body: Body) -> Iterator[Problem]:  # fmt: skip
+    def _overlaps(
+        self,
+        instruction: int,
+        placed: Placed,
+        low: int,
+        size: int,
+        owners: Mapping[int, int],
+        mine: set[tuple[int, int]],
+        body: Body,
+    ) -> Iterator[Problem]:
         for at in range(low, low + size):
             owner = owners.get(at)
             if owner is not None and (instruction, owner) not in mine:
-                yield Problem(INTO_SLOT, instruction, placed.offset, owner,
-                              "outside of spill slots", f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                yield Problem(
+                    INTO_SLOT,
+                    instruction,
+                    placed.offset,
+                    owner,
+                    "outside of spill slots",
+                    f"sp + {low}, {size} bytes",
+                    (placed,),
+                )
                 return
             if (saved := body.saved.get(at - at % 8)) is not None:
-                yield Problem(OVER_SAVED, instruction, placed.offset, NONE,
-                              saved, f"sp + {low}, {size} bytes", (placed,))  # fmt: skip
+                yield Problem(
+                    OVER_SAVED, instruction, placed.offset, NONE, saved, f"sp + {low}, {size} bytes", (placed,)
+                )
                 return
 
     def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
@@ -511,12 +612,16 @@ def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
     insertion. `alike`: where the same value is."""
     readers = [machine for _, machine in own if place in machine.reads]
     return bool(readers) and all(
-        place in m.merged or m.name.removeprefix("v") in _INSERTIONS
-        or (m.cancels and {p for p in m.reads if p >= 0} <= alike) for m in readers)  # fmt: skip
+        place in m.merged
+        or m.name.removeprefix("v") in _INSERTIONS
+        or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
+        for m in readers
+    )
 
 
-def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None,
-           ) -> Iterator[tuple[Placed, int, int, bool]]:  # fmt: skip
+def framed(
+    isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None
+) -> Iterator[tuple[Placed, int, int, bool]]:
     """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
     are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
     register is not seen.

@@ -153,9 +153,13 @@ class Calls:
 
     def handlers(self, start: int, end: int) -> list[int]:
         """Where the handlers of the calls in these bytes are."""
-        sites = self._returns[bisect_right(self._returns, start):bisect_right(self._returns, end)]
-        return [handler[-1] for at in sites for handler in self.sites[at].handlers
-                if handler[0] != "context" and isinstance(handler[-1], int)]  # fmt: skip
+        sites = self._returns[bisect_right(self._returns, start) : bisect_right(self._returns, end)]
+        return [
+            handler[-1]
+            for at in sites
+            for handler in self.sites[at].handlers
+            if handler[0] != "context" and isinstance(handler[-1], int)
+        ]
 
     def contexts(self, returning: int) -> list[int]:
         """What the call that returns there tells its unwinder of the values that its handlers' tags are looked up with:
@@ -168,8 +172,11 @@ class Calls:
         """The places of the operands that the code of a call does not touch: they are for the unwinder alone, which may
         find them anywhere (all others of a call are in fixed registers, or in one)."""
         operands = self.allocation.instructions[instruction].operands
-        return [place for operand, place in zip(operands, self.allocation.places[instruction])
-                if operand.kind == USE and operand.constraint == ANY]  # fmt: skip
+        return [
+            place
+            for operand, place in zip(operands, self.allocation.places[instruction])
+            if operand.kind == USE and operand.constraint == ANY
+        ]
 
 
 def switches(isa: str, own: Sequence[Placed]) -> bool:

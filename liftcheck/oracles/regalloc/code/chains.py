@@ -83,7 +83,7 @@ class Ends:
         starts, blocks = self._starts, self._blocks
         if len(spans) <= len(blocks):
             for start, end in spans:
-                yield from blocks[bisect_left(starts, start):bisect_left(starts, end)]
+                yield from blocks[bisect_left(starts, start) : bisect_left(starts, end)]
             return
         for start, block in zip(starts, blocks):
             place = bisect_right(spans, (start, 1 << 62)) - 1

@@ -216,16 +216,28 @@ class Examination:
             self._report("a move's code does something else than moving", piece, edit.target, moved, "", code)
             return
         if not self.sequences.learn(edit, after):
-            self._report("a spill slot is not where it was before", piece, max(edit.source, edit.target),
-                         self._lies(edit), "", code)  # fmt: skip
+            self._report(
+                "a spill slot is not where it was before",
+                piece,
+                max(edit.source, edit.target),
+                self._lies(edit),
+                "",
+                code,
+            )
             return
         wanted = self.sequences.move(edit)
         differences = self._judged(wanted, after)
         if differences:
             first = min(differences, key=lambda d: d.place != edit.target)
             shown = f"memory at sp + {first.offset}" if first.place == NONE else show(first.place, self.isa)
-            self._report(_rule(edit, first), piece, first.place, f"{moved}: {shown} = {describe(first.expected)}",
-                         describe(first.found), code)  # fmt: skip
+            self._report(
+                _rule(edit, first),
+                piece,
+                first.place,
+                f"{moved}: {shown} = {describe(first.expected)}",
+                describe(first.found),
+                code,
+            )
 
     def _lies(self, edit: Edit) -> str:
         place = max(edit.source, edit.target)
@@ -282,5 +294,15 @@ def _example(isa: str, captured: Captured, problem: Problem) -> Counterexample:
     shown = [(offset, captured.code.code[offset : offset + m.size], m) for offset, m in problem.code[-SHOWN:]]
     code = [f"{offset:#06x}: {data.hex():<16} {named(isa, data, m)}" for offset, data, m in shown]
     text = allocation.instructions[instruction].text if instruction >= 0 else ""
-    return Counterexample(problem.rule, block, (block,), instruction, text, problem.expected, problem.found, NONE,
-                          problem.place, code=tuple(code))  # fmt: skip
+    return Counterexample(
+        problem.rule,
+        block,
+        (block,),
+        instruction,
+        text,
+        problem.expected,
+        problem.found,
+        NONE,
+        problem.place,
+        code=tuple(code),
+    )

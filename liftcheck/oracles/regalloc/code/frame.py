@@ -62,8 +62,14 @@ class _Doubt(Exception):
     """Names what is not executed; never leaves this module."""
 
 
-def check(isa: str, allocation: Allocation, own: Mapping[int, Sequence[Placed]], calls: Calls,
-          unwound: Unwound, z3_only: bool = False) -> Checked:  # fmt: skip
+def check(
+    isa: str,
+    allocation: Allocation,
+    own: Mapping[int, Sequence[Placed]],
+    calls: Calls,
+    unwound: Unwound,
+    z3_only: bool = False,
+) -> Checked:
     """Prologue, exits, slots. `unwound`: see `jumps.unwound`. `z3_only`: z3 decides whether a register is
     restored, also where normal forms do."""
     convention = str(allocation.frame.get("convention", ""))
@@ -93,8 +99,16 @@ def check(isa: str, allocation: Allocation, own: Mapping[int, Sequence[Placed]],
 class _Frame:
     """The execution of one function's prologue and exits. Distances in `saved` are from the body's stack pointer."""
 
-    def __init__(self, isa: str, allocation: Allocation, promised: Owed, own: Mapping[int, Sequence[Placed]],
-                 calls: Calls, unwound: Unwound, z3_only: bool) -> None:  # fmt: skip
+    def __init__(
+        self,
+        isa: str,
+        allocation: Allocation,
+        promised: Owed,
+        own: Mapping[int, Sequence[Placed]],
+        calls: Calls,
+        unwound: Unwound,
+        z3_only: bool,
+    ) -> None:
         self.z3_only: Final = z3_only
         self.by_z3 = 0
         self.isa: Final = isa
@@ -153,24 +167,43 @@ class _Frame:
         where that one is saved."""
         own = self.own.get(-1, ())
         if self.size < 0:
-            yield self._problem("the prologue leaves the stack pointer above the caller's", NONE, own, self.kept.sp,
-                                "no higher than on entry", f"{-self.size} above it")  # fmt: skip
+            yield self._problem(
+                "the prologue leaves the stack pointer above the caller's",
+                NONE,
+                own,
+                self.kept.sp,
+                "no higher than on entry",
+                f"{-self.size} above it",
+            )
         for operand in self.allocation.instructions[0].operands if self.allocation.instructions else ():
             place = operand.value
             if operand.kind != USE and operand.constraint == FIXED and place not in self.kept.scratch:
                 value = self.entry.value(place)
                 if value is not register(self.isa, place):
-                    yield self._problem(ARGUMENT_LOST, NONE, own, place,
-                                        f"{show(place, self.isa)} as on entry", describe(value))  # fmt: skip
+                    yield self._problem(
+                        ARGUMENT_LOST, NONE, own, place, f"{show(place, self.isa)} as on entry", describe(value)
+                    )
         if self.kept.frame >= 0 and not self._chained():
-            yield self._problem("the frame pointer does not point to the saved one", NONE, own, self.kept.frame,
-                                "the caller's, or a frame", describe(self.entry.value(self.kept.frame)))  # fmt: skip
+            yield self._problem(
+                "the frame pointer does not point to the saved one",
+                NONE,
+                own,
+                self.kept.frame,
+                "the caller's, or a frame",
+                describe(self.entry.value(self.kept.frame)),
+            )
 
         said = self.allocation.frame.get("frame_to_fp_offset")
         distance = self.frame_pointer()
         if distance is not None and isinstance(said, int) and distance != said:
-            yield self._problem("the frame has another size than the compiler says", NONE, own, self.kept.sp,
-                                f"{said} bytes below the frame pointer", str(distance))  # fmt: skip
+            yield self._problem(
+                "the frame has another size than the compiler says",
+                NONE,
+                own,
+                self.kept.sp,
+                f"{said} bytes below the frame pointer",
+                str(distance),
+            )
 
     def above(self) -> Iterator[Problem]:
         """The prologue stores nothing into the caller's frame. s390x's register save area is the callee's; a `tail`
@@ -181,9 +214,14 @@ class _Frame:
         room = CALLEE_AREA.get(self.isa, 0) + (self.popped or 0)
         for offset, size, stored in self.entry.touched:
             if stored and offset + size > room:
-                yield self._problem("the prologue stores into the caller's frame", NONE, self.own.get(-1, ()), NONE,
-                                    f"at most {room} bytes above the entry's stack pointer",
-                                    f"{size} bytes at {offset}")  # fmt: skip
+                yield self._problem(
+                    "the prologue stores into the caller's frame",
+                    NONE,
+                    self.own.get(-1, ()),
+                    NONE,
+                    f"at most {room} bytes above the entry's stack pointer",
+                    f"{size} bytes at {offset}",
+                )
                 return
 
     def _chained(self) -> bool:
@@ -205,8 +243,11 @@ class _Frame:
             return
         placed = Placed(offset, machine)
         if machine.flow == CALL and (state is not self.entry or not self.calls.relocated(placed)):
-            self.skipped.append(Problem(f"{where} calls something", NONE, offset, NONE, "at most a stack probe",
-                                        machine.text, (placed,)))  # fmt: skip
+            self.skipped.append(
+                Problem(
+                    f"{where} calls something", NONE, offset, NONE, "at most a stack probe", machine.text, (placed,)
+                )
+            )
         if machine.effect is not None:
             try:
                 state.run(machine.effect)
@@ -228,8 +269,17 @@ class _Frame:
     def _foreign(self, state: State, placed: Placed, where: str) -> None:
         """Exits read the frame alone; a prologue may look for its stack's limit elsewhere."""
         if state is not self.entry:
-            self.skipped.append(Problem(f"{where} reads memory outside of the frame", NONE, placed.offset, NONE,
-                                        "the frame", placed.machine.text, (placed,)))  # fmt: skip
+            self.skipped.append(
+                Problem(
+                    f"{where} reads memory outside of the frame",
+                    NONE,
+                    placed.offset,
+                    NONE,
+                    "the frame",
+                    placed.machine.text,
+                    (placed,),
+                )
+            )
 
     def _skipped(self, offset: int, machine: Insn, where: str) -> None:
         """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""
@@ -238,8 +288,17 @@ class _Frame:
         if 0 <= goal < len(code) and decode(self.isa, code, goal, goal + 1)[0].flow == TRAP:
             return
         if not between < goal <= len(code) or any(m.flow != TRAP for m in decode(self.isa, code, between, goal)):
-            self.skipped.append(Problem(f"{where} has a branch round something", NONE, offset, NONE, "a trap",
-                                        f"{goal:#x}", (Placed(offset, machine),)))  # fmt: skip
+            self.skipped.append(
+                Problem(
+                    f"{where} has a branch round something",
+                    NONE,
+                    offset,
+                    NONE,
+                    "a trap",
+                    f"{goal:#x}",
+                    (Placed(offset, machine),),
+                )
+            )
 
     def frame_pointer(self) -> int | None:
         """Its distance from the body's stack pointer."""
@@ -302,8 +361,11 @@ class _Frame:
         if end < 0:
             return [self._problem("an exit does not end in a return or a jump", instruction, own, NONE, "", "")]
         returns = own[end].machine.flow == RETURN
-        problems = [*self._registers(state, instruction, own), *self._stack(state, instruction, own, returns),
-                    *self._way(instruction, own, own[end], through, callee)]  # fmt: skip
+        problems = [
+            *self._registers(state, instruction, own),
+            *self._stack(state, instruction, own, returns),
+            *self._way(instruction, own, own[end], through, callee),
+        ]
         mine: set[int] = set()
         for offset, size, stored in state.touched:
             words = set(range(offset - offset % 8, offset + size, 8))
@@ -312,12 +374,14 @@ class _Frame:
                 self.saved[at + self.size] = f"what an exit loads from sp + {at + self.size}"
         for place, value in before.items():
             if state.value(place) is not value:
-                problems.append(self._problem(RESULT_LOST, instruction, own, place,
-                                              describe(value), describe(state.value(place))))  # fmt: skip
+                problems.append(
+                    self._problem(RESULT_LOST, instruction, own, place, describe(value), describe(state.value(place)))
+                )
         return problems
 
-    def _way(self, instruction: int, own: Sequence[Placed], last: Placed, through: set[Term],
-             callee: Term | None) -> Iterator[Problem]:  # fmt: skip
+    def _way(
+        self, instruction: int, own: Sequence[Placed], last: Placed, through: set[Term], callee: Term | None
+    ) -> Iterator[Problem]:
         """An exit returns; a tail call jumps, to its symbol or through the register that its operand is in."""
         symbols = self.calls.symbols_of(instruction)
         if callee is None and not symbols:
@@ -328,13 +392,22 @@ class _Frame:
         elif symbols and not self.calls.relocated(last):
             yield self._problem("a tail call jumps elsewhere", instruction, own, NONE, symbols[0], last.machine.text)
         elif not symbols and (callee not in through or offset_of(self.isa, last.machine) != 0):
-            yield self._problem("a tail call jumps through a register that is not its operand's", instruction, own,
-                                NONE, describe(callee) if callee is not None else "", last.machine.text)  # fmt: skip
+            yield self._problem(
+                "a tail call jumps through a register that is not its operand's",
+                instruction,
+                own,
+                NONE,
+                describe(callee) if callee is not None else "",
+                last.machine.text,
+            )
 
     def _results(self, instruction: int) -> set[int]:
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        found = {o.value if place == NONE and o.constraint == FIXED else place
-                 for o, place in zip(what.operands, places) if o.kind == USE and o.constraint == FIXED}  # fmt: skip
+        found = {
+            o.value if place == NONE and o.constraint == FIXED else place
+            for o, place in zip(what.operands, places)
+            if o.kind == USE and o.constraint == FIXED
+        }
         return {place for place in found if 0 <= place < SLOT}
 
     def _registers(self, state: State, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
@@ -344,9 +417,14 @@ class _Frame:
             if value is wanted and not self.z3_only:
                 continue
             if not self._equal(sliced(value, low, bits), sliced(wanted, low, bits)):
-                yield self._problem(NOT_RESTORED, instruction, own, place,
-                                    f"{show(place, self.isa)} as on entry, {bits} bits of it",
-                                    describe(value))  # fmt: skip
+                yield self._problem(
+                    NOT_RESTORED,
+                    instruction,
+                    own,
+                    place,
+                    f"{show(place, self.isa)} as on entry, {bits} bits of it",
+                    describe(value),
+                )
 
     def _equal(self, a: Term, b: Term) -> bool:
         """Normal forms first; z3 where they differ, or always."""
@@ -369,9 +447,14 @@ class _Frame:
         pops = self.promised.pops and not (returns and self.calls.source is not None and self.calls.source.few)
         popped = pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
         if distance != 0 and not popped:
-            yield self._problem("an exit does not give the stack pointer back", instruction, own, self.kept.sp,
-                                f"{pushed if returns else 0} above the entry's",
-                                describe(state.value(self.kept.sp)))  # fmt: skip
+            yield self._problem(
+                "an exit does not give the stack pointer back",
+                instruction,
+                own,
+                self.kept.sp,
+                f"{pushed if returns else 0} above the entry's",
+                describe(state.value(self.kept.sp)),
+            )
         wanted: Term = self.entry_return()
         if returns:
             address = state.registers.get(PC)
@@ -380,8 +463,14 @@ class _Frame:
         else:
             address = state.value(self.kept.link)
         if address is not wanted:
-            yield self._problem("an exit does not return to the caller", instruction, own, self.kept.link,
-                                describe(wanted), describe(address) if address is not None else "?")  # fmt: skip
+            yield self._problem(
+                "an exit does not return to the caller",
+                instruction,
+                own,
+                self.kept.link,
+                describe(wanted),
+                describe(address) if address is not None else "?",
+            )
 
     def entry_return(self) -> Term:
         """The return address on entry."""
@@ -389,8 +478,9 @@ class _Frame:
             return State(self.isa).load(0, 8)
         return register(self.isa, self.kept.link)
 
-    def _problem(self, rule: str, instruction: int, own: Sequence[Placed], place: int, expected: str,
-                 found: str) -> Problem:  # fmt: skip
+    def _problem(
+        self, rule: str, instruction: int, own: Sequence[Placed], place: int, expected: str, found: str
+    ) -> Problem:
         return Problem(rule, instruction, own[0].offset if own else 0, place, expected, found, tuple(own))
 
 
@@ -402,8 +492,14 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
     return {place: bits for place, bits in promised.bits.items() if place not in gone}
 
 
-def _written_by(isa: str, allocation: Allocation, promised: Mapping[int, int], kept: Reserved,
-                own: Mapping[int, Sequence[Placed]], unwound: Unwound) -> frozenset[int]:  # fmt: skip
+def _written_by(
+    isa: str,
+    allocation: Allocation,
+    promised: Mapping[int, int],
+    kept: Reserved,
+    own: Mapping[int, Sequence[Placed]],
+    unwound: Unwound,
+) -> frozenset[int]:
     """Registers that hold something else after the body than after the prologue, but for what calls that may have
     handlers lose."""
     found: set[int] = set(kept.scratch)

@@ -63,8 +63,15 @@ def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[
         known = machine.flow != TRAP or machine.name in _STOPS or offset == behind or layout.traps(offset)
         behind = offset + machine.size if machine.flow == TRAP and known else NONE
         if not known:
-            yield Problem("control ends in a trap that the program has not", instruction, offset, NONE,
-                          "a trap of its table", machine.text, tuple(own))  # fmt: skip
+            yield Problem(
+                "control ends in a trap that the program has not",
+                instruction,
+                offset,
+                NONE,
+                "a trap of its table",
+                machine.text,
+                tuple(own),
+            )
 
 
 def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -> Iterator[Problem]:
@@ -77,9 +84,15 @@ def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -
         made = frozenset().union(*(m.writes for at, m in own if at < offset))
         by_table = machine.flow == JUMP and last and {place for place in machine.reads if place >= 0} <= made
         if not by_table and not (machine.flow == JUMP and switches(layout.isa, own)):
-            yield Problem("control leaves where it must not", instruction, offset, NONE, "its own bytes or a successor",
-                          "a return" if machine.flow == RETURN else "a jump through a register",
-                          tuple(own))  # fmt: skip
+            yield Problem(
+                "control leaves where it must not",
+                instruction,
+                offset,
+                NONE,
+                "its own bytes or a successor",
+                "a return" if machine.flow == RETURN else "a jump through a register",
+                tuple(own),
+            )
 
 
 def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], chains: Chains) -> Ends | None:
@@ -108,8 +121,9 @@ def _before(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> 
     return ()
 
 
-def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int],
-            beyond: Ends | None) -> Iterator[Problem]:  # fmt: skip
+def _inside(
+    layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int], beyond: Ends | None
+) -> Iterator[Problem]:
     """An instruction within a block."""
     if not own:
         return
@@ -120,12 +134,28 @@ def _inside(layout: Layout, instruction: int, own: Sequence[Placed], relocated: 
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
         if not any(at in inner or layout.traps(at) or (beyond and beyond.at(at)) for at in ways):
-            yield Problem("a jump leads out of an instruction", instruction, offset, NONE, "its own bytes or a trap",
-                          f"{goal:#x}", tuple(own))  # fmt: skip
+            yield Problem(
+                "a jump leads out of an instruction",
+                instruction,
+                offset,
+                NONE,
+                "its own bytes or a trap",
+                f"{goal:#x}",
+                tuple(own),
+            )
 
 
-def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequence[Placed], before: Sequence[Placed],
-         ends: Ends, labels: Labels, relocated: frozenset[int]) -> Iterator[Problem]:  # fmt: skip
+def _out(
+    calls: Calls,
+    layout: Layout,
+    instruction: int,
+    block: int,
+    own: Sequence[Placed],
+    before: Sequence[Placed],
+    ends: Ends,
+    labels: Labels,
+    relocated: frozenset[int],
+) -> Iterator[Problem]:
     """A block's last instruction. `before`: if it has no bytes, the instruction's that stands in front of it, of which
     branches may be sent on. `ends` is asked for every way out."""
     row = layout.allocation.blocks[block]
@@ -134,8 +164,15 @@ def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequen
         ways = _followed(layout, goal)
         arrives = [at for at in ways if ends.at(at)]
         if not arrives and not any(at in inner or layout.traps(at) for at in ways):
-            yield Problem("a jump does not lead to the start of a successor", instruction, offset, NONE,
-                          _spans(row.successors, labels), f"{goal:#x}", tuple(own))  # fmt: skip
+            yield Problem(
+                "a jump does not lead to the start of a successor",
+                instruction,
+                offset,
+                NONE,
+                _spans(row.successors, labels),
+                f"{goal:#x}",
+                tuple(own),
+            )
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
     behind = own[-1].offset + own[-1].machine.size if own else start
     sent = {goal for _, goal in _goals(layout, before, relocated)}
@@ -145,14 +182,28 @@ def _out(calls: Calls, layout: Layout, instruction: int, block: int, own: Sequen
     if not own and before and before[-1].machine.flow in LEAVES and behind not in sent:
         pass  # everybody was sent on
     elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(behind):
-        yield Problem("control falls into a block that is no successor", instruction, behind, NONE,
-                      _spans(row.successors, labels), f"{behind:#x}", tuple(own))  # fmt: skip
+        yield Problem(
+            "control falls into a block that is no successor",
+            instruction,
+            behind,
+            NONE,
+            _spans(row.successors, labels),
+            f"{behind:#x}",
+            tuple(own),
+        )
     handlers = [(NONE, at) for at in calls.handlers(start, end)]
     for successor, at in (*_table(layout, row.successors, own, behind, end), *handlers):
         found = ends.at(at)
         if successor not in found and not (successor == NONE and found):
-            yield Problem("a table does not lead to the start of a successor", instruction, start, NONE,
-                          _spans(row.successors, labels), f"{at:#x}", tuple(own))  # fmt: skip
+            yield Problem(
+                "a table does not lead to the start of a successor",
+                instruction,
+                start,
+                NONE,
+                _spans(row.successors, labels),
+                f"{at:#x}",
+                tuple(own),
+            )
     reached = ends.reached()
     missed = [s for s in row.successors if s not in reached]
     if missed:
@@ -188,8 +239,9 @@ def only_jumps(layout: Layout, block: int) -> bool:
     return not any(layout.has_edits(i) for i in range(row.first, row.end))
 
 
-def _table(layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int,
-           end: int) -> Iterator[tuple[int, int]]:  # fmt: skip
+def _table(
+    layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int, end: int
+) -> Iterator[tuple[int, int]]:
     """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
     where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions, none for the
     default, and an island may stand behind them."""

@@ -143,13 +143,20 @@ class Sequences:
         """Everything that either has touched, with what both hold there. Scratch registers and specials may hold
         anything after a move."""
         scratch = reserved(self.isa).scratch
-        found = [Difference(place, 0, move.value(place), code.value(place))
-                 for place in sorted(move.registers.keys() | code.registers.keys())
-                 if place >= 0 and place not in scratch]  # fmt: skip
-        owners = {offset + at: place for place, offset in self.slots.offsets.items()
-                  for at in range(0, self.slots.sizes.get(place, 8), 8)}  # fmt: skip
-        found += [Difference(owners.get(offset, NONE), offset, move.word(offset), code.word(offset))
-                  for offset in sorted(move.memory.keys() | code.memory.keys())]  # fmt: skip
+        found = [
+            Difference(place, 0, move.value(place), code.value(place))
+            for place in sorted(move.registers.keys() | code.registers.keys())
+            if place >= 0 and place not in scratch
+        ]
+        owners = {
+            offset + at: place
+            for place, offset in self.slots.offsets.items()
+            for at in range(0, self.slots.sizes.get(place, 8), 8)
+        }
+        found += [
+            Difference(owners.get(offset, NONE), offset, move.word(offset), code.word(offset))
+            for offset in sorted(move.memory.keys() | code.memory.keys())
+        ]
         return found
 
     def differences(self, move: State, code: State) -> list[Difference]:

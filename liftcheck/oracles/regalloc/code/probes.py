@@ -81,4 +81,4 @@ _DECISIONS: Final[Mapping[tuple[str, str], Decision]] = {
     ("aarch64", "b.gt"): _sum_greater,
     ("riscv64", "bgeu"): _not_below,
     ("s390x", "brct"): _counted,
-}
+}  # fmt: skip
