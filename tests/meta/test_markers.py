@@ -15,7 +15,7 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.errors import Unavailable
 from liftcheck.runners.pool import open_runner
 
-CONFTEST = Path(__file__).resolve().parent / "conftest.py"
+CONFTEST = Path(__file__).resolve().parent.parent / "conftest.py"
 TESTS = """
 import pytest
 from liftcheck.compilers.cranelift.client import Cranelift
