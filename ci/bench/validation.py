@@ -237,6 +237,7 @@ def main() -> None:
                 "rate": rate,
                 "slope": {isa: round(slope(points), 3) for isa, points in rows.items()},
                 "sizes": {isa: [(x, round(y, 5)) for x, y in points] for isa, points in rows.items()},
+                "picture": picture(rows),
                 "half_mb": half,
                 "peak_mb": peak(),
             }

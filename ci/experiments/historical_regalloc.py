@@ -5,12 +5,13 @@ Each row is a program of the corpus, a version, and what the validator must say 
 cranelift-codegen 0.120.2 asks for 0.12.2, so for that row its published sources are built once more with
 `regalloc2` held at 0.12.1, and nothing else changed. Bridges that are missing are built, some minutes each.
 
-    python ci/experiments/historical_regalloc.py [--work DIR] [--verbose]
+    python ci/experiments/historical_regalloc.py [--work DIR] [--verbose] [--version 0.135.8] [--json]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from contextlib import ExitStack
@@ -96,16 +97,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("regalloc-history"), help="where the modified crate goes")
     parser.add_argument("--verbose", action="store_true", help="print counterexamples")
+    parser.add_argument("--version", action="append", help="rows of this version alone")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    wrong = 0
+    wrong, rows = 0, []
     with ExitStack() as stack:
         for row in ROWS:
+            if options.version and row.version not in options.version:
+                continue
             status, reason, words = judge(row, stack.enter_context(open_compiler(row, options.work.resolve())))
             wrong += (status, reason) != (row.expected, row.reason)
             held = f" with regalloc2 {row.allocator}" if row.allocator else ""
-            print(f"{row.program} on {row.target.isa}, {row.version}{held}: {status} {reason}", flush=True)
+            rows.append(
+                {
+                    "program": row.program,
+                    "isa": row.target.isa,
+                    "version": row.version,
+                    "held": row.allocator,
+                    "status": status,
+                    "reason": reason,
+                }
+            )
+            print(
+                f"{row.program} on {row.target.isa}, {row.version}{held}: {status} {reason}",
+                flush=True,
+                file=sys.stderr if options.json else sys.stdout,
+            )
             if options.verbose and words:
                 print(words)
+    if options.json:
+        print(json.dumps({"rows": rows, "wrong": wrong}))
     return 1 if wrong else 0
 
 

@@ -22,7 +22,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import reduce
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -43,7 +44,7 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported
-from liftcheck.generators import generate
+from liftcheck.generators import generate as programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
 from liftcheck.oracles.regalloc.source import Source, source_of
@@ -80,7 +81,7 @@ UNWRITTEN: Final = "READS WHAT NOBODY WROTE"
 
 
 class Subject(NamedTuple):
-    """A program to be edited. `functions` are those of the module; `ran`: its outcomes."""
+    """A program to be edited. `functions` are those of the module; `valid`: which of them; `ran`: its outcomes."""
 
     number: int
     target: Target
@@ -90,6 +91,7 @@ class Subject(NamedTuple):
     sources: list[Source]
     program: Program
     ran: Ran
+    valid: frozenset[int] = frozenset()
 
 
 class Found(NamedTuple):
@@ -147,8 +149,7 @@ class Fuzzer:
             return None
         program = Program(self.isa, case, tuple(codes), made)
         found = Subject(number, target, case, texts, functions, sources, program, Ran((), "not run"))
-        self._alarms(found)
-        found = found._replace(ran=self._run(found, program, 0x5A))
+        found = found._replace(valid=frozenset(self._valid(found)), ran=self._run(found, program, 0x5A))
         other = self._run(found, program, 0xC3)
         seen = "" if other.trouble else difference(found.ran, other)
         if seen:
@@ -168,16 +169,18 @@ class Fuzzer:
             case, more = drawn.case, dict(drawn.settings)
         else:
             context, more = draw_.choice(self.contexts), {}
-            case = generate.generate(RandomChoices(number), draw_.choice(PROFILES), context)
+            case = programs.generate(RandomChoices(number), draw_.choice(PROFILES), context)
         texts = [print_function(function) for function in case.module.functions]
         rows = {k: v for k, v in {**settings, **more}.items() if k in self.known}
         return Target(self.isa, tuple(sorted(rows.items()))), case, texts
 
-    def _alarms(self, subject: Subject) -> None:
+    def _valid(self, subject: Subject) -> Iterator[int]:
+        """Functions that are; a refutation without an edit is a false alarm, or a bug that has a page."""
         for number, function in enumerate(subject.functions):
             verdict = validate(self.isa, function, subject.sources[number])
             self.counts["nothing", "tried"] += 1
             if verdict.status == VALID:
+                yield number
                 continue
             page = known_page(self.isa, function, subject.sources[number], verdict)
             if verdict.status != INVALID:
@@ -215,8 +218,7 @@ class Fuzzer:
             for kind in kinds:
                 rng = Random(f"{self.isa} {number} {turn} {kind}")
                 place = rng.randrange(len(subject.functions))
-                right = subject.functions[place]
-                if len(right.code.code) > MOST or validate(self.isa, right, subject.sources[place]).status != VALID:
+                if len(subject.functions[place].code.code) > MOST or place not in subject.valid:
                     continue
                 edited = self._edited(subject, place, kind, rng)
                 if edited is not None:
@@ -363,40 +365,66 @@ def keep(folder: Path, found: Found, number: int) -> Path:
     return path
 
 
-def campaign(options: argparse.Namespace, isa: str) -> tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]:
-    """One ISA, in `--jobs` processes."""
-    kinds = tuple(every_kind(options.kind or ()))
-    plan = partial(Plan, isa, options.compiler, rounds=options.rounds, kinds=kinds)
-    if options.program is not None:
-        return work(plan(first=options.program, step=1, seconds=1e9, most=1))
-    first = options.seed * 1_000_000
-    plans = [
-        plan(
-            first=first + job,
-            step=options.jobs,
-            seconds=seconds(options.time),
-            most=-(-options.programs // options.jobs),
+class Report(NamedTuple):
+    """What came of one ISA."""
+
+    counts: Counter[tuple[str, str]]
+    notes: Counter[str]
+    found: list[Found]
+    programs: int
+
+    def joined(self, other: Report) -> Report:
+        """Both together."""
+        return Report(
+            self.counts + other.counts,
+            self.notes + other.notes,
+            [*self.found, *other.found],
+            self.programs + other.programs,
         )
-        for job in range(options.jobs)
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        counts = self.counts
+        return {
+            "programs": self.programs,
+            "notes": dict(self.notes),
+            "found": [one._asdict() for one in self.found],
+            "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
+            "unedited": counts["nothing", "tried"],
+            "false alarms": counts["nothing", FALSE_ALARM],
+            "reads what nobody wrote": counts["nothing", UNWRITTEN],
+        }
+
+
+def plans(options: argparse.Namespace, isas: Sequence[str]) -> list[Plan]:
+    """What the processes do, one after the other: an ISA each, or a share of its programs if there are more of them."""
+    kinds = tuple(every_kind(options.kind or ()))
+    if options.program is not None:
+        return [Plan(isa, options.compiler, options.program, 1, 1e9, 1, options.rounds, kinds) for isa in isas]
+    step, first = max(1, options.jobs // len(isas)), options.seed * 1_000_000
+    return [
+        Plan(
+            isa,
+            options.compiler,
+            first + job,
+            step,
+            seconds(options.time),
+            -(-options.programs // step),
+            options.rounds,
+            kinds,
+        )
+        for isa in isas
+        for job in range(step)
     ]
-    counts: Counter[tuple[str, str]] = Counter()
-    notes: Counter[str] = Counter()
-    found: list[Found] = []
-    done = 0
-    for one in _all(plans):
-        counts.update(one[0])
-        notes.update(one[1])
-        found += one[2]
-        done += one[3]
-    return counts, notes, found, done
 
 
-def _all(plans: Sequence[Plan]) -> Iterator[tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]]:
-    if len(plans) == 1:
-        yield work(plans[0])
-        return
-    with ProcessPoolExecutor(len(plans), get_context("spawn")) as pool:
-        yield from pool.map(work, plans)
+def reports(options: argparse.Namespace, isas: Sequence[str]) -> Iterator[tuple[str, Report]]:
+    """Each ISA's, as soon as it is there."""
+    todo = plans(options, isas)
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        done = map(work, todo) if options.jobs == 1 else pool.map(work, todo)
+        for isa, rows in groupby(zip(todo, done), lambda row: row[0].isa):
+            yield isa, reduce(Report.joined, (Report(*one) for _, one in rows))
 
 
 def main() -> int:
@@ -408,15 +436,14 @@ def main() -> int:
     parser.add_argument("--time", default="60s", help="of each ISA: 90s, 15m")
     parser.add_argument("--programs", type=int, default=1 << 30, help="at most so many of each ISA")
     parser.add_argument("--rounds", type=int, default=2, help="edits of each kind in a program")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="processes: an ISA each")
     parser.add_argument("--program", type=int, help="this one alone")
     parser.add_argument("--keep", type=Path, default=Path("mutations-found"), help="folder of what was found")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     bad, document = 0, {}
-    for isa in options.isa or ISAS:
-        counts, notes, found, done = campaign(options, isa)
-        for number, one in enumerate(found):
+    for isa, report in reports(options, options.isa or ISAS):
+        for number, one in enumerate(report.found):
             path = keep(options.keep, one, number)
             print(
                 f"{one.what} {isa}: {one.kind}: {one.function}: {one.words}\n    {one.shown.splitlines()[0]}\n"
@@ -424,21 +451,14 @@ def main() -> int:
                 file=sys.stderr,
                 flush=True,
             )
-        bad += len(found)
-        document[isa] = {
-            "programs": done,
-            "notes": dict(notes),
-            "found": [one._asdict() for one in found],
-            "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
-            "unedited": counts["nothing", "tried"],
-            "false alarms": counts["nothing", FALSE_ALARM],
-        }
+        bad += len(report.found)
+        document[isa] = report.document()
         if not options.json:
             print(
-                f"{isa}: {done} programs, {counts['nothing', 'tried']} functions, "
-                f"{counts['nothing', FALSE_ALARM]} refuted unedited\n{table(counts)}"
+                f"{isa}: {report.programs} programs, {report.counts['nothing', 'tried']} functions, "
+                f"{report.counts['nothing', FALSE_ALARM]} refuted unedited\n{table(report.counts)}"
             )
-            print("".join(f"    {count} {note}\n" for note, count in sorted(notes.items()) if count), flush=True)
+            print("".join(f"    {n} {note}\n" for note, n in sorted(report.notes.items()) if n), flush=True)
     if options.json:
         print(json.dumps(document))
     else:

@@ -18,10 +18,11 @@ from support import scripts
 from support.validation import body, made, ret
 
 from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa.abi import owed, reserved
-from liftcheck.mach.insn import RETURN, STACK_POINTERS, decode
+from liftcheck.mach.insn import FLAGS, RETURN, STACK_POINTERS, decode
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.source import source_of
 from liftcheck.oracles.regalloc.validate import validate
@@ -269,3 +270,43 @@ def test_a_result_is_stored_into_a_far_slot(isa: str, number: int) -> None:
 def _stores_result(captured: Captured, instruction: int) -> bool:
     operands, places = captured.allocation.instructions[instruction].operands, captured.allocation.places[instruction]
     return any(operand.kind == DEF and place >= SLOT for operand, place in zip(operands, places))
+
+
+FLAGGED = """function %flagged(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = iconst.i64 0
+    v3 = icmp slt v0, v2
+    v4 = select v3, v1, v0
+    v5 = iadd v4, v1
+    v6 = iconst.i64 0
+    v7 = icmp ugt v5, v6
+    v8 = select v7, v1, v5
+    return v8
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
+def test_flags_are_read_right_behind_who_writes_them(isa: str) -> None:
+    """A comparison becomes an instruction that reads the same registers, and writes no flags."""
+    with Cranelift("cranelift", builds.REGALLOC) as compiler:
+        (captured,) = compiler.allocations(FLAGGED, [Target(isa, (("opt_level", "none"),))])[0]
+    assert isinstance(captured, Captured)
+    source = source_of(parse_filetest(FLAGGED, "t").module().functions[0])
+    assert validate(isa, captured, source).status == VALID
+    other = {"x86-64": "488911", "aarch64": "3f0000f9"}[isa]  # mov [rcx], rdx; str xzr, [x1]
+    rules = set()
+    for spot in edits.spots(isa, captured):
+        if spot.role == edits.OWN and spot.machine.writes == {FLAGS}:
+            registers = sorted(place for place in spot.machine.reads if place >= 0)
+            data = bytearray(bytes.fromhex(other))
+            if isa == "aarch64":
+                data[0] = 0x1F | (registers[0] & 7) << 5
+                data[1] = registers[0] >> 3
+            else:
+                data = bytearray((0x48, 0x89, registers[0] | registers[-1] << 3))
+            new = bytes(data) + edits.nothing(isa, spot.machine.size - len(data))
+            changed = edits.put(captured, [edits.Change(spot, new)])
+            verdict = validate(isa, changed, source)
+            rules.add(verdict.counterexample.rule if verdict.counterexample else verdict.reason)
+    assert "flags are read that nobody wrote" in rules, rules

@@ -102,6 +102,8 @@ class Rules:
         self._carried: frozenset[int] = frozenset()
         """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
         r0 and r1 from the instruction before."""
+        self._fresh = False
+        """Whether flags may be read: see `_flags`."""
         self._pending: tuple[Placed, int] | None = None
         """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
@@ -117,6 +119,7 @@ class Rules:
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
+        self._fresh = False
         self._pending = None
         self._window = len(self._stores)
         self.shift = 0
@@ -213,6 +216,7 @@ class Rules:
             scan.written |= definitions & fixed
             scan.readable |= definitions & fixed
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
+        problems += self._flags(instruction, own, scan, uses)
         if len(own) > 1 and not uses.isdisjoint(scan.written):
             seen = overwritten(own, {p for p in uses & scan.written if p < SLOT} - self._tied(instruction))
             if seen is not None:
@@ -286,6 +290,18 @@ class Rules:
             scan.readable |= machine.writes
             scan.stores = scan.stores or MEMORY in machine.writes
         return problems
+
+    def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
+        """Flags are read right behind who writes them, but for moves, other readers and s390x's constants: the
+        compilers emit the two together."""
+        reads = FLAGS in scan.read
+        stale = reads and not self._fresh
+        stays = reads or (self.isa == "s390x" and not uses)
+        self._fresh = FLAGS in scan.written or (stays and self._fresh)
+        if not stale:
+            return []
+        placed = next(step for step in own if FLAGS in step.machine.reads)
+        return [self._problem("flags are read that nobody wrote", instruction, placed, FLAGS, set(), own)]
 
     def _idle_scratch(self, own: Sequence[Placed]) -> tuple[Placed, int] | None:
         """A write to a scratch register behind which nothing reads it: what should have read it reads another one.
