@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,8 +69,10 @@ def test_every_package_can_be_imported() -> None:
         importlib.import_module(package)
 
 
-def test_the_version_stands_in_both_places() -> None:
-    assert PROJECT["project"]["version"] == __version__
+def test_the_version_has_one_place() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"] and "version" not in PROJECT["project"]
+    assert SETUPTOOLS["dynamic"]["version"] == {"attr": "liftcheck.__version__"}
+    assert importlib.metadata.version("liftcheck") == __version__
 
 
 def test_dependencies_are_bounded() -> None:
