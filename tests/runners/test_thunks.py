@@ -146,6 +146,9 @@ def test_a_test_of_bits_behind_a_jump_table_is_missed() -> None:
     assert missed_test(bytes.fromhex("c0100000000407f1ec23803f005707fe"))
     assert not missed_test(bytes.fromhex("ec23803f005707fe"))
     assert not missed_test(bytes.fromhex("c0100000000407f1ec23003f005707fe"))
+    constants = "c05e531becabc05903578900"  # llihf and iilf, whose immediates look like a test
+    assert not missed_test(bytes.fromhex(constants + "07fe"))
+    assert missed_test(bytes.fromhex(constants + "07f1ec23803f005707fe"))
 
 
 def _signed(value: int, size: int) -> int:

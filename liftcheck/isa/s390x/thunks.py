@@ -623,8 +623,7 @@ class Thunks:
 
 def missed_test(code: bytes) -> bool:
     """Whether a function may test bits at a place that `reachable` does not find (behind a jump table)."""
-    places = {match.start() for match in _TESTS.finditer(code) if not match.start() & 1}
-    return bool(places) and not places <= set(reachable(code, 0, len(code)))
+    return _is_missed(code, {match.start() for match in _TESTS.finditer(code) if not match.start() & 1})
 
 
 SILENT: Final = re.compile(rb"\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]|\xe7.{3}[\x30-\x3f][\xc0\xc2]", re.DOTALL)
@@ -633,8 +632,19 @@ SILENT: Final = re.compile(rb"\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]|\xe7.{3
 def missed_conversion(code: bytes) -> bool:
     """Whether a function may convert floats to integers at a place that `reachable` does not find (behind a jump
     table)."""
-    places = {match.start() for match in SILENT.finditer(code) if not match.start() & 1}
-    return bool(places) and b"\x07\xf1" in code and not places <= set(reachable(code, 0, len(code)))
+    return b"\x07\xf1" in code and _is_missed(
+        code, {match.start() for match in SILENT.finditer(code) if not match.start() & 1}
+    )
+
+
+def _is_missed(code: bytes, places: set[int]) -> bool:
+    """Whether an instruction may begin at one of these places that control flow is not seen to reach. What lies within
+    an instruction that it reaches (a constant) is none."""
+    if not places:
+        return False
+    reached = _reached(code, 0, len(code))
+    within = {at + further for at in reached for further in range(2, _LENGTHS[code[at] >> 6], 2)}
+    return not places <= reached | within
 
 
 _LENGTHS: Final = (2, 4, 4, 6)
@@ -644,28 +654,35 @@ _COMPARE_AND_BRANCH: Final = frozenset({0x64, 0x65, 0x76, 0x77, 0x7C, 0x7D, 0x7E
 
 def reachable(code: bytes, start: int, size: int) -> list[int]:
     """Offsets of instructions that the prefilter may mean, among those that control flow reaches from `start`."""
+    return [at for at in sorted(_reached(code, start, size)) if _is_meant(code, at)]
+
+
+def _is_meant(code: bytes, at: int) -> bool:
+    first, second = code[at], code[at + 1]
+    return (
+        first == 0xE7
+        or (first == 0xB9 and second in _MULTIPLY)
+        or (first == 0xB3 and second in _CONVERT)
+        or (first == 0xEC and TEST.match(code, at) is not None)
+    )
+
+
+def _reached(code: bytes, start: int, size: int) -> set[int]:
+    """Offsets of all instructions that control flow reaches from `start`."""
     seen: set[int] = set()
-    found: list[int] = []
     waiting, end = [start], start + size
     while waiting:
         at = waiting.pop()
         while at < end - 1 and at not in seen:
             seen.add(at)
             first, second = code[at], code[at + 1]
-            if (
-                first == 0xE7
-                or (first == 0xB9 and second in _MULTIPLY)
-                or (first == 0xB3 and second in _CONVERT)
-                or (first == 0xEC and TEST.match(code, at))
-            ):
-                found.append(at)
             target, falls = _flow(code, at, first, second)
             if target is not None and start <= target < end:
                 waiting.append(target)
             if not falls:
                 break
             at += _LENGTHS[first >> 6]
-    return found
+    return seen
 
 
 def _flow(code: bytes, at: int, first: int, second: int) -> tuple[int | None, bool]:
