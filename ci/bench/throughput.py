@@ -22,8 +22,8 @@ from pathlib import Path
 from liftcheck.campaign.execute.local import children
 from liftcheck.campaign.execute.worker import Task, Worker, collect_less
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.report.fuzz import STAGES
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import STAGES, Tally
 
 WARM_UP = 30
 """Batches before the clock starts, some seconds: tables, recipes, trampolines and the emulators' first translations."""

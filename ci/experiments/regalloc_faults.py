@@ -47,10 +47,10 @@ from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
 from liftcheck.oracles.differential import Foreseen, Judge
-from liftcheck.oracles.evidence import Tally
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID, Verdict
+from liftcheck.oracles.tally import Tally
 from liftcheck.regalloc.allocation import ALGORITHMS, DEF, LATE, Captured
 from liftcheck.runners.pool import RunnerPool
 

@@ -28,7 +28,8 @@ from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 
 TICK: Final = 0.2
 RUNS: Final = 2.0

@@ -162,7 +162,7 @@ def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, 
 def _reference(entry: Entry, target: Target) -> Reference:
     """The reference for a target's byte order, if that matters."""
     from liftcheck.oracles.admissible import Reference
-    from liftcheck.oracles.evidence import depends_on_byte_order
+    from liftcheck.oracles.reference import depends_on_byte_order
 
     big_endian = target.big_endian and depends_on_byte_order(entry.case.module)
     if big_endian not in entry.references:
@@ -248,7 +248,7 @@ def _outcomes(
     from liftcheck.case import CompileFailure
     from liftcheck.compilers.base import UnknownSetting
     from liftcheck.errors import Unsupported
-    from liftcheck.oracles.evidence import Tally
+    from liftcheck.oracles.tally import Tally
     from liftcheck.oracles.throwing import with_throw
     from liftcheck.runners import beyond
     from liftcheck.runners.base import Job

@@ -15,6 +15,8 @@ from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.errors import UsageError
 
 Reply = FunctionCode | CompileFailure
+Program = Sequence[FunctionCode]
+"""The code of a case: of all its functions, in their order."""
 
 WANTS: Final = ("disassembly", "vcode", "srclocs", "frame", "rules", "clif", "blocks")
 """What `FunctionCode.extra` can hold besides the code:

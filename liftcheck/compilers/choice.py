@@ -199,3 +199,11 @@ class Exactly:
         if isinstance(self.compiler, Cranelift):
             return self.compiler.compile_text(text, targets, wants, raw=True)
         return self.compiler.compile_text(text, targets, wants)
+
+    def settings(self, isa: str) -> dict[str, Setting]:
+        """See `Compiler.settings`."""
+        return self.compiler.settings(isa)
+
+    def close(self) -> None:
+        """See `Compiler.close`."""
+        self.compiler.close()

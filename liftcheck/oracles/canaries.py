@@ -21,7 +21,7 @@ from liftcheck import layout
 from liftcheck.case import BIG_ENDIAN, FunctionCode
 from liftcheck.clif.ir import AbiParam
 from liftcheck.clif.types import I64
-from liftcheck.oracles.evidence import Program
+from liftcheck.compilers.base import Program
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.link import link
 from liftcheck.runners.trampolines import packing

@@ -24,10 +24,13 @@ from typing import Final, NamedTuple, Protocol
 
 from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
+from liftcheck.compilers.base import Program
 from liftcheck.oracles import compare
+from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Mismatch, Program, Tally, strays_into_others
+from liftcheck.oracles.reference import strays_into_others
 from liftcheck.oracles.regalloc.compiler import REFUTED
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Runner
 from liftcheck.runners.beyond import ILLEGAL
 

@@ -20,24 +20,15 @@ from typing import NamedTuple, cast
 from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.printer import print_module
+from liftcheck.compilers.base import Compiler, Program, Reply
 from liftcheck.errors import Unsupported
 from liftcheck.oracles import compare
-from liftcheck.oracles.evidence import (
-    NOTHING,
-    CompilerLike,
-    Expected,
-    Hooks,
-    Mismatch,
-    Program,
-    Reply,
-    Runners,
-    Tally,
-    depends_on_byte_order,
-    interpret_orders,
-    reference_steps,
-)
+from liftcheck.oracles.base import Mismatch, Runners
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.regalloc.compiler import Validating, refutation
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners import beyond, trampolines
 from liftcheck.runners.base import ExpectedRows, Job, Runner, expect_rows
 from liftcheck.runners.link import Image, link, same_program
@@ -145,7 +136,7 @@ class Judge:
     by the monotonic clock, no program is run any more: those that are left are undecided."""
 
     def __init__(
-        self, compiler: CompilerLike, runners: Runners, hooks: Hooks = _NO_HOOKS, longest: float = LONGEST
+        self, compiler: Compiler, runners: Runners, hooks: Hooks = _NO_HOOKS, longest: float = LONGEST
     ) -> None:
         self.compiler = compiler
         self.longest = longest

@@ -19,9 +19,9 @@ from dataclasses import replace
 from typing import Final
 
 from liftcheck.case import CallSite, CompileFailure, FunctionCode, Target
+from liftcheck.compilers.base import Compiler
 from liftcheck.errors import Unsupported
 from liftcheck.interp.libcalls import UNHANDLED
-from liftcheck.oracles.evidence import CompilerLike
 from liftcheck.runners.trampolines import trampoline_target
 
 THROW: Final = "%__cranelift_throw"
@@ -41,7 +41,7 @@ _JUMP: Final = {
 }
 
 
-def with_throw(compiler: CompilerLike, program: Sequence[FunctionCode], target: Target) -> list[FunctionCode]:
+def with_throw(compiler: Compiler, program: Sequence[FunctionCode], target: Target) -> list[FunctionCode]:
     """The program, and the routine if it refers to it and has none of its own. Unsupported if it cannot be compiled."""
     named = {function.name for function in program}
     wanted = any(relocation.name == THROW for function in program for relocation in function.relocations)

@@ -19,7 +19,8 @@ from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
 SUM = """function %f(i32, i32) -> i32 system_v {

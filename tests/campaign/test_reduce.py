@@ -30,7 +30,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
-from liftcheck.oracles.evidence import interpret
+from liftcheck.oracles.reference import interpret
 
 TARGET = Target("x86-64")
 STRAIGHT = """

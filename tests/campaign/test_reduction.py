@@ -26,7 +26,8 @@ from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Runner
 
 TARGET = Target("riscv64", (("opt_level", "speed"),))

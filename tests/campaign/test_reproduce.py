@@ -18,10 +18,11 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators.filetests import Form, filetest_text
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Hooks, Tally
 from liftcheck.oracles.filetests.engine import plan_of
 from liftcheck.oracles.filetests.report import Report
 from liftcheck.oracles.filetests.runs import Engine
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.patience import DEFAULT
 from liftcheck.runners.pool import RunnerPool
 

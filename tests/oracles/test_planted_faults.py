@@ -27,7 +27,8 @@ from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
 Damage = Callable[[FunctionCode, Target], FunctionCode]

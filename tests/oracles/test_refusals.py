@@ -17,10 +17,10 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Tally
 from liftcheck.oracles.filetests import known
 from liftcheck.oracles.filetests.engine import Options, main_like
 from liftcheck.oracles.refusals import WRONG, Refusals
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
 MAXIMUM = """function %f(i128, i128) -> i128 system_v {

@@ -13,7 +13,7 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners import beyond
 from liftcheck.runners.pool import RunnerPool
 

@@ -23,7 +23,8 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare
 from liftcheck.oracles.confirm import OutOfTime, vote_of
 from liftcheck.oracles.differential import NO_TIME, Judge
-from liftcheck.oracles.evidence import Hooks, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners import patience
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job, RunnerPool

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
-from liftcheck.oracles.evidence import CompilerLike, Hooks
+from liftcheck.compilers.base import Compiler
+from liftcheck.oracles.hooks import Hooks
 
 
 def _number(case: Case) -> int:
@@ -19,7 +20,7 @@ def _number(case: Case) -> int:
     return number
 
 
-def _kill_bridge(cases: Sequence[Case], compiler: CompilerLike) -> None:
+def _kill_bridge(cases: Sequence[Case], compiler: Compiler) -> None:
     pid = compiler.pid
     assert isinstance(pid, int)
     os.kill(pid, signal.SIGKILL)
@@ -30,7 +31,7 @@ def bridge_dies() -> Hooks:
     return Hooks(before=_kill_bridge)
 
 
-def _die_on_five(cases: Sequence[Case], compiler: CompilerLike) -> None:
+def _die_on_five(cases: Sequence[Case], compiler: Compiler) -> None:
     if any(_number(case) == 5 for case in cases):
         os.kill(os.getpid(), signal.SIGKILL)
 

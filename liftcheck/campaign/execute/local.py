@@ -24,7 +24,7 @@ from liftcheck.campaign.execute import worker
 from liftcheck.campaign.execute.worker import Answer, Task
 from liftcheck.campaign.options import FuzzOptions, batch_cases
 from liftcheck.errors import Unavailable
-from liftcheck.oracles.evidence import Hooks
+from liftcheck.oracles.hooks import Hooks
 
 DEPTH: Final = 2
 """Tasks that a worker has at a time, so that it never waits for its parent."""

@@ -30,9 +30,11 @@ from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter
 from liftcheck.case import Case, Target
 from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
+from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Foreseen, Judge
-from liftcheck.oracles.evidence import Hooks, Mismatch, Tally
+from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.tally import Tally
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""

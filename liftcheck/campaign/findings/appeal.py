@@ -29,9 +29,11 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError
 from liftcheck.oracles import compare
+from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Mismatch, Tally, interpret
+from liftcheck.oracles.reference import interpret
 from liftcheck.oracles.refusals import ENDS, in_signature
+from liftcheck.oracles.tally import Tally
 
 _FUEL: Final = 100_000
 _OTHER_VERSIONS: Final = 2

@@ -21,13 +21,16 @@ from liftcheck.campaign.reduce.visible import foreseen, left_open
 from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
+from liftcheck.compilers.base import Program
 from liftcheck.errors import Unsupported
 from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
+from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.confirm import DYING, Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Foreseen, Judge
-from liftcheck.oracles.evidence import FUEL, Expected, Mismatch, Program, Runners, Tally, interpret, reads_garbage
+from liftcheck.oracles.reference import FUEL, Expected, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Job
 
 BASE_SETTINGS: Final = frozenset(

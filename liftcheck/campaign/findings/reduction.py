@@ -33,7 +33,7 @@ from liftcheck.campaign.reduce.visible import left_open
 from liftcheck.case import Case, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.confirm import DYING
-from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.tally import Tally
 
 CUT: Final = 0.25
 SEARCH: Final = 0.7

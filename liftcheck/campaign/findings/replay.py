@@ -23,7 +23,7 @@ from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import CompileFailure, Target
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def stated(finding: Finding, judge: Judge) -> Stated:
         unsaid = _TWICE if finding.klass == compare.NONDETERMINISTIC else _ALLOCATION
         return Stated(_with_remark(_compile_text(finding, False), unsaid), unsaid)
     # What CLIF leaves open was asked by the vote; asking again takes longest, so only the lasting file is asked.
-    with Engine(compiler, judge.runners, DEFAULT, judge.hooks, not finding.reduced) as engine:  # type: ignore[arg-type]
+    with Engine(compiler, judge.runners, DEFAULT, judge.hooks, not finding.reduced) as engine:
         last = Stated("")
         for text, unsaid in _forms(finding):
             why = _shortfall(finding, text, engine) or _unread(text, unsaid, compiler)

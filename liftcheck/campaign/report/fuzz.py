@@ -19,9 +19,8 @@ from liftcheck.campaign.findings import page
 from liftcheck.campaign.findings.finding import Finding, encode
 from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.oracles.evidence import Tally
+from liftcheck.oracles.tally import STAGES, Tally
 
-STAGES: Final = ("generate", "interpret", "compile", "validate", "link", "run", "compare", "confirm", "reduce")
 _REASONS_SHOWN: Final = 6
 
 

@@ -14,7 +14,7 @@ from liftcheck.case import Outcome
 from liftcheck.clif.ir import Module
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.oracles.admissible import MANY, Foreseen, Opening, Reference
-from liftcheck.oracles.evidence import depends_on_byte_order
+from liftcheck.oracles.reference import depends_on_byte_order
 from liftcheck.runners.patience import DEFAULT
 
 FUEL: Final = 100_000

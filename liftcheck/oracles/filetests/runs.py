@@ -33,13 +33,14 @@ from liftcheck.interp.run import prepare
 from liftcheck.isa.riscv64.nan_boxes import depends_on_boxes
 from liftcheck.oracles import canaries
 from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
-from liftcheck.oracles.evidence import Hooks, Runners
+from liftcheck.oracles.base import Runners
 from liftcheck.oracles.filetests import known
 from liftcheck.oracles.filetests.faults import faulty
 from liftcheck.oracles.filetests.open import Closed, Openings
 from liftcheck.oracles.filetests.optimized import CLIF, Optimized
 from liftcheck.oracles.filetests.report import Failure, Report, is_met, line_failure, undecided, unjudged
 from liftcheck.oracles.filetests.units import OPTIMIZING, Plan
+from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.throwing import with_throw
 from liftcheck.runners import beyond

@@ -12,11 +12,11 @@ from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler
 from liftcheck.interp.run import prepare
-from liftcheck.oracles.evidence import Hooks
 from liftcheck.oracles.filetests.faults import FAULTS, faulty
 from liftcheck.oracles.filetests.report import Report
 from liftcheck.oracles.filetests.runs import Engine
 from liftcheck.oracles.filetests.units import plan_of
+from liftcheck.oracles.hooks import Hooks
 from liftcheck.runners.patience import DEFAULT
 from liftcheck.runners.pool import RunnerPool
 

@@ -19,8 +19,8 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.evidence import Tally
 from liftcheck.oracles.regalloc.compiler import REFUTED, Validating, open_validating, refutation, varied
+from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
 ISAS = ("x86-64", "aarch64", "riscv64", "s390x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liftcheck.case import Case
 from liftcheck.clif.text.parser import parse_module
-from liftcheck.oracles.evidence import reads_garbage
+from liftcheck.oracles.reference import reads_garbage
 
 PROGRAM = """function %f(i64) -> i64 system_v {{
     ss0 = explicit_slot 16

@@ -1,112 +1,23 @@
-"""The values a differential oracle works with: what was seen, what was counted, what is suspected; and the reference's
-run.
+"""What the reference says of a case: its outcomes for each byte order, or why there are none; how long a run is, and
+what its result depends on besides the inputs.
 
-It judges nothing (`differential.py`) and confirms nothing (`confirm.py`).
+It is the interpreter (`interp.run`) driven over a case's inputs; it compares nothing (`compare.py`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from liftcheck import layout
-from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.case import Case, Outcome
 from liftcheck.clif.ir import Module
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.errors import Unsupported
 from liftcheck.interp.run import Prepared, Stats, prepare
-from liftcheck.oracles.compare import Verdict
-from liftcheck.runners.base import Runner
 
 FUEL: Final = 2_000_000
-STAGES: Final = ("generate", "interpret", "compile", "link", "run", "compare")
-Program = Sequence[FunctionCode]
-Reply = FunctionCode | CompileFailure
-
-
-class CompilerLike(Protocol):
-    """What is asked of a compiler under test (`compilers.base.Compiler`)."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    def compile_text(
-        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
-    ) -> list[list[Reply]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """Places where a test may plant a fault; the product never sets them.
-
-    code      edits what the compiler gave for a function and a target
-    expected  edits the reference's outcomes of a case
-    before    is called with a batch's cases and the compiler before they are judged
-    """
-
-    code: Callable[[FunctionCode, Target], FunctionCode | CompileFailure] | None = None
-    expected: Callable[[Case, list[Outcome]], list[Outcome]] | None = None
-    before: Callable[[Sequence[Case], CompilerLike], None] | None = None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a stretch of a campaign did. Keys of the counters: an ISA, or (ISA, class or reason). `validated` counts
-    functions."""
-
-    programs: int = 0
-    pairs: Counter[str] = field(default_factory=Counter)
-    agreed: Counter[str] = field(default_factory=Counter)
-    disagreed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    undecided: Counter[tuple[str, str]] = field(default_factory=Counter)
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    validated: Counter[tuple[str, str]] = field(default_factory=Counter)
-    programs_by_isa: Counter[str] = field(default_factory=Counter)
-    executed: dict[str, Counter[str]] = field(default_factory=dict)
-    behaviour: Counter[str] = field(default_factory=Counter)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def spend(self, stage: str, seconds: float) -> None:
-        """Counts time to a stage."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    def add(self, other: Tally) -> None:
-        """Adds another stretch to this one."""
-        self.programs += other.programs
-        for name in (
-            "pairs",
-            "agreed",
-            "disagreed",
-            "undecided",
-            "refused",
-            "validated",
-            "programs_by_isa",
-            "behaviour",
-        ):
-            getattr(self, name).update(getattr(other, name))
-        for stage, seconds in other.seconds.items():
-            self.spend(stage, seconds)
-        for isa, counts in other.executed.items():
-            self.executed.setdefault(isa, Counter()).update(counts)
-
-
-class Mismatch(NamedTuple):
-    """Something that disagrees: case number `case` of the batch on `target`, at input `run`."""
-
-    case: int
-    target: Target
-    verdict: Verdict
-    run: int = 0
-    expected: Outcome | None = None
-    actual: Outcome | None = None
-    failure: CompileFailure | None = None
-    runner: str = ""
 
 
 class Expected(NamedTuple):
@@ -122,12 +33,6 @@ class Expected(NamedTuple):
 
 NOTHING: Final = Expected([], "", {})
 """For a case that none of the targets is for."""
-
-
-class Runners(Protocol):
-    """Hands out runners. `pick` gives the runner for a target's program, or a reason why there is none."""
-
-    def pick(self, target: Target, program: Program) -> Runner | str: ...
 
 
 _MEMORY_WORDS: Final = ("load", "store", "atomic", "stack", "bitcast", "vconst")
