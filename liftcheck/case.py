@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import Module
-
-ISAS: Final = ("x86-64", "aarch64", "riscv64", "s390x")
-ISA_ALIASES: Final = {"x86_64": "x86-64", "x64": "x86-64", "amd64": "x86-64", "arm64": "aarch64", "riscv": "riscv64"}
-BIG_ENDIAN: Final = frozenset({"s390x"})
+from liftcheck.isa import BIG_ENDIAN
 
 
 class Target(NamedTuple):

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from liftcheck.case import ISAS
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
+from liftcheck.isa import ISAS
 
 if TYPE_CHECKING:
     from liftcheck.runners.pool import Abilities

@@ -21,11 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from support.generators import matrices
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
 from liftcheck.generators.tables import Context
+from liftcheck.isa import ISAS
 
 
 def context(compiler: str) -> Context:

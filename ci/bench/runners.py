@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Target
+from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
+from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.runners.features import ORDER
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.pool import Job, Runner, open_runner

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
@@ -31,6 +31,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import VALID
 from liftcheck.regalloc.allocation import ALGORITHMS, Captured

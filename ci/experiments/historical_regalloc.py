@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.validate import validate, validate_allocation
 from liftcheck.regalloc.allocation import Captured
 

@@ -37,7 +37,7 @@ from regalloc_edits import KINDS, plant, spots
 from regalloc_harmless import why
 from regalloc_known import page
 
-from liftcheck.case import ISAS, Case, CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Reply
@@ -46,6 +46,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate

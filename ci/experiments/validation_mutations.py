@@ -37,7 +37,7 @@ from mutation_told import OFFSETS, SEAM, TOLD, told
 from mutation_watch import Call, Program, Ran, Watcher, called_otherwise, difference, run
 from regalloc_known import page as known_page
 
-from liftcheck.case import ISAS, Case, CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
@@ -47,6 +47,7 @@ from liftcheck.errors import Unsupported
 from liftcheck.generators import generate as programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from liftcheck.case import ISAS
+from liftcheck.isa import ISAS
 
 BATCH: Final = 32
 """Programs a batch: few compile requests and two starts of each emulator. 32 programs x 8 inputs fill all slots; with

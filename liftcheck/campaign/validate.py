@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.regalloc import Refuted, Report
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.ir import Function
 from liftcheck.clif.text.filetest import FileTarget, FileTest, read_text
 from liftcheck.clif.text.parser import parse_filetest
@@ -36,6 +36,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import OWN
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, UsageError, own_fault
+from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.filetests.engine import files_below
 from liftcheck.oracles.regalloc.compiler import open_capturing

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from liftcheck.commands import options, output
 from liftcheck.errors import InputError
+from liftcheck.isa import ISAS
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -59,5 +60,5 @@ def _nothing(outside: Mapping[str, int]) -> str:
     """Why there was nothing to judge."""
     if outside:
         lines = ", ".join(f"{name} ({count} units)" for name, count in sorted(outside.items()))
-        return f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)}"
+        return f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(ISAS)}"
     return "nothing to judge: no function under a `test` command for the ISAs asked for"

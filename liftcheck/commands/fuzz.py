@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from liftcheck.commands import options, output
+from liftcheck.isa import ISAS
 
 if TYPE_CHECKING:
     from liftcheck.campaign.options import FuzzOptions
@@ -95,7 +96,7 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
 
     seconds = args.time if args.time is not None or args.cases is not None else DEFAULT_SECONDS
     return FuzzOptions(
-        isas=options.flat(args.isa, options.ISAS),
+        isas=options.flat(args.isa, ISAS),
         compiler=args.compiler,
         opt_levels=options.flat(args.opt, ("none", "speed")),
         settings=tuple(args.settings),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
+from liftcheck.isa import ISAS
 
 if TYPE_CHECKING:
     from liftcheck.case import Case
@@ -53,7 +54,7 @@ def programs(args: argparse.Namespace) -> Iterator[tuple[int, Case, str]]:
     from liftcheck.generators.filetests import filetest_text
     from liftcheck.generators.generate import generate
 
-    isas = options.flat(args.isa, options.ISAS)
+    isas = options.flat(args.isa, ISAS)
     profiles = (args.profile,) if args.profile else ()
     planner = Planner(FuzzOptions(isas=isas, compiler=args.compiler, profiles=profiles, sweep=False))
     planner.prepare(output.note)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
 from liftcheck.errors import UsageError
+from liftcheck.isa import ISAS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.commands import targets
     from liftcheck.compilers import choice, matrix
 
-    isas = options.flat(args.isa, options.ISAS)
+    isas = options.flat(args.isa, ISAS)
     wanted = frozenset(_opcodes(args.opcode or ()))
     with targets.opened(args.compiler) as compiler:
         places = choice.make_targets(compiler, isas, (), args.settings)

@@ -13,9 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-ISAS: Final = ("x86-64", "aarch64", "riscv64", "s390x")
-ISA_ALIASES: Final = {"x86_64": "x86-64", "x64": "x86-64", "amd64": "x86-64", "arm64": "aarch64", "riscv": "riscv64"}
-"""The same as in `case.py` (a test compares them); importing that module would import the whole data model."""
+from liftcheck.isa import ISA_ALIASES, ISAS
 
 OPT_LEVELS: Final = ("none", "speed", "speed_and_size")
 RUNNERS: Final = ("auto", "unicorn", "native", "qemu")
@@ -137,11 +135,7 @@ def flat(groups: Sequence[Sequence[str]] | None, default: Sequence[str]) -> tupl
 
 def add_isa(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument(
-        "--isa",
-        action="append",
-        type=isa_list,
-        metavar="ISA",
-        help=f"{help_text}; repeatable (x86-64, aarch64, riscv64, s390x)",
+        "--isa", action="append", type=isa_list, metavar="ISA", help=f"{help_text}; repeatable ({', '.join(ISAS)})"
     )
 
 

@@ -12,6 +12,7 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Choice, Wish, choose
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import InputError
+from liftcheck.isa import ISAS
 
 
 @contextmanager
@@ -35,8 +36,7 @@ def chosen(compiler: Compiler, test: FileTest, args: argparse.Namespace) -> Choi
     if not choice.targets:
         lines = ", ".join(f"{target.triple} (line {target.line})" for target in choice.outside)
         raise InputError.at(
-            f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(options.ISAS)} "
-            f"(choose with --isa)",
+            f"only for ISAs that liftcheck does not have: {lines}; it has {', '.join(ISAS)} (choose with --isa)",
             test.file,
         )
     return choice

@@ -13,11 +13,12 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.text.filetest import FileTarget, FileTest, Settings
 from liftcheck.compilers.base import Compiler, Reply, Setting, UnknownSetting
 from liftcheck.compilers.cranelift.client import DEFAULTS, Cranelift
 from liftcheck.errors import Unsupported
+from liftcheck.isa import ISAS
 
 LEVEL: Final = "opt_level"
 _Answer = TypeVar("_Answer")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate
 from typing import Final
 
-from liftcheck.case import BIG_ENDIAN, Case
+from liftcheck.case import Case
 from liftcheck.clif.ir import Function, Inst, Module, Signature
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.values import memory_pool, runtime_table
@@ -26,6 +26,7 @@ from liftcheck.generators.program import Callee, Emitter, Groups, MenuEntry, Off
 from liftcheck.generators.rules import emit_rule
 from liftcheck.generators.schedule import emit_goals, goals
 from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table, cached
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 _ANY_CLASS: Final = 1 << 29

@@ -17,7 +17,7 @@ from typing import Final
 from liftcheck.bits import build
 from liftcheck.bits.build import concat
 from liftcheck.bits.term import Term, const, term, value_of, var
-from liftcheck.case import BIG_ENDIAN
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach.insn import STACK_POINTERS, Effect, register, show
 
 WORD: Final = 8

@@ -18,10 +18,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, FunctionCode
+from liftcheck.case import FunctionCode
 from liftcheck.clif.ir import AbiParam
 from liftcheck.clif.types import I64
 from liftcheck.compilers.base import Program
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.link import link
 from liftcheck.runners.trampolines import packing

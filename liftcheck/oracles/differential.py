@@ -17,11 +17,12 @@ from functools import cache, partial
 from math import inf
 from typing import NamedTuple, cast
 
-from liftcheck.case import BIG_ENDIAN, Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler, Program, Reply
 from liftcheck.errors import Unsupported
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.oracles import compare
 from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.hooks import Hooks

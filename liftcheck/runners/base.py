@@ -28,9 +28,10 @@ from math import inf
 from typing import Final, Literal, NamedTuple, Protocol
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, Case, FunctionCode, Outcome
+from liftcheck.case import Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach.capstone import lacking, mnemonics
 from liftcheck.mach.insn import LONGEST, ORDINARY, decode
 from liftcheck.runners.link import Image

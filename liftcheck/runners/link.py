@@ -16,8 +16,9 @@ from operator import is_
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, FunctionCode, Relocation
+from liftcheck.case import FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach import relocations
 from liftcheck.runners.stub import load_stub
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.runners import confine
 from liftcheck.runners.stub import Stub, load_stub
 

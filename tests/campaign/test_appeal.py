@@ -13,10 +13,11 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.engine import Limits
-from liftcheck.case import ISAS, Case, Outcome, Target
+from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.hooks import Hooks

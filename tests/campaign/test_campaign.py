@@ -19,10 +19,11 @@ from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport, tables
 from liftcheck.campaign.report.live import headline, picture
 from liftcheck.campaign.run import RESPITE, Campaign, Silent, fuzz
-from liftcheck.case import ISAS, Case, CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import Unavailable, UsageError
+from liftcheck.isa import ISAS
 from liftcheck.oracles.compare import COMPILER_PANIC
 
 KEYS = {"programs", "pairs", "seconds", "findings", "undecided", "refused", "time_share", "executed", "behaviour"}

@@ -12,10 +12,11 @@ from liftcheck import layout
 from liftcheck.campaign.findings import reproduce, store
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
-from liftcheck.case import ISAS, Case, CompileFailure, FunctionCode, Outcome, Target
+from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators.filetests import Form, filetest_text
+from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.engine import plan_of

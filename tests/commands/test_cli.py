@@ -14,6 +14,7 @@ import pytest
 
 from liftcheck import __version__, cli
 from liftcheck.commands import options
+from liftcheck.isa import ISAS
 
 LIFTCHECK = [sys.executable, "-m", "liftcheck"]
 FILE_COMMANDS = ("interpret", "run", "compile", "test")
@@ -271,9 +272,9 @@ def test_wrong_durations(text: str) -> None:
 
 def test_isas_have_aliases_and_stand_once() -> None:
     assert options.isa_list("x86_64,ARM64") == ["x86-64", "aarch64"]
-    assert options.isa_list("all") == list(options.ISAS)
-    assert options.flat([["riscv64"], ["riscv64", "s390x"]], options.ISAS) == ("riscv64", "s390x")
-    assert options.flat(None, options.ISAS) == options.ISAS
+    assert options.isa_list("all") == list(ISAS)
+    assert options.flat([["riscv64"], ["riscv64", "s390x"]], ISAS) == ("riscv64", "s390x")
+    assert options.flat(None, ISAS) == ISAS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from liftcheck import cli
-from liftcheck.case import ISAS
+from liftcheck.isa import ISAS
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "run"
 

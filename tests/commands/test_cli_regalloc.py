@@ -13,9 +13,10 @@ from rich.console import Console
 
 from liftcheck import cli
 from liftcheck.campaign.report.regalloc import Refuted, Report, refutations, tables
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
 from liftcheck.regalloc.allocation import Captured
 

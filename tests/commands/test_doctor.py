@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from liftcheck import doctor
-from liftcheck.case import ISAS
+from liftcheck.isa import ISAS
 from liftcheck.runners.pool import Abilities
 from liftcheck.runners.probes import Lack
 

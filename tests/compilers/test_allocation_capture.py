@@ -11,7 +11,7 @@ import pytest
 from support.allocation import COLD, CROWDED, EVERYTHING
 from support.generators import context
 
-from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift import builds, sources, standin
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
@@ -19,6 +19,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported, UsageError
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
+from liftcheck.isa import ISAS
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.regalloc.allocation import DEF, FIXED, REUSE, USE, Allocation, Captured, Edit
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.compilers.base import WANTS, UnknownSetting
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import InputError, Unsupported, UsageError
+from liftcheck.isa import ISAS
 
 PLAIN = [Target(isa) for isa in ISAS]
 

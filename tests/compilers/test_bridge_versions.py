@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
@@ -12,6 +12,7 @@ from liftcheck.compilers.cranelift.client import DEFAULTS, Cranelift
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
+from liftcheck.isa import ISAS
 
 TEXT = """\
 function %f(i64, i64) -> i64 system_v {

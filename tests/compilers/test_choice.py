@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from liftcheck import cli
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.filetest import isa_of
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.base import Compiler, UnknownSetting
 from liftcheck.compilers.choice import Choice, Wish, choose
+from liftcheck.isa import ISAS
 
 FILES = Path(__file__).resolve().parents[2] / "corpus" / "files"
 OWN = str(FILES / "own-settings.clif")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from liftcheck.case import ISAS, CompileFailure, FunctionCode, Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.probes import probes
+from liftcheck.isa import ISAS
 
 
 def test_every_typing_has_a_probe() -> None:

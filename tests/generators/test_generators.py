@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from support.generators import context, matrices
 
-from liftcheck.case import ISAS, Case, Target
+from liftcheck.case import Case, Target
 from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import by_name
@@ -27,6 +27,7 @@ from liftcheck.generators.choices import DrawnChoices, RandomChoices, RecordingC
 from liftcheck.generators.generate import generate
 from liftcheck.generators.tables import Context, build_table
 from liftcheck.interp.run import prepare
+from liftcheck.isa import ISAS
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 PROFILES = [name for name in profiles.PROFILES if name != "large"]

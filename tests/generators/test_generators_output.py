@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from support.generators import context
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.filetests import filetest_text
 from liftcheck.generators.generate import generate
 from liftcheck.interp.run import prepare
+from liftcheck.isa import ISAS
 
 
 def text_of(seed: int, isas: tuple[str, ...] = ISAS, profile: str = "all") -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from support.generators import context, matrices
 
-from liftcheck.case import ISAS
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
@@ -16,6 +15,7 @@ from liftcheck.generators.generate import generate
 from liftcheck.generators.patterns import Leaf, Node, parse, templates
 from liftcheck.generators.tables import Context
 from liftcheck.generators.templates import TEMPLATES
+from liftcheck.isa import ISAS
 
 SOURCE = """
 ;; a comment (with parentheses

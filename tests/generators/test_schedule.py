@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from support.generators import context, matrices
 from support.scripts import load
 
-from liftcheck.case import ISAS, Case
+from liftcheck.case import Case
 from liftcheck.clif.ir import Inst
 from liftcheck.clif.opcodes import key_of
 from liftcheck.clif.verify import verify
@@ -19,6 +19,7 @@ from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
 from liftcheck.generators.tables import Context
 from liftcheck.interp.run import prepare
+from liftcheck.isa import ISAS
 from liftcheck.layout import SLOT_SIZE, slot_address
 
 coverage = load("experiments/coverage")

@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 from support.scripts import ROOT, load
 
-from liftcheck.case import ISA_ALIASES, ISAS
-from liftcheck.commands import options
-
 imports = load("checks/imports")
 house = load("checks/house")
 
@@ -131,8 +128,3 @@ def test_what_two_modules_both_import_is_no_circle(tmp_path: Path) -> None:
 )
 def test_a_broken_house_rule_is_reported(text: str) -> None:
     assert len(list(house.check("liftcheck/bad.py", text))) == 1
-
-
-def test_the_command_line_knows_the_same_isas_as_the_data_model() -> None:
-    assert options.ISAS == ISAS
-    assert options.ISA_ALIASES == ISA_ALIASES

@@ -17,12 +17,13 @@ import pytest
 from support.scripts import ROOT
 
 from liftcheck import cli
-from liftcheck.case import ISAS, Outcome, Target
+from liftcheck.case import Outcome, Target
 from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.clif.types import F64, I64
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.interp.run import prepare
 from liftcheck.interp.worlds import World
+from liftcheck.isa import ISAS
 from liftcheck.oracles import admissible, compare
 from liftcheck.oracles.admissible import MANY, Foreseen, Reference, judge, meets
 

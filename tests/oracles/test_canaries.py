@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import pytest
 
-from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.build import signature
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.types import F64, I8, I64, I128
 from liftcheck.compilers.base import Compiler
 from liftcheck.errors import Unavailable
+from liftcheck.isa import ISAS
 from liftcheck.oracles import canaries
 from liftcheck.runners.pool import NAMES, Job, Runner, open_runner
 from liftcheck.runners.trampolines import trampoline_target, trampoline_text

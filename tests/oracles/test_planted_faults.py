@@ -17,7 +17,7 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.engine import Limits
-from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Target
+from liftcheck.case import Case, FunctionCode, Outcome, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers import matrix
@@ -25,6 +25,7 @@ from liftcheck.compilers.base import Compiler, Reply
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
+from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.hooks import Hooks

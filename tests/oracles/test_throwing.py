@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.text.filetest import FileTest, read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler
 from liftcheck.interp.libcalls import UNHANDLED
 from liftcheck.interp.run import prepare
+from liftcheck.isa import ISAS
 from liftcheck.oracles.filetests.engine import Options, main_like
 from liftcheck.oracles.throwing import THROW, with_throw
 from liftcheck.runners.link import link

@@ -10,7 +10,8 @@ import pytest
 from support.runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 
 from liftcheck import cli
-from liftcheck.case import ISAS, FunctionCode, Outcome, Target
+from liftcheck.case import FunctionCode, Outcome, Target
+from liftcheck.isa import ISAS
 from liftcheck.mach.insn import decode
 from liftcheck.runners.features import PROBES, probe
 from liftcheck.runners.link import Image, link

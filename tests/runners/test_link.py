@@ -8,8 +8,9 @@ import pytest
 from support.runner_samples import SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Relocation
+from liftcheck.case import FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
+from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.mach import relocations
 from liftcheck.runners.link import Image, fingerprint, link
 from liftcheck.runners.pool import Job

@@ -16,10 +16,11 @@ from liftcheck import cli
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.run import fuzz
-from liftcheck.case import ISAS, Case, FunctionCode, Outcome, Relocation, Target
+from liftcheck.case import Case, FunctionCode, Outcome, Relocation, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.commands import options
 from liftcheck.compilers.base import Compiler
+from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.confirm import OutOfTime, vote_of
 from liftcheck.oracles.differential import NO_TIME, Judge

@@ -11,8 +11,9 @@ import pytest
 from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, ISAS, FunctionCode, Outcome
+from liftcheck.case import FunctionCode, Outcome
 from liftcheck.errors import InternalError
+from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job
 from liftcheck.runners.process import ProcessRunner

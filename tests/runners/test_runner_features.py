@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from support.runner_samples import RUNNERS, opened
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.errors import UsageError
+from liftcheck.isa import ISAS
 from liftcheck.runners.features import PRESETS, PROBES, choose_runner, features_of, probe, vector_length
 from liftcheck.runners.pool import Abilities, RunnerPool, available_runners, open_runner
 

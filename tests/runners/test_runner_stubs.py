@@ -10,7 +10,7 @@ from support.runner_samples import SAMPLES
 from support.scripts import ROOT, load
 
 from liftcheck import layout
-from liftcheck.case import ISAS
+from liftcheck.isa import ISAS
 from liftcheck.mach.capstone import mnemonics
 from liftcheck.runners.stub import load_stub
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from liftcheck.case import ISAS
 from liftcheck.clif.opcodes import OPCODES, Variant, variants
 from liftcheck.generators.tables import UNREACHED, Context
+from liftcheck.isa import ISAS
 
 _MOVES = ("load", "store", "select", "f16const", "f128const", "bitcast", "bnot", "band", "bor", "bxor")
 

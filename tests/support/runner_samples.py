@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from liftcheck.case import ISAS, FunctionCode
+from liftcheck.case import FunctionCode
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.errors import Unavailable
+from liftcheck.isa import ISAS
 from liftcheck.runners.features import ORDER
 from liftcheck.runners.pool import Runner, open_runner
 

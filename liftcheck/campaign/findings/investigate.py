@@ -18,11 +18,12 @@ from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.appeal import appeal
 from liftcheck.campaign.findings.finding import Finding, VoteRecord, fold_key
 from liftcheck.campaign.reduce.visible import foreseen, left_open
-from liftcheck.case import BIG_ENDIAN, ISAS, Case, CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Program
 from liftcheck.errors import Unsupported
+from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.base import Mismatch, Runners

@@ -19,12 +19,13 @@ from itertools import islice, product
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.case import BIG_ENDIAN, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError
 from liftcheck.generators.filetests import Form, filetest_text, header
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.known import UPPER_BITS

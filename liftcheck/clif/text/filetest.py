@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from liftcheck import layout
-from liftcheck.case import BIG_ENDIAN, ISA_ALIASES
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.text.lexer import shown
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.errors import Diagnostic, InputError
+from liftcheck.isa import BIG_ENDIAN, ISA_ALIASES, LISTED
 
 Settings = tuple[tuple[str, str], ...]
 
-_ISAS: Final = {
-    "x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64", "s390x": "s390x",
-    **dict.fromkeys(("riscv64", "riscv64gc", "riscv64imac", "riscv64a23"), "riscv64"), **ISA_ALIASES,
-}  # fmt: skip
-"""Architectures of a triple as target-lexicon spells them, and as people do. Letters that name extensions enable none.
-What Cranelift reads besides is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
+_ISAS: Final = {**{word: row.name for row in LISTED.values() for word in (row.triple, *row.spellings)}, **ISA_ALIASES}
+"""Architectures of a triple as target-lexicon spells them, and as people do. What
+Cranelift reads besides is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
 
 
 _BIG_ENDIAN: Final = BIG_ENDIAN | {"pulley32be", "pulley64be", "aarch64_be"}

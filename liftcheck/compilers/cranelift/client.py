@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
-from liftcheck.case import ISA_ALIASES, ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
 from liftcheck.compilers.cranelift import builds, capture, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
+from liftcheck.isa import ISA_ALIASES, ISAS
 from liftcheck.regalloc.allocation import Captured
 
 DEFAULTS: Final = (

@@ -1,1 +1,49 @@
-"""aarch64."""
+"""aarch64 as a value; its instructions' tables are `insts` and `effects`.
+
+Sources: cranelift-codegen-meta 0.135.8 isa/arm64.rs (it has no presets); the Arm ARM for the probes, assembled with GNU
+as. With the 1 KiB pages of its own Unicorn's TLB overflows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.base import Isa, Qemu, Unicorn
+
+_UNICORN: Final = Unicorn(
+    constants="arm64",
+    arch="UC_ARCH_ARM64",
+    mode="UC_MODE_ARM",
+    model="UC_CPU_ARM64_MAX",
+    pc="UC_ARM64_REG_PC",
+    interrupts={1: ("illegal", 0), 7: ("trap", 0)},
+    system_call=2,
+    call_number="UC_ARM64_REG_X8",
+    page_size=0x1000,
+)
+
+ISA: Final = Isa(
+    name="aarch64",
+    reader="insts:read",
+    sizes=(4,) * 256,
+    alignment=4,
+    capstone=("CS_ARCH_ARM64", "CS_MODE_ARM"),
+    fill=b"\0",
+    ret="c0035fd6",
+    pinned=21,
+    conventions=("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
+    plain=("has_lse",),
+    rich=("has_lse", "has_fp16"),
+    optional=("has_lse", "has_fp16"),
+    indifferent=frozenset({"has_lse"}),
+    probes={
+        "has_lse": "e0030091000001d1010021f8c0035fd6",
+        "has_fp16": "2028e21ec0035fd6",
+        "has_dotprod": "2094824ec0035fd6",
+        "has_i8mm": "20a4824ec0035fd6",
+        "has_pauth": "2000c1dac0035fd6",
+    },
+    elf_machine=183,
+    qemu=Qemu("qemu-aarch64", options=("-L", "/", "-cpu", "max,pauth-impdef=on")),
+    unicorn=_UNICORN,
+)

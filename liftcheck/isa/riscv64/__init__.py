@@ -1,1 +1,94 @@
-"""riscv64."""
+"""riscv64 as a value; its instructions' tables are `insts` and `vector`, f32 in double registers is `nan_boxes`.
+
+Sources: cranelift-codegen-meta 0.135.8 isa/riscv64.rs (presets); the RISC-V ISA manual for the probes, assembled with
+GNU as where it knows them; QEMU's target/riscv for models, from newer versions to 7.2. Unicorn takes reserved
+compressed instructions for no-operations, so it is not believed about Zcb.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.base import Isa, Qemu, Unicorn
+
+_QEMU: Final = Qemu(
+    "qemu-riscv64",
+    options=("-L", "/"),
+    models=(
+        "rv64,v=true,vlen={vlen},zfh=true,zvfh=true,zbkb=true,zicond=true,zfa=true,zcb=true,zvbb=true",
+        "rv64,v=true,vlen={vlen},zfh=true,zbkb=true,zicond=true,zfa=true,zcb=true",
+        "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true,zbkb=true",
+        "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true",
+    ),
+    outdated=True,
+)
+
+_UNICORN: Final = Unicorn(
+    constants="riscv",
+    arch="UC_ARCH_RISCV",
+    mode="UC_MODE_RISCV64",
+    pc="UC_RISCV_REG_PC",
+    interrupts={2: ("illegal", 4)},
+    system_call=8,
+    call_number="UC_RISCV_REG_A7",
+    switched_on=(("UC_RISCV_REG_MSTATUS", 0x2000, True),),
+)
+
+_OPTIONAL: Final = (
+    "has_zba",
+    "has_zbb",
+    "has_zbc",
+    "has_zbs",
+    "has_zca",
+    "has_zcd",
+    "has_zcb",
+    "has_zbkb",
+    "has_zicond",
+)
+
+ISA: Final = Isa(
+    name="riscv64",
+    reader="insts:read",
+    sizes=tuple(4 if first & 3 == 3 else 2 for first in range(256)),
+    alignment=2,
+    capstone=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),
+    fill=b"\0",
+    ret="67800000",
+    conventions=("system_v", "fast", "tail", "preserve_all"),
+    rich=("has_v", "has_zvl128b", *_OPTIONAL, "has_zfhmin", "has_zfh", "has_zvfh"),
+    optional=_OPTIONAL,
+    indifferent=frozenset(_OPTIONAL),
+    always=frozenset({"has_m", "has_a", "has_f", "has_d", "has_zicsr", "has_zifencei"}),
+    presets={
+        "has_c": "has_zca has_zcd",
+        **{f"zvl{1 << k}b": " ".join(f"has_zvl{1 << j}b" for j in range(5, k + 1)) for k in range(5, 17)},
+    },
+    probes={
+        "has_zca": "010067800000",
+        "has_zcd": "41110225410167800000",
+        "has_zcb": "8a85888167800000",
+        "has_zba": "33a5c52067800000",
+        "has_zbb": "1395056067800000",
+        "has_zbc": "3395c50a67800000",
+        "has_zbs": "3395c52867800000",
+        "has_zbkb": "33c5c50867800000",
+        "has_zicond": "33d5c50e67800000",
+        "has_zfa": "530518f267800000",
+        "has_zfh": "53f5c50467800000",
+        "has_zfhmin": "5385254067800000",
+        "has_v": "577002cd5700110267800000",
+        "has_zvfh": "577082cc5710110267800000",
+        "has_zvbb": "577002cd5720154a67800000",
+    },
+    unprobed={"unicorn": frozenset({"has_zcb"})},
+    implied={"has_zfh": ("has_zfhmin",)},
+    more_probes="probes:of_tables",
+    compressed=True,
+    vectors=("has_v", "has_zvl"),
+    configures=rb"\x57[\x70\xf0]",
+    vector_names="v",
+    elf_machine=243,
+    elf_flags=5,
+    qemu=_QEMU,
+    unicorn=_UNICORN,
+)

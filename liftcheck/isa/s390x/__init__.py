@@ -1,1 +1,57 @@
-"""s390x."""
+"""s390x as a value; its instructions' tables are `insts`, `effects`, read by `reader`; `thunks` replace instructions.
+
+Sources: cranelift-codegen-meta 0.135.8 isa/s390x.rs (presets); Principles of Operation ('Instruction formats' for the
+lengths), and for the probes, assembled with GNU as; qemu-user 7.2, where SIGILL and SIGFPE come with the PC behind the
+instruction. In Unicorn floating point and vectors are CR0's AFP and VX, 64-bit addressing is in the PSW. Of the runners
+qemu lacks nothing of z14.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.base import EVERY, Isa, Qemu, Unicorn
+
+_UNICORN: Final = Unicorn(
+    constants="s390x",
+    arch="UC_ARCH_S390X",
+    mode="UC_MODE_BIG_ENDIAN",
+    model="UC_CPU_S390X_MAX",
+    pc="UC_S390X_REG_PC",
+    interrupts={3: ("program check", 0)},
+    zeros_illegal=True,
+    system_call=2,
+    call_number="UC_S390X_REG_R1",
+    call_in_code=True,
+    switched_on=(("UC_S390X_REG_CR0", 0x60000, False), ("UC_S390X_REG_PSWM", 0x180000000, False)),
+)
+
+ISA: Final = Isa(
+    name="s390x",
+    reader="reader:read",
+    sizes=tuple((2, 4, 4, 6)[first >> 6] for first in range(256)),
+    alignment=2,
+    capstone=("CS_ARCH_SYSZ", "CS_MODE_BIG_ENDIAN"),
+    fill=b"\0",
+    ret="07fe",
+    conventions=("system_v", "fast", "tail", "preserve_all"),
+    last_byte=True,
+    rich=("has_mie3", "has_vxrs_ext2"),
+    optional=("has_mie3", "has_vxrs_ext2"),
+    indifferent=EVERY,
+    presets={
+        **dict.fromkeys(("arch13", "arch14", "z15", "z16"), "has_mie3 has_vxrs_ext2"),
+        **dict.fromkeys(("arch15", "z17"), "has_mie3 has_mie4 has_vxrs_ext2 has_vxrs_ext3"),
+    },
+    probes={
+        "has_mie3": "b9e3482307fe",
+        "has_vxrs_ext2": "e701000020c307fe",
+        "has_mie4": "b968002307fe",
+        "has_vxrs_ext3": "e701200020b207fe",
+    },
+    runners=("qemu", "unicorn"),
+    elf_machine=22,
+    qemu=Qemu("qemu-s390x", at_fault=frozenset({4, 8})),
+    unicorn=_UNICORN,
+    replacing="thunks:Thunks",
+)

@@ -14,9 +14,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.case import ISAS
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.clif.types import F16, F32, F64, F128, I16, I32, I64, I128, Type
+from liftcheck.isa import ISAS
 
 Constants = Mapping[int, int]
 Made = Sequence[tuple[Inst, Sequence[Type]]]

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from liftcheck.case import ISAS
 from liftcheck.clif.text.filetest import FileTarget, FileTest, TestFunction
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Diagnostic
+from liftcheck.isa import ISAS
 from liftcheck.oracles.filetests.report import Failure, Report
 
 INTERPRETER: Final = "interpreter"

@@ -12,9 +12,10 @@ from random import Random
 import pytest
 from support.scripts import ROOT, load
 
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.source import Source
 from liftcheck.oracles.regalloc.validate import validate

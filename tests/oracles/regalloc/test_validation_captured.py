@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 from support.validation_random import Insn
 
-from liftcheck.case import ISAS, CompileFailure, Target
+from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.validate import validate, validate_allocation
 from liftcheck.regalloc.allocation import Captured
 

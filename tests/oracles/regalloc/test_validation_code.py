@@ -9,8 +9,9 @@ import pytest
 from support import validation_code_faults as faults
 from support.allocation import COLD, CROWDED, EVERYTHING
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.mach.regs import FLOAT
 from liftcheck.oracles.regalloc.code import check
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID, Verdict

@@ -14,10 +14,11 @@ from itertools import combinations
 import pytest
 from support.validation_code_faults import NOPS
 
-from liftcheck.case import ISAS, Target
+from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import CALL, JUMP, RETURN, Insn, decode
 from liftcheck.mach.regs import NONE, SLOT

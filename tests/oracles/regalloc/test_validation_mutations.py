@@ -17,10 +17,11 @@ import pytest
 from support import scripts
 from support.validation import body, made, ret
 
-from liftcheck.case import ISAS, FunctionCode, Target
+from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
 from liftcheck.isa.abi import owed, reserved
 from liftcheck.mach.insn import FLAGS, RETURN, STACK_POINTERS, decode
 from liftcheck.mach.regs import SLOT

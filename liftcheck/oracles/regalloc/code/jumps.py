@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from liftcheck.case import BIG_ENDIAN
+from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.calls import Calls, switches

@@ -1,0 +1,175 @@
+"""`Isa`: what differs between ISAs, as a value.
+
+The one idea: data is a field; what needs code is the name of a function in the ISA's own package ('insts:read'), which
+is imported when somebody first asks for it, so a value costs nothing to open and may be asked for from any layer. A
+field that an ISA does not fill has the value of an ISA that has nothing of the kind.
+Sources: with the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
+
+from liftcheck.isa import ByteOrder, Listed, listed
+
+EVERY: Final = frozenset({"has_"})
+"""For `Isa.indifferent`: all extensions there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """qemu-user for an ISA.
+
+    program    the binary; with '-static' behind it where there is none
+    options    what stands before the program to be run
+    models     `-cpu` models to try in turn, the richest first, since qemu refuses extensions that it does not know;
+               `{vlen}` is the size of vector registers. None: the model is in the options
+    outdated   an old qemu lacks extensions that newer ones have
+    at_fault   signals with which the PC is behind the instruction, and its start in the fault's address
+    """
+
+    program: str
+    options: tuple[str, ...] = ("-L", "/", "-cpu", "max")
+    models: tuple[str, ...] = ()
+    outdated: bool = False
+    at_fault: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Unicorn:
+    """Unicorn for an ISA: names of its constants (in `unicorn.<constants>_const`, or `unicorn` for `arch`, `mode`).
+
+    switched_on   (register, bits, whether the others stay): floating point, vectors, 64-bit addressing
+    interrupts    number -> what it is, for people, and bytes by which the PC is ahead
+    system_call   the interrupt of a system call; -1: there is none, Unicorn passes over the instruction `call`
+    call_number   the register with the call's number; `call_in_code`: it is in the instruction, where that is not 0
+    host_calls    number of an interrupt by which the stub has the host compute a fused multiply-add -> its width
+    first_vector  the register of its first operand, which is that of its result
+    zeros_illegal of an interrupt for all kinds: two zero bytes are no instruction
+    """
+
+    constants: str
+    arch: str
+    mode: str
+    pc: str
+    call_number: str
+    interrupts: Mapping[int, tuple[str, int]]
+    system_call: int
+    model: str = ""
+    page_size: int = 0
+    switched_on: tuple[tuple[str, int, bool], ...] = ()
+    call: str = ""
+    call_in_code: bool = False
+    host_calls: Mapping[int, int] = field(default_factory=dict)
+    first_vector: str = ""
+    zeros_illegal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Isa:
+    """What differs between ISAs. Bytes of instructions are in hexadecimal, as they lie in memory.
+
+    Instructions
+    reader        'module:function' that reads one: `mach.insn.Reader`
+    sizes         bytes of an instruction, by its first byte; (): only a reader knows
+    alignment     bytes by which instructions are aligned
+    capstone      names of Capstone's architecture and mode bits
+    fill          what stands between functions: a byte that traps where it is executed
+    ret           a return
+
+    The compiler
+    pinned        the register of `enable_pinned_reg`; None: there is none
+    conventions   calling conventions of 0.135. Not here: `probestack`, and `cold`, which was removed
+    struct_arguments  it passes structs by value (`sarg`)
+    last_byte     its trap tables name the last byte of a trap or divide, not the first
+
+    Extensions, by their flag's name
+    plain, rich   those that programs may use in a plain world and in a rich one (`campaign.plan`)
+    optional      those that a batch may switch off: they choose between lowerings but decide about no typing
+    indifferent   those that change neither how values are passed nor whether a load, a store and a call of a type
+                  compile; EVERY: all
+    always        those that every runner has
+    presets       words that stand for several
+    probes        a function that uses the extension and returns
+    unprobed      runner -> those that it lacks though the probe returns
+    implied       an extension -> those that a runner with it has
+
+    Probes of single instructions
+    more_probes   'module:function' that gives more of them than are written in `stubs/probes-….txt`
+    compressed    instructions of two bytes are read as the longer ones that they stand for
+    vectors       what makes vector instructions legal: beginnings of flags; (): they are in the base
+    configures    how code that has vectors configures them, as a regular expression
+    vector_names  what the names of vector instructions begin with
+
+    Runners
+    runners       that can run it, by preference: the fastest first
+    host          `uname -m` of a processor that runs it natively
+    elf_machine, elf_flags  of an ELF file
+    qemu, unicorn
+    ahead         bytes by which the PC is behind a breakpoint that a native process stops at
+    replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those
+                  that test bits for qemu
+    """
+
+    name: str
+    reader: str
+    alignment: int
+    capstone: tuple[str, ...]
+    fill: bytes
+    ret: str
+    conventions: tuple[str, ...]
+    qemu: Qemu
+    unicorn: Unicorn
+    elf_machine: int
+    probes: Mapping[str, str]
+    sizes: tuple[int, ...] = ()
+    pinned: int | None = None
+    struct_arguments: bool = False
+    last_byte: bool = False
+    plain: tuple[str, ...] = ()
+    rich: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    indifferent: frozenset[str] = frozenset()
+    always: frozenset[str] = frozenset()
+    presets: Mapping[str, str] = field(default_factory=dict)
+    unprobed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    implied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    more_probes: str = ""
+    compressed: bool = False
+    vectors: tuple[str, ...] = ()
+    configures: bytes = b""
+    vector_names: str = ""
+    runners: tuple[str, ...] = ("unicorn", "qemu")
+    host: str = ""
+    elf_flags: int = 0
+    ahead: int = 0
+    replacing: str = ""
+
+    @property
+    def listed(self) -> Listed:
+        """Its row in the list of ISAs."""
+        return listed(self.name)
+
+    @property
+    def byte_order(self) -> ByteOrder:
+        """How it stores numbers."""
+        return self.listed.byte_order
+
+    def part(self, where: str) -> Any:
+        """'module:name' of its package, imported now; None for ''."""
+        if not where:
+            return None
+        module, _, name = where.partition(":")
+        return getattr(import_module(f"liftcheck.isa.{self.listed.package}.{module}"), name)
+
+
+@cache
+def isa_named(name: str) -> Isa:
+    """The value of an ISA; an InternalError if there is none of that name."""
+    value = import_module(f"liftcheck.isa.{listed(name).package}").ISA
+    assert isinstance(value, Isa)
+    return value
