@@ -31,8 +31,20 @@ class Known(NamedTuple):
 KNOWN: Final = (
     Known("riscv64-fs1-not-saved", "riscv64", frozenset({NOT_RESTORED}), frozenset({"fs1"})),
     Known("riscv64-outline-probestack-overwrites-a0", "riscv64", frozenset({ARGUMENT_LOST}), frozenset({"a0"})),
-    Known("x86-64-preserve-all-probe-loses-r11", "x86-64", frozenset({NOT_RESTORED}), frozenset({"r11"}),
-          convention="preserve_all"),
+    Known(
+        "preserve-all-inline-probe-loses-a-register",
+        "x86-64",
+        frozenset({NOT_RESTORED}),
+        frozenset({"r11"}),
+        convention="preserve_all",
+    ),
+    Known(
+        "preserve-all-inline-probe-loses-a-register",
+        "riscv64",
+        frozenset({NOT_RESTORED}),
+        frozenset({"t3"}),
+        convention="preserve_all",
+    ),
     Known("aarch64-preserve-all-upper-vector-halves", "aarch64", frozenset({NOT_RESTORED}),
           frozenset(f"v{n}" for n in range(32)), convention="preserve_all"),
     Known("aarch64-apple-extended-stack-argument", "aarch64", OVERSTORED, callees="apple_aarch64"),
