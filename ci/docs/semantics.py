@@ -94,7 +94,7 @@ def immediate(op: str, results: tuple[Type, ...]) -> object:
         return bytes(range(results[0].bytes))
     if op == "icmp_imm":
         return "slt", 7
-    return IMMEDIATES.get(op, 7 if op.endswith("_imm") else None)
+    return IMMEDIATES.get(op, 7 if op in OPCODES and OPCODES[op].format.name == "BinaryImm64" else None)
 
 
 def domain(op: str) -> str:

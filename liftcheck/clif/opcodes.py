@@ -4,13 +4,17 @@ The one idea: a row's typing is a tiny notation over one controlling type `T`, f
 parser infers with it, the verifier checks with it, `variants` enumerates with it. What an opcode computes is said in
 `clif/semantics/meaning.py` under the same name.
 
-    name  format  T ranges over  operands  results  effects
+    name  format  T ranges over  operands  results  effects  family
 
 Operands and results are `T`, a function of it (`lane T truthy T half T double T split T merge T`, written `lane(T)`), a
 concrete type (`i8`), or, for operands alone, a set that the operand's type is free in: a named set (`Addr`), or
 `narrower(T)`, `wider(T)`. Calls, jumps and returns have further operands, typed by signatures and block parameters.
+Roles: `@` before the operand that is the address of the access, `=` before the one that is stored.
 Effects: branch, return, call, ends (ends its block without a successor), trap (may trap by itself), load, store, effect
-(some other side effect), idem (its side effect may be done twice or removed if dominated).
+(some other side effect), idem (its side effect may be done twice or removed if dominated). After `load:` and `store:`
+stands what is accessed: `T` a whole value, `8` the low 8 bits of it, `8u` and `8s` 8 bits that are extended, without or
+with the sign, `8x8u` eight lanes of 8 bits, each extended.
+Family: what the generator weighs and switches together, one of `FAMILIES`; `-` for an opcode that no program holds.
 `<0.133` after a row says where the opcode was removed, `>=0.125` where it appeared, to the precision of the versions
 that were read: 0.95, 0.96, 0.100, 0.105, 0.110, 0.113, 0.115, 0.118, 0.120, 0.125, 0.127, 0.128, and 0.130 to 0.135.
 It does not hold the reference types (`r32`, `r64`, `null`, `is_null`) of versions up to 0.110, nor `table_addr` of
@@ -28,6 +32,7 @@ from typing import Final, NamedTuple
 from liftcheck.clif.formats import FORMATS, Format
 from liftcheck.clif.ir import Inst
 from liftcheck.clif.types import TYPES, Type
+from liftcheck.errors import InternalError
 
 TypeSet = frozenset[Type]
 
@@ -51,6 +56,7 @@ TYPE_SETS: Final[dict[str, TypeSet]] = {
     "iWide": _types("i", 16, 128, _SCALAR),
     "iExt8": _types("i", 16, 64, _SCALAR),
     "Addr": _types("i", 32, 64, _SCALAR),
+    "iWord": _types("i", 32, 64, _SCALAR),
     "i64only": _types("i", 64, 64, _SCALAR),
     "fScalar": _types("f", 16, 128, _SCALAR),
     "NarrowVec": _types("i", 16, 64, (2, 4, 8)),
@@ -60,212 +66,212 @@ TYPE_SETS: Final[dict[str, TypeSet]] = {
 
 _TABLE: Final = """
 # control flow
-jump                  Jump             -       -                      -              branch
-brif                  Brif             iB      T                      -              branch
-br_table              BranchTable      -       i32                    -              branch
-debugtrap             NullAry          -       -                      -              effect,load,store
-trap                  Trap             -       -                      -              trap,ends
-trapz                 CondTrap         iB      T                      -              trap,idem
-trapnz                CondTrap         iB      T                      -              trap,idem
-resumable_trap        Trap             -       -                      -              trap           <0.110
-resumable_trapnz      CondTrap         iB      T                      -              trap           <0.110
-return                MultiAry         -       -                      -              return
-call                  Call             -       -                      -              call
-call_indirect         CallIndirect     Addr    T                      -              call
-return_call           Call             -       -                      -              call,return
-return_call_indirect  CallIndirect     Addr    T                      -              call,return
-func_addr             FuncAddr         Addr    -                      T              -
-try_call              TryCall          -       -                      -              call,branch    >=0.120
-try_call_indirect     TryCallIndirect  Addr    T                      -              call,branch    >=0.120
+jump                  Jump             -         -             -               branch                control
+brif                  Brif             iB        T             -               branch                control
+br_table              BranchTable      -         i32           -               branch                control
+debugtrap             NullAry          -         -             -               effect,load,store     -
+trap                  Trap             -         -             -               trap,ends             control
+trapz                 CondTrap         iB        T             -               trap,idem             trap
+trapnz                CondTrap         iB        T             -               trap,idem             trap
+resumable_trap        Trap             -         -             -               trap                  -          <0.110
+resumable_trapnz      CondTrap         iB        T             -               trap                  -          <0.110
+return                MultiAry         -         -             -               return                control
+call                  Call             -         -             -               call                  call
+call_indirect         CallIndirect     Addr      T             -               call                  call
+return_call           Call             -         -             -               call,return           call
+return_call_indirect  CallIndirect     Addr      T             -               call,return           call
+func_addr             FuncAddr         Addr      -             T               -                     address
+try_call              TryCall          -         -             -               call,branch           call       >=0.120
+try_call_indirect     TryCallIndirect  Addr      T             -               call,branch           call       >=0.120
 # lanes
-splat                 Unary            Vector  lane(T)                T              -
-swizzle               Binary           -       i8x16,i8x16            i8x16          -
-x86_pshufb            Binary           -       i8x16,i8x16            i8x16          -
-insertlane            TernaryImm8      Vector  T,lane(T)              T              -
-extractlane           BinaryImm8       Vector  T                      lane(T)        -
-shuffle               Shuffle          -       i8x16,i8x16            i8x16          -
-smin                  Binary           Int     T,T                    T              -
-umin                  Binary           Int     T,T                    T              -
-smax                  Binary           Int     T,T                    T              -
-umax                  Binary           Int     T,T                    T              -
-avg_round             Binary           IntVector  T,T                 T              -
-uadd_sat              Binary           IntVector  T,T                 T              -
-sadd_sat              Binary           IntVector  T,T                 T              -
-usub_sat              Binary           IntVector  T,T                 T              -
-ssub_sat              Binary           IntVector  T,T                 T              -
+splat                 Unary            Vector    lane(T)       T               -                     lanes
+swizzle               Binary           -         i8x16,i8x16   i8x16           -                     lanes
+x86_pshufb            Binary           -         i8x16,i8x16   i8x16           -                     x86
+insertlane            TernaryImm8      Vector    T,lane(T)     T               -                     lanes
+extractlane           BinaryImm8       Vector    T             lane(T)         -                     lanes
+shuffle               Shuffle          -         i8x16,i8x16   i8x16           -                     lanes
+smin                  Binary           Int       T,T           T               -                     add
+umin                  Binary           Int       T,T           T               -                     add
+smax                  Binary           Int       T,T           T               -                     add
+umax                  Binary           Int       T,T           T               -                     add
+avg_round             Binary           IntVector  T,T          T               -                     saturate
+uadd_sat              Binary           IntVector  T,T          T               -                     saturate
+sadd_sat              Binary           IntVector  T,T          T               -                     saturate
+usub_sat              Binary           IntVector  T,T          T               -                     saturate
+ssub_sat              Binary           IntVector  T,T          T               -                     saturate
 # memory
-load                  Load             Any     Addr                   T              load
-store                 Store            Any     T,Addr                 -              store
-uload8                Load             iExt8   Addr                   T              load
-sload8                Load             iExt8   Addr                   T              load
-istore8               Store            iExt8   T,Addr                 -              store
-uload16               Load             Addr    Addr                   T              load
-sload16               Load             Addr    Addr                   T              load
-istore16              Store            Addr    T,Addr                 -              store
-uload32               Load             Addr    T                      i64            load
-sload32               Load             Addr    T                      i64            load
-istore32              Store            i64only T,Addr                 -              store
-stack_switch          Ternary          Addr    T,T,T                  T              effect,load,store,call  >=0.113
-uload8x8              Load             Addr    T                      i16x8          load
-sload8x8              Load             Addr    T                      i16x8          load
-uload16x4             Load             Addr    T                      i32x4          load
-sload16x4             Load             Addr    T                      i32x4          load
-uload32x2             Load             Addr    T                      i64x2          load
-sload32x2             Load             Addr    T                      i64x2          load
-stack_load            StackLoad        Any     -                      T              load           <0.134
-stack_store           StackStore       Any     T                      -              store          <0.134
-stack_addr            StackAddr        Addr    -                      T              -
-dynamic_stack_load    DynamicStackLoad   Any   -                      T              load           <0.134
-dynamic_stack_store   DynamicStackStore  Any   T                      -              store          <0.134
-dynamic_stack_addr    DynamicStackAddr   Addr  -                      T              -
-global_value          UnaryGlobalValue Any     -                      T              -              <0.134
-symbol_value          UnaryGlobalValue Any     -                      T              -
-tls_value             UnaryGlobalValue Any     -                      T              -
-get_pinned_reg        NullAry          Addr    -                      T              effect
-set_pinned_reg        Unary            Addr    T                      -              effect
-get_frame_pointer     NullAry          Addr    -                      T              -
-get_stack_pointer     NullAry          Addr    -                      T              -
-get_return_address    NullAry          Addr    -                      T              -
-get_exception_handler_address  ExceptionHandlerAddress  Addr  -       T              -              >=0.125
+load                  Load             Any       @Addr         T               load:T                load
+store                 Store            Any       =T,@Addr      -               store:T               store
+uload8                Load             iExt8     @Addr         T               load:8u               load
+sload8                Load             iExt8     @Addr         T               load:8s               load
+istore8               Store            iExt8     =T,@Addr      -               store:8               store
+uload16               Load             iWord     @Addr         T               load:16u              load
+sload16               Load             iWord     @Addr         T               load:16s              load
+istore16              Store            iWord     =T,@Addr      -               store:16              store
+uload32               Load             Addr      @T            i64             load:32u              load
+sload32               Load             Addr      @T            i64             load:32s              load
+istore32              Store            i64only   =T,@Addr      -               store:32              store
+stack_switch          Ternary          Addr      T,T,T         T               effect,load,store,call  -        >=0.113
+uload8x8              Load             Addr      @T            i16x8           load:8x8u             load
+sload8x8              Load             Addr      @T            i16x8           load:8x8s             load
+uload16x4             Load             Addr      @T            i32x4           load:16x4u            load
+sload16x4             Load             Addr      @T            i32x4           load:16x4s            load
+uload32x2             Load             Addr      @T            i64x2           load:32x2u            load
+sload32x2             Load             Addr      @T            i64x2           load:32x2s            load
+stack_load            StackLoad        Any       -             T               load:T                -          <0.134
+stack_store           StackStore       Any       =T            -               store:T               -          <0.134
+stack_addr            StackAddr        Addr      -             T               -                     address
+dynamic_stack_load    DynamicStackLoad  Any      -             T               load:T                -          <0.134
+dynamic_stack_store   DynamicStackStore  Any     =T            -               store:T               -          <0.134
+dynamic_stack_addr    DynamicStackAddr  Addr     -             T               -                     -
+global_value          UnaryGlobalValue  Any      -             T               -                     -          <0.134
+symbol_value          UnaryGlobalValue  Any      -             T               -                     address
+tls_value             UnaryGlobalValue  Any      -             T               -                     -
+get_pinned_reg        NullAry          Addr      -             T               effect                -
+set_pinned_reg        Unary            Addr      T             -               effect                -
+get_frame_pointer     NullAry          Addr      -             T               -                     address
+get_stack_pointer     NullAry          Addr      -             T               -                     address
+get_return_address    NullAry          Addr      -             T               -                     address
+get_exception_handler_address  ExceptionHandlerAddress  Addr  -  T             -                     address    >=0.125
 # constants, moves, selection
-iconst                UnaryImm         iNarrow -                      T              -
-f16const              UnaryIeee16      -       -                      f16            -              >=0.113
-f32const              UnaryIeee32      -       -                      f32            -
-f64const              UnaryIeee64      -       -                      f64            -
-f128const             UnaryConst       -       -                      f128           -              >=0.113
-vconst                UnaryConst       Vector  -                      T              -
-nop                   NullAry          -       -                      -              -
-select                Ternary          Any     iB,T,T                 T              -
-select_spectre_guard  Ternary          Any     iB,T,T                 T              -
-bitselect             Ternary          Any     T,T,T                  T              -
-blendv                Ternary          Any     T,T,T                  T              -              >=0.130
-x86_blendv            Ternary          Any     T,T,T                  T              -              <0.130
-vany_true             Unary            Vector  T                      i8             -
-vall_true             Unary            Vector  T                      i8             -
-vhigh_bits            Unary            iNarrow Vector                 T              -
+iconst                UnaryImm         iNarrow   -             T               -                     const
+f16const              UnaryIeee16      -         -             f16             -                     const      >=0.113
+f32const              UnaryIeee32      -         -             f32             -                     const
+f64const              UnaryIeee64      -         -             f64             -                     const
+f128const             UnaryConst       -         -             f128            -                     const      >=0.113
+vconst                UnaryConst       Vector    -             T               -                     const
+nop                   NullAry          -         -             -               -                     quiet
+select                Ternary          Any       iB,T,T        T               -                     select
+select_spectre_guard  Ternary          Any       iB,T,T        T               -                     select
+bitselect             Ternary          Any       T,T,T         T               -                     bits
+blendv                Ternary          Any       T,T,T         T               -                     select     >=0.130
+x86_blendv            Ternary          Any       T,T,T         T               -                     select     <0.130
+vany_true             Unary            Vector    T             i8              -                     lanes
+vall_true             Unary            Vector    T             i8              -                     lanes
+vhigh_bits            Unary            iNarrow   Vector        T               -                     lanes
 # integers
-icmp                  IntCompare       Int     T,T                    truthy(T)      -
-icmp_imm              IntCompareImm    iB      T                      i8             -              <0.133
-iadd                  Binary           Int     T,T                    T              -
-isub                  Binary           Int     T,T                    T              -
-ineg                  Unary            Int     T                      T              -
-iabs                  Unary            Int     T                      T              -
-imul                  Binary           Int     T,T                    T              -
-umulhi                Binary           Int     T,T                    T              -
-smulhi                Binary           Int     T,T                    T              -
-sqmul_round_sat       Binary           MulVec  T,T                    T              -
-x86_pmulhrsw          Binary           MulVec  T,T                    T              -
-udiv                  Binary           iB      T,T                    T              trap,idem
-sdiv                  Binary           iB      T,T                    T              trap,idem
-urem                  Binary           iB      T,T                    T              trap,idem
-srem                  Binary           iB      T,T                    T              trap,idem
-iadd_imm              BinaryImm64      iB      T                      T              -              <0.133
-imul_imm              BinaryImm64      iB      T                      T              -              <0.133
-udiv_imm              BinaryImm64      iB      T                      T              -              <0.133
-sdiv_imm              BinaryImm64      iB      T                      T              -              <0.133
-urem_imm              BinaryImm64      iB      T                      T              -              <0.133
-srem_imm              BinaryImm64      iB      T                      T              -              <0.133
-irsub_imm             BinaryImm64      iB      T                      T              -              <0.133
-sadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
-uadd_overflow_cin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
-uadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
-sadd_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
-usub_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
-ssub_overflow         Binary           iB      T,T                    T,i8           -              >=0.96
-umul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.96
-smul_overflow         Binary           iNarrow T,T                    T,i8           -              >=0.96
-uadd_overflow_trap    IntAddTrap       Addr    T,T                    T              trap,idem
-ssub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
-usub_overflow_bin     Ternary          iB      T,T,i8                 T,i8           -              >=0.113
-iadd_cin              Ternary          iB      T,T,i8                 T              -              <0.113
-iadd_cout             Binary           iB      T,T                    T,i8           -              <0.96
-iadd_carry            Ternary          iB      T,T,i8                 T,i8           -              <0.113
-isub_bin              Ternary          iB      T,T,i8                 T              -              <0.113
-isub_bout             Binary           iB      T,T                    T,i8           -              <0.96
-isub_borrow           Ternary          iB      T,T,i8                 T,i8           -              <0.113
-band                  Binary           Any     T,T                    T              -
-bor                   Binary           Any     T,T                    T              -
-bxor                  Binary           Any     T,T                    T              -
-bnot                  Unary            Any     T                      T              -
-band_not              Binary           Any     T,T                    T              -              <0.134
-bor_not               Binary           Any     T,T                    T              -              <0.134
-bxor_not              Binary           Any     T,T                    T              -              <0.134
-band_imm              BinaryImm64      iB      T                      T              -              <0.133
-bor_imm               BinaryImm64      iB      T                      T              -              <0.133
-bxor_imm              BinaryImm64      iB      T                      T              -              <0.133
-rotl                  Binary           Int     T,iB                   T              -
-rotr                  Binary           Int     T,iB                   T              -
-rotl_imm              BinaryImm64      Int     T                      T              -              <0.133
-rotr_imm              BinaryImm64      Int     T                      T              -              <0.133
-ishl                  Binary           Int     T,iB                   T              -
-ushr                  Binary           Int     T,iB                   T              -
-sshr                  Binary           Int     T,iB                   T              -
-ishl_imm              BinaryImm64      Int     T                      T              -              <0.133
-ushr_imm              BinaryImm64      Int     T                      T              -              <0.133
-sshr_imm              BinaryImm64      Int     T                      T              -              <0.133
-bitrev                Unary            iB      T                      T              -
-clz                   Unary            iB      T                      T              -
-cls                   Unary            iB      T                      T              -
-ctz                   Unary            iB      T                      T              -
-bswap                 Unary            iWide   T                      T              -
-popcnt                Unary            Int     T                      T              -
+icmp                  IntCompare       Int       T,T           truthy(T)       -                     compare
+icmp_imm              IntCompareImm    iB        T             i8              -                     -          <0.133
+iadd                  Binary           Int       T,T           T               -                     add
+isub                  Binary           Int       T,T           T               -                     add
+ineg                  Unary            Int       T             T               -                     add
+iabs                  Unary            Int       T             T               -                     add
+imul                  Binary           Int       T,T           T               -                     mul
+umulhi                Binary           Int       T,T           T               -                     mul
+smulhi                Binary           Int       T,T           T               -                     mul
+sqmul_round_sat       Binary           MulVec    T,T           T               -                     saturate
+x86_pmulhrsw          Binary           MulVec    T,T           T               -                     x86
+udiv                  Binary           iB        T,T           T               trap,idem             div
+sdiv                  Binary           iB        T,T           T               trap,idem             div
+urem                  Binary           iB        T,T           T               trap,idem             div
+srem                  Binary           iB        T,T           T               trap,idem             div
+iadd_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+imul_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+udiv_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+sdiv_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+urem_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+srem_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+irsub_imm             BinaryImm64      iB        T             T               -                     -          <0.133
+sadd_overflow_cin     Ternary          iB        T,T,i8        T,i8            -                     overflow   >=0.113
+uadd_overflow_cin     Ternary          iB        T,T,i8        T,i8            -                     overflow   >=0.113
+uadd_overflow         Binary           iB        T,T           T,i8            -                     overflow   >=0.96
+sadd_overflow         Binary           iB        T,T           T,i8            -                     overflow   >=0.96
+usub_overflow         Binary           iB        T,T           T,i8            -                     overflow   >=0.96
+ssub_overflow         Binary           iB        T,T           T,i8            -                     overflow   >=0.96
+umul_overflow         Binary           iNarrow   T,T           T,i8            -                     overflow   >=0.96
+smul_overflow         Binary           iNarrow   T,T           T,i8            -                     overflow   >=0.96
+uadd_overflow_trap    IntAddTrap       iWord     T,T           T               trap,idem             trap
+ssub_overflow_bin     Ternary          iB        T,T,i8        T,i8            -                     overflow   >=0.113
+usub_overflow_bin     Ternary          iB        T,T,i8        T,i8            -                     overflow   >=0.113
+iadd_cin              Ternary          iB        T,T,i8        T               -                     overflow   <0.113
+iadd_cout             Binary           iB        T,T           T,i8            -                     overflow   <0.96
+iadd_carry            Ternary          iB        T,T,i8        T,i8            -                     overflow   <0.113
+isub_bin              Ternary          iB        T,T,i8        T               -                     overflow   <0.113
+isub_bout             Binary           iB        T,T           T,i8            -                     overflow   <0.96
+isub_borrow           Ternary          iB        T,T,i8        T,i8            -                     overflow   <0.113
+band                  Binary           Any       T,T           T               -                     bits
+bor                   Binary           Any       T,T           T               -                     bits
+bxor                  Binary           Any       T,T           T               -                     bits
+bnot                  Unary            Any       T             T               -                     bits
+band_not              Binary           Any       T,T           T               -                     bits       <0.134
+bor_not               Binary           Any       T,T           T               -                     bits       <0.134
+bxor_not              Binary           Any       T,T           T               -                     bits       <0.134
+band_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+bor_imm               BinaryImm64      iB        T             T               -                     -          <0.133
+bxor_imm              BinaryImm64      iB        T             T               -                     -          <0.133
+rotl                  Binary           Int       T,iB          T               -                     shift
+rotr                  Binary           Int       T,iB          T               -                     shift
+rotl_imm              BinaryImm64      Int       T             T               -                     -          <0.133
+rotr_imm              BinaryImm64      Int       T             T               -                     -          <0.133
+ishl                  Binary           Int       T,iB          T               -                     shift
+ushr                  Binary           Int       T,iB          T               -                     shift
+sshr                  Binary           Int       T,iB          T               -                     shift
+ishl_imm              BinaryImm64      Int       T             T               -                     -          <0.133
+ushr_imm              BinaryImm64      Int       T             T               -                     -          <0.133
+sshr_imm              BinaryImm64      Int       T             T               -                     -          <0.133
+bitrev                Unary            iB        T             T               -                     count
+clz                   Unary            iB        T             T               -                     count
+cls                   Unary            iB        T             T               -                     count
+ctz                   Unary            iB        T             T               -                     count
+bswap                 Unary            iWide     T             T               -                     count
+popcnt                Unary            Int       T             T               -                     count
 # floats
-fcmp                  FloatCompare     Float   T,T                    truthy(T)      -
-fadd                  Binary           Float   T,T                    T              -
-fsub                  Binary           Float   T,T                    T              -
-fmul                  Binary           Float   T,T                    T              -
-fdiv                  Binary           Float   T,T                    T              -
-sqrt                  Unary            Float   T                      T              -
-fma                   Ternary          Float   T,T,T                  T              -
-fneg                  Unary            Float   T                      T              -
-fabs                  Unary            Float   T                      T              -
-fcopysign             Binary           Float   T,T                    T              -
-fmin                  Binary           Float   T,T                    T              -
-fmax                  Binary           Float   T,T                    T              -
-fmin_pseudo           Binary           Float   T,T                    T              -              <0.100
-fmax_pseudo           Binary           Float   T,T                    T              -              <0.100
-ceil                  Unary            Float   T                      T              -
-floor                 Unary            Float   T                      T              -
-trunc                 Unary            Float   T                      T              -
-nearest               Unary            Float   T                      T              -
+fcmp                  FloatCompare     Float     T,T           truthy(T)       -                     fcompare
+fadd                  Binary           Float     T,T           T               -                     float
+fsub                  Binary           Float     T,T           T               -                     float
+fmul                  Binary           Float     T,T           T               -                     float
+fdiv                  Binary           Float     T,T           T               -                     float
+sqrt                  Unary            Float     T             T               -                     float
+fma                   Ternary          Float     T,T,T         T               -                     float
+fneg                  Unary            Float     T             T               -                     float
+fabs                  Unary            Float     T             T               -                     float
+fcopysign             Binary           Float     T,T           T               -                     float
+fmin                  Binary           Float     T,T           T               -                     float
+fmax                  Binary           Float     T,T           T               -                     float
+fmin_pseudo           Binary           Float     T,T           T               -                     float      <0.100
+fmax_pseudo           Binary           Float     T,T           T               -                     float      <0.100
+ceil                  Unary            Float     T             T               -                     float
+floor                 Unary            Float     T             T               -                     float
+trunc                 Unary            Float     T             T               -                     float
+nearest               Unary            Float     T             T               -                     float
 # conversions
-bitcast               LoadNoOffset     Any     Any                    T              -
-scalar_to_vector      Unary            Vector  lane(T)                T              -
-bmask                 Unary            iB      iB                     T              -
-ireduce               Unary            iB      wider(T)               T              -
-snarrow               Binary           NarrowVec  T,T                 split(T)       -
-unarrow               Binary           NarrowVec  T,T                 split(T)       -
-uunarrow              Binary           NarrowVec  T,T                 split(T)       -
-swiden_low            Unary            WidenVec   T                   merge(T)       -
-swiden_high           Unary            WidenVec   T                   merge(T)       -
-uwiden_low            Unary            WidenVec   T                   merge(T)       -
-uwiden_high           Unary            WidenVec   T                   merge(T)       -
-iadd_pairwise         Binary           WidenVec   T,T                 T              -
-x86_pmaddubsw         Binary           -       i8x16,i8x16            i16x8          -
-uextend               Unary            iB      narrower(T)            T              -
-sextend               Unary            iB      narrower(T)            T              -
-fpromote              Unary            fScalar narrower(T)            T              -
-fdemote               Unary            fScalar wider(T)               T              -
-fvdemote              Unary            -       f64x2                  f32x4          -
-fvpromote_low         Unary            -       f32x4                  f64x2          -
-fcvt_to_uint          Unary            iB      fScalar                T              trap,idem
-fcvt_to_sint          Unary            iB      fScalar                T              trap,idem
-fcvt_to_uint_sat      Unary            Int     Float                  T              -
-fcvt_to_sint_sat      Unary            Int     Float                  T              -
-x86_cvtt2dq           Unary            Int     Float                  T              -
-fcvt_from_uint        Unary            Float   Int                    T              -
-fcvt_from_sint        Unary            Float   Int                    T              -
-fcvt_low_from_sint    Unary            Float   Int                    T              -              <0.100
-isplit                Unary            iWide   T                      half(T),half(T)  -
-iconcat               Binary           iNarrow T,T                    double(T)      -
+bitcast               LoadNoOffset     Any       Any           T               -                     convert
+scalar_to_vector      Unary            Vector    lane(T)       T               -                     lanes
+bmask                 Unary            iB        iB            T               -                     select
+ireduce               Unary            iB        wider(T)      T               -                     convert
+snarrow               Binary           NarrowVec  T,T          split(T)        -                     lanes
+unarrow               Binary           NarrowVec  T,T          split(T)        -                     lanes
+uunarrow              Binary           NarrowVec  T,T          split(T)        -                     lanes
+swiden_low            Unary            WidenVec  T             merge(T)        -                     lanes
+swiden_high           Unary            WidenVec  T             merge(T)        -                     lanes
+uwiden_low            Unary            WidenVec  T             merge(T)        -                     lanes
+uwiden_high           Unary            WidenVec  T             merge(T)        -                     lanes
+iadd_pairwise         Binary           WidenVec  T,T           T               -                     lanes
+x86_pmaddubsw         Binary           -         i8x16,i8x16   i16x8           -                     x86
+uextend               Unary            iB        narrower(T)   T               -                     convert
+sextend               Unary            iB        narrower(T)   T               -                     convert
+fpromote              Unary            fScalar   narrower(T)   T               -                     fconvert
+fdemote               Unary            fScalar   wider(T)      T               -                     fconvert
+fvdemote              Unary            -         f64x2         f32x4           -                     fconvert
+fvpromote_low         Unary            -         f32x4         f64x2           -                     fconvert
+fcvt_to_uint          Unary            iB        fScalar       T               trap,idem             fconvert
+fcvt_to_sint          Unary            iB        fScalar       T               trap,idem             fconvert
+fcvt_to_uint_sat      Unary            Int       Float         T               -                     fconvert
+fcvt_to_sint_sat      Unary            Int       Float         T               -                     fconvert
+x86_cvtt2dq           Unary            Int       Float         T               -                     x86
+fcvt_from_uint        Unary            Float     Int           T               -                     fconvert
+fcvt_from_sint        Unary            Float     Int           T               -                     fconvert
+fcvt_low_from_sint    Unary            Float     Int           T               -                     fconvert   <0.100
+isplit                Unary            iWide     T             half(T),half(T)  -                    convert
+iconcat               Binary           iNarrow   T,T           double(T)       -                     convert
 # atomics and the rest
-atomic_rmw            AtomicRmw        iB      Addr,T                 T              load,store,effect
-atomic_cas            AtomicCas        iB      Addr,T,T               T              load,store,effect
-atomic_load           LoadNoOffset     iB      Addr                   T              load,effect
-atomic_store          StoreNoOffset    iB      T,Addr                 -              store,effect
-fence                 NullAry          -       -                      -              effect
-extract_vector        BinaryImm8       Any     T                      T              -
-sequence_point        NullAry          -       -                      -              effect         >=0.127
+atomic_rmw            AtomicRmw        iB        @Addr,=T      T               load:T,store:T,effect  atomic
+atomic_cas            AtomicCas        iB        @Addr,T,=T    T               load:T,store:T,effect  atomic
+atomic_load           LoadNoOffset     iB        @Addr         T               load:T,effect         atomic
+atomic_store          StoreNoOffset    iB        =T,@Addr      -               store:T,effect        atomic
+fence                 NullAry          -         -             -               effect                atomic
+extract_vector        BinaryImm8       Any       T             T               -                     -
+sequence_point        NullAry          -         -             -               effect                quiet      >=0.127
 """
 
 _SAME_LANES: Final = frozenset(
@@ -277,48 +283,86 @@ DYNAMIC: Final = frozenset({"extract_vector", "dynamic_stack_addr", "dynamic_sta
 """Opcodes of the dynamic vector types: the parser says them in terms of vectors of 128 bits."""
 
 
+PLAIN_FAMILIES: Final = frozenset({
+    "add", "mul", "bits", "shift", "count", "compare", "select", "convert", "overflow", "float", "fcompare", "fconvert",
+    "lanes", "saturate", "x86", "quiet",
+})  # fmt: skip
+"""Opcodes that are functions of their operands or do nothing: all are emitted alike, unless they may trap."""
+FAMILIES: Final = PLAIN_FAMILIES | {"control", "call", "address", "const", "load", "store", "atomic", "div", "trap"}
+"""The others need something around them, and each family is emitted in a way of its own."""
+
+
+class Access(NamedTuple):
+    """What an opcode accesses in memory.
+
+    kind         the type that it has there; None: the value's own, whole
+    extension    of what is loaded: 'u', 's', or ''
+    """
+
+    kind: Type | None
+    extension: str
+
+    def type_in_memory(self, value: Type) -> Type:
+        """The type in memory of a `value` that is loaded or stored."""
+        return self.kind or value
+
+
 class Opcode:
     """One row. `args` and `results` are the notation; the methods resolve it for a controlling type.
 
     format         the row of `formats.FORMATS`
-    ctrl           the types that `T` ranges over; empty: the opcode has no type variable, its `Inst.type` is None
+    over, ctrl     the types that `T` ranges over, by name ('': none) and themselves; empty: the opcode has no type
+                   variable, its `Inst.type` is None
     infer_from     index of the value operand that tells T (the text may leave the suffix out), or None
     terminator     ends its block: branch, return or ends
+    access         of a load, a store, an atomic operation; None: of no memory, or not the program's
+    address        index of the operand that is the address of the access, or None
+    stored         index of the operand that is stored, or None
+    family         one of `FAMILIES`, or '' for an opcode that no program holds
+    is_plain       of a plain family, and cannot trap: any operands do
     """
 
-    __slots__ = ("_args_of", "_results_of", "args", "can_load", "can_store", "can_trap", "ctrl", "effects", "format",
-                 "idempotent", "infer_from", "is_branch", "is_call", "is_return", "name", "removed", "results", "since",
-                 "terminator")  # fmt: skip
+    __slots__ = ("_args_of", "_results_of", "access", "address", "args", "can_load", "can_store", "can_trap", "ctrl",
+                 "effects", "family", "format", "has_side_effect", "infer_from", "is_branch", "is_call", "is_plain",
+                 "is_return", "name", "over", "removed", "results", "since", "stored", "terminator")  # fmt: skip
 
-    def __init__(
-        self,
-        name: str,
-        form: Format,
-        ctrl: TypeSet,
-        args: tuple[str, ...],
-        results: tuple[str, ...],
-        effects: frozenset[str],
-        since: str,
-        removed: str,
-    ) -> None:
+    def __init__(self, line: str) -> None:
+        try:
+            name, form, over, args, results, effects, family, *versions = line.split()
+        except ValueError:
+            raise _wrong(line, "seven columns, and the versions") from None
+        operands = _listed(args)
         self.name: Final = name
-        self.format: Final = form
-        self.ctrl: Final = ctrl
-        self.args: Final = args
-        self.results: Final = results
-        self.effects: Final = effects
-        self.since: Final = since
-        self.removed: Final = removed
-        place = form.inferred_from
-        self.infer_from: Final = place if place is not None and ctrl and args[place : place + 1] == ("T",) else None
-        self.is_branch: Final = "branch" in effects
-        self.is_return: Final = "return" in effects
-        self.is_call: Final = "call" in effects
-        self.terminator: Final = bool(effects & {"branch", "return", "ends"})
-        self.can_trap: Final = "trap" in effects
-        self.can_load: Final = "load" in effects
-        self.can_store: Final = "store" in effects
-        self.idempotent: Final = "idem" in effects
+        self.format: Final[Format] = FORMATS[form]
+        self.over: Final = over.strip("-")
+        self.ctrl: Final[TypeSet] = TYPE_SETS[over] if self.over else frozenset()
+        self.args: Final = tuple(operand.lstrip("@=") for operand in operands)
+        self.results: Final = _listed(results)
+        self.effects: Final = frozenset(effect.partition(":")[0] for effect in _listed(effects))
+        self.since: Final = next((v[2:] for v in versions if v.startswith(">=")), "")
+        self.removed: Final = next((v[1:] for v in versions if v.startswith("<")), "")
+        self.access: Final = _access(effects)
+        self.address: Final = _role("@", operands)
+        self.stored: Final = _role("=", operands)
+        self.family: Final = family.strip("-")
+        if self.family and self.family not in FAMILIES:
+            raise _wrong(line, f"a family, not {family!r}: {', '.join(sorted(FAMILIES))}")
+        if self.family in ("load", "store") and (self.access is None or self.address is None):
+            raise _wrong(line, "what is accessed (load:8u) and which operand is the address (@Addr)")
+        if self.family == "store" and self.stored is None:
+            raise _wrong(line, "which operand is stored (=T)")
+        place = self.format.inferred_from
+        told = place is not None and self.ctrl and self.args[place : place + 1] == ("T",)
+        self.infer_from: Final = place if told else None
+        self.is_branch: Final = "branch" in self.effects
+        self.is_return: Final = "return" in self.effects
+        self.is_call: Final = "call" in self.effects
+        self.terminator: Final = bool(self.effects & {"branch", "return", "ends"})
+        self.can_trap: Final = "trap" in self.effects
+        self.can_load: Final = "load" in self.effects
+        self.can_store: Final = "store" in self.effects
+        self.has_side_effect: Final = "effect" in self.effects
+        self.is_plain: Final = self.family in PLAIN_FAMILIES and not self.can_trap
         self._results_of: dict[Type | None, tuple[Type, ...]] = {}
         self._args_of: dict[Type | None, tuple[Type | TypeSet, ...]] = {}
 
@@ -377,29 +421,57 @@ def _ordered(text: str, ctrl: Type) -> TypeSet:
     return frozenset(t for t in kin if (t.bits < ctrl.bits if text[0] == "n" else t.bits > ctrl.bits))
 
 
-def _rows() -> Iterator[Opcode]:
-    def listed(text: str) -> tuple[str, ...]:
-        return () if text == "-" else tuple(text.split(","))
-
-    for line in _TABLE.splitlines():
-        if not line or line[0] == "#":
-            continue
-        name, form, ctrl, args, results, effects, *versions = line.split()
-        since = next((v[2:] for v in versions if v.startswith(">=")), "")
-        removed = next((v[1:] for v in versions if v.startswith("<")), "")
-        yield Opcode(
-            name,
-            FORMATS[form],
-            TYPE_SETS[ctrl] if ctrl != "-" else frozenset(),
-            listed(args),
-            listed(results),
-            frozenset(listed(effects)),
-            since,
-            removed,
-        )
+def _wrong(line: str, needed: str) -> InternalError:
+    return InternalError(f"liftcheck/clif/opcodes.py: a row needs {needed}\n    {line}")
 
 
-OPCODES: Final[dict[str, Opcode]] = {opcode.name: opcode for opcode in _rows()}
+def _listed(text: str) -> tuple[str, ...]:
+    return () if text == "-" else tuple(text.split(","))
+
+
+def _role(mark: str, operands: tuple[str, ...]) -> int | None:
+    """The place of the operand with a mark, if there is one."""
+    return next((place for place, operand in enumerate(operands) if operand[0] == mark), None)
+
+
+def _access(effects: str) -> Access | None:
+    """`load:8x8u` and similar; of an opcode that loads and stores both are the same."""
+    for effect in _listed(effects):
+        what = effect.partition(":")[2]
+        if what:
+            extension = what[-1] if what[-1] in "us" else ""
+            return Access(None if what == "T" else TYPES[f"i{what.removesuffix(extension)}"], extension)
+    return None
+
+
+OPCODES: Final[dict[str, Opcode]] = {
+    opcode.name: opcode for opcode in map(Opcode, [line for line in _TABLE.splitlines() if line and line[0] != "#"])
+}
+
+
+def _those(of: Callable[[Opcode], bool]) -> frozenset[str]:
+    return frozenset(name for name, opcode in OPCODES.items() if of(opcode))
+
+
+LOADS: Final = _those(lambda o: o.address is not None and o.can_load and not o.has_side_effect)
+"""Loads through an address, atomic ones apart; `STORES` are the stores."""
+STORES: Final = _those(lambda o: o.address is not None and o.can_store and not o.has_side_effect)
+ATOMICS: Final = _those(lambda o: o.address is not None and o.has_side_effect)
+"""Atomic accesses; what is loaded or stored is a whole value."""
+DIRECT_CALLS: Final = _those(lambda o: o.format.name in ("Call", "TryCall"))
+INDIRECT_CALLS: Final = _those(lambda o: o.format.name in ("CallIndirect", "TryCallIndirect"))
+CALLS: Final = DIRECT_CALLS | INDIRECT_CALLS
+TRY_CALLS: Final = _those(lambda o: o.is_call and o.is_branch)
+BRANCHES: Final = _those(lambda o: o.is_branch)
+TERMINATORS: Final = _those(lambda o: o.terminator)
+EXITS: Final = TERMINATORS - BRANCHES
+"""Terminators behind which nothing of the function follows."""
+DIVISIONS: Final = _those(lambda o: o.format.name == "Binary" and o.can_trap)
+CONSTANTS: Final = _those(lambda o: o.family == "const")
+OF_CONSTANT: Final = {f"{op}_imm": op for op in (
+    "iadd", "imul", "udiv", "sdiv", "urem", "srem", "band", "bor", "bxor", "rotl", "rotr", "ishl", "ushr", "sshr"
+)}  # fmt: skip
+"""Opcodes of older versions that apply another one to a constant as its second operand."""
 
 
 class Variant(NamedTuple):
@@ -429,7 +501,7 @@ def variants(name: str) -> tuple[Variant, ...]:
 
 
 def _typings(opcode: Opcode, ctrl: Type | None) -> Iterator[Variant]:
-    if opcode.ctrl is TYPE_SETS["Addr"] and _is_address(opcode) and ctrl is not TYPES["i64"]:
+    if opcode.over == "Addr" and ctrl is not TYPES["i64"]:
         return
     try:
         results, operands = opcode.result_types(ctrl), opcode.arg_types(ctrl)
@@ -439,11 +511,6 @@ def _typings(opcode: Opcode, ctrl: Type | None) -> Iterator[Variant]:
     for args in product(*choices):
         if all(t in _COMMON for t in (*args, *results)) and _sensible(opcode.name, ctrl, args):
             yield Variant(_key(opcode, ctrl, args), opcode.name, ctrl, args, results)
-
-
-def _is_address(opcode: Opcode) -> bool:
-    """Is this opcode's T an address (and not a number that has an address' widths)?"""
-    return opcode.name not in ("uload16", "sload16", "istore16", "uadd_overflow_trap")
 
 
 def _choices(opcode: Opcode, text: str, operand: Type | TypeSet) -> list[Type]:

@@ -13,7 +13,7 @@ from typing import Final
 from liftcheck.clif.cfg import Cfg, edge_values, edges, table_calls
 from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS, trap_code
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, MemFlags, Signature
-from liftcheck.clif.opcodes import DYNAMIC, OPCODES, Opcode
+from liftcheck.clif.opcodes import DYNAMIC, OPCODES, TRY_CALLS, Opcode
 from liftcheck.clif.types import Type
 
 EXCEPTION_CONVS: Final = frozenset({"tail", "system_v", "winch", "preserve_all", "apple_aarch64"})
@@ -142,7 +142,7 @@ class InstVerifier:
         count = {"jump": 1, "brif": 2}.get(inst.op)
         if (count is not None and len(inst.targets) != count) or (inst.op == "br_table" and not inst.targets):
             yield f"{len(inst.targets)} targets"
-        if inst.op.startswith("try_call") and inst.table is None:
+        if inst.op in TRY_CALLS and inst.table is None:
             yield "no exception table"
         for call in edges(inst):
             if call.block not in self.cfg.blocks:

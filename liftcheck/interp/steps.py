@@ -16,8 +16,9 @@ from typing import Final
 
 from liftcheck import layout
 from liftcheck.clif.ir import Function, Inst, MemFlags
-from liftcheck.clif.types import I64, TYPES, Type
-from liftcheck.errors import Unsupported
+from liftcheck.clif.opcodes import LOADS, OF_CONSTANT, OPCODES, STORES, Access
+from liftcheck.clif.types import I64, Type
+from liftcheck.errors import InternalError, Unsupported
 from liftcheck.interp import recipes
 from liftcheck.interp.code import FUNCTION_STRIDE, AccessKind, Code, Step
 from liftcheck.interp.memory import shape_of
@@ -39,7 +40,7 @@ def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
     shape = shape_of(kind, big)
     made = (
         recipes.load(shape, None, on_stack, offset, misaligned)
-        if op == "load"
+        if OPCODES[op].can_load
         else recipes.store(shape, False, on_stack, offset, misaligned)
     )
     return made.run, recipes.trap_of(flags)
@@ -192,36 +193,37 @@ def _nop(low: Translator, inst: Inst) -> list[Step]:
     return []
 
 
+def _access(inst: Inst) -> Access:
+    access = OPCODES[inst.op].access
+    if access is None:
+        raise InternalError(f"{inst.op} accesses no memory: see its row in liftcheck/clif/opcodes.py")
+    return access
+
+
 def _load(low: Translator, inst: Inst) -> list[Step]:
-    assert inst.type is not None
-    address = inst.args[0]
-    return [low.load(low.reg[inst.results[0]], low.reg[address], inst.type, None, inst, address in low.on_stack)]
+    access, address, out = _access(inst), inst.args[0], inst.results[0]
+    loaded = access.type_in_memory(low.types[out])
+    if loaded.is_vector and access.extension:
+        return _vector_load(low, inst, loaded, access.extension)
+    wider = low.types[out] if access.extension == "s" else None
+    return [low.load(low.reg[out], low.reg[address], loaded, wider, inst, address in low.on_stack)]
 
 
 def _store(low: Translator, inst: Inst) -> list[Step]:
-    value, address = inst.args
-    return [low.store(low.reg[value], low.reg[address], low.types[value], False, inst, address in low.on_stack)]
+    access, (value, address) = _access(inst), inst.args
+    kind, narrow = access.type_in_memory(low.types[value]), access.kind is not None
+    return [low.store(low.reg[value], low.reg[address], kind, narrow, inst, address in low.on_stack)]
 
 
-def _narrow_load(low: Translator, inst: Inst) -> list[Step]:
-    address, out = inst.args[0], inst.results[0]
-    wider = low.types[out] if inst.op[0] == "s" else None
-    narrow = TYPES[f"i{inst.op[5:]}"]
-    return [low.load(low.reg[out], low.reg[address], narrow, wider, inst, address in low.on_stack)]
-
-
-def _narrow_store(low: Translator, inst: Inst) -> list[Step]:
-    value, address = inst.args
-    return [low.store(low.reg[value], low.reg[address], TYPES[f"i{inst.op[6:]}"], True, inst, address in low.on_stack)]
-
-
-def _vector_load(low: Translator, inst: Inst) -> list[Step]:
-    """`uload8x8` and its kin: half a vector is loaded and its lanes extended."""
-    narrow = TYPES[f"i{inst.op[5:]}"]
-    half, address = low.reg["half", id(inst)], inst.args[0]
-    widen = pure(f"{inst.op[0]}widen_low", narrow.vector(narrow.lanes * 2), None, narrow.vector(narrow.lanes * 2))
-    load = low.load(half, low.reg[address], narrow, None, inst, address in low.on_stack)
+def _vector_load(low: Translator, inst: Inst, loaded: Type, extension: str) -> list[Step]:
+    """`uload8x8` and similar: half a vector is loaded and its lanes extended."""
+    half, address, whole = low.reg["half", id(inst)], inst.args[0], loaded.vector(loaded.lanes * 2)
+    widen = pure(_WIDENS[extension], whole, None, whole)
+    load = low.load(half, low.reg[address], loaded, None, inst, address in low.on_stack)
     return [load, (widen, (), (low.reg[inst.results[0]],), (half,))]
+
+
+_WIDENS: Final = {"u": "uwiden_low", "s": "swiden_low"}
 
 
 def _stack_addr(low: Translator, inst: Inst) -> list[Step]:
@@ -289,9 +291,10 @@ def _with_constant(low: Translator, inst: Inst) -> list[Step]:
         # Shift amounts of vectors are scalars; any width does, as they are taken modulo the lane's.
         right = I64 if kind.is_vector else kind
         operands = (low.reg[inst.args[0]], low.constant(inst.imm & right.mask))  # type: ignore[operator]
-        op = inst.op.removesuffix("_imm")
-        if op == "irsub":
+        if inst.op == "irsub_imm":
             op, operands = "isub", (operands[1], operands[0])
+        else:
+            op = OF_CONSTANT[inst.op]
         recipe = pure(op, kind, None, kind, right)
     return [(recipe, (), low.reg.of(inst.results), operands)]
 
@@ -372,11 +375,8 @@ def _rows() -> Iterator[tuple[Callable[[Translator, Inst], list[Step]], str]]:
     yield _fconst, "f16const f32const f64const"
     yield _pool_constant, "vconst f128const"
     yield _nop, "nop fence sequence_point"
-    yield _load, "load"
-    yield _store, "store"
-    yield _narrow_load, "uload8 sload8 uload16 sload16 uload32 sload32"
-    yield _narrow_store, "istore8 istore16 istore32"
-    yield _vector_load, "uload8x8 sload8x8 uload16x4 sload16x4 uload32x2 sload32x2"
+    yield _load, " ".join(LOADS)
+    yield _store, " ".join(STORES)
     yield _stack_addr, "stack_addr"
     yield _stack_access, "stack_load stack_store"
     yield _func_addr, "func_addr"
@@ -384,13 +384,7 @@ def _rows() -> Iterator[tuple[Callable[[Translator, Inst], list[Step]], str]]:
     yield _bitcast, "bitcast"
     yield _shuffle, "shuffle"
     yield _trap_if, "trapz trapnz resumable_trapnz uadd_overflow_trap"
-    yield (
-        _with_constant,
-        (
-            "icmp_imm iadd_imm imul_imm udiv_imm sdiv_imm urem_imm srem_imm irsub_imm band_imm bor_imm "
-            "bxor_imm rotl_imm rotr_imm ishl_imm ushr_imm sshr_imm"
-        ),
-    )
+    yield _with_constant, " ".join(("icmp_imm", "irsub_imm", *OF_CONSTANT))
     yield _pinned, "get_pinned_reg set_pinned_reg"
     yield _frame_place, "get_frame_pointer get_stack_pointer"
     yield _return_address, "get_return_address"

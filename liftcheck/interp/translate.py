@@ -14,6 +14,7 @@ from functools import cache
 from typing import Final
 
 from liftcheck.clif.ir import AbiParam, Block, BlockCall, ExceptionTable, Inst, Signature
+from liftcheck.clif.opcodes import CALLS, EXITS, INDIRECT_CALLS, LOADS, OPCODES, STORES, TERMINATORS
 from liftcheck.errors import Unsupported
 from liftcheck.interp.code import CALL, GO, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, Code, Segment
 from liftcheck.interp.libcalls import Libcall
@@ -178,15 +179,14 @@ class _Translation:
 
     def _call(self, segment: Segment, inst: Inst) -> Segment:
         op, function = inst.op, self.function
-        indirect = "indirect" in op
-        if op.startswith("try"):
-            assert inst.table is not None
+        indirect = op in INDIRECT_CALLS
+        if inst.table is not None:
             signature = function.signatures[inst.table.sig]
         else:
             number = inst.imm if indirect else function.func_refs[inst.imm].sig  # type: ignore[index]
             signature = function.signatures[number]  # type: ignore[index]
         self._callee(segment, inst, signature, indirect)
-        if op.startswith("return"):
+        if op in EXITS:
             segment.kind = TAIL_INDIRECT if indirect else TAIL
             return segment
         segment.kind = INDIRECT if indirect else CALL
@@ -324,11 +324,14 @@ def _switch(r: list[int], wires: tuple[int, Op, list[Op]]) -> object:
     return move(r, its_wires)
 
 
-_PLAIN_ACCESSES: Final = frozenset({"load", "store"})
-ORDERED: Final = frozenset(
-    {op for op, function in TRANSLATORS.items() if "load" in op or "store" in op or "atomic" in op}
-    | {"bitcast", "global_value", "symbol_value"}
+_PLAIN_ACCESSES: Final = frozenset(
+    op for op in LOADS | STORES if (made := OPCODES[op].access) is not None and made.kind is None
 )
+"""Loads and stores of whole values."""
+ORDERED: Final = frozenset(op for op, row in OPCODES.items() if row.access is not None) | {
+    "bitcast",
+    "global_value",
+    "symbol_value",
+}
 """Opcodes whose steps may depend on the byte order."""
-_ENDS: Final = frozenset({"jump", "brif", "br_table", "return", "trap", "call", "call_indirect", "return_call",
-                          "return_call_indirect", "try_call", "try_call_indirect"})  # fmt: skip
+_ENDS: Final = TERMINATORS | CALLS

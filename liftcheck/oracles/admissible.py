@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from liftcheck import layout
 from liftcheck.case import NO_ANSWER, Outcome
 from liftcheck.clif.ir import Function, Module
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import ATOMICS, INDIRECT_CALLS
 from liftcheck.clif.text.printer import print_inst
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.clif.types import Type
@@ -49,7 +49,7 @@ PATIENCE: Final = 2.0
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
                                "get_stack_pointer", "get_frame_pointer", "get_return_address", "get_pinned_reg",
                                "get_exception_handler_address"})  # fmt: skip
-_OPENING: Final = CREATES | _ADDRESSES | {op for op in OPCODES if op.startswith("atomic") or op.endswith("indirect")}
+_OPENING: Final = CREATES | _ADDRESSES | ATOMICS | INDIRECT_CALLS
 """Opcodes that may let something open in."""
 WILD_ACCESS: Final = "an access that must not trap, and does"
 WILD_CALL: Final = "a call of an address where no function is"

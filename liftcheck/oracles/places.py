@@ -15,23 +15,15 @@ from typing import Final
 
 from liftcheck.clif.cfg import edge_values
 from liftcheck.clif.ir import Function, Inst, Module
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import ATOMICS, BRANCHES, CALLS, DIRECT_CALLS, INDIRECT_CALLS, LOADS, OPCODES, STORES
 from liftcheck.clif.types import I64
 from liftcheck.interp.worlds import WORD
 
 _MAKING: Final = frozenset({"stack_addr", "func_addr"})
-_LOADS: Final = frozenset(
-    op
-    for op, row in OPCODES.items()
-    if row.can_load and len(row.args) == 1 and "load" in op and not op.startswith(("atomic", "dynamic"))
-)
-_STORES: Final = frozenset({"store", "istore8", "istore16", "istore32"})
-_ATOMICS: Final = {"atomic_load": 0, "atomic_rmw": 0, "atomic_cas": 0, "atomic_store": 1}
-"""Which operand is the address."""
 _SUMS: Final = frozenset({"iadd", "isub"})
-_CALLS: Final = frozenset({"call", "return_call"})
-_INDIRECT: Final = frozenset({"call_indirect", "return_call_indirect"})
-_JUMPS: Final = frozenset({"jump", "brif", "br_table"})
+_CALLS: Final = DIRECT_CALLS - BRANCHES
+_INDIRECT: Final = INDIRECT_CALLS - BRANCHES
+_JUMPS: Final = BRANCHES - CALLS
 _Value = tuple[int, int]
 """The number of a function and a value of it."""
 
@@ -128,14 +120,16 @@ def _uses(function: Function) -> dict[int, list[Inst]]:
 def _is_blind(inst: Inst, value: int, addresses: set[int]) -> bool:
     """Whether an instruction does not look at an address `value`; `addresses` are its operands that are known to be."""
     op, args = inst.op, inst.args
-    if op in _LOADS:
+    row = OPCODES[op]
+    if op in LOADS:
         return not inst.flags.aligned
-    if op in _STORES:
-        return args[0] != value and not inst.flags.aligned
-    if op in _ATOMICS:
+    if op in STORES:
+        return row.stored is not None and args[row.stored] != value and not inst.flags.aligned
+    if op in ATOMICS:
         return (
             args.count(value) == 1
-            and args[_ATOMICS[op]] == value
+            and row.address is not None
+            and args[row.address] == value
             and inst.type is not None
             and (inst.type.bytes <= WORD)
         )  # a place is a multiple of that, so whether it is misaligned is the same for all

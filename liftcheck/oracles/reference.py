@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from liftcheck import layout
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.ir import Module
-from liftcheck.clif.opcodes import OPCODES
 from liftcheck.errors import Unsupported
 from liftcheck.interp.run import Prepared, Stats, prepare
+from liftcheck.interp.translate import ORDERED
 
 FUEL: Final = 2_000_000
 
@@ -35,17 +35,13 @@ NOTHING: Final = Expected([], "", {})
 """For a case that none of the targets is for."""
 
 
-_MEMORY_WORDS: Final = ("load", "store", "atomic", "stack", "bitcast", "vconst")
-_MEMORY_OPCODES: Final = frozenset(op for op in OPCODES if any(word in op for word in _MEMORY_WORDS))
 _opcode: Final = attrgetter("op")
 
 
 def depends_on_byte_order(module: Module) -> bool:
     """Whether the module could compute something else on a big-endian machine."""
     return not all(
-        _MEMORY_OPCODES.isdisjoint(map(_opcode, block.insts))
-        for function in module.functions
-        for block in function.blocks
+        ORDERED.isdisjoint(map(_opcode, block.insts)) for function in module.functions for block in function.blocks
     )
 
 

@@ -21,6 +21,7 @@ from typing import Final
 from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.build import signature
 from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
+from liftcheck.clif.opcodes import EXITS
 from liftcheck.clif.text.printer import print_function, print_module
 from liftcheck.clif.types import I8, I64, Type
 from liftcheck.compilers.base import Reply, UnknownSetting
@@ -34,7 +35,6 @@ WRONG: Final = "refusal"
 """`CompileFailure.kind` of a wrong refusal."""
 LIMIT: Final = "a limit of the compiler"
 _KEPT: Final = 20_000
-ENDS: Final = frozenset({"return", "return_call", "return_call_indirect", "trap"})
 """Opcodes that end a function."""
 _WHOLE: Final = frozenset({"jump", "get_exception_handler_address"})
 """Not compiled alone: a jump is in every program, and the address of a handler means nothing without its call."""
@@ -117,7 +117,7 @@ def _alone(function: Function) -> Iterator[tuple[str, str]]:
     for block in function.blocks:
         for inst in block.insts:
             if inst.op not in _WHOLE:
-                through = "" if inst.op in ENDS else print_function(_in_memory(function, inst))
+                through = "" if inst.op in EXITS else print_function(_in_memory(function, inst))
                 yield print_function(in_signature(function, inst)), through
 
 
@@ -147,10 +147,10 @@ def in_signature(function: Function, inst: Inst) -> Function:
     kinds, results = _kinds(function, inst)
     operands, defined = _numbers(0, kinds), _numbers(len(kinds), results)
     alone, stubs = _with_stubs(inst, operands, defined)
-    ends = bool(stubs) or inst.op in ENDS
+    ends = bool(stubs) or inst.op in EXITS
     entry = Block(0, list(zip(operands, kinds)), [alone] if ends else [alone, Inst("return", None, (), defined)])
     sig = signature(kinds, [] if ends else results, "system_v")
-    if inst.op in ENDS and inst.op != "trap":
+    if inst.op in EXITS and inst.op != "trap":
         sig = Signature(sig.params, function.signature.returns, function.signature.call_conv)
     return _made(function, sig, [entry, *stubs], dict(zip((*operands, *defined), (*kinds, *results))))
 

@@ -24,6 +24,7 @@ from liftcheck.campaign.reduce.edit import constant, copy_function, replace_uses
 from liftcheck.campaign.reduce.proposals import cut
 from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.ir import Function, Inst, Module
+from liftcheck.clif.opcodes import EXITS
 from liftcheck.clif.semantics.meaning import has_meaning, meaning
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -32,7 +33,7 @@ from liftcheck.oracles import compare
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.reference import interpret
-from liftcheck.oracles.refusals import ENDS, in_signature
+from liftcheck.oracles.refusals import in_signature
 from liftcheck.oracles.tally import Tally
 
 _FUEL: Final = 100_000
@@ -119,7 +120,7 @@ def _instructions(case: Case, mismatch: Mismatch) -> Iterator[_Alone]:
     )
     for number, block in enumerate(function.blocks):
         for position, inst in enumerate(block.insts):
-            if inst.op in ENDS or not has_meaning(inst.op) or not inst.args or not inst.results:
+            if inst.op in EXITS or not has_meaning(inst.op) or not inst.args or not inst.results:
                 continue
             seen = interpret(cut(single, case.entry, number, position, inst.args), mismatch.target.big_endian, _FUEL)
             if seen.outcomes and seen.outcomes[0].kind == "returned":

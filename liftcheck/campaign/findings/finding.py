@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from liftcheck.case import Case, CompileFailure, Outcome, Target
-from liftcheck.clif.opcodes import key_of
+from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError
@@ -111,6 +111,12 @@ def opcodes(case: Case) -> frozenset[str]:
     )
 
 
+def _rarity(key: str) -> tuple[bool, bool, str]:
+    """Loads and stores, which most cases have, come last."""
+    row = OPCODES[key.partition(".")[0]]
+    return row.can_load, row.can_store, key
+
+
 def folder_name(finding: Finding) -> str:
     """A name for people that is valid everywhere: class, ISA, the rarest-looking opcodes, and where it came from."""
     words = [finding.klass, finding.target.isa]
@@ -119,7 +125,7 @@ def folder_name(finding: Finding) -> str:
     elif finding.damaged:
         words += finding.damaged
     elif finding.reduced:
-        words += sorted(opcodes(finding.case), key=lambda op: ("load" in op, "store" in op, op))[:3]
+        words += sorted(opcodes(finding.case), key=_rarity)[:3]
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")[:80].strip("-")
     return f"{name}-{finding.number}" if finding.number is not None else name
 

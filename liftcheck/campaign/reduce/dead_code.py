@@ -12,16 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from liftcheck.campaign.reduce.edit import (
-    HANDLER_ADDRESS,
-    TERMINATORS,
-    copy_function,
-    edges,
-    is_pure,
-    move_handlers,
-    replace_uses,
-)
+from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, copy_function, edges, is_pure, move_handlers, replace_uses
 from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst
+from liftcheck.clif.opcodes import INDIRECT_CALLS, OPCODES, TERMINATORS
 
 Place = tuple[int, int]
 """A block's number, and the position of one of its parameters."""
@@ -213,15 +206,13 @@ def _drop_declarations(function: Function) -> None:
     insts = [inst for block in function.blocks for inst in block.insts]
     defined = {v for inst in insts for v in inst.results} | {v for block in function.blocks for v, _ in block.params}
     function.types = {v: t for v, t in function.types.items() if v in defined}
-    slots = {inst.imm for inst in insts if inst.op.startswith("stack_")}
+    slots = {inst.imm for inst in insts if OPCODES[inst.op].format.imm == "stack_slot"}
     function.stack_slots = {n: s for n, s in function.stack_slots.items() if n in slots}
-    refs = {inst.imm for inst in insts if inst.op in ("call", "return_call", "try_call", "func_addr")}
+    refs = {inst.imm for inst in insts if OPCODES[inst.op].format.imm == "func_ref"}
     function.func_refs = {n: r for n, r in function.func_refs.items() if n in refs}
     signatures: set[object] = {ref.sig for ref in function.func_refs.values()}
-    signatures |= {
-        inst.imm for inst in insts if inst.op in ("call_indirect", "return_call_indirect", "try_call_indirect")
-    }
+    signatures |= {inst.imm for inst in insts if inst.op in INDIRECT_CALLS}
     signatures |= {inst.table.sig for inst in insts if inst.table is not None}
     function.signatures = {n: s for n, s in function.signatures.items() if n in signatures}
-    pool = {inst.imm for inst in insts if inst.op in ("vconst", "f128const")}
+    pool = {inst.imm for inst in insts if OPCODES[inst.op].format.imm == "constant"}
     function.constants = {n: c for n, c in function.constants.items() if n in pool}

@@ -13,14 +13,9 @@ from typing import Final, TypeVar
 
 from liftcheck.case import Case
 from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst, Module
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import CONSTANTS, OPCODES, TERMINATORS
 from liftcheck.clif.types import F16, F32, F64, F128, I64, I128, Type
 
-CALLS: Final = frozenset(
-    {"call", "call_indirect", "return_call", "return_call_indirect", "try_call", "try_call_indirect"}
-)
-BRANCHES: Final = frozenset({"jump", "brif", "br_table", "try_call", "try_call_indirect"})
-TERMINATORS: Final = BRANCHES | {"return", "return_call", "return_call_indirect", "trap"}
 HANDLER_ADDRESS: Final = "get_exception_handler_address"
 """Its immediate names a block that ends in a `try_call`, and a handler of that."""
 _T = TypeVar("_T")
@@ -136,7 +131,7 @@ def constant(function: Function, kind: Type, value: int) -> tuple[int, list[Inst
 
 def is_constant(inst: Inst) -> bool:
     """Whether the instruction only makes a constant."""
-    return inst.op in ("iconst", "vconst", "f16const", "f32const", "f64const", "f128const")
+    return inst.op in CONSTANTS
 
 
 def is_pure(inst: Inst) -> bool:

@@ -16,15 +16,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.campaign.reduce.edit import (
-    CALLS,
-    TERMINATORS,
-    copy_function,
-    dead_values,
-    edges,
-    is_constant,
-    with_function,
-)
+from liftcheck.campaign.reduce.edit import copy_function, dead_values, edges, is_constant, with_function
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
     as_param,
@@ -42,13 +34,11 @@ from liftcheck.campaign.reduce.proposals import (
 )
 from liftcheck.case import Case
 from liftcheck.clif.ir import NO_FLAGS, ExceptionTable, Inst, Module, StackSlot
+from liftcheck.clif.opcodes import CALLS, DIRECT_CALLS, STORES, TERMINATORS
 
 Probe = Callable[[Case], "tuple[int, ...] | None"]
 """What the reference returns for the case's first input; None if it does not return."""
 Pass = Callable[[Case, int, Probe], "Sequence[Case] | Iterator[Case] | None"]
-
-
-_STORES: Final = frozenset({"store", "istore8", "istore16", "istore32"})
 
 
 def narrow_inputs(case: Case, runs: Sequence[int]) -> Case:
@@ -98,7 +88,7 @@ def enter_callee(case: Case, site: int, probe: Probe) -> Iterator[Case] | None:
         (b, i, inst)
         for b, block in enumerate(entry.blocks)
         for i, inst in enumerate(block.insts)
-        if inst.op in ("call", "try_call", "return_call")
+        if inst.op in DIRECT_CALLS
     ]
     if site >= len(calls) or len(case.inputs) != 1:
         return None
@@ -140,13 +130,13 @@ def cut_after(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
         (b, i)
         for b, block in enumerate(function.blocks)
         for i, inst in enumerate(block.insts)
-        if (inst.results or inst.op in _STORES) and not is_constant(inst) and inst.op not in TERMINATORS
+        if (inst.results or inst.op in STORES) and not is_constant(inst) and inst.op not in TERMINATORS
     ]
     if site >= len(sites):
         return None
     block, position = sites[site]
     inst = function.blocks[block].insts[position]
-    if inst.op in _STORES:
+    if inst.op in STORES:
         return [cut(case, case.entry, block, position, inst.args[:1])]
     return [cut(case, case.entry, block, position + 1, inst.results)]
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from liftcheck.campaign.reduce.edit import (
-    HANDLER_ADDRESS,
-    TERMINATORS,
-    constant,
-    copy_function,
-    fresh,
-    replace_uses,
-    with_function,
-)
+from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, constant, copy_function, fresh, replace_uses, with_function
 from liftcheck.case import Case
 from liftcheck.clif.ir import AbiParam, BlockCall, Function, Inst, Module, Signature
+from liftcheck.clif.opcodes import OPCODES, TERMINATORS
 from liftcheck.clif.types import Type
 
 
@@ -176,7 +169,7 @@ def cut(case: Case, number: int, block: int, position: int, values: Sequence[int
     returned = tuple(AbiParam(changed.types[v]) for v in values)
     changed.signature = changed.signature._replace(returns=returned)
     for other in changed.blocks:
-        if other is not at and other.insts[-1].op in ("return", "return_call", "return_call_indirect"):
+        if other is not at and OPCODES[other.insts[-1].op].is_return:
             made: list[Inst] = []
             zeros = tuple(_zero(changed, param.type, made) for param in returned)
             other.insts[-1:] = [*made, Inst("return", None, args=zeros)]

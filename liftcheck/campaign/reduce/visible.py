@@ -151,11 +151,18 @@ def _addresses_shown(function: Function) -> list[int]:
     held = _addresses(function, insts)
     shown: list[int] = []
     for inst in insts:
-        if inst.op in ("return", "atomic_rmw", "atomic_cas"):
-            shown += [arg for arg in inst.args[inst.op != "return" :] if arg in held]
-        elif "store" in inst.op and inst.args[0] in held and not held.intersection(inst.args[1:]):
-            shown.append(inst.args[0])
+        row = OPCODES[inst.op]
+        if inst.op == "return" or (row.access is not None and row.can_load and row.can_store):
+            shown += [arg for place, arg in enumerate(inst.args) if place != row.address and arg in held]
+        elif _stores(inst, held) and (row.address is None or inst.args[row.address] not in held):
+            shown += [arg for place, arg in enumerate(inst.args) if place == row.stored]
     return shown
+
+
+def _stores(inst: Inst, held: set[int]) -> bool:
+    """Whether an instruction stores one of these values."""
+    place = OPCODES[inst.op].stored
+    return place is not None and inst.args[place] in held
 
 
 def _addresses(function: Function, insts: list[Inst]) -> set[int]:
@@ -167,7 +174,7 @@ def _addresses(function: Function, insts: list[Inst]) -> set[int]:
     while count != len(held) + spilled:
         count = len(held) + spilled
         for inst in insts:
-            spilled = spilled or ("store" in inst.op and inst.args[0] in held)
+            spilled = spilled or _stores(inst, held)
             through = OPCODES[inst.op].can_load and not spilled
             if inst.op in _ADDRESSES or not (held.isdisjoint(inst.args) or through or OPCODES[inst.op].is_call):
                 held.update(inst.results)

@@ -17,6 +17,7 @@ from typing import Final
 
 from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.term import Term, var
+from liftcheck.clif.opcodes import CONSTANTS
 from liftcheck.clif.semantics import floats, integers, vectors
 from liftcheck.clif.semantics.integers import Request, Rule
 from liftcheck.clif.types import Type
@@ -46,16 +47,13 @@ def meaning(
 
 def constant(op: str, result_type: Type, imm: object) -> int | None:
     """The value of `iconst`, `f32const`, `vconst` and their like, without making terms; None for other opcodes."""
-    if op not in _CONSTANTS:
+    if op not in CONSTANTS:
         return None
     if isinstance(imm, bytes):
         return int.from_bytes(imm, "little")
     if not isinstance(imm, int):
         raise InternalError(f"{op} needs an integer or bytes, not {imm!r}")
     return imm & result_type.mask
-
-
-_CONSTANTS: Final = frozenset({"iconst", "f16const", "f32const", "f64const", "f128const", "vconst"})
 
 
 def _input(index: int, kind: Type) -> Term:

@@ -97,6 +97,13 @@ def _functions(
     return found
 
 
+_STATIC: Final = {
+    "dynamic_stack_addr": "stack_addr",
+    "dynamic_stack_load": "stack_load",
+    "dynamic_stack_store": "stack_store",
+}
+
+
 def _without_dynamic_types(inst: Inst, func: Function) -> Opcode:
     """An opcode of the dynamic vector types in terms of vectors and slots of 128 bits, which they are."""
     if inst.op == "extract_vector":
@@ -108,7 +115,7 @@ def _without_dynamic_types(inst: Inst, func: Function) -> Opcode:
             assert isinstance(base[0], Type)
             inst.op, inst.imm = "iconst", DYNAMIC_BITS // base[0].bits
     else:
-        inst.op = inst.op.removeprefix("dynamic_")
+        inst.op = _STATIC[inst.op]
     return OPCODES[inst.op]
 
 

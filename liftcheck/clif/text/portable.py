@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from liftcheck.clif.ir import NO_FLAGS, Block, Function, Inst, MemFlags
+from liftcheck.clif.opcodes import OF_CONSTANT
 from liftcheck.clif.types import I8, I64, I128, Type
 
 _SIGNED: Final = frozenset({"iadd_imm", "imul_imm", "irsub_imm", "sdiv_imm", "srem_imm", "icmp_imm"})
@@ -67,7 +68,7 @@ def _binary_imm(w: _Rewriter, old: Inst) -> None:
     if old.op == "irsub_imm":
         w.last(old, "isub", old.type, constant, old.args[0])
     else:
-        w.last(old, old.op.removesuffix("_imm"), old.type, old.args[0], constant)
+        w.last(old, OF_CONSTANT[old.op], old.type, old.args[0], constant)
 
 
 def _icmp_imm(w: _Rewriter, old: Inst) -> None:
@@ -84,10 +85,13 @@ def _stack_load(w: _Rewriter, old: Inst) -> None:
     w.last(old, "load" if old.op == "stack_load" else "store", old.type, *old.args, address, flags=_STACK_FLAGS)
 
 
+_NEGATED: Final = {"band_not": "band", "bor_not": "bor", "bxor_not": "bxor"}
+
+
 def _negated(w: _Rewriter, old: Inst) -> None:
     assert old.type is not None
     inverted = w.value("bnot", old.type, old.type, old.args[1])
-    w.last(old, old.op.removesuffix("_not"), old.type, old.args[0], inverted)
+    w.last(old, _NEGATED[old.op], old.type, old.args[0], inverted)
 
 
 def _renamed(w: _Rewriter, old: Inst) -> None:
@@ -163,10 +167,9 @@ def _rename_last(w: _Rewriter, value: int, old: Inst) -> None:
 
 
 _RULES: Final[dict[str, Callable[[_Rewriter, Inst], None]]] = {
-    **{f"{op}_imm": _binary_imm for op in ("iadd", "imul", "udiv", "sdiv", "urem", "srem", "irsub", "band", "bor",
-                                           "bxor", "rotl", "rotr", "ishl", "ushr", "sshr")},
+    **dict.fromkeys(("irsub_imm", *OF_CONSTANT), _binary_imm),
     "icmp_imm": _icmp_imm, "stack_load": _stack_load, "stack_store": _stack_load,
-    "band_not": _negated, "bor_not": _negated, "bxor_not": _negated, **dict.fromkeys(_RENAMED, _renamed),
+    **dict.fromkeys(_NEGATED, _negated), **dict.fromkeys(_RENAMED, _renamed),
     "iadd_cin": _carry_in, "isub_bin": _carry_in, "fmin_pseudo": _pseudo_minimum, "fmax_pseudo": _pseudo_minimum,
     "global_value": _global_value,
 }  # fmt: skip

@@ -20,7 +20,7 @@ from zlib import crc32
 
 from liftcheck import layout
 from liftcheck.clif.ir import Function, Signature
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import INDIRECT_CALLS, OPCODES
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_function, signature_text
 from liftcheck.clif.types import I64, Type
@@ -50,7 +50,6 @@ ENTRY: Final = 16
 """Bytes of the log for each argument, and for the name of a callee."""
 PARAMS: Final = 200
 """The number of a stub's first parameter, above those that its own lines have."""
-_INDIRECT: Final = frozenset({"call_indirect", "return_call_indirect", "try_call_indirect"})
 _NOTHING: Final = Signature((), ())
 
 
@@ -91,7 +90,7 @@ def indirect(function: Function) -> list[Signature]:
         inst.table.sig if inst.table is not None else inst.imm
         for block in function.blocks
         for inst in block.insts
-        if inst.op in _INDIRECT
+        if inst.op in INDIRECT_CALLS
     ]
     return list(dict.fromkeys(function.signatures[number] for number in found if isinstance(number, int)))
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.clif.cfg import edges
 from liftcheck.clif.ir import Function, Inst, Signature
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import DIRECT_CALLS, INDIRECT_CALLS, OF_CONSTANT, OPCODES
 
 FEW: Final = 3
 """With the address of a return area there are registers for one more (Microsoft x64: four in all)."""
@@ -92,26 +92,22 @@ def _left_on_stack(signature: Signature) -> int | None:
 
 def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:
     """Symbol and signature of a call."""
-    if inst.op in ("call", "return_call", "try_call"):
+    if inst.op in DIRECT_CALLS:
         assert isinstance(inst.imm, int)
         reference = function.func_refs[inst.imm]
         return reference.name, reference.sig
-    if inst.op in ("call_indirect", "return_call_indirect"):
-        assert isinstance(inst.imm, int)
-        return POINTERS, inst.imm
-    if inst.op == "try_call_indirect" and inst.table is not None:
-        return POINTERS, inst.table.sig
+    if inst.op in INDIRECT_CALLS:
+        signature = inst.table.sig if inst.table is not None else inst.imm
+        return (POINTERS, signature) if isinstance(signature, int) else None
     return None
 
 
 # Stores outside of slots.
 
 _STORES: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("store", "istore8", "istore16", "istore32", "atomic_store"), 1),
-    **dict.fromkeys(("atomic_rmw", "atomic_cas"), 0),
+    op: row.address for op, row in OPCODES.items() if row.can_store and row.address is not None
 }
 """Opcode -> which argument is the address."""
-_NARROW: Final[Mapping[str, int]] = {"istore8": 1, "istore16": 2, "istore32": 4}
 _PURE: Final[Mapping[str, Callable[[int, int, int], int]]] = {
     "iadd": lambda a, b, bits: a + b,
     "isub": lambda a, b, bits: a - b,
@@ -177,8 +173,8 @@ def _joined(known: Mapping[int, _Known | None], parameter: int, passed: list[int
 
 
 def _outside(function: Function, inst: Inst, address: _Known) -> Iterator[bool]:
-    kind = inst.type or function.types[_value(function, inst.args[0])]
-    size = _NARROW.get(inst.op, kind.bits // 8)
+    kind, access = inst.type or function.types[_value(function, inst.args[0])], OPCODES[inst.op].access
+    size = kind.bytes if access is None else access.type_in_memory(kind).bytes
     room = function.stack_slots[address.slot].size if address.slot in function.stack_slots else 0
     low = None if address.number is None else address.number + inst.offset
     if low is None:
@@ -203,7 +199,7 @@ def _followed(function: Function, known: Mapping[int, _Known | None], inst: Inst
 
 
 def _computed(inst: Inst, inputs: list[_Known]) -> _Known:
-    op, numbers = inst.op.removesuffix("_imm"), [one.number for one in inputs]
+    op, numbers = OF_CONSTANT.get(inst.op, inst.op), [one.number for one in inputs]
     slots = [one.slot for one in inputs if one.slot >= 0]
     unknown = _Known(None, slots[0] if slots else -1)
     if len(inputs) != 2 or op not in _PURE or None in numbers or inst.type is None or inst.type.lanes > 1:
