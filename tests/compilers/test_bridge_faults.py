@@ -14,7 +14,7 @@ import pytest
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.compilers.cranelift import failures
-from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.compilers.cranelift.client import Cranelift, patience
 from liftcheck.errors import Unavailable
 
 TARGETS = [Target("x86-64"), Target("s390x")]
@@ -52,6 +52,16 @@ def test_the_guilty_function_is_named(bridge: Cranelift, fault: str, kind: str, 
         assert isinstance(guilty, CompileFailure) and guilty.is_finding
         assert (guilty.kind, guilty.reason) == (kind, reason)
     assert isinstance(bridge.compile_text(function("later"), TARGETS)[0][0], FunctionCode)
+
+
+def test_a_long_text_has_more_time(bridge: Cranelift) -> None:
+    """A compiler that is slow with a long function is no compiler that does not end."""
+    for padding, limit in ((0, "0.3"), (200_000, "1.3")):
+        text = f"; {' ' * padding}\n{function('fault_hang')}"
+        ((reply,),) = bridge.compile_text(text, TARGETS[:1])
+        assert isinstance(reply, CompileFailure)
+        assert (reply.kind, reply.message.split(";")[0]) == ("timeout", f"no answer within {limit} s")
+    assert patience(" " * 1_000_000, 5.0) == 30.0
 
 
 def test_two_guilty_functions(bridge: Cranelift) -> None:

@@ -37,6 +37,9 @@ DEFAULTS: Final = (
 """Without them i128 in signatures, vector returns and tail calls are refused on some ISAs."""
 
 TIMEOUT: Final = 5.0
+LONG_TEXT: Final = 200_000
+"""Bytes of text that add a second, twice as many four: a compiler's time grows with the square of a function's length.
+5 s are a bug where programs are as short as they usually are, and nothing special for a function of a megabyte."""
 MEMORY: Final = 2 << 30
 _TRIPLES: Final = {"x86-64": "x86_64"}
 Decided = dict[tuple[int, int], Reply]
@@ -58,8 +61,14 @@ class _Work:
     ahead: bytes = b""
 
 
+def patience(text: str, timeout: float) -> float:
+    """Processor seconds that each function of a text may take, where a short one may take `timeout`."""
+    return round(timeout + (len(text) / LONG_TEXT) ** 2, 1)
+
+
 class Cranelift:
-    """A Cranelift of one build. `name` opens it again; `timeout`: processor seconds a function; `memory`: bytes."""
+    """A Cranelift of one build. `name` opens it again; `timeout`: processor seconds a function, more in long texts (see
+    `patience`); `memory`: bytes."""
 
     def __init__(
         self,
@@ -128,7 +137,13 @@ class Cranelift:
         if "rules" in wants and not self.traces_rules:
             raise Unsupported(f"{self.name} does not say which ISLE rules matched (0.130 and newer do)")
         return self._run(
-            _Work(text, tuple(targets), protocol.wants_mask(wants | self._always), timeout or self.timeout, raw)
+            _Work(
+                text,
+                tuple(targets),
+                protocol.wants_mask(wants | self._always),
+                patience(text, timeout or self.timeout),
+                raw,
+            )
         )
 
     def allocations(
@@ -151,7 +166,7 @@ class Cranelift:
                 f"{self.build.name} does not show register allocation: open it with the profile '{builds.REGALLOC}'"
             )
         wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
-        work = _Work(text, tuple(targets), wants, timeout or self.timeout, raw, capture.request(damage))
+        work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(damage))
         return capture.read_all(self._run(work), [target.isa for target in targets])
 
     def _run(self, work: _Work) -> list[list[Reply]]:
