@@ -24,6 +24,7 @@ from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
 from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 
 if TYPE_CHECKING:
     from liftcheck.runners.pool import Abilities
@@ -34,8 +35,6 @@ MISSING: Final = "missing"
 
 NEEDED_SPACE: Final = 1_000_000_000
 """Bytes that a build of Cranelift wants free: 0.4 GB for itself, and cargo's registry."""
-
-QEMU: Final = {"x86-64": "qemu-x86_64", "aarch64": "qemu-aarch64", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +192,10 @@ def _runners() -> Iterator[Check]:
     except metadata.PackageNotFoundError:
         yield Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
         return
-    from liftcheck.runners.features import PROBES
     from liftcheck.runners.pool import available_runners, confinement
 
     for isa in ISAS:
-        known = frozenset(PROBES[isa])
+        known = frozenset(isa_named(isa).probes)
         for name, has in available_runners(isa).items():
             yield _no_runner(isa, name, has) if isinstance(has, str) else _runner(isa, name, has, known)
     yield _confinement(confinement())
@@ -230,7 +228,8 @@ def _runner(isa: str, name: str, able: Abilities, known: frozenset[str]) -> Chec
         detail += "; lacks single instructions: " + ", ".join(
             f"{lack.name} ({_extensions(lack.needs).replace(', ', ' with ')})" for lack in able.lacks
         )
-    remedy = "a newer QEMU has more: see its change log" if name == "qemu" and lacks and isa == "riscv64" else ""
+    older = name == "qemu" and isa_named(isa).qemu.outdated
+    remedy = "a newer QEMU has more: see its change log" if lacks and older else ""
     return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=name == "unicorn")
 
 
@@ -250,7 +249,8 @@ def _version(isa: str, name: str) -> str:
         return metadata.version("unicorn")
     if name != "qemu":
         return ""
-    path = shutil.which(QEMU[isa]) or shutil.which(f"{QEMU[isa]}-static")
+    program = isa_named(isa).qemu.program
+    path = shutil.which(program) or shutil.which(f"{program}-static")
     return qemu_version(_first_line([path, "--version"])) if path else ""
 
 

@@ -25,9 +25,10 @@ import pytest
 from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError, Unavailable
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.runners import pool as runners_module
 from liftcheck.runners.pool import Runner, RunnerPool
-from liftcheck.runners.process import QEMU
 
 PROFILES = {"compiler": builds.FUZZ, "regalloc": builds.REGALLOC}
 """The fixtures that open a Cranelift, and its build profile."""
@@ -105,7 +106,7 @@ def _build(config: pytest.Config, profile: str) -> str:
 
 def _has_qemu() -> bool:
     if "qemu" not in _found:
-        names = [f"{command[0]}{end}" for command in QEMU.values() for end in ("", "-static")]
+        names = [f"{isa_named(isa).qemu.program}{end}" for isa in ISAS for end in ("", "-static")]
         _found["qemu"] = next((name for name in names if shutil.which(name)), "")
     return _found["qemu"] != ""
 

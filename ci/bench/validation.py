@@ -30,7 +30,7 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
-from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import VALID
@@ -60,7 +60,7 @@ def targets(isa: str) -> list[Target]:
 
 def generated(compiler: Cranelift, isa: str, seeds: range) -> Iterator[tuple[list[Captured], float]]:
     """The functions of each program and how long the bridge took."""
-    context = Context((isa,), {isa: matrix.load(compiler, isa, ())}, SIZE, 1, conventions=dict(CONVENTIONS))
+    context = Context((isa,), {isa: matrix.load(compiler, isa, ())}, SIZE, 1)
     for seed in seeds:
         text = print_module(generate.generate(RandomChoices(seed), "all", context).module)
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.case import Case
 from liftcheck.clif.text.parser import parse_filetest
-from liftcheck.generators.tables import CONVENTIONS
+from liftcheck.isa.base import isa_named
 
 SCALARS: Final = ("i64", "i64", "i32", "i8", "i128", "f64", "f64", "f32")
 VECTORS: Final = ("i64x2", "f64x2")
@@ -147,7 +147,7 @@ class _Plan(NamedTuple):
 
 def _drawn(isa: str, rng: Random) -> _Plan:
     pool = [*SCALARS, *((*VECTORS, *VECTORS) if isa != "riscv64" else ()), *(("f16",) if rng.random() < 0.2 else ())]
-    leaf, middle = rng.choice(CONVENTIONS[isa]), rng.choice(CONVENTIONS[isa])
+    leaf, middle = rng.choice(isa_named(isa).conventions), rng.choice(isa_named(isa).conventions)
     throws = rng.random() < 0.15
     if throws:
         leaf = "tail"

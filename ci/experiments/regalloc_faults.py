@@ -45,7 +45,7 @@ from liftcheck.compilers.cranelift import builds, capture
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
-from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.regalloc.source import Source, source_of
@@ -150,7 +150,7 @@ class Experiment:
         self.judge: Final = Judge(self.prepared, RunnerPool("auto"))
         matrices = {isa: matrix.load(compiler, isa, settings) for isa in isas}
         self.contexts: Final = {
-            (isa, inputs): Context((isa,), {isa: matrices[isa]}, SIZE, inputs, conventions=dict(CONVENTIONS))
+            (isa, inputs): Context((isa,), {isa: matrices[isa]}, SIZE, inputs)
             for isa in isas
             for inputs in (INPUTS, MANY)
         }

@@ -46,7 +46,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported
 from liftcheck.generators import generate as programs
 from liftcheck.generators.choices import RandomChoices
-from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
@@ -118,9 +118,7 @@ class Fuzzer:
         self.watcher: Final = Watcher(isa)
         self.known: Final = frozenset(self.compiler.settings(isa))
         lines = matrix.load(self.compiler, isa, ())
-        self.contexts: Final = [
-            Context((isa,), {isa: lines}, size, INPUTS, conventions=dict(CONVENTIONS)) for size in SIZES
-        ]
+        self.contexts: Final = [Context((isa,), {isa: lines}, size, INPUTS) for size in SIZES]
         self.counts: Final[Counter[tuple[str, str]]] = Counter()
         self.notes: Final[Counter[str]] = Counter()
         self.found: Final[list[Found]] = []

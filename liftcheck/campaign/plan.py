@@ -26,7 +26,8 @@ from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import generate as programs
 from liftcheck.generators import profiles, rules
 from liftcheck.generators.choices import RandomChoices
-from liftcheck.generators.tables import CONVENTIONS, Context
+from liftcheck.generators.tables import Context
+from liftcheck.isa.base import isa_named
 from liftcheck.oracles.regalloc.compiler import open_validating
 from liftcheck.runners.pool import RunnerPool
 
@@ -40,27 +41,6 @@ own verifier between its passes takes a fifth of its time: it is on in a quarter
 ROTA: Final = 8
 """Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
 PLAIN, RICH = "plain", "rich"
-FEATURES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    PLAIN: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
-                       "has_sse41", "has_sse42"),
-            "aarch64": ("has_lse",), "riscv64": (), "s390x": ()},
-    RICH: {"x86-64": ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
-                      "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl",
-                      "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"),
-           "aarch64": ("has_lse", "has_fp16"),
-           "riscv64": ("has_v", "has_zvl128b", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd",
-                       "has_zcb", "has_zbkb", "has_zicond", "has_zfhmin", "has_zfh", "has_zvfh"),
-           "s390x": ("has_mie3", "has_vxrs_ext2")},
-}  # fmt: skip
-"""By world and ISA: extensions that are switched on, as far as the compiler knows them and a runner runs them."""
-OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
-    "x86-64": ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_avx2",
-               "has_avx512vl", "has_avx512dq", "has_avx512bitalg", "has_avx512vbmi"),
-    "aarch64": ("has_lse", "has_fp16"),
-    "riscv64": ("has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca", "has_zcd", "has_zcb", "has_zbkb", "has_zicond"),
-    "s390x": ("has_mie3", "has_vxrs_ext2"),
-}  # fmt: skip
-"""Extensions that a batch may switch off again: they choose between lowerings but decide about no typing."""
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
     (48, ("regalloc_algorithm", "single_pass")), (16, ("bb_padding_log2_minus_one", "4")),
@@ -193,10 +173,10 @@ class Planner:
 
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
         """The extensions that are on in a world: the compiler knows them and a runner runs them."""
-        known = self.settings_of(isa)
+        known, value = self.settings_of(isa), isa_named(isa)
         return tuple(
             (name, "true")
-            for name in FEATURES[world][isa]
+            for name in (value.plain if world == PLAIN else value.rich)
             if name in known and self.runners.names(Target(isa, ((name, "true"),)))
         )
 
@@ -208,9 +188,7 @@ class Planner:
             matrices: Mapping[str, Container[str]] = {
                 isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas
             }
-            self._contexts[world,] = Context(
-                isas, matrices, SIZE, INPUTS, conventions=dict(CONVENTIONS), rules=self.rules
-            )
+            self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, rules=self.rules)
         return self._contexts[world,]
 
     def target(self, world: str, isa: str, level: str, more: tuple[tuple[str, str], ...]) -> Target:
@@ -247,7 +225,7 @@ class Planner:
         """In a quarter of the batches each optional extension is off with a chance of one half."""
         if not self.options.sweep or draw.randrange(4):
             return ()
-        return tuple((name, "false") for name in OPTIONAL[isa] if draw.randrange(2))
+        return tuple((name, "false") for name in isa_named(isa).optional if draw.randrange(2))
 
 
 assert BATCH * INPUTS <= 256

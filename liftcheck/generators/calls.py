@@ -20,6 +20,7 @@ from liftcheck.generators.body import Body
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.profiles import type_class
 from liftcheck.generators.program import Callee, Program
+from liftcheck.isa.base import isa_named
 
 POINTEE: Final = 64
 _COST_LIMIT: Final = 500
@@ -41,7 +42,7 @@ def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Sign
     if entry:
         return _entry_signature(program, convention)
     tails = [callee for callee in program.specs if callee.signature.call_conv == "tail"]
-    structs = program.isas == ("x86-64",) and convention in ("system_v", "fast")
+    structs = all(isa_named(isa).struct_arguments for isa in program.isas) and convention in ("system_v", "fast")
     return _drawn(program.bits, program.passable(convention), convention, False, tails, structs)
 
 

@@ -23,6 +23,7 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.text.runlines import RunLine, data_text, run_line_text
 from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
 from liftcheck.interp.run import prepare
+from liftcheck.isa import LISTED
 from liftcheck.layout import SLOT_SIZE, slot_address
 from liftcheck.nan import is_nan
 
@@ -42,7 +43,6 @@ _DEFAULTS: Final = {"opt_level": "none", "regalloc_algorithm": "backtracking", "
                     "enable_heap_access_spectre_mitigation": "true", "enable_table_access_spectre_mitigation": "true",
                     "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}  # fmt: skip
 _LITTLE: Final = MemFlags(endianness="little")
-_TRIPLES: Final = {"x86-64": "x86_64"}
 _CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
 
 
@@ -125,7 +125,7 @@ def header(targets: Sequence[Target], plain: bool = False) -> list[str]:
             if current.get(name, _DEFAULTS.get(name, "false")) != value:
                 lines.append(f"set {name}={value}")
                 current[name] = value
-        lines.append(" ".join(["target", _TRIPLES.get(target.isa, target.isa), *own]))
+        lines.append(" ".join(["target", LISTED[target.isa].triple, *own]))
     return lines
 
 

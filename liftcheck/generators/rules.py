@@ -25,6 +25,7 @@ from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.body import Body
 from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate, takes
 from liftcheck.generators.tables import Row, Table
+from liftcheck.isa import LISTED
 
 _TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
 _MOST_INSTANCES: Final = 12
@@ -86,9 +87,8 @@ def load(source: Path | None, isas: tuple[str, ...]) -> tuple[Op, ...]:
     """Every pattern of the mid-end's and the given ISAs' rules below a crate's `src` folder; () if there is none."""
     if source is None:
         return ()
-    folders = {"x86-64": "x64"}
     files = sorted((source / "opts").glob("*.isle"))
-    files += [source / "isa" / folders.get(isa, isa) / "lower.isle" for isa in isas]
+    files += [source / "isa" / LISTED[isa].package / "lower.isle" for isa in isas]
     patterns = dict.fromkeys(op for path in files if path.is_file() for op in read(path.read_text(encoding="utf-8")))
     return tuple(patterns)
 

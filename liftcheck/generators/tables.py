@@ -20,6 +20,8 @@ from liftcheck.clif.opcodes import OPCODES, Variant, variants
 from liftcheck.clif.text.portable import OLD_OPCODES
 from liftcheck.clif.types import F128, I64, I128, TYPES, Type
 from liftcheck.generators.profiles import FAMILY_OF, type_class
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 
 T = TypeVar("T")
 LITTLE: Final = MemFlags(endianness="little")
@@ -206,13 +208,17 @@ def _constants(table: Table, rows: list[Row]) -> dict[Type, str]:
     return {kind: found[kind] for kind in TYPES.values() if kind in found}
 
 
+def _conventions() -> dict[str, tuple[str, ...]]:
+    return {isa: isa_named(isa).conventions for isa in ISAS}
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """For what programs are made: build one per campaign, it caches tables.
 
     isas         the ISAs of the campaign, in a fixed order
     matrices     for each the keys that the compiler has (anything with `in`)
-    conventions  the calling conventions that programs may use on all of `isas` (see `CONVENTIONS`)
+    conventions  the calling conventions that programs may use on all of `isas` (see `Isa.conventions`)
     size         about how many instructions a program has
     inputs       how many runs a case has
     features     what the compiler's version knows: 'try_call', 'regions' (alias regions), 'frame_pointers'
@@ -224,7 +230,7 @@ class Context:
     size: int = 60
     inputs: int = 8
     features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
-    conventions: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CONVENTIONS))
+    conventions: Mapping[str, tuple[str, ...]] = field(default_factory=_conventions)
     rules: tuple[Any, ...] = ()
     tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
@@ -282,12 +288,3 @@ class Context:
                 if count and isas != self.isas:
                     self.weight_cache.extend([isas] * max(2, round(count**0.75)))
         return self.weight_cache or [self.isas]
-
-
-CONVENTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "x86-64": ("system_v", "fast", "tail", "windows_fastcall", "preserve_all", "winch"),
-    "aarch64": ("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
-    "riscv64": ("system_v", "fast", "tail", "preserve_all"),
-    "s390x": ("system_v", "fast", "tail", "preserve_all"),
-}  # fmt: skip
-"""The calling conventions of 0.135 by ISA. Not here: `probestack`, and `cold`, which was removed."""

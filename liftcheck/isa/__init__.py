@@ -44,6 +44,9 @@ LISTED: Final[Mapping[str, Listed]] = {row.name: row for row in _ROWS}
 ISAS: Final = tuple(LISTED)
 ISA_ALIASES: Final = {alias: row.name for row in _ROWS for alias in row.aliases}
 BIG_ENDIAN: Final = frozenset(row.name for row in _ROWS if row.byte_order == "big")
+HOST: Final = "x86-64"
+"""The ISA of the hosts that liftcheck knows to run and to confine code on, and that upstream's files without a target
+are for."""
 
 
 def listed(isa: str) -> Listed:

@@ -16,8 +16,11 @@ from typing import Any, Final
 
 from liftcheck.isa import ByteOrder, Listed, listed
 
-EVERY: Final = frozenset({"has_"})
+EVERY: Final = frozenset({"*"})
 """For `Isa.indifferent`: all extensions there are."""
+PROGRAM_CHECK: Final = "program check"
+VECTOR_SIZES: Final = tuple(1 << k for k in range(5, 17))
+"""Bits that a vector register may have, where that is not fixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,12 @@ class Unicorn:
     """Unicorn for an ISA: names of its constants (in `unicorn.<constants>_const`, or `unicorn` for `arch`, `mode`).
 
     switched_on   (register, bits, whether the others stay): floating point, vectors, 64-bit addressing
-    interrupts    number -> what it is, for people, and bytes by which the PC is ahead
+    interrupts    number -> what it is, for people, and bytes by which the PC is ahead; PROGRAM_CHECK: of all kinds, for
+                  instructions that it lacks as well; then two zero bytes are no instruction
     system_call   the interrupt of a system call; -1: there is none, Unicorn passes over the instruction `call`
     call_number   the register with the call's number; `call_in_code`: it is in the instruction, where that is not 0
     host_calls    number of an interrupt by which the stub has the host compute a fused multiply-add -> its width
     first_vector  the register of its first operand, which is that of its result
-    zeros_illegal of an interrupt for all kinds: two zero bytes are no instruction
     """
 
     constants: str
@@ -66,7 +69,6 @@ class Unicorn:
     call_in_code: bool = False
     host_calls: Mapping[int, int] = field(default_factory=dict)
     first_vector: str = ""
-    zeros_illegal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,10 @@ class Isa:
     Probes of single instructions
     more_probes   'module:function' that gives more of them than are written in `stubs/probes-….txt`
     compressed    instructions of two bytes are read as the longer ones that they stand for
-    vectors       what makes vector instructions legal: beginnings of flags; (): they are in the base
-    configures    how code that has vectors configures them, as a regular expression
+    vectors       the flag that makes vector instructions legal, in a tuple; (): they are in the base
+    vector_size   the flag that promises vector registers of so many bits ('{}'), and makes vectors legal too
+    configures    the regular expression of an instruction that configures vectors, which code does before anything is
+                  computed, loaded or stored with them
     vector_names  what the names of vector instructions begin with
 
     Runners
@@ -141,6 +145,7 @@ class Isa:
     more_probes: str = ""
     compressed: bool = False
     vectors: tuple[str, ...] = ()
+    vector_size: str = ""
     configures: bytes = b""
     vector_names: str = ""
     runners: tuple[str, ...] = ("unicorn", "qemu")
@@ -158,6 +163,10 @@ class Isa:
     def byte_order(self) -> ByteOrder:
         """How it stores numbers."""
         return self.listed.byte_order
+
+    def is_indifferent(self, setting: str) -> bool:
+        """Whether a setting is an extension that is `indifferent`."""
+        return setting.startswith("has_") if self.indifferent is EVERY else setting in self.indifferent
 
     def part(self, where: str) -> Any:
         """'module:name' of its package, imported now; None for ''."""

@@ -23,6 +23,7 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler, Program, Reply
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN
+from liftcheck.isa.base import isa_named
 from liftcheck.oracles import compare
 from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.hooks import Hooks
@@ -41,29 +42,27 @@ _NO_HOOKS = Hooks()
 
 _INDIFFERENT = frozenset({
     "enable_verifier", "regalloc_algorithm", "bb_padding_log2_minus_one", "enable_nan_canonicalization", "is_pic",
-    "use_colocated_libcalls", "machine_code_cfg_info", "has_lse", "has_zba", "has_zbb", "has_zbc", "has_zbs", "has_zca",
-    "has_zcd", "has_zcb", "has_zicond", "has_zbkb",
+    "use_colocated_libcalls", "machine_code_cfg_info",
 })  # fmt: skip
-"""Settings that change neither how values are passed nor whether a load, a store and a call of a type compile."""
+"""Shared settings that change neither how values are passed nor whether a load, a store and a call of a type compile;
+those of an ISA: `Isa.indifferent`."""
 _MANY_TRAMPOLINES = 20_000
 """A campaign has a few thousand; beyond that its worker begins anew."""
 NO_TIME = "the campaign's time was up"
 """Why a program was not run, or a vote not finished."""
 _MANY_ENDLESS = 4
 """Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
-_EXTENSIONS_INDIFFERENT = frozenset({"x86-64", "s390x"})
-"""ISAs of which no extension at all does."""
 
 
 @cache
 def trampoline_target(target: Target) -> Target:
     """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
     batch's settings; without the compiler's verifier, as they are all of one form."""
-    drop_extensions = target.isa in _EXTENSIONS_INDIFFERENT
+    isa = isa_named(target.isa)
     kept = [
         setting
         for setting in trampolines.trampoline_target(target).settings
-        if setting[0] not in _INDIFFERENT and not (drop_extensions and setting[0].startswith("has_"))
+        if setting[0] not in _INDIFFERENT and not isa.is_indifferent(setting[0])
     ]
     return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
 

@@ -25,13 +25,13 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from math import inf
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from liftcheck import layout
 from liftcheck.case import Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
-from liftcheck.isa import BIG_ENDIAN
+from liftcheck.isa import ByteOrder, byte_order
 from liftcheck.mach.capstone import lacking, mnemonics
 from liftcheck.mach.insn import LONGEST, ORDINARY, decode
 from liftcheck.runners.link import Image
@@ -156,6 +156,19 @@ class Runner(Protocol):
         """Ends what the runner started. A closed runner cannot run."""
 
 
+class Replacing(Protocol):
+    """Puts code in the place of instructions that an emulator lacks (`Isa.replacing`). One per emulator."""
+
+    base: int
+    code: bytearray
+
+    def rewrite(self, image: Image) -> bytes:
+        """The code to load for an image."""
+
+    def add(self, address: int) -> bool:
+        """Replaces the instruction that stopped at an address, in `code` at `base`; False if it cannot."""
+
+
 class Arena:
     """The host's view of the guest's memory: the same bytes at `address - layout.ARENA`."""
 
@@ -164,7 +177,7 @@ class Arena:
     def __init__(self, isa: str, descriptor: int = -1) -> None:
         shared = mmap.MAP_SHARED if descriptor >= 0 else mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         self.bytes: Final = mmap.mmap(descriptor, layout.ARENA_SIZE, flags=shared)
-        self.order: Final[Literal["big", "little"]] = "big" if isa in BIG_ENDIAN else "little"
+        self.order: Final[ByteOrder] = byte_order(isa)
         self.write(layout.CONTROL, control_block(self.order))
         self.write(layout.STACK, bytes(range(1, 252)) * (layout.STACK_SIZE // 251))
 
@@ -183,7 +196,7 @@ class Arena:
         self.write(address, value.to_bytes(8, self.order))
 
 
-def control_block(order: Literal["big", "little"]) -> bytes:
+def control_block(order: ByteOrder) -> bytes:
     """Noise and canaries of the control block: integer words at 64, vector registers at 320, all different."""
     words = [0xC0DE_0000_0000_0000 | 0x0101_0101 * (k + 1) for k in range(32)]
     words += [0x7FF4_DEAD_0000_0000 | 0x1_0001 * (k + 1) for k in range(64)]
@@ -239,7 +252,7 @@ class BaseRunner:
         self.isa: Final = isa
         self.arena: Final = arena
         self.stub: Final = load_stub(isa)
-        self._big_endian: Final = isa in BIG_ENDIAN
+        self._big_endian: Final = byte_order(isa) == "big"
         self._image: Image | None = None
         self._trampolines: dict[bytes, int] = {}
         self._next_trampoline = layout.TRAMPOLINES

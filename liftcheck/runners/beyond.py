@@ -1,4 +1,5 @@
-"""Code that its target cannot execute: vector instructions of riscv64 for a target without vectors.
+"""Code that its target cannot execute: vector instructions for a target without vectors, where an ISA can be without
+(riscv64).
 
 The one idea: what the settings promise is all that the code may use, whatever the runner at hand has besides. Unicorn
 stops at a vector instruction, qemu executes it; on the machine that was asked for it is illegal either way. So it is
@@ -17,27 +18,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Function
+from liftcheck.isa.base import VECTOR_SIZES, Isa, isa_named
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, Insn, decode
 from liftcheck.runners.features import features_of
 
 ILLEGAL: Final = "illegal"
 """`CompileFailure.kind` of code that its target cannot execute."""
 OWN_VECTORS: Final = "vectors without has_v, for which it makes vector instructions all the same"
-_CONFIGURES: Final = re.compile(rb"\x57[\x70\xf0]")
-"""How a vset… to no register begins. Vectors are configured before anything is computed, loaded or stored with them."""
 _REASON: Final = "vector instructions for a target without has_v"
 
 
 def judged(functions: Iterable[Function], target: Target, program: Iterable[FunctionCode]) -> CompileFailure | None:
     """Why a program's code is not for its target: a failure of kind `ILLEGAL`, or a refusal if the program's own
     vectors are to blame. Functions and their code are in the same order."""
-    if target.isa != "riscv64" or _has_vectors(target):
+    isa = isa_named(target.isa)
+    if not isa.vectors or _has_vectors(target):
         return None
-    found = [(function, name) for function, code in zip(functions, program) if (name := _vector_instruction(code.code))]
+    found = [(function, name) for function, code in zip(functions, program) if (name := _vector_name(isa, code.code))]
     if not found:
         return None
     if any(kind.is_vector for function, _ in found for kind in function.types.values()):
@@ -46,20 +48,24 @@ def judged(functions: Iterable[Function], target: Target, program: Iterable[Func
     return CompileFailure(ILLEGAL, _REASON, f"{name} in {function.name}, which has no vectors: no has_v")
 
 
+@cache
 def _has_vectors(target: Target) -> bool:
-    return any(name == "has_v" or name.startswith("has_zvl") for name in features_of(target))
+    isa = isa_named(target.isa)
+    sizes = (isa.vector_size.format(bits) for bits in VECTOR_SIZES)
+    return not features_of(target).isdisjoint((*isa.vectors, *sizes))
 
 
-def _vector_instruction(code: bytes) -> str:
+def _vector_name(isa: Isa, code: bytes) -> str:
     """The first vector instruction that the code comes to, or ''. Code that configures no vectors is not decoded."""
-    if _CONFIGURES.search(code) is None:
+    if re.search(isa.configures, code) is None:
         return ""
     places: dict[int, Insn] = {}
     at = 0
-    for machine in decode("riscv64", code):
+    for machine in decode(isa.name, code):
         places[at] = machine
         at += machine.size
-    return next((places[at].name for at in sorted(_reached(places)) if places[at].name.startswith("v")), "")
+    names = (places[at].name for at in sorted(_reached(places)))
+    return next((name for name in names if name.startswith(isa.vector_names)), "")
 
 
 def _reached(places: dict[int, Insn]) -> set[int]:

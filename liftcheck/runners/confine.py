@@ -34,6 +34,7 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 from liftcheck import layout
+from liftcheck.isa import HOST
 
 Allowed = Mapping[str, tuple[int, tuple[int, ...]] | None]
 """A call's name -> what one argument must be (its place, the values allowed), or None: whatever they are."""
@@ -65,7 +66,7 @@ _WORDS: Final = 1 << 16
 _ALLOW, _TRAP, _ASK, _KILL = 0x7FFF_0000, 0x0003_0000, 0x7FC0_0000, 0x8000_0000
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _NUMBER, _ARCHITECTURE, _PLACE, _ARGUMENTS = 0, 4, 8, 16
-_X86_64: Final = 0xC000_003E
+_ARCHITECTURE_OF_HOST: Final = 0xC000_003E
 _RULE: Final = struct.Struct("<HBBI")
 MOST_RULES: Final = 48
 
@@ -91,11 +92,11 @@ def made(called: str) -> str:
 def noted(word: int) -> str:
     """The name of the call that a filter stopped: its number, and the architecture above it."""
     number, architecture = word & 0xFFFF_FFFF, word >> 32
-    return name("x86-64", number) if architecture == _X86_64 else f"32-bit system call {number}"
+    return name(HOST, number) if architecture == _ARCHITECTURE_OF_HOST else f"32-bit system call {number}"
 
 
 def _call_number(called: str) -> int:
-    return next(int(number) for number, other in _names()["x86-64"].items() if other == called)
+    return next(int(number) for number, other in _names()[HOST].items() if other == called)
 
 
 def _rules(allowed: Allowed, otherwise: int) -> list[Rule]:
@@ -122,7 +123,7 @@ def native_filter(size: int) -> bytes:
     return _assembled(
         [
             (_LOAD, 0, 0, _ARCHITECTURE),
-            (_IF_EQUAL, 1, 0, _X86_64),
+            (_IF_EQUAL, 1, 0, _ARCHITECTURE_OF_HOST),
             (_RETURN, 0, 0, _TRAP),
             (_LOAD, 0, 0, _PLACE + 4),
             (_IF_EQUAL, 1, 0, high),
@@ -142,7 +143,7 @@ def qemu_filter(socket: int) -> bytes:
     return _assembled(
         [
             (_LOAD, 0, 0, _ARCHITECTURE),
-            (_IF_EQUAL, 1, 0, _X86_64),
+            (_IF_EQUAL, 1, 0, _ARCHITECTURE_OF_HOST),
             (_RETURN, 0, 0, _KILL),
             (_LOAD, 0, 0, _NUMBER),
             *_rules({**QEMU, "sendmsg": (0, (socket,))}, _ASK),
@@ -182,7 +183,7 @@ class Listener:
                 return None
             raise
         ticket, thread, _, number = struct.unpack_from("<QIIi", notice)
-        return Asked(ticket, name("x86-64", number), thread)
+        return Asked(ticket, name(HOST, number), thread)
 
     def let_pass(self, asked: Asked) -> None:
         """The call is done as if there were no filter."""

@@ -18,15 +18,12 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.case import FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
-from liftcheck.isa import BIG_ENDIAN
+from liftcheck.isa import byte_order
+from liftcheck.isa.base import isa_named
 from liftcheck.mach import relocations
 from liftcheck.runners.stub import load_stub
 
-_FILL: Final = {"x86-64": b"\xcc", "aarch64": b"\0", "riscv64": b"\0", "s390x": b"\0"}
-"""What stands between functions: a byte that traps where it is executed."""
 _END: Final = 64
-_INSTRUCTION_LENGTH: Final = (2, 4, 4, 6)
-"""s390x: by the two highest bits of the first byte (Principles of Operation, 'Instruction formats')."""
 
 Program = Sequence[FunctionCode]
 
@@ -72,15 +69,15 @@ class Image:
     def trap_at(self, address: int) -> str | None:
         """The trap code that the compiler's table gives to a fault of the instruction at `address`, if any.
 
-        s390x names the last byte of a trap or divide, the first of a load or store: any byte of the instruction counts.
+        Where tables name the last byte of a trap or divide, but the first of a load or store, any byte of the
+        instruction counts.
         """
         found = self.function_at(address)
         if found is None:
             return None
         function, offset = found
-        end = offset + 1
-        if self.isa == "s390x":
-            end = offset + _INSTRUCTION_LENGTH[function.code[offset] >> 6]
+        isa = isa_named(self.isa)
+        end = offset + (isa.sizes[function.code[offset]] if isa.last_byte else 1)
         return next((code for at, code in function.traps if offset <= at < end), None)
 
     def extents(self) -> list[tuple[int, int]]:
@@ -118,7 +115,7 @@ def link(
     addresses: list[dict[str, int]] = []
     placed: list[tuple[int, FunctionCode]] = []
     related: list[tuple[int, FunctionCode, dict[str, int]]] = []
-    here, fill = base, _FILL[isa]
+    here, fill = base, isa_named(isa).fill
     for functions in programs:
         names: dict[str, int] = {}
         for function in functions:
@@ -151,7 +148,8 @@ class _Patcher:
         self.missing = missing
         self.isa, self.base, self.code, self.externals = isa, base, code, externals
         self.libcalls = load_stub(isa).libcalls
-        self.big_endian = isa in BIG_ENDIAN
+        self.byte_order = byte_order(isa)
+        self.big_endian = self.byte_order == "big"
         self.slots: dict[int, int] = {}
 
     def patch(self, related: list[tuple[int, FunctionCode, dict[str, int]]]) -> bytearray:
@@ -206,5 +204,5 @@ class _Patcher:
         if value not in self.slots:
             self.code += bytes(-len(self.code) % 8)
             self.slots[value] = self.base + len(self.code)
-            self.code += value.to_bytes(8, "big" if self.big_endian else "little")
+            self.code += value.to_bytes(8, self.byte_order)
         return self.slots[value]

@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode, Target
 from liftcheck.errors import Unavailable, UsageError
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.runners import errata
 from liftcheck.runners.base import Job, Runner
-from liftcheck.runners.features import ORDER, choose_runner, features_of, probe, vector_length
+from liftcheck.runners.features import choose_runner, features_of, probe, vector_length
 from liftcheck.runners.probes import Lack, first_lacking, lacks
 from liftcheck.runners.process import ProcessRunner, native_runner, qemu_runner
 from liftcheck.runners.unicorn import UnicornRunner
@@ -27,11 +29,12 @@ NAMES: Final = ("unicorn", "native", "qemu")
 
 def open_runner(name: str, isa: str, vector_bits: int = 128) -> Runner:
     """A new runner; Unavailable if this machine has it not, UsageError if nobody has."""
-    if name not in ORDER.get(isa, ()):
-        raise UsageError(f"no runner {name!r} for {isa}: there is {', '.join(ORDER.get(isa, ())) or 'none'}")
+    there = isa_named(isa).runners if isa in ISAS else ()
+    if name not in there:
+        raise UsageError(f"no runner {name!r} for {isa}: there is {', '.join(there) or 'none'}")
     if name == "unicorn":
         return UnicornRunner(isa)
-    return native_runner() if name == "native" else qemu_runner(isa, vector_bits)
+    return native_runner(isa) if name == "native" else qemu_runner(isa, vector_bits)
 
 
 class Abilities(NamedTuple):
@@ -50,7 +53,7 @@ def abilities(runner: Runner, vector_bits: int = 128) -> Abilities:
 def available_runners(isa: str) -> dict[str, Abilities | str]:
     """Every runner of an ISA: what it has, or why it is not available. For `liftcheck doctor`."""
     found: dict[str, Abilities | str] = {}
-    for name in ORDER[isa]:
+    for name in isa_named(isa).runners:
         try:
             runner = open_runner(name, isa)
             found[name] = abilities(runner)
@@ -63,8 +66,8 @@ def available_runners(isa: str) -> dict[str, Abilities | str]:
 def confinement() -> dict[str, bool]:
     """Whether processes of each runner that has some here are kept from making system calls. For `liftcheck doctor`."""
     found: dict[str, bool] = {}
-    for isa, names in ORDER.items():
-        for name in names:
+    for isa in ISAS:
+        for name in isa_named(isa).runners:
             if name == "unicorn" or name in found:
                 continue
             try:
@@ -136,7 +139,7 @@ class RunnerPool:
         bits = vector_length(target)
         keys = {
             name: (name, target.isa, bits if name == "qemu" else 128)
-            for name in ORDER[target.isa]
+            for name in isa_named(target.isa).runners
             if name in self.allowed
         }
         opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}

@@ -1,4 +1,4 @@
-"""A process of its own as a runner: native on an x86-64 host, and under qemu-user for every ISA.
+"""A process of its own as a runner: native on a host of the ISA, and under qemu-user for every ISA.
 
 The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows
 as in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers
@@ -29,11 +29,11 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.case import Outcome
 from liftcheck.errors import Unavailable
-from liftcheck.isa.s390x.thunks import Thunks
+from liftcheck.isa.base import isa_named
 from liftcheck.runners import confine, errata
-from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, out_of_time
+from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, Replacing, out_of_time
 from liftcheck.runners.link import Image
-from liftcheck.runners.worker import Worker, is_x86_64_linux, memory_file
+from liftcheck.runners.worker import Worker, is_native, memory_file
 
 TICK: Final = 0.01
 TICKS: Final = 12
@@ -47,23 +47,10 @@ PATIENCE: Final = 3.0
 or more than its timer would have allowed a row."""
 _PAGE: Final = 0x1000
 _SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11: "memory fault"}
+_BREAKPOINT: Final = 5
 _TIMER: Final = 26
 _SYSTEM_CALL: Final = 31
 _CONFINED: Final = layout.CONTROL + 42 - layout.ARENA
-# `-L /`: guest paths are the host's, so that qemu looks for none before it asks for it.
-QEMU: Final = {
-    "x86-64": ("qemu-x86_64", "-L", "/", "-cpu", "max"),
-    "aarch64": ("qemu-aarch64", "-L", "/", "-cpu", "max,pauth-impdef=on"),
-    "riscv64": ("qemu-riscv64", "-L", "/"),
-    "s390x": ("qemu-s390x", "-L", "/", "-cpu", "max"),
-}  # fmt: skip
-QEMU_RISCV64: Final = (
-    "rv64,v=true,vlen={vlen},zfh=true,zvfh=true,zbkb=true,zicond=true,zfa=true,zcb=true,zvbb=true",
-    "rv64,v=true,vlen={vlen},zfh=true,zbkb=true,zicond=true,zfa=true,zcb=true",
-    "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true,zbkb=true",
-    "rv64,v=true,vlen={vlen},vext_spec=v1.0,Zfh=true",
-)
-"""Processor models for riscv64, from newer versions of qemu to 7.2."""
 
 
 class ProcessRunner(BaseRunner):
@@ -79,7 +66,9 @@ class ProcessRunner(BaseRunner):
         self._worker: Worker | None = None
         self._confined: Final = confined
         self._replace_at = 0.0
-        self._supplement: Final = Thunks(tests_alone=True) if command and isa == "s390x" else None
+        self._isa: Final = isa_named(isa)
+        replacing = self._isa.part(self._isa.replacing) if command else None
+        self._replacing: Final[Replacing | None] = replacing(tests_alone=True) if replacing else None
         self._dirty = layout.STUB - layout.ARENA
         self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)
@@ -91,7 +80,7 @@ class ProcessRunner(BaseRunner):
         return self._worker.process.pid if self._worker is not None else None
 
     def load(self, image: Image) -> None:
-        code = self._supplement.rewrite(image) if self._supplement else image.code
+        code = self._replacing.rewrite(image) if self._replacing else image.code
         self.arena.write(image.base, code)
         self._dirty = max(self._dirty, image.base + len(code) - layout.ARENA)
 
@@ -99,7 +88,7 @@ class ProcessRunner(BaseRunner):
         self._dirty = layout.STUB - layout.ARENA
 
     def set_vector_noise(self) -> None:
-        """riscv64: the machine has vector registers, so the loop fills them with noise."""
+        """The machine has vector registers beyond its base, so the loop fills them with noise."""
         self.arena.write(layout.CONTROL + 41, b"\1")
 
     @property
@@ -239,10 +228,10 @@ class ProcessRunner(BaseRunner):
         if number == _TIMER:
             return out_of_time(seconds)
         what = _SIGNALS.get(number, f"signal {number}")
-        if self.isa == "s390x" and self._remap and number in (4, 8):
+        if self._remap and number in self._isa.qemu.at_fault:
             return Fault(what, address)
-        if number == 5 and self.isa == "x86-64":
-            pc -= 1
+        if number == _BREAKPOINT:
+            pc -= self._isa.ahead
         return Fault(what, pc, address if number in (7, 11) else None)
 
     def close(self) -> None:
@@ -264,36 +253,38 @@ def say_unconfined(name: str) -> None:
     )
 
 
-def native_runner() -> ProcessRunner:
-    """The host's own processor, for x86-64; Unavailable on another host."""
-    if not is_x86_64_linux():
-        raise Unavailable("the native runner needs an x86-64 Linux host: use --runner unicorn")
-    return ProcessRunner("native", "x86-64", ())
+def native_runner(isa: str) -> ProcessRunner:
+    """The host's own processor; Unavailable if it is of another ISA."""
+    if not is_native(isa):
+        raise Unavailable(f"the native runner needs an {isa} Linux host: use --runner unicorn")
+    return ProcessRunner("native", isa, ())
 
 
 def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
-    """qemu-user for an ISA; riscv64 with vector registers of that size. Unavailable if it is not installed."""
-    name, *options = QEMU[isa]
-    program = shutil.which(name) or shutil.which(f"{name}-static")
+    """qemu-user for an ISA; with vector registers of that size, where that can be chosen. Unavailable if it is not
+    installed."""
+    qemu = isa_named(isa).qemu
+    program = shutil.which(qemu.program) or shutil.which(f"{qemu.program}-static")
     if program is None:
-        raise Unavailable(f"{name} is not installed: apt-get install qemu-user")
-    if isa == "riscv64":
-        return _qemu_riscv64(program, vector_bits)
-    return ProcessRunner("qemu", isa, (program, *options))
+        raise Unavailable(f"{qemu.program} is not installed: apt-get install qemu-user")
+    if qemu.models:
+        return _richest_model(isa, program, vector_bits)
+    return ProcessRunner("qemu", isa, (program, *qemu.options))
 
 
-def _qemu_riscv64(program: str, vector_bits: int) -> ProcessRunner:
+def _richest_model(isa: str, program: str, vector_bits: int) -> ProcessRunner:
     """qemu refuses names of extensions that it does not know: the most is tried first."""
-    for model in QEMU_RISCV64:
+    qemu = isa_named(isa).qemu
+    for model in qemu.models:
         cpu = model.format(vlen=min(vector_bits, 1024))
-        runner = ProcessRunner("qemu", "riscv64", (program, *QEMU["riscv64"][1:], "-cpu", cpu))
+        runner = ProcessRunner("qemu", isa, (program, *qemu.options, "-cpu", cpu))
         runner.set_vector_noise()
         try:
             runner.start()
             return runner
         except Unavailable:
             runner.close()
-    raise Unavailable(f"{program} knows none of the processor models that were tried: {QEMU_RISCV64}")
+    raise Unavailable(f"{program} knows none of the processor models that were tried: {qemu.models}")
 
 
 def _patience(batch: Batch) -> float:

@@ -27,6 +27,7 @@ from liftcheck import layout
 from liftcheck.case import Target
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import Type
+from liftcheck.isa.base import isa_named
 
 HEADER: Final = 80
 STACK_POINTER: Final = 64
@@ -109,7 +110,7 @@ def trampoline_text(signature: Signature, name: str = "%trampoline", pinned: boo
 
 def keeps_pinned(target: Target) -> bool:
     """Whether a target has a pinned register (the other ISAs cannot write one)."""
-    return target.isa in ("x86-64", "aarch64") and ("enable_pinned_reg", "true") in target.settings
+    return isa_named(target.isa).pinned is not None and ("enable_pinned_reg", "true") in target.settings
 
 
 def trampoline_target(target: Target) -> Target:

@@ -9,7 +9,7 @@ The one idea: one `emu_start` runs the whole batch. What costs and what bites wa
 - `count` and `timeout` of `emu_start` are never used (one is ignored on translated code, the other costs a thread): a
   watchdog thread stops an endless row by processor time. After such a stop the PC may be behind the registers: the row
   is run again from its start, at last with a long limit, before it counts as endless.
-- s390x lacks most of z14; `isa/s390x/thunks.py` rewrites such instructions in the code that is loaded.
+- Instructions that it lacks may be rewritten in the code that is loaded (`Isa.replacing`; s390x lacks most of z14).
 What it gets wrong is in errata.py. It does not run AVX (features.py).
 """
 
@@ -19,28 +19,21 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import unicorn
-from unicorn import arm64_const, riscv_const, s390x_const, x86_const
 
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
-from liftcheck.isa.s390x.thunks import Thunks
+from liftcheck.isa.base import PROGRAM_CHECK, isa_named
 from liftcheck.runners import confine
-from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, out_of_time
+from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, Replacing, out_of_time
 from liftcheck.runners.link import Image
 
-_SETUP: Final = {
-    "x86-64": (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86_const.UC_CPU_X86_HASWELL, x86_const.UC_X86_REG_RIP),
-    "aarch64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const.UC_CPU_ARM64_MAX, arm64_const.UC_ARM64_REG_PC),
-    "riscv64": (unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64, None, riscv_const.UC_RISCV_REG_PC),
-    "s390x": (unicorn.UC_ARCH_S390X, unicorn.UC_MODE_BIG_ENDIAN, s390x_const.UC_CPU_S390X_MAX,
-              s390x_const.UC_S390X_REG_PC),
-}  # fmt: skip
 _READ_WRITE, _READ_EXECUTE = 3, 5
-_PAGE, _PAGE_SIZE = 12, 0x1000
+_PAGE = 12
 _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
 """Seconds of processor time that a row gets at its first, second and last try, if nobody asks for more."""
@@ -50,17 +43,6 @@ _TICK: Final = 0.005
 _IDLE: Final = 0.05
 """Seconds between looks of the watchdog while an emulator runs, and while none does: each look takes Python's lock from
 whoever works."""
-_PROGRAM_CHECK: Final = "program check"
-_INTERRUPTS: Final = {
-    ("x86-64", 0): ("arithmetic", 0), ("x86-64", 3): ("trap", 1), ("aarch64", 1): ("illegal", 0),
-    ("aarch64", 7): ("trap", 0), ("riscv64", 2): ("illegal", 4), ("s390x", 3): (_PROGRAM_CHECK, 0),
-}  # fmt: skip
-"""(ISA, interrupt) -> word for people, bytes by which the PC is ahead."""
-_SYSTEM_CALL: Final = {"x86-64": -1, "aarch64": 2, "riscv64": 8, "s390x": 2}
-"""ISA -> its interrupt for a system call; -1: our own hook's, since Unicorn passes over the instruction."""
-_CALL_NUMBER: Final = {"x86-64": x86_const.UC_X86_REG_RAX, "aarch64": arm64_const.UC_ARM64_REG_X8,
-                       "riscv64": riscv_const.UC_RISCV_REG_A7, "s390x": s390x_const.UC_S390X_REG_R1}  # fmt: skip
-_FMA: Final = {0x81: 32, 0x82: 64}
 
 
 def _permissions() -> bytes:
@@ -119,12 +101,16 @@ class UnicornRunner(BaseRunner):
 
     def __init__(self, isa: str) -> None:
         super().__init__(isa, Arena(isa))
-        architecture, mode, model, self._pc = _SETUP[isa]
-        uc = self._uc = unicorn.Uc(architecture, mode)
-        if model is not None:
-            uc.ctl_set_cpu_model(model)
-        if isa == "aarch64":
-            uc.ctl_set_page_size(_PAGE_SIZE)
+        value = isa_named(isa)
+        guest = self._guest = value.unicorn
+        self._constants: Final = import_module(f"unicorn.{guest.constants}_const")
+        self._pc: Final = self._constant(guest.pc)
+        self._call_number: Final = self._constant(guest.call_number)
+        uc = self._uc = unicorn.Uc(getattr(unicorn, guest.arch), getattr(unicorn, guest.mode))
+        if guest.model:
+            uc.ctl_set_cpu_model(self._constant(guest.model))
+        if guest.page_size:
+            uc.ctl_set_page_size(guest.page_size)
         uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
         self._pin = (ctypes.c_char * layout.ARENA_SIZE).from_buffer(self.arena.bytes)
         uc.mem_map_ptr(layout.ARENA, layout.ARENA_SIZE, unicorn.UC_PROT_ALL, ctypes.addressof(self._pin))
@@ -135,21 +121,24 @@ class UnicornRunner(BaseRunner):
         self._stops = 0
         uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._on_fill)
-        if isa == "x86-64":
-            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_system_call, None, 1, 0, x86_const.UC_X86_INS_SYSCALL)
+        if guest.call:
+            uc.hook_add(unicorn.UC_HOOK_INSN, self._on_system_call, None, 1, 0, self._constant(guest.call))
         self.arena.write(layout.STUB, self.stub.code)
         self.arena.write(layout.CONTROL + 40, b"\1")
-        self._supplement = Thunks() if isa == "s390x" else None
+        replacing = value.part(value.replacing)
+        self._replacing: Final[Replacing | None] = replacing() if replacing else None
         self._watchdog = self._watch()
 
     def _set_registers(self) -> None:
-        """Switches floating point and vectors on (MSTATUS.FS; CR0 AFP and VX) and 64-bit addressing (PSW)."""
+        """Switches floating point, vectors and 64-bit addressing on, where they are not."""
         uc = self._uc
-        if self.isa == "riscv64":
-            uc.reg_write(riscv_const.UC_RISCV_REG_MSTATUS, uc.reg_read(riscv_const.UC_RISCV_REG_MSTATUS) | 0x2000)
-        if self.isa == "s390x":
-            uc.reg_write(s390x_const.UC_S390X_REG_CR0, 0x60000)
-            uc.reg_write(s390x_const.UC_S390X_REG_PSWM, 0x180000000)
+        for name, bits, keep in self._guest.switched_on:
+            register = self._constant(name)
+            uc.reg_write(register, bits | (uc.reg_read(register) if keep else 0))
+
+    def _constant(self, name: str) -> int:
+        number: int = getattr(self._constants, name)
+        return number
 
     def _watch(self) -> Watchdog:
         watchdog = Watchdog(self._uc.emu_stop)
@@ -158,8 +147,8 @@ class UnicornRunner(BaseRunner):
 
     def _on_interrupt(self, uc: Any, number: int, _data: object) -> None:
         """Keeps the number and stops: Unicorn would run the instruction again. The two calls into the host go on."""
-        if number in _FMA and self.isa == "x86-64":
-            self._fma(_FMA[number])
+        if number in self._guest.host_calls:
+            self._fma(self._guest.host_calls[number])
             return
         self._interrupt = number
         uc.emu_stop()
@@ -168,11 +157,12 @@ class UnicornRunner(BaseRunner):
         self._on_interrupt(uc, -1, None)
 
     def _fma(self, bits: int) -> None:
-        """xmm0 = xmm0 * xmm1 + xmm2 in the lowest lane, for the library calls FmaF32 and FmaF64."""
-        uc, mask = self._uc, (1 << bits) - 1
-        x, y, z = (uc.reg_read(x86_const.UC_X86_REG_XMM0 + i) for i in range(3))
+        """The first vector register = it * the second + the third in the lowest lane, for the library calls FmaF32 and
+        FmaF64."""
+        uc, mask, first = self._uc, (1 << bits) - 1, self._constant(self._guest.first_vector)
+        x, y, z = (uc.reg_read(first + i) for i in range(3))
         result = exact_fma(F32 if bits == 32 else F64, x & mask, y & mask, z & mask)
-        uc.reg_write(x86_const.UC_X86_REG_XMM0, x & ~mask | result)
+        uc.reg_write(first, x & ~mask | result)
 
     def _on_fill(self, _uc: Any, address: int, access: int, entry: Any, _data: object) -> bool:
         offset = address - layout.ARENA
@@ -184,7 +174,7 @@ class UnicornRunner(BaseRunner):
         return True
 
     def load(self, image: Image) -> None:
-        code = self._supplement.rewrite(image) if self._supplement else image.code
+        code = self._replacing.rewrite(image) if self._replacing else image.code
         self.arena.write(image.base, code)
         self._uc.ctl_remove_cache(image.base, image.base + len(code))
 
@@ -238,7 +228,7 @@ class UnicornRunner(BaseRunner):
             batch.events[row] = out_of_time(limits[count - 1]) if known else halted
         else:
             event = self._fault(error, pc)
-            if isinstance(event, Fault) and event.what == _PROGRAM_CHECK and self._patched(batch, row, event.pc):
+            if isinstance(event, Fault) and event.what == PROGRAM_CHECK and self._patched(batch, row, event.pc):
                 tries.pop(row, None)
                 return 0
             batch.events[row] = event
@@ -247,30 +237,30 @@ class UnicornRunner(BaseRunner):
 
     def _fault(self, error: int | None, pc: int) -> Fault | Outcome:
         """What a stop with an error or an interrupt was."""
-        if self._interrupt == _SYSTEM_CALL[self.isa]:
+        if self._interrupt == self._guest.system_call:
             return Outcome("crashed", detail=confine.made(confine.name(self.isa, self._called(pc))))
         if self._refused is not None:
             return Fault("memory fault", pc, self._refused[1])
         if self._interrupt is not None:
-            what, ahead = _INTERRUPTS.get((self.isa, self._interrupt), (f"interrupt {self._interrupt}", 0))
-            zero = self.isa == "s390x" and what == _PROGRAM_CHECK and self._halfword(pc) == b"\0\0"
+            what, ahead = self._guest.interrupts.get(self._interrupt, (f"interrupt {self._interrupt}", 0))
+            zero = what == PROGRAM_CHECK and self._halfword(pc) == b"\0\0"
             return Fault("illegal" if zero else what, pc - ahead)
         return Fault("illegal" if error == unicorn.UC_ERR_INSN_INVALID else f"emulator error {error}", pc)
 
     def _called(self, pc: int) -> int:
-        """The number of the system call that was made: on s390x in the instruction, where it is not 0."""
-        in_place = self._halfword(pc)[1:] if self.isa == "s390x" else b""
+        """The number of the system call that was made."""
+        in_place = self._halfword(pc)[1:] if self._guest.call_in_code else b""
         if in_place > b"\0":
             return in_place[0]
-        return int(self._uc.reg_read(_CALL_NUMBER[self.isa])) & 0xFFFF_FFFF
+        return int(self._uc.reg_read(self._call_number)) & 0xFFFF_FFFF
 
     def _halfword(self, address: int) -> bytes:
         inside = layout.ARENA <= address < layout.ARENA + layout.ARENA_SIZE
         return self.arena.read(address, 2) if inside else b""
 
     def _patched(self, batch: Batch, row: int, pc: int) -> bool:
-        """s390x: replaces an instruction that Unicorn lacks, and makes the row ready to run again."""
-        thunks = self._supplement
+        """Replaces an instruction that Unicorn lacks, and makes the row ready to run again."""
+        thunks = self._replacing
         if thunks is None or not thunks.add(pc):
             return False
         self.arena.write(thunks.base, bytes(thunks.code))

@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from liftcheck import layout
-from liftcheck.isa import BIG_ENDIAN
+from liftcheck.isa import HOST
+from liftcheck.isa.base import isa_named
 from liftcheck.runners import confine
 from liftcheck.runners.stub import Stub, load_stub
 
-_MACHINES: Final = {"x86-64": 62, "aarch64": 183, "riscv64": 243, "s390x": 22}
-_ELF_FLAGS: Final = {"riscv64": 5}
 _PAGE: Final = 0x1000
 _START: Final = 20.0
 """Seconds that a process may take for its first answer."""
@@ -37,7 +36,8 @@ Turn = Literal["answered", "dead", "asked", "late"]
 def elf_file(isa: str, stub: Stub, numbers: Mapping[str, int], rules: bytes = b"", entry: str = "server") -> bytes:
     """A static executable: one segment at `layout.STUB`, entered at a label, with numbers written at labels that begin
     so, and a filter's rules."""
-    order = ">" if isa in BIG_ENDIAN else "<"
+    value = isa_named(isa)
+    order, encoding = (">", 2) if value.byte_order == "big" else ("<", 1)
     code = bytearray(stub.code)
     for label, address in stub.labels.items():
         for name, number in numbers.items():
@@ -47,22 +47,9 @@ def elf_file(isa: str, stub: Stub, numbers: Mapping[str, int], rules: bytes = b"
         at = stub.labels["rules"] - layout.STUB
         struct.pack_into(order + "H", code, stub.labels["filter"] - layout.STUB, len(rules) // 8)
         code[at : at + len(rules)] = rules
-    ident = b"\x7fELF" + bytes((2, 2 if isa in BIG_ENDIAN else 1, 1)) + bytes(9)
+    ident = b"\x7fELF" + bytes((2, encoding, 1)) + bytes(9)
     header = ident + struct.pack(
-        order + "HHIQQQIHHHHHH",
-        2,
-        _MACHINES[isa],
-        1,
-        stub.labels[entry],
-        64,
-        0,
-        _ELF_FLAGS.get(isa, 0),
-        64,
-        56,
-        1,
-        0,
-        0,
-        0,
+        order + "HHIQQQIHHHHHH", 2, value.elf_machine, 1, stub.labels[entry], 64, 0, value.elf_flags, 64, 56, 1, 0, 0, 0
     )
     segment = struct.pack(order + "IIQQQQQQ", 1, 5, _PAGE, layout.STUB, layout.STUB, len(code), len(code), _PAGE)
     return (header + segment).ljust(_PAGE, b"\0") + bytes(code)
@@ -75,9 +62,9 @@ def memory_file(name: str, size: int) -> int:
     return descriptor
 
 
-def is_x86_64_linux() -> bool:
-    """Whether this host runs the x86-64 stub."""
-    return os.uname().machine == "x86_64" and os.uname().sysname == "Linux"
+def is_native(isa: str) -> bool:
+    """Whether this host runs an ISA's stub."""
+    return os.uname().machine == isa_named(isa).host and os.uname().sysname == "Linux"
 
 
 class _Program:
@@ -109,7 +96,7 @@ class Worker:
         self.stopped = ""
         try:
             words, passed = [*command, program.path], (program.descriptor, memory)
-            if command and confined and is_x86_64_linux():
+            if command and confined and is_native(HOST):
                 self.process = self._launch(words, passed)
             else:
                 self.process = self._start(words, passed)
@@ -141,9 +128,7 @@ class Worker:
         launcher = _Program()
         try:
             numbers = {"program": launcher.descriptor, "socket": theirs.fileno()}
-            launcher.write(
-                elf_file("x86-64", load_stub("x86-64"), numbers, confine.qemu_filter(theirs.fileno()), "launch")
-            )
+            launcher.write(elf_file(HOST, load_stub(HOST), numbers, confine.qemu_filter(theirs.fileno()), "launch"))
             process = self._start([launcher.path, *words], (*passed, launcher.descriptor, theirs.fileno()))
             theirs.close()
             ours.settimeout(_START)

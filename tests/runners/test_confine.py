@@ -15,6 +15,7 @@ from support.system_calls import NUMBERS, makes_call
 
 from liftcheck import doctor, layout
 from liftcheck.case import FunctionCode, Outcome
+from liftcheck.isa import HOST
 from liftcheck.runners import confine
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job, Runner, confinement
@@ -162,7 +163,7 @@ def test_where_the_kernel_has_no_seccomp_the_runner_and_the_doctor_say_so(
 
     monkeypatch.setattr(process, "Worker", Unconfined)
     process.say_unconfined.cache_clear()
-    runner = native_runner()
+    runner = native_runner(HOST)
     runner.start()
     assert not runner.is_confined
     assert "the native runner's processes are not confined" in capsys.readouterr().err

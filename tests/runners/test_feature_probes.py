@@ -12,8 +12,9 @@ from support.runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 from liftcheck import cli
 from liftcheck.case import FunctionCode, Outcome, Target
 from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import decode
-from liftcheck.runners.features import PROBES, probe
+from liftcheck.runners.features import probe
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.pool import Job, RunnerPool
 from liftcheck.runners.probes import Lack, Probe, first_lacking, lacks, probes
@@ -31,7 +32,7 @@ def of(isa: str, feature: str) -> set[str]:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_probes_are_of_extensions_that_are_known_and_of_instructions_that_are(isa: str) -> None:
-    known = {*PROBES[isa]}
+    known = {*isa_named(isa).probes}
     for one in probes(isa):
         assert one.needs <= known, one
         instructions = decode(isa, one.code)

@@ -8,7 +8,8 @@ from support.runner_samples import RUNNERS, opened
 from liftcheck.case import Target
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
-from liftcheck.runners.features import PRESETS, PROBES, choose_runner, features_of, probe, vector_length
+from liftcheck.isa.base import isa_named
+from liftcheck.runners.features import choose_runner, features_of, probe, vector_length
 from liftcheck.runners.pool import Abilities, RunnerPool, available_runners, open_runner
 
 SSE = {"has_sse3", "has_ssse3", "has_sse41", "has_sse42"}
@@ -32,8 +33,9 @@ def test_vector_length_follows_the_settings() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_presets_name_features_that_are_probed(isa: str) -> None:
-    named = {word for words in PRESETS[isa].values() for word in words.split() if not word.startswith("has_zvl")}
-    assert named <= set(PROBES[isa])
+    presets = isa_named(isa).presets
+    named = {word for words in presets.values() for word in words.split() if not word.startswith("has_zvl")}
+    assert named <= set(isa_named(isa).probes)
 
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)

@@ -23,9 +23,9 @@ import pytest
 from liftcheck.bits.concrete import closure
 from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.term import Term, postorder
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import FLAGS, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE
-from liftcheck.runners.process import QEMU, QEMU_RISCV64
 
 STATE: Final = 0x20000000
 SIZE: Final = 4096
@@ -214,18 +214,18 @@ def _program(isa: str, reserved: int) -> bytes:
 
 @cache
 def _command(isa: str) -> tuple[str, ...]:
-    name, *options = QEMU[isa]
-    program = shutil.which(name) or shutil.which(f"{name}-static")
+    qemu = isa_named(isa).qemu
+    program = shutil.which(qemu.program) or shutil.which(f"{qemu.program}-static")
     if program is None:
-        pytest.skip(f"{name} is not installed: apt-get install qemu-user")
-    if isa == "s390x":
-        return (program, *options)
-    for model in QEMU_RISCV64:
+        pytest.skip(f"{qemu.program} is not installed: apt-get install qemu-user")
+    if not qemu.models:
+        return (program, *qemu.options)
+    for model in qemu.models:
         command = (program, "-cpu", model.format(vlen=128))
         if not _output(command, isa, 31, b""):
             continue
         return command
-    return (program, "-cpu", QEMU_RISCV64[-1].format(vlen=128))
+    return (program, "-cpu", qemu.models[-1].format(vlen=128))
 
 
 def _output(command: Sequence[str], isa: str, reserved: int, images: bytes) -> bytes:

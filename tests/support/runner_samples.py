@@ -14,11 +14,11 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.errors import Unavailable
 from liftcheck.isa import ISAS
-from liftcheck.runners.features import ORDER
+from liftcheck.isa.base import isa_named
 from liftcheck.runners.pool import Runner, open_runner
 
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")
-RUNNERS = [(name, isa) for isa in ISAS for name in ORDER[isa]]
+RUNNERS = [(name, isa) for isa in ISAS for name in isa_named(isa).runners]
 
 
 class Samples(NamedTuple):

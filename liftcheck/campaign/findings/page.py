@@ -12,6 +12,7 @@ from liftcheck import __version__, layout
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.text.printer import print_module
+from liftcheck.isa import LISTED
 from liftcheck.oracles.compare import ILLEGAL_CODE, REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
 
 _WORD: Final = 16
@@ -28,7 +29,8 @@ def functions(case: Case) -> str:
 
 def target_line(text: str) -> str:
     """A target as the header of a filetest has it."""
-    return text.replace("x86-64", "x86_64", 1)
+    isa, *settings = text.split(" ")
+    return " ".join([LISTED[isa].triple if isa in LISTED else isa, *settings])
 
 
 def outcome_text(outcome: Outcome | None, case: Case) -> str:

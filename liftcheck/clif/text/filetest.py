@@ -18,6 +18,7 @@ from liftcheck.clif.text.lexer import shown
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.errors import Diagnostic, InputError
 from liftcheck.isa import BIG_ENDIAN, ISA_ALIASES, LISTED
+from liftcheck.isa.base import isa_named
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -198,12 +199,14 @@ def _target(shared: Settings, words: list[str], line: int) -> FileTarget:
 
 def isa_of(triple: str) -> str:
     """liftcheck's name of a triple's architecture; what is none of its ISAs, as written."""
-    arch = triple.replace("x86-64", "x86_64", 1).split("-")[0]
+    for row in LISTED.values():
+        triple = triple.replace(row.name, row.triple, 1)  # a name may have a dash
+    arch = triple.split("-")[0]
     return _ISAS.get(arch, arch or triple)
 
 
 def is_preset(isa: str, name: str) -> bool:
     """Is a bare word on a target line a preset (`skylake`, `has_c`), not a flag that is set?"""
-    if isa == "riscv64" and (name == "has_c" or name.startswith("zvl")):
+    if isa in LISTED and name in isa_named(isa).presets:
         return True
     return not name.startswith(("has_", "use_", "sign_return_address"))

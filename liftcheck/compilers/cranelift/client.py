@@ -26,7 +26,7 @@ from liftcheck.compilers.cranelift.builds import Build
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
-from liftcheck.isa import ISA_ALIASES, ISAS
+from liftcheck.isa import ISA_ALIASES, ISAS, LISTED
 from liftcheck.regalloc.allocation import Captured
 
 DEFAULTS: Final = (
@@ -41,7 +41,6 @@ LONG_TEXT: Final = 200_000
 """Bytes of text that add a second, twice as many four: a compiler's time grows with the square of a function's length.
 5 s are a bug where programs are as short as they usually are, and nothing special for a function of a megabyte."""
 MEMORY: Final = 2 << 30
-_TRIPLES: Final = {"x86-64": "x86_64"}
 Decided = dict[tuple[int, int], Reply]
 _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
@@ -362,7 +361,7 @@ def _triple(isa: str) -> str:
     name = ISA_ALIASES.get(isa, isa)
     if name not in ISAS:
         raise UsageError(f"no ISA called '{isa}'; there is {', '.join(ISAS)}")
-    return _TRIPLES.get(name, name)
+    return LISTED[name].triple
 
 
 def _check(answer: dict[str, object]) -> None:

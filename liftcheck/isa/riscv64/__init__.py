@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import Isa, Qemu, Unicorn
+from liftcheck.isa.base import VECTOR_SIZES, Isa, Qemu, Unicorn
 
 _QEMU: Final = Qemu(
     "qemu-riscv64",
@@ -46,6 +46,8 @@ _OPTIONAL: Final = (
     "has_zicond",
 )
 
+_SIZE: Final = "has_zvl{}b"
+
 ISA: Final = Isa(
     name="riscv64",
     reader="insts:read",
@@ -61,7 +63,7 @@ ISA: Final = Isa(
     always=frozenset({"has_m", "has_a", "has_f", "has_d", "has_zicsr", "has_zifencei"}),
     presets={
         "has_c": "has_zca has_zcd",
-        **{f"zvl{1 << k}b": " ".join(f"has_zvl{1 << j}b" for j in range(5, k + 1)) for k in range(5, 17)},
+        **{f"zvl{k}b": " ".join(_SIZE.format(bits) for bits in VECTOR_SIZES if bits <= k) for k in VECTOR_SIZES},
     },
     probes={
         "has_zca": "010067800000",
@@ -84,7 +86,8 @@ ISA: Final = Isa(
     implied={"has_zfh": ("has_zfhmin",)},
     more_probes="probes:of_tables",
     compressed=True,
-    vectors=("has_v", "has_zvl"),
+    vectors=("has_v",),
+    vector_size=_SIZE,
     configures=rb"\x57[\x70\xf0]",
     vector_names="v",
     elf_machine=243,

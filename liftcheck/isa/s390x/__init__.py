@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import EVERY, Isa, Qemu, Unicorn
+from liftcheck.isa.base import EVERY, PROGRAM_CHECK, Isa, Qemu, Unicorn
 
 _UNICORN: Final = Unicorn(
     constants="s390x",
@@ -18,8 +18,7 @@ _UNICORN: Final = Unicorn(
     mode="UC_MODE_BIG_ENDIAN",
     model="UC_CPU_S390X_MAX",
     pc="UC_S390X_REG_PC",
-    interrupts={3: ("program check", 0)},
-    zeros_illegal=True,
+    interrupts={3: (PROGRAM_CHECK, 0)},
     system_call=2,
     call_number="UC_S390X_REG_R1",
     call_in_code=True,

@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 from liftcheck.clif.text.filetest import FileTarget, FileTest, TestFunction
 from liftcheck.clif.verify import verify
 from liftcheck.errors import Diagnostic
-from liftcheck.isa import ISAS
+from liftcheck.isa import HOST, ISAS, LISTED
 from liftcheck.oracles.filetests.report import Failure, Report
 
 INTERPRETER: Final = "interpreter"
-HOST: Final = FileTarget("x86-64", "x86_64", ())
+ON_HOST: Final = FileTarget(HOST, LISTED[HOST].triple, ())
 """The target of a file that names none: upstream runs such files on the host, or refuses them."""
 
 
@@ -149,7 +149,7 @@ def plan_of(test: FileTest, isas: Sequence[str], once: bool) -> Plan:
     """The plan of a file. `isas`: those asked for (empty: all that it names); `once`: nothing is compiled, and the run
     lines of `test run` are interpreted."""
     names = dict.fromkeys("interpret" if once and c.name == "run" else c.name for c in test.commands)
-    targets = test.targets or [HOST._replace(settings=test.settings)]
+    targets = test.targets or [ON_HOST._replace(settings=test.settings)]
     ours = [target for target in targets if target.isa in ISAS]
     outside = [target for target in targets if target.isa not in ISAS]
     if not isas:
