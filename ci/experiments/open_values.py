@@ -250,9 +250,9 @@ WAYS: Final = (
     ("@7 = scalar_to_vector.i64x2 @8", "@8 = extractlane @7, 0"), ("@8 = bswap @8",), ("@8 = bitrev @8",),
     ("@7 = func_addr.i64 fn0", "@8 = call_indirect sig0, @7(@8)"),
 )  # fmt: skip
-OBSERVERS: Final = (
+OBSERVERS: Final = (  # different values stay different: the sum of 0x80 and its extension from 8 bits would be 0
     ("return @8",),
-    ("@9 = ireduce.i8 @8", "@10 = sextend.i64 @9", "@11 = iadd @10, @8", "return @11"),
+    ("@9 = ireduce.i8 @8", "@10 = sextend.i64 @9", "@11 = imul_imm @10, 2", "@12 = iadd @11, @8", "return @12"),
     ("@9 = stack_addr.i64 ss1", "store @8, @9", "@10 = uload32 @9", "@11 = load.i64 @9", "@12 = imul_imm @10, 3",
      "@13 = iadd @11, @12", "return @13"),
     ("@9 = uextend.i128 @8", "@10, @11 = isplit @9", "@12 = bor @10, @11", "return @12"),
