@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from liftcheck.clif.ir import Module
 from liftcheck.isa import BIG_ENDIAN
@@ -85,18 +85,24 @@ class FunctionCode:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
+FailureKind = Literal[
+    "unsupported", "input", "panic", "verifier", "timeout", "memory", "abort", "refusal", "illegal", "refuted"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class CompileFailure:
-    """A function that was not compiled.
+    """A function that was not compiled, or whose code is refuted without a run.
 
     kind     'unsupported' (a missing lowering or ABI, a refusal), 'refusal' (a refusal of what the compiler has, see
-             `oracles.refusals`), 'illegal' (code that the target cannot execute, see `oracles.beyond`), 'panic',
-             'verifier', 'timeout', 'memory', 'abort', 'input' (the reader or the verifier refused our text: our bug)
+             `oracles.refusals`), 'illegal' (code that the target cannot execute, see `runners.beyond`), 'panic',
+             'verifier', 'timeout', 'memory', 'abort', 'input' (the reader or the verifier refused our text: our bug),
+             'refuted' (an oracle proves the code wrong: `oracles.base.Oracle`)
     reason   folded text without numbers, for counting
     message, place   what the compiler said, and file:line:column of a panic
     """
 
-    kind: str
+    kind: FailureKind
     reason: str
     message: str = ""
     place: str = ""
@@ -106,7 +112,8 @@ class CompileFailure:
         return self.kind not in ("unsupported", "input")
 
 
-NO_ANSWER: Final = ("unsupported", "out_of_fuel")
+OutcomeKind = Literal["returned", "trapped", "out_of_fuel", "endless", "abi", "crashed", "unsupported", "unknown"]
+NO_ANSWER: Final[tuple[OutcomeKind, ...]] = ("unsupported", "out_of_fuel")
 """Kinds of outcomes that say that nothing was found out: of those nothing is right and nothing wrong."""
 
 
@@ -115,13 +122,13 @@ class Outcome(NamedTuple):
 
     kind     'returned', 'trapped', 'out_of_fuel' (did not end in the time or fuel it got), 'endless' (makes no
              progress: runners/patience.py), 'abi' (callee-saved state or stack pointer damaged), 'crashed' (a fault
-             that no trap-table entry explains: detail says what and where), 'unsupported'
+             that no trap-table entry explains: detail says what and where), 'unsupported', 'unknown' (nobody ran it)
     values   returned values, in signature order, unsigned (kind 'returned')
     memory   the data region afterwards (also after a trap), b'' if the case has none
     detail   the trap code ('heap_oob', 'int_divz', 'int_ovf', 'bad_toint', 'stk_ovf', 'user7'), or the reason
     """
 
-    kind: str
+    kind: OutcomeKind
     values: tuple[int, ...] = ()
     memory: bytes = b""
     detail: str = ""

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from liftcheck import layout
 from liftcheck.bits.concrete import Trap
-from liftcheck.case import Outcome
+from liftcheck.case import Outcome, OutcomeKind
 from liftcheck.clif.ir import Inst, Module
 from liftcheck.clif.opcodes import FREE_OPERAND, key_of
 from liftcheck.clif.types import Type
@@ -104,7 +104,8 @@ class Prepared:
                 other.hot.reset()
         self._entered.clear()
         values: tuple[int, ...] = ()
-        kind, detail = "returned", ""
+        kind: OutcomeKind = "returned"
+        detail = ""
         try:
             values = tuple(map(int, self._execute(code, list(args), fuel - rest)))
         except Trap as trap:

@@ -17,9 +17,9 @@ Sources: Cranelift's `docs/ir.md` and `ir/instructions` (NaN bits, trapping acce
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from liftcheck.case import NO_ANSWER, Case, Outcome
+from liftcheck.case import NO_ANSWER, Case, FailureKind, Outcome
 from liftcheck.clif.types import Type
 from liftcheck.nan import is_nan
 
@@ -45,25 +45,26 @@ ILLEGAL_CODE: Final = "illegal code"
 CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
                   COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
                   REFUTED_ALLOCATION, WRONG_REFUSAL, ILLEGAL_CODE)  # fmt: skip
-COMPILE_CLASSES: Final = {"panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY,
-                          "abort": COMPILER_ABORT, "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION,
-                          "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE}  # fmt: skip
+COMPILE_CLASSES: Final[dict[FailureKind, str]] = {
+    "panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY, "abort": COMPILER_ABORT,
+    "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION, "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE,
+}  # fmt: skip
 """`CompileFailure.kind` -> class, for the kinds that are findings."""
 
+VerdictKind = Literal["agree", "disagree", "undecided"]
 AGREE: Final = "agree"
 DISAGREE: Final = "disagree"
 UNDECIDED: Final = "undecided"
-REFUSED: Final = "refused"
 
 _WIDEST_ACCESS: Final = 64
 _NOT_A_MEMORY_TRAP: Final = frozenset({"int_divz", "int_ovf", "bad_toint", "stk_ovf"})
 
 
 class Verdict(NamedTuple):
-    """`kind` is AGREE, DISAGREE, UNDECIDED or REFUSED; `klass` one of CLASSES when they disagree; `detail` says what
+    """`kind` is AGREE, DISAGREE or UNDECIDED; `klass` one of CLASSES when they disagree; `detail` says what
     differs, or why nothing can be said."""
 
-    kind: str
+    kind: VerdictKind
     klass: str = ""
     detail: str = ""
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from liftcheck.mach.insn import show
 from liftcheck.mach.regs import NONE
 
+Status = Literal["valid", "invalid", "undecided"]
 VALID: Final = "valid"
 INVALID: Final = "invalid"
 UNDECIDED: Final = "undecided"
@@ -105,7 +106,7 @@ class Verdict:
     """status: VALID, INVALID or UNDECIDED. reason: what was refuted or what stood in the way, without numbers; '' if
     valid. `counterexample` exactly if invalid."""
 
-    status: str
+    status: Status
     reason: str = ""
     counterexample: Counterexample | None = None
     counts: Counts = field(default_factory=Counts)
@@ -123,7 +124,8 @@ def merged(verdicts: Sequence[Verdict]) -> Verdict:
     for verdict in verdicts:
         counts.add(verdict.counts)
     counts.instructions = max((verdict.counts.instructions for verdict in verdicts), default=0)
-    for status in (INVALID, UNDECIDED):
+    worst: tuple[Status, ...] = (INVALID, UNDECIDED)
+    for status in worst:
         for verdict in verdicts:
             if verdict.status == status:
                 return Verdict(status, verdict.reason, verdict.counterexample, counts)
