@@ -29,7 +29,7 @@ class FuzzOptions:
     settings   `--set k=v`, applied to every target whose ISA knows them
     sweep      whether batches also draw settings of their own (register allocators, extensions, …)
     out        the folder for findings; None: they are only reported
-    validate   whether every function's register allocation is validated too
+    oracles    that judge the code besides its runs (`oracles.registry`)
     """
 
     isas: tuple[str, ...] = ISAS
@@ -45,7 +45,7 @@ class FuzzOptions:
     out: Path | None = None
     sweep: bool = True
     reduce_seconds: float = 20.0
-    validate: bool = False
+    oracles: tuple[str, ...] = ()
     faults: tuple[str, ...] = field(default=(), repr=False)
     """Names of damage hooks for tests of the campaign itself (see `campaign.execute.worker.FAULTS`); never set by a
     user."""

@@ -28,7 +28,8 @@ from liftcheck.generators import profiles, rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.isa.base import isa_named
-from liftcheck.oracles.regalloc.compiler import open_validating
+from liftcheck.oracles.base import Oracle
+from liftcheck.oracles.registry import oracle
 from liftcheck.runners.pool import RunnerPool
 
 INPUTS: Final = 8
@@ -106,9 +107,21 @@ class Planner:
     def open_compiler(self) -> Compiler:
         """The compiler under test; the same one at every call."""
         if self._compiler is None:
-            opener = open_validating if self.options.validate else open_compiler
-            self._compiler = opener(self.options.compiler)
+            self._compiler = self._open_compiler()
         return self._compiler
+
+    def _open_compiler(self) -> Compiler:
+        """In the build that an oracle needs, if one does."""
+        spec = self.options.compiler
+        opened = {one.name: made for one in self.oracles if (made := one.open(spec)) is not None}
+        if len(opened) > 1:
+            raise UsageError(f"{' and '.join(opened)} need a build of their own each: not both at once")
+        return next(iter(opened.values()), None) or open_compiler(spec)
+
+    @cached_property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """Those that judge the code besides its runs."""
+        return tuple(map(oracle, dict.fromkeys(self.options.oracles)))
 
     @cached_property
     def runners(self) -> RunnerPool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from liftcheck.commands import options, output
 from liftcheck.isa import ISAS
+from liftcheck.oracles.registry import ORACLES, explained
 
 if TYPE_CHECKING:
     from liftcheck.campaign.options import FuzzOptions
@@ -57,9 +58,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--validate",
-        choices=("regalloc",),
-        help="prove, besides running it, that every function's registers are allocated rightly; "
-        "builds a variant of the compiler first",
+        action="append",
+        choices=tuple(ORACLES),
+        help=f"prove more than runs show; repeatable. {explained()}",
     )
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)
@@ -109,5 +110,5 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
         out=Path(args.out),
         sweep=not args.no_sweep,
         reduce_seconds=args.reduce,
-        validate=args.validate == "regalloc",
+        oracles=tuple(args.validate or ()),
     )

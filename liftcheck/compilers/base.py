@@ -37,6 +37,12 @@ class UnknownSetting(UsageError):
         self.name = name
 
 
+def innermost(compiler: Compiler) -> Compiler:
+    """The compiler inside one that validates besides (its `inner`), or the compiler itself."""
+    inner: Compiler = getattr(compiler, "inner", compiler)
+    return inner
+
+
 def cache_folder() -> Path:
     """Where builds and matrices are: `$LIFTCHECK_CACHE`, `$XDG_CACHE_HOME/liftcheck`, or `~/.cache/liftcheck`."""
     own = os.environ.get("LIFTCHECK_CACHE")

@@ -9,7 +9,7 @@ here. Two rules of tolerance, and no third:
 - **Torn stores.** An access that straddles the end of the data region traps, but a backend may split it and have done
   the part inside. After a memory trap the bytes next to the region's ends, within one access of them, are not compared.
 
-Everything else that differs has a class: see `CLASSES`. What is not known (a runner without the instruction, a
+Everything else that differs has a class (`oracles/base.py`). What is not known (a runner without the instruction, a
 reference that ran out of fuel) is undecided with its reason, never agreement.
 Sources: Cranelift's `docs/ir.md` and `ir/instructions` (NaN bits, trapping accesses), IEEE 754-2019 §6.2.3.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from liftcheck.case import NO_ANSWER, Case, FailureKind, Outcome
+from liftcheck.case import NO_ANSWER, Case, Outcome
 from liftcheck.clif.types import Type
 from liftcheck.nan import is_nan
 
@@ -42,14 +42,6 @@ WRONG_REFUSAL: Final = "wrong refusal"
 """The compiler has every instruction of the program and refuses the program."""
 ILLEGAL_CODE: Final = "illegal code"
 """The code has instructions that the target lacks."""
-CLASSES: Final = (WRONG_RESULT, WRONG_MEMORY, WRONG_TRAP, ABI_DAMAGE, CRASH, ENDLESS, WRONG_MEANING, COMPILER_PANIC,
-                  COMPILER_TIMEOUT, COMPILER_MEMORY, COMPILER_ABORT, COMPILER_VERIFIER, NONDETERMINISTIC,
-                  REFUTED_ALLOCATION, WRONG_REFUSAL, ILLEGAL_CODE)  # fmt: skip
-COMPILE_CLASSES: Final[dict[FailureKind, str]] = {
-    "panic": COMPILER_PANIC, "timeout": COMPILER_TIMEOUT, "memory": COMPILER_MEMORY, "abort": COMPILER_ABORT,
-    "verifier": COMPILER_VERIFIER, "refuted": REFUTED_ALLOCATION, "refusal": WRONG_REFUSAL, "illegal": ILLEGAL_CODE,
-}  # fmt: skip
-"""`CompileFailure.kind` -> class, for the kinds that are findings."""
 
 VerdictKind = Literal["agree", "disagree", "undecided"]
 AGREE: Final = "agree"
@@ -61,7 +53,7 @@ _NOT_A_MEMORY_TRAP: Final = frozenset({"int_divz", "int_ovf", "bad_toint", "stk_
 
 
 class Verdict(NamedTuple):
-    """`kind` is AGREE, DISAGREE or UNDECIDED; `klass` one of CLASSES when they disagree; `detail` says what
+    """`kind` is AGREE, DISAGREE or UNDECIDED; `klass` names a class of findings when they disagree; `detail` says what
     differs, or why nothing can be said."""
 
     kind: VerdictKind

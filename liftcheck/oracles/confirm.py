@@ -27,20 +27,14 @@ from liftcheck.clif.types import Type
 from liftcheck.compilers.base import Program
 from liftcheck.oracles import compare
 from liftcheck.oracles.base import Mismatch
+from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.reference import strays_into_others
-from liftcheck.oracles.regalloc.compiler import REFUTED
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Runner
-from liftcheck.runners.beyond import ILLEGAL
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
 """An assertion of qemu's own: guest code cannot make this of its own accord."""
-
-
-DYING: Final = frozenset({compare.CRASH, compare.ENDLESS})
-"""What code that has gone wild does of the two depends on what lies about: alone in a fresh runner that is always the
-same, so what is seen there is the class."""
 
 
 class OutOfTime(Exception):
@@ -102,13 +96,13 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
     """Gathers the votes on a mismatch's (case, target, class); `others` are the further targets to ask."""
     target = mismatch.target
     if mismatch.failure is not None:
-        coded = mismatch.failure.kind in (REFUTED, ILLEGAL)  # so all levels have code, which says nothing
-        right = None if coded else judge.refusals.compiled_elsewhere(case.module, target)
+        wanted = class_of(mismatch.verdict.klass).needs_witness
+        right = judge.refusals.compiled_elsewhere(case.module, target) if wanted else None
         return Confirmed(mismatch.verdict.klass, "", witness=right)
     wild = mismatch.expected is not None and mismatch.expected.kind == "trapped"
     if wild and strays_into_others(case, mismatch.run, target.big_endian):
         return Confirmed("", "a wild access hits another run's data region")
-    if mismatch.verdict.klass == compare.ENDLESS:
+    if class_of(mismatch.verdict.klass).is_long:
         case = _alone(case, mismatch.run)
     first, second = (judge.compile([case], [target], Tally())[0][0] for _ in range(2))
     if first != second:
@@ -120,7 +114,8 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
     again = next((b for b in against if b.runner == mismatch.runner), None)
     if again is None:
         return Confirmed("", f"not repeated in a fresh runner: {mismatch.verdict.klass}", tuple(own))
-    seen = again.verdict.klass if {again.verdict.klass, mismatch.verdict.klass} <= DYING else mismatch.verdict.klass
+    unsteady = not class_of(mismatch.verdict.klass).steady and not class_of(again.verdict.klass).steady
+    seen = again.verdict.klass if unsteady else mismatch.verdict.klass
     if any(_EMULATOR_DEATH in b.verdict.detail for b in against):
         return Confirmed("", f"emulator: {against[0].runner} aborts on {target.isa} code", tuple(own))
     sides = [b for b in own if b.verdict.kind == compare.AGREE]

@@ -20,16 +20,15 @@ from typing import NamedTuple, cast
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.printer import print_module
-from liftcheck.compilers.base import Compiler, Program, Reply
+from liftcheck.compilers.base import Compiler, Program, Reply, innermost
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles import compare
-from liftcheck.oracles.base import Mismatch, Runners
+from liftcheck.oracles.base import CLASS_OF_FAILURE, Compiled, Mismatch, Oracle, Runners
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
-from liftcheck.oracles.regalloc.compiler import Validating, refutation
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners import beyond, trampolines
 from liftcheck.runners.base import ExpectedRows, Job, Runner, expect_rows
@@ -136,7 +135,12 @@ class Judge:
     by the monotonic clock, no program is run any more: those that are left are undecided."""
 
     def __init__(
-        self, compiler: Compiler, runners: Runners, hooks: Hooks = _NO_HOOKS, longest: float = LONGEST
+        self,
+        compiler: Compiler,
+        runners: Runners,
+        hooks: Hooks = _NO_HOOKS,
+        longest: float = LONGEST,
+        oracles: Sequence[Oracle] = (),
     ) -> None:
         self.compiler = compiler
         self.longest = longest
@@ -144,12 +148,12 @@ class Judge:
         self.runners = runners
         self.hooks = hooks
         self._trampolines: dict[tuple[Signature, Target], Reply] = {}
-        plain = compiler.inner if isinstance(compiler, Validating) else compiler
-        self.refusals = Refusals(plain.compile_text)
+        self.oracles = oracles
+        self.refusals = Refusals(innermost(compiler).compile_text)
 
     def on(self, runners: Runners) -> Judge:
         """The same judge with other runners; what is known of trampolines and refusals is common to both."""
-        other = Judge(self.compiler, runners, self.hooks, self.longest)
+        other = Judge(self.compiler, runners, self.hooks, self.longest, self.oracles)
         other.deadline = self.deadline
         other._trampolines, other.refusals = self._trampolines, self.refusals
         return other
@@ -166,32 +170,32 @@ class Judge:
         for each case with these targets."""
         if foreseen is None:
             foreseen = [self.foresee(case, targets, tally) for case in cases]
-        validating = self.compiler if isinstance(self.compiler, Validating) else None
-        if validating is not None:
-            validating.take()  # what votes and reductions had compiled since counts for no batch
-        compiled = self.compile(cases, targets, tally, wants, [one.text for one in foreseen])
+        texts = [one.text for one in foreseen]
+        for oracle in self.oracles:
+            oracle.begin(self.compiler)
+            wants |= oracle.wants
+        compiled = self.compile(cases, targets, tally, wants, texts)
         batch = _Batch(cases, targets, foreseen, tally, [], set())
-        if validating is not None:
-            self._count_validated(validating, tally)
-            self._refute(batch, compiled)
+        if self.oracles:
+            self._ask_oracles(batch, texts, compiled, wants)
         self._settle(batch, compiled)
         self._count(batch)
         return batch.mismatches
 
-    @staticmethod
-    def _count_validated(compiler: Validating, tally: Tally) -> None:
-        verdicts, seconds = compiler.take()
-        tally.validated.update(verdicts)
-        tally.spend("validate", seconds)
-        tally.spend("compile", -seconds)
-
-    def _refute(self, batch: _Batch, compiled: list[list[Program | CompileFailure | None]]) -> None:
-        """Code whose register allocation is refuted is mismatch, whatever its runs do."""
-        for target, column in zip(batch.targets, compiled):
-            for number, code in enumerate(column):
-                if code is not None and not isinstance(code, CompileFailure) and (failure := refutation(code)):
-                    verdict = compare.Verdict(compare.DISAGREE, compare.REFUTED_ALLOCATION, failure.reason)
-                    batch.mismatches.append(Mismatch(number, target, verdict, failure=failure))
+    def _ask_oracles(
+        self,
+        batch: _Batch,
+        texts: Sequence[str],
+        compiled: list[list[Program | CompileFailure | None]],
+        wants: frozenset[str],
+    ) -> None:
+        """Code that an oracle refutes is mismatch, whatever its runs do."""
+        started = time.perf_counter()
+        again = partial(self.compile, batch.cases, batch.targets, Tally(), wants)
+        seen = Compiled(self.compiler, batch.cases, texts, batch.targets, compiled, batch.tally, again)
+        for oracle in self.oracles:
+            batch.mismatches.extend(oracle.judge(seen))
+        batch.tally.spend("validate", time.perf_counter() - started)
 
     def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
         """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
@@ -349,7 +353,7 @@ class Judge:
 
     def _refuse(self, batch: _Batch, number: int, target: Target, failure: CompileFailure) -> None:
         """Not compiled: a gap of the compiler is counted, anything else is mismatch."""
-        klass = compare.COMPILE_CLASSES.get(failure.kind)
+        klass = CLASS_OF_FAILURE.get(failure.kind)
         if klass is None:
             batch.tally.refused[target.isa, f"{failure.kind}: {failure.reason}"] += 1
             return

@@ -129,7 +129,7 @@ class Worker:
         self.planner = Planner(options)
         self.compiler = self.planner.open_compiler()
         self.runners = self.planner.runners
-        self.judge = Judge(self.compiler, self.runners, hooks)
+        self.judge = Judge(self.compiler, self.runners, hooks, oracles=self.planner.oracles)
         self.investigator = Investigator(self.judge, self.runners)
         self._reductions: dict[int, tuple[Finding, Steps]] = {}
         self._task = Task("batch")

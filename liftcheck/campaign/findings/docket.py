@@ -21,16 +21,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
-from liftcheck.campaign.findings.investigate import VALUES
 from liftcheck.campaign.findings.store import Store
-from liftcheck.oracles import compare
+from liftcheck.oracles.classes import class_of
 
-DEAR: Final = frozenset({compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY})
-"""Classes whose every question takes seconds: reduced when no more programs are wanted."""
 MANY_WAIT: Final = 8
-"""Findings of such a class on an ISA that wait, after which others like them are counted to the first."""
+"""Findings of a class that takes long, on an ISA, that wait, after which others like them are counted to the first."""
 NO_TIME: Final = "Not reduced: the campaign's time was up. `liftcheck reduce` does it."
 
 Rank = tuple[int, ...]
@@ -88,7 +84,7 @@ class Docket:
     def arrived(self, finding: Finding, seconds: float) -> None:
         """A confirmed, unreduced finding, `seconds` into the campaign."""
         finding = dataclasses.replace(finding, seconds=seconds)
-        self._enter(finding, (int(finding.klass in DEAR), finding.number or 0))
+        self._enter(finding, (int(finding.row.is_long), finding.number or 0))
         self.settle()
 
     def _enter(self, finding: Finding, rank: Rank) -> None:
@@ -101,7 +97,7 @@ class Docket:
         elif key in self.known and (finding.failure is not None or not self.strict):
             self._fold(key, finding.count)
             return
-        told = bool(finding.program) or finding.klass in reproduce.DEAR
+        told = bool(finding.program) or finding.row.dies
         entry = Entry(finding, rank, opcodes(finding.case), told=told)
         bisect.insort(self.waiting, entry, key=lambda one: one.rank)
         if key not in self.known and self._twin(entry) is None:
@@ -173,7 +169,7 @@ class Docket:
         idle = [
             entry
             for entry in self._eligible(ahead)
-            if not entry.busy and entry.result is None and entry.written and (dear or entry.finding.klass not in DEAR)
+            if not entry.busy and entry.result is None and entry.written and (dear or not entry.finding.row.is_long)
         ]
         return next((entry for entry in idle if self._twin(entry) is None), idle[0] if idle else None)
 
@@ -232,7 +228,7 @@ class Docket:
             return
         self._keep(new, old.key)
         if new.failure is None:
-            self._reduced.append(Like(new.key, _kind(new.klass), new.target.isa, opcodes(new.case)))
+            self._reduced.append(Like(new.key, new.row.fold_name, new.target.isa, opcodes(new.case)))
 
     def _remove(self, entry: Entry) -> None:
         self.waiting.remove(entry)
@@ -261,14 +257,14 @@ class Docket:
             return Familiar(failures)
         waiting: dict[tuple[str, str], list[str]] = {}
         for entry in self.waiting:
-            if entry.finding.klass in DEAR and entry.finding.failure is None:
+            if entry.finding.row.is_long and entry.finding.failure is None:
                 waiting.setdefault((entry.finding.klass, entry.finding.target.isa), []).append(entry.finding.key)
         return Familiar(
             failures,
             (
                 *self._reduced,
                 *(
-                    Like(keys[0], _kind(klass), isa, frozenset())
+                    Like(keys[0], class_of(klass).fold_name, isa, frozenset())
                     for (klass, isa), keys in waiting.items()
                     if len(keys) >= MANY_WAIT
                 ),
@@ -318,15 +314,10 @@ class Docket:
 
 def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str]) -> str | None:
     """The key of the first of the same kind all of whose opcodes are `present`."""
-    kind = _kind(klass)
+    kind = class_of(klass).fold_name
     return next((one.key for one in likes if (one.kind, one.isa) == (kind, isa) and one.opcodes <= present), None)
 
 
 def is_sample(number: int) -> bool:
     """Whether the `number`-th that looks like a known one is looked at all the same: the 1st, 2nd, 4th, 8th, …"""
     return number & (number - 1) == 0
-
-
-def _kind(klass: str) -> str:
-    """A wrong value is one kind, whether it is returned or stored."""
-    return "wrong value" if klass in VALUES else klass

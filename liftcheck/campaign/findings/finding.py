@@ -18,7 +18,8 @@ from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError
-from liftcheck.oracles.compare import WRONG_MEANING, WRONG_MEMORY, WRONG_RESULT
+from liftcheck.oracles.base import FindingClass
+from liftcheck.oracles.classes import CLASSES, class_of
 
 FORMAT: Final = 1
 
@@ -80,6 +81,11 @@ class Finding:
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
 
+    @property
+    def row(self) -> FindingClass:
+        """What is done for its class."""
+        return class_of(self.klass)
+
 
 def fold_key(finding: Finding) -> str:
     """What equal findings share: class, ISA, and the opcodes with types of the reduced program. A compiler's own
@@ -89,12 +95,11 @@ def fold_key(finding: Finding) -> str:
         return f"{finding.klass} | {finding.target.isa} | {finding.failure.reason} | {finding.failure.place}"
     if finding.damaged:
         return f"{finding.klass} | {finding.target.isa} | {' '.join(finding.damaged)}"
-    if finding.klass == WRONG_MEANING:
+    if finding.row.ours:
         return f"{finding.klass} | reference | {' '.join(sorted(opcodes(finding.case)))}"
-    klass = "wrong value" if finding.klass in (WRONG_RESULT, WRONG_MEMORY) else finding.klass
     needed = {function.signature.call_conv for function in finding.case.module.functions} - {"", "system_v"}
     what = needed if needed and finding.reduced else opcodes(finding.case)
-    return f"{klass} | {finding.target.isa} | {' '.join(sorted(what))}"
+    return f"{finding.row.fold_name} | {finding.target.isa} | {' '.join(sorted(what))}"
 
 
 _DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "vconst"})
@@ -217,6 +222,8 @@ def decode(data: dict[str, Any], where: str) -> Finding:
     try:
         if data["format"] != FORMAT:
             raise InputError.at(f"format {data['format']} is not {FORMAT}, the one this liftcheck reads", where)
+        if data["class"] not in CLASSES:
+            raise InputError.at(f"this liftcheck knows no class of findings called {data['class']!r}", where)
         failure = CompileFailure(**data["failure"]) if data["failure"] else None
         return Finding(
             klass=data["class"],

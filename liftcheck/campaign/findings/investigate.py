@@ -27,7 +27,8 @@ from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.base import Mismatch, Runners
-from liftcheck.oracles.confirm import DYING, Confirmed, OutOfTime, RunnerChoice, Vote, confirm
+from liftcheck.oracles.classes import class_of
+from liftcheck.oracles.confirm import Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Foreseen, Judge
 from liftcheck.oracles.reference import FUEL, Expected, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
@@ -39,10 +40,7 @@ BASE_SETTINGS: Final = frozenset(
 )
 """Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
 _RULES_SHOWN: Final = 12
-VALUES: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY)
-"""A wrong value is the same fault whether it is returned or stored: a reduction may turn the one into the other."""
 _NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
-_BY_RUN: Final = (compare.WRONG_RESULT, compare.WRONG_MEMORY, compare.WRONG_MEANING, compare.WRONG_TRAP)
 
 
 class AllRunners(Runners, RunnerChoice, Protocol):
@@ -61,7 +59,7 @@ class Investigator:
         cleared: list[Target] = []
         for mismatch in group:
             verdict = self.vote(case, mismatch)
-            if verdict.klass in _BY_RUN and (excuse := _excuse(case, mismatch)):
+            if verdict.klass and class_of(verdict.klass).may_be_open and (excuse := _excuse(case, mismatch)):
                 verdict = Confirmed("", excuse)
             if verdict.klass:
                 targets = tuple(s.target for s in group if s.target not in cleared)
@@ -74,7 +72,7 @@ class Investigator:
     def vote(self, case: Case, mismatch: Mismatch) -> Confirmed:
         """The vote on a mismatch; where all stand against the reference, it may appeal."""
         verdict = confirm(self.judge, case, mismatch, voters(mismatch.target), self.runners)
-        if verdict.klass != compare.WRONG_MEANING:
+        if not verdict.klass or not class_of(verdict.klass).ours:
             return verdict
         right, words = appeal(self.judge, case, mismatch, voters(mismatch.target))
         if time.monotonic() > self.judge.deadline:
@@ -84,7 +82,7 @@ class Investigator:
     def finding(self, case: Case, mismatch: Mismatch, targets: tuple[Target, ...], verdict: Confirmed) -> Finding:
         number = case.tags.get("number")
         seed = case.tags.get("seed")
-        if verdict.klass in DYING and verdict.klass != mismatch.verdict.klass:
+        if not class_of(verdict.klass).steady and verdict.klass != mismatch.verdict.klass:
             fresh = next(b for b in verdict.ballots if b.target == mismatch.target and b.runner == mismatch.runner)
             mismatch = mismatch._replace(verdict=fresh.verdict, actual=fresh.outcome)
         finding = Finding(
@@ -111,9 +109,9 @@ class Investigator:
             number=number if isinstance(number, int) else None,
             profile=str(case.tags.get("profile", "")),
         )
-        if verdict.klass == compare.ABI_DAMAGE:
+        if finding.row.names_registers:
             finding = self.illustrated(finding)
-        if verdict.klass == compare.REFUTED_ALLOCATION:
+        if finding.row.seeks_run:
             finding = self._driven(finding)
         own = not finding.damaged and finding.failure is None
         return dataclasses.replace(finding, key=f"{fold_key(finding)} | {case.name}" if own else fold_key(finding))
@@ -162,7 +160,7 @@ class Investigator:
     @staticmethod
     def _unsound(case: Case, finding: Finding, fuel: int, shown: bool) -> str:
         """Why what a case does is not to be compared."""
-        by_value, big_endian = finding.klass in _BY_RUN, finding.target.isa in BIG_ENDIAN
+        by_value, big_endian = finding.row.may_be_open, finding.target.isa in BIG_ENDIAN
         if trouble := interpret(case, big_endian, fuel).trouble:
             return f"cannot be judged ({trouble})"
         run = finding.run if finding.run < len(case.inputs) else 0
@@ -179,17 +177,17 @@ class Investigator:
             if not self.judge.refusals.compiles(case.module, finding.witness):
                 return "do not compile for the witness"
             asked = [finding.target]
-        if finding.klass == compare.WRONG_MEANING:
+        if finding.row.asked == "judged everywhere":
             asked = [finding.target, _another_isa(finding.target)]
         targets = [target for target in asked if target is not None]
-        if finding.klass == compare.NONDETERMINISTIC:
+        if finding.row.asked == "compiled twice":
             first, second = (self.judge.compile([case], targets[:1], Tally()) for _ in range(2))
             return "" if first != second else "do not go wrong"
         tally = Tally()
         foreseen = [Foreseen(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
         mismatches = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
         bad = {s.target for s in mismatches}
-        if finding.klass == compare.WRONG_MEANING:
+        if finding.row.asked == "judged everywhere":
             return "" if len(bad) == len(targets) else "do not go wrong everywhere"
         if finding.target not in bad:
             return "do not go wrong"
@@ -223,7 +221,7 @@ class Investigator:
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail
-        if finding.klass == compare.ABI_DAMAGE and not damaged:
+        if finding.row.names_registers and not damaged:
             damaged, whose = self._damaged(finding.case, finding.target, finding.run)
             detail = f"callee-saved registers come back changed{whose}: {', '.join(damaged)}" if damaged else detail
         return dataclasses.replace(
@@ -267,14 +265,14 @@ def _followed(finding: Finding, target: Target) -> Target | None:
 
 
 def recount(group: Sequence[Mismatch], cleared: Sequence[Target], mismatch: Mismatch, klass: str, tally: Tally) -> None:
-    """Compile findings were not counted as pairs yet, but for refuted allocations, whose code ran; the vote may have
-    given the class another name."""
+    """What failed was not counted as a pair yet, unless its code ran; the vote may have given the class another
+    name."""
     for one in group:
         if one.target in cleared:
             continue
         isa = one.target.isa
         if mismatch.failure is not None:
-            tally.pairs[isa] += klass != compare.REFUTED_ALLOCATION
+            tally.pairs[isa] += class_of(klass).counts_as_pair
             tally.disagreed[isa, klass] += 1
         elif klass != one.verdict.klass:
             tally.disagreed[isa, one.verdict.klass] -= 1
@@ -325,11 +323,9 @@ def alike(mismatch: Mismatch, finding: Finding) -> bool:
     """Whether a mismatch shows the finding's fault (of whatever target)."""
     if finding.failure is not None:
         return _same_failure(mismatch.failure, finding.failure)
-    if finding.klass == compare.WRONG_MEANING:
+    if finding.row.ours:
         return mismatch.failure is None
-    if finding.klass in VALUES:
-        return mismatch.verdict.klass in VALUES
-    return mismatch.verdict.klass == finding.klass or {mismatch.verdict.klass, finding.klass} <= DYING
+    return class_of(mismatch.verdict.klass).is_kin(finding.row)
 
 
 def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:

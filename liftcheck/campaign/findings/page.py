@@ -13,7 +13,7 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.text.printer import print_module
 from liftcheck.isa import LISTED
-from liftcheck.oracles.compare import ILLEGAL_CODE, REFUTED_ALLOCATION, WRONG_MEANING, hex_value, return_types
+from liftcheck.oracles.compare import hex_value, return_types
 
 _WORD: Final = 16
 _WORDS_SHOWN: Final = 16
@@ -77,24 +77,17 @@ def _summary(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    if finding.klass == REFUTED_ALLOCATION and finding.failure is not None:
-        shown = "" if finding.expected is None else " A run shows it: see below."
-        return (
-            f"allocates registers for `{finding.target}` in a way that changes what this program means.{shown}\n\n"
-            f"```\n{finding.failure.message}\n```"
-        )
-    if finding.klass == ILLEGAL_CODE and finding.failure is not None:
-        return f"compiles this program to code that `{finding.target}` cannot execute: {finding.failure.message}."
-    if finding.failure is not None:
-        said, _, more = (finding.failure.message or finding.failure.reason).partition("\n")
-        place = f" (at {finding.failure.place})" if finding.failure.place else ""
-        return "\n".join(filter(None, [f"fails on this program for `{finding.target}`: {said}{place}", more]))
-    if finding.klass == WRONG_MEANING:
-        return (
-            "agrees with itself on every ISA and level, against liftcheck's reference interpreter: "
-            "most likely a bug of liftcheck, since no other judge that could be asked sides with the reference"
-        )
-    return f"compiles this program for `{finding.target}` to code that does something else than CLIF's semantics say."
+    failure = finding.failure
+    message = (failure.message or failure.reason) if failure is not None else ""
+    said, _, more = message.partition("\n")
+    return finding.row.says.format(
+        target=finding.target,
+        message=message,
+        said=said,
+        place=f" (at {failure.place})" if failure is not None and failure.place else "",
+        more=f"\n{more}" if more else "",
+        shown="" if finding.expected is None else " A run shows it: see below.",
+    )
 
 
 def _program(finding: Finding) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from typing import Final
 
 from liftcheck.campaign.findings.finding import Finding, fold_key
-from liftcheck.campaign.findings.investigate import VALUES, Investigator, alike, effort, probe
+from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
 from liftcheck.campaign.reduce.engine import (
     Limits,
     Meter,
@@ -31,8 +31,7 @@ from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.campaign.reduce.untaint import untainted
 from liftcheck.campaign.reduce.visible import left_open
 from liftcheck.case import Case, Target
-from liftcheck.oracles import compare
-from liftcheck.oracles.confirm import DYING
+from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.tally import Tally
 
 CUT: Final = 0.25
@@ -41,8 +40,6 @@ SETTINGS: Final = 0.85
 """Shares of the limits after which a part of a reduction gives way to the next."""
 QUESTIONS_A_SECOND: Final = 40
 """What stands for a second where the result may not depend on how fast the machine is."""
-DEAR: Final = {compare.ENDLESS: 40, compare.COMPILER_TIMEOUT: 200, compare.COMPILER_MEMORY: 40, compare.CRASH: 4}
-"""Class -> questions that one counts for which is answered yes: what goes wrong so takes its time."""
 _REASONS: Final = 4
 
 Steps = Generator[None, None, list[Finding]]
@@ -64,7 +61,7 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
 
     def objection(case: Case) -> str:
         why = desk.objection(case, finding, fuel)
-        meter.charge(0 if why else DEAR.get(finding.klass, 0))
+        meter.charge(0 if why else finding.row.price)
         return why
 
     start, why = yield from _start(desk, finding, fuel, meter)
@@ -138,8 +135,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
         ]
     verdict = desk.vote(case, mismatches[0])
     yield from meter.pause()
-    classes = {verdict.klass, finding.klass}
-    if len(classes) > 1 and not (classes <= {*VALUES, compare.WRONG_MEANING} or classes <= DYING):
+    if not verdict.klass or not class_of(verdict.klass).is_kin(finding.row):
         why = verdict.reason or f"it is called {verdict.klass}"
         return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
     named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)

@@ -21,7 +21,7 @@ from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import CompileFailure, Target
-from liftcheck.oracles import compare
+from liftcheck.oracles.classes import oracles_for
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.tally import Tally
 
@@ -74,14 +74,14 @@ def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] =
         isas=(finding.target.isa,),
         compiler=compiler or finding.compiler,
         runners=runners,
-        validate=finding.klass == compare.REFUTED_ALLOCATION,
+        oracles=oracles_for(finding.klass),
     )
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
     pool = planner.runners
     try:
-        return judge_again(finding, Judge(opened, pool), opened, planner)
+        return judge_again(finding, Judge(opened, pool, oracles=planner.oracles), opened, planner)
     finally:
         pool.close()
         opened.close()
@@ -91,7 +91,7 @@ def judge_again(finding: Finding, judge: Judge, compiler: Any, planner: Planner)
     """The verdict on a finding's program now."""
     name = compiler.name
     target = planner.known(compiler, finding.target)
-    if finding.klass == compare.NONDETERMINISTIC:
+    if finding.row.asked == "compiled twice":
         first, second = (judge.compile([finding.case], [target], Tally()) for _ in range(2))
         return Replayed(finding, name, first != second, finding.klass if first != second else "", target=target)
     tally = Tally()
@@ -114,15 +114,13 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
 def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
     finding = store.load(folder)
-    options = FuzzOptions(
-        isas=(finding.target.isa,), compiler=finding.compiler, validate=finding.klass == compare.REFUTED_ALLOCATION
-    )
+    options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, oracles=oracles_for(finding.klass))
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
     pool = planner.runners
     try:
-        judge = Judge(opened, pool)
+        judge = Judge(opened, pool, oracles=planner.oracles)
         reduced = reduce_finding(Investigator(judge, pool), finding, Limits(seconds, questions=sys.maxsize))[0]
     finally:
         pool.close()

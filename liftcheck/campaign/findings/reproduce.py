@@ -22,35 +22,24 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
+from liftcheck.compilers.base import innermost
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError
 from liftcheck.generators.filetests import Form, filetest_text, header
 from liftcheck.isa import BIG_ENDIAN
-from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.known import UPPER_BITS
 from liftcheck.oracles.filetests.report import Failure, Report
 from liftcheck.oracles.filetests.runs import Engine
 from liftcheck.oracles.filetests.units import plan_of
-from liftcheck.oracles.regalloc.compiler import Validating
 from liftcheck.runners.base import NOISE
 from liftcheck.runners.patience import DEFAULT
 
 _TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
-_REGISTERS: Final = "upstream's harness does not look at callee-saved registers: the file passes there, and fails here"
 _BUFFERS: Final = (
     "upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
     "of the function brings it"
 )
-_ALLOCATION: Final = "a filetest proves no allocation: `liftcheck regalloc` refutes the one of this file"
-_TWICE: Final = "a filetest compiles once: what comes out differently the second time is not seen"
-_ONLY_HERE: Final = {compare.ABI_DAMAGE: _REGISTERS}
-_ENDINGS: Final = {compare.CRASH: ("crashed",), compare.ENDLESS: ("endless",), compare.ABI_DAMAGE: ("abi", "changed")}
-DEAR: Final = frozenset(
-    {compare.CRASH, compare.ENDLESS, compare.COMPILER_TIMEOUT, compare.COMPILER_MEMORY, compare.COMPILER_ABORT}
-)
-"""Classes of which every run takes its time: judged once they are reduced, in one form with the target's own settings
-and one with all."""
 _LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
 """How what a unit did begins, where it did not return or trap."""
 
@@ -64,9 +53,9 @@ class Stated(NamedTuple):
 
 def stated(finding: Finding, judge: Judge) -> Stated:
     """The filetest of a finding, judged with the compiler and the runners of `judge`."""
-    compiler = judge.compiler.inner if isinstance(judge.compiler, Validating) else judge.compiler
-    if finding.klass == compare.NONDETERMINISTIC or _is_unproven(finding):
-        unsaid = _TWICE if finding.klass == compare.NONDETERMINISTIC else _ALLOCATION
+    compiler = innermost(judge.compiler)
+    unsaid = finding.row.no_filetest
+    if unsaid and not _is_shown_by_a_run(finding):
         return Stated(_with_remark(_compile_text(finding, False), unsaid), unsaid)
     # What CLIF leaves open was asked by the vote; asking again takes longest, so only the lasting file is asked.
     with Engine(compiler, judge.runners, DEFAULT, judge.hooks, not finding.reduced) as engine:
@@ -86,9 +75,9 @@ def _with_remark(text: str, unsaid: str) -> str:
     return f"{head}\n; {' '.join(unsaid.split())}{gap}{rest}" if unsaid else text
 
 
-def _is_unproven(finding: Finding) -> bool:
-    """A refuted allocation that no run shows."""
-    return finding.klass == compare.REFUTED_ALLOCATION and finding.expected is None
+def _is_shown_by_a_run(finding: Finding) -> bool:
+    """Whether what was refuted without a run shows in one, too."""
+    return finding.failure is not None and finding.expected is not None
 
 
 def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
@@ -97,8 +86,8 @@ def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
         yield from ((_compile_text(finding, plain), "") for plain in ((True, False) if finding.reduced else (False,)))
         return
     traps = finding.expected is not None and finding.expected.kind == "trapped"
-    unsaid = _TRAP if traps else _ONLY_HERE.get(finding.klass, "")
-    dear = finding.klass in DEAR
+    unsaid = _TRAP if traps else finding.row.unsaid
+    dear = finding.row.dies  # judged once it is reduced, in one form with the target's own settings and one with all
     for targets in _targets(finding)[-1:] if dear else _targets(finding):
         for form in islice(_of_runs(finding, traps), 2 if dear else None):
             yield filetest_text(finding.case, targets, finding.target.isa in BIG_ENDIAN, form), unsaid
@@ -161,9 +150,8 @@ def _is_of(unit: Failure, cause: str, finding: Finding) -> bool:
             if failure.kind == "refusal"
             else unit.got.startswith(f"{failure.kind}: ") and (failure.place.rpartition("/")[2] in unit.got)
         )
-    wanted = _ENDINGS.get(finding.klass)
-    if wanted is not None:
-        return unit.got.startswith(wanted)
+    if finding.row.endings:
+        return unit.got.startswith(finding.row.endings)
     ended = finding.actual.kind if finding.actual is not None else "returned"
     return unit.got.startswith("trapped") == (ended == "trapped") and not unit.got.startswith(_LOST)
 

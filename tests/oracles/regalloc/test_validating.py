@@ -18,6 +18,7 @@ from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
 from liftcheck.oracles import compare
+from liftcheck.oracles.allocations import ORACLE
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.regalloc.compiler import REFUTED, Validating, open_validating, refutation, varied
 from liftcheck.oracles.tally import Tally
@@ -52,7 +53,7 @@ def case(*inputs: tuple[int, int]) -> Case:
 
 def found(inner: Cranelift, one: Case, isa: str, runners: RunnerPool) -> tuple[list[Finding], Tally]:
     target, tally = Target(isa, (("opt_level", "speed"),)), Tally()
-    judge = Judge(Validating(inner), runners)
+    judge = Judge(Validating(inner), runners, oracles=(ORACLE,))
     suspects = [s for s in judge.judge([one], [target], tally) if s.failure is not None]
     return Investigator(judge, runners).investigate(one, suspects, tally), tally
 
@@ -61,7 +62,7 @@ def found(inner: Cranelift, one: Case, isa: str, runners: RunnerPool) -> tuple[l
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, runners: RunnerPool) -> None:
     compiler = open_validating("cranelift")
-    tally, judge = Tally(), Judge(compiler, runners)
+    tally, judge = Tally(), Judge(compiler, runners, oracles=(ORACLE,))
     judge.compile([case((5, 3))], [Target(isa)], Tally())  # as a vote does: it counts for no batch
     assert judge.judge([case((5, 3), (5000, 3))], [Target(isa)], tally) == []
     assert tally.validated == {(isa, "valid"): 1} and tally.seconds["validate"] > 0 and tally.agreed[isa] == 1

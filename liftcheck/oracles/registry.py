@@ -1,0 +1,46 @@
+"""The oracles that judge code without running it, by the names that `--validate` takes.
+
+The one idea: the table is cheap to read; an oracle is imported when it is asked for, or with all others for the table
+of classes (`classes.py`). The comparison of runs with the reference (`differential.py`) is no row: it is always on.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from liftcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from liftcheck.oracles.base import Oracle
+
+
+class Row(NamedTuple):
+    """The module whose `ORACLE` it is, and what it proves, for `--help`."""
+
+    module: str
+    proves: str
+
+
+ORACLES: Final = {
+    "regalloc": Row(
+        "liftcheck.oracles.allocations",
+        "every function's registers are allocated rightly; builds a variant of the compiler first",
+    )
+}
+
+
+def oracle(name: str) -> Oracle:
+    """The oracle called `name`; UsageError if there is none."""
+    if name not in ORACLES:
+        near = difflib.get_close_matches(name, ORACLES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"no oracle called '{name}'{hint}; there is {', '.join(ORACLES)}")
+    found: Oracle = import_module(ORACLES[name].module).ORACLE
+    return found
+
+
+def explained() -> str:
+    """All of them for `--help`."""
+    return "; ".join(f"{name}: {row.proves}" for name, row in ORACLES.items())
