@@ -28,7 +28,8 @@ about 1.1, above 1.2 is called too steep. Time is processor time, on a machine t
 good to about 0.05, and seconds say little. A time below 0.3 s at the largest size is too short to say anything.
 
 The time of liftcheck itself is judged. That of its children (the compiler, qemu) is the compiler's own growth and is
-shown apart, below. `fuzz` does its work in children, so there all time counts.
+shown apart, below. `fuzz` does its work in children, so there all time counts. What is not in the tables has not been
+measured for this page; `tests/meta/test_growth.py` counts steps for every shape.
 """
 
 
