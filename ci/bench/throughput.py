@@ -19,8 +19,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from liftcheck.campaign.execute.local import children
-from liftcheck.campaign.execute.worker import Task, Worker, collect_less
+from liftcheck.campaign.execute.local import children, collect_less
+from liftcheck.campaign.execute.tasks import Task
+from liftcheck.campaign.execute.worker import FuzzWorker
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import STAGES, Tally
@@ -49,7 +50,7 @@ def processor_time() -> dict[str, float]:
     return seconds
 
 
-def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, dict[str, float]]:
+def measure(worker: FuzzWorker, seconds: float) -> tuple[Tally, int, float, dict[str, float]]:
     """Batches for about `seconds`: what they did, how many findings there were, how long it took by clock and
     processor."""
     for batch in range(WARM_UP):
@@ -59,8 +60,8 @@ def measure(worker: Worker, seconds: float) -> tuple[Tally, int, float, dict[str
     started, used = time.perf_counter(), processor_time()
     while time.perf_counter() - started < seconds:
         answer = worker.do(Task("batch", batch))
-        if answer.troubles or answer.fatal:
-            raise SystemExit(f"{answer.troubles} {answer.fatal}")
+        if answer.troubles:
+            raise SystemExit(str(answer.troubles))
         tally.add(answer.tally)
         findings += len(answer.findings)
         batch += 1
@@ -97,7 +98,7 @@ def main() -> None:
     parser.add_argument("--profile-python", metavar="FILE", help="write a cProfile of the loop to FILE")
     args = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    worker = Worker(FuzzOptions(compiler=args.compiler, seed=args.seed, sweep=False), Hooks())
+    worker = FuzzWorker(FuzzOptions(compiler=args.compiler, seed=args.seed, sweep=False), Hooks())
     profiler = cProfile.Profile() if args.profile_python else None
     try:
         if profiler:

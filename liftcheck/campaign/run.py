@@ -19,9 +19,11 @@ from math import inf
 from types import FrameType
 from typing import Final, Protocol
 
-from liftcheck.campaign.execute.local import Death, Pool
+from liftcheck.campaign.execute.base import Death, Executor
+from liftcheck.campaign.execute.local import Pool
 from liftcheck.campaign.execute.slices import Slices
-from liftcheck.campaign.execute.worker import Answer, Task
+from liftcheck.campaign.execute.tasks import Answer, Task
+from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.docket import Docket, Entry
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.store import Store
@@ -37,9 +39,10 @@ RESPITE: Final = 3.5
 GRACE: Final = 7.0
 START: Final = 60.0
 FIRST: Final = 10.0
+SILENCE: Final = 120.0
 """Seconds after a campaign's time: until no program is run, but for votes; until searches for smaller programs stop;
 until nothing is waited for, filetests neither; until no worker's start is. Seconds after that: until no first verdict
-is.
+is. Seconds without an answer after which a worker counts as hung.
 """
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
@@ -69,12 +72,20 @@ class Silent:
     def said(self, message: str) -> None: ...
 
 
+def processes(work: FuzzWork) -> Executor[Task, Answer]:
+    """Worker processes of this machine, also for one job: the compiler or a runner may take its worker down."""
+    return Pool(work, work.options.jobs, SILENCE)
+
+
 def fuzz(
-    options: FuzzOptions, progress: Progress | None = None, hooks: Callable[[], Hooks] | None = None
+    options: FuzzOptions,
+    progress: Progress | None = None,
+    hooks: Callable[[], Hooks] | None = None,
+    executor: Callable[[FuzzWork], Executor[Task, Answer]] = processes,
 ) -> FuzzReport:
     """Runs a campaign and gives its report. Unavailable if the machine lacks something; OSError if --out cannot be
-    made."""
-    campaign = Campaign(options, progress or Silent(), hooks)
+    made. `options.jobs` must be the number of the executor's seats."""
+    campaign = Campaign(options, progress or Silent(), executor(FuzzWork(options, hooks)))
     with campaign.interruptible():
         campaign.run()
     return campaign.report
@@ -83,11 +94,11 @@ def fuzz(
 class Campaign:
     """The state of one campaign in the parent process."""
 
-    def __init__(self, options: FuzzOptions, progress: Progress, hooks: Callable[[], Hooks] | None) -> None:
+    def __init__(self, options: FuzzOptions, progress: Progress, executor: Executor[Task, Answer]) -> None:
         self.options = options
         self.progress = progress
         self.report = FuzzReport(options, Store(options.out))
-        self.pool = Pool(options, hooks)
+        self.executor = executor
         self.slices = Slices(options.jobs, inf)
         self.docket = Docket(self.report.store, options.cases is not None, progress.found, self.slices.dropped)
         self.next_batch = 0
@@ -127,10 +138,10 @@ class Campaign:
         if self.options.seconds is not None:
             self.slices.until = self.started + self.options.seconds + RESPITE
         try:
-            self.pool.start()
+            self.executor.start()
             self._work()
         finally:
-            self.pool.close(0.2 if self.interrupts else 1.0)
+            self.executor.close(0.2 if self.interrupts else 1.0)
             self.docket.close()
             self._take_stock()
         self.progress.update(self.report)
@@ -142,7 +153,7 @@ class Campaign:
             over = self._is_over()
             if over and not self.unanswered:
                 self.docket.finish()
-                if not self.docket.waiting and not self.pool.busy:
+                if not self.docket.waiting and not self.executor.busy:
                     return
                 if not told and self.docket.waiting:
                     self.progress.said(f"reducing {len(self.docket.waiting)} more findings")
@@ -165,17 +176,17 @@ class Campaign:
         if (
             not self.report.tally.programs
             and self.elapsed < seconds + START
-            and time.monotonic() < self.pool.ready_at + FIRST
+            and time.monotonic() < self.executor.ready_at + FIRST
         ):
             return False
         return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
 
     def _step(self) -> None:
-        for event in self.pool.step(self._feed, TICK):
+        for event in self.executor.step(self._feed, TICK):
             if isinstance(event, Death):
                 self._died(event)
             else:
-                self._answered(event)
+                self._answered(event.task, event.answer)
         if self.elapsed - self._shown > TICK:
             self._shown = self.elapsed
             self._take_stock()
@@ -200,9 +211,7 @@ class Campaign:
         late = time.monotonic() > self.slices.until
         return None if late else self.docket.next(dear, self.options.jobs)
 
-    def _answered(self, answer: Answer) -> None:
-        task = answer.task
-        assert task is not None
+    def _answered(self, task: Task, answer: Answer) -> None:
         self.report.tally.add(answer.tally)
         self.report.troubles += answer.troubles
         if task.kind in ("reduce", "state"):
@@ -227,7 +236,7 @@ class Campaign:
         del self.unanswered[task.number]
         self.docket.complete(min(self.unanswered, default=self.next_batch) * BATCH)
 
-    def _died(self, death: Death) -> None:
+    def _died(self, death: Death[Task]) -> None:
         """A worker died. What it alone is guilty of is counted as undecided under its name."""
         task = death.task
         self.report.deaths += 1

@@ -2,7 +2,7 @@
 
 The one idea: whatever the programs come from, a unit is one text for some targets; the compiler shows the allocation of
 every function on every target, `oracles.validation` says valid, invalid or undecided, and a report is a sum of units,
-so units are spread over processes and their order does not matter. Instructions' texts cost time and are asked for only
+so units are spread over workers and added in their order. Instructions' texts cost time and are asked for only
 where a counterexample shows them.
 
 Files that name targets are compiled for these with exactly their settings, as upstream compiles them; others for the
@@ -12,15 +12,15 @@ settings included. Each allocator is asked in turn, whatever a file or a draw sa
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from liftcheck.campaign.execute.base import Death, Done, Work, Worker, spread
+from liftcheck.campaign.execute.local import local
 from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.regalloc import Refuted, Report
@@ -46,6 +46,8 @@ from liftcheck.oracles.regalloc.verdict import INVALID
 from liftcheck.regalloc.allocation import ALGORITHMS, Captured
 
 ALGORITHM: Final = "regalloc_algorithm"
+Task = str | tuple[int, int]
+"""A file, or a batch and how many programs there are in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,7 @@ class Unit(NamedTuple):
 
 def validate_files(paths: Sequence[str], options: ValidateOptions) -> Report:
     """Every function of every file below the paths. InputError if there is none."""
-    files = files_below(paths)
-    return _spread([("file", file) for file in files], options)
+    return _spread(files_below(paths), options)
 
 
 def validate_generated(count: int, options: ValidateOptions) -> Report:
@@ -89,8 +90,7 @@ def validate_generated(count: int, options: ValidateOptions) -> Report:
     planner = Planner(_fuzz_options(options, count))
     planner.context("plain")  # here, once, before the workers want it
     planner.open_compiler().close()
-    batches = range((count + BATCH - 1) // BATCH)
-    return _spread([("batch", f"{batch} {count}") for batch in batches], options)
+    return _spread([(batch, count) for batch in range((count + BATCH - 1) // BATCH)], options)
 
 
 def _fuzz_options(options: ValidateOptions, count: int) -> FuzzOptions:
@@ -105,24 +105,29 @@ def _fuzz_options(options: ValidateOptions, count: int) -> FuzzOptions:
     )
 
 
-def _spread(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
-    """The sum over all jobs, in this process or in several."""
+def _spread(tasks: Sequence[Task], options: ValidateOptions) -> Report:
+    """The sum over all tasks, in this process or in several."""
     started = time.monotonic()
+    report = Report()
     with open_capturing(options.compiler) as compiler:
-        name = compiler.name
+        report.compiler = compiler.name
         if options.settings:
             _check_settings(compiler, options)
-    if options.jobs == 1 or len(jobs) < 2:
-        report = _share(jobs, options)
-    else:
-        report = Report()
-        shares = [share for number in range(options.jobs) if (share := jobs[number :: options.jobs])]
-        with ProcessPoolExecutor(len(shares), multiprocessing.get_context("fork")) as pool:
-            for part in pool.map(_share, shares, [options] * len(shares)):
-                report.add(part)
-    report.compiler = name
+
+    def take(event: Done[Task, Report] | Death[Task]) -> None:
+        if isinstance(event, Done):
+            report.add(event.answer)
+        else:
+            report.lost.append(f"{event.task}: no verdicts: its worker died twice: {event.why}")
+
+    spread(local(ValidateWork(options), min(options.jobs, len(tasks))), tasks, take, _size)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _size(task: Task) -> int:
+    """A file's; batches are alike."""
+    return Path(task).stat().st_size if isinstance(task, str) else 0
 
 
 def _check_settings(compiler: Cranelift, options: ValidateOptions) -> None:
@@ -135,25 +140,36 @@ def _check_settings(compiler: Cranelift, options: ValidateOptions) -> None:
             raise UnknownSetting(f"{compiler.name} has no setting '{name}' on {', '.join(options.isas or ISAS)}", name)
 
 
-def _share(jobs: list[tuple[str, str]], options: ValidateOptions) -> Report:
-    with open_capturing(options.compiler) as compiler:
-        judge = Judge(compiler, options)
-        for kind, what in jobs:
-            if kind == "file":
-                judge.file(what)
-            else:
-                judge.batch(*map(int, what.split()))
-        return judge.report
+@dataclass(frozen=True)
+class ValidateWork(Work[Task, Report]):
+    """Files and batches as tasks."""
+
+    options: ValidateOptions
+
+    def open(self) -> Worker[Task, Report]:
+        return Judge(open_capturing(self.options.compiler), self.options)
 
 
 @dataclass(slots=True)
 class Judge:
-    """Validates units with one compiler and counts what it finds."""
+    """Validates units with one compiler and counts what it finds; the worker of its work."""
 
     compiler: Cranelift
     options: ValidateOptions
     report: Report = field(default_factory=Report)
     planner: Planner | None = None
+
+    def do(self, task: Task, /) -> Report:
+        """A report of one file or one batch."""
+        self.report = Report()
+        if isinstance(task, str):
+            self.file(task)
+        else:
+            self.batch(*task)
+        return self.report
+
+    def close(self) -> None:
+        self.compiler.close()
 
     def file(self, path: str) -> None:
         """One file; what cannot be read is listed in the report."""

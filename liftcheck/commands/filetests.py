@@ -33,7 +33,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the files; 1 if a unit failed, 2 if a file could not be read."""
-    from liftcheck.oracles.filetests.engine import Options, main_like
+    from liftcheck.campaign.filetests import run_filetests
+    from liftcheck.oracles.filetests.engine import Options
     from liftcheck.runners.patience import Patience
 
     chosen = Options(
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         args.jobs or options.cores(),
         Patience(args.fuel, args.longest),
     )
-    report = main_like(args.paths, chosen)
+    report = run_filetests(args.paths, chosen)
     if report.broken and not report.files:
         raise InputError(report.broken)
     if report.units == report.outside.total() and not report.broken:

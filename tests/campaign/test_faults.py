@@ -19,7 +19,7 @@ import pytest
 from support import campaign_hooks
 
 from liftcheck.campaign.execute.local import children
-from liftcheck.campaign.execute.worker import NO_TIME
+from liftcheck.campaign.execute.tasks import NO_TIME
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.store import Store

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from liftcheck.campaign.filetests import run_filetests
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
@@ -18,7 +19,7 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests import known
-from liftcheck.oracles.filetests.engine import Options, main_like
+from liftcheck.oracles.filetests.engine import Options
 from liftcheck.oracles.refusals import WRONG, Refusals
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
@@ -199,7 +200,7 @@ def test_a_filetest_that_is_refused_at_one_level_exits_1(tmp_path: Path) -> None
     header = "".join(f"set opt_level={level}\ntarget x86_64\ntarget aarch64\n" for level in ("none", "speed"))
     units = f"{MAXIMUM}; run: %f(1, 2) == 2\n{FOLDED_GAP.replace('%f', '%g')}; run: %g(9) == 9\n"
     file.write_text(f"test run\nset enable_llvm_abi_extensions=true\n{header}{units}".replace(" system_v", ""))
-    report = main_like([str(file)], Options(compiler="cranelift@0.135.8"))
+    report = run_filetests([str(file)], Options(compiler="cranelift@0.135.8"))
     assert report.exit_code == 1
     assert len(report.findings) == 2
     assert {cause.split(":")[0] for cause, _ in report.findings} == {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from liftcheck.campaign.filetests import run_filetests
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.text.filetest import FileTest, read_text
 from liftcheck.clif.text.parser import parse_filetest
@@ -15,7 +16,7 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.interp.libcalls import UNHANDLED
 from liftcheck.interp.run import prepare
 from liftcheck.isa import ISAS
-from liftcheck.oracles.filetests.engine import Options, main_like
+from liftcheck.oracles.filetests.engine import Options
 from liftcheck.oracles.throwing import THROW, with_throw
 from liftcheck.runners.link import link
 from liftcheck.runners.patience import longer
@@ -58,7 +59,7 @@ def results(
 
 @pytest.mark.needs_compiler
 def test_the_file_passes_as_upstream_would_have_it() -> None:
-    report = main_like([str(THROWING)], Options())
+    report = run_filetests([str(THROWING)], Options())
     assert report.failed == report.skipped == 0 and report.passed == 5 * 8
 
 

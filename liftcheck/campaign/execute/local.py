@@ -1,15 +1,19 @@
-"""Worker processes and their supervision: hands out tasks, hears answers, replaces the dead.
+"""Worker processes on this machine and their supervision: hands out tasks, hears answers, replaces the dead.
 
 The one idea: the pool knows what every worker was given and has not answered. When one dies or falls silent, its first
-unanswered task is the guilty one: it is tried once more, then case by case, and a case that kills alone is reported by
-name (`Death`). The other tasks go to other workers as if nothing had happened. No worker outlives `close`.
+unanswered task is the guilty one: it is tried once more, then in parts, and a part that kills alone is reported
+(`Death`). The other tasks go to other workers as if nothing had happened. No worker outlives `close`: it ignores Ctrl-C
+(its parent decides) and ends when its pipe closes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
+import pickle
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,123 +22,116 @@ from math import inf
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, Literal, NamedTuple
 
-from liftcheck.campaign.execute import worker
-from liftcheck.campaign.execute.worker import Answer, Task
-from liftcheck.campaign.options import FuzzOptions, batch_cases
-from liftcheck.errors import Unavailable
-from liftcheck.oracles.hooks import Hooks
+from liftcheck.campaign.execute.base import ENDING, A, Death, Done, Executor, Feed, T, Work
+from liftcheck.campaign.execute.serial import SerialExecutor
+from liftcheck.errors import LiftcheckError, Unavailable
 
 DEPTH: Final = 2
 """Tasks that a worker has at a time, so that it never waits for its parent."""
-SILENCE: Final = 120.0
-"""Seconds without an answer after which a worker counts as hung."""
 _STARTS_IN_VAIN: Final = 5
-_REPEATED: Final = ("batch", "case")
-"""Kinds of tasks that are tried again when their worker dies."""
-Feed = Callable[[int, bool], Task | None]
 
 
-class Death(NamedTuple):
-    """A worker that died or hung. `lost` says that its task is given up, else it will be tried again; slices of
-    reductions never are by the pool: what went before them died with the worker at `seat`."""
+class _Message(NamedTuple):
+    """From a worker: it is 'ready', has 'done' a task (`value`: the answer), or 'ends' the work (`value`: the
+    exception)."""
 
-    task: Task | None
-    why: str
-    lost: bool
-    seat: int
+    kind: Literal["ready", "done", "ends"]
+    value: Any = None
 
 
 @dataclass(slots=True)
-class _Member:
+class _Given(Generic[T]):
+    """A task, and how many workers died of it."""
+
+    task: T
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class _Member(Generic[T]):
     process: BaseProcess
     connection: Connection
-    tasks: deque[Task] = field(default_factory=deque)
+    given: deque[_Given[T]] = field(default_factory=deque)
     heard: float = field(default_factory=time.monotonic)
     ready: bool = False
 
 
-class Pool:
-    """`size` workers. `step` drives it: gives answers and deaths as they come, asks `feed` for more tasks."""
+class Pool(Generic[T, A]):
+    """The executor of one machine: `size` processes. `silence`: seconds without an answer after which a worker counts
+    as hung."""
 
-    def __init__(self, options: FuzzOptions, hooks: Callable[[], Hooks] | None = None) -> None:
-        self.options = options
-        self.hooks = hooks
+    def __init__(self, work: Work[T, A], size: int, silence: float = inf) -> None:
+        self.work = work
+        self._size = size
+        self._silence = silence
         self._context = multiprocessing.get_context("spawn")
-        self._members: list[_Member] = []
-        self._again: deque[Task] = deque()
-        self._tries: dict[object, int] = {}
+        self._members: list[_Member[T]] = []
+        self._again: deque[_Given[T]] = deque()
         self._vain = 0
         self.ready_at = inf
-        """The moment when the first worker was, by the monotonic clock."""
 
     def start(self) -> None:
         """Starts the workers."""
-        while len(self._members) < self.options.jobs:
+        while len(self._members) < self._size:
             self._members.append(self._spawn())
 
-    def _spawn(self) -> _Member:
+    def _spawn(self) -> _Member[T]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=worker.main, args=(theirs, self.options, self.hooks), daemon=False, name="liftcheck-worker"
-        )
+        process = self._context.Process(target=serve, args=(theirs, self.work), daemon=False, name="liftcheck-worker")
         process.start()
         theirs.close()
         return _Member(process, ours)
 
     @property
     def busy(self) -> bool:
-        """Whether anything is being worked on or waits to be tried again."""
-        return bool(self._again) or any(member.tasks for member in self._members)
+        return bool(self._again) or any(member.given for member in self._members)
 
-    def step(self, feed: Feed, timeout: float) -> Iterator[Answer | Death]:
-        """Gives work to whoever has room, waits up to `timeout` seconds, and yields what came.
-
-        `feed(seat, idle)` gives the next task for the worker at a seat, or None. A big task (a finding) may be given to
-        an idle worker only: a busy one may itself be sending, and two full pipes would wait for each other.
-        """
+    def step(self, feed: Feed[T], timeout: float) -> Iterator[Done[T, A] | Death[T]]:
+        """Gives work to every worker with room, waits up to `timeout` seconds, and yields what came."""
         for seat, member in enumerate(self._members):
             self._feed(seat, member, feed)
         found = wait([member.connection for member in self._members], timeout)
         for member in list(self._members):
             if member.connection in found:
                 yield from self._hear(member)
-            elif member.tasks and time.monotonic() - member.heard > SILENCE:
+            elif member.given and time.monotonic() - member.heard > self._silence:
                 member.process.kill()
-                yield from self._bury(member, f"no answer for {SILENCE:.0f} s")
+                yield from self._bury(member, f"no answer for {self._silence:.0f} s")
 
-    def _feed(self, seat: int, member: _Member, feed: Feed) -> None:
-        while len(member.tasks) < DEPTH:
-            idle = not member.tasks
-            task = self._again.popleft() if self._again else feed(seat, idle)
-            if task is None:
+    def _feed(self, seat: int, member: _Member[T], feed: Feed[T]) -> None:
+        while len(member.given) < DEPTH:
+            given = self._again.popleft() if self._again else self._next(feed(seat, not member.given))
+            if given is None:
                 return
-            if not member.tasks:
+            if not member.given:
                 member.heard = time.monotonic()
-            member.tasks.append(task)
+            member.given.append(given)
             with contextlib.suppress(OSError):
-                member.connection.send(task)
+                member.connection.send(given.task)
 
-    def _hear(self, member: _Member) -> Iterator[Answer | Death]:
+    @staticmethod
+    def _next(task: T | None) -> _Given[T] | None:
+        return None if task is None else _Given(task)
+
+    def _hear(self, member: _Member[T]) -> Iterator[Done[T, A] | Death[T]]:
         try:
-            answer: Answer = member.connection.recv()
+            message: _Message = member.connection.recv()
         except (EOFError, OSError):
             yield from self._bury(member, "")
             return
         member.heard = time.monotonic()
-        if answer.fatal:
-            raise Unavailable(answer.fatal)
-        if answer.task is None:
+        if message.kind == "ends":
+            raise message.value
+        if message.kind == "ready":
             self._vain = 0
             member.ready = True
             self.ready_at = min(self.ready_at, time.monotonic())
-            return
-        member.tasks.popleft()
-        self._tries.pop(_identity(answer.task), None)
-        yield answer
+        else:
+            yield Done(member.given.popleft().task, message.value)
 
-    def _bury(self, member: _Member, why: str) -> Iterator[Death]:
+    def _bury(self, member: _Member[T], why: str) -> Iterator[Death[T]]:
         """Replaces a dead worker and decides about its tasks."""
         member.process.join(5)
         member.connection.close()
@@ -145,26 +142,26 @@ class Pool:
                 raise Unavailable(f"workers die at their start ({why}): try `liftcheck doctor`")
         seat = self._members.index(member)
         self._members[seat] = self._spawn()
-        if not member.tasks:
+        if not member.given:
             yield Death(None, why, False, seat)
             return
-        guilty, *rest = member.tasks
-        self._again.extendleft(reversed([task for task in rest if task.kind in _REPEATED]))
+        guilty, *rest = member.given
+        self._again.extendleft(reversed([given for given in rest if self.work.is_repeated(given.task)]))
         yield self._blame(guilty, why, seat)
 
-    def _blame(self, task: Task, why: str, seat: int) -> Death:
-        """Once more, then case by case, then given up."""
-        if task.kind not in _REPEATED:
-            return Death(task, why, False, seat)
-        key = _identity(task)
-        tries = self._tries[key] = self._tries.get(key, 0) + 1
-        if tries == 1:
-            self._again.append(task)
-            return Death(task, why, False, seat)
-        if task.kind == "batch":
-            self._again.extend(task._replace(kind="case", case=case) for case in batch_cases(self.options, task.number))
-            return Death(task, why, False, seat)
-        return Death(task, why, True, seat)
+    def _blame(self, given: _Given[T], why: str, seat: int) -> Death[T]:
+        """Once more, then in parts, then given up."""
+        given.deaths += 1
+        lost = False
+        if not self.work.is_repeated(given.task):
+            pass
+        elif given.deaths == 1:
+            self._again.append(given)
+        else:
+            parts = self.work.parts(given.task)
+            self._again.extend(map(_Given, parts))
+            lost = not parts
+        return Death(given.task, why, lost, seat)
 
     def close(self, patience: float = 2.0) -> None:
         """Ends all workers: by asking, then by signals. What they started ends with them."""
@@ -186,8 +183,53 @@ class Pool:
         self._members.clear()
 
 
-def _identity(task: Task) -> tuple[str, int, int, int]:
-    return task.kind, task.number, task.case, task.ident
+def local(work: Work[T, A], jobs: int) -> Executor[T, A]:
+    """This process for one job, else as many processes: for work in which one worker's death need not be survived."""
+    return SerialExecutor(work) if jobs == 1 else Pool(work, jobs)
+
+
+def serve(connection: Connection, work: Work[Any, Any]) -> None:
+    """The body of a worker process: opens a worker, answers tasks until None or the pipe's end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        worker = work.open()
+    except (LiftcheckError, OSError) as error:
+        connection.send(_Message("ends", _portable(error)))
+        return
+    try:
+        collect_less()
+        connection.send(_Message("ready"))
+        while (task := connection.recv()) is not None:
+            connection.send(_attempt(worker.do, task))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        worker.close()
+
+
+def _attempt(do: Callable[[Any], Any], task: object) -> _Message:
+    try:
+        return _Message("done", do(task))
+    except ENDING as error:
+        return _Message("ends", _portable(error))
+
+
+def _portable(error: Exception) -> Exception:
+    """The exception if it can be sent, else its text as an Unavailable."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return Unavailable(str(error))
+    return error
+
+
+def collect_less(every: int = 40_000) -> None:
+    """Lets the garbage collector look at new objects alone, and seldom: what a worker keeps (tables, recipes) is
+    large, and nearly nothing of what it drops is in cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(every, 20, 20)
 
 
 def _cause(code: int | None) -> str:

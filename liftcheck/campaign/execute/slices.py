@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from liftcheck.campaign.execute.worker import Task
+from liftcheck.campaign.execute.tasks import Task
 from liftcheck.campaign.findings.docket import Entry
 
 WINDOW: Final = 10.0

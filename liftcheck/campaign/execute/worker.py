@@ -1,8 +1,7 @@
-"""One worker process: generates, judges, confirms, reduces; tells its parent what came of it.
+"""One worker of a fuzz campaign: generates, judges, confirms, reduces; answers what came of it.
 
 The one idea: a worker is disposable. It owns a compiler's child process and its runners and holds no finding longer
-than it takes to send it, so that its death costs one batch, which its parent hands to another worker. It ignores Ctrl-C
-(the parent decides) and ends when its pipe closes.
+than it takes to send it, so that its death costs one batch, which its parent hands to another worker.
 """
 
 from __future__ import annotations
@@ -10,18 +9,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
-import signal
-import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from math import inf
-from multiprocessing.connection import Connection
-from typing import Final, NamedTuple
+from typing import Final
 
-from liftcheck.campaign.findings.docket import Familiar, is_sample, twin
+from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
+from liftcheck.campaign.findings.docket import is_sample, twin
 from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
 from liftcheck.campaign.findings.investigate import Investigator, clear, recount
 from liftcheck.campaign.findings.reduction import Steps, counted, reduction
@@ -29,7 +25,7 @@ from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter
 from liftcheck.case import Case, Target
-from liftcheck.errors import LiftcheckError, Unavailable, Unsupported
+from liftcheck.errors import Unavailable, Unsupported
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Foreseen, Judge
@@ -38,48 +34,11 @@ from liftcheck.oracles.tally import Tally
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
-NO_TIME: Final = "mismatch at the end of the campaign: no time for its vote"
 VOTES: Final = 3.0
 FIRST: Final = 5.0
 """Seconds: for votes when no program is run any more; for programs of a new worker, though the time is up."""
 LAYERS: Final = 20
 """Frames of a traceback that are sent to the parent."""
-
-
-class Task(NamedTuple):
-    """Work for a worker. `kind` is 'batch' (batch `number`), 'case' (only case `case` of that batch) or 'reduce': a
-    slice of `seconds` of reduction `ident`, which begins with the slice that brings its `finding`; 'state': the
-    filetest of `finding`; 'forget': reduction `ident` is not wanted any more.
-
-    until   the moment of the monotonic clock after which no program is run and no search goes on
-    known   findings that are known: what looks like one needs no vote, but for a sample
-    """
-
-    kind: str
-    number: int = 0
-    case: int = 0
-    finding: Finding | None = None
-    ident: int = 0
-    seconds: float = 0.0
-    until: float = inf
-    known: Familiar = Familiar()
-
-
-@dataclass(slots=True)
-class Answer:
-    """What came of a task. `alike`: key of a known finding -> mismatches that look like it and had no vote. `troubles`
-    are (case name, text) of our own bugs; `fatal` ends the campaign; `more`: the reduction is not done; `longest`:
-    seconds of its longest step."""
-
-    task: Task | None
-    tally: Tally = field(default_factory=Tally)
-    findings: list[Finding] = field(default_factory=list)
-    alike: Counter[str] = field(default_factory=Counter)
-    troubles: list[tuple[str, str]] = field(default_factory=list)
-    fatal: str = ""
-    ready: str = ""
-    more: bool = False
-    longest: float = 0.0
 
 
 def limits_of(options: FuzzOptions) -> Limits:
@@ -88,40 +47,8 @@ def limits_of(options: FuzzOptions) -> Limits:
     return counted(options.reduce_seconds) if options.cases is not None else Limits(options.reduce_seconds)
 
 
-def collect_less(every: int = 40_000) -> None:
-    """Lets the garbage collector look at new objects alone, and seldom: what a campaign keeps (tables, recipes) is
-    large, and nearly nothing of what it drops is in cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(every, 20, 20)
-
-
-def main(connection: Connection, options: FuzzOptions, hooks: Callable[[], Hooks] | None) -> None:
-    """The body of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        worker = Worker(options, hooks() if hooks else Hooks())
-    except (LiftcheckError, OSError) as error:
-        _send(connection, Answer(None, fatal=str(error)))
-        return
-    try:
-        collect_less()
-        _send(connection, Answer(None, ready=worker.compiler_version))
-        while (task := connection.recv()) is not None:
-            _send(connection, worker.do(task))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    finally:
-        worker.close()
-
-
-def _send(connection: Connection, answer: Answer) -> None:
-    connection.send(answer)
-
-
-class Worker:
-    """A worker's state: compiler, runners, judge. `do` never raises for what a case does."""
+class FuzzWorker:
+    """A worker's state: compiler, runners, judge. `do` never raises for what a case does, only Unavailable."""
 
     def __init__(self, options: FuzzOptions, hooks: Hooks) -> None:
         self.options = options
@@ -136,16 +63,12 @@ class Worker:
         self._ready = time.monotonic()
         self._alike: Counter[str] = Counter()
 
-    @property
-    def compiler_version(self) -> str:
-        return self.compiler.name
-
     def close(self) -> None:
         """Ends the compiler's child and the runners' processes."""
         self.runners.close()
         self.compiler.close()
 
-    def do(self, task: Task) -> Answer:
+    def do(self, task: Task, /) -> Answer:
         """Does one task. While a batch is alive nothing of it is garbage in cycles, and looking for such takes a
         twelfth of the time: so the collector looks between batches, and now and then."""
         if task.kind == "reduce":
@@ -154,7 +77,7 @@ class Worker:
             return self._state(task)
         if task.kind == "forget":
             self._reductions.pop(task.ident, None)
-            return Answer(task)
+            return Answer()
         self._task = task
         gc.disable()
         try:
@@ -165,7 +88,7 @@ class Worker:
                 gc.collect(1)
 
     def _batch(self, task: Task) -> Answer:
-        answer = Answer(task)
+        answer = Answer()
         plan = self.planner.plan(task.number)
         cases: list[Case] = []
         foreseen: list[Foreseen] = []
@@ -179,10 +102,7 @@ class Worker:
                 foreseen += [self.judge.foresee(case, plan.targets, tally) for case in made]
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
-        try:
-            self._judge_all(cases, plan.targets, answer, foreseen if len(foreseen) == len(cases) else None)
-        except Unavailable as error:
-            answer.fatal = str(error)
+        self._judge_all(cases, plan.targets, answer, foreseen if len(foreseen) == len(cases) else None)
         answer.tally.add(tally)
         return answer
 
@@ -272,7 +192,7 @@ class Worker:
 
     def _state(self, task: Task) -> Answer:
         """A finding as it is, with the filetest that shows it."""
-        answer, finding = Answer(task), task.finding
+        answer, finding = Answer(), task.finding
         assert finding is not None
         started = time.perf_counter()
         try:
@@ -285,7 +205,7 @@ class Worker:
 
     def _reduce(self, task: Task) -> Answer:
         """A slice of a reduction: as many of its steps as there is time for, at least one."""
-        answer = Answer(task)
+        answer = Answer()
         gc.enable()
         if task.finding is not None:
             limits = dataclasses.replace(limits_of(self.options), until=task.until)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
+from liftcheck.campaign.findings.finding import Familiar, Finding, Like, fold_key, opcodes
 from liftcheck.campaign.findings.store import Store
 from liftcheck.oracles.classes import class_of
 
@@ -30,22 +30,6 @@ MANY_WAIT: Final = 8
 NO_TIME: Final = "Not reduced: the campaign's time was up. `liftcheck reduce` does it."
 
 Rank = tuple[int, ...]
-
-
-class Like(NamedTuple):
-    """A reduced finding, as far as others may look like it: its kind, its ISA, its opcodes with types."""
-
-    key: str
-    kind: str
-    isa: str
-    opcodes: frozenset[str]
-
-
-class Familiar(NamedTuple):
-    """What is known: of failures of the compiler the keys, each with the number of its case; and the others."""
-
-    failures: Mapping[str, int] = {}
-    likes: tuple[Like, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -10,8 +10,9 @@ import base64
 import dataclasses
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.opcodes import OPCODES, key_of
@@ -249,3 +250,19 @@ def decode(data: dict[str, Any], where: str) -> Finding:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError.at(f"not a finding: {type(error).__name__}: {error}", where) from error
+
+
+class Like(NamedTuple):
+    """A reduced finding, as far as others may look like it: its kind, its ISA, its opcodes with types."""
+
+    key: str
+    kind: str
+    isa: str
+    opcodes: frozenset[str]
+
+
+class Familiar(NamedTuple):
+    """What is known: of failures of the compiler the keys, each with the number of its case; and the others."""
+
+    failures: Mapping[str, int] = {}
+    likes: tuple[Like, ...] = ()

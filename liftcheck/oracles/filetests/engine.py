@@ -2,7 +2,7 @@
 
 The one idea: a file is read once, and its units (see `units`) go to judges that each know one test kind:
 `test interpret` and `test verifier` here, `test run` and `test compile` in `runs`, which needs a compiler and
-runners. Files are spread over processes; a report is a sum, so their order does not matter.
+runners. A report is a sum of files; `campaign.filetests` spreads these over workers.
 
 `test interpret` runs little-endian, as upstream does on its hosts, unless a file is for big-endian targets alone. With
 `interpreter_only` the run lines of `test run` files are interpreted too.
@@ -14,10 +14,7 @@ Sources: upstream's `cranelift/filetests` (which command means what), cranelift-
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,26 +51,6 @@ class Options:
     patience: Patience = DEFAULT
 
 
-def main_like(paths: Sequence[str], options: Options) -> Report:
-    """Run every file below the paths. InputError if there is none."""
-    started = time.monotonic()
-    files = files_below(paths)
-    report = Report()
-    if not options.interpreter_only:
-        # Built here, once and visibly, before the workers ask for it.
-        with Engine(options.compiler, options.runner, options.patience):
-            pass
-    if options.jobs == 1 or len(files) < 4:
-        report.add(run_files(files, options))
-    else:
-        with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("fork")) as pool:
-            shares = [pool.submit(run_files, share, options) for share in _shares(files, options.jobs)]
-            for share in shares:
-                report.add(share.result())
-    report.seconds = time.monotonic() - started
-    return report
-
-
 def files_below(paths: Sequence[str]) -> list[str]:
     """Every file named and every .clif file below a folder named; InputError if there is none."""
     found: list[str] = []
@@ -91,30 +68,8 @@ def files_below(paths: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _shares(files: list[str], jobs: int) -> list[list[str]]:
-    """The files in `jobs` heaps of about the same size."""
-    heaps: list[tuple[int, list[str]]] = [(0, []) for _ in range(jobs)]
-    for file in sorted(files, key=lambda f: (-Path(f).stat().st_size, f)):
-        lightest = min(range(jobs), key=lambda i: heaps[i][0])
-        weight, heap = heaps[lightest]
-        heaps[lightest] = (weight + Path(file).stat().st_size + 2000, [*heap, file])
-    return [heap for _, heap in heaps if heap]
-
-
-def run_files(files: Iterable[str], options: Options) -> Report:
-    """Run some files in this process."""
-    report = Report()
-    if options.interpreter_only:
-        for file in files:
-            _run_file(file, options, None, report)
-        return report
-    with Engine(options.compiler, options.runner, options.patience) as engine:
-        for file in files:
-            _run_file(file, options, engine, report)
-    return report
-
-
-def _run_file(file: str, options: Options, engine: Engine | None, report: Report) -> None:
+def run_file(file: str, options: Options, engine: Engine | None, report: Report) -> None:
+    """Every unit of one file; without an engine in the interpreter alone."""
     try:
         test = parse_filetest(read_text(Path(file)), file)
     except InputError as error:

@@ -86,6 +86,10 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes what it opened itself."""
         self._opened.close()
 
     def _compiler(self, given: str | Compiler) -> Compiler:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from liftcheck.campaign.filetests import run_filetests
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Function
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.errors import Unsupported
 from liftcheck.oracles.filetests import optimized, runs
-from liftcheck.oracles.filetests.engine import Options, main_like
+from liftcheck.oracles.filetests.engine import Options
 from liftcheck.oracles.filetests.meaning import Comparison, compare_forms
 from liftcheck.oracles.filetests.report import Report
 
@@ -206,7 +207,7 @@ def judged(
             return FunctionCode(reply.name, reply.code, extra={"clif": str(reply.extra["clif"]).replace(old, new)})
 
         monkeypatch.setattr(runs.Engine, "optimize", damaged)
-    return main_like([str(path)], Options())
+    return run_filetests([str(path)], Options())
 
 
 @pytest.mark.needs_compiler

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from liftcheck.campaign.filetests import run_filetests
 from liftcheck.case import CompileFailure
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_function
 from liftcheck.errors import InputError
 from liftcheck.oracles.filetests import engine, known
-from liftcheck.oracles.filetests.engine import Options, main_like
+from liftcheck.oracles.filetests.engine import Options
 from liftcheck.oracles.filetests.report import Failure, Report
 
 NAN_BITS = "CLIF leaves it open: the sign and payload of an arithmetic NaN"
@@ -63,7 +64,7 @@ def written(folder: Path, text: str, name: str = "a.clif") -> str:
 
 
 def test_every_run_line_is_a_unit_of_the_interpreter(tmp_path: Path) -> None:
-    report = main_like([written(tmp_path, GOOD)], ALONE)
+    report = run_filetests([written(tmp_path, GOOD)], ALONE)
     assert (report.passed, report.failed, report.skipped) == (6, 0, 0)
     assert list(report.lines())[-1] == "6 passed, 0 failed, 0 undecided, 0 skipped"
     assert report.exit_code == 0
@@ -71,7 +72,7 @@ def test_every_run_line_is_a_unit_of_the_interpreter(tmp_path: Path) -> None:
 
 def test_a_failure_names_its_line_and_both_results(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD.replace("%add(127, 1) == -128", "%add(127, 1) == 5"))
-    report = main_like([file], ALONE)
+    report = run_filetests([file], ALONE)
     assert (report.passed, report.failed) == (5, 1)
     failed = report.failures[0]
     assert (failed.file, failed.line, failed.where) == (file, 15, "interpreter")
@@ -81,7 +82,7 @@ def test_a_failure_names_its_line_and_both_results(tmp_path: Path) -> None:
 
 
 def test_nans_are_compared_by_their_bits(tmp_path: Path) -> None:
-    report = main_like([written(tmp_path, GOOD.replace("[-NaN,", "[+NaN,"))], ALONE)
+    report = run_filetests([written(tmp_path, GOOD.replace("[-NaN,", "[+NaN,"))], ALONE)
     assert report.failed == 1
 
 
@@ -97,10 +98,10 @@ block0(v0: f32):
 ; run: %f(-NaN:0x1) == -NaN:0x1
 ; run: %f(0x1.0) == 0x1.0
 """
-    report = main_like([written(tmp_path, text)], ALONE)
+    report = run_filetests([written(tmp_path, text)], ALONE)
     assert [reason for reason, _ in report.undecided] == [NAN_BITS]
     assert report.failed == 1
-    asked = main_like([written(tmp_path, "test interpret\n" + text)], ALONE)
+    asked = run_filetests([written(tmp_path, "test interpret\n" + text)], ALONE)
     assert (asked.failed, len(asked.undecided)) == (1, 1), "the interpreter's NaN is one of several too"
 
 
@@ -118,9 +119,9 @@ block0(v0: i32):
 }
 ; run: %f(0x11223344) == 0x11
 """
-    assert main_like([written(tmp_path, text)], ALONE).passed == 1
+    assert run_filetests([written(tmp_path, text)], ALONE).passed == 1
     both = text.replace("target s390x", "target s390x\ntarget x86_64")
-    assert main_like([written(tmp_path, both)], ALONE).failed == 1
+    assert run_filetests([written(tmp_path, both)], ALONE).failed == 1
 
 
 def test_verifier_files_pass_if_errors_are_where_they_are_announced(tmp_path: Path) -> None:
@@ -136,15 +137,15 @@ block0(v0: i32):
     return v0 ; error: arguments of return must match function signature
 }
 """
-    report = main_like([written(tmp_path, text)], ALONE)
+    report = run_filetests([written(tmp_path, text)], ALONE)
     assert (report.passed, report.failed) == (2, 0)
-    report = main_like([written(tmp_path, text.replace("; error: arguments of", "; no"))], ALONE)
+    report = run_filetests([written(tmp_path, text.replace("; error: arguments of", "; no"))], ALONE)
     assert (report.passed, report.failed) == (1, 1)
 
 
 def test_other_kinds_are_skipped_by_name(tmp_path: Path) -> None:
     text = "test unwind\ntest warp\n\nfunction %f() {\nblock0:\n    return\n}\n"
-    report = main_like([written(tmp_path, text)], ALONE)
+    report = run_filetests([written(tmp_path, text)], ALONE)
     assert report.skips == {
         "test warp: not judged by liftcheck": 1,
         "test unwind: nothing is compiled with --interpreter-only": 1,
@@ -154,14 +155,14 @@ def test_other_kinds_are_skipped_by_name(tmp_path: Path) -> None:
 
 def test_what_the_interpreter_refuses_is_a_skip_with_the_reason(tmp_path: Path) -> None:
     text = "test interpret\n\nfunction %f() {\nblock0:\n    debugtrap\n    return\n}\n; print: %f()\n"
-    report = main_like([written(tmp_path, text)], ALONE)
+    report = run_filetests([written(tmp_path, text)], ALONE)
     assert report.skips == {"interpreter: debugtrap is not interpreted": 1}
 
 
 def test_unreadable_files_are_said_and_the_others_run(tmp_path: Path) -> None:
     written(tmp_path, "test interpret\nfunction %f( {\n", "bad.clif")
     written(tmp_path, GOOD, "good.clif")
-    report = main_like([str(tmp_path)], ALONE)
+    report = run_filetests([str(tmp_path)], ALONE)
     assert report.passed == 6
     assert report.broken[0].file.endswith("bad.clif")
     assert report.exit_code == 2
@@ -169,16 +170,16 @@ def test_unreadable_files_are_said_and_the_others_run(tmp_path: Path) -> None:
 
 def test_no_files_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no \.clif file"):
-        main_like([str(tmp_path)], ALONE)
+        run_filetests([str(tmp_path)], ALONE)
     with pytest.raises(InputError, match="no such file"):
-        main_like([str(tmp_path / "missing.clif")], ALONE)
+        run_filetests([str(tmp_path / "missing.clif")], ALONE)
 
 
 def test_several_processes_give_the_same_report(tmp_path: Path) -> None:
     for i in range(6):
         written(tmp_path, GOOD.replace("== 3", "== 4") if i == 3 else GOOD, f"{i}.clif")
-    one = main_like([str(tmp_path)], ALONE)
-    two = main_like([str(tmp_path)], Options(interpreter_only=True, jobs=2))
+    one = run_filetests([str(tmp_path)], ALONE)
+    two = run_filetests([str(tmp_path)], Options(interpreter_only=True, jobs=2))
     one.seconds = two.seconds = 0
     assert json.dumps(one.document()) == json.dumps(two.document())
     assert (one.files, one.passed, one.failed) == (6, 35, 1)
@@ -209,7 +210,7 @@ def test_reports_add_up() -> None:
 
 
 def alone(folder: Path, text: str) -> Report:
-    return main_like([written(folder, text)], ALONE)
+    return run_filetests([written(folder, text)], ALONE)
 
 
 CAT = """test cat
@@ -293,7 +294,7 @@ def test_print_cfg_files_pass_if_the_announced_edges_exist(tmp_path: Path) -> No
 
 
 def compiled(paths: list[str], options: Options = Options()) -> Report:  # noqa: B008
-    return main_like(paths, options)
+    return run_filetests(paths, options)
 
 
 @pytest.mark.needs_compiler
@@ -404,7 +405,7 @@ def test_what_only_the_compilers_verifier_finds_fails(tmp_path: Path, monkeypatc
 def test_units_without_a_verdict_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path, GOOD)
     monkeypatch.setattr(Report, "passes", lambda *_: None)
-    report = main_like([file], ALONE)
+    report = run_filetests([file], ALONE)
     assert report.units == 6
     assert "6 units, but 0 verdicts" in "\n".join(report.lines())
     assert report.exit_code == 2 and report.document()["lost"] == report.lost != []
@@ -418,12 +419,12 @@ def test_a_fault_of_ours_costs_one_file_only(tmp_path: Path, monkeypatch: pytest
         raise ZeroDivisionError("planted")
 
     monkeypatch.setitem(engine.TEXTS, "cat", (broken, "anything"))
-    report = main_like([str(tmp_path)], ALONE)
+    report = run_filetests([str(tmp_path)], ALONE)
     assert (report.passed, report.units, report.exit_code) == (6, 7, 2)
     assert len(report.lost) == 1 and "ZeroDivisionError: planted" in report.lost[0]
     monkeypatch.setenv("LIFTCHECK_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
-        main_like([str(tmp_path)], ALONE)
+        run_filetests([str(tmp_path)], ALONE)
 
 
 @pytest.mark.needs_compiler
