@@ -132,22 +132,19 @@ class Pool(Generic[T, A]):
             yield Done(member.given.popleft().task, message.value)
 
     def _bury(self, member: _Member[T], why: str) -> Iterator[Death[T]]:
-        """Replaces a dead worker and decides about its tasks."""
+        """Replaces a dead worker and decides about its tasks: it had begun the first, if it was ready at all."""
         member.process.join(5)
         member.connection.close()
         why = why or _cause(member.process.exitcode)
+        seat = self._members.index(member)
         if not member.ready:
             self._vain += 1
             if self._vain >= _STARTS_IN_VAIN:
                 raise Unavailable(f"workers die at their start ({why}): try `liftcheck doctor`")
-        seat = self._members.index(member)
         self._members[seat] = self._spawn()
-        if not member.given:
-            yield Death(None, why, False, seat)
-            return
-        guilty, *rest = member.given
-        self._again.extendleft(reversed([given for given in rest if self.work.is_repeated(given.task)]))
-        yield self._blame(guilty, why, seat)
+        begun = member.given.popleft() if member.ready and member.given else None
+        self._again.extendleft(reversed([given for given in member.given if self.work.is_repeated(given.task)]))
+        yield Death(None, why, False, seat) if begun is None else self._blame(begun, why, seat)
 
     def _blame(self, given: _Given[T], why: str, seat: int) -> Death[T]:
         """Once more, then in parts, then given up."""
