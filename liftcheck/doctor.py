@@ -23,7 +23,7 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
-from liftcheck.isa import ISAS
+from liftcheck.isa import HOST, ISAS
 from liftcheck.isa.base import isa_named
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _confinement(confined: Mapping[str, bool]) -> Check:
         "seccomp",
         LIMITED,
         f"not here: code under test that makes a system call acts with your rights on {', '.join(free)}",
-        "a Linux x86-64 kernel with CONFIG_SECCOMP_FILTER, and a container that lets seccomp be used; "
+        f"a Linux {HOST} kernel with CONFIG_SECCOMP_FILTER, and a container that lets seccomp be used; "
         "or --runner unicorn",
     )
 

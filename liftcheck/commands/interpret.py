@@ -10,6 +10,7 @@ import argparse
 from typing import TYPE_CHECKING, NamedTuple
 
 from liftcheck.commands import options, output
+from liftcheck.isa import BIG_ENDIAN
 
 if TYPE_CHECKING:
     from liftcheck.case import Outcome
@@ -26,7 +27,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--big-endian",
         action="store_true",
         default=None,
-        help="memory as on s390x (default: so if the file names targets and all of them are big-endian)",
+        help=f"memory as on {', '.join(sorted(BIG_ENDIAN))} "
+        "(default: so if the file names targets and all of them are big-endian)",
     )
     order.add_argument(
         "--little-endian",

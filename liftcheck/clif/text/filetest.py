@@ -17,7 +17,7 @@ from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.text.lexer import shown
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.errors import Diagnostic, InputError
-from liftcheck.isa import BIG_ENDIAN, ISA_ALIASES, LISTED
+from liftcheck.isa import BIG_ENDIAN, HOST, ISA_ALIASES, LISTED
 from liftcheck.isa.base import isa_named
 
 Settings = tuple[tuple[str, str], ...]
@@ -162,7 +162,7 @@ def read_header(text: str, file: str, errors: list[Diagnostic]) -> FileTest:
         elif not _other_command(test, words):
             column = len(line) - len(line.lstrip()) + 1
             message = (
-                "a 'target' line names a triple, e.g. x86_64"
+                f"a 'target' line names a triple, e.g. {LISTED[HOST].triple}"
                 if words == ["target"]
                 else f"expected 'function' or a test command, found '{shown(words[0], 40)}'"
             )
