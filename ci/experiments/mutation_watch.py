@@ -23,7 +23,7 @@ from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError, Unsupported
 from liftcheck.isa.abi import owed, reserved
 from liftcheck.mach.insn import CALL, STACK_POINTERS, decode, show
-from liftcheck.runners.base import STACK_TOP, BaseRunner, Job, control_block
+from liftcheck.runners.base import STACK_TOP, BaseRunner, Batch, Job, control_block
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.unicorn import UnicornRunner
 
@@ -52,12 +52,13 @@ _SEEN: Final = 0x8000
 
 class Call(NamedTuple):
     """What one call did to its caller: registers that are not as they were; how far the stack pointer moved; bytes of
-    the caller's stack that are not as they were, by distance from the stack pointer at entry."""
+    the caller's stack that are not as they were, by distance from the stack pointer at entry. `row`: of which run."""
 
     registers: tuple[str, ...]
     popped: int
     stack: dict[int, tuple[int, int]]
     above: bytes
+    row: int
 
 
 class Ran(NamedTuple):
@@ -113,12 +114,24 @@ def difference(before: Ran, after: Ran) -> str:
     return ""
 
 
+class _Runner(UnicornRunner):
+    """Forgets what was seen of a run that was stopped for its time and begins again."""
+
+    seen: _Seen | None = None
+
+    def restore(self, batch: Batch, row: int) -> None:
+        super().restore(batch, row)
+        if self.seen is not None:
+            self.seen.calls[:] = [call for call in self.seen.calls if call.row != row]
+            self.seen.open.clear()
+
+
 class Watcher:
     """Looks at every call of one function of a program. One emulator an ISA; not for use in a forked child."""
 
     def __init__(self, isa: str) -> None:
         self.isa: Final = isa
-        self.runner: Final = UnicornRunner(isa)
+        self.runner: Final = _Runner(isa)
         self._uc: Final[Any] = self.runner._uc
 
     def calls(self, program: Program, number: int) -> list[Call] | None:
@@ -133,6 +146,7 @@ class Watcher:
         )
         hooks = [self._hook(image.entry(0, function.name), seen.entered)]
         hooks += [self._hook(address, seen.returned) for address in self._returns(program, image)]
+        self.runner.seen = seen
         self.runner.forget_trampolines()
         try:
             found = self.runner.run(image, [program.job(image)])[0]
@@ -226,7 +240,7 @@ class _Seen:
             if above != entry.stack
             else {}
         )
-        self.calls.append(Call(changed, sp - entry.sp, stack, above))
+        self.calls.append(Call(changed, sp - entry.sp, stack, above, watcher.word(layout.CONTROL)))
 
 
 def _arguments(isa: str, signature: Signature) -> int:

@@ -27,13 +27,15 @@ POINTERS: Final = ""
 @dataclass(frozen=True)
 class Source:
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
-    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside. few: its arguments fit
+    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside; may_read:
+    the same of loads. few: its arguments fit
     into registers, on all ISAs and in all conventions. packed: symbol, or POINTERS -> how many bytes of results its
     callees leave on the stack of x86-64 at most, which packs them for `winch`; None: not worked out."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
     may_stray: bool = False
+    may_read: bool = False
     few: bool = False
     packed: Mapping[str, int | None] = field(default_factory=dict)
 
@@ -62,12 +64,12 @@ def source_of(function: Function) -> Source:
             called.setdefault(found[0], []).append(function.signatures[found[1]])
     callees = {symbol: frozenset(s.call_conv for s in signatures) for symbol, signatures in called.items()}
     packed = {symbol: _most([_left_on_stack(s) for s in signatures]) for symbol, signatures in called.items()}
-    outside = set(_strays(function))
+    outside, read = (set(_strays(function, ops)) for ops in (_STORES, _LOADS))
     parameters = function.signature.params
     few = len(parameters) <= FEW and all(
         p.type.bits <= 64 and not p.type.is_vector and not p.purpose for p in parameters
     )  # riscv64 passes vectors on the stack
-    return Source(callees, True in outside, bool(outside), few, packed)
+    return Source(callees, True in outside, bool(outside), bool(read), few, packed)
 
 
 def _most(sizes: list[int | None]) -> int | None:
@@ -102,10 +104,13 @@ def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:
     return None
 
 
-# Stores outside of slots.
+# Accesses outside of slots.
 
 _STORES: Final[Mapping[str, int]] = {
     op: row.address for op, row in OPCODES.items() if row.can_store and row.address is not None
+}
+_LOADS: Final[Mapping[str, int]] = {
+    op: row.address for op, row in OPCODES.items() if row.can_load and row.address is not None
 }
 """Opcode -> which argument is the address."""
 _PURE: Final[Mapping[str, Callable[[int, int, int], int]]] = {
@@ -127,8 +132,8 @@ class _Known(NamedTuple):
     slot: int = -1
 
 
-def _strays(function: Function) -> Iterator[bool]:
-    """Stores at constant distances from a slot that end outside of it: true; or may do so: false."""
+def _strays(function: Function, ops: Mapping[str, int]) -> Iterator[bool]:
+    """Accesses by these opcodes at constant distances from a slot that end outside of it: true; or may do so: false."""
     if not function.stack_slots:
         return
     known: dict[int, _Known | None] = {}
@@ -138,10 +143,11 @@ def _strays(function: Function) -> Iterator[bool]:
             known[parameter] = _joined(known, parameter, [args[index] for args in passed.get(block.number, ())])
         for inst in block.insts:
             address = None
-            if inst.op == "stack_store" and isinstance(inst.imm, int):
+            slot = "stack_store" if ops is _STORES else "stack_load"
+            if inst.op == slot and isinstance(inst.imm, int):
                 address = _Known(0, inst.imm)
-            elif inst.op in _STORES:
-                address = known.get(_value(function, inst.args[_STORES[inst.op]]))
+            elif inst.op in ops:
+                address = known.get(_value(function, inst.args[ops[inst.op]]))
             if address is not None and address.slot >= 0:
                 yield from _outside(function, inst, address)
             for result in inst.results:

@@ -12,24 +12,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.bits.term import var
 from liftcheck.isa.abi import Reserved, free_for_all, reserved
-from liftcheck.mach.insn import (
-    BRANCH,
-    CALL,
-    CONTROL,
-    FLAGS,
-    JUMP,
-    MEMORY,
-    VECTOR_CONFIGURATION,
-    Insn,
-    address,
-    register,
-    show,
-)
+from liftcheck.mach.insn import BRANCH, CALL, CONTROL, FLAGS, JUMP, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
+from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.order import overwritten, reads_input, survives
@@ -41,9 +29,10 @@ _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 _INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
 TOLD: Final = "an unwinder is told of another place than the operand's"
 IDLE: Final = "a scratch register is written and not read"
+STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
-OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED})
+OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED, STORES_OUTSIDE})
 """What a program that stores outside of its own memory does, too."""
 
 
@@ -58,7 +47,7 @@ class Body(NamedTuple):
 class _Scan:
     """What the bytes of one instruction have read and written so far, and may."""
 
-    __slots__ = ("read", "readable", "stores", "switches", "writable", "written")
+    __slots__ = ("framed", "read", "readable", "stores", "switches", "writable", "written")
 
     def __init__(self, readable: frozenset[int], writable: frozenset[int], switches: bool) -> None:
         self.switches: Final = switches
@@ -67,6 +56,7 @@ class _Scan:
         self.read: set[int] = set()
         self.written: set[int] = set()
         self.stores = False
+        self.framed = False
 
 
 class _Taken(NamedTuple):
@@ -108,6 +98,8 @@ class Rules:
         """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
         self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        self.framed: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        """Instructions that access memory by the stack or frame pointer."""
         self._window = 0
         self._pointed: Final[list[tuple[int, int]]] = []
         self._taken: Final[list[_Taken]] = []
@@ -227,6 +219,8 @@ class Rules:
                 )
         if scan.stores:
             self._note(instruction, own)
+        if scan.framed:
+            self.framed.append((instruction, own, self.shift))
         if self.shift:
             self._address(own)
         if at < len(own):
@@ -270,6 +264,7 @@ class Rules:
                     )
                 )
             reaches = not scan.switches and not machine.reads.isdisjoint(self._pointers)
+            scan.framed = scan.framed or (reaches and bool(machine.accesses))
             if reaches and (bad := self._as_data(machine, uses)):
                 problems.append(
                     self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad), uses, own)
@@ -633,52 +628,6 @@ def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
         or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
         for m in readers
     )
-
-
-def framed(
-    isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None
-) -> Iterator[tuple[Placed, int, int, bool]]:
-    """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
-    are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
-    register is not seen.
-
-    `shift` is how far the stack pointer is from the body's now. What happens to it behind a call makes up for what the
-    callee took away (see `_pushed`)."""
-    kept = reserved(isa)
-    state = State(isa)
-    called = False
-    if shift:
-        state.registers[kept.sp] = address(isa, kept.sp, shift)
-    if kept.frame >= 0 and frame_pointer is not None:
-        state.registers[kept.frame] = address(isa, kept.sp, frame_pointer)
-    for placed in own:
-        machine = placed.machine
-        for access in machine.accesses:
-            if access.base != NONE and access.scaled == NONE:
-                found = parts(state.value(access.base))
-                if found is not None and found[0] is state.base:
-                    if access.read:
-                        yield placed, found[1] + access.displacement, access.size, False
-                    if access.written:
-                        yield placed, found[1] + access.displacement, access.size, True
-        if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
-            indexed = [(load.address, load.size, False) for load in machine.effect.loads]
-            indexed += [(store.address, store.size, True) for store in machine.effect.stores]
-            for where, size, stores in indexed:
-                distance = state.distance(where)
-                if distance is not None:
-                    yield placed, distance, size, stores
-        if machine.flow == CALL:
-            called = True
-            state.registers.pop(kept.sp, None)
-        if called and kept.sp in machine.writes:
-            continue
-        if machine.effect is not None and not machine.effect.loads and not machine.effect.stores:
-            state.run(machine.effect)
-            continue
-        for place in machine.writes:
-            if place >= 0:
-                state.registers[place] = var(f"something in {show(place, isa)}", register(isa, place).bits)
 
 
 def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:

@@ -8,6 +8,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     moves                bytes against moves, over `mach.state` (equal_smt: by z3)
     accesses             own bytes against operands
     order                in which order own bytes that branch read and write
+    framed, areas        accesses of the frame against what lies there
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps                jumps against blocks
     frame                prologue, exits, spill slots against everything else in the frame
@@ -29,7 +30,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, frame, jumps
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
 from liftcheck.oracles.regalloc.code.moves import Difference, Sequences, Slots, same, size_of
@@ -42,6 +43,7 @@ SHOWN: Final = 12
 """Machine instructions that a counterexample lists at most."""
 
 
+PROGRAM_READS: Final = "the program reads out of bounds"
 PROGRAMS_FAULT: Final = "the program stores out of bounds"
 """It may do anything then: no fault of the allocation's."""
 
@@ -270,9 +272,20 @@ class Examination:
         lowest = [low for low, _ in frame.explicit(self.allocation)]
         lowest += [*self.slots.offsets.values(), *checked.body.saved]
         yield from self.rules.unbalanced(checked.body, min(lowest, default=checked.size or 0))
-        for problem in self.rules.stray_stores(self.slots, checked.body):
-            if problem.rule in accesses.OVERSTORED and self.source is not None and self.source.may_stray:
+        low = min(lowest, default=checked.size or 0)
+        explicit = frame.explicit(self.allocation)
+        outside = (
+            ()
+            if checked.size is None
+            else areas.outside(self.rules, self.slots, checked.body, explicit, checked.size, low)
+        )
+        for problem in (*self.rules.stray_stores(self.slots, checked.body), *outside):
+            if self.source is None:
+                yield problem
+            elif problem.rule in accesses.OVERSTORED and self.source.may_stray:
                 self.doubts.append(PROGRAMS_FAULT)
+            elif problem.rule == areas.READS_OUTSIDE and self.source.may_read:
+                self.doubts.append(PROGRAM_READS)
             else:
                 yield problem
 

@@ -213,7 +213,7 @@ class _Frame:
             return
         room = CALLEE_AREA.get(self.isa, 0) + (self.popped or 0)
         for offset, size, stored in self.entry.touched:
-            if stored and offset + size > room:
+            if stored and (offset + size > room or 0 <= offset < 16):  # there is the back chain, or a return address
                 yield self._problem(
                     "the prologue stores into the caller's frame",
                     NONE,
