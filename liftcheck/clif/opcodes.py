@@ -307,6 +307,10 @@ class Access(NamedTuple):
         return self.kind or value
 
 
+WHOLE: Final = Access(None, "")
+"""A whole value."""
+
+
 class Opcode:
     """One row. `args` and `results` are the notation; the methods resolve it for a controlling type.
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from liftcheck.case import Case
 from liftcheck.clif.ir import Function, Inst, Module, Signature
+from liftcheck.clif.opcodes import OPCODES, WHOLE
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.values import memory_pool, runtime_table
 from liftcheck.generators import calls, control, memory, traps
@@ -81,8 +82,8 @@ def _offer(program: Program) -> Offer:
         tuple([kind for kind in table.types for _ in range(weight(kind))]),
         weighted(table.loads),
         weighted(table.stores),
-        weighted([row for row in table.loads if row.op == "load"]),
-        tuple([row.args[0] for row in table.stores if row.op == "store"]),
+        weighted([row for row in table.loads if OPCODES[row.op].access == WHOLE]),
+        tuple([row.args[0] for row in table.stores if OPCODES[row.op].access == WHOLE]),
         tuple(
             [
                 row

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from liftcheck.clif.formats import ATOMIC_OPERATIONS
 from liftcheck.clif.ir import NO_FLAGS, MemFlags, StackSlot
+from liftcheck.clif.opcodes import OPCODES, WHOLE
 from liftcheck.clif.types import I8, I16, I32, I64, Type
+from liftcheck.errors import InternalError
 from liftcheck.generators.body import Body
 from liftcheck.generators.tables import Row, access_bytes
 
@@ -205,7 +207,7 @@ def emit_load(body: Body, row: Row) -> int:
     size = access_bytes(row)
     value, offset, known, region = address(body, size)
     flags = _flags(body, known, offset, size, region)
-    if row.op != "load" and row.results[0].is_vector and flags.endianness:
+    if OPCODES[row.op].access != WHOLE and row.results[0].is_vector and flags.endianness:
         flags = NO_FLAGS
     kind = row.results[0]
     result = body.ins(row.op, row.type, (value,), kind, None, flags, offset)
@@ -298,6 +300,8 @@ def emit_atomic(body: Body, row: Row) -> None:
         operations = row.imm if isinstance(row.imm, tuple) else ATOMIC_OPERATIONS
         operation = operations[body.bits(8) % len(operations)]
         body.push(body.ins(row.op, kind, (at, body.value(kind)), kind, operation, flags), kind)
+    elif row.op != "atomic_cas":
+        raise InternalError(f"nothing emits {row.op}: see liftcheck/generators/memory.py")
     else:
         expected = body.value(kind)
         if body.bits(1) and body.table.has(f"atomic_load.{kind.name}"):

@@ -12,19 +12,23 @@ of `.isle` rules become such templates too (`rules.py`).
                   n       a constant in 0…2·width       p  a power of two       q  a power of two, ±1      m  a mask
                   a number, -1, w (the width), w-1, h (half the width), min, max
 
+A template that says what there is not (an opcode, a type, a condition, a constant) raises with its line; that each has
+a typing in a table that has everything is a test's (`tests/generators/test_generators_rules.py`).
 Sources: what the left-hand sides in Cranelift's `src/opts/*.isle` and `src/isa/*/lower.isle` look for, said anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple
 
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.opcodes import OPCODES, Opcode
 from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
 from liftcheck.clif.values import table as table_of
+from liftcheck.errors import InternalError
 from liftcheck.generators.body import Body
 from liftcheck.generators.tables import Row, Table, cached
 from liftcheck.generators.templates import TEMPLATES
@@ -59,11 +63,15 @@ def parse(text: str) -> Tree:
     for token in _tokens(text):
         if token == "(":
             stack.append([])
-        elif token == ")":
+        elif token != ")":
+            stack[-1].append(token)
+        elif len(stack) > 1:
             done = stack.pop()
             stack[-1].append(done)
         else:
-            stack[-1].append(token)
+            raise _Wrong("a parenthesis too many")
+    if len(stack) > 1 or len(stack[0]) != 1:
+        raise _Wrong("not one expression, or a parenthesis is missing")
     return stack[0][0]
 
 
@@ -78,6 +86,7 @@ _NAMED: Final = {"B": I8, "W": I32, "Q": I64, "X": I128}
 
 
 def _named_type(letter: str, kind: Type) -> Type | None:
+    """The type that a letter means where T is `kind`; None if there is no such type."""
     if letter == "T":
         return kind
     if letter in _NAMED:
@@ -88,7 +97,12 @@ def _named_type(letter: str, kind: Type) -> Type | None:
         return kind.lane
     if letter in TYPES:
         return TYPES[letter]
-    return kind.half_width() if letter == "H" else kind.double_width() if letter == "D" else None
+    if letter not in _WIDTHS:
+        raise _Wrong(f"no type {letter!r}")
+    return _WIDTHS[letter](kind)
+
+
+_WIDTHS: Final[dict[str, Callable[[Type], Type | None]]] = {"H": Type.half_width, "D": Type.double_width}
 
 
 class _Shape(NamedTuple):
@@ -109,19 +123,63 @@ class _Atom(NamedTuple):
 
 
 class _Missing(Exception):
-    """There is no such type."""
+    """There is no such type for this T: the template is one for other types."""
+
+
+class _Wrong(Exception):
+    """The template says something that there is not, whatever T is."""
 
 
 def _shape(tree: Tree, kind: Type) -> _Shape | _Atom:
     """A parsed template for the type T = `kind`; _Missing if it speaks of a type that there is not."""
     if isinstance(tree, str):
         name, _, letter = tree.partition(":")
-        is_value = name.rstrip("23456789") in ("x", "y", "z", "v")
-        return _Atom(name, None if is_value else name, _existing(letter, kind))
+        return _Atom(name, None if _is_value(name) else name, _existing(letter, kind))
     head, *children = tree
     assert isinstance(head, str)
     op, letter, condition = [*head.split("."), "", ""][:3]
     return _Shape(op, _existing(letter, kind), condition, tuple([_shape(child, kind) for child in children]))
+
+
+def _is_value(name: str) -> bool:
+    return name.rstrip("23456789") in _VALUES
+
+
+_VALUES: Final = ("x", "y", "z", "v")
+_DRAWN: Final = ("k", "kd", "kz", "n", "p", "q", "m", "w", "w-1", "h", "min", "max")
+_CONDITIONS: Final = {"IntCompare": INT_CONDITIONS, "FloatCompare": FLOAT_CONDITIONS}
+_NUMBERED: Final = ("BinaryImm8", "TernaryImm8", "Shuffle")
+
+
+def _check(tree: Tree) -> None:
+    """_Wrong if a template names what there is not, whatever its types."""
+    if isinstance(tree, str):
+        name = tree.partition(":")[0]
+        if not (_is_value(name) or _plain_name(name) in _DRAWN or name.lstrip("-").isdigit()):
+            raise _Wrong(f"no atom {name!r}")
+        return
+    head, *children = tree if tree else [""]
+    if not isinstance(head, str):
+        raise _Wrong("an operation begins with its opcode")
+    op, _, parts = head.partition(".")
+    opcode = OPCODES.get(op)
+    if opcode is None:
+        raise _Wrong(f"no opcode {op!r}")
+    if not (opcode.results and opcode.is_plain):
+        raise _Wrong(f"{op} gives nothing, or not by its operands alone")
+    if len(children) != len(opcode.args):
+        raise _Wrong(f"{op} has {len(opcode.args)} operands, not {len(children)}")
+    if parts.count(".") > 1 or not _is_condition(opcode, parts.partition(".")[2]):
+        raise _Wrong(f"no condition of {op}: {head!r}")
+    for child in children:
+        _check(child)
+
+
+def _is_condition(opcode: Opcode, text: str) -> bool:
+    form = opcode.format.name
+    if text in ("", "?"):
+        return text == "" or form in _CONDITIONS or form in _NUMBERED
+    return text in _CONDITIONS.get(form, ()) or (form in _NUMBERED and (text.isdigit() or text.startswith("0x")))
 
 
 def _existing(letter: str, kind: Type) -> Type | None:
@@ -136,15 +194,31 @@ def _shapes(lines: tuple[str, ...]) -> tuple[_Shape, ...]:
     """Every template for every type of its class: the same for all tables."""
     found: list[_Shape] = []
     for line in lines:
-        _, classes, text = (part.strip() for part in line.split("|"))
-        tree = parse(text)
-        for name in classes.split(","):
-            for type_name in _CLASSES[name]:
-                with suppress(_Missing):
-                    shape = _shape(tree, TYPES[type_name])
-                    if isinstance(shape, _Shape):
-                        found.append(shape)
+        try:
+            found += _shapes_of(line)
+        except _Wrong as wrong:
+            raise InternalError(f"liftcheck/generators/templates.py: {wrong}\n    {line}") from None
     return tuple(found)
+
+
+def _shapes_of(line: str) -> list[_Shape]:
+    """One template for every type of its classes."""
+    parts = [part.strip() for part in line.split("|")]
+    if len(parts) != 3:
+        raise _Wrong("a template is `name | types | expression`")
+    tree, found = parse(parts[2]), []
+    _check(tree)
+    for name in parts[1].split(","):
+        if name not in _CLASSES:
+            raise _Wrong(f"no class of types {name!r}: {', '.join(_CLASSES)}")
+        for type_name in _CLASSES[name]:
+            with suppress(_Missing):
+                shape = _shape(tree, TYPES[type_name])
+                if isinstance(shape, _Shape):
+                    found.append(shape)
+    if not found:
+        raise _Wrong("no operation, or none of its types is there")
+    return found
 
 
 class _Resolver:
@@ -154,7 +228,7 @@ class _Resolver:
         self.const = table.const
         self.index: dict[tuple[str, Type | None], list[Row]] = {}
         for row in table.by_shape.values():
-            if row.results and not row.op.endswith(("div", "rem")) and "load" not in row.op and "atomic" not in row.op:
+            if row.results and OPCODES[row.op].is_plain:
                 self.index.setdefault((row.op, row.type), []).append(row)
 
     def node(self, shape: _Shape, places: dict[tuple[str, Type], int]) -> Node | None:
@@ -272,9 +346,14 @@ def divisor(body: Body, kind: Type) -> int:
     return 3 if value in (0, kind.mask) else value
 
 
+def _plain_name(name: str) -> str:
+    """The kind of a constant: its name less the number that tells it from others of its kind."""
+    return name.rstrip("23456789") if name[0] in "knpqm" else name
+
+
 def _constant(body: Body, name: str, kind: Type) -> int:
     """A constant by its template name; for vectors the same in every lane, for floats of that value."""
-    name = name.rstrip("23456789") if name[0] in "knpqm" else name
+    name = _plain_name(name)
     if name == "kd":
         return body.const(kind, divisor(body, kind))
     if name == "k":

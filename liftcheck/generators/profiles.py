@@ -2,8 +2,8 @@
 
 The one idea: a profile is weights, and every program switches about half of its families off (a swarm), because bugs
 hide where few things happen often rather than everything seldom.
-It does not say what a family emits: `tables.py` sorts plain opcodes into families by `FAMILY_OF`, the other families
-are functions registered in `generate.py`.
+It does not say what a family emits: `tables.py` sorts plain opcodes by the family of their row (`clif.opcodes`), the
+other families are functions registered in `generate.py`.
 Source of swarm testing: Groce, Zhang, Eide, Chen, Regehr, "Swarm Testing" (ISSTA 2012).
 """
 
@@ -14,35 +14,6 @@ from typing import Final, NamedTuple
 
 from liftcheck.clif.types import Type
 from liftcheck.errors import UsageError
-
-FAMILY_OF: Final[dict[str, str]] = {
-    op: family
-    for family, ops in {
-        "add": "iadd isub ineg iabs smin smax umin umax",
-        "mul": "imul umulhi smulhi",
-        "bits": "band bor bxor bnot bitselect band_not bor_not bxor_not",
-        "shift": "rotl rotr ishl ushr sshr",
-        "count": "clz ctz cls popcnt bitrev bswap",
-        "compare": "icmp",
-        "select": "select select_spectre_guard bmask blendv x86_blendv",
-        "convert": "uextend sextend ireduce isplit iconcat bitcast",
-        "overflow": "uadd_overflow sadd_overflow usub_overflow ssub_overflow umul_overflow smul_overflow sadd_overflow_cin "  # noqa: E501
-        "uadd_overflow_cin ssub_overflow_bin usub_overflow_bin iadd_cin iadd_cout iadd_carry isub_bin "
-        "isub_bout isub_borrow",
-        "float": "fadd fsub fmul fdiv sqrt fma fneg fabs fcopysign fmin fmax fmin_pseudo fmax_pseudo ceil floor trunc "
-        "nearest",
-        "fcompare": "fcmp",
-        "fconvert": "fpromote fdemote fcvt_to_uint_sat fcvt_to_sint_sat fcvt_from_uint fcvt_from_sint fvdemote "
-        "fvpromote_low fcvt_low_from_sint",
-        "lanes": "splat swizzle insertlane extractlane shuffle vany_true vall_true vhigh_bits scalar_to_vector snarrow "
-        "unarrow uunarrow swiden_low swiden_high uwiden_low uwiden_high iadd_pairwise",
-        "saturate": "avg_round uadd_sat sadd_sat usub_sat ssub_sat sqmul_round_sat",
-        "x86": "x86_pshufb x86_pmulhrsw x86_pmaddubsw x86_cvtt2dq",
-        "quiet": "nop sequence_point",
-    }.items()
-    for op in ops.split()
-}
-"""The family of each opcode that is a function of its operands (and of the two that do nothing)."""
 
 
 def type_class(kind: Type) -> str:
@@ -91,7 +62,6 @@ PROFILES: Final[dict[str, Profile]] = {
                 "store": 6,
                 "call": 6,
                 "rule": 6,
-                "any": 6,
                 "quiet": 1,
                 "shift": 5,
                 "atomic": 2,

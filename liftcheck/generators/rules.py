@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import DIVISIONS, OPCODES
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.body import Body
 from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate, takes
@@ -37,7 +37,6 @@ _WRAPPERS: Final = {"sext32_value": ("sextend", "i32"), "zext32_value": ("uexten
                     "extended_value_from_value": ("uextend", ""), "uextend_maybe": ("uextend", ""),
                     "sextend_maybe": ("sextend", ""), "maybe_uextend": ("uextend", ""),
                     "maybe_sextend": ("sextend", "")}  # fmt: skip
-_DIVISIONS: Final = frozenset({"udiv", "sdiv", "urem", "srem"})
 _TESTS: Final = frozenset({"brif", "trapz", "trapnz"})
 _TYPE_TESTS: Final[dict[str, Callable[[Type], bool]]] = {
     "fits_in_64": lambda t: t.bits <= 64 and not t.is_vector, "fits_in_32": lambda t: t.bits <= 32 and not t.is_vector,
@@ -209,7 +208,7 @@ class _Reader:
         if len(arguments) < wanted or opcode.is_call or opcode.can_load or opcode.can_store or not opcode.results:
             raise _Unknown(name)
         found = [self.value(group) for group in arguments]
-        if name in _DIVISIONS:
+        if name in DIVISIONS:
             if not isinstance(found[1], Atom) or not found[1].constant:
                 raise _Unknown("a division by a variable may trap")
             found[1] = Atom(found[1].name, "kd")
@@ -344,7 +343,7 @@ def row_index(table: Table) -> RowIndex:
     order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
     for row in sorted(table.by_shape.values(), key=lambda row: order.get(row.type.name if row.type else "", 9)):
         opcode = OPCODES[row.op]
-        if row.results and not opcode.can_load and (row.op in _DIVISIONS or not opcode.can_trap):
+        if row.results and not opcode.can_load and (row.op in DIVISIONS or not opcode.can_trap):
             rows = index.setdefault(row.op, {})
             for kind in (None, row.results[0]):
                 rows.setdefault(kind, []).append(row)

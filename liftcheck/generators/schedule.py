@@ -11,27 +11,27 @@ not on it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import NO_FLAGS, BlockCall
+from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.types import Type
+from liftcheck.errors import InternalError
 from liftcheck.generators import memory, traps
 from liftcheck.generators.body import Body
-from liftcheck.generators.profiles import FAMILY_OF
-from liftcheck.generators.tables import ATOMICS, LOADS, STORES, UNREACHED, Context, Row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from liftcheck.generators.tables import UNREACHED, Context, Row
 
 _MOST: Final = 7
-"""Typings of one duty."""
-NOT_SCHEDULED: Final = frozenset({
-    "jump", "br_table", "trap", "return", "call", "call_indirect", "return_call", "return_call_indirect", "try_call",
-    "try_call_indirect", "func_addr", "stack_addr", "symbol_value", "get_exception_handler_address",
-    "get_frame_pointer", "get_stack_pointer", "get_return_address", *UNREACHED,
-})  # fmt: skip
+"""Typings of one goal."""
+_BRANCH: Final = "brif"
+NOT_SCHEDULED: Final = frozenset(
+    name
+    for name, opcode in OPCODES.items()
+    if name in UNREACHED or (opcode.family in ("control", "call", "address") and name != _BRANCH)
+)
 """Opcodes that are not on the schedule: programs are full of them, or they need more around them than a typing."""
 
 
@@ -53,16 +53,30 @@ def _lists(context: Context) -> list[tuple[tuple[str, ...], list[str]]]:
     """The keys on the schedule, by the largest set of ISAs that has them."""
     found = context.schedule_cache.get(-1)
     if found is None:
+        left = left_out(context)
         lists: dict[tuple[str, ...], list[str]] = {context.isas: []}
         for key, isas in context.keys().items():
-            if key.partition(".")[0] not in NOT_SCHEDULED and key in context.table(isas).by_key:
+            if key not in left and key.partition(".")[0] not in NOT_SCHEDULED:
+                _emitter(context.table(isas).by_key[key])
                 lists.setdefault(isas, []).append(key)
         found = context.schedule_cache[-1] = sorted(lists.items())
     return found
 
 
+def left_out(context: Context) -> dict[str, str]:
+    """Typings that the compiler has and the schedule has not, with the reason."""
+    found: dict[str, str] = {}
+    for key, isas in context.keys().items():
+        op = key.partition(".")[0]
+        if op in UNREACHED:
+            found[key] = UNREACHED[op]
+        elif key not in context.table(isas).by_key:
+            found[key] = "the compiler makes no constant of an operand's type"
+    return found
+
+
 def _round(context: Context, number: int) -> list[Goals]:
-    """The duties of one round; the last that was asked for is kept."""
+    """The goals of one round; the last that was asked for is kept."""
     found: list[Goals] | None = context.schedule_cache.get(number)
     if found is None:
         random = Random(f"round {number}")
@@ -82,7 +96,10 @@ def emit_goals(body: Body, keys: tuple[str, ...]) -> None:
     for key in keys:
         row = body.table.by_key[key]
         _provide(body, row)
+        insts, before = body.insts, len(body.insts)
         _emitter(row)(body)
+        if not any(inst.op == row.op and key_of(inst, body.types) == key for inst in insts[before:]):
+            raise InternalError(f"{key} was due, and something else was emitted")
         if body.insts:
             _show(body)
     body.is_entry = entry
@@ -115,12 +132,13 @@ def _show(body: Body) -> None:
 
 
 def _emitter(row: Row) -> Callable[[Body], object]:
-    if row.op in FAMILY_OF:
-        return partial(Body.plain, row=row)
-    for emit, ops in _EMITTERS:
-        if row.op in ops:
-            return partial(emit, row=row)
-    return partial(_constant, row=row)
+    opcode = OPCODES[row.op]
+    emit: Callable[..., object] | None = _branch if row.op == _BRANCH else _EMITTERS.get(opcode.family)
+    if opcode.is_plain:
+        emit = Body.plain
+    if emit is None:
+        raise InternalError(f"{row.key} is on the schedule, and nothing emits it: see liftcheck/generators/schedule.py")
+    return partial(emit, row=row)
 
 
 def _constant(body: Body, row: Row) -> None:
@@ -138,10 +156,13 @@ def _branch(body: Body, row: Row) -> None:
     body.start(join)
 
 
-_EMITTERS: Final[tuple[tuple[Callable[..., object], frozenset[str]], ...]] = (
-    (memory.emit_load, frozenset(LOADS)), (memory.emit_store, frozenset(STORES)),
-    (memory.emit_atomic, frozenset(ATOMICS)),
-    (traps.emit_division, frozenset({"udiv", "sdiv", "urem", "srem"})),
-    (traps.emit_conversion, frozenset({"fcvt_to_uint", "fcvt_to_sint"})),
-    (traps.emit_trap, frozenset({"trapz", "trapnz", "uadd_overflow_trap"})), (_branch, frozenset({"brif"})),
-)  # fmt: skip
+_EMITTERS: Final[dict[str, Callable[..., object]]] = {
+    "load": memory.emit_load,
+    "store": memory.emit_store,
+    "atomic": memory.emit_atomic,
+    "div": traps.emit_division,
+    "fconvert": traps.emit_conversion,
+    "trap": traps.emit_trap,
+    "const": _constant,
+}
+"""By family, for opcodes that are not plain."""

@@ -10,8 +10,10 @@ trap is exact. A load is kept although its result is unused unless it is `notrap
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from liftcheck.clif.types import I8, Type
+from liftcheck.clif.values import table
 from liftcheck.generators.body import Body
 from liftcheck.generators.tables import Row
 
@@ -27,7 +29,7 @@ def emit_division(body: Body, row: Row) -> None:
     kind = row.type
     assert kind is not None
     r = body.bits(8)
-    signed = row.op[0] == "s"
+    signed = _SIGNED[row.op]
     if r & 3 == 0 or (r & 3 == 1 and not body.program.may_trap):
         divisor = body.const(kind, _divisor(body, kind, signed))
     elif body.program.may_trap and body.is_entry and r & 0xC == 0:
@@ -40,9 +42,10 @@ def emit_division(body: Body, row: Row) -> None:
     body.plain(row, divisor, 1)
 
 
-def _divisor(body: Body, kind: Type, signed: bool) -> int:
-    from liftcheck.clif.values import table
+_SIGNED: Final = {"udiv": False, "urem": False, "sdiv": True, "srem": True}
 
+
+def _divisor(body: Body, kind: Type, signed: bool) -> int:
     value = table(kind)[body.bits(10)]
     if value == 0 or (signed and value == kind.mask):
         return 3

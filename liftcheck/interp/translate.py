@@ -14,7 +14,7 @@ from functools import cache
 from typing import Final
 
 from liftcheck.clif.ir import AbiParam, Block, BlockCall, ExceptionTable, Inst, Signature
-from liftcheck.clif.opcodes import CALLS, EXITS, INDIRECT_CALLS, LOADS, OPCODES, STORES, TERMINATORS
+from liftcheck.clif.opcodes import CALLS, EXITS, INDIRECT_CALLS, LOADS, OPCODES, STORES, TERMINATORS, WHOLE
 from liftcheck.errors import Unsupported
 from liftcheck.interp.code import CALL, GO, INDIRECT, RETURN, TAIL, TAIL_INDIRECT, Code, Segment
 from liftcheck.interp.libcalls import Libcall
@@ -324,9 +324,7 @@ def _switch(r: list[int], wires: tuple[int, Op, list[Op]]) -> object:
     return move(r, its_wires)
 
 
-_PLAIN_ACCESSES: Final = frozenset(
-    op for op in LOADS | STORES if (made := OPCODES[op].access) is not None and made.kind is None
-)
+_PLAIN_ACCESSES: Final = frozenset(op for op in LOADS | STORES if OPCODES[op].access == WHOLE)
 """Loads and stores of whole values."""
 ORDERED: Final = frozenset(op for op, row in OPCODES.items() if row.access is not None) | {
     "bitcast",

@@ -6,16 +6,82 @@ import pytest
 
 from liftcheck.clif.build import FunctionBuilder, signature
 from liftcheck.clif.formats import FORMATS
-from liftcheck.clif.opcodes import DYNAMIC, OPCODES, TYPE_SETS, key_of, variants
+from liftcheck.clif.opcodes import (
+    ATOMICS,
+    BRANCHES,
+    CALLS,
+    DIVISIONS,
+    DYNAMIC,
+    LOADS,
+    OPCODES,
+    STORES,
+    TERMINATORS,
+    TYPE_SETS,
+    Opcode,
+    key_of,
+    variants,
+)
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.portable import OLD_OPCODES
 from liftcheck.clif.text.printer import print_function
 from liftcheck.clif.types import I8, I32, I64, TYPES
 from liftcheck.clif.verify import verify
+from liftcheck.errors import InternalError
 
 
-def test_the_newest_version_has_163_opcodes() -> None:
-    assert sum(not row.removed for row in OPCODES.values()) == 163
+def test_version_0_135_has_163_opcodes() -> None:
+    old = [row for row in OPCODES.values() if not row.since or int(row.since.partition(".")[2]) <= 135]
+    assert sum(not row.removed for row in old) == 163
+
+
+ACCESSES = {
+    "load": (None, "", 0, None), "store": (None, "", 1, 0),
+    "uload8": ("i8", "u", 0, None), "sload8": ("i8", "s", 0, None), "istore8": ("i8", "", 1, 0),
+    "uload16": ("i16", "u", 0, None), "sload16": ("i16", "s", 0, None), "istore16": ("i16", "", 1, 0),
+    "uload32": ("i32", "u", 0, None), "sload32": ("i32", "s", 0, None), "istore32": ("i32", "", 1, 0),
+    "uload8x8": ("i8x8", "u", 0, None), "sload8x8": ("i8x8", "s", 0, None),
+    "uload16x4": ("i16x4", "u", 0, None), "sload16x4": ("i16x4", "s", 0, None),
+    "uload32x2": ("i32x2", "u", 0, None), "sload32x2": ("i32x2", "s", 0, None),
+    "stack_load": (None, "", None, None), "stack_store": (None, "", None, 0),
+    "dynamic_stack_load": (None, "", None, None), "dynamic_stack_store": (None, "", None, 0),
+    "atomic_rmw": (None, "", 0, 1), "atomic_cas": (None, "", 0, 2),
+    "atomic_load": (None, "", 0, None), "atomic_store": (None, "", 1, 0),
+}  # fmt: skip
+
+
+def test_accesses_and_roles() -> None:
+    """As the documentation of cranelift-codegen-meta's `shared/instructions.rs` says of each."""
+    found = {
+        name: (row.access.kind and row.access.kind.name, row.access.extension, row.address, row.stored)
+        for name, row in OPCODES.items()
+        if row.access is not None
+    }
+    assert found == ACCESSES
+    assert {name for name, row in found.items() if row[2] is not None} == LOADS | STORES | ATOMICS
+
+
+def test_sets_of_opcodes() -> None:
+    calls = {f"{kind}call{way}" for kind in ("", "return_", "try_") for way in ("", "_indirect")}
+    assert calls == CALLS
+    assert {"jump", "brif", "br_table", "try_call", "try_call_indirect"} == BRANCHES
+    assert BRANCHES | {"return", "trap", "return_call", "return_call_indirect"} == TERMINATORS
+    assert {"udiv", "sdiv", "urem", "srem"} == DIVISIONS
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ("avg_floor Binary IntVector T,T T -", "seven columns"),
+        ("avg_floor Binary IntVector T,T T - saturat", "a family, not 'saturat'"),
+        ("uload24 Load iWord @Addr T load load", "what is accessed"),
+        ("uload24 Load iWord Addr T load:8u load", "which operand is the address"),
+        ("istore24 Store iWord T,@Addr - store:8 store", "which operand is stored"),
+    ],
+)
+def test_a_row_that_lacks_a_fact_raises_with_its_line(row: str, what: str) -> None:
+    with pytest.raises(InternalError) as caught:
+        Opcode(row)
+    assert what in str(caught.value) and row in str(caught.value)
 
 
 def test_every_row_has_a_known_format_with_as_many_operands() -> None:

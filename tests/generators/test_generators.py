@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, given, settings, strategies
 from support.generators import context, matrices
 
 from liftcheck.case import Case, Target
-from liftcheck.clif.opcodes import OPCODES, key_of
+from liftcheck.clif.opcodes import FAMILIES, OPCODES, Opcode, key_of, variants
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import by_name
 from liftcheck.clif.values import floats, integers, memory_pool, runtime_table, table
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.errors import UsageError
+from liftcheck.errors import InternalError, UsageError
 from liftcheck.generators import profiles
 from liftcheck.generators.choices import DrawnChoices, RandomChoices, RecordingChoices, ReplayedChoices
 from liftcheck.generators.generate import generate
-from liftcheck.generators.tables import Context, build_table
+from liftcheck.generators.tables import BY_NAME, UNREACHED, Context, access_bytes, build_table
 from liftcheck.interp.run import prepare
 from liftcheck.isa import ISAS
 from liftcheck.layout import SLOT_SIZE, slot_address
@@ -184,8 +184,38 @@ def test_unknown_profile() -> None:
     assert profiles.by_name("swarm") is profiles.PROFILES["default"]
 
 
-def test_every_family_names_an_opcode() -> None:
-    assert set(profiles.FAMILY_OF) <= set(OPCODES)
+def test_profiles_weigh_families_that_there_are() -> None:
+    weighed = {family for profile in profiles.PROFILES.values() for family in profile.families}
+    assert weighed <= FAMILIES | {"pattern", "rule"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "avg_floor Binary IntVector T,T T - - >=0.140",
+        "trap_if_odd CondTrap iB T - trap,idem trap >=0.140",
+        "get_vector_length NullAry Addr - T - address >=0.140",
+    ],
+)
+def test_an_opcode_that_nothing_emits_is_an_error(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPCODES, row.split()[0], Opcode(row))
+    with pytest.raises(InternalError, match=f"cannot emit {row.split()[0]}:"):
+        build_table(("x86-64",), frozenset({"iconst.i32"}))
+
+
+def test_what_has_a_reason_or_code_of_its_own_is_an_opcode_and_has_one_only() -> None:
+    assert UNREACHED.keys() | BY_NAME <= OPCODES.keys()
+    assert not UNREACHED.keys() & BY_NAME
+    assert not any(OPCODES[name].family for name in UNREACHED)
+    assert not any(OPCODES[name].is_plain for name in BY_NAME)
+
+
+def test_an_access_is_as_wide_as_its_row_says() -> None:
+    full = build_table(("x86-64",), frozenset(variant.key for name in OPCODES for variant in variants(name)))
+    sizes = {row.key: access_bytes(row) for row in (*full.loads, *full.stores)}
+    assert sizes["uload8.i64"] == sizes["sload8.i16"] == sizes["istore8.i32"] == 1
+    assert sizes["uload32.i64"] == sizes["load.i32"] == sizes["store.f32"] == 4
+    assert sizes["sload32x2.i64"] == sizes["uload8x8.i64"] == 8 and sizes["load.i8x16"] == 16
 
 
 def test_a_table_keeps_to_its_keys() -> None:

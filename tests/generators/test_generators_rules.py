@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.generators import context, matrices
 
-from liftcheck.clif.opcodes import OPCODES
+from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
+from liftcheck.errors import InternalError
 from liftcheck.generators import rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
-from liftcheck.generators.patterns import Leaf, Node, parse, templates
-from liftcheck.generators.tables import Context
+from liftcheck.generators.patterns import Leaf, Node, resolve
+from liftcheck.generators.tables import Context, Table, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
 
@@ -82,10 +84,45 @@ def test_a_crates_rules_are_found(tmp_path: Path) -> None:
     assert names[0] == "iadd" and names[-1] == "bnot"
 
 
-def test_every_template_resolves_somewhere() -> None:
-    parsed = [line.split("|")[2].strip() for line in TEMPLATES]
-    assert all(isinstance(parse(text), list) for text in parsed)
-    everything = Context(("aarch64",), {"aarch64": matrices()["aarch64"]}).table(("aarch64",))
-    made = templates(everything)
-    assert len(made) > 3 * len(TEMPLATES)
+@pytest.fixture(scope="module")
+def everything() -> Table:
+    """A table that has every typing that there is."""
+    return build_table(("x86-64",), frozenset(variant.key for name in OPCODES for variant in variants(name)))
+
+
+@pytest.mark.parametrize("line", TEMPLATES, ids=lambda line: line.partition("|")[0].strip())
+def test_every_template_has_a_typing(line: str, everything: Table) -> None:
+    made = resolve(everything, (line,))
+    assert made
     assert all(isinstance(argument, (Node, Leaf)) for node in made for argument in node.arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("a | int | (avg_flor.T x y)", "no opcode 'avg_flor'"),
+        ("a | int | (iadd.T x)", "iadd has 2 operands, not 1"),
+        ("a | int | (iadd.T x (ineg.T x y))", "ineg has 1 operands, not 2"),
+        ("a | int | (iadd.T x kk)", "no atom 'kk'"),
+        ("a | int | (iadd.Z x y)", "no type 'Z'"),
+        ("a | int | (iadd.T x y:Z)", "no type 'Z'"),
+        ("a | ints | (iadd.T x y)", "no class of types 'ints'"),
+        ("a | int | (icmp.T.less x y)", "no condition of icmp"),
+        ("a | float | (fcmp.T.slt x y)", "no condition of fcmp"),
+        ("a | int | (iadd.T.eq x y)", "no condition of iadd"),
+        ("a | int | (icmp.T.eq.eq x y)", "no condition of icmp"),
+        ("a | int | (store.T x y)", "store gives nothing"),
+        ("a | int | (load.T x)", "load gives nothing, or not by its operands alone"),
+        ("a | int | (udiv.T x k)", "udiv gives nothing, or not by its operands alone"),
+        ("a | int | (iadd.T x y", "a parenthesis is missing"),
+        ("a | int | (iadd.T x y))", "a parenthesis too many"),
+        ("a | int | x", "no operation"),
+        ("a | int | ()", "no opcode ''"),
+        ("a | i128 | (uextend.D x)", "none of its types"),
+        ("a | (iadd.T x y)", "name | types | expression"),
+    ],
+)
+def test_a_template_that_says_what_there_is_not_raises_with_its_line(line: str, what: str, everything: Table) -> None:
+    with pytest.raises(InternalError) as caught:
+        resolve(everything, (TEMPLATES[0], line))
+    assert what in str(caught.value) and line in str(caught.value)

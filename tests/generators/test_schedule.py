@@ -7,17 +7,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pytest
 from support.generators import context, matrices
 from support.scripts import load
 
 from liftcheck.case import Case
 from liftcheck.clif.ir import Inst
-from liftcheck.clif.opcodes import key_of
+from liftcheck.clif.opcodes import OPCODES, key_of
+from liftcheck.clif.types import I64
 from liftcheck.clif.verify import verify
+from liftcheck.errors import InternalError
 from liftcheck.generators import schedule
+from liftcheck.generators.body import Body
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
-from liftcheck.generators.tables import Context
+from liftcheck.generators.tables import Context, Row
 from liftcheck.interp.run import prepare
 from liftcheck.isa import ISAS
 from liftcheck.layout import SLOT_SIZE, slot_address
@@ -77,6 +81,42 @@ def test_what_is_due_is_executed() -> None:
         prepared = prepare(case.module, False)
         prepared.run(case.entry, case.inputs[0], {slot_address(case.slot): case.memories[0]})
         assert set(keys) <= prepared.stats.executed.keys(), (turn, set(keys) - prepared.stats.executed.keys())
+
+
+def test_what_is_not_on_the_schedule_has_a_reason() -> None:
+    listed = {key for turn in range(400) for key in schedule.goals(context(), turn).keys}
+    left = schedule.left_out(context())
+    has = context().keys()
+    named = {key for key in has if key.partition(".")[0] in schedule.NOT_SCHEDULED}
+    assert has.keys() == listed | left.keys() | named
+    poor = Context(("x86-64",), {"x86-64": frozenset({"iconst.i32", "iadd.i32", "fadd.f32", "debugtrap"})})
+    assert schedule.left_out(poor) == {
+        "debugtrap": "stops the process for a debugger",
+        "fadd.f32": "the compiler makes no constant of an operand's type",
+    }
+
+
+@pytest.mark.parametrize("family", ["load", "store", "atomic", "div", "fconvert", "trap", "const"])
+def test_a_goal_that_nothing_emits_is_an_error(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(schedule._EMITTERS, family)
+    with pytest.raises(InternalError, match="on the schedule, and nothing emits it"):
+        schedule.goals(Context(ISAS, matrices()), 0)
+
+
+@pytest.mark.parametrize("family", ["load", "atomic", "div", "fconvert"])
+def test_a_constant_in_the_place_of_a_goal_is_an_error(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def constant(body: Body, row: Row) -> None:
+        body.const(row.results[0] if row.results else I64)
+
+    monkeypatch.setitem(schedule._EMITTERS, family, constant)
+    turn, key = next(
+        (turn, key)
+        for turn in range(400)
+        for key in schedule.goals(context(), turn).keys
+        if OPCODES[key.partition(".")[0]].family == family and not OPCODES[key.partition(".")[0]].is_plain
+    )
+    with pytest.raises(InternalError, match=f"{key.split('.')[0]}.* was due, and something else was emitted"):
+        generate(RandomChoices(0), "all", context(), turn=turn)
 
 
 def test_conditions_that_a_compiler_lacks_are_not_drawn() -> None:
