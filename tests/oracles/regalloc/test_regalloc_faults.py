@@ -104,6 +104,7 @@ SAVED = {
 }
 FRAME = {
     "the frame has another size than the compiler says",
+    "the prologue stores into the caller's frame",
     "an exit does not give the stack pointer back",
     "the prologue leaves the stack pointer above the caller's",
 }
