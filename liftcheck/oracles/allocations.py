@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from liftcheck.compilers.base import Compiler
-from liftcheck.oracles import compare
 from liftcheck.oracles.base import Compiled, FindingClass, Mismatch, Oracle, refuted
 from liftcheck.oracles.regalloc.compiler import Validating, open_validating, refutation
 
 REFUTED_ALLOCATION: Final = FindingClass(
-    compare.REFUTED_ALLOCATION,
+    "refuted allocation",
     "allocates registers for `{target}` in a way that changes what this program means.{shown}\n\n```\n{message}\n```",
     counts_as_pair=False,
     needs_witness=False,

@@ -195,6 +195,7 @@ class Oracle(Protocol):
 
     def begin(self, compiler: Compiler) -> None:
         """A batch is about to be compiled."""
+        return
 
     def judge(self, compiled: Compiled) -> Iterator[Mismatch]:
         """What is wrong with the code of a batch."""

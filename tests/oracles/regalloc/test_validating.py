@@ -17,8 +17,7 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
-from liftcheck.oracles import compare
-from liftcheck.oracles.allocations import ORACLE
+from liftcheck.oracles.allocations import ORACLE, REFUTED_ALLOCATION
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.regalloc.compiler import REFUTED, Validating, open_validating, refutation, varied
 from liftcheck.oracles.tally import Tally
@@ -75,11 +74,11 @@ def test_a_right_allocation_is_valid_and_its_code_runs(isa: str, runners: Runner
 def test_a_wrong_one_is_a_finding_that_a_run_shows(isa: str, runners: RunnerPool) -> None:
     with Faulty("cranelift", builds.REGALLOC) as inner:
         findings, tally = found(inner, case((5, 3)), isa, runners)
-    assert [f.klass for f in findings] == [compare.REFUTED_ALLOCATION]
+    assert [f.klass for f in findings] == [REFUTED_ALLOCATION.name]
     finding = findings[0]
     assert finding.failure is not None and finding.failure.kind == REFUTED
     assert finding.expected is not None and finding.actual is not None and finding.expected != finding.actual
-    assert tally.disagreed[isa, compare.REFUTED_ALLOCATION] == 1
+    assert tally.disagreed[isa, REFUTED_ALLOCATION.name] == 1
     told = page(finding, "x")
     assert finding.failure.message in told and "arguments: " in told and "A run shows it" in told
 
