@@ -114,8 +114,9 @@ class Planner:
         """In the build that an oracle needs, if one does."""
         spec = self.options.compiler
         opened = {one.name: made for one in self.oracles if (made := one.open(spec)) is not None}
-        if len(opened) > 1:
-            raise UsageError(f"{' and '.join(opened)} need a build of their own each: not both at once")
+        telling = [one.name for one in self.oracles if one.wants and one.name not in opened]
+        if opened and len(opened) + len(telling) > 1:
+            raise UsageError(f"{' and '.join((*opened, *telling))} need a build of their own each: not both at once")
         return next(iter(opened.values()), None) or open_compiler(spec)
 
     @cached_property
