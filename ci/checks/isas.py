@@ -32,8 +32,6 @@ MAY_NAME: Final = {
 }
 """Module -> why it names ISAs."""
 MOVING: Final = frozenset({
-    "liftcheck/campaign/findings/investigate.py", "liftcheck/mach/capstone.py", "liftcheck/mach/disassembly.py",
-    "liftcheck/mach/insn.py", "liftcheck/mach/regs.py", "liftcheck/mach/relocations.py",
     "liftcheck/oracles/canaries.py",
     "liftcheck/oracles/throwing.py", "liftcheck/oracles/filetests/known.py", "liftcheck/oracles/filetests/runs.py",
     *(f"liftcheck/oracles/regalloc/code/{name}.py"

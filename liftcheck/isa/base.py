@@ -23,6 +23,11 @@ VECTOR_SIZES: Final = tuple(1 << k for k in range(5, 17))
 """Bits that a vector register may have, where that is not fixed."""
 
 
+def counted(prefix: str, first: int, last: int) -> tuple[str, ...]:
+    """Names of registers: 'r8' to 'r15'."""
+    return tuple(f"{prefix}{number}" for number in range(first, last + 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Qemu:
     """qemu-user for an ISA.
@@ -82,6 +87,20 @@ class Isa:
     capstone      names of Capstone's architecture and mode bits
     fill          what stands between functions: a byte that traps where it is executed
     ret           a return
+    far           the instruction that makes an address for the one behind it, with which it is one far jump or call
+    far_jump      'module:function' that says where such a jump leads, given the code and the offset of its second half
+    sized         'module:function' that gives a vector instruction under a known configuration
+
+    Instructions, for people and at a runner's stop
+    trapping        the regular expression of mnemonics that stop a runner which has them
+    beyond_capstone the regular expression of instructions that Capstone has no names for: vectors
+    text            'module:function' that writes such an instruction as an assembler reads it
+    with_names      'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
+
+    Registers, which are places (`mach.regs`); their use is the ABI's: `isa.abi.Abi`
+    registers     by class and number, as its assembler names them; '' is none
+    widths        bits of a register of each class, as far as a function may rely on them
+    stack_pointer
 
     The compiler
     pinned        the register of `enable_pinned_reg`; None: there is none
@@ -130,7 +149,17 @@ class Isa:
     unicorn: Unicorn
     elf_machine: int
     probes: Mapping[str, str]
+    registers: tuple[tuple[str, ...], ...]
+    widths: tuple[int, int, int]
+    stack_pointer: int
+    trapping: str
     sizes: tuple[int, ...] = ()
+    far: str = ""
+    far_jump: str = ""
+    sized: str = ""
+    beyond_capstone: bytes = b""
+    text: str = ""
+    with_names: str = ""
     pinned: int | None = None
     struct_arguments: bool = False
     last_byte: bool = False

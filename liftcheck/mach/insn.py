@@ -1,8 +1,8 @@
 """Machine instructions as data: which registers one reads and writes, where control goes, and what it does exactly.
 
 The one idea: an instruction is decoded once in a process. `decode` walks the code by instruction lengths and looks the
-bytes up; only bytes never seen before go to the ISA's table module (`isa.<isa>.….read`), which has its
-own tables. So an Insn holds nothing of where it stands: targets are displacements from its own start.
+bytes up; only bytes never seen before go to the ISA's reader (`isa.base.Isa.reader`), which has its own tables. So an
+Insn holds nothing of where it stands: targets are displacements from its own start.
 
 Registers are places (`liftcheck.mach.regs`): class * 64 + hardware number. aarch64's stack pointer is 63 (31
 is the zero register), those of the others are their numbers. Zero registers are in no list. What is no register has a
@@ -15,13 +15,14 @@ prologues and epilogues consist of; None for all others. Nothing here judges cod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from importlib import import_module
 from typing import Final, NamedTuple
 
 from liftcheck.bits.build import add
 from liftcheck.bits.term import Term, const, var
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.regs import INT, NONE, show_place
 
 FLAGS: Final = -2
@@ -44,15 +45,9 @@ SPECIALS: Final[Mapping[int, str]] = {
 ORDINARY, BRANCH, JUMP, CALL, RETURN, TRAP = range(6)
 """Flows: falls through; may jump; always jumps; calls and comes back; returns; never goes on."""
 
-WIDTHS: Final[Mapping[str, tuple[int, int, int]]] = {
-    "x86-64": (64, 128, 0),
-    "aarch64": (64, 128, 0),
-    "riscv64": (64, 64, 128),
-    "s390x": (64, 128, 0),
-}  # fmt: skip
-"""Bits of a register of each class, as far as a function may rely on them: of x86-64's ymm registers the xmm half (no
-value of Cranelift's is wider), of riscv64's vectors VLEN = 128."""
-STACK_POINTERS: Final[Mapping[str, int]] = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}
+WIDTHS: Final[Mapping[str, tuple[int, int, int]]] = {isa: isa_named(isa).widths for isa in ISAS}
+"""Bits of a register of each class, as far as a function may rely on them."""
+STACK_POINTERS: Final[Mapping[str, int]] = {isa: isa_named(isa).stack_pointer for isa in ISAS}
 
 
 class Load(NamedTuple):
@@ -130,16 +125,11 @@ class Insn(NamedTuple):
 Reader = Callable[[bytes], Insn]
 """Bytes that begin with an instruction (up to LONGEST of them) to that instruction; never fails: see `known`."""
 LONGEST: Final = 16
-_MODULES: Final[Mapping[str, str]] = {
-    "x86-64": "x64.insts",
-    "aarch64": "aarch64.insts",
-    "riscv64": "riscv64.insts",
-    "s390x": "s390x.reader",
-}
-_KNOWN: Final[dict[str, dict[bytes, Insn]]] = {isa: {} for isa in _MODULES}
-_SIZES: Final[dict[bytes, tuple[int, ...]]] = {}
-"""x86-64: the sizes of known instructions that begin with these two bytes. No instruction is the beginning of another
-one, so a known instruction that stands at a place is the one that is there."""
+_KNOWN: Final[dict[str, dict[bytes, Insn]]] = {isa: {} for isa in ISAS}
+_SIZES: Final[dict[str, dict[bytes, tuple[int, ...]]]] = {isa: {} for isa in ISAS if not isa_named(isa).sizes}
+"""Where the first byte does not say it: the sizes of known instructions that begin with these two bytes. No instruction
+is the beginning of another one, so a known instruction that stands at a place is the one that is there."""
+_SIZE_OF: Final = {isa: isa_named(isa).sizes for isa in ISAS}
 _MOST: Final = 30_000
 """Instructions kept for an ISA (2.3 KB each); then the table starts anew."""
 
@@ -181,12 +171,13 @@ def unknown(size: int, name: str = ".byte", operands: str = "") -> Insn:
 def decode(isa: str, code: bytes, start: int = 0, end: int | None = None) -> list[Insn]:
     """The instructions of code[start:end]; the last one may reach over the end."""
     stop = len(code) if end is None else end
-    return _decode_x64(code, start, stop) if isa == "x86-64" else _decode_sized(isa, code, start, stop)
+    sizes = _SIZE_OF[isa]
+    return _decode_sized(isa, sizes, code, start, stop) if sizes else _decode_learnt(isa, code, start, stop)
 
 
-def _decode_sized(isa: str, code: bytes, start: int, stop: int) -> list[Insn]:
+def _decode_sized(isa: str, size_of: Sequence[int], code: bytes, start: int, stop: int) -> list[Insn]:
     """The first byte says the length."""
-    known, size_of = _KNOWN[isa], _SIZE_OF[isa]
+    known = _KNOWN[isa]
     found: list[Insn] = []
     at = start
     while at < stop:
@@ -199,17 +190,18 @@ def _decode_sized(isa: str, code: bytes, start: int, stop: int) -> list[Insn]:
     return found
 
 
-def _decode_x64(code: bytes, start: int, stop: int) -> list[Insn]:
-    known = _KNOWN["x86-64"]
+def _decode_learnt(isa: str, code: bytes, start: int, stop: int) -> list[Insn]:
+    """Only a reader knows the length."""
+    known, sizes = _KNOWN[isa], _SIZES[isa]
     found: list[Insn] = []
     at = start
     while at < stop:
-        for size in _SIZES.get(code[at : at + 2], ()):
+        for size in sizes.get(code[at : at + 2], ()):
             machine = known.get(code[at : at + size])
             if machine is not None:
                 break
         else:
-            machine = _learn("x86-64", b"", code[at : at + LONGEST])
+            machine = _learn(isa, b"", code[at : at + LONGEST])
         found.append(machine)
         at += machine.size
     return found
@@ -223,19 +215,14 @@ def _learn(isa: str, data: bytes, window: bytes) -> Insn:
     if len(known) >= _MOST:
         known.clear()
     known[data] = machine
-    if isa == "x86-64" and machine.size not in (sizes := _SIZES.get(data[:2], ())):
-        _SIZES[data[:2]] = (*sizes, machine.size)
+    by_start = _SIZES.get(isa)
+    if by_start is not None and machine.size not in (sizes := by_start.get(data[:2], ())):
+        by_start[data[:2]] = (*sizes, machine.size)
     return machine
 
 
 @cache
 def _reader(isa: str) -> Reader:
-    read: Reader = import_module(f"liftcheck.isa.{_MODULES[isa]}").read
+    value = isa_named(isa)
+    read: Reader = value.part(value.reader)
     return read
-
-
-_SIZE_OF: Final[Mapping[str, tuple[int, ...]]] = {
-    "aarch64": (4,) * 256,
-    "riscv64": tuple(4 if first & 3 == 3 else 2 for first in range(256)),
-    "s390x": tuple((2, 4, 4, 6)[first >> 6] for first in range(256)),
-}

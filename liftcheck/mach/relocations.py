@@ -77,14 +77,14 @@ def _auipc(code: bytearray, at: int, place: int, target: int) -> None:
     _patch32(code, at, 0xFFF, _fits(target - place + 0x800, 32, "RiscvPCRelHi20") >> 12 << 12)
 
 
-def _riscv_low12(code: bytearray, at: int, place: int, target: int) -> None:
+def _low12_bits(code: bytearray, at: int, place: int, target: int) -> None:
     """`place` is that of the auipc that this instruction completes."""
     _patch32(code, at, 0xFFFFF, (target - place & 0xFFF) << 20)
 
 
-def _riscv_call(code: bytearray, at: int, place: int, target: int) -> None:
+def _call_pair(code: bytearray, at: int, place: int, target: int) -> None:
     _auipc(code, at, place, target)
-    _riscv_low12(code, at + 4, place, target)
+    _low12_bits(code, at + 4, place, target)
 
 
 def _pc32_halfwords(code: bytearray, at: int, place: int, target: int) -> None:
@@ -102,10 +102,10 @@ _WRITERS: Final[dict[str, Callable[[bytearray, int, int, int], None]]] = {
     "Aarch64AdrGotPage21": _adrp,
     "Aarch64AddAbsLo12Nc": _add_low12,
     "Aarch64Ld64GotLo12Nc": _ldr_low12,
-    "RiscvCallPlt": _riscv_call,
+    "RiscvCallPlt": _call_pair,
     "RiscvPCRelHi20": _auipc,
     "RiscvGotHi20": _auipc,
-    LOW_HALF: _riscv_low12,
+    LOW_HALF: _low12_bits,
     "S390xPCRel32Dbl": _pc32_halfwords,
     "S390xPLTRel32Dbl": _pc32_halfwords,
 }  # fmt: skip

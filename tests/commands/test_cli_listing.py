@@ -10,7 +10,8 @@ import pytest
 from liftcheck.case import CallSite, FunctionCode, Relocation
 from liftcheck.commands import listing
 from liftcheck.isa.riscv64.insts import rows
-from liftcheck.mach.disassembly import by_tables, disassembly, with_names
+from liftcheck.isa.riscv64.text import by_tables
+from liftcheck.mach.disassembly import disassembly, with_names
 
 NOPS = {"x86-64": "90c3", "aarch64": "1f2003d5c0035fd6", "riscv64": "1300000067800000", "s390x": "070007fe"}
 
@@ -96,6 +97,6 @@ def test_a_compilers_own_disassembly_gets_the_names() -> None:
     text = (
         "block0: ; offset 0x0\n  ld ra, 8(sp)\n  .byte 0x57, 0x84, 0x84, 0x02\n  .byte 0xff, 0xff, 0xff, 0xff\n  ret\n"
     )
-    assert with_names(text) == (
+    assert with_names("riscv64", text) == (
         "block0: ; offset 0x0\n  ld ra, 8(sp)\n  vadd.vv v8, v8, v9\n  .byte 0xff, 0xff, 0xff, 0xff\n  ret\n"
     )

@@ -217,7 +217,7 @@ class Investigator:
             rules.append([str(rule) for r in code for rule in _items(r.extra.get("rules"))])
             if code:
                 text = "\n\n".join(f"{r.name}:\n{r.extra.get('disassembly', '')}" for r in code)
-                texts[str(target)] = with_names(text) if target.isa == "riscv64" else text
+                texts[str(target)] = with_names(target.isa, text)
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
         damaged, detail = finding.damaged, finding.detail

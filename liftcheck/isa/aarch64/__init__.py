@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import Isa, Qemu, Unicorn
+from liftcheck.isa.base import Isa, Qemu, Unicorn, counted
+
+_SP: Final = 63
+"""31 is the zero register."""
 
 _UNICORN: Final = Unicorn(
     constants="arm64",
@@ -30,6 +33,10 @@ ISA: Final = Isa(
     capstone=("CS_ARCH_ARM64", "CS_MODE_ARM"),
     fill=b"\0",
     ret="c0035fd6",
+    trapping="udf|brk|hlt",
+    registers=((*counted("x", 0, 30), "xzr", *("",) * (_SP - 32), "sp"), counted("v", 0, 31)),
+    widths=(64, 128, 0),
+    stack_pointer=_SP,
     pinned=21,
     conventions=("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
     plain=("has_lse",),

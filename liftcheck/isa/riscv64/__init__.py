@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import VECTOR_SIZES, Isa, Qemu, Unicorn
+from liftcheck.isa.base import VECTOR_SIZES, Isa, Qemu, Unicorn, counted
 
 _QEMU: Final = Qemu(
     "qemu-riscv64",
@@ -48,6 +48,13 @@ _OPTIONAL: Final = (
 
 _SIZE: Final = "has_zvl{}b"
 
+_REGISTERS: Final = (
+    ("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", *counted("a", 0, 7), *counted("s", 2, 11),
+     *counted("t", 3, 6)),
+    (*counted("ft", 0, 7), "fs0", "fs1", *counted("fa", 0, 7), *counted("fs", 2, 11), *counted("ft", 8, 11)),
+    counted("v", 0, 31),
+)  # fmt: skip
+
 ISA: Final = Isa(
     name="riscv64",
     reader="insts:read",
@@ -56,6 +63,16 @@ ISA: Final = Isa(
     capstone=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),
     fill=b"\0",
     ret="67800000",
+    far="auipc",
+    far_jump="far:goal",
+    sized="vector:sized",
+    trapping=r"ebreak|(c\.)?unimp",
+    beyond_capstone=rb"[\x57\xd7]|[\x07\x27\x87\xa7][\x00-\x0f\x50-\x8f\xd0-\xff]",
+    text="text:by_tables",
+    with_names="text:with_names",
+    registers=_REGISTERS,
+    widths=(64, 64, 128),
+    stack_pointer=2,
     conventions=("system_v", "fast", "tail", "preserve_all"),
     rich=("has_v", "has_zvl128b", *_OPTIONAL, "has_zfhmin", "has_zfh", "has_zvfh"),
     optional=_OPTIONAL,

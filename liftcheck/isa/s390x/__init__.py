@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import EVERY, PROGRAM_CHECK, Isa, Qemu, Unicorn
+from liftcheck.isa.base import EVERY, PROGRAM_CHECK, Isa, Qemu, Unicorn, counted
 
 _UNICORN: Final = Unicorn(
     constants="s390x",
@@ -33,6 +33,10 @@ ISA: Final = Isa(
     capstone=("CS_ARCH_SYSZ", "CS_MODE_BIG_ENDIAN"),
     fill=b"\0",
     ret="07fe",
+    trapping=r"d(r|l|lr|lg|lgr|sgf?r?)?|[cl]..*t.*",
+    registers=(counted("r", 0, 15), counted("v", 0, 31)),
+    widths=(64, 128, 0),
+    stack_pointer=15,
     conventions=("system_v", "fast", "tail", "preserve_all"),
     last_byte=True,
     rich=("has_mie3", "has_vxrs_ext2"),

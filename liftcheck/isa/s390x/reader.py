@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.effects import effect
 from liftcheck.isa.s390x.insts import FORMATS, LONG_DISPLACEMENT, ROWS, Row
 from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Access, Insn, unknown
 from liftcheck.mach.regs import FLOAT, NONE
 
 FLOAT_FIRST: Final = FLOAT * 64
-_LENGTHS: Final = (2, 4, 4, 6)
 _HALF_SECOND: Final = frozenset({0xA5, 0xA7, 0xC0, 0xC2, 0xC4, 0xC6, 0xC8, 0xCC})
 _SECOND: Final = frozenset({0x00, 0x01, 0xB2, 0xB3, 0xB9, 0xE5})
 _LAST: Final = frozenset({0xE3, 0xE6, 0xE7, 0xEB, 0xEC, 0xED})
@@ -31,7 +31,7 @@ _LINK: Final = 14
 
 def read(window: bytes) -> Insn:
     """See `mach.insn.Reader`."""
-    size = _LENGTHS[window[0] >> 6]
+    size = ISA.sizes[window[0]]
     if len(window) < size:
         return unknown(len(window))
     code = window[:size]

@@ -30,6 +30,8 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from liftcheck.isa.s390x import ISA
+
 
 class Linked(Protocol):
     """Machine code at its addresses: what of a linked image matters here."""
@@ -643,11 +645,10 @@ def _is_missed(code: bytes, places: set[int]) -> bool:
     if not places:
         return False
     reached = _reached(code, 0, len(code))
-    within = {at + further for at in reached for further in range(2, _LENGTHS[code[at] >> 6], 2)}
+    within = {at + further for at in reached for further in range(2, ISA.sizes[code[at]], 2)}
     return not places <= reached | within
 
 
-_LENGTHS: Final = (2, 4, 4, 6)
 _MULTIPLY: Final = frozenset({0xEC, 0xED, 0xFD})
 _COMPARE_AND_BRANCH: Final = frozenset({0x64, 0x65, 0x76, 0x77, 0x7C, 0x7D, 0x7E, 0x7F})
 
@@ -681,7 +682,7 @@ def _reached(code: bytes, start: int, size: int) -> set[int]:
                 waiting.append(target)
             if not falls:
                 break
-            at += _LENGTHS[first >> 6]
+            at += ISA.sizes[first]
     return seen
 
 

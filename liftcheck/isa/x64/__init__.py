@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from liftcheck.isa.base import EVERY, Isa, Qemu, Unicorn
+from liftcheck.isa.base import EVERY, Isa, Qemu, Unicorn, counted
 
 _SSE3: Final = "has_sse3"
 _SSSE3: Final = f"{_SSE3} has_ssse3"
@@ -99,6 +99,10 @@ ISA: Final = Isa(
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
     fill=b"\xcc",
     ret="c3",
+    trapping="ud2|int3|hlt",
+    registers=(("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *counted("r", 8, 15)), counted("xmm", 0, 31)),
+    widths=(64, 128, 0),
+    stack_pointer=4,
     pinned=15,
     conventions=("system_v", "fast", "tail", "windows_fastcall", "preserve_all", "winch"),
     struct_arguments=True,
