@@ -13,21 +13,41 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from liftcheck.clif import values
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.ir import NO_FLAGS, Block, BlockCall, Function, Inst, MemFlags, Signature
 from liftcheck.clif.types import F64, I8, I64, INTS, Type
 from liftcheck.generators.program import Program
-from liftcheck.generators.tables import Row
+from liftcheck.generators.rows import Row
 
 _INT_CONDITIONS = INT_CONDITIONS * 2
 _FLOAT_CONDITIONS = (*FLOAT_CONDITIONS, "eq", "lt")
 
-Address = tuple[int, int, int, int, int, int]
-"""A recent address: value, lowest and highest+1 byte that may be touched relative to it, known alignment, the offset
-last used with it, the alias region (0: none)."""
+
+class Pointer(NamedTuple):
+    """Memory that may be accessed: from byte `low` up to `high`, relative to the address `value`, whose alignment is
+    at least `align`. With a `slot` it is that stack slot, and has no value before somebody makes one. `region` is its
+    alias region, counted from 1; 0: none."""
+
+    value: int
+    low: int
+    high: int
+    align: int
+    slot: int = -1
+    region: int = 0
+
+
+class Address(NamedTuple):
+    """An address that was used a moment ago; as `Pointer`, and the offset that was last used with it."""
+
+    value: int
+    low: int
+    high: int
+    align: int
+    offset: int
+    region: int
 
 
 class Body:
@@ -48,7 +68,7 @@ class Body:
         self.log: list[list[Any]] = []
         self.tainted: set[int] = set()
         self.addresses: list[Address] = []
-        self.pointers: list[tuple[int, int, int, int, int, int]] = []
+        self.pointers: list[Pointer] = []
         self.callees = program.specs
         self.refs: dict[tuple[str, bool], int] = {}
         self.symbols: dict[tuple[str, bool], int] = {}

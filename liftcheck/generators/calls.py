@@ -12,7 +12,7 @@ tail-call, aarch64's `tail` has no `sret`, exceptions need tail, system_v, prese
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 from liftcheck.clif.ir import NO_FLAGS, AbiParam, BlockCall, ExceptionTable, FuncRef, Inst, Signature, StackSlot
 from liftcheck.clif.types import I8, I16, I32, I64, Type
@@ -51,16 +51,15 @@ def _entry_signature(program: Program, convention: str) -> tuple[Signature, tupl
     then made once, not for every program. Inner functions have signatures without end."""
     few = program.isas == program.context.isas
     table, number = program.table, program.bits(5 if few else 3)
-    key = ("entry", program.profile.name, convention, number)
-    found = cast("tuple[Signature, tuple[str, ...]] | None", table.cache.get(key))
+    key = (program.profile.name, convention, number)
+    found = table.derived.entries.get(key)
     if found is None:
         bits = RandomChoices(number).bits
-        program.passable(convention)
-        allowed = cast("frozenset[Type]", table.cache["passable", convention])
+        allowed = program.all_passable(convention)
         classes, other = program.profile.classes, program.profile.other
         pool = [kind for kind in table.types if kind in allowed for _ in range(classes.get(type_class(kind), other))]
         palette = tuple([pool[bits(16) % len(pool)] for _ in range(6)]) if pool else (I64,)
-        found = table.cache[key] = _drawn(bits, palette, convention, True, [])
+        found = table.derived.entries[key] = _drawn(bits, palette, convention, True, [])
     return found
 
 
@@ -106,7 +105,9 @@ def _drawn(
 def _pointer(body: Body, tail: bool) -> int | None:
     """A pointer to POINTEE bytes that may be written, aligned to 16; not into this frame for a tail call."""
     usable = [
-        p for p in body.pointers if p[2] - p[1] >= POINTEE and p[3] >= 16 and not p[5] and not (tail and p[4] >= 0)
+        p
+        for p in body.pointers
+        if p.high - p.low >= POINTEE and p.align >= 16 and not p.region and not (tail and p.slot >= 0)
     ]
     if not usable:
         return None

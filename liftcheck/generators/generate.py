@@ -19,14 +19,15 @@ from liftcheck.clif.opcodes import OPCODES, WHOLE
 from liftcheck.clif.types import I64, Type
 from liftcheck.clif.values import memory_pool, runtime_table
 from liftcheck.generators import calls, control, memory, traps
-from liftcheck.generators.body import Body
+from liftcheck.generators.body import Body, Pointer
 from liftcheck.generators.choices import Choices
 from liftcheck.generators.patterns import emit_pattern, patterns_of
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
-from liftcheck.generators.program import Callee, Emitter, Groups, MenuEntry, Offer, Program
+from liftcheck.generators.program import Callee, Program
+from liftcheck.generators.rows import Emitter, Groups, MenuEntry, Offer, Row, Table
 from liftcheck.generators.rules import emit_rule
 from liftcheck.generators.schedule import emit_goals, goals
-from liftcheck.generators.tables import BIG, LITTLE, Context, Row, Table, cached
+from liftcheck.generators.tables import BIG, LITTLE, Context
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.layout import SLOT_SIZE, slot_address
 
@@ -45,8 +46,8 @@ def _begun(
 ) -> Program:
     """A program without functions. The order of its draws is that of every seed."""
     program = Program(bits, profile, context, prefix, isas)
-    found = program.table.cache.get(profile.name)
-    program.offer = found if isinstance(found, Offer) else _offer(program)
+    found = program.table.derived.offers.get(profile.name)
+    program.offer = _offer(program) if found is None else found
     on = bits(64)
     program.palette = _palette(program.offer.types, on, bits(32))
     program.menu_ends, program.menu = _menu(program, on, bits(64))
@@ -78,7 +79,7 @@ def _offer(program: Program) -> Offer:
         return tuple([row for row in rows for _ in range(1 + weight((*row.results, *row.args)[0]) // 2)])
 
     big = {isa in BIG_ENDIAN for isa in program.isas}
-    offer = table.cache[profile.name] = Offer(
+    offer = table.derived.offers[profile.name] = Offer(
         tuple([kind for kind in table.types for _ in range(weight(kind))]),
         weighted(table.loads),
         weighted(table.stores),
@@ -188,21 +189,19 @@ def _groups(table: Table, profile: Profile, with_rules: bool) -> Groups:
     return [(1 << names.index(name), members) for name, members in (*found.items(), *specials)]
 
 
+def _frame_addresses(body: Body) -> tuple[str, ...]:
+    """The opcodes of `frame_address` that the ISAs have."""
+    framed = ("get_frame_pointer", "get_return_address") if "frame_pointers" in body.program.context.features else ()
+    ops = ("get_frame_pointer", "get_stack_pointer", "get_return_address", "stack_addr", "func_addr")
+    unframed = ("get_stack_pointer", "stack_addr", "func_addr")
+    return tuple(op for op in ops if body.table.has(f"{op}.i64") and op in framed + unframed)
+
+
 def frame_address(body: Body) -> None:
     """Opcodes that give an address which differs everywhere: it goes to a stack slot that nobody reads."""
-    ops = cached(
-        body.table,
-        "addresses",
-        lambda: tuple(
-            op
-            for op in ("get_frame_pointer", "get_stack_pointer", "get_return_address", "stack_addr", "func_addr")
-            if body.table.has(f"{op}.i64")
-            and (
-                op not in ("get_frame_pointer", "get_return_address")
-                or "frame_pointers" in body.program.context.features
-            )
-        ),
-    )
+    ops = body.table.derived.addresses
+    if ops is None:
+        ops = body.table.derived.addresses = _frame_addresses(body)
     if not ops:
         body.anything()
         return
@@ -237,7 +236,7 @@ def _make_function(
     if not body.pointers or r >> 10 & 3 == 0:
         memory.make_slot(body)
     body.pointers += [
-        (body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8, -1, 0)
+        Pointer(body.function.blocks[0].params[place][0], 0, calls.POINTEE, 8)
         for place, kind in enumerate(kinds)
         if kind == "struct"
     ]
@@ -278,10 +277,10 @@ def _bring_in(body: Body, kinds: tuple[str, ...], entry: bool) -> None:
             if param_type.is_float and not entry:
                 body.tainted.add(value)
         elif kind == "pointer" and not entry:
-            body.pointers.append((value, 0, calls.POINTEE, 16, -1, 0))
+            body.pointers.append(Pointer(value, 0, calls.POINTEE, 16))
         elif kind == "pointer":
             away = _BIG_POINTER if body.pointers else 0
-            body.pointers.append((value, -away, SLOT_SIZE - away - body.program.frozen, 16, -1, 0))
+            body.pointers.append(Pointer(value, -away, SLOT_SIZE - away - body.program.frozen, 16))
         elif kind == "counter":
             body.push(value, param_type)
 

@@ -15,8 +15,9 @@ from liftcheck.clif.ir import NO_FLAGS, MemFlags, StackSlot
 from liftcheck.clif.opcodes import OPCODES, WHOLE
 from liftcheck.clif.types import I8, I16, I32, I64, Type
 from liftcheck.errors import InternalError
-from liftcheck.generators.body import Body
-from liftcheck.generators.tables import Row, access_bytes
+from liftcheck.generators.body import Address, Body, Pointer
+from liftcheck.generators.rows import Row
+from liftcheck.generators.tables import access_bytes
 
 # fmt: off
 _OFFSETS = (0, 1, -1, 8, 16, 127, 128, -128, -129, 255, 256, -256, -257, 2047, 2048, -2048, -2049, 4095, 4096, 0x7FF8,
@@ -45,13 +46,13 @@ def _add(body: Body, a: int, b: int) -> int:
 
 
 def _shifted(body: Body, value: int, kind: Type, amount: int) -> int:
-    """`value << amount`, said with the amount at or beyond the width, in a narrower type, or as a multiplication."""
+    """`value << amount`, stated with the amount at or beyond the width, in a narrower type, or as a multiplication."""
     r = body.bits(8)
     if r & 7 == 0:
         return body.ins("imul", kind, (value, body.const(kind, 1 << amount)), kind)
     width = _AMOUNTS[r >> 3 & 3]
-    said = amount + (kind.bits if r & 0x60 == 0 else 0)
-    return body.ins("ishl", kind, (value, body.const(width, said & width.mask)), kind)
+    stated = amount + (kind.bits if r & 0x60 == 0 else 0)
+    return body.ins("ishl", kind, (value, body.const(width, stated & width.mask)), kind)
 
 
 def _narrow_index(body: Body, bits: int, style: int) -> tuple[int, int, int]:
@@ -137,7 +138,7 @@ def _reused(body: Body, size: int, align: int, r: int) -> tuple[int, int, int, i
             return None
     if not -0x80000000 <= near < 0x7FFFFF80:
         return None
-    recent.append((value, low, high, known, near, region))
+    recent.append(Address(value, low, high, known, near, region))
     body.log.append(recent)
     return value, near, known, region
 
@@ -164,21 +165,21 @@ def address(body: Body, size: int, align: int = 1, offsets: bool = True) -> tupl
                     value = _add(body, value, extra[0])
                     low, high = low - extra[1], high - extra[2]
     offset = _pick_offset(body, low, high - size, align, r >> 8)
-    said = offset
+    stated = offset
     if not offsets:
-        said = 0
+        stated = 0
     elif r >> 29 == 0:
-        said = _OFFSETS[body.bits(8) % len(_OFFSETS)]
+        stated = _OFFSETS[body.bits(8) % len(_OFFSETS)]
         if align > 1:
-            said &= -align
-        said = max(said, -0x80000000 + 64)
-    if said != offset:
-        value = _add(body, value, body.const(I64, (offset - said) & I64.mask))
-        low, high = low - offset + said, high - offset + said
+            stated &= -align
+        stated = max(stated, -0x80000000 + 64)
+    if stated != offset:
+        value = _add(body, value, body.const(I64, (offset - stated) & I64.mask))
+        low, high = low - offset + stated, high - offset + stated
         known = align
-    body.addresses.append((value, low, high, known, said, region))
+    body.addresses.append(Address(value, low, high, known, stated, region))
     body.log.append(body.addresses)
-    return value, said, known, region
+    return value, stated, known, region
 
 
 def _flags(body: Body, known: int, offset: int, size: int, region: int) -> MemFlags:
@@ -250,10 +251,9 @@ def sunk_load(body: Body) -> None:
     made = body.insts[-1]
     last = body.addresses[-1] if body.addresses else None
     if r & 8 and last is not None and made.results and body.types[made.results[0]] is kind:
-        if last[4] + kind.bytes <= last[2] and last[1] <= last[4] and body.table.has(f"store.{kind.name}"):
+        if last.low <= last.offset <= last.high - kind.bytes and body.table.has(f"store.{kind.name}"):
             result = body.clean(made.results[0])
-            flags = region_flags(last[5])
-            body.effect("store", kind, (result, last[0]), None, flags, last[4])
+            body.effect("store", kind, (result, last.value), None, region_flags(last.region), last.offset)
     elif r & 16:
         body.plain(user, loaded, 0)
     return None
@@ -375,13 +375,13 @@ def make_slot(body: Body) -> None:
         if word % 4 == 1:
             filler = body.value(I64)
         body.effect("store", I64, (filler, base), None, flags, word * 8)
-    body.pointers.append((-1, 0, words * 8, 8 if align == 1 else 16, number, region))
+    body.pointers.append(Pointer(-1, 0, words * 8, 8 if align == 1 else 16, number, region))
 
 
 def final_stores(body: Body, count: int) -> None:
     """Stores of the newest values of many types at the end of the entry, so that little that was computed is dead."""
-    number, _, high, _, _, _ = body.pointers[0]
-    at = high - 16 * count
+    first_pointer = body.pointers[0]
+    number, at = first_pointer.value, first_pointer.high - 16 * count
     kinds = body.program.storable
     first = body.bits(8)
     seen: set[int] = set()

@@ -30,24 +30,8 @@ from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
 from liftcheck.clif.values import table as table_of
 from liftcheck.errors import InternalError
 from liftcheck.generators.body import Body
-from liftcheck.generators.tables import Row, Table, cached
+from liftcheck.generators.rows import Leaf, Node, Row, Table
 from liftcheck.generators.templates import TEMPLATES
-
-
-class Node(NamedTuple):
-    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes, leaves."""
-
-    row: Row
-    condition: str
-    arguments: tuple[Node | Leaf, ...]
-
-
-class Leaf(NamedTuple):
-    """A value or a constant. `constant` is None for values, else what kind; `place` is where a name's value is kept."""
-
-    kind: Type
-    constant: str | None
-    place: int
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -287,7 +271,10 @@ def templates(table: Table) -> tuple[Node, ...]:
 
 def patterns_of(table: Table) -> tuple[Node, ...]:
     """The templates that a table can emit, resolved once."""
-    return cached(table, "patterns", lambda: templates(table))
+    derived = table.derived
+    if derived.patterns is None:
+        derived.patterns = templates(table)
+    return derived.patterns
 
 
 def emit_pattern(body: Body) -> None:

@@ -8,19 +8,14 @@ nothing: the switches are drawn in `programs`, functions are made by what stands
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import MemFlags, Signature
 from liftcheck.clif.types import I64, Type
 from liftcheck.generators.profiles import Profile
-from liftcheck.generators.tables import Context, Row, Table, cached
+from liftcheck.generators.rows import MenuEntry, Offer, Row, Table, kept
+from liftcheck.generators.tables import Context
 
-Emitter = Callable[[Any], object]
-"""A function that emits into a `Body`, which stands above this module."""
-MenuEntry = tuple[Row, ...] | Emitter
-Groups = list[tuple[int, list[tuple[int, int, MenuEntry]]]]
-"""What there is to choose from, by family: the bit of its switch, and its members: the bits of type classes' switches,
-of which one has to be on, the weight, and what it is."""
 _FROZEN: Final = 256
 
 
@@ -31,22 +26,6 @@ class Callee(NamedTuple):
     signature: Signature
     kinds: tuple[str, ...]
     cost: int
-
-
-class Offer(NamedTuple):
-    """What a table offers to a profile: all of a program that does not depend on its draws. Rows of loads and stores
-    are there as often as the weight of their type says; `endian_sensitive` as in `generate`."""
-
-    types: tuple[Type, ...]
-    loads: tuple[Row, ...]
-    stores: tuple[Row, ...]
-    full_loads: tuple[Row, ...]
-    storable: tuple[Type, ...]
-    comparisons: tuple[Row, ...]
-    orders: tuple[MemFlags, MemFlags]
-    endian_sensitive: bool
-    conventions: tuple[str, ...]
-    groups: Groups
 
 
 class Program:
@@ -121,20 +100,29 @@ class Program:
 
     def users(self, kind: Type) -> tuple[Row, ...]:
         """Rows of one or two operands whose first and last are of `kind`."""
-        return cached(
-            self.table,
-            ("users", kind),
-            lambda: tuple(
-                row
-                for row in self.table.rows
-                if 1 <= len(row.args) <= 2 and row.args[0] is kind and row.args[-1] is kind
-            ),
-        )
+        return kept(self.table.derived.users, kind, self._users)
+
+    def _users(self, kind: Type) -> tuple[Row, ...]:
+        rows = [row for row in self.table.rows if 1 <= len(row.args) <= 2]
+        return tuple([row for row in rows if row.args[0] is kind and row.args[-1] is kind])
 
     def passable(self, convention: str) -> tuple[Type, ...]:
         """The palette's types that every ISA of the program passes and returns in a convention."""
-        allowed = cached(self.table, ("passable", convention), lambda: _passable(self, convention))
+        allowed = self.all_passable(convention)
         return tuple([kind for kind in self.palette if kind in allowed]) or (I64,)
+
+    def all_passable(self, convention: str) -> frozenset[Type]:
+        """The types that every ISA of the program passes and returns in a convention."""
+        return kept(self.table.derived.passable, convention, self._passable)
+
+    def _passable(self, convention: str) -> frozenset[Type]:
+        matrices = [self.context.matrices[isa] for isa in self.isas]
+        ways = ("param",) if convention == "preserve_all" else ("param", "return")
+        return frozenset(
+            kind
+            for kind in self.table.types
+            if all(f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways)
+        )
 
     def convention_has(self, what: str, convention: str) -> bool:
         """Whether every ISA has 'call', 'return_call' or 'try_call' of a convention (if the matrix was asked)."""
@@ -143,58 +131,39 @@ class Program:
 
     def can_say(self, what: str) -> bool:
         """Whether the compiler's text knows `text.WHAT` (if the matrix was asked): older versions' says less."""
-        return cached(
-            self.table,
-            ("text", what),
-            lambda: all(
-                f"text.{what}" in m or "call.system_v" not in m
-                for m in map(self.context.matrices.__getitem__, self.isas)
-            ),
-        )
+        return kept(self.table.derived.texts, what, self._can_say)
+
+    def _can_say(self, what: str) -> bool:
+        matrices = [self.context.matrices[isa] for isa in self.isas]
+        return all(f"text.{what}" in m or "call.system_v" not in m for m in matrices)
 
     def producers(self, kind: Type) -> tuple[Row, ...]:
         """Rows that make a `kind` from other types."""
-        found = self.table.producers.get(kind)
-        if found is None:
-            found = self.table.producers[kind] = tuple(
-                [row for row in self.table.rows if row.results[:1] == (kind,) and kind not in row.args and row.args]
-            )
-        return found
+        return kept(self.table.derived.producers, kind, self._producers)
+
+    def _producers(self, kind: Type) -> tuple[Row, ...]:
+        rows = self.table.rows
+        return tuple([row for row in rows if row.results[:1] == (kind,) and kind not in row.args and row.args])
 
     def cleaner(self, kind: Type) -> str:
         """How NaN bits are canonicalized: 'select', 'lanes', or '' if these ISAs cannot."""
-        return cached(self.table, ("cleaner", kind), lambda: _cleaner(self.table, kind))
+        return kept(self.table.derived.cleaners, kind, self._cleaner)
 
     def cast_source(self, kind: Type) -> Type:
         """The type from which a constant of `kind` is bitcast."""
-        return cached(
-            self.table,
-            ("cast", kind),
-            lambda: next(
-                row.args[0]
-                for row in self.table.by_shape.values()
-                if row.op == "bitcast"
-                and row.type is kind
-                and self.table.const.get(row.args[0], "bitcast") != "bitcast"
-            ),
-        )
+        return kept(self.table.derived.sources, kind, self._cast_source)
 
+    def _cast_source(self, kind: Type) -> Type:
+        rows, const = self.table.by_shape.values(), self.table.const
+        casts = (row for row in rows if row.op == "bitcast" and row.type is kind)
+        return next(row.args[0] for row in casts if const.get(row.args[0], "bitcast") != "bitcast")
 
-def _cleaner(table: Table, kind: Type) -> str:
-    if not table.can(f"fcmp.{kind.name}", "ord"):
-        return ""
-    if not kind.is_vector:
-        return "select" if table.has(f"select.{kind.name}.i8") else ""
-    shape = kind.as_int().name
-    needed = (f"bitcast.{shape}.{kind.name}", f"bitcast.{kind.name}.{shape}", f"band.{shape}")
-    return "lanes" if all(map(table.has, needed)) else ""
-
-
-def _passable(program: Program, convention: str) -> frozenset[Type]:
-    matrices = [program.context.matrices[isa] for isa in program.isas]
-    ways = ("param",) if convention == "preserve_all" else ("param", "return")
-    return frozenset(
-        kind
-        for kind in program.table.types
-        if all(f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways)
-    )
+    def _cleaner(self, kind: Type) -> str:
+        table = self.table
+        if not table.can(f"fcmp.{kind.name}", "ord"):
+            return ""
+        if not kind.is_vector:
+            return "select" if table.has(f"select.{kind.name}.i8") else ""
+        shape = kind.as_int().name
+        needed = (f"bitcast.{shape}.{kind.name}", f"bitcast.{kind.name}.{shape}", f"band.{shape}")
+        return "lanes" if all(map(table.has, needed)) else ""

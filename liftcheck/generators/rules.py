@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,8 +23,8 @@ from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.body import Body
-from liftcheck.generators.patterns import Leaf, Node, Tree, emit_pattern, instantiate, takes
-from liftcheck.generators.tables import Row, Table
+from liftcheck.generators.patterns import Tree, emit_pattern, instantiate, takes
+from liftcheck.generators.rows import Leaf, Node, Row, RowIndex, Table
 from liftcheck.isa import LISTED
 
 _TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
@@ -270,10 +270,6 @@ def _mask(tree: Tree) -> str:
     return "?"
 
 
-RowIndex = Mapping[str, Mapping[Type | None, list[Row]]]
-"""Rows by opcode, and of each by the first result's type; under None all of them."""
-
-
 class _Solver:
     """Finds typings of one pattern that a table allows."""
 
@@ -339,7 +335,7 @@ class _Solver:
 
 def row_index(table: Table) -> RowIndex:
     """Common types come first, so that a rule's first instances are the likely ones."""
-    index: dict[str, dict[Type | None, list[Row]]] = {}
+    index: RowIndex = {}
     order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
     for row in sorted(table.by_shape.values(), key=lambda row: order.get(row.type.name if row.type else "", 9)):
         opcode = OPCODES[row.op]
@@ -370,11 +366,12 @@ def emit_rule(body: Body) -> None:
     rules = body.program.context.rules
     table = body.table
     place = body.bits(16) % len(rules)
-    found = table.rule_cache.get(place)
+    derived = table.derived
+    found = derived.rules.get(place)
     if found is None:
-        if not table.rule_index:
-            table.rule_index.update(row_index(table))
-        found = table.rule_cache[place] = instances(table, table.rule_index, rules[place])
+        if derived.rule_index is None:
+            derived.rule_index = row_index(table)
+        found = derived.rules[place] = instances(table, derived.rule_index, rules[place])
     if found:
         instantiate(body, found[body.bits(8) % len(found)])
     else:

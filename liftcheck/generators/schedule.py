@@ -22,7 +22,8 @@ from liftcheck.clif.types import Type
 from liftcheck.errors import InternalError
 from liftcheck.generators import memory, traps
 from liftcheck.generators.body import Body
-from liftcheck.generators.tables import UNREACHED, Context, Row
+from liftcheck.generators.rows import Row
+from liftcheck.generators.tables import UNREACHED, Context
 
 _MOST: Final = 7
 """Typings of one goal."""
@@ -115,8 +116,8 @@ def _provide(body: Body, row: Row) -> None:
 
 def _place(body: Body, kind: Type) -> tuple[int, int]:
     """An address in the data region and an offset, for a value of `kind`."""
-    number, low, high, _, _, _ = body.pointers[0]
-    return number, low + body.bits(16) % ((high - low) // kind.bytes) * kind.bytes
+    region = body.pointers[0]
+    return region.value, region.low + body.bits(16) % ((region.high - region.low) // kind.bytes) * kind.bytes
 
 
 def _show(body: Body) -> None:

@@ -1,18 +1,18 @@
 """What a generator may emit for a set of ISAs: the compiler's matrix turned into tables that one index reads.
 
 The one idea: everything that does not depend on a program's choices is computed once per set of ISAs: which typings are
-allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made; how a
-float is rid of unspecified NaN bits. A campaign's program is for all its ISAs, or for the subset that alone has some
+allowed on all of them, sorted into (family, type class) groups of rows; how a constant of each type is made.
+A campaign's program is for all its ISAs, or for the subset that alone has some
 typings, so that those are executed too (`Context.subsets`).
 It holds no weights (see `profiles.py`) and emits nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final
 
 from liftcheck import nan
 from liftcheck.clif.ir import NO_FLAGS, MemFlags
@@ -21,10 +21,10 @@ from liftcheck.clif.text.portable import OLD_OPCODES
 from liftcheck.clif.types import F128, I64, I128, TYPES, Type
 from liftcheck.errors import InternalError
 from liftcheck.generators.profiles import type_class
+from liftcheck.generators.rows import Row, Table
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
 
-T = TypeVar("T")
 LITTLE: Final = MemFlags(endianness="little")
 BIG: Final = MemFlags(endianness="big")
 
@@ -63,73 +63,8 @@ def unreached() -> list[str]:
     ]
 
 
-class Row(NamedTuple):
-    """A plain typing, ready to emit.
-
-    imm     which immediate: '', 'intcc', 'floatcc', 'lane', 'mask'; a tuple of immediates where the compiler has a part
-            of the conditions or lanes only; 'distinct': no immediate, but operands that differ (0.135's mid-end panics
-            on `bxor.f32 v0, v0`, which would throw the whole program away)
-    watch   the operand places through which NaN bits show
-    nan     0: the result is never tainted, 1: it may be, 2: it is if an operand is
-    """
-
-    op: str
-    type: Type | None
-    args: tuple[Type, ...]
-    results: tuple[Type, ...]
-    imm: str | tuple[object, ...]
-    flags: MemFlags
-    watch: tuple[int, ...]
-    nan: int
-    key: str
-
-
-@dataclass(slots=True)
-class Table:
-    """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that no other ISA of the campaign
-    has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast';
-    `choices` names the conditions, operations or lanes of keys of which there are some only."""
-
-    isas: tuple[str, ...]
-    allowed: frozenset[str]
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    rows: tuple[Row, ...] = ()
-    groups: tuple[tuple[str, str, tuple[Row, ...]], ...] = ()
-    by_shape: Mapping[tuple[str, Type | None, tuple[Type, ...]], Row] = field(default_factory=dict)
-    by_key: Mapping[str, Row] = field(default_factory=dict)
-    exclusive: tuple[Row, ...] = ()
-    const: Mapping[Type, str] = field(default_factory=dict)
-    types: tuple[Type, ...] = ()
-    loads: tuple[Row, ...] = ()
-    stores: tuple[Row, ...] = ()
-    atomics: tuple[Row, ...] = ()
-    divisions: tuple[Row, ...] = ()
-    conversions: tuple[Row, ...] = ()
-    traps: tuple[Row, ...] = ()
-    rule_index: dict[str, Mapping[Type | None, list[Row]]] = field(default_factory=dict)
-    rule_cache: dict[int, tuple[Any, ...]] = field(default_factory=dict)
-    producers: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
-    cache: dict[object, object] = field(default_factory=dict)
-
-    def has(self, key: str) -> bool:
-        """Whether the key may be emitted, with some of its conditions at least."""
-        return key in self.allowed
-
-    def can(self, key: str, choice: str) -> bool:
-        """Whether the key may be emitted with this condition."""
-        return key in self.allowed and (key not in self.choices or choice in self.choices[key])
-
-
 _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "lane", "TernaryImm8": "lane",
                "Shuffle": "mask"}  # fmt: skip
-
-
-def cached(table: Table, key: object, make: Callable[[], T]) -> T:
-    """A fact derived from a table alone, kept with it."""
-    found = table.cache.get(key)
-    if found is None:
-        found = table.cache[key] = make()
-    return cast(T, found)
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Final
 from liftcheck.clif.types import I8, Type
 from liftcheck.clif.values import table
 from liftcheck.generators.body import Body
-from liftcheck.generators.tables import Row
+from liftcheck.generators.rows import Row
 
 
 def divide(body: Body) -> None:

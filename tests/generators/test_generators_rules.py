@@ -14,8 +14,9 @@ from liftcheck.errors import InternalError
 from liftcheck.generators import rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
-from liftcheck.generators.patterns import Leaf, Node, resolve
-from liftcheck.generators.tables import Context, Table, build_table
+from liftcheck.generators.patterns import resolve
+from liftcheck.generators.rows import Leaf, Node, Table
+from liftcheck.generators.tables import Context, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
 

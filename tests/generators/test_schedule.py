@@ -21,7 +21,8 @@ from liftcheck.generators import schedule
 from liftcheck.generators.body import Body
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
-from liftcheck.generators.tables import Context, Row
+from liftcheck.generators.rows import Row
+from liftcheck.generators.tables import Context
 from liftcheck.interp.run import prepare
 from liftcheck.isa import ISAS
 from liftcheck.layout import SLOT_SIZE, slot_address
