@@ -4,7 +4,7 @@ The one idea: each part is a command of ours that prints JSON; what it printed i
 in docs/validation-evidence.json, and the page is the text of ci/docs/validation_evidence.md with its tables made of
 that. So a part can be measured anew alone, and a test can tell a page that was written by hand.
 
-    python ci/docs/validation_evidence.py                       # everything, two to three hours on two cores
+    python ci/docs/validation_evidence.py                       # everything, an hour and a half on two cores
     python ci/docs/validation_evidence.py --part mutations      # one part, the others stay
     python ci/docs/validation_evidence.py --quick --folder DIR  # a few seconds each, into another folder
     python ci/docs/validation_evidence.py --no-measure          # the page alone, from what is kept
@@ -29,7 +29,7 @@ NAME: Final = "validation-evidence"
 ISAS: Final = ("x86-64", "aarch64", "riscv64", "s390x")
 COMMANDS: Final = {
     "faults": (
-        "ci/experiments/regalloc_faults.py --per-kind 6 --seed 11 --time 900 --json",
+        "ci/experiments/regalloc_faults.py --per-kind 3 --seed 11 --time 160 --json",
         "ci/experiments/regalloc_faults.py --per-kind 1 --seed 11 --time 8 --isa riscv64 --kind spill --json",
     ),
     "mutations": (
@@ -37,11 +37,11 @@ COMMANDS: Final = {
         "ci/experiments/validation_mutations.py --programs 1 --rounds 1 --seed 1 --isa x86-64 --json",
     ),
     "generated": (
-        "-m liftcheck regalloc --generate 2000 --seed 77 --opt none,speed,speed_and_size --json",
+        "-m liftcheck regalloc --generate 250 --seed 77 --opt none,speed,speed_and_size --json",
         "-m liftcheck regalloc --generate 2 --seed 77 --json",
     ),
     "speed": (
-        "ci/bench/validation.py --programs 60 --z3-programs 6",
+        "ci/bench/validation.py --programs 40 --z3-programs 4",
         "ci/bench/validation.py --programs 1 --z3-programs 1",
     ),
     "historical": (

@@ -43,7 +43,7 @@ def pops(isa: str, old: Insn, new: Insn) -> bool:
     """Whether an exit gives back another amount of stack, and does nothing else."""
     sp = reserved(isa).sp
     same = (old.flow, old.reads, old.writes, old.accesses) == (new.flow, new.reads, new.writes, new.accesses)
-    return same and old.writes == {sp} == old.reads and not old.accesses
+    return same and sp in old.writes and (old.flow == RETURN or (old.writes == {sp} == old.reads and not old.accesses))
 
 
 class _Place(NamedTuple):
@@ -91,10 +91,18 @@ def alike(isa: str, captured: Captured, old: Insn, new: Insn) -> str:
 
 
 def _areas(isa: str, captured: Captured) -> list[tuple[int, int, int]]:
-    """(base, first, end) of what belongs to the program in and above the frame: stack slots, incoming arguments. Which
-    of its own words a program accesses is not claimed."""
-    kept, frame = reserved(isa), captured.allocation.frame
-    found = [(kept.sp, low, high) for low, high in explicit(captured.allocation)]
+    """(base, first, end) of what belongs to the program in and around the frame: stack slots, incoming arguments, what
+    is handed to callees and back (below whatever slots, moves and the prologue access). Which of its own words a
+    program accesses is not claimed, nor which argument is where."""
+    kept, rows = reserved(isa), captured.allocation
+    frame, slots = rows.frame, explicit(captured.allocation)
+    found = [(kept.sp, low, high) for low, high in slots]
+    begins = min([at or 0 for at in (*rows.offsets, *(start for start, _ in rows.edit_ranges))], default=0)
+    lows = [low for low, _ in slots]
+    for start, end in ((0, begins), *rows.edit_ranges):
+        for machine in decode(isa, captured.code.code, start, end):
+            lows += [a.displacement for a in machine.accesses if a.base == kept.sp and a.displacement > 0]
+    found.append((kept.sp, 0, min(lows, default=0)))
     if kept.frame != NONE:
         found.append((kept.frame, 16, 1 << 31))
     size = frame.get("frame_to_fp_offset")

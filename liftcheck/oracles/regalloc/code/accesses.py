@@ -206,6 +206,8 @@ class Rules:
             if not switched:
                 problems += self._call(instruction, own, at, scan, uses, definitions)
             scan.written |= definitions & fixed
+            if self.isa != "s390x":  # which turns the lanes of results that nobody uses
+                scan.readable -= set(clobbers)
             scan.readable |= definitions & fixed
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
         problems += self._flags(instruction, own, scan, uses)
