@@ -25,6 +25,7 @@ from liftcheck.errors import Unavailable
 from liftcheck.generators import rules
 from liftcheck.isa import HOST, ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.runners.table import NAMES, kind_of
 
 if TYPE_CHECKING:
     from liftcheck.runners.pool import Abilities
@@ -187,10 +188,9 @@ def _first_line(command: list[str]) -> str:
 
 
 def _runners() -> Iterator[Check]:
-    try:
-        metadata.version("unicorn")
-    except metadata.PackageNotFoundError:
-        yield Check("Runners", "unicorn", MISSING, "not installed", "pip install -e .", essential=True)
+    lacking = list(_packages_of_runners())
+    if lacking:
+        yield from lacking
         return
     from liftcheck.runners.pool import available_runners, confinement
 
@@ -199,6 +199,15 @@ def _runners() -> Iterator[Check]:
         for name, has in available_runners(isa).items():
             yield _no_runner(isa, name, has) if isinstance(has, str) else _runner(isa, name, has, known)
     yield _confinement(confinement())
+
+
+def _packages_of_runners() -> Iterator[Check]:
+    """Runners that cannot be asked for want of a Python package; each is a requirement of liftcheck."""
+    for name in NAMES:
+        try:
+            kind_of(name)
+        except Unavailable as error:
+            yield Check("Runners", name, MISSING, str(error), "pip install -e .", essential=True)
 
 
 def _confinement(confined: Mapping[str, bool]) -> Check:
@@ -221,43 +230,27 @@ def _runner(isa: str, name: str, able: Abilities, known: frozenset[str]) -> Chec
     """What a runner that works here has and lacks of the extensions that liftcheck knows."""
     has = able.features
     lacks = known - has
-    version = f"{_version(isa, name)}; " if _version(isa, name) else ""
-    detail = f"{version}runs the base set" + (f" and {_extensions(has)}" if has & known else "")
+    version = kind_of(name).version(isa)
+    detail = (version and f"{version}; ") + "runs the base set"
+    detail += f" and {_extensions(has)}" if has & known else ""
     detail += f"; lacks {_extensions(lacks)}" if lacks else ""
     if able.lacks:
         detail += "; lacks single instructions: " + ", ".join(
             f"{lack.name} ({_extensions(lack.needs).replace(', ', ' with ')})" for lack in able.lacks
         )
-    older = name == "qemu" and isa_named(isa).qemu.outdated
-    remedy = "a newer QEMU has more: see its change log" if lacks and older else ""
-    return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=name == "unicorn")
+    kind = kind_of(name)
+    remedy = kind.newer(isa_named(isa)) if lacks else ""
+    return Check("Runners", f"{name} {isa}", LIMITED if remedy else OK, detail, remedy, essential=kind.essential)
 
 
 def _no_runner(isa: str, name: str, why: str) -> Check:
-    if name == "unicorn":
-        return Check("Runners", f"{name} {isa}", MISSING, why, "pip install -e .", essential=True)
-    remedy = "apt-get install qemu-user" if name == "qemu" else ""
-    return Check("Runners", f"{name} {isa}", LIMITED, why.split("\n")[0] or "not available", remedy)
+    kind = kind_of(name)
+    state = MISSING if kind.essential else LIMITED
+    return Check("Runners", f"{name} {isa}", state, why.split("\n")[0], kind.remedy, essential=kind.essential)
 
 
 def _extensions(names: frozenset[str]) -> str:
     return ", ".join(sorted(name.removeprefix("has_") for name in names))
-
-
-def _version(isa: str, name: str) -> str:
-    if name == "unicorn":
-        return metadata.version("unicorn")
-    if name != "qemu":
-        return ""
-    program = isa_named(isa).qemu.program
-    path = shutil.which(program) or shutil.which(f"{program}-static")
-    return qemu_version(_first_line([path, "--version"])) if path else ""
-
-
-def qemu_version(text: str) -> str:
-    """`7.2.22` out of what `qemu-… --version` prints, '' if it is not there."""
-    found = re.search(r"version (\d+(?:\.\d+)+)", text)
-    return found.group(1) if found else ""
 
 
 def _builds() -> Iterator[Check]:

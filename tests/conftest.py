@@ -27,8 +27,8 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError, Unavailable
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
-from liftcheck.runners import pool as runners_module
-from liftcheck.runners.pool import Runner, RunnerPool
+from liftcheck.runners import qemu
+from liftcheck.runners.pool import RunnerPool
 
 PROFILES = {"compiler": builds.FUZZ, "regalloc": builds.REGALLOC}
 """The fixtures that open a Cranelift, and its build profile."""
@@ -122,7 +122,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if not compiled:
             hidden.enter_context(_without_compiler())
         if not item.get_closest_marker("needs_qemu") and (not compiled or _deselects(item.config, "needs_qemu")):
-            hidden.enter_context(mock.patch.object(runners_module, "qemu_runner", _no_qemu))
+            hidden.enter_context(mock.patch.object(qemu, "_program", _no_qemu))
         return (yield)
 
 
@@ -169,5 +169,5 @@ def _require() -> str:
     return REQUIRE()
 
 
-def _no_qemu(isa: str, vector_bits: int = 128) -> Runner:
+def _no_qemu(_isa: str) -> str:
     raise Unavailable(NO_QEMU)

@@ -22,9 +22,9 @@ from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
 from liftcheck.isa import BIG_ENDIAN, ISAS
-from liftcheck.isa.base import isa_named
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.pool import Job, Runner, open_runner
+from liftcheck.runners.table import runners_of
 from liftcheck.runners.trampolines import trampoline_target, trampoline_text
 
 ROWS = 8
@@ -124,7 +124,7 @@ def main() -> None:
         trampoline = compiler.compile_text(trampoline_text(SIGNATURE), [trampoline_target(target)])[0][0]
         assert isinstance(trampoline, FunctionCode)
         results[isa] = {}
-        for name in isa_named(isa).runners:
+        for name in runners_of(isa):
             try:
                 runner = open_runner(name, isa)
             except Unavailable as error:

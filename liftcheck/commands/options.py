@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from liftcheck.isa import ISA_ALIASES, ISAS
+from liftcheck.runners.table import NAMES
 
 OPT_LEVELS: Final = ("none", "speed", "speed_and_size")
-RUNNERS: Final = ("auto", "unicorn", "native", "qemu")
+RUNNERS: Final = ("auto", *NAMES)
 DEFAULT_COMPILER: Final = "cranelift"
 
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -220,7 +221,7 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
         action=_MoreNames,
         default=["auto"],
         metavar="NAMES",
-        help="who runs the code: auto (the fastest that can), unicorn, native, qemu; commas between",
+        help=f"who runs the code: auto (the fastest that can), {', '.join(NAMES)}; commas between",
     )
 
 

@@ -129,7 +129,7 @@ class Isa:
     vector_names  what the names of vector instructions begin with
 
     Runners
-    runners       that can run it, by preference: the fastest first
+    preferred     runners to take before others, the fastest first
     host          `uname -m` of a processor that runs it natively
     elf_machine, elf_flags  of an ELF file
     qemu, unicorn
@@ -177,7 +177,7 @@ class Isa:
     vector_size: str = ""
     configures: bytes = b""
     vector_names: str = ""
-    runners: tuple[str, ...] = ("unicorn", "qemu")
+    preferred: tuple[str, ...] = ()
     host: str = ""
     elf_flags: int = 0
     ahead: int = 0

@@ -23,7 +23,8 @@ import mmap
 import struct
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
@@ -32,6 +33,7 @@ from liftcheck.case import Case, FunctionCode, Outcome
 from liftcheck.clif.ir import Signature
 from liftcheck.errors import InternalError
 from liftcheck.isa import ByteOrder, byte_order
+from liftcheck.isa.base import Isa
 from liftcheck.mach.capstone import lacking, mnemonics
 from liftcheck.mach.insn import LONGEST, ORDINARY, decode
 from liftcheck.runners.link import Image
@@ -139,7 +141,7 @@ class Runner(Protocol):
 
     @property
     def name(self) -> str:
-        """'unicorn', 'native' or 'qemu'."""
+        """Its name in `runners.table`."""
 
     @property
     def isa(self) -> str:
@@ -152,8 +154,33 @@ class Runner(Protocol):
         that have not ended at `until`, by the monotonic clock, have not ended.
         """
 
+    def confinement(self) -> bool | None:
+        """Whether the processes that execute code are kept from making system calls; None if there are none."""
+
     def close(self) -> None:
         """Ends what the runner started. A closed runner cannot run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a runner's module says of it: all that the rest of liftcheck wants to know before there is one.
+
+    open       a new one for an ISA, with vector registers of so many bits; Unavailable if the machine lacks it
+    runs       whether it is for an ISA at all
+    version    what stands behind it for an ISA, '' if that cannot be told
+    remedy     the command that installs it, '' if there is none
+    newer      what to do about extensions of an ISA that it lacks, '' if nothing
+    essential  liftcheck is not usable without it
+    sized      a runner of it serves one size of vector registers
+    """
+
+    open: Callable[[str, int], Runner]
+    runs: Callable[[Isa], bool]
+    version: Callable[[str], str] = lambda _isa: ""
+    remedy: str = ""
+    newer: Callable[[Isa], str] = lambda _isa: ""
+    essential: bool = False
+    sized: bool = False
 
 
 class Replacing(Protocol):
@@ -247,6 +274,8 @@ class BaseRunner:
     """Rows in, outcomes out. A subclass gives `load` (code of an image), `drive` (let the loop run) and an arena."""
 
     name = ""
+    refuses: tuple[bytes, ...] = ()
+    """What instructions begin with that it is believed to lack; (): all."""
 
     def __init__(self, isa: str, arena: Arena) -> None:
         self.isa: Final = isa
@@ -256,6 +285,10 @@ class BaseRunner:
         self._image: Image | None = None
         self._trampolines: dict[bytes, int] = {}
         self._next_trampoline = layout.TRAMPOLINES
+
+    def confinement(self) -> bool | None:
+        """See `Runner`."""
+        return None
 
     def run(self, image: Image, jobs: Sequence[Job], seconds: float = 0.0, until: float = inf) -> list[list[Outcome]]:
         """See `Runner.run`."""
@@ -439,9 +472,8 @@ class BaseRunner:
         return Outcome("crashed", (), memory, f"{what} at {image.where(pc)}")
 
     def _lacked(self, code: bytes) -> str:
-        """The name of the instruction at which the runner stopped, if it is one that it lacks. Of a processor that is
-        believed only where an extension's prefix (VEX, EVEX) says so."""
-        if self.name == "native" and code[:1] not in (b"\xc4", b"\xc5", b"\x62"):
+        """The name of the instruction at which the runner stopped, if it is one that it lacks."""
+        if self.refuses and not code.startswith(self.refuses):
             return ""
         name = lacking(self.isa, code)
         if name or next(iter(mnemonics(self.isa, code[:LONGEST])), "") != ".byte":

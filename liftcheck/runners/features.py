@@ -18,6 +18,7 @@ from liftcheck.clif.ir import Signature
 from liftcheck.isa.base import VECTOR_SIZES, isa_named
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.link import link
+from liftcheck.runners.table import runners_of
 
 _ON: Final = frozenset({"true", "1", "on", "yes"})
 
@@ -62,7 +63,7 @@ def choose_runner(target: Target, available: Mapping[str, frozenset[str]]) -> tu
     `available` maps a runner's name to what it has on the target's ISA.
     """
     wanted = features_of(target)
-    able = [name for name in isa_named(target.isa).runners if name in available and wanted <= available[name]]
+    able = [name for name in runners_of(target.isa) if name in available and wanted <= available[name]]
     if able:
         return able, ""
     if not available:

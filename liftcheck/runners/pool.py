@@ -1,8 +1,7 @@
 """Opens runners and chooses among them: the face of the runners for the rest of liftcheck.
 
 `open_runner(name, isa)` gives one. A `RunnerPool` keeps those it opened, asks each once what it has (features.py), and
-picks for a target and its code the best one that runs it rightly (errata.py). Runners: 'unicorn' (all ISAs),
-'native' (x86-64 host), 'qemu' (where qemu-user is installed).
+picks for a target and its code the best one that runs it rightly (errata.py). Which there are: table.py.
 """
 
 from __future__ import annotations
@@ -14,27 +13,21 @@ from typing import Final, NamedTuple
 from liftcheck.case import FunctionCode, Target
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.isa import ISAS
-from liftcheck.isa.base import isa_named
 from liftcheck.runners import errata
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.features import choose_runner, features_of, probe, vector_length
 from liftcheck.runners.probes import Lack, first_lacking, lacks
-from liftcheck.runners.process import ProcessRunner, native_runner, qemu_runner
-from liftcheck.runners.unicorn import UnicornRunner
+from liftcheck.runners.table import NAMES, kind_of, runners_of
 
 __all__ = ["NAMES", "Job", "Runner", "RunnerPool", "available_runners", "open_runner"]
 
-NAMES: Final = ("unicorn", "native", "qemu")
-
 
 def open_runner(name: str, isa: str, vector_bits: int = 128) -> Runner:
-    """A new runner; Unavailable if this machine has it not, UsageError if nobody has."""
-    there = isa_named(isa).runners if isa in ISAS else ()
+    """A new runner; Unavailable if this machine does not have it, UsageError if there is no such runner."""
+    there = runners_of(isa) if isa in ISAS else ()
     if name not in there:
         raise UsageError(f"no runner {name!r} for {isa}: there is {', '.join(there) or 'none'}")
-    if name == "unicorn":
-        return UnicornRunner(isa)
-    return native_runner(isa) if name == "native" else qemu_runner(isa, vector_bits)
+    return kind_of(name).open(isa, vector_bits)
 
 
 class Abilities(NamedTuple):
@@ -53,7 +46,7 @@ def abilities(runner: Runner, vector_bits: int = 128) -> Abilities:
 def available_runners(isa: str) -> dict[str, Abilities | str]:
     """Every runner of an ISA: what it has, or why it is not available. For `liftcheck doctor`."""
     found: dict[str, Abilities | str] = {}
-    for name in isa_named(isa).runners:
+    for name in runners_of(isa):
         try:
             runner = open_runner(name, isa)
             found[name] = abilities(runner)
@@ -65,20 +58,17 @@ def available_runners(isa: str) -> dict[str, Abilities | str]:
 
 def confinement() -> dict[str, bool]:
     """Whether processes of each runner that has some here are kept from making system calls. For `liftcheck doctor`."""
-    found: dict[str, bool] = {}
+    found: dict[str, bool | None] = {}
     for isa in ISAS:
-        for name in isa_named(isa).runners:
-            if name == "unicorn" or name in found:
-                continue
-            try:
-                runner = open_runner(name, isa)
-                assert isinstance(runner, ProcessRunner)
-                runner.ensure_started()
-            except Unavailable:
-                continue
-            found[name] = runner.is_confined
-            runner.close()
-    return found
+        for name in runners_of(isa):
+            if name not in found:
+                try:
+                    runner = open_runner(name, isa)
+                    found[name] = runner.confinement()
+                    runner.close()
+                except Unavailable:
+                    continue
+    return {name: is_confined for name, is_confined in found.items() if is_confined is not None}
 
 
 class _Able(NamedTuple):
@@ -138,8 +128,8 @@ class RunnerPool:
     def _find(self, target: Target) -> tuple[tuple[_Able, ...], str]:
         bits = vector_length(target)
         keys = {
-            name: (name, target.isa, bits if name == "qemu" else 128)
-            for name in isa_named(target.isa).runners
+            name: (name, target.isa, bits if kind_of(name).sized else 128)
+            for name in runners_of(target.isa)
             if name in self.allowed
         }
         opened = {name: runner for name, key in keys.items() if (runner := self._runner(key)) is not None}

@@ -17,7 +17,6 @@ behind the instruction and its start in si_addr.
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 import sys
 import time
@@ -33,7 +32,7 @@ from liftcheck.isa.base import isa_named
 from liftcheck.runners import confine, errata
 from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, Replacing, out_of_time
 from liftcheck.runners.link import Image
-from liftcheck.runners.worker import Worker, is_native, memory_file
+from liftcheck.runners.worker import Worker, memory_file
 
 TICK: Final = 0.01
 TICKS: Final = 12
@@ -50,6 +49,8 @@ _SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11:
 _BREAKPOINT: Final = 5
 _TIMER: Final = 26
 _SYSTEM_CALL: Final = 31
+_PREFIXES: Final = (b"\xc4", b"\xc5", b"\x62")
+"""Of instructions of extensions (VEX, EVEX): a processor is believed to lack an instruction only if it has one."""
 _CONFINED: Final = layout.CONTROL + 42 - layout.ARENA
 
 
@@ -61,6 +62,7 @@ class ProcessRunner(BaseRunner):
         super().__init__(isa, Arena(isa, self._memory))
         self._close_memory: Final = weakref.finalize(self, os.close, self._memory)
         self.name = name
+        self.refuses = () if command else _PREFIXES
         self._command: Final = tuple(command)
         self._remap: Final = bool(command)
         self._worker: Worker | None = None
@@ -97,6 +99,10 @@ class ProcessRunner(BaseRunner):
         if self._worker is None:
             return False
         return self._worker.listener is not None if self._command else self.arena.bytes[_CONFINED] == 1
+
+    def confinement(self) -> bool | None:
+        self.ensure_started()
+        return self.is_confined
 
     def start(self) -> None:
         """Starts the process and waits for its first byte; Unavailable if it does not come."""
@@ -251,40 +257,6 @@ def say_unconfined(name: str) -> None:
         "system call acts with your rights",
         file=sys.stderr,
     )
-
-
-def native_runner(isa: str) -> ProcessRunner:
-    """The host's own processor; Unavailable if it is of another ISA."""
-    if not is_native(isa):
-        raise Unavailable(f"the native runner needs an {isa} Linux host: use --runner unicorn")
-    return ProcessRunner("native", isa, ())
-
-
-def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
-    """qemu-user for an ISA; with vector registers of that size, where that can be chosen. Unavailable if it is not
-    installed."""
-    qemu = isa_named(isa).qemu
-    program = shutil.which(qemu.program) or shutil.which(f"{qemu.program}-static")
-    if program is None:
-        raise Unavailable(f"{qemu.program} is not installed: apt-get install qemu-user")
-    if qemu.models:
-        return _richest_model(isa, program, vector_bits)
-    return ProcessRunner("qemu", isa, (program, *qemu.options))
-
-
-def _richest_model(isa: str, program: str, vector_bits: int) -> ProcessRunner:
-    """qemu refuses names of extensions that it does not know: the most is tried first."""
-    qemu = isa_named(isa).qemu
-    for model in qemu.models:
-        cpu = model.format(vlen=min(vector_bits, 1024))
-        runner = ProcessRunner("qemu", isa, (program, *qemu.options, "-cpu", cpu))
-        runner.set_vector_noise()
-        try:
-            runner.start()
-            return runner
-        except Unavailable:
-            runner.close()
-    raise Unavailable(f"{program} knows none of the processor models that were tried: {qemu.models}")
 
 
 def _patience(batch: Batch) -> float:

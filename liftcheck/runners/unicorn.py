@@ -29,7 +29,7 @@ from liftcheck.bits.floats import F32, F64, exact_fma
 from liftcheck.case import Outcome
 from liftcheck.isa.base import PROGRAM_CHECK, isa_named
 from liftcheck.runners import confine
-from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, Replacing, out_of_time
+from liftcheck.runners.base import Arena, BaseRunner, Batch, Fault, Kind, Replacing, out_of_time
 from liftcheck.runners.link import Image
 
 _READ_WRITE, _READ_EXECUTE = 3, 5
@@ -271,3 +271,12 @@ class UnicornRunner(BaseRunner):
     def close(self) -> None:
         self._watchdog.ended = True
         self._watchdog.deadline = None
+
+
+KIND: Final = Kind(
+    lambda isa, _vector_bits: UnicornRunner(isa),
+    runs=lambda isa: bool(isa.unicorn.constants),
+    version=lambda _isa: unicorn.__version__,
+    remedy="pip install -e .",
+    essential=True,
+)

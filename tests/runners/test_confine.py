@@ -18,8 +18,9 @@ from liftcheck.case import FunctionCode, Outcome
 from liftcheck.isa import HOST
 from liftcheck.runners import confine
 from liftcheck.runners.link import link
+from liftcheck.runners.native import native_runner
 from liftcheck.runners.pool import Job, Runner, confinement
-from liftcheck.runners.process import ProcessRunner, native_runner
+from liftcheck.runners.process import ProcessRunner
 from liftcheck.runners.worker import Worker
 
 MINUS_100 = (1 << 64) - 100

@@ -12,12 +12,12 @@ from support.runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 
 from liftcheck.case import FunctionCode, Outcome, Target
 from liftcheck.clif.types import I64
-from liftcheck.isa.base import isa_named
 from liftcheck.oracles import compare
 from liftcheck.runners.base import Runner
 from liftcheck.runners.errata import TABLE, Erratum, first, own_words
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job, RunnerPool, open_runner
+from liftcheck.runners.table import runners_of
 
 PROVEN = [row for row in TABLE if row.proof is not None]
 DEADLY = [row for row in TABLE if row.death is not None and row.runner != "unicorn"]
@@ -45,7 +45,7 @@ def test_proof_shows_the_shortcoming(row: Erratum) -> None:
 @pytest.mark.parametrize("row", PROVEN, ids=lambda row: f"{row.isa}: {row.name}")
 def test_other_runners_are_right(row: Erratum) -> None:
     assert row.proof is not None
-    others = [name for name in isa_named(row.isa).runners if name != row.runner]
+    others = [name for name in runners_of(row.isa) if name != row.runner]
     assert {name: result(opened(name, row.isa), row) for name in others} == dict.fromkeys(others, row.proof.right)
 
 

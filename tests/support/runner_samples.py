@@ -14,11 +14,11 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.errors import Unavailable
 from liftcheck.isa import ISAS
-from liftcheck.isa.base import isa_named
 from liftcheck.runners.pool import Runner, open_runner
+from liftcheck.runners.table import runners_of
 
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")
-RUNNERS = [(name, isa) for isa in ISAS for name in isa_named(isa).runners]
+RUNNERS = [(name, isa) for isa in ISAS for name in runners_of(isa)]
 
 
 class Samples(NamedTuple):

@@ -52,7 +52,7 @@ ISA: Final = Isa(
         "has_mie4": "b968002307fe",
         "has_vxrs_ext3": "e701200020b207fe",
     },
-    runners=("qemu", "unicorn"),
+    preferred=("qemu",),
     elf_machine=22,
     qemu=Qemu("qemu-s390x", at_fault=frozenset({4, 8})),
     unicorn=_UNICORN,
