@@ -66,6 +66,11 @@ class Setting(NamedTuple):
         return value in ("true", "false") if self.kind == "bool" else (value == "preset") == (self.kind == "preset")
 
 
+OPT_LEVEL: Final = Setting(
+    "opt_level", "enum", ("none", "speed", "speed_and_size"), "none", "how much is optimized", True
+)
+
+
 class Complaint(NamedTuple):
     """Something wrong with a text. stage: 'read', 'verify', 'run line' or 'panic' (a bug of theirs); line from 1."""
 
@@ -79,7 +84,9 @@ class Complaint(NamedTuple):
 class Compiler(Protocol):
     """A compiler under test. `name` is what opens it again ('cranelift@0.130.0'), `version` its number.
 
-    It may have a text `cache_key` that changes whenever it may compile differently; then its matrix is kept on disk.
+    `name`, `version` and `compile_text` it must have; the rest is as it stands here, for one that inherits and for one
+    that does not (`registry`). It may have a text `cache_key` that changes whenever it may compile differently; then
+    its matrix is kept on disk.
     """
 
     @property
@@ -95,9 +102,10 @@ class Compiler(Protocol):
         ...
 
     def settings(self, isa: str) -> dict[str, Setting]:
-        """Every setting there is on this ISA, by name."""
-        ...
+        """Every setting there is on this ISA, by name. No other is given to it: of a compiler that says nothing only
+        the one that all are given, which it may take no notice of."""
+        return {OPT_LEVEL.name: OPT_LEVEL}
 
     def close(self) -> None:
         """Ends what runs in the background; the compiler may be used again afterwards."""
-        ...
+        return

@@ -20,6 +20,7 @@ from typing import Final
 from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.base import Compiler, Reply, cache_folder
 from liftcheck.compilers.probes import Probe, probes
+from liftcheck.compilers.registry import OWN, name_of
 from liftcheck.errors import Unsupported
 
 LEVELS: Final = ("none", "speed")
@@ -78,7 +79,7 @@ def load(compiler: Compiler, isa: str, settings: Settings = ()) -> Matrix:
 
 def _version(compiler: Compiler) -> tuple[int, ...]:
     """A compiler that is not Cranelift numbers its versions as it likes: then all opcodes are asked for."""
-    if not compiler.name.startswith("cranelift"):
+    if name_of(compiler.name) != OWN:
         return (99,)
     return tuple(int(part) for part in compiler.version.split("-")[0].split(".")[:3])
 
