@@ -26,14 +26,12 @@ MAY_NAME: Final = {
     "liftcheck/cli.py": "an example of a command line",
     "liftcheck/compilers/cranelift/failures.py": "rows about places in Cranelift's sources",
     "liftcheck/generators/tables.py": "why an opcode is not generated, for people",
-    "liftcheck/oracles/filetests/faults.py": "rows about faults of a backend",
-    "liftcheck/oracles/filetests/known.py": "pages about faults of a backend",
-    "liftcheck/oracles/filetests/panics.py": "rows about panics of a backend",
+    "liftcheck/oracles/filetests/pages.py": "rows about faults of a backend",
 }
 """Module -> why it names ISAs."""
 MOVING: Final = frozenset({
     "liftcheck/oracles/canaries.py",
-    "liftcheck/oracles/throwing.py", "liftcheck/oracles/filetests/known.py", "liftcheck/oracles/filetests/runs.py",
+    "liftcheck/oracles/throwing.py", "liftcheck/oracles/filetests/runs.py",
     *(f"liftcheck/oracles/regalloc/code/{name}.py"
       for name in ("accesses", "areas", "calls", "check", "frame", "jumps", "layout", "probes")),
     "liftcheck/runners/errata.py",

@@ -4,38 +4,35 @@ The one idea: a page says what an instruction is compiled to instead. So the pro
 place, and the reference runs it. If it then gives just what the compiled code gave, the page explains the result; a new
 bug in the same instruction gives something else and stays a failure.
 
-It has no row for faults that CLIF cannot say (registers, code that is missing).
-Sources: docs/findings.
+Faults that CLIF cannot say (registers, code that is missing) are told otherwise: `proofs.py`. Which page is for what:
+`pages.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.clif.types import F16, F32, F64, F128, I16, I32, I64, I128, Type
-from liftcheck.isa import ISAS
 
 Constants = Mapping[int, int]
 Made = Sequence[tuple[Inst, Sequence[Type]]]
 
 
-class Fault(NamedTuple):
-    """An instruction of some ISAs, by the types of its first operand and its result, and what is made of it: given the
-    constants and the first number that is free, instructions from its operands to its result with the types of what
-    they make on the way. No instructions: the fault does not touch it."""
+class Rewrite(NamedTuple):
+    """An instruction, by the types of its first operand and its result, and what is made of it: given the constants and
+    the first number that is free, instructions from its operands to its result with the types of what they make on the
+    way. No instructions: the fault does not touch it."""
 
-    isas: frozenset[str]
     op: str
     source: frozenset[Type]
     result: frozenset[Type]
     instead: Callable[[Constants, Inst, int], Made]
-    page: str
 
 
-def _low_half(_: Constants, inst: Inst, free: int) -> Made:
+def low_half(_: Constants, inst: Inst, free: int) -> Made:
     """The low half of an f128, taken for an f64."""
     return [
         (Inst("bitcast", I128, (free,), inst.args), (I128,)),
@@ -45,7 +42,7 @@ def _low_half(_: Constants, inst: Inst, free: int) -> Made:
     ]
 
 
-def _padded(_: Constants, inst: Inst, free: int) -> Made:
+def padded(_: Constants, inst: Inst, free: int) -> Made:
     """An f16 with zeros above it, taken for an f32."""
     return [
         (Inst("bitcast", I16, (free,), inst.args), (I16,)),
@@ -55,7 +52,7 @@ def _padded(_: Constants, inst: Inst, free: int) -> Made:
     ]
 
 
-def _first_of_constants(constants: Constants, inst: Inst, _: int) -> Made:
+def first_of_constants(constants: Constants, inst: Inst, _: int) -> Made:
     """The first of two constants of which one is zero, since every number compares as equal to zero."""
     kind = inst.type
     assert kind is not None
@@ -77,28 +74,13 @@ def _constants(function: Function) -> Constants:
     return found | {alias: found[value] for alias, value in function.aliases.items() if value in found}
 
 
-FAULTS: Final = (
-    *(Fault(frozenset(ISAS), op, frozenset({F16, F128}), frozenset({F16, F128}), _first_of_constants,
-            "docs/findings/mid-end-fmin-fmax-of-zero.md") for op in ("fmin", "fmax")),
-    Fault(frozenset({"aarch64", "x86-64"}), "fdemote", frozenset({F128}), frozenset({F32}), _low_half,
-          "docs/findings/aarch64-fdemote-from-f128.md"),
-    Fault(frozenset({"aarch64", "x86-64", "riscv64"}), "fpromote", frozenset({F16}), frozenset({F64}), _padded,
-          "docs/findings/aarch64-fpromote-from-f16.md"),
-)  # fmt: skip
+def rewritten(fault: Rewrite, functions: Sequence[Function]) -> list[Function] | None:
+    """The program as the fault makes it; None if the fault does not touch it."""
+    made = [_with(fault, function) for function in functions]
+    return made if any(new is not old for new, old in zip(made, functions)) else None
 
 
-def faulty(isa: str, functions: Sequence[Function]) -> list[tuple[str, list[Function]]]:
-    """For each page that may explain a result on an ISA, the program as the page says that it is compiled."""
-    found = []
-    for fault in FAULTS:
-        if isa in fault.isas:
-            made = [_with(fault, function) for function in functions]
-            if any(new is not old for new, old in zip(made, functions)):
-                found.append((fault.page, made))
-    return found
-
-
-def _with(fault: Fault, function: Function) -> Function:
+def _with(fault: Rewrite, function: Function) -> Function:
     types, constants = dict(function.types), _constants(function)
     blocks, free = [], max(types, default=-1) + 1
     for block in function.blocks:
@@ -113,7 +95,7 @@ def _with(fault: Fault, function: Function) -> Function:
     return function if blocks == function.blocks else dataclasses.replace(function, blocks=blocks, types=types)
 
 
-def _is_hit(fault: Fault, function: Function, inst: Inst) -> bool:
+def _is_hit(fault: Rewrite, function: Function, inst: Inst) -> bool:
     return (
         inst.op == fault.op
         and function.types[function.aliases.get(inst.args[0], inst.args[0])] in fault.source

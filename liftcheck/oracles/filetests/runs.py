@@ -35,7 +35,6 @@ from liftcheck.oracles import canaries
 from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.base import Runners
 from liftcheck.oracles.filetests import known
-from liftcheck.oracles.filetests.faults import faulty
 from liftcheck.oracles.filetests.open import Closed, Openings
 from liftcheck.oracles.filetests.optimized import CLIF, Optimized
 from liftcheck.oracles.filetests.report import Failure, Report, is_met, line_failure, undecided, unjudged
@@ -414,7 +413,7 @@ class _Judge:
         assert isinstance(reply, FunctionCode)
         clean = self._without_noise(number, runner, program)
         boxless = self._without_boxes(number, runner, program)
-        faults = faulty(self.target.isa, self.modeled)
+        faults = known.faulty(self.target.isa, self.modeled)
         for line, outcome in wrong:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             passes = clean is not None and is_met(line, clean[line])
@@ -423,7 +422,7 @@ class _Judge:
                 unit = unit._replace(got=f"changed by the callee: {', '.join(damaged)}")
             cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
             if not cause and boxless is not None and is_met(line, boxless[line]):
-                cause = known.UNBOXED
+                cause = known.unboxed(self.target.isa)
             cause = cause or self._explained(number, line, outcome, faults)
             if cause:
                 self.report.finds(self.target.isa, cause, unit)

@@ -12,7 +12,9 @@ from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler
 from liftcheck.interp.run import prepare
-from liftcheck.oracles.filetests.faults import FAULTS, faulty
+from liftcheck.isa import ISAS
+from liftcheck.oracles.filetests.known import faulty, unboxed
+from liftcheck.oracles.filetests.pages import PAGES
 from liftcheck.oracles.filetests.report import Report
 from liftcheck.oracles.filetests.runs import Engine
 from liftcheck.oracles.filetests.units import plan_of
@@ -80,7 +82,12 @@ def test_other_types_and_isas_are_not_touched() -> None:
     assert faulty("s390x", parse_module(PROMOTES, "faulty").functions) == []
     assert faulty("aarch64", parse_module(PROMOTES.replace("f16", "f32"), "faulty").functions) == []
     assert faulty("riscv64", parse_module(DEMOTES, "faulty").functions) == []
-    assert all((ROOT / fault.page).is_file() for fault in FAULTS)
+
+
+def test_every_page_of_the_table_is_there_and_its_isas_too() -> None:
+    assert [page.name for page in PAGES if not (ROOT / page.path).is_file()] == []
+    assert all(set(page.isas.split()) <= set(ISAS) for page in PAGES)
+    assert unboxed("riscv64").endswith("not-boxed.md)") and unboxed("s390x").endswith("(no page yet)")
 
 
 def judged(compiler: Compiler, runners: RunnerPool, hooks: Hooks) -> Report:

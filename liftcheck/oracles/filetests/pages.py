@@ -1,0 +1,97 @@
+"""The pages of docs/findings that `liftcheck test` knows: for which ISAs, and by what their faults are told.
+
+The one idea: one table. A page with several faults has a row for each; a fault that no row tells stays a failure.
+Sources: docs/findings.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeVar
+
+from liftcheck.clif.types import F16, F32, F64, F128, I128
+from liftcheck.isa import ISAS
+from liftcheck.oracles.filetests.faults import Rewrite, first_of_constants, low_half, padded
+from liftcheck.oracles.filetests.proofs import (
+    Illegal,
+    Panic,
+    Refused,
+    Register,
+    Unboxed,
+    UpperBits,
+    floats,
+    half_vector,
+    is_min_max,
+    is_of_splat,
+    scalar_float,
+)
+
+Proof = Register | UpperBits | Unboxed | Illegal | Refused | Panic | Rewrite
+_P = TypeVar("_P", bound=Proof)
+
+
+class Page(NamedTuple):
+    """One fault that is explained: the page's name, the ISAs that have it, what tells it."""
+
+    name: str
+    isas: str
+    told_by: Proof
+
+    @property
+    def path(self) -> str:
+        return f"docs/findings/{self.name}.md"
+
+
+_ALL: Final = " ".join(ISAS)
+_PANICS: Final = "compiler-panics"
+_REGISTER_CLASS: Final = r"left: Float\s+right: Int.*(regalloc2|aarch64/inst/emit\.rs)"
+_NO_REGISTER: Final = r"Option::unwrap\(\)` on a `None`.*riscv64/lower/isle\.rs"
+
+
+def _ops(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+PAGES: Final = (
+    Page("riscv64-fs1-not-saved", "riscv64", Register("fs1")),
+    Page("riscv64-swizzle-of-splat", "riscv64", UpperBits("swizzle")),
+    Page("riscv64-f32-return-value-not-boxed", "riscv64", Unboxed()),
+    Page("riscv64-preserve-all-without-vectors", "riscv64", Illegal("preserve_all")),
+    Page("min-max-i128-refused-at-speed", "x86-64 aarch64", Refused(
+        r"no lowering of [us](min|max)\.i128|lacks a case for this type .*aarch64/lower/isle\.rs", is_min_max)),
+    Page("riscv64-fcvt-of-splat-f16-refused", "riscv64", Refused(
+        r"no lowering of (fcvt_from_[us]int)\.f16", is_of_splat)),
+    *(Page("mid-end-fmin-fmax-of-zero", _ALL, Rewrite(
+        op, frozenset({F16, F128}), frozenset({F16, F128}), first_of_constants)) for op in ("fmin", "fmax")),
+    Page("aarch64-fdemote-from-f128", "aarch64 x86-64", Rewrite(
+        "fdemote", frozenset({F128}), frozenset({F32}), low_half)),
+    Page("aarch64-fpromote-from-f16", "aarch64 x86-64 riscv64", Rewrite(
+        "fpromote", frozenset({F16}), frozenset({F64}), padded)),
+    Page(_PANICS, _ALL, Panic(r"no rule matched for term (iconst_u|cmp_true|all_zero) ", _ops(""), half_vector,
+         "the mid-end folds a 64-bit vector to a constant that it cannot make")),
+    Page(_PANICS, _ALL, Panic(r"no rule matched for term all_zero ", _ops("bxor"), scalar_float,
+         "the mid-end folds a float to a zero that it cannot make")),
+    Page(_PANICS, _ALL, Panic(r"Could not canonicalize NaN", _ops(""), floats,
+         "enable_nan_canonicalization and a 64-bit vector of floats")),
+    Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops("select_spectre_guard"), scalar_float,
+         "select_spectre_guard of a float")),
+    Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops("bmask"), lambda kind: kind == I128,
+         "bmask of a comparison made i128")),
+    Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops("select_spectre_guard"), lambda kind: kind == I128,
+         "select_spectre_guard of a comparison made i128")),
+    Page(_PANICS, "aarch64", Panic(r"unreachable code.*aarch64/inst/emit\.rs", _ops("fma splat"), half_vector,
+         "fma of an f32x2 with a splat")),
+    Page(_PANICS, "riscv64", Panic(r"unreachable code.*verifier/mod\.rs", _ops("ishl"), half_vector,
+         "the mid-end makes an iconst of a 64-bit vector")),
+    Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("ineg"), half_vector, "ineg of a 64-bit vector")),
+    Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("isub"), half_vector, "ineg of a 64-bit vector")),
+    Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("bnot bxor"), scalar_float, "bnot of a bxor of floats")),
+    Page(_PANICS, "x86-64", Panic(r"put_in_xmm_mem_32: .* type f16", _ops("fpromote"), lambda kind: kind == F16,
+         "fpromote of an f16")),
+    Page(_PANICS, "riscv64", Panic(r"RVCJump offset .* must not exceed max range", _ops(""), lambda _: True,
+         "a compressed jump over many constants")),
+)  # fmt: skip
+
+
+def told_by(kind: type[_P], isa: str) -> list[tuple[Page, _P]]:
+    """The rows of an ISA that are told by this kind of proof."""
+    return [(page, page.told_by) for page in PAGES if isinstance(page.told_by, kind) and isa in page.isas.split()]

@@ -1,0 +1,120 @@
+"""By what a fault of the compiler's that has a page is told from another one.
+
+The one idea: a proof, not a list of names. A register that comes back changed is ABI damage whatever the results; what
+passes when narrow arguments are zero-extended, and does not otherwise, reads bits that no convention defines. Where the
+compiler's words have to do, they are not enough: a panic's words and place are shared by many faults
+(`Option::unwrap()` on None), so each row asks besides for what the page says is to blame: opcodes, the types that they
+are on, instructions that the mid-end makes others of. A new fault in the same place then stays a failure.
+
+Which page is told by what: `pages.py`. Results that are wrong: `faults.py`, by the fault as a program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from liftcheck.case import CompileFailure
+from liftcheck.clif.ir import Function, Inst
+from liftcheck.clif.types import F16, I128, Type
+
+
+class Register(NamedTuple):
+    """This callee-saved register comes back changed."""
+
+    name: str
+
+
+class UpperBits(NamedTuple):
+    """Code with this opcode reads undefined upper bits of a narrow argument."""
+
+    op: str
+
+
+class Unboxed(NamedTuple):
+    """A line is met by a runner that does not look at NaN boxes, of code that depends on them."""
+
+
+class Illegal(NamedTuple):
+    """Code of a function of this convention has instructions that the target lacks."""
+
+    call_conv: str
+
+
+class Refused(NamedTuple):
+    """The compiler says so of a wrong refusal, and the program has an instruction that the mid-end makes that of."""
+
+    said: str
+    becomes: Callable[[Function, Inst, Mapping[int, Inst], re.Match[str]], bool]
+
+
+class Panic(NamedTuple):
+    """What a panic says with its place; the opcodes of which the program has all (none: any), on a value of such a
+    type; the fault's name."""
+
+    said: str
+    ops: frozenset[str]
+    on: Callable[[Type], bool]
+    name: str
+
+
+def is_refused(proof: Refused, function: Function, failure: CompileFailure) -> bool:
+    """Whether a wrong refusal is this one."""
+    said = re.match(proof.said, failure.reason)
+    made = {value: inst for block in function.blocks for inst in block.insts for value in inst.results}
+    return said is not None and any(proof.becomes(function, inst, made, said) for inst in made.values())
+
+
+def has_panicked(proof: Panic, function: Function, failure: CompileFailure) -> bool:
+    """Whether a panic is this one."""
+    said = f"{failure.message or failure.reason} {failure.place}"
+    return re.search(proof.said, said, re.DOTALL) is not None and _holds(function, proof)
+
+
+def _holds(function: Function, proof: Panic) -> bool:
+    """Whether the program has the row's opcodes, and one of them (any, if there are none) touches such a type."""
+    insts = [inst for block in function.blocks for inst in block.insts if not proof.ops or inst.op in proof.ops]
+    if not proof.ops <= {inst.op for inst in insts}:
+        return False
+    touched = {
+        function.types[function.aliases.get(value, value)] for inst in insts for value in (*inst.args, *inst.results)
+    }
+    return any(map(proof.on, touched))
+
+
+def is_min_max(function: Function, inst: Inst, made: Mapping[int, Inst], _said: re.Match[str]) -> bool:
+    """A select between the i128 operands of its own comparison."""
+    names = [function.aliases.get(value, value) for value in inst.args]
+    if inst.op != "select" or function.types[inst.results[0]] != I128:
+        return False
+    compared = made.get(names[0])
+    return (
+        compared is not None
+        and compared.op == "icmp"
+        and ({function.aliases.get(value, value) for value in compared.args} == set(names[1:]))
+    )
+
+
+def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], said: re.Match[str]) -> bool:
+    """A conversion, to lanes of f16, of a splat; which one is refused the compiler says."""
+    kind = function.types[inst.results[0]]
+    if inst.op != said[1] or not kind.is_vector or kind.lane != F16:
+        return False
+    source = made.get(function.aliases.get(inst.args[0], inst.args[0]))
+    return source is not None and source.op == "splat"
+
+
+def half_vector(kind: Type) -> bool:
+    """A vector that is no whole register."""
+    return kind.is_vector and kind.bits < 128
+
+
+def floats(kind: Type) -> bool:
+    """A vector of floats."""
+    return kind.is_vector and kind.is_float
+
+
+def scalar_float(kind: Type) -> bool:
+    """A float that is no vector."""
+    return kind.is_float and not kind.is_vector
