@@ -116,7 +116,11 @@ class Planner:
         opened = {one.name: made for one in self.oracles if (made := one.open(spec)) is not None}
         telling = [one.name for one in self.oracles if one.wants and one.name not in opened]
         if opened and len(opened) + len(telling) > 1:
-            raise UsageError(f"{' and '.join((*opened, *telling))} need a build of their own each: not both at once")
+            for compiler in opened.values():
+                compiler.close()
+            raise UsageError(
+                f"--validate {' and '.join((*opened, *telling))}: they need different builds; one at a time"
+            )
         return next(iter(opened.values()), None) or open_compiler(spec)
 
     @cached_property
