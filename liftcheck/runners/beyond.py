@@ -29,8 +29,6 @@ from liftcheck.runners.features import features_of
 
 ILLEGAL: Final = "illegal"
 """`CompileFailure.kind` of code that its target cannot execute."""
-OWN_VECTORS: Final = "vectors without has_v, for which it makes vector instructions all the same"
-_REASON: Final = "vector instructions for a target without has_v"
 
 
 def judged(functions: Iterable[Function], target: Target, program: Iterable[FunctionCode]) -> CompileFailure | None:
@@ -43,9 +41,16 @@ def judged(functions: Iterable[Function], target: Target, program: Iterable[Func
     if not found:
         return None
     if any(kind.is_vector for function, _ in found for kind in function.types.values()):
-        return CompileFailure("unsupported", OWN_VECTORS)
+        return CompileFailure("unsupported", own_vectors(isa))
     function, name = found[0]
-    return CompileFailure(ILLEGAL, _REASON, f"{name} in {function.name}, which has no vectors: no has_v")
+    flag = isa.vectors[0]
+    reason = f"vector instructions for a target without {flag}"
+    return CompileFailure(ILLEGAL, reason, f"{name} in {function.name}, which has no vectors: no {flag}")
+
+
+def own_vectors(isa: Isa) -> str:
+    """Why a program with vectors counts as refused."""
+    return f"vectors without {isa.vectors[0]}, for which it makes vector instructions all the same"
 
 
 @cache
