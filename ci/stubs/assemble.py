@@ -14,16 +14,10 @@ import tempfile
 from pathlib import Path
 
 from liftcheck import layout
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 
 STUBS = Path(__file__).resolve().parents[2] / "liftcheck" / "runners" / "stubs"
-TOOLS = {
-    "x86-64": ("x86_64-linux-gnu-", ["--64"]),
-    "aarch64": ("aarch64-linux-gnu-", ["-march=armv8.5-a"]),
-    "riscv64": ("riscv64-linux-gnu-", ["-march=rv64gcv", "-mno-relax"]),
-    "s390x": ("s390x-linux-gnu-", ["-march=z14"]),
-}  # fmt: skip
-HEADS = {"x86-64": ".intel_syntax noprefix", "aarch64": ".arch armv8.6-a+fp16", "riscv64": ".option norelax",
-         "s390x": ".machine z15"}  # fmt: skip
 SYMBOLS = {
     "ARENA": layout.ARENA, "STUB": layout.STUB, "CONTROL": layout.CONTROL, "ROWS_SIZE": layout.ROWS_SIZE,
     "STACK": layout.STACK, "STACK_SIZE": layout.STACK_SIZE, "DATA": layout.DATA, "SLOTS": layout.SLOTS,
@@ -34,17 +28,17 @@ SYMBOLS = {
 
 def assemble(isa: str, source: str) -> tuple[bytes, dict[str, int]]:
     """Bytes of .text and the labels' offsets; CalledProcessError if the assembler refuses, OSError if it is missing."""
-    prefix, flags = TOOLS[isa]
+    tools = isa_named(isa).assembler
     symbols = [word for name, value in SYMBOLS.items() for word in ("--defsym", f"{name}={value:#x}")]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "s").write_text(source)
 
         def tool(name: str, *words: str) -> str:
-            command = [prefix + name, *words]
+            command = [tools.prefix + name, *words]
             return subprocess.run(command, cwd=place, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-        tool("as", *flags, *symbols, "-o", "o", "s")
+        tool("as", *tools.options, *symbols, "-o", "o", "s")
         tool("ld", f"-Ttext={layout.STUB:#x}", "-e", f"{layout.STUB:#x}", "-o", "elf", "o")
         tool("objcopy", "-O", "binary", "-j", ".text", "elf", "bin")
         rows = [line.split() for line in tool("nm", "elf").splitlines()]
@@ -57,7 +51,8 @@ def assemble_probes(isa: str) -> list[list[str]]:
     """The lines of probes-ISA.txt: [extensions, bytes in hex]."""
     lines = [line for line in (STUBS / f"probes-{isa}.txt").read_text().splitlines() if line and line[0] != "#"]
     pairs = [line.split(": ", 1) for line in lines]
-    source = "\n".join([HEADS[isa], *(f"p{number}: {text}" for number, (_, text) in enumerate(pairs)), "end:", ""])
+    head = isa_named(isa).assembler.head
+    source = "\n".join([head, *(f"p{number}: {text}" for number, (_, text) in enumerate(pairs)), "end:", ""])
     code, labels = assemble(isa, source)
     places = [*(labels[f"p{number}"] for number in range(len(pairs))), labels["end"]]
     return [[needs, code[start:end].hex()] for (needs, _), start, end in zip(pairs, places, places[1:])]
@@ -65,7 +60,7 @@ def assemble_probes(isa: str) -> list[list[str]]:
 
 def write_probes() -> None:
     """Assembles all probes of instructions and replaces their JSON."""
-    parts = [f' "{isa}": [\n  ' + ",\n  ".join(map(json.dumps, assemble_probes(isa))) + "\n ]" for isa in TOOLS]
+    parts = [f' "{isa}": [\n  ' + ",\n  ".join(map(json.dumps, assemble_probes(isa))) + "\n ]" for isa in ISAS]
     (STUBS / "probes.json").write_text("{\n" + ",\n".join(parts) + "\n}\n")
 
 
@@ -77,6 +72,6 @@ def write(isa: str) -> None:
 
 
 if __name__ == "__main__":
-    for isa in sys.argv[1:] or TOOLS:
+    for isa in sys.argv[1:] or ISAS:
         write(isa)
     write_probes()

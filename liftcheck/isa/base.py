@@ -48,6 +48,16 @@ class Qemu:
 
 
 @dataclass(frozen=True, slots=True)
+class Assembler:
+    """The GNU tools for an ISA, which make the bytes of `runners/stubs` (`ci/stubs/assemble.py`): how their names
+    begin, options, and the line before probes."""
+
+    prefix: str
+    options: tuple[str, ...]
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unicorn:
     """Unicorn for an ISA: names of its constants (in `unicorn.<constants>_const`, or `unicorn` for `arch`, `mode`).
 
@@ -58,6 +68,7 @@ class Unicorn:
     call_number   the register with the call's number; `call_in_code`: it is in the instruction, where that is not 0
     host_calls    number of an interrupt by which the stub has the host compute a fused multiply-add -> its width
     first_vector  the register of its first operand, which is that of its result
+    page_size     where the emulator's own is too small; 0: it is not
     """
 
     constants: str
@@ -132,7 +143,7 @@ class Isa:
     preferred     runners to take before others, the fastest first
     host          `uname -m` of a processor that runs it natively
     elf_machine, elf_flags  of an ELF file
-    qemu, unicorn
+    qemu, unicorn, assembler
     ahead         bytes by which the PC is behind a breakpoint that a native process stops at
     replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those
                   that test bits for qemu
@@ -147,6 +158,7 @@ class Isa:
     conventions: tuple[str, ...]
     qemu: Qemu
     unicorn: Unicorn
+    assembler: Assembler
     elf_machine: int
     probes: Mapping[str, str]
     registers: tuple[tuple[str, ...], ...]

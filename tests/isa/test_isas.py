@@ -12,6 +12,7 @@ from liftcheck.errors import InternalError
 from liftcheck.isa import BIG_ENDIAN, ISA_ALIASES, ISAS, LISTED, byte_order
 from liftcheck.isa.base import EVERY, Isa, isa_named
 from liftcheck.mach.insn import decode
+from liftcheck.runners.table import NAMES
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -46,7 +47,7 @@ def test_extensions_are_known_by_their_probes(isa: str) -> None:
     named = {*value.plain, *value.rich, *value.optional, *(() if value.indifferent is EVERY else value.indifferent)}
     assert {name for name in named if not name.startswith("has_zvl")} <= known
     assert set(value.plain) <= set(value.rich) and set(value.optional) <= set(value.rich)
-    assert set(value.unprobed) <= set(value.runners)
+    assert {*value.unprobed, *value.preferred} <= set(NAMES)
 
 
 def test_names_and_aliases_mean_one_isa_each() -> None:

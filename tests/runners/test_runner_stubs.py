@@ -11,6 +11,7 @@ from support.scripts import ROOT, load
 
 from liftcheck import layout
 from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.capstone import mnemonics
 from liftcheck.runners.stub import load_stub
 
@@ -20,7 +21,7 @@ LAST = {"x86-64": "jmp", "aarch64": "b", "riscv64": "j", "s390x": "j"}
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_bytes_are_those_of_the_source(isa: str) -> None:
-    prefix = tool.TOOLS[isa][0]
+    prefix = isa_named(isa).assembler.prefix
     if shutil.which(f"{prefix}as") is None:
         pytest.skip(f"no {prefix}as: apt-get install binutils-{prefix.rstrip('-')}")
     code, labels = tool.assemble(isa, (ROOT / "liftcheck" / "runners" / "stubs" / f"{isa}.s").read_text())
@@ -31,7 +32,7 @@ def test_bytes_are_those_of_the_source(isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_probes_are_those_of_the_source(isa: str) -> None:
-    prefix = tool.TOOLS[isa][0]
+    prefix = isa_named(isa).assembler.prefix
     if shutil.which(f"{prefix}as") is None:
         pytest.skip(f"no {prefix}as: apt-get install binutils-{prefix.rstrip('-')}")
     made = json.loads((ROOT / "liftcheck" / "runners" / "stubs" / "probes.json").read_text())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import Isa, Qemu, Unicorn, counted
+from liftcheck.isa.base import Assembler, Isa, Qemu, Unicorn, counted
 
 _SP: Final = 63
 """31 is the zero register."""
@@ -53,4 +53,5 @@ ISA: Final = Isa(
     elf_machine=183,
     qemu=Qemu("qemu-aarch64", options=("-L", "/", "-cpu", "max,pauth-impdef=on")),
     unicorn=_UNICORN,
+    assembler=Assembler("aarch64-linux-gnu-", ("-march=armv8.5-a",), ".arch armv8.6-a+fp16"),
 )

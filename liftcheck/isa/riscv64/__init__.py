@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import VECTOR_SIZES, Isa, Qemu, Unicorn, counted
+from liftcheck.isa.base import VECTOR_SIZES, Assembler, Isa, Qemu, Unicorn, counted
 
 _QEMU: Final = Qemu(
     "qemu-riscv64",
@@ -111,4 +111,5 @@ ISA: Final = Isa(
     elf_flags=5,
     qemu=_QEMU,
     unicorn=_UNICORN,
+    assembler=Assembler("riscv64-linux-gnu-", ("-march=rv64gcv", "-mno-relax"), ".option norelax"),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.base import EVERY, PROGRAM_CHECK, Isa, Qemu, Unicorn, counted
+from liftcheck.isa.base import EVERY, PROGRAM_CHECK, Assembler, Isa, Qemu, Unicorn, counted
 
 _UNICORN: Final = Unicorn(
     constants="s390x",
@@ -56,5 +56,6 @@ ISA: Final = Isa(
     elf_machine=22,
     qemu=Qemu("qemu-s390x", at_fault=frozenset({4, 8})),
     unicorn=_UNICORN,
+    assembler=Assembler("s390x-linux-gnu-", ("-march=z14",), ".machine z15"),
     replacing="thunks:Thunks",
 )

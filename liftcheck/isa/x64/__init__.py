@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from liftcheck.isa.base import EVERY, Isa, Qemu, Unicorn, counted
+from liftcheck.isa.base import EVERY, Assembler, Isa, Qemu, Unicorn, counted
 
 _SSE3: Final = "has_sse3"
 _SSSE3: Final = f"{_SSE3} has_ssse3"
@@ -119,5 +119,6 @@ ISA: Final = Isa(
     elf_machine=62,
     qemu=Qemu("qemu-x86_64"),
     unicorn=_UNICORN,
+    assembler=Assembler("x86_64-linux-gnu-", ("--64",), ".intel_syntax noprefix"),
     ahead=1,
 )  # fmt: skip
