@@ -27,11 +27,6 @@ def to_z3(term: Term, env: Mapping[Term, Any]) -> Any:
     return _joined(built[term])
 
 
-def variables(inputs: tuple[Term, ...]) -> dict[Term, Any]:
-    """A z3 constant for every input, by its name."""
-    return {v: z3.BitVec(str(v.params[0]), v.bits) for v in inputs}
-
-
 def value(expression: Any) -> int:
     """The number that a closed expression simplifies to."""
     simplified = z3.simplify(expression)

@@ -7,7 +7,7 @@ campaign's options and b alone. Workers, time and luck decide only how many batc
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,6 @@ from liftcheck.isa import ISAS
 BATCH: Final = 32
 """Programs a batch: few compile requests and two starts of each emulator. 32 programs x 8 inputs fill all slots; with
 16 each program takes a tenth more time."""
-CHUNK: Final = 2
-"""Batches that a worker is handed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +44,6 @@ class FuzzOptions:
     sweep: bool = True
     reduce_seconds: float = 20.0
     oracles: tuple[str, ...] = ()
-    faults: tuple[str, ...] = field(default=(), repr=False)
-    """Names of damage hooks for tests of the campaign itself (see `campaign.execute.worker.FAULTS`); never set by a
-    user."""
 
 
 def case_seed(seed: int, number: int) -> int:

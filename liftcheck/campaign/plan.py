@@ -52,13 +52,6 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
 
 
-class Anything:
-    """A matrix that holds everything: for compilers that cannot be asked."""
-
-    def __contains__(self, _key: object) -> bool:
-        return True
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One batch."""

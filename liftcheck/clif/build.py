@@ -1,8 +1,8 @@
 """The one way to make IR by program: a builder that owns a function until `finish`.
 
 The one idea: values are numbered in the order of their making and typed from the opcode table, so whatever the builder
-makes parses back to an equal function. It is on the generator's hot path (about 1 µs an instruction): `ins` looks up
-result types and appends one record, and checks nothing that `verify` checks.
+makes parses back to an equal function. It checks nothing that `verify`
+checks. The generator has its own, faster way (`generators.body`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from liftcheck.clif.ir import (
     AbiParam,
     Block,
     BlockCall,
-    ExceptionTable,
     FuncRef,
     Function,
     Inst,
@@ -23,7 +22,7 @@ from liftcheck.clif.ir import (
     StackSlot,
 )
 from liftcheck.clif.opcodes import OPCODES
-from liftcheck.clif.types import I64, Type
+from liftcheck.clif.types import Type
 
 _RESULTS = {name: opcode.result_types for name, opcode in OPCODES.items()}
 
@@ -113,14 +112,8 @@ class FunctionBuilder:
         targets = (BlockCall(then.number, tuple(then_args)), BlockCall(other.number, tuple(other_args)))
         self._insts.append(Inst("brif", self.types[cond], (), (cond,), targets=targets))
 
-    def br_table(self, index: int, default: BlockCall, entries: Sequence[BlockCall]) -> None:
-        self._insts.append(Inst("br_table", None, (), (index,), targets=(default, *entries)))
-
     def ret(self, *values: int) -> None:
         self._insts.append(Inst("return", None, (), values))
-
-    def trap(self, code: str) -> None:
-        self._insts.append(Inst("trap", None, imm=code))
 
     def call(self, ref: int, *args: int) -> tuple[int, ...]:
         """A direct call through function reference `ref`; its results."""
@@ -128,25 +121,6 @@ class FunctionBuilder:
         results = self._define([p.type for p in sig.returns])
         self._insts.append(Inst("call", None, results, args, ref))
         return results
-
-    def call_indirect(self, sig: int, callee: int, *args: int) -> tuple[int, ...]:
-        """A call through a pointer; its results."""
-        results = self._define([p.type for p in self.func.signatures[sig].returns])
-        self._insts.append(Inst("call_indirect", self.types[callee], results, (callee, *args), sig))
-        return results
-
-    def return_call(self, ref: int, *args: int) -> None:
-        self._insts.append(Inst("return_call", None, (), args, ref))
-
-    def return_call_indirect(self, sig: int, callee: int, *args: int) -> None:
-        self._insts.append(Inst("return_call_indirect", self.types[callee], (), (callee, *args), sig))
-
-    def try_call(self, ref: int, args: Sequence[int], table: ExceptionTable) -> None:
-        """A call that ends its block; the table's edges take the results as 'ret0', 'ret1', …"""
-        self._insts.append(Inst("try_call", None, (), tuple(args), ref, table=table))
-
-    def try_call_indirect(self, callee: int, args: Sequence[int], table: ExceptionTable) -> None:
-        self._insts.append(Inst("try_call_indirect", self.types[callee], (), (callee, *args), None, table=table))
 
     def signature(self, sig: Signature) -> int:
         """The number of a signature, declared once."""
@@ -180,9 +154,6 @@ class FunctionBuilder:
         number = len(self.func.constants)
         self.func.constants[number] = data
         return number
-
-    def stack_addr(self, slot: int, offset: int = 0) -> int:
-        return self.ins("stack_addr", I64, imm=slot, offset=offset)
 
     def finish(self) -> Function:
         """The function; the builder must not be used afterwards."""

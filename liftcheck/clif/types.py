@@ -96,5 +96,3 @@ DYNAMIC_BITS: Final = 128
 """Bits of a dynamic vector on the four ISAs (`TargetIsa::dynamic_vector_bytes`)."""
 INTS: Final = (I8, I16, I32, I64, I128)
 FLOATS: Final = (F16, F32, F64, F128)
-VECTORS_128: Final = tuple(t for t in TYPES.values() if t.is_vector and t.bits == 128 and t.lane_bits < 128)
-VECTORS_64: Final = tuple(t for t in TYPES.values() if t.is_vector and t.bits == 64)

@@ -1,7 +1,7 @@
 """Memory of the reference interpreter: byte regions with unmapped surroundings, and how a value lies in bytes.
 
 The one idea: the first region and the stack each have a window of plain attributes (`base`, `buf`, `size`), so that the
-text of an access (see `interpret_memory`) can test and touch them without a call; everything else goes through
+text of an access (see `interp.recipes`) can test and touch them without a call; everything else goes through
 `locate`, which also decides what a stray access is. An access that is not wholly inside one region does nothing: real
 CPUs check the whole store before they write a byte (measured for the four ISAs under Unicorn, and architectural for
 s390x), so a partial store is not modelled. Addresses are taken modulo 2^64.

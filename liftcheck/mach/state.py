@@ -2,7 +2,7 @@
 
 The one idea: terms are interned, so if both sides of a claim are brought to one normal form, equality is identity. The
 rules of `simplified` are the few identities that moves and frames need (constants meet, slices of what was put together
-are its parts); what they do not decide is left for z3 (`machine_state_smt`).
+are its parts); what they do not decide is left for z3 (`oracles.regalloc.code.equal_smt`).
 
 Memory is a map from aligned 64-bit words at base + offset to terms, where the base is the stack pointer's value at the
 state's beginning (any other base: `Opaque`). A word's value is its bytes in the ISA's order. Words never written are

@@ -20,9 +20,6 @@ BEFORE, AFTER = 0, 1
 ANY, REG, STACK, FIXED, REUSE, LIMIT = range(6)
 ALGORITHMS: Final = ("backtracking", "single_pass")
 """Cranelift's allocators, as its setting `regalloc_algorithm` names them; the first is its default."""
-KINDS: Final = ("use", "def")
-POSITIONS: Final = ("early", "late")
-CONSTRAINTS: Final = ("any", "reg", "stack", "fixed", "reuse", "limit")
 
 
 class Operand(NamedTuple):

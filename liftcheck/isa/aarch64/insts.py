@@ -3,7 +3,7 @@
 The one idea: A64 keeps its register fields in fixed places (d: bits 0-4, n: 5-9, a: 10-14, m: 16-20), so which
 registers an instruction reads is a question of its encoding class alone. Capstone's access lists are wrong for whole
 classes (`cmp` writes its operand, shifts by immediates read their target, narrowing into the upper half does not), so
-Capstone only names the instruction; `tests/test_machine_aarch64.py` holds what it gets wrong and asks an emulator.
+Capstone only names the instruction; `tests/mach/test_machine.py` holds what it gets wrong and asks an emulator.
 
 Classes that no compiler of ours emits (SVE, tags, most system instructions) are not known: see `mach.insn.Insn.known`.
 The effects of loads, stores, moves and address arithmetic are in `effects`.

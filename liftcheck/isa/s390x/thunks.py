@@ -13,11 +13,10 @@ What is covered, with the meaning that the thunk has (Principles of Operation SA
   wfc, wfk of short and extended floats; vfce, vfch, vfche of short floats, with or without CC
   vfll long -> extended, vflr extended -> long
   vfmin, vfmax     with M6 = 1 (a NaN gives a NaN, -0 < +0) and M6 = 3 (the C++ std::min, std::max), short and long
-  floats vpopct           of halfwords, words, doublewords
-  wc(l)gd, vc(l)gd, c(l){f,g}{e,d,x}br   which Unicorn has, but converts a NaN to the largest integer, not to the
-  smallest
-                   (signed) or 0; they do not stop, so only sites that are found count: `missed_conversion` tells of
-                   others
+  vpopct           of halfwords, words, doublewords
+  wc(l)gd, vc(l)gd, c(l){f,g}{e,d,x}br
+                   which Unicorn has, but converts a NaN to the largest integer, not to the smallest (signed) or 0; they
+                   do not stop, so only sites that are found count: `missed_conversion` tells of others
   rnsbg, rosbg, rxsbg with the test bit, of which Unicorn dies: the others, on a copy
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
 All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer, which belong to nobody

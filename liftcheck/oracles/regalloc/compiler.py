@@ -23,7 +23,7 @@ from liftcheck.clif.types import Type
 from liftcheck.compilers.base import Reply, Setting
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.client import Cranelift
-from liftcheck.compilers.registry import OWN, open_compiler
+from liftcheck.compilers.registry import OWN, name_of, open_compiler
 from liftcheck.errors import UsageError
 from liftcheck.mach.insn import show
 from liftcheck.oracles.regalloc import validate
@@ -101,7 +101,7 @@ class Validating:
 
 def open_capturing(spec: str) -> Cranelift:
     """The compiler called `spec` in the build that shows its allocations. UsageError for one that has none."""
-    if spec.partition("=")[0].partition("@")[0] != OWN:
+    if name_of(spec) != OWN:
         open_compiler(spec).close()  # one that is not there at all is told first
         raise UsageError(f"{spec} does not show its register allocation; {OWN}, {OWN}@VERSION and {OWN}=PATH do")
     return Cranelift(spec, builds.REGALLOC)

@@ -12,7 +12,6 @@ cranelift-codegen's `machinst/vcode.rs` (which of them are emitted).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from liftcheck.errors import Unsupported
@@ -91,10 +90,6 @@ class Program:
                         seen[vreg] = number
                         found[vreg] = block
         return found
-
-    def edits_at(self, instruction: int, where: int) -> Iterator[tuple[int, int]]:
-        """The moves emitted before or after an instruction."""
-        yield from (self.after if where == AFTER else self.before).get(instruction, ())
 
 
 def _check_shape(allocation: Allocation) -> None:
