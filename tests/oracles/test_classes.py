@@ -129,6 +129,10 @@ def test_a_finding_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
     (folder / store.RECIPE).write_text(json.dumps({**recipe, "class": "wrong colour"}))
     with pytest.raises(InputError, match="no class of findings called 'wrong colour'"):
         store.load(folder)
+    failure = {"kind": "sulks", "reason": "", "message": "", "place": ""}
+    (folder / store.RECIPE).write_text(json.dumps({**recipe, "failure": failure}))
+    with pytest.raises(InputError, match="no failure of kind 'sulks'"):
+        store.load(folder)
 
 
 def test_rows_are_plain_data() -> None:

@@ -12,9 +12,9 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
-from liftcheck.case import Case, CompileFailure, Outcome, Target
+from liftcheck.case import Case, CompileFailure, FailureKind, Outcome, Target
 from liftcheck.clif.opcodes import OPCODES, key_of
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
@@ -226,6 +226,8 @@ def decode(data: dict[str, Any], where: str) -> Finding:
         if data["class"] not in CLASSES:
             raise InputError.at(f"this liftcheck knows no class of findings called {data['class']!r}", where)
         failure = CompileFailure(**data["failure"]) if data["failure"] else None
+        if failure is not None and failure.kind not in get_args(FailureKind):
+            raise InputError.at(f"this liftcheck knows no failure of kind {failure.kind!r}", where)
         return Finding(
             klass=data["class"],
             case=decode_case(data["recipe"], where),
