@@ -21,7 +21,7 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import I64
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable
-from liftcheck.isa import BIG_ENDIAN, ISAS
+from liftcheck.isa import ISAS, byte_order
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.pool import Job, Runner, open_runner
 from liftcheck.runners.table import runners_of
@@ -78,7 +78,7 @@ def best(rounds: int, action: Callable[[], object]) -> float:
 
 def jobs(trampoline: FunctionCode, image: Image, names: list[str], isa: str) -> list[Job]:
     """One job of ROWS inputs per program, each with data regions of its own."""
-    order = "big" if isa in BIG_ENDIAN else "little"
+    order = byte_order(isa)
     memory = b"".join((k * 77).to_bytes(8, order) for k in range(512))
     made = []
     for position, name in enumerate(names):

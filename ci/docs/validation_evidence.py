@@ -23,10 +23,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from liftcheck.isa import ISAS
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEXT: Final = Path(__file__).with_suffix(".md")
 NAME: Final = "validation-evidence"
-ISAS: Final = ("x86-64", "aarch64", "riscv64", "s390x")
 COMMANDS: Final = {
     "faults": (
         "ci/experiments/regalloc_faults.py --per-kind 3 --seed 11 --time 160 --json",

@@ -10,7 +10,7 @@ from support.runner_samples import SAMPLES, SIGNATURE, opened, trampoline
 from liftcheck import layout
 from liftcheck.case import FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
-from liftcheck.isa import BIG_ENDIAN, ISAS
+from liftcheck.isa import ISAS, byte_order
 from liftcheck.mach import relocations
 from liftcheck.runners.link import Image, fingerprint, link
 from liftcheck.runners.pool import Job
@@ -201,4 +201,4 @@ def test_fingerprint_is_equal_for_equal_code_only() -> None:
 def test_unaligned_slots_hold_the_target_byte_order(isa: str) -> None:
     function = FunctionCode("%f", bytes(24), 16, (Relocation(8, "Abs8", "%f", 5),))
     code = link([[function]], isa).code
-    assert code[8:16] == (layout.CODE + 5).to_bytes(8, "big" if isa in BIG_ENDIAN else "little")
+    assert code[8:16] == (layout.CODE + 5).to_bytes(8, byte_order(isa))

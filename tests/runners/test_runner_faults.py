@@ -13,7 +13,7 @@ from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoli
 from liftcheck import layout
 from liftcheck.case import FunctionCode, Outcome
 from liftcheck.errors import InternalError
-from liftcheck.isa import BIG_ENDIAN, ISAS
+from liftcheck.isa import ISAS, byte_order
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job
 from liftcheck.runners.process import ProcessRunner
@@ -25,12 +25,8 @@ WANTED = {
 }  # fmt: skip
 
 
-def order(isa: str) -> str:
-    return "big" if isa in BIG_ENDIAN else "little"
-
-
 def memory(isa: str, value: int) -> bytes:
-    return value.to_bytes(8, order(isa)).ljust(layout.SLOT_SIZE, b"\xa5")
+    return value.to_bytes(8, byte_order(isa)).ljust(layout.SLOT_SIZE, b"\xa5")
 
 
 def good_job(isa: str, entry: int, slot: int, rows: int = 1) -> Job:
@@ -42,7 +38,7 @@ def assert_good(isa: str, outcomes: list[Outcome]) -> None:
     for k, outcome in enumerate(outcomes):
         assert outcome[:2] == ("returned", (997 + 11 * k,))
         expected = bytearray(memory(isa, 1000 + k))
-        expected[8:16] = (1000 + 11 * k).to_bytes(8, order(isa))
+        expected[8:16] = (1000 + 11 * k).to_bytes(8, byte_order(isa))
         assert outcome.memory == expected
 
 

@@ -17,13 +17,13 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
+from liftcheck.isa import ISAS
 from liftcheck.oracles.allocations import ORACLE, REFUTED_ALLOCATION
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.regalloc.compiler import REFUTED, Validating, open_validating, refutation, varied
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
-ISAS = ("x86-64", "aarch64", "riscv64", "s390x")
 PROGRAM = """function %f(i64, i64) -> i64 system_v {
 block0(v0: i64, v1: i64):
     v2 = iconst.i64 1000
