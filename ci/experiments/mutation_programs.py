@@ -13,6 +13,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from liftcheck.case import Case
+from liftcheck.clif.opcodes import OF_CONSTANT
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.isa.base import isa_named
 
@@ -69,9 +70,9 @@ class _Text:
     def value(self, operation: str) -> str:
         """A new value; `NAME_imm value, number` takes a constant."""
         op, _, rest = operation.partition(" ")
-        if op.endswith("_imm"):
+        if op in OF_CONSTANT:
             left, _, number = rest.partition(", ")
-            operation = f"{op.removesuffix('_imm')} {left}, {self.value(f'iconst.i64 {number}')}"
+            operation = f"{OF_CONSTANT[op]} {left}, {self.value(f'iconst.i64 {number}')}"
         made = self.name()
         self.lines.append(f"    {made} = {operation}")
         return made

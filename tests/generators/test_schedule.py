@@ -155,7 +155,8 @@ def test_big_endian_accesses_are_for_big_endian_isas_alone() -> None:
 
     def big(where: Context) -> int:
         cases = (generate(RandomChoices(seed), "memory", where) for seed in range(150))
-        return sum(inst.flags.endianness == "big" for case in cases for inst in instructions(case))
+        mixed = (case for case in cases if where.isas == ("s390x",) or case.tags["isas"] != ("s390x",))
+        return sum(inst.flags.endianness == "big" for case in mixed for inst in instructions(case))
 
     assert big(context()) == 0 < big(alone)
 
