@@ -26,7 +26,7 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.clif.semantics": 3, "liftcheck.case": 3, "liftcheck.nan": 3, "liftcheck.isle": 3,
     "liftcheck.clif.text": 4, "liftcheck.interp": 4, "liftcheck.mach": 4, "liftcheck.opt": 4,
     "liftcheck.regalloc": 5,
-    "liftcheck.isa.abi": 6, "liftcheck.generators": 6,
+    "liftcheck.generators": 6,
     "liftcheck.compilers": 7, "liftcheck.runners": 7,
     "liftcheck.oracles.regalloc": 8,
     "liftcheck.oracles": 9,

@@ -30,10 +30,6 @@ MAY_NAME: Final = {
 }
 """Module -> why it names ISAs."""
 MOVING: Final = frozenset({
-    "liftcheck/oracles/canaries.py",
-    "liftcheck/oracles/throwing.py", "liftcheck/oracles/filetests/runs.py",
-    *(f"liftcheck/oracles/regalloc/code/{name}.py"
-      for name in ("accesses", "areas", "calls", "check", "frame", "jumps", "layout", "probes")),
     "liftcheck/runners/errata.py",
 })  # fmt: skip
 """Modules whose facts are still to move into the values: conditions and names. Nothing is added here."""

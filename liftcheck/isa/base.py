@@ -101,19 +101,23 @@ class Isa:
     far           the instruction that makes an address for the one behind it, with which it is one far jump or call
     far_jump      'module:function' that says where such a jump leads, given the code and the offset of its second half
     sized         'module:function' that gives a vector instruction under a known configuration
+    depends_on_boxes  'module:function' that says whether a program sees how narrow floats fill a register
 
     Instructions, for people and at a runner's stop
-    trapping        the regular expression of mnemonics that stop a runner which has them
-    beyond_capstone the regular expression of instructions that Capstone has no names for: vectors
-    text            'module:function' that writes such an instruction as an assembler reads it
-    with_names      'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
+    trapping      the regular expression of mnemonics that stop a runner which has them
+    beyond_capstone  the regular expression of instructions that Capstone has no names for: vectors
+    text          'module:function' that writes such an instruction as an assembler reads it
+    with_names    'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
 
     Registers, which are places (`mach.regs`); their use is the ABI's: `isa.abi.Abi`
     registers     by class and number, as its assembler names them; '' is none
-    widths        bits of a register of each class, as far as a function may rely on them
+    widths        bits of a register of each class, as far as a function may rely on them: of a register that grew with
+                  extensions no more than a value of Cranelift's has
     stack_pointer
 
     The compiler
+    stack_probe   'module:function' that says which way the branch of a stack probe's loop goes, given the state and the
+                  instruction before it
     pinned        the register of `enable_pinned_reg`; None: there is none
     conventions   calling conventions of 0.135. Not here: `probestack`, and `cold`, which was removed
     struct_arguments  it passes structs by value (`sarg`)
@@ -145,6 +149,7 @@ class Isa:
     elf_machine, elf_flags  of an ELF file
     qemu, unicorn, assembler
     ahead         bytes by which the PC is behind a breakpoint that a native process stops at
+    spy           'module:function' that writes the code around a trampoline which notes registers (`oracles.canaries`)
     replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those
                   that test bits for qemu
     """
@@ -169,9 +174,12 @@ class Isa:
     far: str = ""
     far_jump: str = ""
     sized: str = ""
+    depends_on_boxes: str = ""
     beyond_capstone: bytes = b""
     text: str = ""
     with_names: str = ""
+    stack_probe: str = "stack_probe:taken"
+    spy: str = "spy:spy"
     pinned: int | None = None
     struct_arguments: bool = False
     last_byte: bool = False

@@ -18,7 +18,7 @@ from liftcheck.bits import build
 from liftcheck.bits.build import concat
 from liftcheck.bits.term import Term, const, term, value_of, var
 from liftcheck.isa import BIG_ENDIAN
-from liftcheck.mach.insn import STACK_POINTERS, Effect, register, show
+from liftcheck.mach.insn import FLAGS, STACK_POINTERS, Effect, Insn, register, show
 
 WORD: Final = 8
 
@@ -161,6 +161,11 @@ def joined(high: Term, low: Term) -> Term:
 
 
 @lru_cache(maxsize=1 << 16)
+def constant(t: Term) -> int | None:
+    """A constant's value; None of any other term."""
+    return value_of(t) if t.prim == "const" else None
+
+
 def parts(t: Term) -> tuple[Term, int] | None:
     """A 64-bit address as variable and signed distance."""
     if t.prim == "add" and t.args[1].prim == "const" and t.args[0].prim == "var":
@@ -194,6 +199,11 @@ class State:
         """What a register holds."""
         found = self.registers.get(place)
         return register(self.isa, place) if found is None else found
+
+    def compared(self, machine: Insn, name: str) -> list[Term] | None:
+        """What the two registers hold that an instruction of this name compares, in no order."""
+        places = sorted(place for place in machine.reads if place != FLAGS)
+        return [self.value(place) for place in places] if machine.name == name and len(places) == 2 else None
 
     def run(self, effect: Effect) -> None:
         """Do all that an instruction does. Opaque if it accesses other memory than the frame."""

@@ -2,8 +2,8 @@
 
 The one idea: the walk is a function in CLIF, written for one compiled program: it compares the return address of each
 frame with the call sites that have handlers, whose places in the code the compiler states, and the compiler under test
-compiles it. Only the last step cannot be said in CLIF, so it is a few machine words an ISA: take the handler's stack
-and frame pointer, put the payloads where the handler wants them, jump.
+compiles it. Only the last step cannot be said in CLIF, so it is a few machine words an ISA (`Abi.resume`): take the
+handler's stack and frame pointer, put the payloads where the handler wants them, jump.
 
 `%__cranelift_throw(entry_fp, exit_fp, exit_pc, tag, payload, payload)` begins at the frame (exit_fp, exit_pc) and gives
 up at entry_fp: the outcome is then a trap 'unhandled exception'. A handler for any tag catches all; contexts are not
@@ -22,23 +22,13 @@ from liftcheck.case import CallSite, CompileFailure, FunctionCode, Target
 from liftcheck.compilers.base import Compiler
 from liftcheck.errors import Unsupported
 from liftcheck.interp.libcalls import UNHANDLED
+from liftcheck.isa.abi import abi_named
 from liftcheck.runners.trampolines import trampoline_target
 
 THROW: Final = "%__cranelift_throw"
 _RESUME: Final = "%__liftcheck_resume"
 _TRAP: Final = "user213"
 """Stands for `UNHANDLED` in the routine's text."""
-_RETURN_ADDRESS: Final = {"s390x": 112}
-"""Where a frame's return address lies from its frame pointer; 8 elsewhere. The caller's frame pointer lies at 0."""
-_JUMP: Final = {
-    # (pc, sp, fp, payload, payload) in the ISA's argument registers
-    "x86-64": "4889f4 4889d5 4889c8 4c89c2 ffe7",  # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
-    "aarch64": "3f000091 fd0302aa e50300aa e00303aa e10304aa a0001fd6",
-    # mov sp,x1; mov x29,x2; mov x5,x0; mov x0,x3; mov x1,x4; br x5
-    "riscv64": "13810500 13040600 93020500 13850600 93050700 67800200",
-    # mv sp,a1; mv s0,a2; mv t0,a0; mv a0,a3; mv a1,a4; jr t0
-    "s390x": "b90400f3 b9040012 b9040076 b9040065 07f1",  # lgr r15,r3; lgr r1,r2; lgr r7,r6; lgr r6,r5; br r1
-}
 
 
 def with_throw(compiler: Compiler, program: Sequence[FunctionCode], target: Target) -> list[FunctionCode]:
@@ -51,7 +41,7 @@ def with_throw(compiler: Compiler, program: Sequence[FunctionCode], target: Targ
     if isinstance(reply, CompileFailure):
         raise Unsupported(f"{THROW[1:]} on {target.isa}: {reply.reason}")
     traps = tuple((offset, UNHANDLED if code == _TRAP else code) for offset, code in reply.traps)
-    resume = FunctionCode(_RESUME, bytes.fromhex(_JUMP[target.isa]))
+    resume = FunctionCode(_RESUME, bytes.fromhex(abi_named(target.isa).resume))
     return [*program, replace(reply, traps=traps), resume]
 
 
@@ -74,7 +64,7 @@ def routine_text(program: Sequence[FunctionCode], isa: str) -> str:
         writer.site(site, _test(number), _test(number + 1), names.index(function.name) + 1)
     lines += [
         f"block{_test(len(sites))}:",
-        f"v8 = load.i64 notrap v6+{_RETURN_ADDRESS.get(isa, 8)}",
+        f"v8 = load.i64 notrap v6+{abi_named(isa).return_address}",
         "v9 = load.i64 notrap v6",
         "v10 = icmp eq v9, v0",
         "brif v10, block2, block1(v9, v8)",

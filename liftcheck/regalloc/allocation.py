@@ -76,6 +76,11 @@ class Environment(NamedTuple):
     scratch: tuple[int, ...] = (NONE, NONE, NONE)
     fixed_slots: tuple[int, ...] = ()
 
+    @property
+    def offered(self) -> tuple[tuple[int, ...], ...]:
+        """All groups of registers that it gives out."""
+        return (*self.preferred, *self.others)
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:

@@ -30,7 +30,8 @@ from liftcheck.compilers.registry import open_compiler
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.interp.run import prepare
-from liftcheck.isa.riscv64.nan_boxes import depends_on_boxes
+from liftcheck.isa import LISTED
+from liftcheck.isa.base import isa_named
 from liftcheck.oracles import canaries
 from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.base import Runners
@@ -53,7 +54,7 @@ Reply = FunctionCode | CompileFailure
 
 EXPECT_FAIL: Final = "expect-fail"
 """The option of `test compile` that turns it round."""
-BACKEND: Final = ("/isa/", "/machinst/", "regalloc2", "isle_x64", "isle_aarch64", "isle_riscv64", "isle_s390x")
+BACKEND: Final = ("/isa/", "/machinst/", "regalloc2", *(f"isle_{row.package}" for row in LISTED.values()))
 """In a panic's place: the optimized CLIF was there already."""
 _NO_HOOKS: Final = Hooks()
 
@@ -452,7 +453,9 @@ class _Judge:
 
     def _without_boxes(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
         """The outcomes where NaN boxes are not looked at; None if the program does not depend on them."""
-        if self.target.isa != "riscv64" or runner.name == "unicorn" or not depends_on_boxes(program):
+        isa = isa_named(self.target.isa)
+        depends_on_boxes = isa.part(isa.depends_on_boxes)
+        if depends_on_boxes is None or runner.name == "unicorn" or not depends_on_boxes(program):
             return None
         signature = self.modeled[number].signature
         other = open_runner("unicorn", self.target.isa)

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.isa.abi import Reserved, free_for_all, reserved
+from liftcheck.isa.abi import Abi, Reserved, abi_named, free_for_all, reserved
 from liftcheck.mach.insn import BRANCH, CALL, CONTROL, FLAGS, JUMP, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
@@ -76,11 +76,12 @@ class Rules:
 
     def __init__(self, isa: str, allocation: Allocation, calls: Calls) -> None:
         self.isa: Final = isa
+        self.abi: Final[Abi] = abi_named(isa)
         self.allocation: Final = allocation
         self.calls: Final = calls
         kept = reserved(isa)
         self.kept: Final = kept
-        pinned = free_for_all(isa, allocation.environment)
+        pinned = free_for_all(isa, allocation.environment.offered)
         self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
         self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
         self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
@@ -90,8 +91,7 @@ class Rules:
         self.shift = 0
         """How far the stack pointer is from the body's: see `_pushed`."""
         self._carried: frozenset[int] = frozenset()
-        """Scratch registers written since the block's start by own bytes, and not by moves: s390x's loops get values in
-        r0 and r1 from the instruction before."""
+        """Scratch registers written since the block's start by own bytes, not by moves: see `Abi.carries_scratch`."""
         self._fresh = False
         """Whether flags may be read: see `_flags`."""
         self._pending: tuple[Placed, int] | None = None
@@ -103,7 +103,6 @@ class Rules:
         self._window = 0
         self._pointed: Final[list[tuple[int, int]]] = []
         self._taken: Final[list[_Taken]] = []
-        self._unit: Final = 8 if isa == "s390x" else 16
         self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
@@ -146,10 +145,10 @@ class Rules:
         return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
 
     def _callees(self, instruction: int) -> set[int]:
-        """The places of the inputs that may be a call's callee: those that the allocator chose, and x86-64's r10, which
-        no argument is in (`winch`)."""
+        """The places of the inputs that may be a call's callee: those that the allocator chose, and the register
+        that a convention has for it, which no argument is in."""
         operands, places = self.allocation.instructions[instruction].operands, self.allocation.places[instruction]
-        callee = 10 if self.isa == "x86-64" else NONE
+        callee = self.abi.callee
         return {p for o, p in zip(operands, places) if o.kind == USE and (o.constraint != FIXED or o.value == callee)}
 
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
@@ -168,11 +167,11 @@ class Rules:
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
 
     def _same_either_way(self, instruction: int, definitions: set[int]) -> bool:
-        """riscv64 makes moves of a selection: none if both inputs are one value, in the result's place."""
+        """Where moves are made of a selection: none if both inputs are one value, in the result's place."""
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
         there = [o.vreg for o, p in zip(what.operands, places) if o.kind == USE and p in definitions]
         return (
-            self.isa == "riscv64"
+            self.abi.selects_by_moves
             and what.text[:6] in ("", "select")
             and len(definitions) == 1
             and len(there) == 2 == len({*there}) + 1
@@ -181,7 +180,7 @@ class Rules:
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
-        if self.isa == "s390x" and not uses and not definitions and (pushed := self._pushed(own)):
+        if self.abi.pushes_arguments and not uses and not definitions and (pushed := self._pushed(own)):
             self.shift += pushed
             return []
         readable, writable = self._readable | self._carried | uses, self._writable | definitions
@@ -227,12 +226,12 @@ class Rules:
             self._address(own)
         if at < len(own):
             self._window = len(self._stores)
-        self._carried = self.kept.scratch & scan.written if self.isa == "s390x" else frozenset()
+        self._carried = self.kept.scratch & scan.written if self.abi.carries_scratch else frozenset()
         idle = self._pending
         if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
             problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))
         self._pending = self._idle_scratch(own) if self._carried else None
-        if self._pending is not None and self.isa != "s390x":
+        if self._pending is not None and not self.abi.carries_scratch:
             problems.append(self._problem(IDLE, instruction, *self._pending, uses, own))
             self._pending = None
         if loads:
@@ -289,11 +288,11 @@ class Rules:
         return problems
 
     def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
-        """Flags are read right behind who writes them, but for moves, other readers and s390x's constants: the
-        compilers emit the two together."""
+        """Flags are read right behind who writes them, but for moves, other readers and constants
+        (`Abi.flags_wait`): the compilers emit the two together."""
         reads = FLAGS in scan.read
         stale = reads and not self._fresh
-        stays = reads or (self.isa == "s390x" and not uses)
+        stays = reads or (self.abi.flags_wait and not uses)
         self._fresh = FLAGS in scan.written or (stays and self._fresh)
         if not stale:
             return []
@@ -318,7 +317,7 @@ class Rules:
         if machine.effect is not None and not machine.accesses:
             return frozenset()
         bases = {access.base for access in machine.accesses if access.scaled not in self._pointers}
-        pushes = self.isa == "x86-64" and machine.name in ("push", "pop", "call", "ret", "leave")
+        pushes = machine.name in self.abi.pushing
         return frozenset() if pushes else machine.reads & self._pointers - bases - uses
 
     def _call(
@@ -376,7 +375,7 @@ class Rules:
             self._results.append((own, returning, self.calls.packed_results(instruction)))
         moved = self._moved(own[at + 1 :])
         taken = moved if pushed is None else pushed
-        if moved and (moved % self._unit or pushed is not None or not self.calls.may_pop(instruction)):
+        if moved and (moved % self.abi.stack_unit or pushed is not None or not self.calls.may_pop(instruction)):
             problems.append(
                 self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp, set(), own)
             )
@@ -418,7 +417,7 @@ class Rules:
 
     def _pushed(self, own: Sequence[Placed]) -> int:
         """An instruction without operands that only takes room for stack arguments: how far it moves the stack pointer.
-        The call that follows takes them away (s390x's `tail` convention)."""
+        The call that follows takes them away (`Abi.pushes_arguments`)."""
         state = State(self.isa)
         for _, machine in own:
             if machine.effect is None or machine.effect.loads or machine.effect.stores:
@@ -433,7 +432,7 @@ class Rules:
         self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int], definitions: set[int]
     ) -> list[Problem]:
         """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
-        one of the results (x86-64's conditional moves of vectors); and where a part of it is kept, if the two are
+        one of the results (conditional moves of vectors); and where a part of it is kept, if the two are
         tied."""
         tied = self._tied(instruction) if unread else set()
         unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
@@ -562,7 +561,7 @@ class Rules:
                 low, high = (bisect_left(self._pointed, (at, 0)) for at in (taken.first, taken.last + 1))
                 ends += [end for _, end in self._pointed[low:high]]
                 ends = [end for end in ends if end <= taken.pushed]
-            wanted = -(-max(ends, default=0) // self._unit) * self._unit
+            wanted = -(-max(ends, default=0) // self.abi.stack_unit) * self.abi.stack_unit
             if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
                 yield Problem(
                     "a call's arguments are not what its callee takes away",

@@ -13,7 +13,6 @@ from typing import Final
 
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body, Rules
-from liftcheck.oracles.regalloc.code.calls import CALLEE_AREA
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -47,10 +46,10 @@ def outside(
 
 def _given(rules: Rules, low: int, high: int, stores: bool, size: int, body: Body) -> bool:
     """Whether bytes of the frame are what the caller handed over, or tell of the caller: the return address, the saved
-    frame pointer, s390x's back chain. A `tail` function has arguments of its own tail calls there."""
+    frame pointer, the back chain. A `tail` function has arguments of its own tail calls there."""
     if stores:
         tail = rules.allocation.frame.get("convention") == "tail"
         return tail and low >= (0 if body.frame_pointer is None else body.frame_pointer + 16)
     few = rules.calls.source is not None and rules.calls.source.few
-    above = size + (CALLEE_AREA.get(rules.isa, 16) if few else 1 << 16)
-    return (size - 16 <= low and high <= above) or (rules.isa == "s390x" and (low, high) == (0, 8))
+    above = size + ((rules.abi.callee_area or 16) if few else 1 << 16)
+    return (size - 16 <= low and high <= above) or (rules.abi.back_chain and (low, high) == (0, 8))

@@ -16,7 +16,8 @@ from typing import Final
 
 from liftcheck.bits.term import Term
 from liftcheck.case import CallSite, FunctionCode
-from liftcheck.isa.abi import UNRESTORED, owed, reserved
+from liftcheck.isa.abi import UNRESTORED, abi_named, owed, reserved
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
@@ -27,12 +28,6 @@ from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
 LIBCALL: Final = "libcall:"
 LIBRARY: Final = frozenset({"system_v"})
 """The convention of the library's functions, unless a setting says otherwise."""
-_TAIL_CALLEES: Final[Mapping[str, int]] = {"x86-64": 10, "aarch64": 1, "riscv64": 5}
-"""The register that a tail call through a pointer has its callee in; on s390x any (Cranelift's `ReturnCallInd`)."""
-CALLEE_AREA: Final[Mapping[str, int]] = {"s390x": 160}
-"""Bytes at the stack pointer that any callee may write (ELF ABI s390x: the register save area)."""
-SHADOW: Final = 32
-"""Of `windows_fastcall`: the home of its register arguments (Microsoft x64 calling convention)."""
 Kept = Mapping[int, int]
 """Place -> how many of its bits survive."""
 
@@ -42,6 +37,8 @@ class Calls:
 
     def __init__(self, isa: str, allocation: Allocation, code: FunctionCode, source: Source | None) -> None:
         self.isa: Final = isa
+        self.abi: Final = abi_named(isa)
+        self._far: Final = isa_named(isa).far
         self.allocation: Final = allocation
         self.source: Final = source
         self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
@@ -49,8 +46,7 @@ class Calls:
         self.code: Final = code.code
         self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
         self._descriptors: Final = sorted(r.offset for r in code.relocations if "TlsDesc" in r.kind)
-        environment = allocation.environment
-        offered = frozenset().union(*environment.preferred, *environment.others)
+        offered = frozenset().union(*allocation.environment.offered)
         self._offered: Final[frozenset[int]] = frozenset(p for p in offered if p < SLOT and WIDTHS[isa][p >> 6])
         self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
 
@@ -107,8 +103,8 @@ class Calls:
 
     def packed_results(self, instruction: int) -> int | None:
         """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
-        behind the call load more of one than there is: narrow ones on x86-64."""
-        if self.isa != "x86-64" or self.source is None or "winch" not in self.conventions(instruction):
+        behind the call load more of one than there is: narrow ones."""
+        if self.source is None or self.abi.packing.isdisjoint(self.conventions(instruction)):
             return None
         return self.source.packed_results(frozenset(self.symbols_of(instruction)))
 
@@ -119,8 +115,13 @@ class Calls:
     def callee_area(self) -> int:
         """How many bytes at the stack pointer callees may write at will."""
         calls = [number for number, what in enumerate(self.allocation.instructions) if what.clobbers]
-        shadow = self.isa == "x86-64" and any(self.conventions(number) == {"windows_fastcall"} for number in calls)
-        return SHADOW if shadow else CALLEE_AREA.get(self.isa, 0) if calls else 0
+        only = {convention for number in calls if self.abi.shadow for convention in self._only(number)}
+        return max((self.abi.shadow.get(one, 0) for one in only), default=0) or (self.abi.callee_area if calls else 0)
+
+    def _only(self, instruction: int) -> frozenset[str]:
+        """The convention that an instruction's call has; none if it may have several."""
+        found = self.conventions(instruction)
+        return found if len(found) == 1 else frozenset()
 
     def symbols_of(self, instruction: int) -> list[str]:
         """The symbols that an instruction's bytes are linked with."""
@@ -131,13 +132,12 @@ class Calls:
         return [name for _, name in self.symbols[first:behind]]
 
     def relocated(self, placed: Placed) -> bool:
-        """Whether a jump leads to a symbol: itself, or (riscv64) by the instruction before it, which makes the
-        address."""
+        """Whether a jump leads to a symbol: itself, or by the instruction before it (`Isa.far`)."""
         low = placed.offset
         if placed.machine.target is None:
             low -= 4
-            before = decode(self.isa, self.code, low, low + 1)[0] if self.isa == "riscv64" and low >= 0 else None
-            if before is None or before.name != "auipc" or not before.writes <= placed.machine.reads:
+            before = decode(self.isa, self.code, low, low + 1)[0] if self._far and low >= 0 else None
+            if before is None or before.name != self._far or not before.writes <= placed.machine.reads:
                 return False
         return bool(self._linked(low, placed.offset + placed.machine.size))
 
@@ -147,7 +147,7 @@ class Calls:
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
         for operand, place in zip(what.operands, places):
             if operand.kind == USE:
-                fixed = operand.constraint == FIXED and operand.value != _TAIL_CALLEES.get(self.isa)
+                fixed = operand.constraint == FIXED and operand.value != self.abi.tail_callee
                 return NONE if fixed else place
         return NONE
 
@@ -221,4 +221,4 @@ def offset_of(isa: str, machine: Insn) -> int | None:
     if machine.accesses or "[" in machine.operands:
         return None
     last = machine.operands.rpartition(",")[2].strip()
-    return int(last) if isa == "riscv64" and last.lstrip("-").isdigit() else 0
+    return int(last) if isa_named(isa).far and last.lstrip("-").isdigit() else 0

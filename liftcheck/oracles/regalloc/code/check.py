@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, value_of
 from liftcheck.errors import Unsupported
-from liftcheck.isa.riscv64.vector import sized
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
@@ -99,7 +99,8 @@ class Examination:
         """Where a block's label may stand: anywhere among idle instructions before its first piece."""
         self.z3_only: Final = z3_only
         self.vectors: Term | None = None
-        """riscv64's vector configuration, where it is known."""
+        """The vector configuration, where there is one and it is known."""
+        self._sized: Final = isa_named(isa).part(isa_named(isa).sized)
 
     def run(self) -> Found:
         """Everything in the order of the code."""
@@ -120,7 +121,7 @@ class Examination:
         code, reached = self.layout.code(0, end)
         self.counts.machine_instructions += len(code)
         if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
-            self.own[NONE], self.vectors = self._configured(code) if self.isa == "riscv64" else (code, None)
+            self.own[NONE], self.vectors = self._configured(code)
 
     def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""
@@ -142,7 +143,7 @@ class Examination:
                 continue
             if code:
                 falls = code[-1].machine.flow not in LEAVES
-            configured, vectors = self._configured(code) if self.isa == "riscv64" else (code, None)
+            configured, vectors = self._configured(code)
             if self._well_cut(piece, configured, reached):
                 self._piece(piece, configured)
             self.vectors = vectors
@@ -159,11 +160,13 @@ class Examination:
     def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
         """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):
         the instructions as they are under it, and the one behind them."""
+        if self._sized is None:
+            return code, None
         known: Term | None = self.vectors
         found: Sequence[Placed] = code
         for at, (offset, machine) in enumerate(code):
             if machine.accesses and VECTOR_CONFIGURATION in machine.reads and known is not None:
-                found = [*found[:at], Placed(offset, sized(machine, value_of(known))), *found[at + 1 :]]
+                found = [*found[:at], Placed(offset, self._sized(machine, value_of(known))), *found[at + 1 :]]
             if machine.flow == CALL or VECTOR_CONFIGURATION in machine.writes:
                 writes = dict(machine.effect.writes) if machine.effect is not None else {}
                 value = writes.get(VECTOR_CONFIGURATION)

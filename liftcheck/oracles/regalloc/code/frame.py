@@ -8,33 +8,31 @@ explicit slots.
 
 A call is taken to preserve the halves of vector registers that its convention preserves, although the allocator counts
 the whole register as clobbered (it cannot speak of halves), unless the call clobbers callee-saved integers as well.
-Loops that probe the stack are executed (`probes`).
+Loops that probe the stack are executed: everything in one is a constant or at a known distance from the stack pointer,
+so each branch can be decided (`Isa.stack_probe`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, var
-from liftcheck.isa.abi import Owed, Reserved, free_for_all, owed, reserved
+from liftcheck.isa.abi import Abi, Owed, Reserved, abi_named, free_for_all, owed, reserved
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Insn, decode, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import Opaque, State, describe, parts, sliced
 from liftcheck.oracles.regalloc.code.accesses import Body, loads_link
-from liftcheck.oracles.regalloc.code.calls import CALLEE_AREA, Calls, offset_of
+from liftcheck.oracles.regalloc.code.calls import Calls, offset_of
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.moves import Slots
-from liftcheck.oracles.regalloc.code.probes import taken
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import FIXED, USE, Allocation, Instruction
 
 MOST_STEPS: Final = 20_000
 """Instructions of a prologue that are executed (four or five a page of the frame)."""
-_OVERSTATED: Final[Mapping[str, frozenset[int]]] = {"riscv64": frozenset({64 + 9})}
-"""Registers that the compiler counts as clobbered by calls although the convention keeps them: Cranelift's riscv64
-lists f9 (fs1), in `DEFAULT_CLOBBERS` of its abi.rs. That a callee keeps what it owes is an assumption of ours; where a
-function itself writes f9 and does not restore it, it is refuted (docs/findings/riscv64-fs1-not-saved.md)."""
 Unwound = Mapping[int, frozenset[int]]
 """Calls that end a block -> the blocks behind their handlers."""
 
@@ -96,6 +94,13 @@ def check(
     return Checked(problems, doubts, body, frame.size, frame.popped, frame.by_z3)
 
 
+@cache
+def _probes(isa: str) -> Callable[[State, Insn, Insn], bool | None]:
+    """Whether a branch is taken, from the state before it and the instruction before it; it may count a register."""
+    decide: Callable[[State, Insn, Insn], bool | None] = isa_named(isa).part(isa_named(isa).stack_probe)
+    return decide
+
+
 class _Frame:
     """The execution of one function's prologue and exits. Distances in `saved` are from the body's stack pointer."""
 
@@ -112,6 +117,7 @@ class _Frame:
         self.z3_only: Final = z3_only
         self.by_z3 = 0
         self.isa: Final = isa
+        self.abi: Final[Abi] = abi_named(isa)
         self.allocation: Final = allocation
         self.own: Final = own
         self.kept: Final[Reserved] = reserved(isa)
@@ -149,7 +155,7 @@ class _Frame:
             known = False
             if machine.flow == BRANCH:
                 before = code[number - 1].machine if number else None
-                decided = taken(self.isa, self.entry, before, machine)
+                decided = None if before is None else _probes(self.isa)(self.entry, before, machine)
                 if decided is None and goal <= offset:
                     raise _Doubt("the prologue has a loop")
                 follows, known = bool(decided), decided is not None
@@ -211,7 +217,7 @@ class _Frame:
         source = self.calls.source
         if self.promised.pops and self.popped is None and not (source is not None and source.few):
             return
-        room = CALLEE_AREA.get(self.isa, 0) + (self.popped or 0)
+        room = self.abi.callee_area + (self.popped or 0)
         for offset, size, stored in self.entry.touched:
             if stored and (offset + size > room or 0 <= offset < 16):  # there is the back chain, or a return address
                 yield self._problem(
@@ -443,9 +449,8 @@ class _Frame:
         if returns:
             self.popped = max(self.popped or 0, distance or 0)
         # How many bytes of arguments a callee takes away, the compiler does not say: any whole number of units.
-        unit = 8 if self.isa == "s390x" else 16
         pops = self.promised.pops and not (returns and self.calls.source is not None and self.calls.source.few)
-        popped = pops and distance is not None and (distance >= 0 or not returns) and not distance % unit
+        popped = pops and distance is not None and (distance >= 0 or not returns) and not distance % self.abi.stack_unit
         if distance != 0 and not popped:
             yield self._problem(
                 "an exit does not give the stack pointer back",
@@ -488,7 +493,7 @@ def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved
     """Without the stack pointer and the link register, which have rules of their own, without scratch registers (a
     linker's veneers may write them: no convention keeps them), and without a pinned register, which the environment
     does not offer."""
-    gone = {kept.sp, kept.link, *kept.scratch, *free_for_all(isa, allocation.environment)}
+    gone = {kept.sp, kept.link, *kept.scratch, *free_for_all(isa, allocation.environment.offered)}
     return {place: bits for place, bits in promised.bits.items() if place not in gone}
 
 
@@ -520,7 +525,7 @@ def _written_by(
 
 def _clobbered(isa: str, what: Instruction, promised: Mapping[int, int], kept: Reserved) -> frozenset[int]:
     """What a call of an unknown convention loses: see the module for halves."""
-    halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]} | _OVERSTATED.get(isa, frozenset())
+    halves = {p for p, bits in promised.items() if bits < WIDTHS[isa][p >> 6]} | abi_named(isa).overstated
     whole = any(p < 64 and p != kept.frame and p in promised for p in what.clobbers)
     return frozenset(what.clobbers) if whole else frozenset(what.clobbers) - halves
 
@@ -564,9 +569,11 @@ def slot_problems(isa: str, allocation: Allocation, slots: Slots, checked: Check
 def _saved_problems(isa: str, allocation: Allocation, checked: Checked, floor: int) -> Iterator[Problem]:
     """Where words lie that an exit loads: not where callees write, not below the stack pointer, in a stack slot, nor
     in the caller's frame, but for the return address, s390x's register save area, and arguments taken away."""
-    top = (checked.size or 0) + {"x86-64": 8, "s390x": CALLEE_AREA["s390x"] + (checked.popped or 0)}.get(isa, 0)
-    if isa == "s390x" and checked.popped is None:
-        top += 1 << 32  # nobody says how many bytes of arguments lie below the save area of what never returns
+    area, top = abi_named(isa).callee_area, checked.size or 0
+    if area:  # nobody says how many bytes of arguments lie below the save area of what never returns
+        top += area + (1 << 32 if checked.popped is None else checked.popped)
+    elif reserved(isa).link < 0:
+        top += 8
     kept_slots = explicit(allocation)
     for at, what in sorted(checked.body.saved.items()):
         inside = [(low, high) for low, high in kept_slots if low < at + 8 and at < high]

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from liftcheck.isa import BIG_ENDIAN
+from liftcheck.isa import byte_order
+from liftcheck.isa.abi import abi_named
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.calls import Calls, switches
@@ -57,7 +58,7 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
 
 def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
     """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table, nor
-    is what stands behind a trap (riscv64's fills four bytes and is read as two)."""
+    is what stands behind a trap (one may fill four bytes and be read as two)."""
     behind = NONE
     for offset, machine in own:
         known = machine.flow != TRAP or machine.name in _STOPS or offset == behind or layout.traps(offset)
@@ -216,7 +217,7 @@ def _followed(layout: Layout, target: int) -> list[int]:
     while 0 <= target < len(layout.bytes) and target not in found and len(found) <= HOPS:
         found.append(target)
         machine = layout.at(target)
-        if machine.flow != JUMP and layout.isa == "riscv64" and target + machine.size < len(layout.bytes):
+        if machine.flow != JUMP and layout.far is not None and target + machine.size < len(layout.bytes):
             target += machine.size
             machine = layout.at(target)
         target = layout.goal(target, machine) if machine.flow == JUMP else -1
@@ -243,18 +244,17 @@ def _table(
     layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int, end: int
 ) -> Iterator[tuple[int, int]]:
     """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
-    where each entry leads. Entries are distances from the table; riscv64's are pairs of instructions, none for the
+    where each entry leads. Entries are distances from the table, or far jumps of two instructions, none for the
     default, and an island may stand behind them."""
     if not own or own[-1].machine.flow != JUMP or layout.goal(*own[-1]) != -1 or start >= end:
         return
     order = (*successors[1:], *successors[:1])
-    if layout.isa == "riscv64":
+    if abi_named(layout.isa).tables_of_jumps:
         for successor, at in zip(successors[1:], range(start, end - 7, 8)):
             yield successor, layout.goal(at + 4, layout.at(at + 4))
         return
-    byteorder = "big" if layout.isa in BIG_ENDIAN else "little"
     for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
-        yield successor, start + int.from_bytes(layout.bytes[at:behind], byteorder, signed=True)  # type: ignore[arg-type]
+        yield successor, start + int.from_bytes(layout.bytes[at:behind], byte_order(layout.isa), signed=True)
 
 
 def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset[int]]:

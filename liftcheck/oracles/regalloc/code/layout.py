@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode
 from liftcheck.errors import Unsupported
+from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, Insn, decode
 from liftcheck.mach.regs import NONE
 from liftcheck.regalloc.allocation import AFTER, BEFORE, Allocation
@@ -42,6 +43,7 @@ class Layout:
 
     def __init__(self, isa: str, code: FunctionCode, allocation: Allocation) -> None:
         self.isa: Final = isa
+        self.far: Final = isa_named(isa).part(isa_named(isa).far_jump)
         self.bytes: Final = code.code
         self.allocation: Final = allocation
         if not allocation.ends or len(allocation.edit_ranges) != len(allocation.edits) or None in allocation.offsets:
@@ -121,7 +123,7 @@ class Layout:
 
     def _walk(self, start: int, end: int, entered: set[int]) -> tuple[list[Placed], int, list[tuple[int, int]]]:
         """Instructions, where they end, and the islands left out: jumped over, and not entered. A jump that keeps its
-        own address (s390x's way to a constant behind it) stays."""
+        own address (a way to a constant behind it) stays."""
         found: list[Placed] = []
         islands: list[tuple[int, int]] = []
         at = start
@@ -158,17 +160,11 @@ class Layout:
         return found, at
 
     def goal(self, offset: int, machine: Insn) -> int:
-        """Where a direct jump, branch or call leads; -1 where it is not direct. riscv64's far jump is two: auipc into
-        a register, and a jump to a distance from it."""
+        """Where a direct jump, branch or call leads; -1 where it is not direct. A far jump may be two instructions
+        (`Isa.far_jump`)."""
         if machine.target is not None:
             return offset + machine.target
-        if self.isa != "riscv64" or machine.flow != JUMP or machine.size != 4 or offset < 4:
-            return -1
-        first, second = (int.from_bytes(self.bytes[at : at + 4], "little") for at in (offset - 4, offset))
-        if first & 0x7F != 0x17 or second & 0x7FFF != 0x67 or first >> 7 & 31 != second >> 15 & 31:
-            return -1
-        high = first >> 12 << 12
-        return offset - 4 + high - (high >> 31 << 32) + (second >> 20) - (second >> 31 << 12)
+        return -1 if self.far is None or machine.flow != JUMP else int(self.far(self.bytes, offset))
 
     def at(self, offset: int) -> Insn:
         """The instruction at an offset."""

@@ -98,7 +98,7 @@ class Sequences:
         self._sp: Final = STACK_POINTERS[isa]
 
     def code(self, machines: Sequence[Insn], vectors: Term | None, shift: int) -> State | None:
-        """The state after the code, given riscv64's vector configuration before it, if that is known, and how far the
+        """The state after the code, given the vector configuration before it, if that is known, and how far the
         stack pointer is from the body's.
 
         None if an instruction has no known meaning, changes the flags (which may be in use across a move), or accesses

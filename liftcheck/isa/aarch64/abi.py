@@ -1,0 +1,23 @@
+"""aarch64's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
+
+Sources: AAPCS64 (6.1.1, 6.1.2: of v8-v15 the low 64 bits; x16, x17 are IP0, IP1); cranelift-codegen 0.135
+isa/aarch64/abi.rs (`winch`: x28 is its own stack pointer).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.abi import Abi, run
+
+ABI: Final = Abi(
+    frame=29,
+    link=30,
+    scratch=frozenset({16, 17}),
+    saved={"system_v": (run(19, 29), run(8, 15)), "winch": ((28, 29), ())},
+    half="d",
+    counts=(29, 32, 0),
+    tail_callee=1,
+    # mov sp,x1; mov x29,x2; mov x5,x0; mov x0,x3; mov x1,x4; br x5
+    resume="3f000091 fd0302aa e50300aa e00303aa e10304aa a0001fd6",
+)

@@ -1,0 +1,30 @@
+"""s390x's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
+
+Sources: ELF ABI s390x Supplement 1.6 (table 1.16: r6-r13, r15, f8-f15, which are the high halves of v8-v15; the
+register save area); cranelift-codegen 0.135 isa/s390x (`tail`: r6 and r7 are arguments; `ReturnCallInd`: any register;
+r0 and r1 are its own).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.abi import Abi, run
+
+ABI: Final = Abi(
+    link=14,
+    scratch=frozenset({0, 1}),
+    saved={"system_v": (run(6, 13), run(8, 15)), "tail": (run(8, 13), run(8, 15))},
+    saved_bits=(64, 64),
+    half="f",
+    counts=(16, 32, 0),
+    callee_area=160,
+    back_chain=True,
+    stack_unit=8,
+    pushes_arguments=True,
+    carries_scratch=True,
+    flags_wait=True,
+    return_address=112,
+    # lgr r15,r3; lgr r1,r2; lgr r7,r6; lgr r6,r5; br r1
+    resume="b90400f3 b9040012 b9040076 b9040065 07f1",
+)

@@ -1,0 +1,29 @@
+"""x86-64's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
+
+Sources: System V psABI AMD64 1.0 (3.2.1); Microsoft x64 calling convention ('Caller/callee saved registers', the home
+of register arguments); cranelift-codegen 0.135 isa/x64/abi.rs (`winch`: no argument is in r10, results are packed).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftcheck.isa.abi import Abi, run
+
+ABI: Final = Abi(
+    frame=5,
+    saved={
+        "system_v": ((3, 5, *run(12, 15)), ()),
+        "windows_fastcall": ((3, 5, 6, 7, *run(12, 15)), run(6, 15)),
+        "winch": ((5,), ()),  # it keeps the frame pointer, as all frames do
+    },
+    saved_bits=(0, 128),
+    counts=(16, 16, 0),
+    callee=10,
+    tail_callee=10,
+    shadow={"windows_fastcall": 32},
+    packing=frozenset({"winch"}),
+    pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
+    # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
+    resume="4889f4 4889d5 4889c8 4c89c2 ffe7",
+)
