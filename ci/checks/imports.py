@@ -25,7 +25,7 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.clif": 2,
     "liftcheck.clif.semantics": 3, "liftcheck.case": 3, "liftcheck.nan": 3, "liftcheck.isle": 3,
     "liftcheck.clif.text": 4, "liftcheck.interp": 4, "liftcheck.mach": 4, "liftcheck.opt": 4,
-    "liftcheck.regalloc": 5,
+    "liftcheck.regalloc": 5, "liftcheck.isa.errata": 5,
     "liftcheck.generators": 6,
     "liftcheck.compilers": 7, "liftcheck.runners": 7,
     "liftcheck.oracles.regalloc": 8,

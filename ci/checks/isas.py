@@ -29,10 +29,6 @@ MAY_NAME: Final = {
     "liftcheck/oracles/filetests/pages.py": "rows about faults of a backend",
 }
 """Module -> why it names ISAs."""
-MOVING: Final = frozenset({
-    "liftcheck/runners/errata.py",
-})  # fmt: skip
-"""Modules whose facts are still to move into the values: conditions and names. Nothing is added here."""
 
 _WORDS: Final = sorted(
     {word for row in LISTED.values() for word in (row.name, row.package, row.triple, *row.aliases, *row.spellings)},
@@ -54,9 +50,8 @@ def complaints(root: Path) -> list[str]:
             continue
         places = list(check(path.read_text(encoding="utf-8"), name))
         named |= {name} if places else set()
-        if name not in MOVING:
-            found += [f"{name}:{line}: {what}" for line, what, always in places if always or name not in MAY_NAME]
-    unneeded = sorted({*MAY_NAME, *MOVING} - named)
+        found += [f"{name}:{line}: {what}" for line, what, always in places if always or name not in MAY_NAME]
+    unneeded = sorted(MAY_NAME.keys() - named)
     return found + [f"ci/checks/isas.py:1: {name} names no ISA: take it from the list" for name in unneeded]
 
 

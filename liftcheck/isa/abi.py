@@ -52,6 +52,7 @@ class Abi:
     pushes_arguments  an instruction without operands takes room for arguments that a callee takes away
     carries_scratch   loops get values in scratch registers from the instruction before
     flags_wait        constants stand between who writes flags and who reads them
+    turns_unused      behind a call the lanes of results are turned that nobody uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
     tables_of_jumps   a jump table is made of far jumps, none for the default, not of distances
 
@@ -81,6 +82,7 @@ class Abi:
     pushes_arguments: bool = False
     carries_scratch: bool = False
     flags_wait: bool = False
+    turns_unused: bool = False
     selects_by_moves: bool = False
     tables_of_jumps: bool = False
     return_address: int = 8

@@ -150,6 +150,7 @@ class Isa:
     qemu, unicorn, assembler
     ahead         bytes by which the PC is behind a breakpoint that a native process stops at
     spy           'module:function' that writes the code around a trampoline which notes registers (`oracles.canaries`)
+    errata        'module:rows' of what runners get wrong
     replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those
                   that test bits for qemu
     """
@@ -202,6 +203,7 @@ class Isa:
     elf_flags: int = 0
     ahead: int = 0
     replacing: str = ""
+    errata: str = "errata:ROWS"
 
     @property
     def listed(self) -> Listed:

@@ -77,6 +77,5 @@ def test_an_entry_that_is_needed_no_more_is_reported(tmp_path: Path, monkeypatch
     monkeypatch.setattr(
         isas, "MAY_NAME", dict.fromkeys(("liftcheck/plain.py", "liftcheck/rows.py", "liftcheck/asks.py"), "")
     )
-    monkeypatch.setattr(isas, "MOVING", frozenset())
     asked, stale = isas.complaints(tmp_path)
     assert asked.startswith("liftcheck/asks.py:1: a condition on s390x") and "plain.py names no ISA" in stale

@@ -12,13 +12,16 @@ from support.runner_samples import RUNNERS, SIGNATURE, opened, trampoline
 
 from liftcheck.case import FunctionCode, Outcome, Target
 from liftcheck.clif.types import I64
+from liftcheck.isa import ISAS
+from liftcheck.isa.errata import Erratum
 from liftcheck.oracles import compare
 from liftcheck.runners.base import Runner
-from liftcheck.runners.errata import TABLE, Erratum, first, own_words
+from liftcheck.runners.errata import first, of_isa, own_words
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job, RunnerPool, open_runner
 from liftcheck.runners.table import runners_of
 
+TABLE = [row for isa in ISAS for row in of_isa(isa)]
 PROVEN = [row for row in TABLE if row.proof is not None]
 DEADLY = [row for row in TABLE if row.death is not None and row.runner != "unicorn"]
 SUICIDAL = [row for row in TABLE if row.death is not None and row.runner == "unicorn"]
@@ -80,6 +83,7 @@ def test_a_narrow_ldsmax_is_one_where_an_instruction_begins(code: str, found: bo
 def test_every_row_is_looked_for_or_says_why_not() -> None:
     assert all((row.pattern is None and row.whole is None) == bool(row.harmless) for row in TABLE)
     assert {(row.runner, row.isa) for row in TABLE} <= set(RUNNERS)
+    assert all(row.isa == isa for isa in ISAS for row in of_isa(isa))
 
 
 def test_the_page_has_every_row() -> None:

@@ -205,7 +205,7 @@ class Rules:
             if not switched:
                 problems += self._call(instruction, own, at, scan, uses, definitions)
             scan.written |= definitions & fixed
-            if self.isa != "s390x":  # which turns the lanes of results that nobody uses
+            if not self.abi.turns_unused:
                 scan.readable -= set(clobbers)
             scan.readable |= definitions & fixed
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
