@@ -58,7 +58,7 @@ def test_fastcall_keeps_whole_vector_registers() -> None:
 def test_all_registers_are_kept_whole_by_preserve_all(isa: str) -> None:
     bits = promised(isa, "preserve_all").bits
     assert all(width == WIDTHS[isa][place >> 6] for place, width in bits.items())
-    assert set(promised(isa, "system_v").bits) <= set(bits)
+    assert set(promised(isa, "system_v").bits) - {reserved(isa).frame} <= set(bits)  # frames have rules of their own
 
 
 @pytest.mark.parametrize("isa", ISAS)
