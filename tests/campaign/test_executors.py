@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
@@ -28,6 +29,7 @@ EXECUTORS: dict[str, Callable[[Work[str, str]], Executor[str, str]]] = {
     "serial": SerialExecutor,
     "one process": lambda work: Pool(work, 1),
     "two processes": lambda work: Pool(work, 2),
+    "two forks": lambda work: Pool(work, 2, method="fork"),
 }  # fmt: skip
 
 
@@ -116,6 +118,36 @@ def test_an_interrupt_leaves_no_worker() -> None:
     with pytest.raises(KeyboardInterrupt):
         spread(pool, ["a", "hang", "b"], interrupted)
     assert not pool.busy and not any(name.startswith("liftcheck-worker") for name in map(_name, _ours()))
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_workers_end_with_their_parent(method: str) -> None:
+    """A parent that is killed closes nothing: the pipes' ends do."""
+    code = (
+        "import os, time; from liftcheck.campaign.execute.local import Pool, children\n"
+        "from support.toy_work import ToyWork\n"
+        f"if __name__ == '__main__':\n    pool = Pool(ToyWork(), 2, method={method!r}); pool.start()\n"
+        "    tasks = iter('abcd')\n"
+        "    for _ in range(30): list(pool.step(lambda *_: next(tasks, None), 0.1))\n"
+        "    print(*[m.process.pid for m in pool._members], flush=True); os.kill(os.getpid(), 9)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    workers = [int(pid) for pid in done.stdout.split()]
+    assert len(workers) == 2, done.stderr
+    deadline = time.monotonic() + 20
+    while any(_runs(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_runs(pid) for pid in workers)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _ours() -> list[int]:

@@ -16,10 +16,11 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, NamedTuple
@@ -60,13 +61,18 @@ class _Member(Generic[T]):
 
 class Pool(Generic[T, A]):
     """The executor of one machine: `size` processes. `silence`: seconds without an answer after which a worker counts
-    as hung."""
+    as hung; `method`: fork starts at once, from a parent without threads, spawn knows nothing of the parent."""
 
-    def __init__(self, work: Work[T, A], size: int, silence: float = inf) -> None:
+    def __init__(
+        self, work: Work[T, A], size: int, silence: float = inf, method: Literal["spawn", "fork"] = "spawn"
+    ) -> None:
         self.work = work
         self._size = size
         self._silence = silence
-        self._context = multiprocessing.get_context("spawn")
+        self._forks = method == "fork"
+        self._context: ForkContext | SpawnContext = (
+            multiprocessing.get_context("fork") if self._forks else multiprocessing.get_context("spawn")
+        )
         self._members: list[_Member[T]] = []
         self._again: deque[_Given[T]] = deque()
         self._vain = 0
@@ -79,8 +85,15 @@ class Pool(Generic[T, A]):
 
     def _spawn(self) -> _Member[T]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs, self.work), daemon=False, name="liftcheck-worker")
-        process.start()
+        copied = [ours, *(member.connection for member in self._members)] if self._forks else []
+        process = self._context.Process(
+            target=serve, args=(theirs, self.work, copied), daemon=False, name="liftcheck-worker"
+        )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until it ignores Ctrl-C by itself
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return _Member(process, ours)
 
@@ -182,12 +195,16 @@ class Pool(Generic[T, A]):
 
 def local(work: Work[T, A], jobs: int) -> Executor[T, A]:
     """This process for one job, else as many processes: for work in which one worker's death need not be survived."""
-    return SerialExecutor(work) if jobs == 1 else Pool(work, jobs)
+    return SerialExecutor(work) if jobs == 1 else Pool(work, jobs, method="fork")
 
 
-def serve(connection: Connection, work: Work[Any, Any]) -> None:
-    """The body of a worker process: opens a worker, answers tasks until None or the pipe's end."""
+def serve(connection: Connection, work: Work[Any, Any], parents: Sequence[Connection] = ()) -> None:
+    """The body of a worker process: opens a worker, answers tasks until None or the pipe's end. `parents`: ends that a
+    fork has copied; they would keep a pipe open whose parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for end in parents:
+        end.close()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         worker = work.open()
