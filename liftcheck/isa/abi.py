@@ -31,7 +31,6 @@ class Abi:
     frame         the frame pointer; -1: the ISA has none
     link          where the return address is on entry; -1: on the stack
     scratch       registers that may be written inside one instruction or move, and are relied on for nothing behind it
-    readable      besides the pointers, what an instruction may read without an operand and without writing it first
 
     Conventions
     saved         convention -> registers that a callee gives back; what only differs by names is in `_CONVENTIONS`
@@ -54,6 +53,8 @@ class Abi:
     flags_wait        constants stand between who writes flags and who reads them
     turns_unused      behind a call the lanes of results are turned that nobody uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
+    doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
+    implicit          instructions have operands that no field names
     tables_of_jumps   a jump table is made of far jumps, none for the default, not of distances
 
     Frames
@@ -67,7 +68,6 @@ class Abi:
     frame: int = -1
     link: int = -1
     scratch: frozenset[int] = frozenset()
-    readable: frozenset[int] = frozenset()
     saved_bits: tuple[int, int] = (0, 64)
     half: str = ""
     callee: int = -1
@@ -84,6 +84,8 @@ class Abi:
     flags_wait: bool = False
     turns_unused: bool = False
     selects_by_moves: bool = False
+    doubling: frozenset[str] = frozenset()
+    implicit: bool = False
     tables_of_jumps: bool = False
     return_address: int = 8
 
@@ -106,7 +108,7 @@ class Owed(NamedTuple):
 
 
 class Reserved(NamedTuple):
-    """Registers that no allocator gets. `readable`: with the pointers."""
+    """Registers that no allocator gets. `readable`: the pointers, which any instruction may read."""
 
     sp: int
     frame: int
@@ -134,7 +136,7 @@ def free_for_all(isa: str, offered: Iterable[Iterable[int]]) -> frozenset[int]:
 def reserved(isa: str) -> Reserved:
     """What no allocator gets on this ISA."""
     abi, sp = abi_named(isa), isa_named(isa).stack_pointer
-    return Reserved(sp, abi.frame, abi.link, abi.scratch, abi.readable | ({sp, abi.frame} - {-1}))
+    return Reserved(sp, abi.frame, abi.link, abi.scratch, frozenset({sp, abi.frame} - {-1}))
 
 
 @cache

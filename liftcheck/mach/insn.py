@@ -33,7 +33,7 @@ CONTROL: Final = -4
 VECTOR_CONFIGURATION: Final = -5
 """riscv64's vl and vtype."""
 PC: Final = -6
-"""Where a return goes on: only in effects."""
+"""Where a return goes on (in effects), and the base of an access at a distance from the instruction."""
 SPECIALS: Final[Mapping[int, str]] = {
     FLAGS: "flags",
     MEMORY: "memory",
@@ -77,7 +77,8 @@ class Effect(NamedTuple):
 
 
 class Access(NamedTuple):
-    """A memory operand: base + displacement, + a multiple of `scaled` (NONE: no such register)."""
+    """A memory operand: base + displacement, + a multiple of `scaled` (NONE: no such register). Of a base that is PC
+    the displacement is not said."""
 
     base: int
     displacement: int
@@ -97,6 +98,7 @@ class Insn(NamedTuple):
               the compiler uses some for a new value): wrong only where an allocation says that the old value is used
     kept      those of `writes` of which a part stays as it was (s390x's instructions on low halves): where a result
               takes the place of an input, that input is read by being kept
+    twice     those of `reads` that more than one of its fields names
     cancels   of equal inputs the result is the same, whatever they are (x86-64's `xorps`)
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start; on x86-64 also of a `lea`
@@ -116,6 +118,7 @@ class Insn(NamedTuple):
     merged: frozenset[int] = frozenset()
     kept: frozenset[int] = frozenset()
     cancels: bool = False
+    twice: frozenset[int] = frozenset()
 
     @property
     def text(self) -> str:

@@ -108,7 +108,7 @@ def _state(rng: random.Random, case: Case) -> State:
     for access in case.machine.accesses:
         if access.scaled != NONE:
             registers[access.scaled] = rng.randrange(4) * 16
-        if access.base != NONE:
+        if access.base >= 0:
             registers[access.base] = (MIDDLE - access.displacement) % (1 << 64)
     return State(registers, flags, rng.randbytes(PAGE))
 

@@ -26,6 +26,7 @@ from liftcheck.mach.insn import (
     JUMP,
     MEMORY,
     ORDINARY,
+    PC,
     RETURN,
     TRAP,
     Access,
@@ -64,8 +65,18 @@ def read(window: bytes) -> Insn:
     for access in uses.accesses:
         reads |= {MEMORY} if access.read else set()
         writes |= {MEMORY} if access.written else set()
+    twice = frozenset(r for r in reads if uses.reads.count(r) > 1)
     return Insn(
-        4, named[2], named[3], frozenset(reads), frozenset(writes), uses.flow, effect(word), uses.target, uses.accesses
+        4,
+        named[2],
+        named[3],
+        frozenset(reads),
+        frozenset(writes),
+        uses.flow,
+        effect(word),
+        uses.target,
+        uses.accesses,
+        twice=twice,
     )
 
 
@@ -241,7 +252,7 @@ def _literal(word: int) -> _Uses | None:
     if not vector and word >> 30 == 3:
         return _Uses()
     size = (4, 8, 16, 0)[word >> 30] if vector else (4, 8, 4, 0)[word >> 30]
-    return _Uses((), (_v(t) if vector else t,), accesses=(Access(NONE, 0, size, True, False),)) if size else None
+    return _Uses((), (_v(t) if vector else t,), accesses=(Access(PC, 0, size, True, False),)) if size else None
 
 
 def _pair(word: int) -> _Uses | None:

@@ -10,14 +10,12 @@ from typing import Final
 
 from liftcheck.isa.abi import FLOATS, Abi, run
 
-_TP: Final = 4
 _SAVED: Final = (8, 9, *run(18, 27))
 
 ABI: Final = Abi(
     frame=8,
     link=1,
     scratch=frozenset({30, 31}),
-    readable=frozenset({_TP}),
     saved={"system_v": (_SAVED, _SAVED)},
     counts=(32, 32, 32),
     tail_callee=5,
@@ -25,6 +23,7 @@ ABI: Final = Abi(
     # it, it is refuted (docs/findings/riscv64-fs1-not-saved.md).
     overstated=frozenset({FLOATS + 9}),
     selects_by_moves=True,
+    doubling=frozenset(f"fsgnj{kind}.{size}" for kind in ("", "n", "x") for size in "hsdq"),
     tables_of_jumps=True,
     # mv sp,a1; mv s0,a2; mv t0,a0; mv a0,a3; mv a1,a4; jr t0
     resume="13810500 13040600 93020500 13850600 93050700 67800200",

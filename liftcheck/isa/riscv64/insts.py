@@ -215,6 +215,7 @@ class _Operands(NamedTuple):
     reads: set[int]
     writes: set[int]
     merged: set[int]
+    twice: set[int]
     text: str
 
 
@@ -243,6 +244,7 @@ def _read(word: int) -> Insn:
         accesses,
         True,
         frozenset(o.merged),
+        twice=frozenset(o.twice),
     )
 
 
@@ -251,6 +253,7 @@ def _operands(word: int, row: Row) -> _Operands:
     reads: set[int] = set()
     writes: set[int] = set()
     merged: set[int] = set()
+    twice: set[int] = set()
     texts, immediate = [], 0
     for field in row.fields.split():
         kind, base = field.lstrip("+~"), 0
@@ -264,8 +267,11 @@ def _operands(word: int, row: Row) -> _Operands:
         registers[kind[1]] = base
         if base == NONE:
             continue
+        written = kind[1] == "d" and not row.stores
+        if base in reads and (not written or field[0] in "+~"):
+            twice.add(base)
         for count in range(row.registers):
-            (writes if kind[1] == "d" and not row.stores else reads).add(base + count if kind[0] == "v" else base)
+            (writes if written else reads).add(base + count if kind[0] == "v" else base)
         if field[0] in "+~":
             reads.add(base)
         if field[0] == "~":
@@ -276,7 +282,7 @@ def _operands(word: int, row: Row) -> _Operands:
         if row.masked == 1:
             merged.update(writes - reads)
             reads.update(writes)
-    return _Operands(registers, immediate, reads, writes, merged, ", ".join(texts))
+    return _Operands(registers, immediate, reads, writes, merged, twice, ", ".join(texts))
 
 
 def _signed(value: int, bits: int) -> int:

@@ -25,7 +25,7 @@ _Writer = Callable[[bytes, _Registers], "Effect | None"]
 
 def effect(name: str, code: bytes, registers: _Registers, accesses: tuple[Access, ...]) -> Effect | None:
     """None for instructions that are not modelled. registers: places by field, the displacement as 'd'."""
-    if accesses and accesses[0].base == NONE:
+    if accesses and accesses[0].base < 0:
         return None
     exact = _EXACT.get(name)
     return exact(code, registers) if exact is not None else None

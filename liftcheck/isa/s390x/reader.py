@@ -11,12 +11,13 @@ Source: z/Architecture Principles of Operation SA22-7832-13, chapters 5 ('Instru
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.effects import effect
 from liftcheck.isa.s390x.insts import FORMATS, LONG_DISPLACEMENT, ROWS, Row
-from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Access, Insn, unknown
+from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, PC, RETURN, TRAP, Access, Insn, unknown
 from liftcheck.mach.regs import FLOAT, NONE
 
 FLOAT_FIRST: Final = FLOAT * 64
@@ -62,6 +63,7 @@ class _Reading:
         self.writes: set[int] = set()
         self.merged: set[int] = set()
         self.kept: set[int] = set()
+        self.twice: set[int] = set()
         self.registers: dict[str, int] = {}
         self.texts: list[str] = []
 
@@ -92,6 +94,7 @@ class _Reading:
             True,
             frozenset(self.merged),
             frozenset(self.kept),
+            twice=frozenset(self.twice & self.reads - self.merged),
         )
 
     def _operand(self, operand: str) -> None:
@@ -107,11 +110,15 @@ class _Reading:
         if sign in ">&~":
             self.writes.update(places)
         if sign != ">":
-            self.reads.update(places)
+            self._read(places)
         if sign == "~":
             self.merged.update(places)
         if sign == ">" and (kind in "wfq" or self.row.name in _LOW_PAIRS):
             self.kept.update(places)
+
+    def _read(self, places: Iterable[int]) -> None:
+        for place in places:
+            (self.twice if place in self.reads else self.reads).add(place)
 
     def _places(self, kind: str, at: int) -> list[int]:
         number = self.half(at)
@@ -133,7 +140,7 @@ class _Reading:
                 displacement |= code[4] << 12
                 displacement -= (displacement & 0x80000) << 1
             index = self.half(self.fields["x"]) if "x" in self.fields else 0
-            self.reads.update(r for r in (base, index) if r)
+            self._read(r for r in (base, index) if r)
             self.registers |= {"b": base or NONE, "x": index or NONE, "d": displacement}
             self.texts.append(f"{displacement}({f'%r{index},' if index else ''}%r{base})")
         elif row.memory and row.format == "RIL":
@@ -141,7 +148,7 @@ class _Reading:
             self.texts.append(f".{displacement:+}")
         if not row.memory:
             return ()
-        return (self._access(base or NONE, displacement, index or NONE),)
+        return (self._access(PC if row.format == "RIL" else base or NONE, displacement, index or NONE),)
 
     def _access(self, base: int, displacement: int, index: int) -> Access:
         kind, size = self.row.memory[0], self.row.memory[1:]

@@ -23,6 +23,8 @@ ABI: Final = Abi(
     tail_callee=10,
     shadow={"windows_fastcall": 32},
     packing=frozenset({"winch"}),
+    doubling=frozenset({"ucomiss", "ucomisd", "vucomiss", "vucomisd"}),
+    implicit=True,
     pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
     # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
     resume="4889f4 4889d5 4889c8 4c89c2 ffe7",

@@ -115,7 +115,8 @@ def read(window: bytes) -> Insn:
         True,
         merged,
         _kept(bare, operands, writes),
-        bare in _ZEROING,
+        _cancels(bare, operands),
+        _twice(operands, reads - merged),
     )
 
 
@@ -173,6 +174,22 @@ def _merged(name: str, operands: Any) -> frozenset[int]:
     if name in _KEEPS_REST:
         return frozenset({_PLACE_OF[operands[0].reg]} if _is_register(operands[0]) else ())
     return frozenset()
+
+
+def _cancels(name: str, operands: Any) -> bool:
+    """Of two registers; one may be another's name here (`Insn.cancels`)."""
+    return name in _ZEROING and len(operands) >= 2 and all(map(_is_register, operands[-2:]))
+
+
+def _twice(operands: Any, reads: frozenset[int]) -> frozenset[int]:
+    """Registers that are read by several fields: those of memory operands, and others that are read."""
+    named: list[int] = []
+    for o in operands:
+        if o.type == x86.X86_OP_MEM:
+            named += [_PLACE_OF.get(o.mem.base, NONE), _PLACE_OF.get(o.mem.index, NONE)]
+        elif _is_register(o) and o.access & capstone.CS_AC_READ:
+            named.append(_PLACE_OF[o.reg])
+    return frozenset(place for place in named if place in reads and named.count(place) > 1)
 
 
 def _kept(name: str, operands: Any, writes: frozenset[int]) -> frozenset[int]:
@@ -269,7 +286,8 @@ def _accesses(name: str, operands: Any) -> tuple[Access, ...]:
             elif name.removeprefix("v").startswith(_MOVES):
                 reads, writes = bool(number), not number
             index = _PLACE_OF.get(o.mem.index, NONE)
-            found.append(Access(_PLACE_OF.get(o.mem.base, NONE), o.mem.disp, o.size, reads, writes, index))
+            base = PC if o.mem.base == x86.X86_REG_RIP else _PLACE_OF.get(o.mem.base, NONE)
+            found.append(Access(base, o.mem.disp, o.size, reads, writes, index))
     return tuple(found)
 
 

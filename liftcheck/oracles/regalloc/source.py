@@ -20,6 +20,9 @@ from liftcheck.clif.opcodes import DIRECT_CALLS, INDIRECT_CALLS, OF_CONSTANT, OP
 
 FEW: Final = 3
 """With the address of a return area there are registers for one more (Microsoft x64: four in all)."""
+_SLOT: Final = 16
+"""An argument takes whole ones at most."""
+_POINTERS: Final = frozenset({"get_stack_pointer", "get_frame_pointer"})
 POINTERS: Final = ""
 """Key of `Source.callees` for calls through pointers."""
 
@@ -30,7 +33,9 @@ class Source:
     stack slots; may_stray: it does so unless a constant that is not followed keeps it inside; may_read:
     the same of loads. few: its arguments fit
     into registers, on all ISAs and in all conventions. packed: symbol, or POINTERS -> how many bytes of results its
-    callees leave on the stack of x86-64 at most, which packs them for `winch`; None: not worked out."""
+    callees leave on the stack of x86-64 at most, which packs them for `winch`; None: not worked out.
+    incoming: no more bytes of its arguments lie on the stack. tails: it has tail calls. returning: it asks for its
+    return address; pointing: for its stack or frame pointer."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
@@ -38,6 +43,10 @@ class Source:
     may_read: bool = False
     few: bool = False
     packed: Mapping[str, int | None] = field(default_factory=dict)
+    incoming: int = 1 << 32
+    tails: bool = True
+    returning: bool = True
+    pointing: bool = True
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
@@ -69,7 +78,18 @@ def source_of(function: Function) -> Source:
     few = len(parameters) <= FEW and all(
         p.type.bits <= 64 and not p.type.is_vector and not p.purpose for p in parameters
     )  # riscv64 passes vectors on the stack
-    return Source(callees, True in outside, bool(outside), bool(read), few, packed)
+    room = sum(_SLOT * max(1, p.type.bits // 8 // _SLOT) + _by_value(p.purpose) for p in parameters)
+    incoming = 0 if few else room
+    ops = {inst.op for block in function.blocks for inst in block.insts}
+    tails, returning = any(op.startswith("return_call") for op in ops), "get_return_address" in ops
+    pointing = not ops.isdisjoint(_POINTERS)
+    may_stray = bool(outside) or pointing
+    return Source(callees, True in outside, may_stray, bool(read), few, packed, incoming, tails, returning, pointing)
+
+
+def _by_value(purpose: str) -> int:
+    """The size of a structure that is passed on the stack: `sarg(64)`."""
+    return int(purpose[5:-1]) if purpose.startswith("sarg(") else 0
 
 
 def _most(sizes: list[int | None]) -> int | None:

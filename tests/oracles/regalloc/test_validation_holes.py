@@ -6,13 +6,25 @@ compiler would tell them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from itertools import combinations
 
 import pytest
-from support.validation_code_faults import NOPS
+from support.validation_planting import (
+    CALLS,
+    LOOPS,
+    RESULTS,
+    TAIL,
+    WIDE,
+    called,
+    captured_relocated,
+    flips,
+    one,
+    placed,
+    plain,
+    put,
+    refuted,
+)
 
 from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
@@ -25,169 +37,17 @@ from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.code import frame as validation_frame
 from liftcheck.oracles.regalloc.code.accesses import Body
 from liftcheck.oracles.regalloc.code.frame import Checked
-from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
-from liftcheck.oracles.regalloc.code.order import overwritten, survives
-from liftcheck.oracles.regalloc.source import Source, source_of
+from liftcheck.oracles.regalloc.source import source_of
 from liftcheck.oracles.regalloc.validate import validate
-from liftcheck.oracles.regalloc.verdict import VALID, Verdict
 from liftcheck.regalloc.allocation import DEF, EARLY, LATE, USE, Captured
 
-CALLS = """\
-function %calls(i64, i64, f64) -> i64, f64 system_v {
-    ss0 = explicit_slot 32
-    sig0 = (i64, f64) -> i64, f64 system_v
-    fn0 = colocated %g sig0
-block0(v0: i64, v1: i64, v2: f64):
-    v3 = stack_addr.i64 ss0
-    store v1, v3+8
-    v4, v5 = call fn0(v0, v2)
-    fence
-    v6 = iadd v4, v1
-    brif v6, block1, block2
-block1:
-    v7, v8 = call_indirect sig0, v1(v6, v5)
-    v9 = isub v7, v0
-    v10 = load.i64 v3+8
-    v11 = bxor v9, v10
-    v20 = iconst.i64 0x12345
-    v21 = imul v11, v20
-    v22 = popcnt v21
-    return v22, v8
-block2:
-    v12 = bor v4, v0
-    v13 = popcnt v12
-    return v13, v2
-}
-"""
-TAIL = """\
-function %tail(i64, i64) -> i64 tail {
-    ss0 = explicit_slot 32
-    sig0 = (i64, i64) -> i64 tail
-    fn0 = colocated %g sig0
-block0(v0: i64, v1: i64):
-    v2 = stack_addr.i64 ss0
-    store v1, v2+8
-    v3 = iadd v0, v1
-    brif v3, block1, block2
-block1:
-    return_call_indirect sig0, v1(v3, v0)
-block2:
-    return_call fn0(v0, v3)
-}
-"""
-WIDE = """\
-function %wide(i64, i64) -> i64 tail {
-    sig0 = (i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64 tail
-    fn0 = colocated %g sig0
-block0(v0: i64, v1: i64):
-    v2 = call fn0(v0, v1, v0, v1, v0, v1, v0, v1, v0, v1, v0, v1, v0, v1)
-    v3 = iadd v2, v1
-    return v3
-}
-"""
-RESULTS = """\
-function %results(i64, i64) -> i64 system_v {
-    sig0 = (i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 tail
-    fn0 = colocated %g sig0
-block0(v0: i64, v1: i64):
-    v2, v3, v4, v5, v6, v7, v8, v9, v10, v11 = call fn0(v0)
-    v12 = iadd v2, v10
-    v13 = iadd v12, v11
-    v14 = isub v13, v1
-    v15 = bxor v14, v9
-    return v15
-}
-"""
-LOOPS = """\
-function %loops(i64, i64, f64) -> i64 system_v {
-block0(v0: i64, v1: i64, v2: f64):
-    v3 = clz v0
-    v4 = ctz v1
-    v5 = popcnt v3
-    v6 = bitrev v4
-    v7 = iadd v5, v6
-    v8 = fcvt_to_sint_sat.i64 v2
-    v9 = fcvt_to_uint_sat.i64 v2
-    v10 = iadd v8, v9
-    v11 = iadd v7, v10
-    return v11
-}
-"""
 CALL_BYTES = {"x86-64": "ffd0", "aarch64": "00003fd6", "riscv64": "e7000500", "s390x": "0de2"}
 """A call through the first result's register."""
 RETURNS = {"x86-64": "c3", "aarch64": "c0035fd6", "riscv64": "67800000", "s390x": "07fe"}
 JUMPS = {"x86-64": "ffe0", "aarch64": "00001fd6", "riscv64": "67000500", "s390x": "07f2"}
 LOWERED = {"x86-64": "4883ec10", "aarch64": "ff4300d1", "riscv64": "130101ff", "s390x": "a7fbfff0"}
 """16 bytes taken off the stack pointer."""
-
-
-@cache
-def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tuple[Captured, Source]:
-    """The allocation of one function, which is valid."""
-    target = Target(
-        isa,
-        (
-            ("enable_multi_ret_implicit_sret", "true"),
-            *more,
-            ("opt_level", "speed"),
-            ("regalloc_algorithm", "backtracking"),
-        ),
-    )
-    reply = compiler.allocations(text, [target], with_text=True)[0][0]
-    assert isinstance(reply, Captured), reply
-    source = source_of(parse_filetest(text, "t").module().functions[0])
-    verdict = validate(isa, reply, source)
-    assert verdict.status == VALID, verdict.counterexample and verdict.counterexample.render()
-    return reply, source
-
-
-def placed(isa: str, captured: Captured, instruction: int) -> list[Placed]:
-    """An instruction's own bytes."""
-    at, found = captured.allocation.offsets[instruction] or 0, []
-    for machine in decode(isa, captured.code.code, at, captured.allocation.ends[instruction]):
-        found.append(Placed(at, machine))
-        at += machine.size
-    return found
-
-
-def put(isa: str, captured: Captured, offset: int, data: bytes, room: int) -> Captured:
-    """Other bytes, and no-operations up to where the room ends."""
-    rest, fill = room - len(data), b""
-    while len(fill) < rest:
-        fill += NOPS[isa][next(size for size in sorted(NOPS[isa], reverse=True) if size <= rest - len(fill))]
-    code = captured.code.code
-    changed = code[:offset] + data + fill + code[offset + room :]
-    return captured._replace(code=replace(captured.code, code=changed))
-
-
-def refuted(isa: str, captured: Captured, source: Source) -> str:
-    """The rule that is broken, or why it is undecided; '' if valid."""
-    verdict: Verdict = validate(isa, captured, source)
-    return verdict.counterexample.rule if verdict.counterexample else verdict.reason
-
-
-def called(isa: str, captured: Captured) -> list[int]:
-    """Instructions that call."""
-    return [i for i, what in enumerate(captured.allocation.instructions) if what.clobbers]
-
-
-def plain(isa: str, captured: Captured, room: int) -> list[int]:
-    """Instructions of enough bytes within blocks, that do not call."""
-    rows, ends = captured.allocation, {block.end - 1 for block in captured.allocation.blocks}
-    return [
-        i
-        for i, what in enumerate(rows.instructions)
-        if i not in ends
-        and not what.clobbers
-        and rows.ends[i] - (rows.offsets[i] or 0) >= room
-        and not captured_relocated(captured, i)
-    ]
-
-
-def captured_relocated(captured: Captured, instruction: int) -> bool:
-    start, end = captured.allocation.offsets[instruction] or 0, captured.allocation.ends[instruction]
-    return any(start <= r.offset < end for r in captured.code.relocations)
 
 
 # Positions.
@@ -221,13 +81,6 @@ def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) ->
     }
 
 
-def flips(data: bytes) -> Iterator[bytes]:
-    number = int.from_bytes(data, "big")
-    for count in (1, 2):
-        for bits in combinations(range(8 * len(data)), count):
-            yield (number ^ sum(1 << bit for bit in bits)).to_bytes(len(data), "big")
-
-
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("text", [CALLS, LOOPS])
 def test_an_input_that_is_overwritten_first_is_refuted(regalloc: Cranelift, isa: str, text: str) -> None:
@@ -249,26 +102,6 @@ def test_an_input_that_is_overwritten_first_is_refuted(regalloc: Cranelift, isa:
                 found += 1
                 break
     assert found or text == LOOPS
-
-
-def test_ways_round_a_write_are_told_apart() -> None:
-    def made(*codes: str) -> list[Placed]:
-        offset, steps = 0, []
-        for code in codes:
-            machine = decode("riscv64", bytes.fromhex(code))[0]
-            steps.append(Placed(offset, machine))
-            offset += machine.size
-        return steps
-
-    goes_round = made("63040500", "13851500", "13000000")  # beqz a0, 8; addi a0, a1, 1; nop
-    assert survives(goes_round, 10) and overwritten(goes_round, {10}) is None
-    reads_both = made("63040500", "13851500", "93060500")  # …; mv a3, a0
-    seen = overwritten(reads_both, {10})
-    assert seen is not None and (seen[0].offset, seen[1]) == (8, 10)
-    loop = made("93060500", "1305f5ff", "e31cb5fe")  # mv a3, a0; addi a0, a0, -1; bne a0, a1, -8
-    assert overwritten(loop, {10}) is not None and not survives(loop, 10)
-    straight = made("93060500", "13850500", "13051500")  # mv a3, a0; mv a0, a1; addi a0, a0, 1
-    assert overwritten(straight, {10}) is None and not survives(straight, 10)
 
 
 # Calls.

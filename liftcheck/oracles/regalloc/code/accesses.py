@@ -8,19 +8,17 @@ bytes are taken as straight lines. Calls are taken at their word: they read the 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from liftcheck.bits.term import Term
 from liftcheck.isa.abi import Abi, Reserved, abi_named, free_for_all, reserved
 from liftcheck.mach.insn import BRANCH, CALL, CONTROL, FLAGS, JUMP, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
+from liftcheck.oracles.regalloc.code import order
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
-from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
-from liftcheck.oracles.regalloc.code.moves import Slots
-from liftcheck.oracles.regalloc.code.order import overwritten, reads_input, survives
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import FIXED, REUSE, USE, Allocation
 
@@ -28,8 +26,8 @@ _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 
 _INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
 TOLD: Final = "an unwinder is told of another place than the operand's"
-IDLE: Final = "a scratch register is written and not read"
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
+IDLE: Final = "what an instruction's bytes make is not read"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
 OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED, STORES_OUTSIDE})
@@ -71,7 +69,7 @@ class _Taken(NamedTuple):
     last: int
 
 
-class Rules:
+class OwnRules:
     """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
 
     def __init__(self, isa: str, allocation: Allocation, calls: Calls) -> None:
@@ -86,6 +84,7 @@ class Rules:
         self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
         self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
         self._used: Final = _used(allocation)
+        self._lasts: Final = frozenset(block.end - 1 for block in allocation.blocks)
         self._unborn: Final[dict[int, int]] = {}
         """Virtual registers that nothing defines -> the instruction that has no bytes."""
         self.shift = 0
@@ -102,6 +101,7 @@ class Rules:
         """Instructions that access memory by the stack or frame pointer."""
         self._window = 0
         self._pointed: Final[list[tuple[int, int]]] = []
+        self._pointers_made: Final[list[tuple[int, Placed, tuple[Term, int], int]]] = []
         self._taken: Final[list[_Taken]] = []
         self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
@@ -205,19 +205,18 @@ class Rules:
             if not switched:
                 problems += self._call(instruction, own, at, scan, uses, definitions)
             scan.written |= definitions & fixed
-            if not self.abi.turns_unused:
-                scan.readable -= set(clobbers)
+            if not switched:
+                lost = uses.difference(clobbers) if self.abi.turns_unused else uses.union(clobbers)
+                scan.readable -= lost - self._pointers
             scan.readable |= definitions & fixed
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
         problems += self._flags(instruction, own, scan, uses)
-        if len(own) > 1 and not uses.isdisjoint(scan.written):
-            seen = overwritten(own, {p for p in uses & scan.written if p < SLOT} - self._tied(instruction))
-            if seen is not None:
-                problems.append(
-                    self._problem(
-                        "a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own
-                    )
-                )
+        if len(own) > 1 and not switched:
+            problems += self._ways(instruction, own, at, readable, uses, definitions)
+        elif order.only_reads(own[0].machine) and (own[0].machine.accesses or not self._may_trap(own[0])):
+            problems.append(self._problem(IDLE, instruction, own[0], min(own[0].machine.reads), set(), own))
+        elif len(own) == 1 and not clobbers and (lacking := self._single(instruction, own[0].machine)):
+            problems.append(self._problem("a use's register is not read", instruction, own[0], min(lacking), uses, own))
         if scan.stores:
             self._note(instruction, own)
         if scan.framed:
@@ -230,10 +229,7 @@ class Rules:
         idle = self._pending
         if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
             problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))
-        self._pending = self._idle_scratch(own) if self._carried else None
-        if self._pending is not None and not self.abi.carries_scratch:
-            problems.append(self._problem(IDLE, instruction, *self._pending, uses, own))
-            self._pending = None
+        self._pending = self._idle_scratch(own) if self._carried and self.abi.carries_scratch else None
         if loads:
             self._carried |= scan.written & {self.kept.link}
         if not uses <= scan.read or not definitions <= scan.written:
@@ -270,6 +266,8 @@ class Rules:
                 problems.append(
                     self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad), uses, own)
                 )
+            if reaches and machine.effect is not None and not machine.accesses:
+                self._point(instruction, placed)
             if not machine.writes <= scan.writable:
                 problems.append(
                     self._problem(
@@ -278,6 +276,22 @@ class Rules:
                         placed,
                         min(machine.writes - scan.writable),
                         definitions,
+                        own,
+                    )
+                )
+            for access in machine.accesses:
+                if access.base == access.scaled == NONE:
+                    problems.append(self._problem("an address without a base", instruction, placed, NONE, uses, own))
+            if machine.target in (0, machine.size) and machine.flow == BRANCH and instruction not in self._lasts:
+                problems.append(self._problem("a branch that leads nowhere", instruction, placed, NONE, uses, own))
+            if machine.twice and (doubled := self._doubled(instruction, machine, uses - scan.written)):
+                problems.append(
+                    self._problem(
+                        "a use is read by more fields than there are operands",
+                        instruction,
+                        placed,
+                        min(doubled),
+                        uses,
                         own,
                     )
                 )
@@ -299,26 +313,124 @@ class Rules:
         placed = next(step for step in own if FLAGS in step.machine.reads)
         return [self._problem("flags are read that nobody wrote", instruction, placed, FLAGS, set(), own)]
 
+    def _ways(
+        self,
+        instruction: int,
+        own: Sequence[Placed],
+        at: int,
+        readable: frozenset[int],
+        uses: set[int],
+        definitions: set[int],
+    ) -> list[Problem]:
+        """What own bytes read and write in which order, on all ways through them. `at`: where they call."""
+        fixed = self._fixed(instruction)
+        steps: list[order.Step] = [(machine.reads, machine.writes) for _, machine in own]
+        if at < len(own):
+            reads, writes = steps[at]
+            made = frozenset().union(*(m.writes for _, m in own[:at]))  # results' registers may hold arguments
+            steps[at] = reads | uses & fixed | made & definitions & fixed, writes | definitions & fixed
+        found = order.graph(own, self.calls.layout.traps, steps)
+        problems = []
+        shared = {p for p in uses if p < SLOT} - self._tied(instruction)
+        wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
+        seen = order.overwritten(order.graph(own[: at + 1], self.calls.layout.traps), shared, wanted)
+        if seen is not None:
+            problems.append(
+                self._problem("a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own)
+            )
+        behind = {p for p in definitions if p < SLOT}.union(
+            self._writable - self.kept.scratch,
+            self.allocation.instructions[instruction].clobbers,
+            self._pointers,
+            {self.kept.link},
+            self.kept.scratch if self._carries(instruction) else (),
+        )
+        vain = order.idle(found, behind, self.calls.layout.may_trap)
+        if vain is not None:
+            problems.append(self._problem(IDLE, instruction, vain[0], vain[1], definitions, own))
+        if found.branches:
+            problems += self._branching(instruction, found, readable | uses, definitions)
+        return problems
+
+    def _branching(
+        self, instruction: int, found: order.Graph, given: frozenset[int], definitions: set[int]
+    ) -> list[Problem]:
+        """Own bytes with several ways: what is read or wanted is written on each."""
+        own = found.own
+        if instruction not in self._lasts and order.stuck(found):
+            return [self._problem("no way leads to the end of an instruction", instruction, own[-1], NONE, set(), own)]
+        wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
+        lacking = order.unwritten(found, given, wanted - given)
+        if lacking is None:
+            return []
+        number, place = lacking
+        rule = "a register is read that not every way writes"
+        if number == len(own):
+            number, rule = 0, "a definition's register is not written"
+        return [self._problem(rule, instruction, own[number], place, definitions, own)]
+
+    def _may_trap(self, placed: Placed) -> bool:
+        return self.calls.layout.may_trap(placed.offset, placed.machine.size)
+
+    def _carries(self, instruction: int) -> bool:
+        """Whether the next instruction may read what this one leaves in scratch registers."""
+        return self.abi.carries_scratch and instruction not in self._lasts
+
     def _idle_scratch(self, own: Sequence[Placed]) -> tuple[Placed, int] | None:
-        """A write to a scratch register behind which nothing reads it: what should have read it reads another one.
-        (riscv64's far jump round an island is left out of the bytes, but for its first half.)"""
+        """The last write to a scratch register behind which nothing reads it: the next instruction must."""
         pending: dict[int, Placed] = {}
         for placed in own:
             for place in placed.machine.reads & pending.keys():
                 del pending[place]
-            if placed.machine.name != "auipc":
-                pending.update(dict.fromkeys(placed.machine.writes & self.kept.scratch, placed))
+            pending.update(dict.fromkeys(placed.machine.writes & self.kept.scratch, placed))
         loops = any(m.flow == BRANCH for _, m in own)
         return None if loops or not pending else next((placed, place) for place, placed in pending.items())
+
+    def _doubled(self, instruction: int, machine: Insn, inputs: set[int]) -> set[int]:
+        """Inputs that several fields of one instruction read, though only one operand is there."""
+        if machine.name in self.abi.doubling:
+            return set()
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        found = [
+            o.value if p == NONE and o.constraint == FIXED else p
+            for o, p in zip(what.operands, places)
+            if o.kind == USE
+        ]
+        return {place for place in machine.twice & inputs if found.count(place) < 2}
+
+    def _single(self, instruction: int, machine: Insn) -> set[int]:
+        """Registers of several inputs that one field of a lone access reads."""
+        if not machine.accesses or (self.abi.implicit and not machine.name.startswith("mov")):
+            return set()
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        if len(what.operands) < 2:
+            return set()
+        found = [p for o, p in zip(what.operands, places) if o.kind == USE and 0 <= p < SLOT]
+        if len(found) == len(set(found)):
+            return set()
+        return {p for p in found if p in machine.reads - machine.twice - machine.merged and found.count(p) > 1}
 
     def _as_data(self, machine: Insn, uses: set[int]) -> frozenset[int]:
         """The pointers to the frame that are read for something else than an address: only bases of accesses, moves and
         additions read them."""
         if machine.effect is not None and not machine.accesses:
-            return frozenset()
+            return frozenset(p for p in machine.reads & self._pointers if not self._only_addresses(machine, p))
         bases = {access.base for access in machine.accesses if access.scaled not in self._pointers}
         pushes = machine.name in self.abi.pushing
         return frozenset() if pushes else machine.reads & self._pointers - bases - uses
+
+    def _only_addresses(self, machine: Insn, pointer: int) -> bool:
+        """Whether an instruction makes nothing of a pointer but sums with a constant or another register."""
+        value = register(self.isa, pointer)
+        writes = machine.effect.writes if machine.effect is not None else ()
+        return all(made is value or (made.prim == "add" and value in made.args) for _, made in writes)
+
+    def _point(self, instruction: int, placed: Placed) -> None:
+        """Note what own bytes make a pointer to, in registers that somebody may read later."""
+        for place, value in placed.machine.effect.writes if placed.machine.effect is not None else ():
+            found = parts(value)
+            if found is not None and place not in self._pointers | self.kept.scratch:
+                self._pointers_made.append((instruction, placed, found, self.shift))
 
     def _call(
         self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int], definitions: set[int]
@@ -447,8 +559,9 @@ class Rules:
                     "a definition's register is not written", instruction, own[0], min(registers), registers, own
                 )
             )
-        registers = {p for p in unread if p < SLOT and not reads_input(own, p)}
-        registers = {p for p in registers if p not in definitions or not survives(own, p)}
+        found = order.graph(own, self.calls.layout.traps)
+        registers = {p for p in unread if p < SLOT and not order.reads_input(found, p)}
+        registers = {p for p in registers if p not in definitions or not order.survives(found, p)}
         if registers:
             problems.append(
                 self._problem("a use's register is not read", instruction, own[0], min(registers), registers, own)
@@ -510,113 +623,6 @@ class Rules:
                         "nothing",
                         code,
                     )
-
-    def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
-        """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
-        for instruction, slot, stored, own, shift in self._in_slots:
-            if not self._accessed(slots, body, slot, stored, own, shift):
-                rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
-                expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
-                yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
-        for instruction, slot, offset, own in self._told:
-            if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
-                yield Problem(
-                    TOLD,
-                    instruction,
-                    own[0].offset,
-                    slot,
-                    f"sp + {slots.guess(slot, offset)}",
-                    f"sp + {offset}",
-                    tuple(own),
-                )
-
-    def results(self, body: Body) -> int:
-        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
-        load of a packed one may reach past the end of them all."""
-        high = 0
-        for own, returning, packed in self._results:
-            loads = [
-                (offset, offset + size)
-                for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
-                if not stores and placed.offset >= returning
-            ]
-            end = max((end for _, end in loads), default=0)
-            high = max(high, end if packed is None else min(end, min(loads, default=(0, 0))[0] + packed))
-        return high
-
-    def unbalanced(self, body: Body, top: int) -> Iterator[Problem]:
-        """A callee that takes its arguments away takes those that were stored for it, in whole units. `top`: the end of
-        the memory at the stack pointer where arguments may lie."""
-        for taken in self._taken:
-            pops = self.calls.may_pop(taken.instruction)
-            if not pops and not taken.bytes:
-                continue
-            ends = [
-                offset + size + taken.pushed
-                for _, own, shift in self._stores[taken.first : taken.last]
-                for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
-                if stores and offset + size <= top and (offset >= 0 or shift)
-            ]
-            if taken.pushed:
-                low, high = (bisect_left(self._pointed, (at, 0)) for at in (taken.first, taken.last + 1))
-                ends += [end for _, end in self._pointed[low:high]]
-                ends = [end for end in ends if end <= taken.pushed]
-            wanted = -(-max(ends, default=0) // self.abi.stack_unit) * self.abi.stack_unit
-            if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
-                yield Problem(
-                    "a call's arguments are not what its callee takes away",
-                    taken.instruction,
-                    taken.own[0].offset,
-                    self.kept.sp,
-                    f"{wanted} bytes",
-                    f"{taken.bytes} bytes",
-                    tuple(taken.own),
-                )
-
-    def stray_stores(self, slots: Slots, body: Body) -> Iterator[Problem]:
-        """Other stores stay clear of slots and saved words."""
-        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
-        stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
-        for instruction, own, shift in self._stores:
-            for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
-                if stores:
-                    yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
-
-    def _overlaps(
-        self,
-        instruction: int,
-        placed: Placed,
-        low: int,
-        size: int,
-        owners: Mapping[int, int],
-        mine: set[tuple[int, int]],
-        body: Body,
-    ) -> Iterator[Problem]:
-        for at in range(low, low + size):
-            owner = owners.get(at)
-            if owner is not None and (instruction, owner) not in mine:
-                yield Problem(
-                    INTO_SLOT,
-                    instruction,
-                    placed.offset,
-                    owner,
-                    "outside of spill slots",
-                    f"sp + {low}, {size} bytes",
-                    (placed,),
-                )
-                return
-            if (saved := body.saved.get(at - at % 8)) is not None:
-                yield Problem(
-                    OVER_SAVED, instruction, placed.offset, NONE, saved, f"sp + {low}, {size} bytes", (placed,)
-                )
-                return
-
-    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
-        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
-        for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
-            if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
-                return True
-        return False
 
 
 def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body, Rules
+from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body
+from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -24,9 +25,10 @@ def outside(
     rules: Rules, slots: Slots, body: Body, explicit: Sequence[tuple[int, int]], size: int, lowest: int
 ) -> Iterator[Problem]:
     """What is accessed elsewhere. `explicit`: the stack slots; `size`: the distance of the caller's frame; `lowest`: of
-    the lowest slot or saved word."""
+    the lowest slot or saved word. A program that asks for its stack pointer may read whatever it likes by it."""
     allocation = rules.allocation
     spilled = {at - 8 * (slot - SLOT) for slot, at in slots.offsets.items()}
+    pointing = rules.calls.source is not None and rules.calls.source.pointing
     room = 8 * allocation.slots
     for instruction, own, shift in rules.framed:
         what = allocation.instructions[instruction]
@@ -38,18 +40,25 @@ def outside(
             # A callee's packed results are read in whole words, which reach past them all.
             called = bool(what.clobbers) and not stores
             handed = min(shift, 0) <= low and (low < lowest if called else stores and high <= lowest)
-            given = _given(rules, low, high, stores, size, body)
+            given = (pointing and not stores) or _given(rules, instruction, low, high, stores, size, body)
             if not handed and not given and not any(first <= low and high <= end for first, end in rows):
                 rule, found = STORES_OUTSIDE if stores else READS_OUTSIDE, f"sp + {low}, {width} bytes"
                 yield Problem(rule, instruction, placed.offset, NONE, "a slot, an argument", found, (placed,))
 
 
-def _given(rules: Rules, low: int, high: int, stores: bool, size: int, body: Body) -> bool:
-    """Whether bytes of the frame are what the caller handed over, or tell of the caller: the return address, the saved
-    frame pointer, the back chain. A `tail` function has arguments of its own tail calls there."""
+def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, size: int, body: Body) -> bool:
+    """Whether bytes of the frame are what the caller handed over, or tell of the caller: the return address, the
+    back chains (tail calls move them). The first block reads the function's arguments. A `tail` function has arguments
+    of its own tail calls there."""
+    source, chain = rules.calls.source, body.frame_pointer
+    behind = 0 if chain is None else chain + rules.abi.return_address + 8
     if stores:
-        tail = rules.allocation.frame.get("convention") == "tail"
-        return tail and low >= (0 if body.frame_pointer is None else body.frame_pointer + 16)
-    few = rules.calls.source is not None and rules.calls.source.few
-    above = size + ((rules.abi.callee_area or 16) if few else 1 << 16)
-    return (size - 16 <= low and high <= above) or (rules.abi.back_chain and (low, high) == (0, 8))
+        tail = rules.allocation.frame.get("convention") == "tail" and (source is None or source.tails)
+        return tail and low >= behind
+    if rules.abi.back_chain and high == low + 8 and low in (0, size, rules.allocation.frame.get("frame_to_fp_offset")):
+        return True
+    if chain is not None and (low, high) == (behind - 8, behind):
+        return source is None or source.returning
+    home = rules.abi.callee_area + max(rules.abi.shadow.values(), default=0)
+    above = size + home + (1 << 16 if source is None else source.incoming)
+    return instruction < rules.allocation.blocks[0].end and size <= low and high <= above

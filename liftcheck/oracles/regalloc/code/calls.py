@@ -21,9 +21,9 @@ from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
-from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import Source
-from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
+from liftcheck.regalloc.allocation import ANY, FIXED, USE
 
 LIBCALL: Final = "libcall:"
 LIBRARY: Final = frozenset({"system_v"})
@@ -35,7 +35,9 @@ Kept = Mapping[int, int]
 class Calls:
     """The calls of one function. `sites`: by the address that the callee returns to."""
 
-    def __init__(self, isa: str, allocation: Allocation, code: FunctionCode, source: Source | None) -> None:
+    def __init__(self, layout: Layout, code: FunctionCode, source: Source | None) -> None:
+        isa, allocation = layout.isa, layout.allocation
+        self.layout: Final = layout
         self.isa: Final = isa
         self.abi: Final = abi_named(isa)
         self._far: Final = isa_named(isa).far

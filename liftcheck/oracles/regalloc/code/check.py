@@ -7,8 +7,9 @@ instruction (what they compute is the compiler's business and not asked here). S
     layout               which bytes belong to which instruction or move, and what lies between
     moves                bytes against moves, over `mach.state` (equal_smt: by z3)
     accesses             own bytes against operands
-    order                in which order own bytes that branch read and write
+    order                in which order own bytes read and write, on all ways through them
     framed, areas        accesses of the frame against what lies there
+    links                what is linked with a symbol
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps                jumps against blocks
     frame                prologue, exits, spill slots against everything else in the frame
@@ -30,8 +31,9 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps, links
 from liftcheck.oracles.regalloc.code.calls import Calls
+from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
 from liftcheck.oracles.regalloc.code.moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -89,8 +91,8 @@ class Examination:
         self.slots: Final = Slots()
         self.sequences: Final = Sequences(isa, self.slots)
         self.source: Final = source
-        self.calls: Final = Calls(isa, captured.allocation, captured.code, source)
-        self.rules: Final = accesses.Rules(isa, captured.allocation, self.calls)
+        self.calls: Final = Calls(self.layout, captured.code, source)
+        self.rules: Final = Rules(isa, captured.allocation, self.calls)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []
         self.counts: Final = Counts(instructions=len(captured.allocation.instructions))
@@ -112,6 +114,7 @@ class Examination:
         self.problems.extend(self._frame())
         self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
         self.problems.extend(self.rules.unborn(self.own))
+        self.problems.extend(links.check(self.own, [(r.offset, r.kind) for r in self.code.relocations]))
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)
@@ -274,9 +277,10 @@ class Examination:
         yield from frame.slot_problems(self.isa, self.allocation, self.slots, checked, floor)
         lowest = [low for low, _ in frame.explicit(self.allocation)]
         lowest += [*self.slots.offsets.values(), *checked.body.saved]
-        yield from self.rules.unbalanced(checked.body, min(lowest, default=checked.size or 0))
         low = min(lowest, default=checked.size or 0)
+        yield from self.rules.unbalanced(checked.body, low)
         explicit = frame.explicit(self.allocation)
+        yield from self.rules.stray_pointers(self.slots, explicit, low, checked.size or 0)
         outside = (
             ()
             if checked.size is None

@@ -245,9 +245,21 @@ class _Frame:
                 raise _Doubt(f"{where} has a loop")
             self._skipped(offset, machine, where)
             return
-        if machine.flow == TRAP:
-            return
         placed = Placed(offset, machine)
+        if machine.flow == TRAP:
+            if not self.calls.layout.traps(offset):
+                self.skipped.append(
+                    Problem(
+                        f"{where} ends in a trap that the program has not",
+                        NONE,
+                        offset,
+                        NONE,
+                        "a trap of its table",
+                        machine.text,
+                        (placed,),
+                    )
+                )
+            return
         if machine.flow == CALL and (state is not self.entry or not self.calls.relocated(placed)):
             self.skipped.append(
                 Problem(
@@ -262,7 +274,7 @@ class _Frame:
                 if machine.effect.stores:
                     raise _Doubt(f"{where} stores outside of the frame") from None
                 self._foreign(state, placed, where)
-        elif any(access.base != NONE for access in machine.accesses):
+        elif any(access.base != PC for access in machine.accesses):
             self._foreign(state, placed, where)
         if MEMORY in machine.writes and machine.flow != CALL:
             raise _Doubt(f"{where} stores in a way that has no meaning here: {machine.name}")
@@ -291,7 +303,7 @@ class _Frame:
         """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""
         goal, between = offset + (machine.target or 0), offset + machine.size
         code = self.calls.code
-        if 0 <= goal < len(code) and decode(self.isa, code, goal, goal + 1)[0].flow == TRAP:
+        if self.calls.layout.traps(goal):
             return
         if not between < goal <= len(code) or any(m.flow != TRAP for m in decode(self.isa, code, between, goal)):
             self.skipped.append(

@@ -35,7 +35,7 @@ def framed(
     for placed in own:
         machine = placed.machine
         for access in machine.accesses:
-            if access.base != NONE and access.scaled == NONE:
+            if access.base >= 0 and access.scaled == NONE:
                 found = parts(state.value(access.base))
                 if found is not None and found[0] is state.base:
                     if access.read:

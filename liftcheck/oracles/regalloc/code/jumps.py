@@ -57,12 +57,9 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
 
 
 def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
-    """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table, nor
-    is what stands behind a trap (one may fill four bytes and be read as two)."""
-    behind = NONE
+    """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table."""
     for offset, machine in own:
-        known = machine.flow != TRAP or machine.name in _STOPS or offset == behind or layout.traps(offset)
-        behind = offset + machine.size if machine.flow == TRAP and known else NONE
+        known = machine.flow != TRAP or machine.name in _STOPS or layout.traps(offset)
         if not known:
             yield Problem(
                 "control ends in a trap that the program has not",

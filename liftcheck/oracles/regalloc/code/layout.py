@@ -170,12 +170,20 @@ class Layout:
         """The instruction at an offset."""
         return decode(self.isa, self.bytes, offset, offset + 1)[0]
 
+    def may_trap(self, offset: int, size: int) -> bool:
+        """Whether the compiler tells of a trap in these bytes."""
+        return bisect_left(self._traps, offset) != bisect_left(self._traps, offset + size)
+
     def traps(self, offset: int) -> bool:
-        """Whether a trap of the program's stands there: what only looks like one (padding) has no row in the table.
-        s390x names the last byte of a trap."""
-        machine = self.at(offset)
-        at = bisect_left(self._traps, offset)
-        return machine.flow == TRAP and at < len(self._traps) and self._traps[at] < offset + machine.size
+        """Whether a trap of the program's stands there: what only looks like one (padding, data) has no row in the
+        table. The last byte of a trap may be named; one may fill
+        four bytes and be read as two."""
+        if not 0 <= offset < len(self.bytes) or (machine := self.at(offset)).flow != TRAP:
+            return False
+        before = offset - machine.size
+        return self.may_trap(offset, machine.size) or (
+            before >= 0 and self.at(before).flow == TRAP and self.may_trap(before, machine.size)
+        )
 
     def idle_from(self, start: int, end: int) -> int:
         """The lowest offset from which on only idle instructions stand before `end`."""

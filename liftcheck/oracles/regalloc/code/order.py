@@ -1,62 +1,210 @@
-"""Whether own bytes that branch read an input while it is still there: on no path behind a write to its register.
+"""In which order own bytes read and write registers, on all ways through them.
 
-The one idea: what an input's register holds at each instruction is one of two things, the input or what the bytes have
-written over it. Both are followed along all ways through the bytes; a read that may see either cannot be meant: the
-register is the input's on one way and another value's on the other. So a loop that writes an input's register and reads
-it in the next round is refuted, too. Where a result takes the input's place by its description, both are meant.
+The one idea: own bytes are a small graph, and a compiler leaves nothing out of it and puts nothing idle into it. What a
+register holds at each instruction is one of two things, the input or what the bytes have written over it; what was
+written is read later, or is a result. So four things are followed along all ways:
 
-It does not know whose value an instruction wants: of a read that always comes behind a write it says nothing.
+    overwritten   a read that may see an input or another value cannot be meant, nor one that sees another value always:
+                  but if nothing else reads that value (if this read meant the input, what made the value would be idle)
+    idle          what an instruction writes, something reads later or behind the bytes
+    unwritten     what is read, or is a result, was written before on every way
+    stuck         control comes to the end
+
+It does not know whose value an instruction wants: where two inputs are there, it may read either. Where a result takes
+an input's place by its description, each read of that register is meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
+from typing import Final, NamedTuple
 
-from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
+from liftcheck.mach.insn import BRANCH, FLAGS, JUMP, ORDINARY, RETURN, TRAP, Insn
 from liftcheck.oracles.regalloc.code.layout import Placed
 
+Step = tuple[Set[int], Set[int]]
+"""What an instruction reads and writes: a call besides what its callee does."""
 
-def overwritten(own: Sequence[Placed], inputs: set[int]) -> tuple[Placed, int] | None:
-    """The first read of one of these registers that sees the input on one way and something else on another."""
-    if all(machine.flow not in (BRANCH, JUMP) for _, machine in own):
-        return None
+
+class Graph(NamedTuple):
+    """`follows`: for each instruction the numbers of those that may come next; the end is number len(own)."""
+
+    own: Sequence[Placed]
+    follows: Sequence[Sequence[int]]
+    steps: Sequence[Step]
+
+    @property
+    def branches(self) -> bool:
+        return any(ways != (number + 1,) for number, ways in enumerate(self.follows))
+
+
+def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[Step] | None = None) -> Graph:
+    """`traps`: whether a branch to this offset is one to a trap; every other way out counts as one to the end."""
     numbers = {offset: number for number, (offset, _) in enumerate(own)}
+    follows = []
+    for number, (offset, machine) in enumerate(own):
+        ways = [number + 1] if machine.flow not in (JUMP, RETURN, TRAP) else []
+        if machine.flow == JUMP and machine.target is None:
+            ways.append(len(own))
+        elif machine.flow in (BRANCH, JUMP) and machine.target is not None:
+            goal = offset + machine.target
+            if goal in numbers or not traps(goal):
+                ways.append(numbers.get(goal, len(own)))
+        follows.append(tuple(ways))
+    return Graph(own, follows, steps or [(machine.reads, machine.writes) for _, machine in own])
+
+
+def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) -> tuple[Placed, int] | None:
+    """The first read of one of these registers that may see something else than the input. `behind`: what is read
+    behind the bytes."""
     for place in sorted(inputs):
-        if any(place in machine.writes for _, machine in own):
-            seen = _followed(own, numbers, place)
-            for number, placed in enumerate(own):
-                if place in placed.machine.reads and len(seen[number]) == 2:
-                    return placed, place
+        if all(place not in writes for _, writes in found.steps):
+            continue
+        seen = _followed(found, place)
+        for number, placed in enumerate(found.own):
+            if place not in found.steps[number][0] or True not in seen[number]:
+                continue
+            if len(seen[number]) == 2 or not _alone(found, number, place, behind):
+                return placed, place
     return None
 
 
-def reads_input(own: Sequence[Placed], place: int) -> bool:
+def _alone(found: Graph, number: int, place: int, behind: Set[int]) -> bool:
+    """Whether an instruction is the only one that reads what a register holds then, and by one field."""
+    if place in found.own[number].machine.twice:
+        return False
+    if place in found.steps[number][1]:
+        readers = 0
+    elif found.branches:
+        return False
+    else:
+        live = _readers(found, number + 1, place)
+        readers = len(found.own) if live is None and place in behind else live or 0
+    at = number - 1
+    while at >= 0 and place not in found.steps[at][1]:
+        if place in found.steps[at][0] or found.branches:
+            return False
+        at -= 1
+    return not readers
+
+
+def _readers(found: Graph, start: int, place: int) -> int | None:
+    """How many instructions read a register from here to the next write of it; None if it reaches the end unread."""
+    count = 0
+    for reads, writes in found.steps[start:]:
+        count += place in reads
+        if place in writes:
+            return count
+    return count or None
+
+
+def reads_input(found: Graph, place: int) -> bool:
     """Whether a way leads to a read of the register that no write comes before."""
-    seen = _followed(own, {offset: number for number, (offset, _) in enumerate(own)}, place)
-    return any(place in machine.reads and False in seen[number] for number, (_, machine) in enumerate(own))
+    seen = _followed(found, place)
+    return any(place in reads and False in seen[number] for number, (reads, _) in enumerate(found.steps))
 
 
-def survives(own: Sequence[Placed], place: int) -> bool:
+def survives(found: Graph, place: int) -> bool:
     """Whether a way leads through the bytes that does not write the register."""
-    return False in _followed(own, {offset: number for number, (offset, _) in enumerate(own)}, place)[-1]
+    return False in _followed(found, place)[-1]
 
 
-def _followed(own: Sequence[Placed], numbers: dict[int, int], place: int) -> list[set[bool]]:
+def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool]) -> tuple[Placed, int] | None:
+    """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
+    read behind the bytes."""
+    live = _live(found, behind)
+    for number, (offset, machine) in enumerate(found.own):
+        if machine.flow != ORDINARY:
+            continue
+        after: set[int] = set().union(*(live[way] for way in found.follows[number]))
+        unread = {p for p in machine.writes if p >= 0} - after
+        if machine.name.startswith(_CONDITIONAL_STORES):  # their outcome is no result, whoever describes it
+            later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
+            unread |= {p for p in machine.writes - later if p >= 0}
+        if unread and machine.name != AUIPC and not (FLAGS in machine.writes and FLAGS in after):
+            return found.own[number], min(unread)
+        if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
+            return found.own[number], min(machine.reads)
+    return None
+
+
+def only_reads(machine: Insn) -> bool:
+    """An instruction that changes nothing, and is no no-operation."""
+    return machine.flow == ORDINARY and not machine.writes and bool(machine.reads)
+
+
+_CONDITIONAL_STORES: Final = ("stxr", "stlxr", "stxp", "stlxp", "sc.")
+AUIPC: Final = "auipc"
+"""riscv64's far jump round an island is left out of the bytes, but for its first half."""
+
+
+def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
+    """What is read from each instruction on, and from the end on."""
+    count = len(found.own)
+    live: list[set[int]] = [*(set() for _ in range(count)), set(behind)]
+    changed = True
+    while changed:
+        changed = False
+        for number in range(count - 1, -1, -1):
+            reads, writes = found.steps[number]
+            machine = found.own[number].machine
+            before = set().union(*(live[way] for way in found.follows[number])) - (writes - machine.kept) | reads
+            if before != live[number]:
+                live[number], changed = before, True
+        if not found.branches:
+            break
+    return live
+
+
+def unwritten(found: Graph, given: Set[int], wanted: Set[int]) -> tuple[int, int] | None:
+    """The first read of a register that some way leads to without a write of it, or, at the end, one of `wanted`: the
+    number of the instruction, and the register. `given`: what holds a value from the beginning."""
+    written = _written(found)
+    for number, (reads, _) in enumerate(found.steps):
+        before = written[number]
+        machine = found.own[number].machine
+        if before is not None and (bad := reads - machine.merged - given - before):
+            return number, min(bad)
+    before = written[-1]
+    return (len(found.own), min(bad)) if before is not None and (bad := wanted - before) else None
+
+
+def _written(found: Graph) -> list[set[int] | None]:
+    """What has been written on every way to each instruction and to the end; None where no way leads."""
+    written: list[set[int] | None] = [None] * (len(found.own) + 1)
+    written[0] = set()
+    work = [0]
+    while work:
+        number = work.pop()
+        before = written[number]
+        if before is None or number == len(found.own):
+            continue
+        after = before | found.steps[number][1]
+        for way in found.follows[number]:
+            known = written[way]
+            joined = after if known is None else known & after
+            if known is None or joined != known:
+                written[way] = joined
+                work.append(way)
+    return written
+
+
+def stuck(found: Graph) -> bool:
+    """Whether no way leads to the end."""
+    return _written(found)[-1] is None
+
+
+def _followed(found: Graph, place: int) -> list[set[bool]]:
     """For each instruction, and for the end, whether the register may have been written before it: {False}, {True}, or
     both."""
-    seen: list[set[bool]] = [set() for _ in range(len(own) + 1)]
+    seen: list[set[bool]] = [set() for _ in range(len(found.own) + 1)]
     work = [(0, False)]
     while work:
         number, written = work.pop()
         if written in seen[number]:
             continue
         seen[number].add(written)
-        if number == len(own):
-            continue
-        offset, machine = own[number]
-        written = written or place in machine.writes
-        if machine.flow in (BRANCH, JUMP) and machine.target is not None:
-            work.append((numbers.get(offset + machine.target, len(own)), written))
-        if machine.flow not in (JUMP, RETURN, TRAP):
-            work.append((number + 1, written))
+        if number < len(found.own):
+            written = written or place in found.steps[number][1]
+            work += [(way, written) for way in found.follows[number]]
     return seen

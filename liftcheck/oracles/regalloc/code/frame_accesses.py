@@ -1,0 +1,163 @@
+"""What own bytes access of the frame, against all that lies in it.
+
+The one idea: `accesses` notes accesses to the frame as it reads own bytes; when all slots are known, each is followed
+through address arithmetic to its distance from the stack pointer and held against slots, saved words and arguments.
+Accesses by other registers are not seen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+
+from liftcheck.mach.insn import register
+from liftcheck.mach.regs import NONE
+from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules
+from liftcheck.oracles.regalloc.code.framed import framed
+from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.code.moves import Slots
+from liftcheck.oracles.regalloc.code.problem import Problem
+
+
+class Rules(OwnRules):
+    """The rules about own bytes, those about the frame included."""
+
+    def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
+        for instruction, slot, stored, own, shift in self._in_slots:
+            if not self._accessed(slots, body, slot, stored, own, shift):
+                rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
+                expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
+                yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
+        for instruction, slot, offset, own in self._told:
+            if slots.guess(slot, offset) != offset or not slots.note(slot, offset, 8):
+                yield Problem(
+                    TOLD,
+                    instruction,
+                    own[0].offset,
+                    slot,
+                    f"sp + {slots.guess(slot, offset)}",
+                    f"sp + {offset}",
+                    tuple(own),
+                )
+
+    def results(self, body: Body) -> int:
+        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
+        load of a packed one may reach past the end of them all."""
+        high = 0
+        for own, returning, packed in self._results:
+            loads = [
+                (offset, offset + size)
+                for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
+                if not stores and placed.offset >= returning
+            ]
+            end = max((end for _, end in loads), default=0)
+            high = max(high, end if packed is None else min(end, min(loads, default=(0, 0))[0] + packed))
+        return high
+
+    def unbalanced(self, body: Body, top: int) -> Iterator[Problem]:
+        """A callee that takes its arguments away takes those that were stored for it, in whole units. `top`: the end of
+        the memory at the stack pointer where arguments may lie."""
+        for taken in self._taken:
+            pops = self.calls.may_pop(taken.instruction)
+            if not pops and not taken.bytes:
+                continue
+            ends = [
+                offset + size + taken.pushed
+                for _, own, shift in self._stores[taken.first : taken.last]
+                for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                if stores and offset + size <= top and (offset >= 0 or shift)
+            ]
+            if taken.pushed:
+                low, high = (bisect_left(self._pointed, (at, 0)) for at in (taken.first, taken.last + 1))
+                ends += [end for _, end in self._pointed[low:high]]
+                ends = [end for end in ends if end <= taken.pushed]
+            wanted = -(-max(ends, default=0) // self.abi.stack_unit) * self.abi.stack_unit
+            if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
+                yield Problem(
+                    "a call's arguments are not what its callee takes away",
+                    taken.instruction,
+                    taken.own[0].offset,
+                    self.kept.sp,
+                    f"{wanted} bytes",
+                    f"{taken.bytes} bytes",
+                    tuple(taken.own),
+                )
+
+    def stray_pointers(
+        self, slots: Slots, explicit: Sequence[tuple[int, int]], area: int, size: int
+    ) -> Iterator[Problem]:
+        """A pointer into the frame is the stack or frame pointer itself, or one to a stack slot, to what is handed over
+        to a callee (`area`: where that ends), or to the function's arguments (`size`: where the frame ends; both as
+        distances from the stack pointer) and those of its tail calls."""
+        top = self._tail_area(slots, explicit, size)
+        for instruction, placed, (base, at), shift in self._pointers_made:
+            if base is register(self.isa, self.kept.sp):
+                body = at + shift
+                handed = (at >= 0 and body < area) or body >= top
+                right = not at or handed or any(low <= body <= high for low, high in explicit)
+            else:
+                right = not at or at >= self.abi.return_address + 8
+            if not right:
+                yield Problem(
+                    "a pointer to nothing that the program has",
+                    instruction,
+                    placed.offset,
+                    NONE,
+                    "a stack slot, or what callees are passed",
+                    placed.machine.text,
+                    (placed,),
+                )
+
+    def _tail_area(self, slots: Slots, explicit: Sequence[tuple[int, int]], size: int) -> int:
+        """Where arguments of tail calls may begin: the exit takes away so much less of s390x's frame."""
+        source = self.calls.source
+        if self.allocation.frame.get("convention") != "tail" or (source is not None and not source.tails):
+            return size
+        ends = [high for _, high in explicit] + [at + slots.sizes[slot] for slot, at in slots.offsets.items()]
+        return min(size, max(ends, default=size))
+
+    def stray_stores(self, slots: Slots, body: Body) -> Iterator[Problem]:
+        """Other stores stay clear of slots and saved words."""
+        owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
+        stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
+        for instruction, own, shift in self._stores:
+            for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+                if stores:
+                    yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
+
+    def _overlaps(
+        self,
+        instruction: int,
+        placed: Placed,
+        low: int,
+        size: int,
+        owners: Mapping[int, int],
+        mine: set[tuple[int, int]],
+        body: Body,
+    ) -> Iterator[Problem]:
+        for at in range(low, low + size):
+            owner = owners.get(at)
+            if owner is not None and (instruction, owner) not in mine:
+                yield Problem(
+                    INTO_SLOT,
+                    instruction,
+                    placed.offset,
+                    owner,
+                    "outside of spill slots",
+                    f"sp + {low}, {size} bytes",
+                    (placed,),
+                )
+                return
+            if (saved := body.saved.get(at - at % 8)) is not None:
+                yield Problem(
+                    OVER_SAVED, instruction, placed.offset, NONE, saved, f"sp + {low}, {size} bytes", (placed,)
+                )
+                return
+
+    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
+        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
+        for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+            if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
+                return True
+        return False
