@@ -95,3 +95,10 @@ def test_programs_for_it_are_judged(tree: Path) -> None:
     report = report_in(said)
     assert code in (0, 1) and report["isas"][NAME]["pairs"] >= 32, said
     assert {finding["class"] for finding in report["findings"]} <= {"compiler panic", "wrong refusal"}, said
+
+
+@pytest.mark.needs_compiler("regalloc")
+def test_its_allocations_are_validated(tree: Path) -> None:
+    code, said = command(tree, "regalloc", "a.clif", "--isa", NAME, "--json")
+    report = report_in(said)
+    assert code == 0 and report["invalid"] == [] and report["isas"][NAME], said
