@@ -108,7 +108,11 @@ FRAME = {
     "an exit does not give the stack pointer back",
     "the prologue leaves the stack pointer above the caller's",
 }
-USES = {"an instruction reads a register that is none of its uses", "a use's register is not read"}
+USES = {
+    "an instruction reads a register that is none of its uses",
+    "a use's register is not read",
+    "a use is read by more fields than there are operands",
+}
 WRITES = {"an instruction writes a register that is not its own", "a definition's register is not written"}
 NAMED = {"spill": MOVE | SLOTS | {"a spill does not store the value"}, "reload": MOVE | SLOTS, "move": MOVE,
          "pair": MOVE | SLOTS | {"an instruction's bytes reach into the next one's",

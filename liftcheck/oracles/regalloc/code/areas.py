@@ -15,6 +15,7 @@ from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.framed import framed
+from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
 
@@ -31,6 +32,7 @@ def outside(
     pointing = rules.calls.source is not None and rules.calls.source.pointing
     room = 8 * allocation.slots
     for instruction, own, shift in rules.framed:
+        yield from _unframed(rules, body, instruction, own)
         what = allocation.instructions[instruction]
         rows = [*explicit]
         if any(place >= SLOT for place in allocation.places[instruction]):
@@ -46,6 +48,16 @@ def outside(
                 yield Problem(rule, instruction, placed.offset, NONE, "a slot, an argument", found, (placed,))
 
 
+def _unframed(rules: Rules, body: Body, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
+    """Accesses by a frame pointer that is the caller's, or with an index, which no compiler makes."""
+    frame = rules.kept.frame
+    for placed in own:
+        for access in placed.machine.accesses:
+            if access.base == frame >= 0 and (body.frame_pointer is None or access.scaled != NONE):
+                rule = STORES_OUTSIDE if access.written else READS_OUTSIDE
+                yield Problem(rule, instruction, placed.offset, frame, "a slot, an argument", "", (placed,))
+
+
 def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, size: int, body: Body) -> bool:
     """Whether bytes of the frame are what the caller handed over, or tell of the caller: the return address, the
     back chains (tail calls move them). The first block reads the function's arguments. A `tail` function has arguments
@@ -55,10 +67,12 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     if stores:
         tail = rules.allocation.frame.get("convention") == "tail" and (source is None or source.tails)
         return tail and low >= behind
-    if rules.abi.back_chain and high == low + 8 and low in (0, size, rules.allocation.frame.get("frame_to_fp_offset")):
+    ends = {size, rules.allocation.frame.get("frame_to_fp_offset")}
+    if rules.abi.back_chain and high == low + 8 and low in {0, *ends}:
         return True
-    if chain is not None and (low, high) == (behind - 8, behind):
+    word = low - rules.abi.return_address in ends if chain is None else low == behind - 8
+    if word and high == low + 8:
         return source is None or source.returning
-    home = rules.abi.callee_area + max(rules.abi.shadow.values(), default=0)
+    home = rules.abi.callee_area + rules.abi.shadow.get(str(rules.allocation.frame.get("convention")), 0)
     above = size + home + (1 << 16 if source is None else source.incoming)
-    return instruction < rules.allocation.blocks[0].end and size <= low and high <= above
+    return instruction < rules.allocation.blocks[0].end and max(size, behind) <= low and high <= above
