@@ -56,14 +56,16 @@ _MANY_ENDLESS = 4
 @cache
 def trampoline_target(target: Target) -> Target:
     """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
-    batch's settings; without the compiler's verifier, as they are all of one form."""
+    batch's settings; without the compiler's verifier, as they are all of one form, if the target names that setting
+    (a compiler need not have it)."""
     isa = isa_named(target.isa)
     kept = [
         setting
         for setting in trampolines.trampoline_target(target).settings
         if setting[0] not in _INDIFFERENT and not isa.is_indifferent(setting[0])
     ]
-    return Target(target.isa, tuple(sorted((*kept, ("enable_verifier", "false")))))
+    unverified = [("enable_verifier", "false")] if any(name == "enable_verifier" for name, _ in target.settings) else []
+    return Target(target.isa, tuple(sorted((*kept, *unverified))))
 
 
 class Foreseen(NamedTuple):

@@ -6,6 +6,7 @@ is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
@@ -27,8 +28,8 @@ class Toy:
             for name, _ in target.settings:
                 if name != "opt_level":
                     raise ValueError(f"no setting {name}")
-        if self.version == "wrong" and "%trampoline" not in text:
-            text = text.replace(" iadd ", " isub ")
+        if self.version == "wrong":
+            text = re.sub(r" = iadd\b", " = isub", text)
         return self._inner.compile_text(text, targets, wants)
 
 
