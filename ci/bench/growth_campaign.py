@@ -55,44 +55,19 @@ def generate(path: str, isa: str) -> int:
     return cli.main(["generate", "--seed", "1", "--isa", isa, "--count", Path(path).read_text()])
 
 
+def _campaign(path: str, isa: str, *more: str) -> int:
+    words = ("fuzz", "--seed", "1", "--isa", isa, "--jobs", "1", "--cases", Path(path).read_text())
+    return cli.main([*words, *more, "--out", f"{path}.findings"])
+
+
 def fuzz(path: str, isa: str) -> int:
     """`liftcheck fuzz --cases`; its workers are children."""
-    return cli.main(
-        [
-            "fuzz",
-            "--seed",
-            "1",
-            "--isa",
-            isa,
-            "--jobs",
-            "1",
-            "--cases",
-            Path(path).read_text(),
-            "--out",
-            f"{path}.findings",
-        ]
-    )
+    return _campaign(path, isa)
 
 
 def fuzz_validate(path: str, isa: str) -> int:
     """The same, with the proof of each allocation."""
-    return cli.main(
-        [
-            "fuzz",
-            "--seed",
-            "1",
-            "--isa",
-            isa,
-            "--jobs",
-            "1",
-            "--cases",
-            Path(path).read_text(),
-            "--validate",
-            "regalloc",
-            "--out",
-            f"{path}.findings",
-        ]
-    )
+    return _campaign(path, isa, "--validate", "regalloc")
 
 
 def regalloc(path: str, isa: str) -> int:

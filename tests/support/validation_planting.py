@@ -9,13 +9,14 @@ from itertools import combinations
 
 from liftcheck.case import Target
 from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.mach.insn import decode
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import VALID, Verdict
-from liftcheck.regalloc.allocation import Captured
+from liftcheck.regalloc.allocation import DEF, EARLY, LATE, Captured
 from support.validation_code_faults import NOPS
 
 CALLS = """\
@@ -174,3 +175,24 @@ def flips(data: bytes) -> Iterator[bytes]:
     for count in (1, 2):
         for bits in combinations(range(8 * len(data)), count):
             yield (number ^ sum(1 << bit for bit in bits)).to_bytes(len(data), "big")
+
+
+def late_definitions(regalloc: Cranelift, isa: str, text: str) -> Iterator[str]:
+    """What the validator says where the allocator put a result over an input, as it may if the description calls an
+    early definition a late one: the reason of each, '' if it is taken for valid."""
+    source = source_of(parse_filetest(text, "t").module().functions[0])
+    for seed in range(24):
+        reply = regalloc.allocations(
+            text, [Target(isa, (("opt_level", "speed"),))], damage=Damage("early-def-on-use", seed)
+        )[0][0]
+        if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
+            continue
+        late = tuple(
+            what._replace(
+                operands=tuple(
+                    o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY) else o for o in what.operands
+                )
+            )
+            for what in reply.allocation.instructions
+        )
+        yield refuted(isa, reply._replace(allocation=replace(reply.allocation, instructions=late)), source)

@@ -19,6 +19,7 @@ from support.validation_planting import (
     called,
     captured_relocated,
     flips,
+    late_definitions,
     one,
     placed,
     plain,
@@ -26,9 +27,6 @@ from support.validation_planting import (
     refuted,
 )
 
-from liftcheck.case import Target
-from liftcheck.clif.text.parser import parse_filetest
-from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.abi import reserved
@@ -38,9 +36,8 @@ from liftcheck.oracles.regalloc.code import frame as validation_frame
 from liftcheck.oracles.regalloc.code.accesses import Body
 from liftcheck.oracles.regalloc.code.frame import Checked
 from liftcheck.oracles.regalloc.code.moves import Slots
-from liftcheck.oracles.regalloc.source import source_of
 from liftcheck.oracles.regalloc.validate import validate
-from liftcheck.regalloc.allocation import DEF, EARLY, LATE, USE, Captured
+from liftcheck.regalloc.allocation import DEF, USE
 
 CALL_BYTES = {"x86-64": "ffd0", "aarch64": "00003fd6", "riscv64": "e7000500", "s390x": "0de2"}
 """A call through the first result's register."""
@@ -56,22 +53,7 @@ LOWERED = {"x86-64": "4883ec10", "aarch64": "ff4300d1", "riscv64": "130101ff", "
 @pytest.mark.parametrize("isa", ["riscv64"])
 def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """The allocator put a result over an input, as it may if the description calls the definition a late one."""
-    target, found = Target(isa, (("opt_level", "speed"),)), set()
-    source = source_of(parse_filetest(LOOPS, "t").module().functions[0])
-    for seed in range(24):
-        reply = regalloc.allocations(LOOPS, [target], damage=Damage("early-def-on-use", seed))[0][0]
-        if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
-            continue
-        late = tuple(
-            what._replace(
-                operands=tuple(
-                    o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY) else o for o in what.operands
-                )
-            )
-            for what in reply.allocation.instructions
-        )
-        told = reply._replace(allocation=replace(reply.allocation, instructions=late))
-        found.add(refuted(isa, told, source))
+    found = set(late_definitions(regalloc, isa, LOOPS))
     assert "a use's register is not read" in found
     assert found <= {
         "a use's register is not read",

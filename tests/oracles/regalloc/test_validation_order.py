@@ -5,15 +5,23 @@ planted on each ISA that has it, is refuted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from support.validation_code_faults import NOPS
-from support.validation_planting import CALLS, LOOPS, TAIL, called, flips, one, placed, plain, put, refuted
+from support.validation_planting import (
+    CALLS,
+    LOOPS,
+    TAIL,
+    called,
+    flips,
+    late_definitions,
+    one,
+    placed,
+    plain,
+    put,
+    refuted,
+)
 
-from liftcheck.case import Target
-from liftcheck.clif.text.parser import parse_filetest
-from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.abi import reserved
@@ -23,8 +31,7 @@ from liftcheck.oracles.regalloc.code import order
 from liftcheck.oracles.regalloc.code.accesses import IDLE
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.links import OTHER_FORM
-from liftcheck.oracles.regalloc.source import source_of
-from liftcheck.regalloc.allocation import DEF, EARLY, LATE, USE, Captured
+from liftcheck.regalloc.allocation import USE
 
 TRAPS = {"x86-64": "0f0b", "aarch64": "00000000", "riscv64": "0000", "s390x": "0000"}
 BRANCHES = {"x86-64": ("74{:02x}", 2), "aarch64": ("{:02x}000054", 4), "riscv64": ("63{:02x}0500", 4),
@@ -158,23 +165,7 @@ def test_an_end_that_no_way_leads_to() -> None:
 @pytest.mark.parametrize("isa", ["x86-64", "aarch64", "riscv64"])
 def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """The allocator put a result over an input, as it may if the description calls the definition a late one."""
-    target, found = Target(isa, (("opt_level", "speed"),)), set()
-    for text in (LOOPS, MEMORY):
-        source = source_of(parse_filetest(text, "t").module().functions[0])
-        for seed in range(24):
-            reply = regalloc.allocations(text, [target], damage=Damage("early-def-on-use", seed))[0][0]
-            if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
-                continue
-            late = tuple(
-                what._replace(
-                    operands=tuple(
-                        o._replace(position=LATE) if (o.kind, o.position) == (DEF, EARLY) else o for o in what.operands
-                    )
-                )
-                for what in reply.allocation.instructions
-            )
-            told = reply._replace(allocation=replace(reply.allocation, instructions=late))
-            found.add(refuted(isa, told, source))
+    found = {reason for text in (LOOPS, MEMORY) for reason in late_definitions(regalloc, isa, text)}
     own = {"a use's register is not read", "a use is read behind a write to its register", IDLE}
     assert found & own if isa != "aarch64" else found - {""}
 
