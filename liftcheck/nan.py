@@ -64,10 +64,10 @@ def quiet_nan(width: int) -> int:
     return ((1 << (_EXPONENT_BITS[width] + 1)) - 1) << (mantissa - 1)
 
 
-def canonical(bits: int, kind: Type) -> int:
-    """`bits` of float type `kind` with every NaN lane replaced by `quiet_nan`."""
-    width, result = kind.lane_bits, 0
-    for shift in range(0, kind.bits, width):
-        lane = bits >> shift & kind.lane_mask
+def canonical(bits: int, ty: Type) -> int:
+    """`bits` of float type `ty` with every NaN lane replaced by `quiet_nan`."""
+    width, result = ty.lane_bits, 0
+    for shift in range(0, ty.bits, width):
+        lane = bits >> shift & ty.lane_mask
         result |= (quiet_nan(width) if is_nan(lane, width) else lane) << shift
     return result

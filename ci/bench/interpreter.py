@@ -70,18 +70,18 @@ def short_program(seed: int) -> Module:
     b = FunctionBuilder("%f", signature([I64, I64, I32], [I64, I32]))
     pools = {I64: list(b.entry_params[:2]), I32: [b.entry_params[2]]}
     for _ in range(60):
-        kind = draw.choice([I64, I32])
-        pool, choice = pools[kind], draw.randrange(12)
+        ty = draw.choice([I64, I32])
+        pool, choice = pools[ty], draw.randrange(12)
         left, right = draw.choice(pool), draw.choice(pool)
         if choice < 9:
             op = draw.choice(["iadd", "isub", "imul", "band", "bxor", "umin", "smax", "ishl", "sshr", "rotl"])
-            pool.append(b.ins(op, kind, left, right))
+            pool.append(b.ins(op, ty, left, right))
         elif choice < 10:
-            pool.append(b.iconst(kind, draw.getrandbits(16)))
+            pool.append(b.iconst(ty, draw.getrandbits(16)))
         elif choice < 11:
-            pool.append(b.ins("load", kind, b.entry_params[1], offset=draw.randrange(200)))
+            pool.append(b.ins("load", ty, b.entry_params[1], offset=draw.randrange(200)))
         else:
-            b.ins("store", kind, left, b.entry_params[1], offset=draw.randrange(200))
+            b.ins("store", ty, left, b.entry_params[1], offset=draw.randrange(200))
     b.ret(pools[I64][-1], pools[I32][-1])
     return Module([b.finish()])
 

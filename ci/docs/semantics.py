@@ -84,8 +84,8 @@ def example(op: str) -> tuple[Type | None, tuple[Type, ...], tuple[Type, ...]]:
     return chosen.type, chosen.arg_types, chosen.result_types
 
 
-def _rank(kind: Type | None) -> int:
-    return PREFERRED.index(kind.name) if kind and kind.name in PREFERRED else len(PREFERRED)
+def _rank(ty: Type | None) -> int:
+    return PREFERRED.index(ty.name) if ty and ty.name in PREFERRED else len(PREFERRED)
 
 
 def immediate(op: str, results: tuple[Type, ...]) -> object:

@@ -52,16 +52,16 @@ class FunctionBuilder:
         """A new block at the end of the layout."""
         block = Block(len(self.func.blocks), cold=cold)
         self.func.blocks.append(block)
-        for kind in param_types:
-            self.param(block, kind)
+        for ty in param_types:
+            self.param(block, ty)
         return block
 
-    def param(self, block: Block, kind: Type) -> int:
+    def param(self, block: Block, ty: Type) -> int:
         """One more parameter of a block."""
         value = self._next
         self._next = value + 1
-        self.types[value] = kind
-        block.params.append((value, kind))
+        self.types[value] = ty
+        block.params.append((value, ty))
         return value
 
     def switch_to(self, block: Block) -> None:
@@ -70,23 +70,23 @@ class FunctionBuilder:
         self._insts = block.insts
 
     def ins(
-        self, op: str, kind: Type | None, *args: int, imm: object = None, flags: MemFlags = NO_FLAGS, offset: int = 0
+        self, op: str, ty: Type | None, *args: int, imm: object = None, flags: MemFlags = NO_FLAGS, offset: int = 0
     ) -> int:
         """Append an instruction of an opcode with at most one result; gives the result's value number, or -1."""
-        results = _RESULTS[op](kind)
+        results = _RESULTS[op](ty)
         if not results:
-            self._insts.append(Inst(op, kind, (), args, imm, flags, offset))
+            self._insts.append(Inst(op, ty, (), args, imm, flags, offset))
             return -1
         value = self._next
         self._next = value + 1
         self.types[value] = results[0]
-        self._insts.append(Inst(op, kind, (value,), args, imm, flags, offset))
+        self._insts.append(Inst(op, ty, (value,), args, imm, flags, offset))
         return value
 
-    def ins_many(self, op: str, kind: Type | None, *args: int, imm: object = None) -> tuple[int, ...]:
+    def ins_many(self, op: str, ty: Type | None, *args: int, imm: object = None) -> tuple[int, ...]:
         """Like `ins`, for opcodes with several results (`isplit`, `uadd_overflow`, …)."""
-        results = self._define(_RESULTS[op](kind))
-        self._insts.append(Inst(op, kind, results, args, imm))
+        results = self._define(_RESULTS[op](ty))
+        self._insts.append(Inst(op, ty, results, args, imm))
         return results
 
     def _define(self, kinds: Sequence[Type]) -> tuple[int, ...]:
@@ -96,14 +96,14 @@ class FunctionBuilder:
         self.types.update(zip(results, kinds))
         return results
 
-    def iconst(self, kind: Type, number: int) -> int:
+    def iconst(self, ty: Type, number: int) -> int:
         """`iconst`; the number is reduced to the type's width (up to i64)."""
-        return self.ins("iconst", kind, imm=number & kind.mask)
+        return self.ins("iconst", ty, imm=number & ty.mask)
 
-    def vconst(self, kind: Type, bits: int) -> int:
+    def vconst(self, ty: Type, bits: int) -> int:
         """`vconst` or `f128const` of a bit pattern."""
-        number = self.constant(bits.to_bytes(kind.bytes, "little"))
-        return self.ins("vconst", kind, imm=number) if kind.is_vector else self.ins("f128const", None, imm=number)
+        number = self.constant(bits.to_bytes(ty.bytes, "little"))
+        return self.ins("vconst", ty, imm=number) if ty.is_vector else self.ins("f128const", None, imm=number)
 
     def jump(self, to: Block, *args: int | str) -> None:
         self._insts.append(Inst("jump", None, targets=(BlockCall(to.number, args),)))

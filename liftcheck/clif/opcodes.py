@@ -299,12 +299,12 @@ class Access(NamedTuple):
     extension    of what is loaded: 'u', 's', or ''
     """
 
-    kind: Type | None
+    ty: Type | None
     extension: str
 
     def type_in_memory(self, value: Type) -> Type:
         """The type in memory of a `value` that is loaded or stored."""
-        return self.kind or value
+        return self.ty or value
 
 
 WHOLE: Final = Access(None, "")
@@ -561,6 +561,6 @@ FREE_OPERAND: Final[dict[str, int | None]] = {name: _free_operand(opcode) for na
 def key_of(inst: Inst, types: Mapping[int, Type]) -> str:
     """The variant's key of an instruction; `types` maps values to types (`Function.types`)."""
     place = FREE_OPERAND[inst.op]
-    kind = inst.type
-    key = inst.op if kind is None else f"{inst.op}.{kind.name}"
+    ty = inst.type
+    key = inst.op if ty is None else f"{inst.op}.{ty.name}"
     return key if place is None else f"{key}.{types[inst.args[place]].name}"

@@ -84,8 +84,8 @@ def _build() -> None:
     for lane in list(TYPES.values()):
         lanes = 2
         while lane.bits * lanes <= 512 and lanes <= 64:
-            kind = Type(_name(lane.is_float, lane.bits, lanes), lane, lane.bits, lanes, lane.is_float)
-            TYPES[kind.name] = kind
+            ty = Type(_name(lane.is_float, lane.bits, lanes), lane, lane.bits, lanes, lane.is_float)
+            TYPES[ty.name] = ty
             lanes *= 2
 
 

@@ -96,39 +96,39 @@ def floats(width: int) -> list[int]:
 
 
 @cache
-def table(kind: Type) -> tuple[int, ...]:
-    """1024 values of `kind`: every interesting one, small and boundary values more often, some of random bits."""
-    random = Random(kind.name)
-    if kind.is_vector:
-        lanes = table(kind.lane)
-        return tuple(_vector(kind, lanes, random) for _ in range(1024))
-    interesting = floats(kind.bits) if kind.is_float else integers(kind.bits)
+def table(ty: Type) -> tuple[int, ...]:
+    """1024 values of `ty`: every interesting one, small and boundary values more often, some of random bits."""
+    random = Random(ty.name)
+    if ty.is_vector:
+        lanes = table(ty.lane)
+        return tuple(_vector(ty, lanes, random) for _ in range(1024))
+    interesting = floats(ty.bits) if ty.is_float else integers(ty.bits)
     chosen = interesting[:400] + [random.choice(interesting[:24]) for _ in range(300)]
     while len(chosen) < 900:
         chosen.append(random.choice(interesting))
-    chosen += [random.getrandbits(kind.bits) for _ in range(1024 - len(chosen))]
+    chosen += [random.getrandbits(ty.bits) for _ in range(1024 - len(chosen))]
     random.shuffle(chosen)
     return tuple(chosen)
 
 
-def _vector(kind: Type, lanes: tuple[int, ...], random: Random) -> int:
+def _vector(ty: Type, lanes: tuple[int, ...], random: Random) -> int:
     """All lanes equal (as often as not), different, or zero but one."""
     style = random.randrange(4)
-    picks = [random.choice(lanes)] * kind.lanes if style < 2 else [random.choice(lanes) for _ in range(kind.lanes)]
+    picks = [random.choice(lanes)] * ty.lanes if style < 2 else [random.choice(lanes) for _ in range(ty.lanes)]
     if style == 3:
-        kept = random.randrange(kind.lanes)
+        kept = random.randrange(ty.lanes)
         picks = [pick if lane == kept else 0 for lane, pick in enumerate(picks)]
-    return sum(pick << kind.lane_bits * lane for lane, pick in enumerate(picks))
+    return sum(pick << ty.lane_bits * lane for lane, pick in enumerate(picks))
 
 
 @cache
-def runtime_table(kind: Type) -> tuple[int, ...]:
+def runtime_table(ty: Type) -> tuple[int, ...]:
     """512 values for the arguments of runs: half boundary values, half small or random."""
-    random = Random(f"run {kind.name}")
-    base = table(kind)
-    chosen = [random.choice(base) for _ in range(320)] + [random.getrandbits(kind.bits) for _ in range(128)]
-    small = range(16) if kind.is_int and not kind.is_vector else base[:64]
-    return tuple(chosen + [random.choice(small) & kind.mask for _ in range(64)])
+    random = Random(f"run {ty.name}")
+    base = table(ty)
+    chosen = [random.choice(base) for _ in range(320)] + [random.getrandbits(ty.bits) for _ in range(128)]
+    small = range(16) if ty.is_int and not ty.is_vector else base[:64]
+    return tuple(chosen + [random.choice(small) & ty.mask for _ in range(64)])
 
 
 @cache
@@ -144,7 +144,7 @@ def memory_pool() -> bytes:
         elif style == 2:
             pool += bytes([random.choice((0, 0xFF, 0x80, 0x7F, 1))]) * 16
         else:
-            kind = random.choice(kinds)
-            for _ in range(16 // kind.bytes):
-                pool += random.choice(table(kind)).to_bytes(kind.bytes, "little")
+            ty = random.choice(kinds)
+            for _ in range(16 // ty.bytes):
+                pool += random.choice(table(ty)).to_bytes(ty.bytes, "little")
     return bytes(pool)

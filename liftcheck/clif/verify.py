@@ -143,9 +143,9 @@ class _Verifier:
             self.report("the entry block cannot be cold", entry.line)
         if len(entry.params) != len(params):
             self.report(f"the entry block has {len(entry.params)} parameters, the signature {len(params)}", entry.line)
-        for (value, kind), param in zip(entry.params, params):
-            if kind is not param.type:
-                self.report(f"entry block parameter v{value} has type {kind}, the signature {param.type}", entry.line)
+        for (value, ty), param in zip(entry.params, params):
+            if ty is not param.type:
+                self.report(f"entry block parameter v{value} has type {ty}, the signature {param.type}", entry.line)
 
     def _signatures(self) -> None:
         sig = self.func.signature
@@ -194,8 +194,8 @@ class _Verifier:
 
     def _definitions(self, block: Block, defined: set[int]) -> None:
         types = self.func.types
-        for value, kind in block.params:
-            if value in defined or types.get(value) is not kind:
+        for value, ty in block.params:
+            if value in defined or types.get(value) is not ty:
                 self.report(f"parameter v{value} is defined twice, or has another type elsewhere", block.line)
             defined.add(value)
         for inst in block.insts:

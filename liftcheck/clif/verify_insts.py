@@ -121,9 +121,9 @@ class InstVerifier:
             yield f"{ctrl} is not a type for {inst.op}"
             return
         for place, (value, wanted) in enumerate(zip(inst.args, args)):
-            kind = types[value]
-            if kind is not wanted if isinstance(wanted, Type) else kind not in wanted:
-                yield f"operand {place} (v{value}) has type {kind}" + (
+            ty = types[value]
+            if ty is not wanted if isinstance(wanted, Type) else ty not in wanted:
+                yield f"operand {place} (v{value}) has type {ty}" + (
                     f", expected {wanted}" if isinstance(wanted, Type) else ", which is not allowed"
                 )
         if not opcode.is_call or inst.op == "stack_switch":
@@ -132,9 +132,9 @@ class InstVerifier:
     def _results(self, inst: Inst, wanted: Sequence[Type]) -> Iterator[str]:
         if len(wanted) != len(inst.results):
             yield f"gives {len(wanted)} results, {len(inst.results)} are named"
-        for value, kind in zip(inst.results, wanted):
-            if self.func.types[value] is not kind:
-                yield f"result v{value} has type {self.func.types[value]}, expected {kind}"
+        for value, ty in zip(inst.results, wanted):
+            if self.func.types[value] is not ty:
+                yield f"result v{value} has type {self.func.types[value]}, expected {ty}"
 
     # Edges
 
@@ -344,16 +344,16 @@ class InstVerifier:
             yield "a store cannot be readonly"
 
     def _address(self, inst: Inst, place: int) -> Iterator[str]:
-        kind = self.func.types[inst.args[place]]
-        if self.pointer is not None and kind.bits != self.pointer.bits:
-            yield f"the address v{inst.args[place]} has {kind.bits} bits, a pointer {self.pointer.bits}"
+        ty = self.func.types[inst.args[place]]
+        if self.pointer is not None and ty.bits != self.pointer.bits:
+            yield f"the address v{inst.args[place]} has {ty.bits} bits, a pointer {self.pointer.bits}"
 
     def _bitcast(self, inst: Inst) -> Iterator[str]:
-        source, kind = self.func.types[inst.args[0]], inst.type
-        assert kind is not None
-        if source.bits != kind.bits:
-            yield f"bitcast from {source.bits} to {kind.bits} bits"
+        source, ty = self.func.types[inst.args[0]], inst.type
+        assert ty is not None
+        if source.bits != ty.bits:
+            yield f"bitcast from {source.bits} to {ty.bits} bits"
         elif inst.flags not in _BITCAST_FLAGS:
             yield "bitcast takes no flags but 'little' and 'big'"
-        elif not inst.flags.endianness and source.lanes != kind.lanes:
+        elif not inst.flags.endianness and source.lanes != ty.lanes:
             yield "bitcast between different lane counts needs 'little' or 'big'"

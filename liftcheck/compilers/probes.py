@@ -112,8 +112,8 @@ def _operands(variant: Variant, form: str, choice: str) -> tuple[str, str]:
 
 
 def _constant(variant: Variant, _choice: str) -> tuple[str, str]:
-    kind = variant.type or TYPES["f128"]
-    digits = "".join(f"{byte:02x}" for byte in range(17, 17 + kind.bytes))
+    ty = variant.type or TYPES["f128"]
+    digits = "".join(f"{byte:02x}" for byte in range(17, 17 + ty.bytes))
     return f"    const0 = 0x{digits}\n", "const0"
 
 
@@ -165,7 +165,7 @@ _CONTROL: Final[dict[str, Callable[[Variant], tuple[str, list[str]]]]] = {
 
 def _function(variant: Variant, preamble: str, body: list[str]) -> str:
     """Operands are parameters, results are returned."""
-    params = [f"v{place}: {kind.name}" for place, kind in enumerate(variant.arg_types)]
+    params = [f"v{place}: {ty.name}" for place, ty in enumerate(variant.arg_types)]
     returned = [] if _branches(body) else list(variant.result_types)
     results = ", ".join(f"v{10 + place}" for place in range(len(returned)))
     return _text(list(variant.arg_types), returned, params, preamble, body, f"return {results}".rstrip())
@@ -182,8 +182,8 @@ def _through_memory(variant: Variant, preamble: str, body: list[str]) -> str:
     if _branches(body) or "TAIL" in body or not (variant.arg_types or variant.result_types):
         return ""
     operands, results = variant.arg_types, variant.result_types
-    before = [f"v{place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(operands)]
-    before += [f"v{40 + place} = load.{kind.name} v90+{64 * place}" for place, kind in enumerate(results)]
+    before = [f"v{place} = load.{ty.name} v90+{64 * place}" for place, ty in enumerate(operands)]
+    before += [f"v{40 + place} = load.{ty.name} v90+{64 * place}" for place, ty in enumerate(results)]
     before += [f"store v{place}, v90+{4096 + 64 * place}" for place in range(len(operands))]
     after = [_merge(results)] if results else []
     after += [f"store v{60 + place}, v90+{64 * place}" for place in range(len(results))]
@@ -194,7 +194,7 @@ def _merge(results: Sequence[Type]) -> str:
     """A branch to one block with the results (v10, …) or others (v40, …), which are v60, … there."""
     numbers = range(len(results))
     made, others = (", ".join(f"v{first + place}" for place in numbers) for first in (10, 40))
-    params = ", ".join(f"v{60 + place}: {kind.name}" for place, kind in zip(numbers, results))
+    params = ", ".join(f"v{60 + place}: {ty.name}" for place, ty in zip(numbers, results))
     return f"brif v91, block7({made}), block7({others})\nblock7({params}):"
 
 
@@ -204,8 +204,8 @@ def _text(takes: list[Type], gives: list[Type], params: list[str], preamble: str
         conv, body, end = "tail", body[1:], ""
     if body and body[-1].strip().rpartition("\n")[2].strip().startswith(("trap ", "return")):
         end = ""
-    arrow = f" -> {', '.join(kind.name for kind in gives)}" if gives else ""
-    takes_text = ", ".join(kind.name for kind in takes)
+    arrow = f" -> {', '.join(ty.name for ty in gives)}" if gives else ""
+    takes_text = ", ".join(ty.name for ty in takes)
     lines = [line if line.endswith(":") else f"    {line}" for line in [*body, end] if line]
     head = f"block0({', '.join(params)}):" if params else "block0:"
     return f"function %p({takes_text}){arrow} {conv} {{\n{preamble}{head}\n" + "\n".join(lines) + "\n}\n"
@@ -216,9 +216,9 @@ def _text(takes: list[Type], gives: list[Type], params: list[str], preamble: str
 
 def _conventions() -> Iterator[Probe]:
     for conv in CONVENTIONS:
-        for kind in TYPES.values():
-            if not kind.is_vector or kind.bits in (64, 128):
-                yield from _carries(conv, kind.name)
+        for ty in TYPES.values():
+            if not ty.is_vector or ty.bits in (64, 128):
+                yield from _carries(conv, ty.name)
         callee = _CALLEE.format(conv=conv)
         yield Probe(f"call.{conv}", "", f"function %p() system_v {{\n{callee}block0:\n    call fn0()\n    return\n}}\n")
         yield Probe(f"return_call.{conv}", "", f"function %p() {conv} {{\n{callee}block0:\n    return_call fn0()\n}}\n")

@@ -92,9 +92,9 @@ class Body:
         block = Block(self.block_count)
         self.block_count += 1
         n, types = self.n, self.types
-        for kind in kinds:
-            types[n] = kind
-            block.params.append((n, kind))
+        for ty in kinds:
+            types[n] = ty
+            block.params.append((n, ty))
             n += 1
         self.n = n
         return block
@@ -105,11 +105,11 @@ class Body:
         self.current = block
         self.insts = block.insts
         pools, log = self.pools, self.log
-        for value, kind in block.params:
-            pool = pools[kind]
+        for value, ty in block.params:
+            pool = pools[ty]
             pool.append(value)
             log.append(pool)
-            if tainted and kind.is_float:
+            if tainted and ty.is_float:
                 self.tainted.add(value)
 
     def leave(self, mark: int) -> None:
@@ -118,9 +118,9 @@ class Body:
         while len(log) > mark:
             log.pop().pop()
 
-    def push(self, value: int, kind: Type) -> None:
+    def push(self, value: int, ty: Type) -> None:
         """`value` may be an operand from now on, until the scope is left."""
-        pool = self.pools[kind]
+        pool = self.pools[ty]
         pool.append(value)
         self.log.append(pool)
 
@@ -129,7 +129,7 @@ class Body:
     def ins(
         self,
         op: str,
-        kind: Type | None,
+        ty: Type | None,
         args: tuple[int, ...],
         result: Type,
         imm: object = None,
@@ -140,20 +140,20 @@ class Body:
         value = self.n
         self.n = value + 1
         self.types[value] = result
-        self.insts.append(Inst(op, kind, (value,), args, imm, flags, offset))
+        self.insts.append(Inst(op, ty, (value,), args, imm, flags, offset))
         return value
 
     def effect(
         self,
         op: str,
-        kind: Type | None,
+        ty: Type | None,
         args: tuple[int, ...],
         imm: object = None,
         flags: MemFlags = NO_FLAGS,
         offset: int = 0,
     ) -> None:
         """Emit an instruction without results."""
-        self.insts.append(Inst(op, kind, (), args, imm, flags, offset))
+        self.insts.append(Inst(op, ty, (), args, imm, flags, offset))
 
     def jump(self, target: Block, args: tuple[int | str, ...] = ()) -> None:
         self.insts.append(Inst("jump", None, targets=(BlockCall(target.number, args),)))
@@ -177,7 +177,7 @@ class Body:
 
     def plain(self, row: Row, forced: int = -1, place: int = -1) -> int:
         """Emit one row with drawn operands; `forced` is the operand at `place`. Gives the first result, or -1."""
-        op, kind, arg_types, results, imm_kind, flags, watch, effect, _ = row
+        op, ty, arg_types, results, imm_kind, flags, watch, effect, _ = row
         r = self.bits(32)
         value = self.value
         if len(arg_types) == 2:
@@ -213,7 +213,7 @@ class Body:
             result = results[0]
             self.n = n + 1
             self.types[n] = result
-            self.insts.append(Inst(op, kind, (n,), args, imm, flags))
+            self.insts.append(Inst(op, ty, (n,), args, imm, flags))
             pool = self.pools[result]
             pool.append(n)
             self.log.append(pool)
@@ -221,7 +221,7 @@ class Body:
                 tainted.add(n)
             return n
         self.n = n + len(results)
-        self.insts.append(Inst(op, kind, tuple(range(n, n + len(results))), args, imm, flags))
+        self.insts.append(Inst(op, ty, tuple(range(n, n + len(results))), args, imm, flags))
         for at, result in enumerate(results):
             self.types[n + at] = result
             self.push(n + at, result)
@@ -256,9 +256,9 @@ class Body:
             return kind[r % len(kind)]
         return self.mask(r)
 
-    def distinct(self, args: tuple[int, ...], kind: Type) -> tuple[int, ...]:
+    def distinct(self, args: tuple[int, ...], ty: Type) -> tuple[int, ...]:
         """The operands, with a constant in place of the second if it is the first."""
-        return (args[0], self.const(kind)) if args[0] == args[1] else args
+        return (args[0], self.const(ty)) if args[0] == args[1] else args
 
     def mask(self, r: int) -> tuple[int, ...]:
         """Sixteen lane numbers of 0…31: the shapes that backends have instructions for, or random ones."""
@@ -284,9 +284,9 @@ class Body:
 
     # operands
 
-    def value(self, kind: Type) -> int:
+    def value(self, ty: Type) -> int:
         """An operand of a type: mostly a recent value, sometimes any value or a constant."""
-        pool = self.pools[kind]
+        pool = self.pools[ty]
         if pool:
             r = self.bits(16)
             if r & 15:
@@ -295,19 +295,19 @@ class Body:
                     return pool[-1 - (r >> 5) % 4]
                 return pool[(r >> 5) % n]
         elif self.program.supply and self.bits(2):
-            return self.supplied(kind)
-        return self.const(kind)
+            return self.supplied(ty)
+        return self.const(ty)
 
-    def latest(self, kind: Type) -> int:
+    def latest(self, ty: Type) -> int:
         """One of the newest values of a type: what a return or a final store shows."""
-        pool = self.pools[kind]
+        pool = self.pools[ty]
         if not pool:
-            return self.value(kind)
+            return self.value(ty)
         return pool[-1 - self.bits(4) % min(3, len(pool))]
 
-    def supplied(self, kind: Type) -> int:
+    def supplied(self, ty: Type) -> int:
         """A value of a type of which there is none yet: converted from what there is, else a constant."""
-        producers = self.program.producers(kind)
+        producers = self.program.producers(ty)
         if producers:
             pools = self.pools
             for _ in range(2):
@@ -317,57 +317,53 @@ class Body:
                         break
                 else:
                     return self.plain(row)
-        return self.const(kind)
+        return self.const(ty)
 
-    def const(self, kind: Type, value: int | None = None) -> int:
+    def const(self, ty: Type, value: int | None = None) -> int:
         """A constant, drawn from `values.table` if not given."""
         if value is None:
-            value = values.table(kind)[self.bits(10)]
-        method = self.const_of[kind]
+            value = values.table(ty)[self.bits(10)]
+        method = self.const_of[ty]
         if method == "iconst":
             n = self.n
             self.n = n + 1
-            self.types[n] = kind
-            self.insts.append(Inst("iconst", kind, (n,), (), value))
+            self.types[n] = ty
+            self.insts.append(Inst("iconst", ty, (n,), (), value))
             return n
         if method == "fconst":
-            return self.ins(f"{kind.name}const", None, (), kind, value)
+            return self.ins(f"{ty.name}const", None, (), ty, value)
         if method == "wide":
             low = self.ins("iconst", I64, (), I64, value & 0xFFFFFFFFFFFFFFFF)
             if value >> 64 == 0 and self.table.has("uextend.i128.i64"):
-                return self.ins("uextend", kind, (low,), kind)
-            return self.ins("iconcat", I64, (low, self.ins("iconst", I64, (), I64, value >> 64)), kind)
+                return self.ins("uextend", ty, (low,), ty)
+            return self.ins("iconcat", I64, (low, self.ins("iconst", I64, (), I64, value >> 64)), ty)
         if method in ("vconst", "f128const"):
             constants = self.function.constants
             number = len(constants)
-            constants[number] = value.to_bytes(kind.bytes, "little")
-            return self.ins(method, kind if kind.is_vector else None, (), kind, number)
-        source = self.program.cast_source(kind)
+            constants[number] = value.to_bytes(ty.bytes, "little")
+            return self.ins(method, ty if ty.is_vector else None, (), ty, number)
+        source = self.program.cast_source(ty)
         return self.ins(
-            "bitcast",
-            kind,
-            (self.const(source, value),),
-            kind,
-            flags=self.table.by_shape["bitcast", kind, (source,)].flags,
+            "bitcast", ty, (self.const(source, value),), ty, flags=self.table.by_shape["bitcast", ty, (source,)].flags
         )
 
     def clean(self, value: int) -> int:
         """`value` with its NaNs (of any lane) replaced: safe to show the bits of."""
         if value not in self.tainted:
             return value
-        kind = self.types[value]
-        method = self.program.cleaner(kind)
+        ty = self.types[value]
+        method = self.program.cleaner(ty)
         if method == "select":
-            ordered = self.ins("fcmp", kind, (value, value), I8, "ord")
-            result = self.ins("select", kind, (ordered, value, self.const(kind, 0)), kind)
+            ordered = self.ins("fcmp", ty, (value, value), I8, "ord")
+            result = self.ins("select", ty, (ordered, value, self.const(ty, 0)), ty)
         elif method == "lanes":
-            shape = kind.as_int()
-            ordered = self.ins("fcmp", kind, (value, value), shape, "ord")
+            shape = ty.as_int()
+            ordered = self.ins("fcmp", ty, (value, value), shape, "ord")
             kept = self.ins("band", shape, (self.ins("bitcast", shape, (value,), shape), ordered), shape)
-            result = self.ins("bitcast", kind, (kept,), kind)
+            result = self.ins("bitcast", ty, (kept,), ty)
         else:
-            result = self.const(kind)
-        self.push(result, kind)
+            result = self.const(ty)
+        self.push(result, ty)
         return result
 
     def truth(self) -> int:
@@ -384,9 +380,9 @@ class Body:
             return self.plain(self.table.by_shape["fcmp", F64, (F64, F64)])
         first = r >> 4
         for step in range(5):
-            kind = INTS[(first + step) % 5]
-            if self.pools[kind]:
-                return self.value(kind)
+            ty = INTS[(first + step) % 5]
+            if self.pools[ty]:
+                return self.value(ty)
         return self.const(I8)
 
     # runs of instructions

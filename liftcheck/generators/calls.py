@@ -33,8 +33,8 @@ def draw_types(body_bits: int, palette: tuple[Type, ...], count: int) -> list[Ty
     return [palette[(body_bits >> 8 * at & 255) % len(palette)] for at in range(count)]
 
 
-def _param(kind: Type, r: int) -> AbiParam:
-    return AbiParam(kind, _EXTENSIONS[r & 3] if kind.is_int and kind.bits < 64 and not kind.is_vector else "")
+def _param(ty: Type, r: int) -> AbiParam:
+    return AbiParam(ty, _EXTENSIONS[r & 3] if ty.is_int and ty.bits < 64 and not ty.is_vector else "")
 
 
 def draw_signature(program: Program, convention: str, entry: bool) -> tuple[Signature, tuple[str, ...]]:
@@ -57,7 +57,7 @@ def _entry_signature(program: Program, convention: str) -> tuple[Signature, tupl
         bits = RandomChoices(number).bits
         allowed = program.all_passable(convention)
         classes, other = program.profile.classes, program.profile.other
-        pool = [kind for kind in table.types if kind in allowed for _ in range(classes.get(type_class(kind), other))]
+        pool = [ty for ty in table.types if ty in allowed for _ in range(classes.get(type_class(ty), other))]
         palette = tuple([pool[bits(16) % len(pool)] for _ in range(6)]) if pool else (I64,)
         found = table.derived.entries[key] = _drawn(bits, palette, convention, True, [])
     return found
@@ -80,9 +80,9 @@ def _drawn(
         returns += 2 + (r >> 18 & 7)
     random = bits(8 * (count + returns))
     kinds = draw_types(random, palette, count)
-    params = [_param(kind, r >> 20 + at % 10) for at, kind in enumerate(kinds)]
+    params = [_param(ty, r >> 20 + at % 10) for at, ty in enumerate(kinds)]
     roles = ["data"] * count
-    out = [_param(kind, r >> 19 + at % 10) for at, kind in enumerate(draw_types(random >> 8 * count, palette, returns))]
+    out = [_param(ty, r >> 19 + at % 10) for at, ty in enumerate(draw_types(random >> 8 * count, palette, returns))]
     if convention == "tail" and tails and r & 0x100:
         out = list(tails[-1].signature.returns)
     if entry or r & 0x600000 == 0 or not returns:
@@ -278,13 +278,13 @@ def hide(body: Body, address: int) -> None:
 def recursion(body: Body, callee: Callee) -> None:
     """At the start of a function with a counter: unless that is zero, call itself with one less."""
     place = callee.kinds.index("counter")
-    counter, kind = body.function.blocks[0].params[place]
+    counter, ty = body.function.blocks[0].params[place]
     returns = tuple([param.type for param in callee.signature.returns])
     again, join = body.block(), body.block(returns)
     body.brif(counter, BlockCall(again.number), BlockCall(join.number, tuple([body.value(t) for t in returns])))
     mark = len(body.log)
     body.start(again)
-    less = body.ins("isub", kind, (counter, body.const(kind, 1)), kind)
+    less = body.ins("isub", ty, (counter, body.const(ty, 1)), ty)
     tail = callee.signature.call_conv == "tail" and bool(body.bits(1))
     args = _arguments(body, callee, tail, less)
     if args is None:

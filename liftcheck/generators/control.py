@@ -41,7 +41,7 @@ def _types_of(body: Body, most: int) -> tuple[Type, ...]:
 
 
 def _arguments(body: Body, kinds: tuple[Type, ...]) -> tuple[int | str, ...]:
-    return tuple([body.value(kind) for kind in kinds])
+    return tuple([body.value(ty) for ty in kinds])
 
 
 def _call(block: Block, args: tuple[int | str, ...] = ()) -> BlockCall:
@@ -99,11 +99,11 @@ def chain(body: Body, budget: int, depth: int) -> None:
     """Several tests of one value, each with its way out to the join."""
     kinds = _types_of(body, 3)
     join = body.block(kinds)
-    kind = _COUNTERS[body.bits(2)]
-    value = body.value(kind)
+    ty = _COUNTERS[body.bits(2)]
+    value = body.value(ty)
     mark = len(body.log)
     for _ in range(2 + body.bits(1)):
-        condition = body.ins("icmp", kind, (value, body.const(kind)), I8, ("eq", "ult", "sgt", "ne")[body.bits(2)])
+        condition = body.ins("icmp", ty, (value, body.const(ty)), I8, ("eq", "ult", "sgt", "ne")[body.bits(2)])
         following = body.block()
         body.brif(condition, _call(join, _arguments(body, kinds)), _call(following))
         body.start(following)
@@ -145,15 +145,15 @@ def switch(body: Body, budget: int, depth: int) -> None:
 def _rotated(body: Body, params: list[tuple[int, Type]]) -> tuple[int | str, ...]:
     """Arguments of a back edge: fresh values, or the parameters themselves moved to other places."""
     result: list[int | str] = []
-    for value, kind in params:
+    for value, ty in params:
         r = body.bits(8)
-        same = [v for v, k in params if k is kind]
+        same = [v for v, k in params if k is ty]
         if r & 3 == 0:
             result.append(value)
         elif r & 3 == 1 and len(same) > 1:
             result.append(same[(r >> 2) % len(same)])
         else:
-            result.append(body.value(kind))
+            result.append(body.value(ty))
     return tuple(result)
 
 
@@ -162,21 +162,21 @@ def counted_loop(body: Body, budget: int, depth: int) -> None:
     if body.mult > _MOST_TURNS:
         return if_else(body, budget, depth)
     r = body.bits(24)
-    kind = _COUNTERS[(r & 7) % 6]
+    ty = _COUNTERS[(r & 7) % 6]
     turns = (2, 3, 4, 2, 5, 3, 6, 1)[r >> 3 & 7]
     kinds = _types_of(body, 4)
     up = r & 0x40
     limit = -1
-    first = body.const(kind, 0 if up else turns)
+    first = body.const(ty, 0 if up else turns)
     if r & 0x180 == 0:
         turns = 4
-        limited = body.ins("band", kind, (body.value(kind), body.const(kind, 3)), kind)
-        limit = body.ins("iadd", kind, (limited, body.const(kind, 1)), kind)
+        limited = body.ins("band", ty, (body.value(ty), body.const(ty, 3)), ty)
+        limit = body.ins("iadd", ty, (limited, body.const(ty, 1)), ty)
         if not up:
             first = limit
     elif up and r & 0x200:
-        limit = body.const(kind, turns)
-    header, out = body.block((kind, *kinds)), body.block(kinds)
+        limit = body.const(ty, turns)
+    header, out = body.block((ty, *kinds)), body.block(kinds)
     body.jump(header, (first, *_arguments(body, kinds)))
     mark, mult = len(body.log), body.mult
     body.mult = mult * turns
@@ -188,28 +188,28 @@ def counted_loop(body: Body, budget: int, depth: int) -> None:
         body.brif(body.truth(), _call(out, _arguments(body, kinds)), _call(following))
         body.start(following)
         body.straight(2)
-    _latch(body, kind, counter, limit if up else -1, turns if up else 0, header, out, r >> 12)
+    _latch(body, ty, counter, limit if up else -1, turns if up else 0, header, out, r >> 12)
     body.leave(mark)
     body.mult = mult
     body.start(out)
     return None
 
 
-def _latch(body: Body, kind: Type, counter: int, limit: int, last: int, header: Block, out: Block, r: int) -> None:
+def _latch(body: Body, ty: Type, counter: int, limit: int, last: int, header: Block, out: Block, r: int) -> None:
     """Step the counter and go back or out. `last` is the limit's greatest value when counting up, 0 when down."""
-    one = body.const(kind, 1)
+    one = body.const(ty, 1)
     if last:
-        following = body.ins("iadd", kind, (counter, one), kind)
-        bound = limit if limit >= 0 else body.const(kind, last)
-        condition = body.ins("icmp", kind, (following, bound), I8, ("ult", "ne", "slt", "ult")[r & 3])
+        following = body.ins("iadd", ty, (counter, one), ty)
+        bound = limit if limit >= 0 else body.const(ty, last)
+        condition = body.ins("icmp", ty, (following, bound), I8, ("ult", "ne", "slt", "ult")[r & 3])
         again = True
     elif r & 1:
-        following = body.ins("isub", kind, (counter, one), kind)
+        following = body.ins("isub", ty, (counter, one), ty)
         condition, again = following, True
     else:
-        following = body.ins("iadd", kind, (counter, body.const(kind, kind.mask)), kind)
+        following = body.ins("iadd", ty, (counter, body.const(ty, ty.mask)), ty)
         code, again = (("eq", False), ("ne", True), ("ugt", True), ("sle", False))[r >> 1 & 3]
-        condition = body.ins("icmp", kind, (following, body.const(kind, 0)), I8, code)
+        condition = body.ins("icmp", ty, (following, body.const(ty, 0)), I8, code)
     params = header.params[1:]
     back = _call(header, (following, *_rotated(body, params)))
     leave = _call(out, _arguments(body, tuple([k for _, k in out.params])))
@@ -221,13 +221,13 @@ def while_loop(body: Body, budget: int, depth: int) -> None:
     if body.mult > _MOST_TURNS:
         return switch(body, budget, depth)
     r = body.bits(16)
-    kind = _COUNTERS[(r & 7) % 6]
+    ty = _COUNTERS[(r & 7) % 6]
     kinds = _types_of(body, 4)
     if r & 0x18:
-        start = body.const(kind, 1 + (r >> 5 & 3))
+        start = body.const(ty, 1 + (r >> 5 & 3))
     else:
-        start = body.ins("band", kind, (body.value(kind), body.const(kind, 3)), kind)
-    header, inside, out = body.block((kind, *kinds)), body.block(), body.block(kinds)
+        start = body.ins("band", ty, (body.value(ty), body.const(ty, 3)), ty)
+    header, inside, out = body.block((ty, *kinds)), body.block(), body.block(kinds)
     body.jump(header, (start, *_arguments(body, kinds)))
     mark, mult = len(body.log), body.mult
     body.mult = mult * 3
@@ -237,11 +237,11 @@ def while_loop(body: Body, budget: int, depth: int) -> None:
         body.straight(2)
     condition = counter
     if r & 0x200:
-        condition = body.ins("icmp", kind, (counter, body.const(kind, 0)), I8, ("ne", "ugt")[r >> 10 & 1])
+        condition = body.ins("icmp", ty, (counter, body.const(ty, 0)), I8, ("ne", "ugt")[r >> 10 & 1])
     body.brif(condition, _call(inside), _call(out, tuple([v for v, _ in header.params[1:]])))
     body.start(inside)
-    less = body.ins("isub", kind, (counter, body.const(kind, 1)), kind)
-    body.push(less, kind)
+    less = body.ins("isub", ty, (counter, body.const(ty, 1)), ty)
+    body.push(less, ty)
     fill(body, budget if r & 0x800 else budget // 2, depth)
     if not r & 0x800:
         following = body.block()
@@ -284,9 +284,9 @@ def trap_block(body: Body, budget: int, depth: int) -> None:
     if not body.program.may_trap:
         return if_else(body, budget, depth)
     dead, alive = body.block(), body.block()
-    kind = _COUNTERS[body.bits(2)]
+    ty = _COUNTERS[body.bits(2)]
     style = body.bits(2) if body.is_entry else 0
-    condition = body.ins("icmp", kind, (body.value(kind), body.const(kind)), I8, "ne" if style == 3 else "eq")
+    condition = body.ins("icmp", ty, (body.value(ty), body.const(ty)), I8, "ne" if style == 3 else "eq")
     body.brif(condition, _call(dead), _call(alive))
     dead.cold = bool(body.bits(1))
     if body.bits(1):

@@ -177,9 +177,9 @@ def _wrapped(reference: _Reference, run: int, form: Form) -> tuple[Function, str
     if direct.kind != "returned" or outcome.kind != "returned":
         ended = direct if direct.kind != "returned" else outcome
         return wrapper, "", f"input {run} is no run line: it {ended.kind} ({ended.detail})"
-    for value, kind in zip(outcome.values, returns):
-        if kind.is_float and kind not in _CLEANED and _has_nan(value, kind):
-            return wrapper, "", f"input {run} is no run line: it returns a NaN of type {kind} with unspecified bits"
+    for value, ty in zip(outcome.values, returns):
+        if ty.is_float and ty not in _CLEANED and _has_nan(value, ty):
+            return wrapper, "", f"input {run} is no run line: it returns a NaN of type {ty} with unspecified bits"
     line = RunLine(wrapper.name, args, "==", outcome.values, 0, types, returns)
     return wrapper, run_line_text(line), ""
 
@@ -193,7 +193,7 @@ def _directly(reference: _Reference, run: int, form: Form) -> tuple[Function, st
     trapped = form.traps and outcome.kind == "trapped"
     if outcome.kind != "returned" and not trapped:
         return entry, "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
-    if any(kind.is_float and _has_nan(value, kind) for value, kind in zip(outcome.values, returns)):
+    if any(ty.is_float and _has_nan(value, ty) for value, ty in zip(outcome.values, returns)):
         return entry, "", f"input {run} is no run line: it returns a NaN with unspecified bits"
     line = RunLine(entry.name, row, "==", outcome.values, 0, types, returns, outcome.detail if trapped else "")
     return entry, run_line_text(line), ""
@@ -207,12 +207,12 @@ def _with_buffer(reference: _Reference, run: int) -> tuple[str, str]:
     returns = [param.type for param in entry.signature.returns]
     if outcome.kind != "returned":
         return "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
-    if any(kind.is_float and _has_nan(value, kind) for value, kind in zip(outcome.values, returns)):
+    if any(ty.is_float and _has_nan(value, ty) for value, ty in zip(outcome.values, returns)):
         return "", f"input {run} is no run line: it returns a NaN with unspecified bits"
 
-    def text(value: int, kind: Type) -> str:
+    def text(value: int, ty: Type) -> str:
         away = value - slot_address(case.slot + run)
-        return f"&data+{away}" if kind is I64 and 0 <= away <= SLOT_SIZE else data_text(value, kind)
+        return f"&data+{away}" if ty is I64 and 0 <= away <= SLOT_SIZE else data_text(value, ty)
 
     args = ", ".join(text(value, param.type) for value, param in zip(case.inputs[run], entry.signature.params))
     results = ", ".join(map(text, outcome.values, returns))
@@ -233,8 +233,8 @@ def _contents(memory: bytes) -> str:
     return ", ".join(parts)
 
 
-def _has_nan(value: int, kind: Type) -> bool:
-    return any(is_nan(value >> shift & kind.lane_mask, kind.lane_bits) for shift in range(0, kind.bits, kind.lane_bits))
+def _has_nan(value: int, ty: Type) -> bool:
+    return any(is_nan(value >> shift & ty.lane_mask, ty.lane_bits) for shift in range(0, ty.bits, ty.lane_bits))
 
 
 def _needed_memory(reference: _Reference, run: int) -> bytes:
@@ -354,17 +354,17 @@ def _next(builder: FunctionBuilder, loop: Block, ready: Block, at: int, *carried
     builder.brif(more, loop, (following, *carried), ready, carried)
 
 
-def _shown(builder: FunctionBuilder, value: int, kind: Type) -> int:
+def _shown(builder: FunctionBuilder, value: int, ty: Type) -> int:
     """A result with its NaNs replaced by zero, where the type can be compared everywhere."""
-    if kind not in _CLEANED:
+    if ty not in _CLEANED:
         return value
-    shape = kind.as_truthy()
-    ordered = builder.ins("fcmp", kind, value, value, imm="ord")
-    if not kind.is_vector:
-        name = "f32const" if kind is F32 else "f64const"
-        return builder.ins("select", kind, ordered, value, builder.ins(name, None, imm=0))
+    shape = ty.as_truthy()
+    ordered = builder.ins("fcmp", ty, value, value, imm="ord")
+    if not ty.is_vector:
+        name = "f32const" if ty is F32 else "f64const"
+        return builder.ins("select", ty, ordered, value, builder.ins(name, None, imm=0))
     bits = builder.ins("band", shape, builder.ins("bitcast", shape, value), ordered)
-    return builder.ins("bitcast", kind, bits)
+    return builder.ins("bitcast", ty, bits)
 
 
 def _checksum(builder: FunctionBuilder, base: int) -> int:

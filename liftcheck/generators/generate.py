@@ -72,15 +72,15 @@ def _offer(program: Program) -> Offer:
     """What there is for a program, kept with its table by the profile's name."""
     table, profile = program.table, program.profile
 
-    def weight(kind: Type) -> int:
-        return profile.classes.get(type_class(kind), profile.other)
+    def weight(ty: Type) -> int:
+        return profile.classes.get(type_class(ty), profile.other)
 
     def weighted(rows: list[Row] | tuple[Row, ...]) -> tuple[Row, ...]:
         return tuple([row for row in rows for _ in range(1 + weight((*row.results, *row.args)[0]) // 2)])
 
     big = {isa in BIG_ENDIAN for isa in program.isas}
     offer = table.derived.offers[profile.name] = Offer(
-        tuple([kind for kind in table.types for _ in range(weight(kind))]),
+        tuple([ty for ty in table.types for _ in range(weight(ty))]),
         weighted(table.loads),
         weighted(table.stores),
         weighted([row for row in table.loads if OPCODES[row.op].access == WHOLE]),

@@ -45,14 +45,14 @@ def _add(body: Body, a: int, b: int) -> int:
     return body.ins("iadd", I64, (b, a) if body.bits(1) else (a, b), I64)
 
 
-def _shifted(body: Body, value: int, kind: Type, amount: int) -> int:
+def _shifted(body: Body, value: int, ty: Type, amount: int) -> int:
     """`value << amount`, stated with the amount at or beyond the width, in a narrower type, or as a multiplication."""
     r = body.bits(8)
     if r & 7 == 0:
-        return body.ins("imul", kind, (value, body.const(kind, 1 << amount)), kind)
+        return body.ins("imul", ty, (value, body.const(ty, 1 << amount)), ty)
     width = _AMOUNTS[r >> 3 & 3]
-    stated = amount + (kind.bits if r & 0x60 == 0 else 0)
-    return body.ins("ishl", kind, (value, body.const(width, stated & width.mask)), kind)
+    stated = amount + (ty.bits if r & 0x60 == 0 else 0)
+    return body.ins("ishl", ty, (value, body.const(width, stated & width.mask)), ty)
 
 
 def _narrow_index(body: Body, bits: int, style: int) -> tuple[int, int, int]:
@@ -210,9 +210,9 @@ def emit_load(body: Body, row: Row) -> int:
     flags = _flags(body, known, offset, size, region)
     if OPCODES[row.op].access != WHOLE and row.results[0].is_vector and flags.endianness:
         flags = NO_FLAGS
-    kind = row.results[0]
-    result = body.ins(row.op, row.type, (value,), kind, None, flags, offset)
-    body.push(result, kind)
+    ty = row.results[0]
+    result = body.ins(row.op, row.type, (value,), ty, None, flags, offset)
+    body.push(result, ty)
     return result
 
 
@@ -238,8 +238,8 @@ def sunk_load(body: Body) -> None:
     if not rows:
         return load(body)
     row = rows[body.bits(10) % len(rows)]
-    kind = row.results[0]
-    users = body.program.users(kind)
+    ty = row.results[0]
+    users = body.program.users(ty)
     loaded = emit_load(body, row)
     r = body.bits(16)
     if r & 3 == 0:
@@ -250,10 +250,10 @@ def sunk_load(body: Body) -> None:
     body.plain(user, loaded, len(user.args) - 1 if r & 4 else 0)
     made = body.insts[-1]
     last = body.addresses[-1] if body.addresses else None
-    if r & 8 and last is not None and made.results and body.types[made.results[0]] is kind:
-        if last.low <= last.offset <= last.high - kind.bytes and body.table.has(f"store.{kind.name}"):
+    if r & 8 and last is not None and made.results and body.types[made.results[0]] is ty:
+        if last.low <= last.offset <= last.high - ty.bytes and body.table.has(f"store.{ty.name}"):
             result = body.clean(made.results[0])
-            body.effect("store", kind, (result, last.value), None, region_flags(last.region), last.offset)
+            body.effect("store", ty, (result, last.value), None, region_flags(last.region), last.offset)
     elif r & 16:
         body.plain(user, loaded, 0)
     return None
@@ -288,25 +288,25 @@ def emit_atomic(body: Body, row: Row) -> None:
     if row.op == "fence":
         body.effect("fence", None, ())
         return
-    kind = row.type
-    assert kind is not None
-    at, _, _, _ = address(body, kind.bytes, kind.bytes, offsets=False)
+    ty = row.type
+    assert ty is not None
+    at, _, _, _ = address(body, ty.bytes, ty.bytes, offsets=False)
     flags = body.program.orders[body.bits(1)] if body.bits(3) == 0 else NO_FLAGS
     if row.op == "atomic_load":
-        body.push(body.ins(row.op, kind, (at,), kind, None, flags), kind)
+        body.push(body.ins(row.op, ty, (at,), ty, None, flags), ty)
     elif row.op == "atomic_store":
-        body.effect(row.op, kind, (body.value(kind), at), None, flags)
+        body.effect(row.op, ty, (body.value(ty), at), None, flags)
     elif row.op == "atomic_rmw":
         operations = row.imm if isinstance(row.imm, tuple) else ATOMIC_OPERATIONS
         operation = operations[body.bits(8) % len(operations)]
-        body.push(body.ins(row.op, kind, (at, body.value(kind)), kind, operation, flags), kind)
+        body.push(body.ins(row.op, ty, (at, body.value(ty)), ty, operation, flags), ty)
     elif row.op != "atomic_cas":
         raise InternalError(f"nothing emits {row.op}: see liftcheck/generators/memory.py")
     else:
-        expected = body.value(kind)
-        if body.bits(1) and body.table.has(f"atomic_load.{kind.name}"):
-            expected = body.ins("atomic_load", kind, (at,), kind, None, flags)
-        body.push(body.ins(row.op, kind, (at, expected, body.value(kind)), kind, None, flags), kind)
+        expected = body.value(ty)
+        if body.bits(1) and body.table.has(f"atomic_load.{ty.name}"):
+            expected = body.ins("atomic_load", ty, (at,), ty, None, flags)
+        body.push(body.ins(row.op, ty, (at, expected, body.value(ty)), ty, None, flags), ty)
 
 
 def frozen_load(body: Body) -> None:
@@ -321,12 +321,12 @@ def frozen_load(body: Body) -> None:
     offset = high + (r >> 4) % ((body.program.frozen - size) // size if aligned else body.program.frozen - size) * (
         size if aligned else 1
     )
-    at, kind = number, row.results[0]
+    at, ty = number, row.results[0]
     if r & 2:
         at = _add(body, number, body.const(I64, high & I64.mask))
         offset -= high
     flags = _FROZEN[(4 if aligned and offset % size == 0 and high % size == 0 else 0) + (r >> 2 & 3)]
-    body.push(body.ins(row.op, row.type, (at,), kind, None, flags, offset), kind)
+    body.push(body.ins(row.op, row.type, (at,), ty, None, flags, offset), ty)
     return None
 
 
@@ -386,14 +386,14 @@ def final_stores(body: Body, count: int) -> None:
     first = body.bits(8)
     seen: set[int] = set()
     for step in range(len(kinds) * 4):
-        kind = kinds[(first + step) % len(kinds)]
-        pool = body.pools[kind]
+        ty = kinds[(first + step) % len(kinds)]
+        pool = body.pools[ty]
         depth = 1 + step // len(kinds)
         if len(pool) < depth or pool[-depth] in seen:
             continue
         seen.add(pool[-depth])
-        body.effect("store", kind, (body.clean(pool[-depth]), number), None, NO_FLAGS, at)
-        at += max(kind.bytes, 8)
+        body.effect("store", ty, (body.clean(pool[-depth]), number), None, NO_FLAGS, at)
+        at += max(ty.bytes, 8)
         count -= 1
         if count == 0:
             return

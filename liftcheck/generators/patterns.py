@@ -69,21 +69,21 @@ _CLASSES: Final[dict[str, tuple[str, ...]]] = {
 _NAMED: Final = {"B": I8, "W": I32, "Q": I64, "X": I128}
 
 
-def _named_type(letter: str, kind: Type) -> Type | None:
-    """The type that a letter means where T is `kind`; None if there is no such type."""
+def _named_type(letter: str, ty: Type) -> Type | None:
+    """The type that a letter means where T is `ty`; None if there is no such type."""
     if letter == "T":
-        return kind
+        return ty
     if letter in _NAMED:
         return _NAMED[letter]
     if letter == "I":
-        return kind.as_int()
+        return ty.as_int()
     if letter == "L":
-        return kind.lane
+        return ty.lane
     if letter in TYPES:
         return TYPES[letter]
     if letter not in _WIDTHS:
         raise _Wrong(f"no type {letter!r}")
-    return _WIDTHS[letter](kind)
+    return _WIDTHS[letter](ty)
 
 
 _WIDTHS: Final[dict[str, Callable[[Type], Type | None]]] = {"H": Type.half_width, "D": Type.double_width}
@@ -99,11 +99,11 @@ class _Shape(NamedTuple):
 
 
 class _Atom(NamedTuple):
-    """A value or a constant; `kind` is the type that the template says, None if it is the place's."""
+    """A value or a constant; `ty` is the type that the template says, None if it is the place's."""
 
     name: str
     constant: str | None
-    kind: Type | None
+    ty: Type | None
 
 
 class _Missing(Exception):
@@ -114,15 +114,15 @@ class _Wrong(Exception):
     """The template says something that there is not, whatever T is."""
 
 
-def _shape(tree: Tree, kind: Type) -> _Shape | _Atom:
-    """A parsed template for the type T = `kind`; _Missing if it speaks of a type that there is not."""
+def _shape(tree: Tree, ty: Type) -> _Shape | _Atom:
+    """A parsed template for the type T = `ty`; _Missing if it speaks of a type that there is not."""
     if isinstance(tree, str):
         name, _, letter = tree.partition(":")
-        return _Atom(name, None if _is_value(name) else name, _existing(letter, kind))
+        return _Atom(name, None if _is_value(name) else name, _existing(letter, ty))
     head, *children = tree
     assert isinstance(head, str)
     op, letter, condition = [*head.split("."), "", ""][:3]
-    return _Shape(op, _existing(letter, kind), condition, tuple([_shape(child, kind) for child in children]))
+    return _Shape(op, _existing(letter, ty), condition, tuple([_shape(child, ty) for child in children]))
 
 
 def _is_value(name: str) -> bool:
@@ -166,8 +166,8 @@ def _is_condition(opcode: Opcode, text: str) -> bool:
     return text in _CONDITIONS.get(form, ()) or (form in _NUMBERED and (text.isdigit() or text.startswith("0x")))
 
 
-def _existing(letter: str, kind: Type) -> Type | None:
-    found = _named_type(letter, kind) if letter else None
+def _existing(letter: str, ty: Type) -> Type | None:
+    found = _named_type(letter, ty) if letter else None
     if letter and found is None:
         raise _Missing(letter)
     return found
@@ -227,17 +227,17 @@ class _Resolver:
                 return None
             inner.append(made)
         row = _fitting(
-            rows, shape.control, [node.row.results[0] if isinstance(node, Node) else node.kind for node in inner]
+            rows, shape.control, [node.row.results[0] if isinstance(node, Node) else node.ty for node in inner]
         )
         if row is None or not takes(row, shape.condition):
             return None
         args: list[Node | Leaf] = []
         for node, wanted in zip(inner, row.args):
             if isinstance(node, _Atom):
-                kind = node.kind or wanted
-                if kind not in self.const:
+                ty = node.ty or wanted
+                if ty not in self.const:
                     return None
-                args.append(Leaf(kind, node.constant, places.setdefault((node.name, kind), len(places))))
+                args.append(Leaf(ty, node.constant, places.setdefault((node.name, ty), len(places))))
             else:
                 args.append(node)
         return Node(row, shape.condition, tuple(args))
@@ -248,9 +248,9 @@ def _fitting(rows: list[Row], control: Type | None, known: list[Type | None]) ->
     whose first is i8 (a shift's amount), else the first."""
     if len(rows[0].args) != len(known):
         return None
-    for place, kind in enumerate(known):
-        if kind is not None:
-            rows = [row for row in rows if row.args[place] is kind]
+    for place, ty in enumerate(known):
+        if ty is not None:
+            rows = [row for row in rows if row.args[place] is ty]
     if len(rows) < 2:
         return rows[0] if rows else None
     alike = (control,) * len(known)
@@ -295,10 +295,10 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
         if isinstance(argument, Node):
             args.append(_emit(body, argument, places))
             continue
-        kind, constant, place = argument
+        ty, constant, place = argument
         value = places.get(place)
         if value is None:
-            value = places[place] = body.value(kind) if constant is None else _constant(body, constant, kind)
+            value = places[place] = body.value(ty) if constant is None else _constant(body, constant, ty)
         args.append(value)
     row, condition, _ = node
     imm: object = None
@@ -327,10 +327,10 @@ def _given(condition: str) -> object:
     return int(condition) if condition.isdigit() else condition
 
 
-def divisor(body: Body, kind: Type) -> int:
+def divisor(body: Body, ty: Type) -> int:
     """An interesting constant that neither division traps on."""
-    value = table_of(kind)[body.bits(10)]
-    return 3 if value in (0, kind.mask) else value
+    value = table_of(ty)[body.bits(10)]
+    return 3 if value in (0, ty.mask) else value
 
 
 def _plain_name(name: str) -> str:
@@ -338,19 +338,19 @@ def _plain_name(name: str) -> str:
     return name.rstrip("23456789") if name[0] in "knpqm" else name
 
 
-def _constant(body: Body, name: str, kind: Type) -> int:
+def _constant(body: Body, name: str, ty: Type) -> int:
     """A constant by its template name; for vectors the same in every lane, for floats of that value."""
     name = _plain_name(name)
     if name == "kd":
-        return body.const(kind, divisor(body, kind))
+        return body.const(ty, divisor(body, ty))
     if name == "k":
-        return body.const(kind)
+        return body.const(ty)
     if name == "kz":
-        return body.const(kind) if body.bits(1) else body.value(kind)
-    lane, width = kind.lane, kind.lane_bits
+        return body.const(ty) if body.bits(1) else body.value(ty)
+    lane, width = ty.lane, ty.lane_bits
     r = body.bits(8)
-    if kind.is_float:
-        return body.const(kind, _splat(kind, _float_constant(name, lane, r)))
+    if ty.is_float:
+        return body.const(ty, _splat(ty, _float_constant(name, lane, r)))
     number = {
         "w": width,
         "w-1": width - 1,
@@ -364,11 +364,11 @@ def _constant(body: Body, name: str, kind: Type) -> int:
     }.get(name)
     if number is None:
         number = int(name)
-    return body.const(kind, _splat(kind, number & lane.mask))
+    return body.const(ty, _splat(ty, number & lane.mask))
 
 
-def _splat(kind: Type, lane: int) -> int:
-    return sum(lane << shift for shift in range(0, kind.bits, kind.lane_bits))
+def _splat(ty: Type, lane: int) -> int:
+    return sum(lane << shift for shift in range(0, ty.bits, ty.lane_bits))
 
 
 def _float_constant(name: str, lane: Type, r: int) -> int:

@@ -16,13 +16,13 @@ from liftcheck.clif.types import Type
 from liftcheck.errors import UsageError
 
 
-def type_class(kind: Type) -> str:
+def type_class(ty: Type) -> str:
     """The class of types that profiles weigh: narrow, word, wide, half, fp, quad, ivec, fvec, vec64."""
-    if kind.is_vector:
-        return "vec64" if kind.bits == 64 else "fvec" if kind.is_float else "ivec"
-    if kind.is_float:
-        return {16: "half", 128: "quad"}.get(kind.bits, "fp")
-    return "narrow" if kind.bits < 32 else "wide" if kind.bits > 64 else "word"
+    if ty.is_vector:
+        return "vec64" if ty.bits == 64 else "fvec" if ty.is_float else "ivec"
+    if ty.is_float:
+        return {16: "half", 128: "quad"}.get(ty.bits, "fp")
+    return "narrow" if ty.bits < 32 else "wide" if ty.bits > 64 else "word"
 
 
 class Profile(NamedTuple):

@@ -98,18 +98,18 @@ class Program:
         """The types that a plain store takes."""
         return self.offer.storable
 
-    def users(self, kind: Type) -> tuple[Row, ...]:
-        """Rows of one or two operands whose first and last are of `kind`."""
-        return kept(self.table.derived.users, kind, self._users)
+    def users(self, ty: Type) -> tuple[Row, ...]:
+        """Rows of one or two operands whose first and last are of `ty`."""
+        return kept(self.table.derived.users, ty, self._users)
 
-    def _users(self, kind: Type) -> tuple[Row, ...]:
+    def _users(self, ty: Type) -> tuple[Row, ...]:
         rows = [row for row in self.table.rows if 1 <= len(row.args) <= 2]
-        return tuple([row for row in rows if row.args[0] is kind and row.args[-1] is kind])
+        return tuple([row for row in rows if row.args[0] is ty and row.args[-1] is ty])
 
     def passable(self, convention: str) -> tuple[Type, ...]:
         """The palette's types that every ISA of the program passes and returns in a convention."""
         allowed = self.all_passable(convention)
-        return tuple([kind for kind in self.palette if kind in allowed]) or (I64,)
+        return tuple([ty for ty in self.palette if ty in allowed]) or (I64,)
 
     def all_passable(self, convention: str) -> frozenset[Type]:
         """The types that every ISA of the program passes and returns in a convention."""
@@ -119,9 +119,9 @@ class Program:
         matrices = [self.context.matrices[isa] for isa in self.isas]
         ways = ("param",) if convention == "preserve_all" else ("param", "return")
         return frozenset(
-            kind
-            for kind in self.table.types
-            if all(f"{way}.{convention}.{kind.name}" in m or "call.system_v" not in m for m in matrices for way in ways)
+            ty
+            for ty in self.table.types
+            if all(f"{way}.{convention}.{ty.name}" in m or "call.system_v" not in m for m in matrices for way in ways)
         )
 
     def convention_has(self, what: str, convention: str) -> bool:
@@ -137,33 +137,33 @@ class Program:
         matrices = [self.context.matrices[isa] for isa in self.isas]
         return all(f"text.{what}" in m or "call.system_v" not in m for m in matrices)
 
-    def producers(self, kind: Type) -> tuple[Row, ...]:
-        """Rows that make a `kind` from other types."""
-        return kept(self.table.derived.producers, kind, self._producers)
+    def producers(self, ty: Type) -> tuple[Row, ...]:
+        """Rows that make a `ty` from other types."""
+        return kept(self.table.derived.producers, ty, self._producers)
 
-    def _producers(self, kind: Type) -> tuple[Row, ...]:
+    def _producers(self, ty: Type) -> tuple[Row, ...]:
         rows = self.table.rows
-        return tuple([row for row in rows if row.results[:1] == (kind,) and kind not in row.args and row.args])
+        return tuple([row for row in rows if row.results[:1] == (ty,) and ty not in row.args and row.args])
 
-    def cleaner(self, kind: Type) -> str:
+    def cleaner(self, ty: Type) -> str:
         """How NaN bits are canonicalized: 'select', 'lanes', or '' if these ISAs cannot."""
-        return kept(self.table.derived.cleaners, kind, self._cleaner)
+        return kept(self.table.derived.cleaners, ty, self._cleaner)
 
-    def cast_source(self, kind: Type) -> Type:
-        """The type from which a constant of `kind` is bitcast."""
-        return kept(self.table.derived.sources, kind, self._cast_source)
+    def cast_source(self, ty: Type) -> Type:
+        """The type from which a constant of `ty` is bitcast."""
+        return kept(self.table.derived.sources, ty, self._cast_source)
 
-    def _cast_source(self, kind: Type) -> Type:
+    def _cast_source(self, ty: Type) -> Type:
         rows, const = self.table.by_shape.values(), self.table.const
-        casts = (row for row in rows if row.op == "bitcast" and row.type is kind)
+        casts = (row for row in rows if row.op == "bitcast" and row.type is ty)
         return next(row.args[0] for row in casts if const.get(row.args[0], "bitcast") != "bitcast")
 
-    def _cleaner(self, kind: Type) -> str:
+    def _cleaner(self, ty: Type) -> str:
         table = self.table
-        if not table.can(f"fcmp.{kind.name}", "ord"):
+        if not table.can(f"fcmp.{ty.name}", "ord"):
             return ""
-        if not kind.is_vector:
-            return "select" if table.has(f"select.{kind.name}.i8") else ""
-        shape = kind.as_int().name
-        needed = (f"bitcast.{shape}.{kind.name}", f"bitcast.{kind.name}.{shape}", f"band.{shape}")
+        if not ty.is_vector:
+            return "select" if table.has(f"select.{ty.name}.i8") else ""
+        shape = ty.as_int().name
+        needed = (f"bitcast.{shape}.{ty.name}", f"bitcast.{ty.name}.{shape}", f"band.{shape}")
         return "lanes" if all(map(table.has, needed)) else ""

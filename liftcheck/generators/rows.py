@@ -58,7 +58,7 @@ class Node(NamedTuple):
 class Leaf(NamedTuple):
     """A value or a constant. `constant` is None for values, else what kind; `place` is where a name's value is kept."""
 
-    kind: Type
+    ty: Type
     constant: str | None
     place: int
 

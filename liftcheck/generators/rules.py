@@ -292,8 +292,8 @@ class _Solver:
 
     def solve(self, pattern: Op, row: Row, bound: dict[str, Type]) -> Iterator[tuple[Node, dict[str, Type]]]:
         """Every way to make `pattern` with `row` at its head; with the names bound, a dictionary of its own."""
-        kind, name, names = row.type, pattern.variable, bound.copy()
-        if name and kind is not None and names.setdefault(name, kind) is not kind:
+        ty, name, names = row.type, pattern.variable, bound.copy()
+        if name and ty is not None and names.setdefault(name, ty) is not ty:
             return
         for args, every in self._arguments(pattern.arguments, row.args, names):
             yield Node(row, pattern.condition, args), every
@@ -304,10 +304,10 @@ class _Solver:
         """Every way to make the operands, entering what they bind into `names`; of an operation's typings each is met
         once, with whatever else fits first."""
         leaves: list[Leaf] = []
-        for pattern, kind in zip(patterns, kinds):
+        for pattern, ty in zip(patterns, kinds):
             if isinstance(pattern, Op):
                 break
-            leaf = self._leaf(pattern, kind, names)
+            leaf = self._leaf(pattern, ty, names)
             if leaf is None:
                 return
             leaves.append(leaf)
@@ -315,7 +315,7 @@ class _Solver:
             yield tuple(leaves), names
             return
         rest = len(leaves) + 1
-        for row in self.fitting(pattern, kind):
+        for row in self.fitting(pattern, ty):
             for node, inner in self.solve(pattern, row, names):
                 if rest == len(patterns):
                     yield (*leaves, node), inner
@@ -324,13 +324,13 @@ class _Solver:
                     yield (*leaves, node, *others), every
                     break
 
-    def _leaf(self, atom: Atom, kind: Type, names: dict[str, Type]) -> Leaf | None:
+    def _leaf(self, atom: Atom, ty: Type, names: dict[str, Type]) -> Leaf | None:
         """A value or a constant of a type, entered into `names`; None if the table makes none or the name is taken."""
         key = "value " + atom.name
-        if kind not in self.table.const or (atom.constant is None and names.get(key, kind) is not kind):
+        if ty not in self.table.const or (atom.constant is None and names.get(key, ty) is not ty):
             return None
-        names[key] = kind
-        return Leaf(kind, atom.constant, self.places.setdefault((atom.name, kind), len(self.places)))
+        names[key] = ty
+        return Leaf(ty, atom.constant, self.places.setdefault((atom.name, ty), len(self.places)))
 
 
 def row_index(table: Table) -> RowIndex:
@@ -341,8 +341,8 @@ def row_index(table: Table) -> RowIndex:
         opcode = OPCODES[row.op]
         if row.results and not opcode.can_load and (row.op in DIVISIONS or not opcode.can_trap):
             rows = index.setdefault(row.op, {})
-            for kind in (None, row.results[0]):
-                rows.setdefault(kind, []).append(row)
+            for ty in (None, row.results[0]):
+                rows.setdefault(ty, []).append(row)
     return index
 
 

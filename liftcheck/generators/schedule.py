@@ -108,16 +108,16 @@ def emit_goals(body: Body, keys: tuple[str, ...]) -> None:
 
 def _provide(body: Body, row: Row) -> None:
     """Operands that are no constants, from memory, of types of which there is no value yet."""
-    for kind in row.args:
-        if not body.pools[kind] and body.table.has(f"load.{kind.name}"):
-            at, offset = _place(body, kind)
-            body.push(body.ins("load", kind, (at,), kind, None, NO_FLAGS, offset), kind)
+    for ty in row.args:
+        if not body.pools[ty] and body.table.has(f"load.{ty.name}"):
+            at, offset = _place(body, ty)
+            body.push(body.ins("load", ty, (at,), ty, None, NO_FLAGS, offset), ty)
 
 
-def _place(body: Body, kind: Type) -> tuple[int, int]:
-    """An address in the data region and an offset, for a value of `kind`."""
+def _place(body: Body, ty: Type) -> tuple[int, int]:
+    """An address in the data region and an offset, for a value of `ty`."""
     region = body.pointers[0]
-    return region.value, region.low + body.bits(16) % ((region.high - region.low) // kind.bytes) * kind.bytes
+    return region.value, region.low + body.bits(16) % ((region.high - region.low) // ty.bytes) * ty.bytes
 
 
 def _show(body: Body) -> None:
@@ -126,10 +126,10 @@ def _show(body: Body) -> None:
     if not made.results or body.bits(3) == 0:
         return
     value = made.results[-1]
-    kind = body.types[value]
-    if body.table.has(f"store.{kind.name}") and (value not in body.tainted or body.program.cleaner(kind)):
-        at, offset = _place(body, kind)
-        body.effect("store", kind, (body.clean(value), at), None, NO_FLAGS, offset)
+    ty = body.types[value]
+    if body.table.has(f"store.{ty.name}") and (value not in body.tainted or body.program.cleaner(ty)):
+        at, offset = _place(body, ty)
+        body.effect("store", ty, (body.clean(value), at), None, NO_FLAGS, offset)
 
 
 def _emitter(row: Row) -> Callable[[Body], object]:
@@ -143,17 +143,15 @@ def _emitter(row: Row) -> Callable[[Body], object]:
 
 
 def _constant(body: Body, row: Row) -> None:
-    kind = row.results[0]
-    body.push(body.const(kind), kind)
+    ty = row.results[0]
+    body.push(body.const(ty), ty)
 
 
 def _branch(body: Body, row: Row) -> None:
     """Both ways lead to the same block, with different arguments."""
-    kind = row.args[0]
-    join = body.block((kind,))
-    body.brif(
-        body.value(kind), BlockCall(join.number, (body.value(kind),)), BlockCall(join.number, (body.value(kind),))
-    )
+    ty = row.args[0]
+    join = body.block((ty,))
+    body.brif(body.value(ty), BlockCall(join.number, (body.value(ty),)), BlockCall(join.number, (body.value(ty),)))
     body.start(join)
 
 

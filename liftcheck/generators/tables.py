@@ -71,29 +71,29 @@ _IMM: Final = {"IntCompare": "intcc", "FloatCompare": "floatcc", "BinaryImm8": "
 def _row(variant: Variant, choices: tuple[str, ...] | None) -> Row:
     """The row of a typing, of whose conditions, operations or lanes there are `choices` only (None: all). Tables share
     it."""
-    op, kind, args = variant.op, variant.type, variant.arg_types
+    op, ty, args = variant.op, variant.type, variant.arg_types
     floats = tuple(place for place in nan.observed(op, len(args)) if args[place].is_float)
     tainted = any(t.is_float for t in variant.result_types)
     effect = 0 if not tainted else 1 if op in nan.CREATES else 2 if op in nan.PROPAGATES else 0
     flags = NO_FLAGS
-    if op == "bitcast" and kind is not None and kind.lanes != args[0].lanes:
+    if op == "bitcast" and ty is not None and ty.lanes != args[0].lanes:
         flags = LITTLE
-    if op == "bitcast" and kind is not None and kind.is_float and args[0].is_float and kind.lanes == args[0].lanes:
+    if op == "bitcast" and ty is not None and ty.is_float and args[0].is_float and ty.lanes == args[0].lanes:
         floats, effect = (), 2
     imm: str | tuple[object, ...] = _IMM.get(OPCODES[op].format.name, "")
     if choices is not None:
         imm = tuple(int(choice) if choice.isdigit() else choice for choice in choices)
     if op in ("band", "bor", "bxor") and args[0].is_float:
         imm = "distinct"
-    return Row(op, kind, args, variant.result_types, imm, flags, floats, effect, variant.key)
+    return Row(op, ty, args, variant.result_types, imm, flags, floats, effect, variant.key)
 
 
 def access_bytes(row: Row) -> int:
     """How many bytes of memory a load, store or atomic touches."""
     access = OPCODES[row.op].access
-    kind = row.type if access is None or access.kind is None else access.kind
-    assert kind is not None
-    return kind.bytes
+    ty = row.type if access is None or access.ty is None else access.ty
+    assert ty is not None
+    return ty.bytes
 
 
 def build_table(
@@ -126,8 +126,8 @@ def build_table(
     table.types = tuple(t for t in TYPES.values() if t in table.const)
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in plain:
-        kind = row.type or (row.results[0] if row.results else I64)
-        grouped.setdefault((OPCODES[row.op].family, type_class(kind)), []).append(row)
+        ty = row.type or (row.results[0] if row.results else I64)
+        grouped.setdefault((OPCODES[row.op].family, type_class(ty)), []).append(row)
     table.groups = tuple((family, klass, tuple(grouped[family, klass])) for family, klass in sorted(grouped))
     table.exclusive = tuple(row for row in plain if row.key in own)
 
@@ -145,22 +145,22 @@ def _constants(table: Table, rows: list[Row]) -> dict[Type, str]:
     """How a value of each type comes into being; types that cannot be made on these ISAs are left out."""
     found: dict[Type, str] = {}
     has = table.has
-    for kind in TYPES.values():
-        if kind.is_vector:
-            if has(f"vconst.{kind.name}"):
-                found[kind] = "vconst"
-        elif kind is I128:
+    for ty in TYPES.values():
+        if ty.is_vector:
+            if has(f"vconst.{ty.name}"):
+                found[ty] = "vconst"
+        elif ty is I128:
             if has("iconcat.i64"):
-                found[kind] = "wide"
-        elif kind is F128 or kind.is_float:
-            if has(f"{kind.name}const"):
-                found[kind] = "f128const" if kind is F128 else "fconst"
-        elif has(f"iconst.{kind.name}"):
-            found[kind] = "iconst"
+                found[ty] = "wide"
+        elif ty is F128 or ty.is_float:
+            if has(f"{ty.name}const"):
+                found[ty] = "f128const" if ty is F128 else "fconst"
+        elif has(f"iconst.{ty.name}"):
+            found[ty] = "iconst"
     for row in rows:
         if row.op == "bitcast" and row.type not in found and row.args[0] in found and row.type is not None:
             found[row.type] = "bitcast"
-    return {kind: found[kind] for kind in TYPES.values() if kind in found}
+    return {ty: found[ty] for ty in TYPES.values() if ty in found}
 
 
 def _conventions() -> dict[str, tuple[str, ...]]:

@@ -26,28 +26,28 @@ def divide(body: Body) -> None:
 
 def emit_division(body: Body, row: Row) -> None:
     """One division of the row's typing."""
-    kind = row.type
-    assert kind is not None
+    ty = row.type
+    assert ty is not None
     r = body.bits(8)
     signed = _SIGNED[row.op]
     if r & 3 == 0 or (r & 3 == 1 and not body.program.may_trap):
-        divisor = body.const(kind, _divisor(body, kind, signed))
+        divisor = body.const(ty, _divisor(body, ty, signed))
     elif body.program.may_trap and body.is_entry and r & 0xC == 0:
-        divisor = body.value(kind)
+        divisor = body.value(ty)
     else:
-        divisor = body.value(kind)
+        divisor = body.value(ty)
         if signed:
-            divisor = body.ins("band", kind, (divisor, body.const(kind, kind.mask >> 1)), kind)
-        divisor = body.ins("bor", kind, (divisor, body.const(kind, 1)), kind)
+            divisor = body.ins("band", ty, (divisor, body.const(ty, ty.mask >> 1)), ty)
+        divisor = body.ins("bor", ty, (divisor, body.const(ty, 1)), ty)
     body.plain(row, divisor, 1)
 
 
 _SIGNED: Final = {"udiv": False, "urem": False, "sdiv": True, "srem": True}
 
 
-def _divisor(body: Body, kind: Type, signed: bool) -> int:
-    value = table(kind)[body.bits(10)]
-    if value == 0 or (signed and value == kind.mask):
+def _divisor(body: Body, ty: Type, signed: bool) -> int:
+    value = table(ty)[body.bits(10)]
+    if value == 0 or (signed and value == ty.mask):
         return 3
     return value
 
@@ -73,20 +73,20 @@ def convert(body: Body) -> None:
 
 def emit_conversion(body: Body, row: Row) -> None:
     """One conversion of the row's typing."""
-    kind, result = row.args[0], row.type
+    ty, result = row.args[0], row.type
     assert result is not None
     if body.program.may_trap and body.is_entry and body.bits(2) == 0:
         body.plain(row)
         return
-    limits = _limits(kind, result, row.op == "fcvt_to_sint")
-    if limits is None or not (body.table.has(f"fcmp.{kind.name}") and body.table.has(f"select.{kind.name}.i8")):
-        body.plain(row, body.const(kind, 0), 0)
+    limits = _limits(ty, result, row.op == "fcvt_to_sint")
+    if limits is None or not (body.table.has(f"fcmp.{ty.name}") and body.table.has(f"select.{ty.name}.i8")):
+        body.plain(row, body.const(ty, 0), 0)
         return
-    value = body.value(kind)
-    low, high = body.const(kind, limits[0]), body.const(kind, limits[1])
+    value = body.value(ty)
+    low, high = body.const(ty, limits[0]), body.const(ty, limits[1])
     for bound, code in ((low, "ge"), (high, "le")):
-        fits = body.ins("fcmp", kind, (value, bound), I8, code)
-        value = body.ins("select", kind, (fits, value, bound), kind)
+        fits = body.ins("fcmp", ty, (value, bound), I8, code)
+        value = body.ins("select", ty, (fits, value, bound), ty)
     body.plain(row, value, 0)
 
 
@@ -105,43 +105,43 @@ def emit_trap(body: Body, row: Row) -> None:
 
 
 def _overflow_trap(body: Body, row: Row) -> None:
-    kind = row.args[0]
-    a, b = body.value(kind), body.value(kind) if body.bits(1) else body.const(kind)
+    ty = row.args[0]
+    a, b = body.value(ty), body.value(ty) if body.bits(1) else body.const(ty)
     if not (body.program.may_trap and body.is_entry and body.bits(2) == 0):
-        a = body.ins("ushr", kind, (a, body.const(I8, 1)), kind)
-        b = body.ins("ushr", kind, (b, body.const(I8, 1)), kind)
+        a = body.ins("ushr", ty, (a, body.const(I8, 1)), ty)
+        b = body.ins("ushr", ty, (b, body.const(I8, 1)), ty)
     code = ("heap_oob", "int_ovf", "user9", "user25")[body.bits(2)]
-    body.push(body.ins(row.op, row.type, (a, b), kind, code), kind)
+    body.push(body.ins(row.op, row.type, (a, b), ty, code), ty)
 
 
 def _conditional(body: Body, row: Row) -> None:
-    kind = row.args[0]
+    ty = row.args[0]
     r = body.bits(16)
     code = ("int_divz", "heap_oob", "int_ovf", "bad_toint", f"user{1 + (r & 127)}", "user11", "user250", "user1")[
         r >> 8 & 7
     ]
     zero = row.op == "trapz"
     if body.program.may_trap and body.is_entry:
-        if kind is I8 and r & 0x800:
+        if ty is I8 and r & 0x800:
             condition = body.truth()
-            if body.types[condition] is not kind:
-                condition = body.value(kind)
+            if body.types[condition] is not ty:
+                condition = body.value(ty)
             if zero:
-                body.effect(row.op, kind, (condition,), code)
+                body.effect(row.op, ty, (condition,), code)
                 return
-        condition = body.value(kind)
+        condition = body.value(ty)
         if not zero and r & 0x1000:
-            condition = body.ins("ushr", kind, (condition, body.const(I8, kind.bits - 1)), kind)
+            condition = body.ins("ushr", ty, (condition, body.const(I8, ty.bits - 1)), ty)
         elif not zero:
-            condition = body.ins("icmp", kind, (condition, body.const(kind)), I8, "eq")
-            kind = I8
+            condition = body.ins("icmp", ty, (condition, body.const(ty)), I8, "eq")
+            ty = I8
             if not body.table.has("trapnz.i8"):
                 return
-        body.effect(row.op, kind, (condition,), code)
+        body.effect(row.op, ty, (condition,), code)
         return
     if zero:
-        condition = body.ins("bor", kind, (body.value(kind), body.const(kind, 1 << (r & 7))), kind)
+        condition = body.ins("bor", ty, (body.value(ty), body.const(ty, 1 << (r & 7))), ty)
     else:
-        value = body.ins("band", kind, (body.value(kind), body.const(kind, 0x3F)), kind)
-        condition = body.ins("ushr", kind, (value, body.const(I8, 6)), kind)
-    body.effect(row.op, kind, (condition,), code)
+        value = body.ins("band", ty, (body.value(ty), body.const(ty, 0x3F)), ty)
+        condition = body.ins("ushr", ty, (value, body.const(I8, 6)), ty)
+    body.effect(row.op, ty, (condition,), code)

@@ -146,7 +146,7 @@ class Memory:
         self.write(address, content, "")
         return address
 
-    def arithmetic(self, kind: Type, value: int, args: Sequence[int]) -> int:
+    def arithmetic(self, ty: Type, value: int, args: Sequence[int]) -> int:
         """What a routine answers of whose arithmetic the result is `value`."""
         return value
 

@@ -351,9 +351,9 @@ def _keys_of(insts: Sequence[Inst], types: Mapping[int, Type]) -> list[str]:
 
 
 @cache
-def _key(op: str, kind: Type | None, operand: Type | None) -> str:
+def _key(op: str, ty: Type | None, operand: Type | None) -> str:
     """The key, the same object each time: whoever counts it need not compute its hash."""
-    return key_of(Inst(op, kind, args=(0,) * 3), {} if operand is None else {0: operand})
+    return key_of(Inst(op, ty, args=(0,) * 3), {} if operand is None else {0: operand})
 
 
 def _resume(r: list[int], segment: Segment, results: Sequence[int]) -> Segment:

@@ -34,10 +34,10 @@ SP: Final = ("sp",)
 @lru_cache(maxsize=8192)
 def access(what: AccessKind, big_endian: bool) -> tuple[Run, str]:
     """What a plain `load` or `store` does, and its trap code."""
-    op, kind, flags, on_stack, offset = what
+    op, ty, flags, on_stack, offset = what
     big = big_endian if not flags.endianness else flags.endianness == "big"
     misaligned = recipes.MISALIGNED if flags.aligned else ""
-    shape = shape_of(kind, big)
+    shape = shape_of(ty, big)
     made = (
         recipes.load(shape, None, on_stack, offset, misaligned)
         if OPCODES[op].can_load
@@ -211,8 +211,8 @@ def _load(low: Translator, inst: Inst) -> list[Step]:
 
 def _store(low: Translator, inst: Inst) -> list[Step]:
     access, (value, address) = _access(inst), inst.args
-    kind, narrow = access.type_in_memory(low.types[value]), access.kind is not None
-    return [low.store(low.reg[value], low.reg[address], kind, narrow, inst, address in low.on_stack)]
+    ty, narrow = access.type_in_memory(low.types[value]), access.ty is not None
+    return [low.store(low.reg[value], low.reg[address], ty, narrow, inst, address in low.on_stack)]
 
 
 def _vector_load(low: Translator, inst: Inst, loaded: Type, extension: str) -> list[Step]:
@@ -280,22 +280,22 @@ def _trap_if(low: Translator, inst: Inst) -> list[Step]:
 
 def _with_constant(low: Translator, inst: Inst) -> list[Step]:
     """`iadd_imm` and its kin of the old dialect: the operation on a constant."""
-    kind = inst.type
-    assert kind is not None
+    ty = inst.type
+    assert ty is not None
     if inst.op == "icmp_imm":
         assert isinstance(inst.imm, tuple)
         condition, number = inst.imm
-        recipe = pure("icmp", kind, condition, kind, kind)
-        operands = (low.reg[inst.args[0]], low.constant(number & kind.mask))
+        recipe = pure("icmp", ty, condition, ty, ty)
+        operands = (low.reg[inst.args[0]], low.constant(number & ty.mask))
     else:
         # Shift amounts of vectors are scalars; any width does, as they are taken modulo the lane's.
-        right = I64 if kind.is_vector else kind
+        right = I64 if ty.is_vector else ty
         operands = (low.reg[inst.args[0]], low.constant(inst.imm & right.mask))  # type: ignore[operator]
         if inst.op == "irsub_imm":
             op, operands = "isub", (operands[1], operands[0])
         else:
             op = OF_CONSTANT[inst.op]
-        recipe = pure(op, kind, None, kind, right)
+        recipe = pure(op, ty, None, ty, right)
     return [(recipe, (), low.reg.of(inst.results), operands)]
 
 

@@ -61,12 +61,12 @@ class WorldLowerer(Translator):
         return plain("{k0}.site = {k1}", 2, 0, 0), (self.memory, self._site), (), ()
 
     def _nan(self, inst: Inst) -> Step:
-        kind, count = self.types[inst.results[0]], len(inst.args)
+        ty, count = self.types[inst.results[0]], len(inst.args)
         operands = "".join(f"{{a{i}}}, " for i in range(1, count + 1))
-        seen = "" if kind.is_vector else f"if {{a0}} & {kind.mask >> 1:#x} > {infinity(kind.bits):#x}: "
+        seen = "" if ty.is_vector else f"if {{a0}} & {ty.mask >> 1:#x} > {infinity(ty.bits):#x}: "
         chosen = f"{{d0}} = {{k0}}.nan({{k1}}, {{k2}}, {{k3}}, {{k4}}, {{a0}}, ({operands}))"
         step = plain(seen + chosen, 5, 1, 1 + count)
-        extras = self.memory, self._site, kind.lane_bits, kind.bits, self.types[inst.args[0]].lane_bits
+        extras = self.memory, self._site, ty.lane_bits, ty.bits, self.types[inst.args[0]].lane_bits
         return step, extras, self.reg.of(inst.results), self.reg.of(inst.results + inst.args)
 
     def slot_address(self, out: int, slot: int, offset: int, type_: Type = I64) -> Step:

@@ -203,9 +203,9 @@ class World(Memory):
                 value = value & ~(mask << at) | chosen << at
         return value
 
-    def arithmetic(self, kind: Type, value: int, args: Sequence[int]) -> int:
+    def arithmetic(self, ty: Type, value: int, args: Sequence[int]) -> int:
         """See `Memory.arithmetic`."""
-        return self.nan(self.site, kind.bits, kind.bits, kind.bits, value, tuple(args))
+        return self.nan(self.site, ty.bits, ty.bits, ty.bits, value, tuple(args))
 
     def _nan(self, choice: Choice, width: int, operands: list[int]) -> int:
         number = self._next(choice)

@@ -156,8 +156,8 @@ def meets(line: RunLine, foreseen: Foreseen, actual: Outcome, own_isa: bool = Fa
         return met
     if line.comparison == "print":
         return None if any(foreseen.values) else met
-    for wanted, seen, open_, kind in zip(line.expected, actual.values, foreseen.values, line.result_types):
-        if not compare.same_value(wanted, seen & ~open_ | wanted & open_, kind):
+    for wanted, seen, open_, ty in zip(line.expected, actual.values, foreseen.values, line.result_types):
+        if not compare.same_value(wanted, seen & ~open_ | wanted & open_, ty):
             return met
     beyond = any(
         (wanted ^ seen) & ~(open_ | nans)
@@ -426,10 +426,7 @@ def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> For
     if len(ends) > 1 or (seen[0].outcome.kind, seen[0].outcome.detail) != (outcome.kind, outcome.detail):
         return Foreseen(outcome, whole=True, looked=True)
     masks = (
-        [
-            _open_bits([outcome.values[i], *(one.outcome.values[i] for one in seen)], kind)
-            for i, kind in enumerate(types)
-        ]
+        [_open_bits([outcome.values[i], *(one.outcome.values[i] for one in seen)], ty) for i, ty in enumerate(types)]
         if outcome.kind == "returned"
         else []
     )
@@ -444,15 +441,15 @@ def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> For
     )
 
 
-def _open_bits(values: Sequence[int], kind: Type) -> tuple[int, int]:
+def _open_bits(values: Sequence[int], ty: Type) -> tuple[int, int]:
     """The lanes in which values differ: all bits of those, apart the ones that are always a NaN."""
-    width, mask = kind.lane_bits, kind.lane_mask
+    width, mask = ty.lane_bits, ty.lane_mask
     open_, nans = 0, 0
     if values.count(values[0]) == len(values):
         return 0, 0
-    for at in range(0, kind.bits, width):
+    for at in range(0, ty.bits, width):
         lanes = {value >> at & mask for value in values}
-        if len(lanes) > 1 and kind.is_float and all(is_nan(lane, width) for lane in lanes):
+        if len(lanes) > 1 and ty.is_float and all(is_nan(lane, width) for lane in lanes):
             nans |= mask << at
         elif len(lanes) > 1:
             open_ |= mask << at

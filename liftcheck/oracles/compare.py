@@ -68,14 +68,14 @@ def return_types(case: Case) -> tuple[Type, ...]:
     return tuple(param.type for param in case.module.functions[case.entry].signature.returns)
 
 
-def same_value(expected: int, actual: int, kind: Type) -> bool:
-    """Equality of two values of type `kind`, modulo the bits of NaNs in float lanes."""
+def same_value(expected: int, actual: int, ty: Type) -> bool:
+    """Equality of two values of type `ty`, modulo the bits of NaNs in float lanes."""
     if expected == actual:
         return True
-    if not kind.is_float:
+    if not ty.is_float:
         return False
-    width, mask = kind.lane_bits, kind.lane_mask
-    for shift in range(0, kind.bits, width):
+    width, mask = ty.lane_bits, ty.lane_mask
+    for shift in range(0, ty.bits, width):
         left, right = (expected >> shift) & mask, (actual >> shift) & mask
         if left != right and not (is_nan(left, width) and is_nan(right, width)):
             return False
@@ -144,9 +144,9 @@ def _compare_traps(expected: Outcome, actual: Outcome) -> Verdict:
 def _compare_returns(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdict:
     if len(expected.values) != len(actual.values):
         return Verdict(DISAGREE, WRONG_RESULT, f"{len(expected.values)} values expected, {len(actual.values)} seen")
-    for number, (left, right, kind) in enumerate(zip(expected.values, actual.values, types)):
-        if not same_value(left, right, kind):
-            text = f"return {number} ({kind}): {hex_value(left, kind)} expected, {hex_value(right, kind)} seen"
+    for number, (left, right, ty) in enumerate(zip(expected.values, actual.values, types)):
+        if not same_value(left, right, ty):
+            text = f"return {number} ({ty}): {hex_value(left, ty)} expected, {hex_value(right, ty)} seen"
             return Verdict(DISAGREE, WRONG_RESULT, text)
     return _compare_memory(expected.memory, actual.memory, 0)
 
@@ -164,9 +164,9 @@ def _compare_memory(expected: bytes, actual: bytes, margin: int) -> Verdict:
     )
 
 
-def hex_value(value: int, kind: Type) -> str:
+def hex_value(value: int, ty: Type) -> str:
     """A value of a type as people compare it: fixed-width hexadecimal."""
-    return f"0x{value:0{kind.bits // 4}x}"
+    return f"0x{value:0{ty.bits // 4}x}"
 
 
 def compare_runs(expected: Sequence[Outcome], actual: Sequence[Outcome], types: Sequence[Type]) -> tuple[int, Verdict]:

@@ -111,8 +111,8 @@ def _alone(function: Function) -> Iterator[tuple[str, str]]:
     """For each instruction and type of a function the texts of two functions that hold it alone: operands and results
     in the signature, and in memory ('' where that cannot be)."""
     yield print_function(_signature_alone(function)), ""
-    for kind in dict.fromkeys(function.types.values()):
-        passed, moved = _type_alone(kind)
+    for ty in dict.fromkeys(function.types.values()):
+        passed, moved = _type_alone(ty)
         yield print_function(passed), print_function(moved)
     for block in function.blocks:
         for inst in block.insts:
@@ -127,17 +127,15 @@ def _signature_alone(function: Function) -> Function:
     return Function("%p", function.signature, [Block(0, params, body)], dict(params))
 
 
-def _type_alone(kind: Type) -> tuple[Function, Function]:
+def _type_alone(ty: Type) -> tuple[Function, Function]:
     """A value that is passed on, and one that is loaded and stored."""
-    back = Block(0, [(0, kind)], [Inst("return", None, (), (0,))])
+    back = Block(0, [(0, ty)], [Inst("return", None, (), (0,))])
     moved = Block(
-        0,
-        [(0, I64)],
-        [Inst("load", kind, (1,), (0,)), Inst("store", kind, (), (1, 0), offset=64), Inst("return", None)],
+        0, [(0, I64)], [Inst("load", ty, (1,), (0,)), Inst("store", ty, (), (1, 0), offset=64), Inst("return", None)]
     )
     return (
-        Function("%p", signature([kind], [kind], "system_v"), [back], {0: kind}),
-        Function("%p", signature([I64], [], "system_v"), [moved], {0: I64, 1: kind}),
+        Function("%p", signature([ty], [ty], "system_v"), [back], {0: ty}),
+        Function("%p", signature([I64], [], "system_v"), [moved], {0: I64, 1: ty}),
     )
 
 
@@ -163,19 +161,18 @@ def _in_memory(function: Function, inst: Inst) -> Function:
     defined, others, merged = (_numbers(2 + len(kinds) + n * len(results), results) for n in range(3))
     alone, stubs = _with_stubs(inst, operands, defined)
     loads = [
-        Inst("load", kind, (value,), (0,), offset=64 * n)
-        for n, (value, kind) in enumerate(zip((*operands, *others), (*kinds, *results)))
+        Inst("load", ty, (value,), (0,), offset=64 * n)
+        for n, (value, ty) in enumerate(zip((*operands, *others), (*kinds, *results)))
     ]
     again = [
-        Inst("store", kind, (), (value, 0), offset=4096 + 64 * n)
-        for n, (value, kind) in enumerate(zip(operands, kinds))
+        Inst("store", ty, (), (value, 0), offset=4096 + 64 * n) for n, (value, ty) in enumerate(zip(operands, kinds))
     ]
     blocks = [Block(0, [(0, I64), (1, I8)], [*loads, *again, alone]), *stubs]
     if not stubs:
         ways = BlockCall(1, defined), BlockCall(1, others)
         blocks[0].insts.append(Inst("brif", I8, (), (1,), targets=ways))
         stores = [
-            Inst("store", kind, (), (value, 0), offset=64 * n) for n, (value, kind) in enumerate(zip(merged, results))
+            Inst("store", ty, (), (value, 0), offset=64 * n) for n, (value, ty) in enumerate(zip(merged, results))
         ]
         blocks.append(Block(1, list(zip(merged, results)), [*stores, Inst("return", None)]))
     types = dict(zip((0, 1, *operands, *defined, *others, *merged), (I64, I8, *kinds, *results, *results, *results)))

@@ -40,7 +40,7 @@ def judged(functions: Iterable[Function], target: Target, program: Iterable[Func
     found = [(function, name) for function, code in zip(functions, program) if (name := _vector_name(isa, code.code))]
     if not found:
         return None
-    if any(kind.is_vector for function, _ in found for kind in function.types.values()):
+    if any(ty.is_vector for function, _ in found for ty in function.types.values()):
         return CompileFailure("unsupported", own_vectors(isa))
     function, name = found[0]
     flag = isa.vectors[0]

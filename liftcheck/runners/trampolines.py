@@ -52,8 +52,8 @@ def _param_text(param: AbiParam) -> str:
 
 def _is_noisy(param: AbiParam) -> bool:
     """Whether the register's bits above the value are unspecified, so that noise belongs there."""
-    kind = param.type
-    return kind.is_int and not kind.is_vector and kind.bits < 64 and not param.extension
+    ty = param.type
+    return ty.is_int and not ty.is_vector and ty.bits < 64 and not param.extension
 
 
 def _offsets(params: tuple[AbiParam, ...], start: int) -> tuple[tuple[int, ...], int]:
@@ -212,18 +212,18 @@ class _Field(NamedTuple):
 
 
 @cache
-def _field(kind: Type, noisy: bool, big_endian: bool) -> _Field:
+def _field(ty: Type, noisy: bool, big_endian: bool) -> _Field:
     if noisy:
-        upper = _MASK64 ^ kind.mask
+        upper = _MASK64 ^ ty.mask
         return _Field("Q8x", lambda value, noise: value | noise & upper)
-    size, lane = kind.bytes, kind.lane_bits // 8
+    size, lane = ty.bytes, ty.lane_bits // 8
     padding = f"{-size % _FIELD}x"
-    if kind.is_vector and big_endian:
+    if ty.is_vector and big_endian:
         return _Field(
             f"{size}s{padding}", lambda value, _: swap_lanes(value, lane, size), lambda raw: join_lanes(raw, lane)
         )
     if size <= 8:
-        return _Field(_LETTERS[kind.bits] + padding)
+        return _Field(_LETTERS[ty.bits] + padding)
     order: Literal["big", "little"] = "big" if big_endian else "little"
     return _Field(
         f"{size}s{padding}", lambda value, _: value.to_bytes(size, order), lambda raw: int.from_bytes(raw, order)

@@ -52,7 +52,7 @@ ACCESSES = {
 def test_accesses_and_roles() -> None:
     """As the documentation of cranelift-codegen-meta's `shared/instructions.rs` says of each."""
     found = {
-        name: (row.access.kind and row.access.kind.name, row.access.extension, row.address, row.stored)
+        name: (row.access.ty and row.access.ty.name, row.access.extension, row.address, row.stored)
         for name, row in OPCODES.items()
         if row.access is not None
     }

@@ -330,11 +330,11 @@ def test_implicit_run() -> None:
 
 def test_data_text_of_every_type() -> None:
     rng = random.Random(2)
-    for kind in TYPES.values():
-        if kind.bits <= 128:
-            text = data_text(rng.getrandbits(kind.bits), kind)
-            head = f"function %f({kind.name}) {{\nblock0(v0: {kind.name}):\nreturn\n}}\n; run: %f({text}) == []"
-            assert data_text(parse_filetest(head).functions[0].run_lines[0].args[0], kind) == text
+    for ty in TYPES.values():
+        if ty.bits <= 128:
+            text = data_text(rng.getrandbits(ty.bits), ty)
+            head = f"function %f({ty.name}) {{\nblock0(v0: {ty.name}):\nreturn\n}}\n; run: %f({text}) == []"
+            assert data_text(parse_filetest(head).functions[0].run_lines[0].args[0], ty) == text
 
 
 @pytest.mark.parametrize("line", ["%f(1) == 2", "%f(256) == [1]", "%f() = 1", "f() == 1", "%f(1)", "%f(1) == []"])

@@ -32,12 +32,12 @@ def typing_of(row: host_cpu.Row) -> support.Typing:
     return support.Typing(row.op, results[0], args, results)
 
 
-def comparable(value: int, kind: Type) -> tuple[int | str, ...]:
+def comparable(value: int, ty: Type) -> tuple[int | str, ...]:
     """The lanes, with every NaN alike."""
-    lanes = [value >> kind.lane_bits * i & kind.lane_mask for i in range(kind.lanes)]
-    if not kind.is_float:
+    lanes = [value >> ty.lane_bits * i & ty.lane_mask for i in range(ty.lanes)]
+    if not ty.is_float:
         return tuple(lanes)
-    return tuple("nan" if is_nan(FORMATS[kind.lane_bits], lane) else lane for lane in lanes)
+    return tuple("nan" if is_nan(FORMATS[ty.lane_bits], lane) else lane for lane in lanes)
 
 
 def compare(row: host_cpu.Row, operands: tuple[int, ...]) -> str:
@@ -47,9 +47,9 @@ def compare(row: host_cpu.Row, operands: tuple[int, ...]) -> str:
     if isinstance(ours, str) or (row.op == "srem" and isinstance(by_division(typing, operands), str)):
         return ""  # idiv raises an exception for the smallest number and -1, whatever is wanted of it
     theirs = machine()[0].run(row, operands)
-    for kind, mine, other in zip(typing.results, ours, theirs):
-        if comparable(mine, kind) != comparable(other & kind.mask, kind):
-            return f"{row} on {[hex(x) for x in operands]}: ours {mine:#x}, the CPU's {other & kind.mask:#x}"
+    for ty, mine, other in zip(typing.results, ours, theirs):
+        if comparable(mine, ty) != comparable(other & ty.mask, ty):
+            return f"{row} on {[hex(x) for x in operands]}: ours {mine:#x}, the CPU's {other & ty.mask:#x}"
     return ""
 
 

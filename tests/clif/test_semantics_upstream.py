@@ -97,11 +97,11 @@ def answer(spec: Spec, env: dict[str, Any], width: int) -> tuple[support.Result,
 def broken(spec: Spec, typing: tuple[list[Tree], Tree], env: dict[str, Any]) -> str:
     """The formula that our result breaks, or ''."""
     width = int(typing[1][1]) if typing[1] else 8
-    result, kind = answer(spec, env, width)
+    result, ty = answer(spec, env, width)
     trapped = isinstance(result, str)
     bound = dict(env, clif_trap=trapped)
     bound["result"] = Free(width) if isinstance(result, str) or not result else Bits(result[0], width)
-    nan = not isinstance(result, str) and spec.relaxed and is_nan(FORMATS[kind.bits], result[0])
+    nan = not isinstance(result, str) and spec.relaxed and is_nan(FORMATS[ty.bits], result[0])
     bound |= {"produces_nan": nan, "relax_nan": nan}
     evaluate = Evaluator(library().macros, spec.relaxed)
     for formula in spec.formulas:

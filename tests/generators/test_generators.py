@@ -222,14 +222,14 @@ def test_a_table_keeps_to_its_keys() -> None:
     keys = frozenset({"iconst.i32", "iadd.i32", "load.i32", "fadd.f32"})
     found = build_table(("x86-64",), keys)
     assert [row.key for row in found.rows] == ["iadd.i32"]
-    assert [kind.name for kind in found.types] == ["i32"]
+    assert [ty.name for ty in found.types] == ["i32"]
 
 
 def test_values() -> None:
     assert {0, 1, 63, 64, 2**63, 2**64 - 1, 2**11, 2**12 - 1} <= set(integers(64))
     assert {0, 1 << 31, 0x7F800000, 0x7FC00000, 0x3F800000, 1} <= set(floats(32))
     for name in ("i8", "i128", "f16", "i8x16", "f32x4"):
-        kind = by_name(name)
-        assert len(table(kind)) == 1024 and len(runtime_table(kind)) == 512
-        assert all(0 <= value <= kind.mask for value in (*table(kind), *runtime_table(kind)))
+        ty = by_name(name)
+        assert len(table(ty)) == 1024 and len(runtime_table(ty)) == 512
+        assert all(0 <= value <= ty.mask for value in (*table(ty), *runtime_table(ty)))
     assert len(memory_pool()) > SLOT_SIZE

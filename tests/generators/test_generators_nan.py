@@ -14,10 +14,10 @@ QUIET = 0x7FC00000
 
 
 def test_canonical_works_lane_by_lane() -> None:
-    kind = by_name("f32x4")
+    ty = by_name("f32x4")
     lanes = [0xFFC00001, 0x7F800000, 0x7F800001, 0x3F800000]
     value = sum(lane << 32 * at for at, lane in enumerate(lanes))
-    assert nan.canonical(value, kind) == QUIET | 0x7F800000 << 32 | QUIET << 64 | 0x3F800000 << 96
+    assert nan.canonical(value, ty) == QUIET | 0x7F800000 << 32 | QUIET << 64 | 0x3F800000 << 96
     assert nan.canonical(0xFF800000, F32) == 0xFF800000
 
 

@@ -91,12 +91,12 @@ def test_a_reset_forgets_what_a_run_wrote() -> None:
     ],
 )
 def test_encoding_is_lane_0_first_with_each_lane_in_its_byte_order(name: str) -> None:
-    kind = TYPES[name]
-    lanes = [sum((7 * i + k + 1) << 8 * k for k in range(kind.lane_bits // 8)) for i in range(kind.lanes)]
-    value = sum(lane << i * kind.lane_bits for i, lane in enumerate(lanes))
+    ty = TYPES[name]
+    lanes = [sum((7 * i + k + 1) << 8 * k for k in range(ty.lane_bits // 8)) for i in range(ty.lanes)]
+    value = sum(lane << i * ty.lane_bits for i, lane in enumerate(lanes))
     for big in (False, True):
-        shape = shape_of(kind, big)
-        expected = b"".join(lane.to_bytes(kind.lane_bits // 8, "big" if big else "little") for lane in lanes)
+        shape = shape_of(ty, big)
+        expected = b"".join(lane.to_bytes(ty.lane_bits // 8, "big" if big else "little") for lane in lanes)
         assert encoder(shape)(value) == expected
         assert decoder(shape)(expected) == value
 

@@ -147,7 +147,7 @@ def test_new_numbers_are_above_all_others_whatever_their_order() -> None:
         "function %f() -> i64 {\nblock0:\nv9 = iconst.i64 1\nv3 = iadd v9, v9\nreturn v3\n}"
     ).functions[0]
     copy = copy_function(function)
-    assert [fresh(copy, kind) for kind in (I64, I64)] == [10, 11]
+    assert [fresh(copy, ty) for ty in (I64, I64)] == [10, 11]
     assert copy.types == {3: I64, 9: I64, 10: I64, 11: I64} and function.types.keys() == {3, 9}
 
 

@@ -65,9 +65,9 @@ def test_every_width_of_float_has_its_nan() -> None:
         ("f64", 0x7FF8 << 48, 0x7FF0 << 48),
         ("f128", 0x7FFF8 << 108, 0x7FFF << 112),
     ):
-        kind = by_name(name)
-        assert same_value(quiet, quiet | 1, kind)
-        assert not same_value(quiet, infinity, kind)
+        ty = by_name(name)
+        assert same_value(quiet, quiet | 1, ty)
+        assert not same_value(quiet, infinity, ty)
 
 
 def test_traps_are_compared_by_code() -> None:

@@ -14,12 +14,12 @@ PATTERN = int.from_bytes(bytes(range(1, 65)), "little")
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
-@pytest.mark.parametrize("kind", TYPES.values(), ids=lambda kind: kind.name)
-def test_a_value_survives_the_row(kind: Type, big_endian: bool) -> None:
+@pytest.mark.parametrize("ty", TYPES.values(), ids=lambda ty: ty.name)
+def test_a_value_survives_the_row(ty: Type, big_endian: bool) -> None:
     """A row with the value as argument is read as a row with it as result: same field, same form."""
-    value = PATTERN & kind.mask
-    given = packing(Signature((AbiParam(kind, "uext" if kind.is_int else ""),), (), ""), big_endian)
-    taken = packing(Signature((), (AbiParam(kind),), ""), big_endian)
+    value = PATTERN & ty.mask
+    given = packing(Signature((AbiParam(ty, "uext" if ty.is_int else ""),), (), ""), big_endian)
+    taken = packing(Signature((), (AbiParam(ty),), ""), big_endian)
     row = given.pack(1, 2, 3, 4, 0, (value,))
     assert len(row) == given.size == taken.size
     assert taken.unpack(row, 0) == (value,)
@@ -30,9 +30,9 @@ def test_a_value_survives_the_row(kind: Type, big_endian: bool) -> None:
     [(False, "0100 0200 0300 0400 0500 0600 0700 0800"), (True, "0001 0002 0003 0004 0005 0006 0007 0008")],
 )
 def test_lanes_lie_in_memory_from_lane_zero(big_endian: bool, expected: str) -> None:
-    kind = TYPES["i16x8"]
+    ty = TYPES["i16x8"]
     value = sum((lane + 1) << 16 * lane for lane in range(8))
-    row = packing(Signature((AbiParam(kind),), (), ""), big_endian).pack(0, 0, 0, 0, 0, (value,))
+    row = packing(Signature((AbiParam(ty),), (), ""), big_endian).pack(0, 0, 0, 0, 0, (value,))
     assert row[HEADER:] == bytes.fromhex(expected)
 
 
@@ -51,8 +51,8 @@ def test_noise_fills_the_upper_bits_of_narrow_integers_only(big_endian: bool) ->
 
 
 def test_text_is_well_formed_for_every_type() -> None:
-    for kind in TYPES.values():
-        signature = Signature((AbiParam(kind), AbiParam(I64, "", "sret")), (AbiParam(kind),), "tail")
+    for ty in TYPES.values():
+        signature = Signature((AbiParam(ty), AbiParam(I64, "", "sret")), (AbiParam(ty),), "tail")
         (function,) = parse_module(trampoline_text(signature)).functions
         assert function.signature.call_conv == "system_v"
         assert function.signatures[0] == signature

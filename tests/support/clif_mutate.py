@@ -214,9 +214,9 @@ def _tree_param(rng: random.Random, func: Function) -> None:
     block = rng.choice(func.blocks)
     if block.params:
         place = rng.randrange(len(block.params))
-        kind = rng.choice(_SMALL_TYPES)
-        block.params[place] = (block.params[place][0], kind)
-        func.types[block.params[place][0]] = kind
+        ty = rng.choice(_SMALL_TYPES)
+        block.params[place] = (block.params[place][0], ty)
+        func.types[block.params[place][0]] = ty
 
 
 def _tree_target(rng: random.Random, func: Function) -> None:

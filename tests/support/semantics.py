@@ -110,10 +110,10 @@ def immediates(typing: Typing, random: Random) -> list[Any]:
     return [None]
 
 
-def operand(kind: Type, random: Random) -> int:
+def operand(ty: Type, random: Random) -> int:
     """A value of the type, every lane near a boundary more often than not."""
-    pick = _float if kind.is_float else _integer
-    return sum(pick(kind.lane_bits, random) << kind.lane_bits * i for i in range(kind.lanes))
+    pick = _float if ty.is_float else _integer
+    return sum(pick(ty.lane_bits, random) << ty.lane_bits * i for i in range(ty.lanes))
 
 
 def _integer(width: int, random: Random) -> int:

@@ -136,8 +136,8 @@ def _folded(alone: Function, operands: Sequence[int]) -> Function:
     params, entry.params = entry.params, []
     changed.signature = changed.signature._replace(params=())
     before: list[Inst] = []
-    for (value, kind), operand in zip(params, operands, strict=True):
-        number, made = constant(changed, kind, operand)
+    for (value, ty), operand in zip(params, operands, strict=True):
+        number, made = constant(changed, ty, operand)
         before += made
         replace_uses(changed, {value: number})
     entry.insts[:0] = before

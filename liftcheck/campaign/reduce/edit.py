@@ -107,26 +107,26 @@ def values_read(inst: Inst) -> set[int]:
     return read
 
 
-def fresh(function: Function, kind: Type) -> int:
-    """A new value number of type `kind`, in a copy."""
+def fresh(function: Function, ty: Type) -> int:
+    """A new value number of type `ty`, in a copy."""
     value = _next(function.types)
-    function.types[value] = kind
+    function.types[value] = ty
     return value
 
 
-def constant(function: Function, kind: Type, value: int) -> tuple[int, list[Inst]]:
-    """The number of a new value of type `kind` that is `value`, and the instructions that make it."""
-    if kind is I128:
+def constant(function: Function, ty: Type, value: int) -> tuple[int, list[Inst]]:
+    """The number of a new value of type `ty` that is `value`, and the instructions that make it."""
+    if ty is I128:
         low, first = constant(function, I64, value & I64.mask)
         high, second = constant(function, I64, value >> 64)
-        result = fresh(function, kind)
+        result = fresh(function, ty)
         return result, [*first, *second, Inst("iconcat", I64, (result,), (low, high))]
-    result = fresh(function, kind)
-    if kind.is_vector or kind is F128:
+    result = fresh(function, ty)
+    if ty.is_vector or ty is F128:
         number = _next(function.constants)
-        function.constants[number] = value.to_bytes(kind.bytes, "little")
-        return result, [Inst("vconst" if kind.is_vector else "f128const", kind, (result,), imm=number)]
-    return result, [Inst(_FLOAT_CONSTANT.get(kind, "iconst"), kind, (result,), imm=value)]
+        function.constants[number] = value.to_bytes(ty.bytes, "little")
+        return result, [Inst("vconst" if ty.is_vector else "f128const", ty, (result,), imm=number)]
+    return result, [Inst(_FLOAT_CONSTANT.get(ty, "iconst"), ty, (result,), imm=value)]
 
 
 def is_constant(inst: Inst) -> bool:
@@ -173,9 +173,9 @@ def renumber(function: Function) -> Function:
     move_handlers(function, blocks)
     for block in function.blocks:
         block.number = blocks[block.number]
-        block.params = [(mapping[v], kind) for v, kind in block.params]
+        block.params = [(mapping[v], ty) for v, ty in block.params]
         block.insts = [_renumbered(inst, mapping, blocks) for inst in block.insts]
-    function.types = {mapping[v]: kind for v, kind in function.types.items() if v in mapping}
+    function.types = {mapping[v]: ty for v, ty in function.types.items() if v in mapping}
     return function
 
 

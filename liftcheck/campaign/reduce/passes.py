@@ -174,16 +174,16 @@ def _instead(case: Case, number: int, block: int, position: int, probe: Probe) -
     if len(inst.results) != 1:
         yield with_function(case, number, without(function, lambda other: other is inst))
         return
-    kind = function.types[inst.results[0]]
-    for value in replacements(function, block, position, kind):
+    ty = function.types[inst.results[0]]
+    for value in replacements(function, block, position, ty):
         yield with_function(case, number, renamed_result(function, block, position, value))
     if not is_constant(inst):
         yield with_function(case, number, without(function, lambda other: other is inst))
     if number == case.entry and len(case.inputs) == 1:
         seen = probe(cut(case, number, block, position + 1, inst.results))
         if seen is not None:
-            yield as_param(case, block, position, kind, seen[0])
-            yield with_function(case, number, as_constant(function, block, position, kind, seen[0]))
+            yield as_param(case, block, position, ty, seen[0])
+            yield with_function(case, number, as_constant(function, block, position, ty, seen[0]))
 
 
 def params(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:

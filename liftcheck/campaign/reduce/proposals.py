@@ -28,16 +28,14 @@ def nth_inst(case: Case, site: int) -> tuple[int, int, int] | None:
     return places[-1 - site] if site < len(places) else None
 
 
-def replacements(function: Function, block: int, position: int, kind: Type) -> list[int]:
-    """Values of type `kind` that an instruction may be replaced by: operands first, then parameters, then
+def replacements(function: Function, block: int, position: int, ty: Type) -> list[int]:
+    """Values of type `ty` that an instruction may be replaced by: operands first, then parameters, then
     neighbours."""
     inst = function.blocks[block].insts[position]
-    values = [a for a in inst.args if function.types.get(a) is kind]
-    values += [v for v, t in function.blocks[0].params if t is kind][:3]
-    values += [v for v, t in function.blocks[block].params if t is kind][:2]
-    earlier = [
-        r for other in function.blocks[block].insts[:position] for r in other.results if function.types[r] is kind
-    ]
+    values = [a for a in inst.args if function.types.get(a) is ty]
+    values += [v for v, t in function.blocks[0].params if t is ty][:3]
+    values += [v for v, t in function.blocks[block].params if t is ty][:2]
+    earlier = [r for other in function.blocks[block].insts[:position] for r in other.results if function.types[r] is ty]
     return list(dict.fromkeys([*values, *earlier[-2:]]))
 
 
@@ -49,24 +47,24 @@ def renamed_result(function: Function, block: int, position: int, value: int) ->
     return changed
 
 
-def as_constant(function: Function, block: int, position: int, kind: Type, value: int) -> Function:
+def as_constant(function: Function, block: int, position: int, ty: Type, value: int) -> Function:
     """The instruction becomes a constant."""
     changed = copy_function(function)
     insts = changed.blocks[block].insts
-    number, made = constant(changed, kind, value)
+    number, made = constant(changed, ty, value)
     old = insts[position].results[0]
     insts[position : position + 1] = made
     replace_uses(changed, {old: number})
     return changed
 
 
-def as_param(case: Case, block: int, position: int, kind: Type, value: int) -> Case:
+def as_param(case: Case, block: int, position: int, ty: Type, value: int) -> Case:
     """The instruction's value becomes one more argument of the entry function."""
     changed = copy_function(case.module.functions[case.entry])
     inst = changed.blocks[block].insts.pop(position)
-    parameter = fresh(changed, kind)
-    changed.blocks[0].params.append((parameter, kind))
-    changed.signature = changed.signature._replace(params=(*changed.signature.params, AbiParam(kind)))
+    parameter = fresh(changed, ty)
+    changed.blocks[0].params.append((parameter, ty))
+    changed.signature = changed.signature._replace(params=(*changed.signature.params, AbiParam(ty)))
     replace_uses(changed, {inst.results[0]: parameter})
     case = with_function(case, case.entry, changed)
     return dataclasses.replace(case, inputs=tuple((*row, value) for row in case.inputs))
@@ -75,12 +73,12 @@ def as_param(case: Case, block: int, position: int, kind: Type, value: int) -> C
 def without_param(case: Case, site: int) -> Case:
     """The entry's parameter `site` becomes the constant that it is for the first input."""
     function = case.module.functions[case.entry]
-    value, kind = function.blocks[0].params[site]
+    value, ty = function.blocks[0].params[site]
     changed = copy_function(function)
     del changed.blocks[0].params[site]
     old = function.signature.params
     changed.signature = changed.signature._replace(params=(*old[:site], *old[site + 1 :]))
-    number, made = constant(changed, kind, case.inputs[0][site])
+    number, made = constant(changed, ty, case.inputs[0][site])
     changed.blocks[0].insts[:0] = made
     replace_uses(changed, {value: number})
     inputs = tuple((*row[:site], *row[site + 1 :]) for row in case.inputs)
@@ -145,9 +143,9 @@ def _zeros_for(function: Function, inst: Inst, zeros: dict[int, int]) -> list[In
     return made
 
 
-def _zero(function: Function, kind: Type, made: list[Inst]) -> int:
-    """A zero of type `kind`; its instructions are appended to `made`."""
-    value, insts = constant(function, kind, 0)
+def _zero(function: Function, ty: Type, made: list[Inst]) -> int:
+    """A zero of type `ty`; its instructions are appended to `made`."""
+    value, insts = constant(function, ty, 0)
     made += insts
     return value
 

@@ -64,30 +64,30 @@ def _canonical(case: Case, spot: Spot, _probe: Probe) -> Case | None:
     """The value with its NaNs replaced, as the generator does it."""
     number, value = spot
     function = case.module.functions[number]
-    kind = function.types[value]
-    return with_function(case, number, _canonicalized(function, value, kind)) if kind.is_float else None
+    ty = function.types[value]
+    return with_function(case, number, _canonicalized(function, value, ty)) if ty.is_float else None
 
 
-def _canonicalized(function: Function, value: int, kind: Type) -> Function:
+def _canonicalized(function: Function, value: int, ty: Type) -> Function:
     changed = copy_function(function)
     made: list[Inst] = []
-    if kind.is_vector:
-        shape = kind.as_int()
-        ordered, bits, kept, result = (fresh(changed, k) for k in (shape, shape, shape, kind))
+    if ty.is_vector:
+        shape = ty.as_int()
+        ordered, bits, kept, result = (fresh(changed, k) for k in (shape, shape, shape, ty))
         made = [
-            Inst("fcmp", kind, (ordered,), (value, value), "ord"),
+            Inst("fcmp", ty, (ordered,), (value, value), "ord"),
             Inst("bitcast", shape, (bits,), (value,)),
             Inst("band", shape, (kept,), (bits, ordered)),
-            Inst("bitcast", kind, (result,), (kept,)),
+            Inst("bitcast", ty, (result,), (kept,)),
         ]
     else:
         ordered = fresh(changed, I8)
-        zero, made = constant(changed, kind, 0)
-        result = fresh(changed, kind)
+        zero, made = constant(changed, ty, 0)
+        result = fresh(changed, ty)
         made = [
             *made,
-            Inst("fcmp", kind, (ordered,), (value, value), "ord"),
-            Inst("select", kind, (result,), (ordered, value, zero)),
+            Inst("fcmp", ty, (ordered,), (value, value), "ord"),
+            Inst("select", ty, (result,), (ordered, value, zero)),
         ]
     return _in_its_stead(changed, value, result, made)
 
@@ -127,11 +127,11 @@ def _constant(case: Case, spot: Spot, content: int) -> Case | None:
     """The value becomes a constant, where it is made or where its block begins."""
     number, value = spot
     function = case.module.functions[number]
-    kind, place = function.types[value], _defined(function, value)
+    ty, place = function.types[value], _defined(function, value)
     if place is not None and len(function.blocks[place[0]].insts[place[1]].results) == 1:
-        return with_function(case, number, as_constant(function, *place, kind, content))
+        return with_function(case, number, as_constant(function, *place, ty, content))
     changed = copy_function(function)
-    result, made = constant(changed, kind, content)
+    result, made = constant(changed, ty, content)
     return with_function(case, number, _in_its_stead(changed, value, result, made))
 
 

@@ -67,7 +67,7 @@ class _Taint:
         self.insts = [inst for block in function.blocks for inst in block.insts]
         self.made = {result: inst for inst in self.insts for result in inst.results}
         first = () if is_entry else function.blocks[0].params
-        self.tainted = {value for value, kind in first if kind.is_float}
+        self.tainted = {value for value, ty in first if ty.is_float}
         self._spread()
 
     def shows(self) -> bool:
@@ -110,8 +110,8 @@ class _Taint:
             for inst in self.insts:
                 self.tainted.update(self._results(inst))
                 for target in edges(inst):
-                    for (value, kind), arg in zip(params.get(target.block, ()), target.args):
-                        if kind.is_float and (arg in self.tainted or not isinstance(arg, int)):
+                    for (value, ty), arg in zip(params.get(target.block, ()), target.args):
+                        if ty.is_float and (arg in self.tainted or not isinstance(arg, int)):
                             self.tainted.add(value)
 
     def _results(self, inst: Inst) -> list[int]:

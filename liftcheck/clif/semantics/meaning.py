@@ -56,8 +56,8 @@ def constant(op: str, result_type: Type, imm: object) -> int | None:
     return imm & result_type.mask
 
 
-def _input(index: int, kind: Type) -> Term:
-    return var("xyzuvw"[index], kind.lane_bits, kind.lanes)
+def _input(index: int, ty: Type) -> Term:
+    return var("xyzuvw"[index], ty.lane_bits, ty.lanes)
 
 
 __all__ = ["RULES", "Meaning", "constant", "has_meaning", "meaning"]

@@ -217,11 +217,11 @@ class Cursor:
         return number
 
     def type(self, what: str) -> Type:
-        kind = TYPES.get(self.tokens[self.index])
-        if kind is None:
+        ty = TYPES.get(self.tokens[self.index])
+        if ty is None:
             self.fail(f"expected {what}, found {self.found()}")
         self.index += 1
-        return kind
+        return ty
 
     def is_word(self) -> bool:
         """Is the current token an identifier (neither an entity nor a type)?"""

@@ -164,26 +164,26 @@ def _table_item(p: Cursor) -> tuple[object, ...]:
     return ("tag", tag, block_call(p))
 
 
-def constant_data(p: Cursor, kind: Type) -> bytes:
+def constant_data(p: Cursor, ty: Type) -> bytes:
     """`0x…` (padded to the type) or `[1 2 3 4]`: bytes in memory order."""
     if not p.optional("["):
         data = p.number(literals.constant, "a hexadecimal constant")
-        if len(data) > kind.bytes:
-            p.fail(f"the constant has more than {kind.bytes} bytes", p.index - 1)
-        return data.ljust(kind.bytes, b"\0")
-    if not kind.is_vector or kind.lane_bits == 128:
-        p.fail(f"a list of lanes needs a vector type with lanes up to 64 bits, not {kind.name}")
-    lanes = [_lane(p, kind) for _ in range(kind.lanes)]
-    p.take("]", f"after {kind.lanes} lanes")
-    return b"".join(lane.to_bytes(kind.lane_bits // 8, "little") for lane in lanes)
+        if len(data) > ty.bytes:
+            p.fail(f"the constant has more than {ty.bytes} bytes", p.index - 1)
+        return data.ljust(ty.bytes, b"\0")
+    if not ty.is_vector or ty.lane_bits == 128:
+        p.fail(f"a list of lanes needs a vector type with lanes up to 64 bits, not {ty.name}")
+    lanes = [_lane(p, ty) for _ in range(ty.lanes)]
+    p.take("]", f"after {ty.lanes} lanes")
+    return b"".join(lane.to_bytes(ty.lane_bits // 8, "little") for lane in lanes)
 
 
-def _lane(p: Cursor, kind: Type) -> int:
-    bits = kind.lane_bits
-    if kind.is_float:
+def _lane(p: Cursor, ty: Type) -> int:
+    bits = ty.lane_bits
+    if ty.is_float:
         return p.float(bits, f"a {bits}-bit float")
     if bits == 64:
-        return p.number(literals.imm64, "a 64-bit integer") & kind.lane_mask
+        return p.number(literals.imm64, "a 64-bit integer") & ty.lane_mask
     return p.number(lambda text: literals.immediate(text, bits), f"a {bits}-bit integer")
 
 
@@ -206,134 +206,134 @@ def new_constant(p: Cursor, func: Function, number: int, data: bytes) -> None:
 # One function a format
 
 
-def _nullary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind)
+def _nullary(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty)
 
 
-def _unary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), (p.value("an operand"),))
+def _unary(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), (p.value("an operand"),))
 
 
-def _unary_imm(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    if kind is None or kind.name not in ("i8", "i16", "i32", "i64"):
+def _unary_imm(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    if ty is None or ty.name not in ("i8", "i16", "i32", "i64"):
         p.fail(f"{op.name} needs one of the types i8, i16, i32, i64")
-    bits = kind.bits
+    bits = ty.bits
     if bits == 64:
-        return Inst(op.name, kind, (), (), p.number(literals.imm64, "a 64-bit number") & kind.mask)
-    return Inst(op.name, kind, (), (), p.number(lambda t: literals.immediate(t, bits), f"a {bits}-bit number"))
+        return Inst(op.name, ty, (), (), p.number(literals.imm64, "a 64-bit number") & ty.mask)
+    return Inst(op.name, ty, (), (), p.number(lambda t: literals.immediate(t, bits), f"a {bits}-bit number"))
 
 
 def _unary_ieee(bits: int) -> Reader:
-    def read(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-        return Inst(op.name, kind, (), (), p.float(bits, f"a {bits}-bit float"))
+    def read(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+        return Inst(op.name, ty, (), (), p.float(bits, f"a {bits}-bit float"))
 
     return read
 
 
-def _unary_const(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _unary_const(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     if p.entity_number(p.tokens[p.index], "const") is not None:
-        return Inst(op.name, kind, (), (), declared(p, func.constants, "const", "a constant"))
+        return Inst(op.name, ty, (), (), declared(p, func.constants, "const", "a constant"))
     if op.name == "f128const":
         data = p.float(128, "a 128-bit float").to_bytes(16, "little")
-    elif kind is None:
+    elif ty is None:
         p.fail(f"{op.name} needs a constant (const«n») or a type, e.g. {op.name}.i32x4 [1 2 3 4]")
     else:
-        data = constant_data(p, kind)
-    return Inst(op.name, kind, (), (), pool(p, func, data))
+        data = constant_data(p, ty)
+    return Inst(op.name, ty, (), (), pool(p, func, data))
 
 
-def _unary_global(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), (), declared(p, func.globals, "gv", "a global value"))
+def _unary_global(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), (), declared(p, func.globals, "gv", "a global value"))
 
 
-def _binary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), _pair(p))
+def _binary(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), _pair(p))
 
 
-def _binary_imm8(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _binary_imm8(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("the first operand")
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (arg,), p.number(_uimm8, "an 8-bit number"))
+    return Inst(op.name, ty, (), (arg,), p.number(_uimm8, "an 8-bit number"))
 
 
 def _uimm8(text: str) -> int:
     return literals.unsigned(text.removeprefix("+"), 8)
 
 
-def _binary_imm64(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _binary_imm64(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("the first operand")
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (arg,), p.number(literals.imm64, "a number"))
+    return Inst(op.name, ty, (), (arg,), p.number(literals.imm64, "a number"))
 
 
-def _ternary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _ternary(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     first, second = _pair(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (first, second, p.value("the third operand")))
+    return Inst(op.name, ty, (), (first, second, p.value("the third operand")))
 
 
-def _ternary_imm8(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _ternary_imm8(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     args = _pair(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), args, p.number(_uimm8, "an 8-bit number"))
+    return Inst(op.name, ty, (), args, p.number(_uimm8, "an 8-bit number"))
 
 
-def _multiary(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), _values(p))
+def _multiary(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), _values(p))
 
 
-def _shuffle(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _shuffle(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     args = _pair(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), args, tuple(constant_data(p, TYPES["i8x16"])))
+    return Inst(op.name, ty, (), args, tuple(constant_data(p, TYPES["i8x16"])))
 
 
-def _int_compare(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _int_compare(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     condition = p.one_of(_INT_CONDITIONS, "an integer condition")
-    return Inst(op.name, kind, (), _pair(p), condition)
+    return Inst(op.name, ty, (), _pair(p), condition)
 
 
-def _int_compare_imm(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _int_compare_imm(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     condition = p.one_of(_INT_CONDITIONS, "an integer condition")
     arg = p.value("the first operand")
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (arg,), (condition, p.number(literals.imm64, "a number")))
+    return Inst(op.name, ty, (), (arg,), (condition, p.number(literals.imm64, "a number")))
 
 
-def _float_compare(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _float_compare(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     condition = p.one_of(_FLOAT_CONDITIONS, "a float condition")
-    return Inst(op.name, kind, (), _pair(p), condition)
+    return Inst(op.name, ty, (), _pair(p), condition)
 
 
-def _int_add_trap(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _int_add_trap(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     args = _pair(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), args, _take_trap_code(p))
+    return Inst(op.name, ty, (), args, _take_trap_code(p))
 
 
-def _trap(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), (), _take_trap_code(p))
+def _trap(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), (), _take_trap_code(p))
 
 
-def _cond_trap(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _cond_trap(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("the condition")
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (arg,), _take_trap_code(p))
+    return Inst(op.name, ty, (), (arg,), _take_trap_code(p))
 
 
-def _jump(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, targets=(block_call(p),))
+def _jump(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, targets=(block_call(p),))
 
 
-def _brif(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _brif(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("the condition")
     p.take(",", "between operands")
     then = block_call(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (arg,), targets=(then, block_call(p)))
+    return Inst(op.name, ty, (), (arg,), targets=(then, block_call(p)))
 
 
-def _branch_table(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _branch_table(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("the index")
     p.take(",", "between operands")
     targets = [block_call(p)]
@@ -344,87 +344,87 @@ def _branch_table(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> I
         while p.optional(","):
             targets.append(block_call(p))
     p.take("]", "after the jump table")
-    return Inst(op.name, kind, (), (arg,), targets=tuple(targets))
+    return Inst(op.name, ty, (), (arg,), targets=tuple(targets))
 
 
-def _call(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _call(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     ref = declared(p, func.func_refs, "fn", "a function")
-    return Inst(op.name, kind, (), _call_args(p), ref)
+    return Inst(op.name, ty, (), _call_args(p), ref)
 
 
-def _call_indirect(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _call_indirect(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     sig = declared(p, func.signatures, "sig", "a signature")
     p.take(",", "between operands")
     callee = p.value("the callee")
-    return Inst(op.name, kind, (), (callee, *_call_args(p)), sig)
+    return Inst(op.name, ty, (), (callee, *_call_args(p)), sig)
 
 
-def _try_call(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _try_call(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     ref = declared(p, func.func_refs, "fn", "a function")
     args = _call_args(p)
     p.take(",", "after the arguments")
-    return Inst(op.name, kind, (), args, ref, table=exception_table(p, func))
+    return Inst(op.name, ty, (), args, ref, table=exception_table(p, func))
 
 
-def _try_call_indirect(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _try_call_indirect(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     callee = p.value("the callee")
     args = _call_args(p)
     p.take(",", "after the arguments")
-    return Inst(op.name, kind, (), (callee, *args), table=exception_table(p, func))
+    return Inst(op.name, ty, (), (callee, *args), table=exception_table(p, func))
 
 
-def _func_addr(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
-    return Inst(op.name, kind, (), (), declared(p, func.func_refs, "fn", "a function"))
+def _func_addr(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
+    return Inst(op.name, ty, (), (), declared(p, func.func_refs, "fn", "a function"))
 
 
-def _atomic_rmw(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _atomic_rmw(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
     operation = p.one_of(ATOMIC_OPERATIONS, "an atomic operation")
-    return Inst(op.name, kind, (), _pair(p), operation, flags)
+    return Inst(op.name, ty, (), _pair(p), operation, flags)
 
 
-def _atomic_cas(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _atomic_cas(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
     first, second = _pair(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (first, second, p.value("the replacement")), None, flags)
+    return Inst(op.name, ty, (), (first, second, p.value("the replacement")), None, flags)
 
 
-def _load(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _load(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
     address = p.value("an address")
-    return Inst(op.name, kind, (), (address,), None, flags, optional_offset(p))
+    return Inst(op.name, ty, (), (address,), None, flags, optional_offset(p))
 
 
-def _load_no_offset(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _load_no_offset(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
-    return Inst(op.name, kind, (), (p.value("an operand"),), None, flags)
+    return Inst(op.name, ty, (), (p.value("an operand"),), None, flags)
 
 
-def _store(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _store(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
     args = _pair(p)
-    return Inst(op.name, kind, (), args, None, flags, optional_offset(p))
+    return Inst(op.name, ty, (), args, None, flags, optional_offset(p))
 
 
-def _store_no_offset(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _store_no_offset(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     flags = memflags(p)
-    return Inst(op.name, kind, (), _pair(p), None, flags)
+    return Inst(op.name, ty, (), _pair(p), None, flags)
 
 
-def _stack_addr(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _stack_addr(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     slot = declared(p, func.stack_slots, "ss", "a stack slot")
-    return Inst(op.name, kind, (), (), slot, NO_FLAGS, optional_offset(p))
+    return Inst(op.name, ty, (), (), slot, NO_FLAGS, optional_offset(p))
 
 
-def _stack_store(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _stack_store(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     arg = p.value("an operand")
     p.take(",", "between operands")
     slot = declared(p, func.stack_slots, "ss", "a stack slot")
-    return Inst(op.name, kind, (), (arg,), slot, NO_FLAGS, optional_offset(p))
+    return Inst(op.name, ty, (), (arg,), slot, NO_FLAGS, optional_offset(p))
 
 
-def _dynamic_slot(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _dynamic_slot(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     """`dynamic_stack_load.dt0 dss0`, `dynamic_stack_store v0, dss0`: the slot is one of `Function.stack_slots`."""
     args: tuple[int, ...] = ()
     if op.name == "dynamic_stack_store":
@@ -433,13 +433,13 @@ def _dynamic_slot(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> I
     number = p.entity("dss", "a dynamic stack slot") + DYNAMIC_SLOT
     if number not in func.stack_slots:
         p.fail(f"undefined dynamic stack slot dss{number - DYNAMIC_SLOT}", p.index - 1)
-    return Inst(op.name, kind, (), args, number)
+    return Inst(op.name, ty, (), args, number)
 
 
-def _handler_address(p: Cursor, func: Function, op: Opcode, kind: Type | None) -> Inst:
+def _handler_address(p: Cursor, func: Function, op: Opcode, ty: Type | None) -> Inst:
     block = block_number(p)
     p.take(",", "between operands")
-    return Inst(op.name, kind, (), (), (block, p.number(literals.imm64, "a handler's index")))
+    return Inst(op.name, ty, (), (), (block, p.number(literals.imm64, "a handler's index")))
 
 
 READERS: Final[dict[str, Reader]] = {

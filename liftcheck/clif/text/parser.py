@@ -276,14 +276,14 @@ class _FunctionReader:
         p.take(":", "after the block parameter")
         if p.entity_number(p.tokens[p.index], "dt") is not None:
             raise Refused(DYNAMIC_TYPES)
-        kind = p.type("a type")
-        self._define(value, kind, at)
-        block.params.append((value, kind))
+        ty = p.type("a type")
+        self._define(value, ty, at)
+        block.params.append((value, ty))
 
-    def _define(self, value: int, kind: Type, at: int) -> None:
+    def _define(self, value: int, ty: Type, at: int) -> None:
         if value in self.func.types:
             self.p.fail(f"duplicate entity: v{value}", at)
-        self.func.types[value] = kind
+        self.func.types[value] = ty
 
     # Statements
 
@@ -346,15 +346,15 @@ class _FunctionReader:
         if opcode is None:
             p.fail(f"unknown opcode {p.found()}" if p.is_word() else f"expected an opcode, found {p.found()}")
         p.index = where + 1
-        kind = None
+        ty = None
         if p.tokens[where + 1] == ".":
-            kind = self._suffix()
-        inst = READERS[opcode.format.name](p, self.func, opcode, kind)
+            ty = self._suffix()
+        inst = READERS[opcode.format.name](p, self.func, opcode, ty)
         if opcode.name in DYNAMIC or opcode.name == "global_value":
             if inst.imm and opcode.name == "extract_vector":
                 p.fail("a dynamic vector has one vector of 128 bits here: only number 0 can be extracted", where)
             opcode = _without_dynamic_types(inst, self.func)
-        expected = self._result_types(inst, opcode, kind, where)
+        expected = self._result_types(inst, opcode, ty, where)
         if len(expected) != len(results):
             p.fail(f"{opcode.name} gives {len(expected)} results, {len(results)} are named", at)
         for value, result_type in zip(results, expected):
@@ -373,24 +373,24 @@ class _FunctionReader:
         p.index += 1
         return dynamic
 
-    def _result_types(self, inst: Inst, opcode: Opcode, kind: Type | None, where: int) -> tuple[Type, ...]:
+    def _result_types(self, inst: Inst, opcode: Opcode, ty: Type | None, where: int) -> tuple[Type, ...]:
         """Settle the controlling type of `inst`; the types of its results."""
         p = self.p
         if opcode.ctrl:
-            if kind is None:
-                kind = inst.type = self._infer(inst, opcode, where)
+            if ty is None:
+                ty = inst.type = self._infer(inst, opcode, where)
             elif opcode.infer_from is not None:
                 self.explicit.append(inst)
-            if kind not in opcode.ctrl:
-                p.fail(f"{kind.name} is not a type for {opcode.name}", where)
-        elif kind is not None:
+            if ty not in opcode.ctrl:
+                p.fail(f"{ty.name} is not a type for {opcode.name}", where)
+        elif ty is not None:
             p.fail(f"{opcode.name} does not take a type", where)
         if opcode.is_call and not opcode.terminator and opcode.name != "stack_switch":
             return tuple(r.type for r in self._callee(inst).returns)
         try:
-            return opcode.result_types(kind)
+            return opcode.result_types(ty)
         except KeyError as error:
-            p.fail(f"{opcode.name}.{kind} has no result type: there is no {error.args[0]}", where)
+            p.fail(f"{opcode.name}.{ty} has no result type: there is no {error.args[0]}", where)
 
     def _callee(self, inst: Inst) -> Signature:
         assert isinstance(inst.imm, int)
@@ -403,12 +403,12 @@ class _FunctionReader:
         if opcode.infer_from is None:
             p.fail(f"{opcode.name} needs a type, {example}", where)
         value = inst.args[opcode.infer_from]
-        kind = self.func.types.get(value)
-        if kind is None:
+        ty = self.func.types.get(value)
+        if ty is None:
             if value in self.broken:
                 raise _Known("", where)
             p.fail(f"{opcode.name} needs a type, {example}: v{value} is not yet defined", where)
-        return kind
+        return ty
 
     def _debug_tags(self) -> str:
         p = self.p
@@ -452,12 +452,12 @@ class _FunctionReader:
 
     def _stack_map_entry(self) -> str:
         p = self.p
-        kind = p.type("a type")
+        ty = p.type("a type")
         p.take("@", "before the stack slot")
         slot = p.entity("ss", "a stack slot")
         p.optional("+")
         offset = p.number(literals.uimm32, "an offset")
-        return f"{kind.name} @ ss{slot}+{offset}"
+        return f"{ty.name} @ ss{slot}+{offset}"
 
     # When all is read
 

@@ -33,33 +33,33 @@ class _Rewriter:
         self.next = max(func.types, default=-1) + 1
         self.out: list[Inst] = []
 
-    def value(self, op: str, kind: Type | None, result: Type, *args: int, imm: object = None) -> int:
+    def value(self, op: str, ty: Type | None, result: Type, *args: int, imm: object = None) -> int:
         """A new instruction in front; its value."""
         number = self.next
         self.next += 1
         self.types[number] = result
-        self.out.append(Inst(op, kind, (number,), args, imm))
+        self.out.append(Inst(op, ty, (number,), args, imm))
         return number
 
     def last(
         self,
         old: Inst,
         op: str,
-        kind: Type | None,
+        ty: Type | None,
         *args: int,
         imm: object = None,
         flags: MemFlags = NO_FLAGS,
         offset: int = 0,
     ) -> None:
         """The instruction that gives the old one's results."""
-        self.out.append(Inst(op, kind, old.results, args, imm, flags, offset, loc=old.loc, line=old.line))
+        self.out.append(Inst(op, ty, old.results, args, imm, flags, offset, loc=old.loc, line=old.line))
 
-    def constant(self, kind: Type, number: int, signed: bool) -> int:
+    def constant(self, ty: Type, number: int, signed: bool) -> int:
         """The immediate of a `*_imm` opcode as a value of the lane type."""
-        if kind is I128:
+        if ty is I128:
             narrow = self.value("iconst", I64, I64, imm=number & I64.mask)
             return self.value("sextend" if signed else "uextend", I128, I128, narrow)
-        return self.value("iconst", kind.lane, kind.lane, imm=number & kind.lane_mask)
+        return self.value("iconst", ty.lane, ty.lane, imm=number & ty.lane_mask)
 
 
 def _binary_imm(w: _Rewriter, old: Inst) -> None:

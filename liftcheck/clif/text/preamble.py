@@ -221,7 +221,7 @@ def _gv_vmctx(p: Cursor) -> _Global:
 
 def _gv_load(p: Cursor) -> _Global:
     p.take(".", "and a type")
-    kind = p.type("a type")
+    ty = p.type("a type")
     flags = memflags(p)
     base = p.entity("gv", "a global value")
     offset = optional_offset(p)
@@ -234,16 +234,16 @@ def _gv_load(p: Cursor) -> _Global:
             *filter(None, (flags.endianness, flags.region)),
         ]
     )
-    return ("load", base, offset, kind, flags), f"load.{kind.name} {text} gv{base}" + (f"{offset:+}" if offset else "")
+    return ("load", base, offset, ty, flags), f"load.{ty.name} {text} gv{base}" + (f"{offset:+}" if offset else "")
 
 
 def _gv_iadd(p: Cursor) -> _Global:
     p.take(".", "and a type")
-    kind = p.type("a type")
+    ty = p.type("a type")
     base = p.entity("gv", "a global value")
     p.take(",", "between base and offset")
     offset = p.number(literals.imm64, "a number")
-    return ("iadd_imm", base, offset, kind), f"iadd_imm.{kind.name} gv{base}, {offset}"
+    return ("iadd_imm", base, offset, ty), f"iadd_imm.{ty.name} gv{base}, {offset}"
 
 
 def _gv_symbol(p: Cursor) -> _Global:
@@ -257,8 +257,8 @@ def _gv_symbol(p: Cursor) -> _Global:
 
 def _gv_dynamic(p: Cursor) -> _Global:
     p.take(".", "and a type")
-    kind = p.type("a vector type")
-    return ("dynamic_scale", kind), f"dyn_scale_target_const.{kind.name}"
+    ty = p.type("a vector type")
+    return ("dynamic_scale", ty), f"dyn_scale_target_const.{ty.name}"
 
 
 _GLOBALS: Final = {"vmctx": _gv_vmctx, "load": _gv_load, "iadd_imm": _gv_iadd, "symbol": _gv_symbol,
@@ -279,10 +279,10 @@ def _dynamic_type(p: Cursor, func: Function) -> None:
     scale = declared(p, func.globals, "gv", "a global value")
     if func.globals[scale][0] != "dynamic_scale":
         raise Refused(DYNAMIC_TYPES)
-    kind = TYPES.get(f"{base.lane.name}x{DYNAMIC_BITS // base.lane_bits}")
-    if not base.is_vector or base.bits > DYNAMIC_BITS or kind is None:
+    ty = TYPES.get(f"{base.lane.name}x{DYNAMIC_BITS // base.lane_bits}")
+    if not base.is_vector or base.bits > DYNAMIC_BITS or ty is None:
         p.fail(f"{base.name} is no base of a dynamic vector type", at)
-    p.dynamic_types[token] = kind
+    p.dynamic_types[token] = ty
 
 
 def _dynamic_slot(p: Cursor, func: Function) -> None:
@@ -292,11 +292,11 @@ def _dynamic_slot(p: Cursor, func: Function) -> None:
         p.fail(f"duplicate entity: dss{number - DYNAMIC_SLOT}", p.index - 1)
     _equals(p)
     p.one_of(("explicit_slot", "explicit_dynamic_slot"), "'explicit_dynamic_slot'")
-    kind = p.dynamic_types.get(p.tokens[p.index])
-    if kind is None:
+    ty = p.dynamic_types.get(p.tokens[p.index])
+    if ty is None:
         p.fail(f"expected a dynamic type, found {p.found()}")
     p.index += 1
-    func.stack_slots[number] = StackSlot(kind.bytes, 16)
+    func.stack_slots[number] = StackSlot(ty.bytes, 16)
 
 
 def _memory_type(p: Cursor, func: Function) -> None:

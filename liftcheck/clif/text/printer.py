@@ -111,7 +111,7 @@ def _header_text(block: Block) -> str:
     cold = " cold" if block.cold else ""
     if not block.params:
         return f"block{block.number}{cold}:"
-    params = ", ".join([f"v{value}: {kind.name}" for value, kind in block.params])
+    params = ", ".join([f"v{value}: {ty.name}" for value, ty in block.params])
     return f"block{block.number}({params}){cold}:"
 
 
@@ -225,12 +225,12 @@ def _results(i: Any) -> str:
 
 
 def _iconst(i: Any) -> str:
-    kind: Type = i.type
-    mask = kind.mask
+    ty: Type = i.type
+    mask = ty.mask
     number = i.imm & mask
     if number > mask >> 1:
         number -= mask + 1
-    return f"    v{i.results[0]} = iconst.{kind.name} {number}"
+    return f"    v{i.results[0]} = iconst.{ty.name} {number}"
 
 
 def _brif(i: Any) -> str:

@@ -140,8 +140,8 @@ class RunLine:
         """Values as the line has them, addresses by name."""
         named = dict(places)
         return [
-            self._address_text(named[number]) if number in named else data_text(value, kind)
-            for number, (value, kind) in enumerate(zip(values, types))
+            self._address_text(named[number]) if number in named else data_text(value, ty)
+            for number, (value, ty) in enumerate(zip(values, types))
         ]
 
     def results_text(self, values: Sequence[int]) -> list[str]:
@@ -149,8 +149,8 @@ class RunLine:
         memory = self.memory
         named = {
             number: place
-            for number, (value, kind) in enumerate(zip(values, self.result_types))
-            if memory and kind is TYPES["i64"] and isinstance(place := memory.named(value, self.base), Place)
+            for number, (value, ty) in enumerate(zip(values, self.result_types))
+            if memory and ty is TYPES["i64"] and isinstance(place := memory.named(value, self.base), Place)
         }
         return self.texts(values, self.result_types, named.items())
 
@@ -184,30 +184,30 @@ def _item_text(kind: str, item: int | Place) -> str:
     return f"{item:#x}" if kind == POINTERS else data_text(item, TYPES[kind])
 
 
-def data_value(p: Cursor, kind: Type) -> int:
+def data_value(p: Cursor, ty: Type) -> int:
     """One value of a type: an integer, a float, or a vector as `0x…` or `[1 2 3 4]`."""
-    if kind.is_vector:
-        if kind.bits > 128:
+    if ty.is_vector:
+        if ty.bits > 128:
             p.fail("vectors larger than 128 bits are not supported in run lines")
-        return int.from_bytes(constant_data(p, kind), "little")
-    if kind.is_float:
-        return p.float(kind.bits, f"a value of type {kind.name}")
-    if kind is TYPES["i64"]:
-        return p.number(literals.imm64, "a value of type i64") & kind.mask
-    return p.number(lambda text: literals.immediate(text, kind.bits), f"a value of type {kind.name}")
+        return int.from_bytes(constant_data(p, ty), "little")
+    if ty.is_float:
+        return p.float(ty.bits, f"a value of type {ty.name}")
+    if ty is TYPES["i64"]:
+        return p.number(literals.imm64, "a value of type i64") & ty.mask
+    return p.number(lambda text: literals.immediate(text, ty.bits), f"a value of type {ty.name}")
 
 
-def data_text(value: int, kind: Type) -> str:
+def data_text(value: int, ty: Type) -> str:
     """The inverse of `data_value`: signed decimals, hexadecimal floats, vectors as lists of lanes (of f16, which
     upstream's reader knows in no list, as one number)."""
-    if kind.is_vector and (kind.lane_bits == 128 or (kind.is_float and kind.lane_bits == 16)):
-        return f"0x{value:0{kind.bytes * 2}x}"
-    if kind.is_vector:
-        lanes = (value >> (i * kind.lane_bits) & kind.lane_mask for i in range(kind.lanes))
-        return "[" + " ".join(data_text(lane, kind.lane) for lane in lanes) + "]"
-    if kind.is_float:
-        return literals.float_text(value, kind.bits)
-    return str(value - (1 << kind.bits) if value >> (kind.bits - 1) else value)
+    if ty.is_vector and (ty.lane_bits == 128 or (ty.is_float and ty.lane_bits == 16)):
+        return f"0x{value:0{ty.bytes * 2}x}"
+    if ty.is_vector:
+        lanes = (value >> (i * ty.lane_bits) & ty.lane_mask for i in range(ty.lanes))
+        return "[" + " ".join(data_text(lane, ty.lane) for lane in lanes) + "]"
+    if ty.is_float:
+        return literals.float_text(value, ty.bits)
+    return str(value - (1 << ty.bits) if value >> (ty.bits - 1) else value)
 
 
 def run_line_text(line: RunLine) -> str:

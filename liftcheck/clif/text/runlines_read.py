@@ -284,12 +284,12 @@ def _trap(p: Cursor) -> str:
 def _data_values(p: Cursor, types: tuple[Type, ...], names: _Names | None) -> tuple[tuple[int, ...], _Places]:
     """Values of these types, and which of them are addresses (0 for now)."""
     found, places = [], []
-    for number, kind in enumerate(types):
+    for number, ty in enumerate(types):
         if number:
             p.take(",", "between values")
-        if names is not None and kind is TYPES["i64"] and p.optional("&"):
+        if names is not None and ty is TYPES["i64"] and p.optional("&"):
             places.append((number, names.unnamed(_pieces(p, names)) if _is_piece(p.tokens[p.index]) else names.use(p)))
             found.append(0)
         else:
-            found.append(data_value(p, kind))
+            found.append(data_value(p, ty))
     return tuple(found), tuple(places)

@@ -54,9 +54,9 @@ def padded(_: Constants, inst: Inst, free: int) -> Made:
 
 def first_of_constants(constants: Constants, inst: Inst, _: int) -> Made:
     """The first of two constants of which one is zero, since every number compares as equal to zero."""
-    kind = inst.type
-    assert kind is not None
-    sign, infinity = 1 << kind.bits - 1, {F16: 0x7C00, F128: 0x7FFF << 112}[kind]
+    ty = inst.type
+    assert ty is not None
+    sign, infinity = 1 << ty.bits - 1, {F16: 0x7C00, F128: 0x7FFF << 112}[ty]
     numbers = [constants[value] & ~sign for value in inst.args if value in constants]
     if len(numbers) < 2 or max(numbers) > infinity or (numbers[0] == 0) == (numbers[1] == 0):
         return ()

@@ -180,22 +180,22 @@ def runs(function: Function, big_endian: bool, entries: Sequence[int] = ()) -> I
 
 
 def _argument(
-    place: int, kind: Type, purpose: str, style: int, found: Traits, entries: Sequence[int], random: Random
+    place: int, ty: Type, purpose: str, style: int, found: Traits, entries: Sequence[int], random: Random
 ) -> int:
     """Styles: 0 pointers into different areas, 1 values, 2 either, 3 pointers that meet."""
-    if entries and kind is I64 and not purpose and random.randrange(2):
+    if entries and ty is I64 and not purpose and random.randrange(2):
         return random.choice(entries)
-    pointer = kind is I64 and (purpose or style == 0 or (style >= 2 and random.randrange(3)))
+    pointer = ty is I64 and (purpose or style == 0 or (style >= 2 and random.randrange(3)))
     if pointer and style == 3:
         return BASE + WITHIN + random.choice((0, 0, 0, 8, 4, 16, 1, AREA))
     if pointer:
         return BASE + place % AREAS * AREA + WITHIN
     if not random.randrange(3):
-        return random.choice(runtime_table(kind))
-    special = floats(kind.lane_bits)[:SPECIAL] if kind.is_float else integers(kind.lane_bits)[:SPECIAL]
-    if found.constants and not kind.is_float and random.randrange(2):
-        special = [constant & kind.lane_mask for constant in found.constants]
-    return sum(random.choice(special) << kind.lane_bits * lane for lane in range(kind.lanes))
+        return random.choice(runtime_table(ty))
+    special = floats(ty.lane_bits)[:SPECIAL] if ty.is_float else integers(ty.lane_bits)[:SPECIAL]
+    if found.constants and not ty.is_float and random.randrange(2):
+        special = [constant & ty.lane_mask for constant in found.constants]
+    return sum(random.choice(special) << ty.lane_bits * lane for lane in range(ty.lanes))
 
 
 @lru_cache(maxsize=64)

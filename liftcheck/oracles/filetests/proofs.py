@@ -98,23 +98,23 @@ def is_min_max(function: Function, inst: Inst, made: Mapping[int, Inst], _said: 
 
 def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], said: re.Match[str]) -> bool:
     """A conversion, to lanes of f16, of a splat; which one is refused the compiler says."""
-    kind = function.types[inst.results[0]]
-    if inst.op != said[1] or not kind.is_vector or kind.lane != F16:
+    ty = function.types[inst.results[0]]
+    if inst.op != said[1] or not ty.is_vector or ty.lane != F16:
         return False
     source = made.get(function.aliases.get(inst.args[0], inst.args[0]))
     return source is not None and source.op == "splat"
 
 
-def half_vector(kind: Type) -> bool:
+def half_vector(ty: Type) -> bool:
     """A vector that is no whole register."""
-    return kind.is_vector and kind.bits < 128
+    return ty.is_vector and ty.bits < 128
 
 
-def floats(kind: Type) -> bool:
+def floats(ty: Type) -> bool:
     """A vector of floats."""
-    return kind.is_vector and kind.is_float
+    return ty.is_vector and ty.is_float
 
 
-def scalar_float(kind: Type) -> bool:
+def scalar_float(ty: Type) -> bool:
     """A float that is no vector."""
-    return kind.is_float and not kind.is_vector
+    return ty.is_float and not ty.is_vector

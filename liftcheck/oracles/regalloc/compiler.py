@@ -139,15 +139,15 @@ def varied(case: Case, random: Random) -> Case:
     return replace(case, inputs=rows, memories=memories, slot=0)
 
 
-def _argument(case: Case, kind: Type, at: int, run: int, random: Random) -> int:
+def _argument(case: Case, ty: Type, at: int, run: int, random: Random) -> int:
     chosen = random.randrange(len(case.inputs))
     value = case.inputs[chosen][at]
     offset = value - layout.slot_address(case.slot + chosen)
-    if -layout.SLOT_SIZE <= offset <= 2 * layout.SLOT_SIZE and kind.bits == 64:
+    if -layout.SLOT_SIZE <= offset <= 2 * layout.SLOT_SIZE and ty.bits == 64:
         return layout.slot_address(run) + offset
-    full = (1 << kind.bits) - 1
+    full = (1 << ty.bits) - 1
     edges = (0, 1, full, full >> 1, (full >> 1) + 1, random.getrandbits(8) & full)
-    return random.choice((value, value, random.getrandbits(kind.bits), random.choice(edges)))
+    return random.choice((value, value, random.getrandbits(ty.bits), random.choice(edges)))
 
 
 def _memory(case: Case, random: Random) -> bytes:

@@ -109,7 +109,7 @@ def _left_on_stack(signature: Signature) -> int | None:
     if signature.call_conv != "winch" or whole:
         return None
     in_register = 64 if types[-1].name == "i128" else types[-1].bits
-    return (sum(kind.bits for kind in types) - in_register) // 8
+    return (sum(ty.bits for ty in types) - in_register) // 8
 
 
 def _callee(function: Function, inst: Inst) -> tuple[str, int] | None:
@@ -199,8 +199,8 @@ def _joined(known: Mapping[int, _Known | None], parameter: int, passed: list[int
 
 
 def _outside(function: Function, inst: Inst, address: _Known) -> Iterator[bool]:
-    kind, access = inst.type or function.types[_value(function, inst.args[0])], OPCODES[inst.op].access
-    size = kind.bytes if access is None else access.type_in_memory(kind).bytes
+    ty, access = inst.type or function.types[_value(function, inst.args[0])], OPCODES[inst.op].access
+    size = ty.bytes if access is None else access.type_in_memory(ty).bytes
     room = function.stack_slots[address.slot].size if address.slot in function.stack_slots else 0
     low = None if address.number is None else address.number + inst.offset
     if low is None:
