@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from liftcheck import isle
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
-from liftcheck.generators import rules
 from liftcheck.isa import HOST, ISAS
 from liftcheck.isa.base import isa_named
 from liftcheck.runners.table import NAMES, kind_of
@@ -285,7 +285,7 @@ def _builds() -> Iterator[Check]:
 
 def _rules(version: str) -> str:
     """Whether the generator can read this version's own rules."""
-    return "" if rules.find(version) else "; no sources in cargo's registry: no programs from its own rules"
+    return "" if isle.find(version) else "; no sources in cargo's registry: no programs from its own rules"
 
 
 def _disk() -> Iterator[Check]:

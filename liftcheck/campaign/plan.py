@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from liftcheck import isle
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
@@ -180,7 +181,7 @@ class Planner:
     @cached_property
     def rules(self) -> tuple[rules.Op, ...]:
         """Shapes of programs from the compiler's own rules; () if its sources are not on this machine."""
-        return rules.load(rules.find(self.open_compiler().version), self.options.isas)
+        return rules.load(isle.find(self.open_compiler().version), self.options.isas)
 
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
         """The extensions that are on in a world: the compiler knows them and a runner runs them."""

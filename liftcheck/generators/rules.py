@@ -1,16 +1,14 @@
 """Programs that a compiler's own rules match: templates read from the left-hand sides of its `.isle` files.
 
-The one idea: a rule's left-hand side is already the shape of a program. `read` turns it into a pattern over opcodes,
-types, constants and variables, dropping what it does not know (guards, extractors of machine things), and `instances`
-finds typings that the matrix allows, by backtracking over the rows of the table. A rule is resolved when it is first
-drawn, and kept with the table. Guards on constants are not solved: constants are drawn from the interesting ones.
-Which Cranelift is under test decides where the files lie (`find`); without them there are no such programs.
-Sources: `cranelift/isle/docs/language-reference.md`; the published crate ships `src/opts` and `src/isa/*/lower.isle`.
+The one idea: a rule's left-hand side is already the shape of a program. `isle` lists the rules, `read` turns one into a
+pattern over opcodes, types, constants and variables, dropping what it does not know (guards, extractors of machine
+things), and `instances` finds typings that the matrix allows, by backtracking over the rows of the table. A rule is
+resolved when it is first drawn, and kept with the table. Guards on constants are not solved: constants are drawn from
+the interesting ones. Without the sources of the Cranelift under test (`isle.find`) there are no such programs.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,15 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from liftcheck import isle
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.body import Body
-from liftcheck.generators.patterns import Tree, emit_pattern, instantiate, takes
+from liftcheck.generators.patterns import emit_pattern, instantiate, takes
 from liftcheck.generators.rows import Leaf, Node, Row, RowIndex, Table
-from liftcheck.isa import LISTED
+from liftcheck.isle import Tree
 
-_TOKEN: Final = re.compile(r";[^\n]*|[()]|@|[^\s()@;]+")
+_ROOTS: Final = ("simplify", "lower", "simplify_skeleton", "lower_branch")
 _MOST_INSTANCES: Final = 12
 _MOST_ALIKE: Final = 2
 _CONSTANT_TERMS: Final = re.compile(r"(.*_from_value|.*_from_iconst|iconst.*|f\d+const|vconst|uimm.*|.*imm.*from.*)$")
@@ -75,61 +74,28 @@ class _Unknown(Exception):
     """The rule speaks of something that has no counterpart in CLIF."""
 
 
-def find(version: str) -> Path | None:
-    """The `src` folder of a published Cranelift in cargo's registry, if cargo has fetched it."""
-    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    found = sorted((home / "registry" / "src").glob(f"*/cranelift-codegen-{version}/src"))
-    return found[0] if found else None
-
-
 def load(source: Path | None, isas: tuple[str, ...]) -> tuple[Op, ...]:
     """Every pattern of the mid-end's and the given ISAs' rules below a crate's `src` folder; () if there is none."""
     if source is None:
         return ()
-    files = sorted((source / "opts").glob("*.isle"))
-    files += [source / "isa" / LISTED[isa].package / "lower.isle" for isa in isas]
-    patterns = dict.fromkeys(op for path in files if path.is_file() for op in read(path.read_text(encoding="utf-8")))
-    return tuple(patterns)
+    return tuple(dict.fromkeys(op for rule in isle.rules_below(source, isas) if (op := read(rule)) is not None))
 
 
-def read(text: str) -> Iterator[Op]:
-    """The patterns of one file's rules, in order; rules that cannot be said in CLIF alone are left out."""
-    for form in _forms(text):
-        if isinstance(form, list) and form and form[0] == "rule":
-            left = next((part for part in form[1:] if isinstance(part, list)), None)
-            if left and left[0] in ("simplify", "lower", "simplify_skeleton", "lower_branch") and len(left) > 1:
-                try:
-                    pattern = _Reader().value(left[1:2])
-                except _Unknown:
-                    continue
-                if isinstance(pattern, Op) and _says_something(pattern):
-                    yield pattern
+def read(rule: isle.Rule) -> Op | None:
+    """The pattern of a rule; None if the rule cannot be said in CLIF alone, or says nothing but an opcode."""
+    left = rule.left
+    if rule.term not in _ROOTS or not isinstance(left, list) or len(left) < 2:
+        return None
+    try:
+        pattern = _Reader().value(left[1:2])
+    except _Unknown:
+        return None
+    return pattern if isinstance(pattern, Op) and _says_something(pattern) else None
 
 
 def _says_something(pattern: Op) -> bool:
     """Whether the pattern is more than one opcode on any operands, which programs are full of anyway."""
     return pattern.condition.startswith("0x") or any(isinstance(a, Op) or a.constant for a in pattern.arguments)
-
-
-def _forms(text: str) -> Iterator[Tree]:
-    """Top-level s-expressions; `x @ (…)` keeps its `@` as a token of its own."""
-    stack: list[list[Tree]] = [[]]
-    for match in _TOKEN.finditer(text):
-        token = match.group()
-        if token[0] == ";":
-            continue
-        if token == "(":
-            stack.append([])
-        elif token == ")":
-            if len(stack) == 1:
-                return
-            done = stack.pop()
-            if len(stack) == 1:
-                yield done
-            else:
-                stack[-1].append(done)
-        else:
-            stack[-1].append(token)
 
 
 def _arguments(parts: list[Tree]) -> list[list[Tree]]:

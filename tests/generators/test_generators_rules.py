@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.generators import context, matrices
 
+from liftcheck import isle
 from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
@@ -37,8 +38,12 @@ SOURCE = """
 """
 
 
+def patterns() -> list[rules.Op]:
+    return [op for rule in isle.rules_in(SOURCE, "opts/a.isle", isle.MID_END) if (op := rules.read(rule)) is not None]
+
+
 def test_reading_rules() -> None:
-    found = list(rules.read(SOURCE))
+    found = patterns()
     assert [op.name for op in found] == ["iadd", "select", "bxor", "icmp", "udiv", "shuffle", "imul", "fcmp"]
     assert found[0].test == "fits_in_64" and found[0].variable == "ty"
     assert found[2].arguments[1] == rules.Atom("-1", "-1")
@@ -51,7 +56,7 @@ def test_instances_keep_to_types() -> None:
     table = context().table(ISAS)
     index = rules.row_index(table)
     assert not any(OPCODES[op].can_load or OPCODES[op].can_store for op in index)
-    add, choose = list(rules.read(SOURCE))[:2]
+    add, choose = patterns()[:2]
     for node in rules.instances(table, index, add):
         negated = node.arguments[1]
         assert isinstance(negated, Node) and negated.row.type is node.row.type
@@ -63,7 +68,7 @@ def test_instances_keep_to_types() -> None:
 
 
 def test_programs_from_rules_are_accepted_and_reproducible() -> None:
-    read = tuple(rules.read(SOURCE))
+    read = tuple(patterns())
     first, second = (Context(ISAS, matrices(), rules=read) for _ in range(2))
     for seed in range(60):
         case = generate(RandomChoices(seed), "rules", first)
@@ -72,7 +77,7 @@ def test_programs_from_rules_are_accepted_and_reproducible() -> None:
 
 
 def test_no_sources_no_rules(tmp_path: Path) -> None:
-    assert rules.find("0.0.0") is None
+    assert isle.find("0.0.0") is None
     assert rules.load(None, ISAS) == () == rules.load(tmp_path, ISAS)
 
 

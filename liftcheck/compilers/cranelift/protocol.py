@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final
 
 from liftcheck.case import CallSite, CompileFailure, FunctionCode, Relocation
@@ -60,6 +61,8 @@ def results(answer: dict[str, Any], reply: bytes, at: int) -> list[Column]:
     """The head of a compile reply as one list a target; None for pairs that were skipped."""
     columns: list[Column] = []
     names, rules = answer["names"], answer.get("rules")
+    if rules is not None:
+        rules = [*map(_from_one, rules)]
     for rows in answer["results"]:
         column: Column = []
         for name, row in zip(names, rows):
@@ -109,6 +112,14 @@ def _code(name: str, code: bytes, row: list[Any], rules: list[str] | None) -> Fu
     _set(made, "extra", _extra(row[5], rules) if len(row) > 5 else {})
     _set(made, "_row", row)
     return made
+
+
+@cache
+def _from_one(rule: str) -> str:
+    """A rule's name with its line as an editor counts it: the compiler of the rules counts lines from 0."""
+    place, _, term = rule.partition(" ")
+    file, _, line = place.rpartition(":")
+    return f"{file}:{int(line) + 1} {term}" if line.isdigit() else rule
 
 
 def _extra(extra: dict[str, Any], rules: list[str] | None) -> dict[str, Any]:
