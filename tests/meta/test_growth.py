@@ -13,10 +13,10 @@ import pytest
 from support.scripts import load
 
 from liftcheck.campaign.reduce.dead_code import tidy
-from liftcheck.campaign.reduce.edit import copy_function, fresh
 from liftcheck.campaign.reduce.proposals import return_zeros, without
 from liftcheck.case import Case, FunctionCode
 from liftcheck.clif.dominators import Tree, Walk, immediate_dominators
+from liftcheck.clif.edit import copy_function, fresh
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.opcodes import CALLS
 from liftcheck.clif.text.parser import parse_filetest, parse_module

@@ -20,9 +20,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits import smt
-from liftcheck.campaign.reduce.edit import constant, copy_function, replace_uses
 from liftcheck.campaign.reduce.proposals import cut
 from liftcheck.case import Case, Outcome, Target
+from liftcheck.clif.edit import constant, copy_function, replace_uses
 from liftcheck.clif.ir import Function, Inst, Module
 from liftcheck.clif.opcodes import EXITS
 from liftcheck.clif.semantics.meaning import has_meaning, meaning

@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, copy_function, edges, is_pure, move_handlers, replace_uses
+from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, is_pure, move_handlers
+from liftcheck.clif.cfg import edges
+from liftcheck.clif.edit import copy_function, replace_uses
 from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst
 from liftcheck.clif.opcodes import INDIRECT_CALLS, OPCODES, TERMINATORS
 

@@ -1,50 +1,23 @@
-"""Small edits of IR for the reducer: each makes a new function and leaves the one it was given alone.
+"""Edits of IR that the reducer alone needs: each makes a new function and leaves the one it was given alone.
 
-The one idea: an edit need not keep the program's meaning, nor even leave it well-formed. It proposes; the verifier and
-the reducer's door dispose. So there is no analysis here; `dead_code.py` clears up after an edit.
+The one idea: as in `clif/edit.py`, an edit need not keep the program's meaning, nor even leave it well-formed. It
+proposes; the verifier and the reducer's door dispose. So there is no analysis here; `dead_code.py` clears up after an
+edit.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Final
 
 from liftcheck.case import Case
+from liftcheck.clif.edit import copy_function, replace_uses, values_read
 from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst, Module
 from liftcheck.clif.opcodes import CONSTANTS, OPCODES, TERMINATORS
-from liftcheck.clif.types import F16, F32, F64, F128, I64, I128, Type
 
 HANDLER_ADDRESS: Final = "get_exception_handler_address"
 """Its immediate names a block that ends in a `try_call`, and a handler of that."""
-_T = TypeVar("_T")
-_FLOAT_CONSTANT: Final = {F16: "f16const", F32: "f32const", F64: "f64const"}
-
-
-def copy_function(function: Function) -> Function:
-    """A copy whose block list, blocks and maps may be changed (instructions are replaced, not edited). Its types and
-    constants are in the order of their numbers, so that the last has the greatest."""
-    blocks = [dataclasses.replace(b, params=list(b.params), insts=list(b.insts)) for b in function.blocks]
-    return dataclasses.replace(
-        function,
-        blocks=blocks,
-        types=_in_order(function.types),
-        constants=_in_order(function.constants),
-        stack_slots=dict(function.stack_slots),
-        signatures=dict(function.signatures),
-        func_refs=dict(function.func_refs),
-        annotations=[],
-    )
-
-
-def _in_order(numbered: Mapping[int, _T]) -> dict[int, _T]:
-    return dict(sorted(numbered.items(), key=itemgetter(0)))
-
-
-def _next(numbered: dict[int, _T]) -> int:
-    """A number above all of a map that is in their order."""
-    return next(reversed(numbered)) + 1 if numbered else 0
 
 
 def with_function(case: Case, index: int, function: Function) -> Case:
@@ -52,81 +25,6 @@ def with_function(case: Case, index: int, function: Function) -> Case:
     functions = list(case.module.functions)
     functions[index] = function
     return dataclasses.replace(case, module=Module(functions))
-
-
-def map_values(inst: Inst, rename: Callable[[int], int]) -> Inst:
-    """The instruction with every value it reads renamed, those on its edges too."""
-
-    def call(target: BlockCall) -> BlockCall:
-        return BlockCall(target.block, tuple(rename(a) if isinstance(a, int) else a for a in target.args))
-
-    table = inst.table
-    if table is not None:
-        items = tuple(
-            tuple(call(part) if isinstance(part, BlockCall) else part for part in item)
-            if item[0] != "context"
-            else ("context", _renamed(item[1], rename))
-            for item in table.items
-        )
-        table = ExceptionTable(table.sig, call(table.normal), items)
-    return dataclasses.replace(
-        inst, args=tuple(map(rename, inst.args)), targets=tuple(map(call, inst.targets)), table=table
-    )
-
-
-def _renamed(value: object, rename: Callable[[int], int]) -> object:
-    return rename(value) if isinstance(value, int) else value
-
-
-def replace_uses(function: Function, mapping: Mapping[int, int]) -> None:
-    """Makes every reader of a key read its value instead (in place: `function` is the caller's own copy)."""
-
-    def rename(value: int) -> int:
-        return mapping.get(value, value)
-
-    for block in function.blocks:
-        block.insts[:] = [map_values(inst, rename) for inst in block.insts]
-
-
-def edges(inst: Inst) -> Iterable[BlockCall]:
-    """Every destination of a terminator, exceptional ones too."""
-    yield from inst.targets
-    if inst.table is not None:
-        yield inst.table.normal
-        for item in inst.table.items:
-            yield from (part for part in item if isinstance(part, BlockCall))
-
-
-def values_read(inst: Inst) -> set[int]:
-    """The numbers of all values that the instruction reads."""
-    read = set(inst.args)
-    for target in edges(inst):
-        read.update(a for a in target.args if isinstance(a, int))
-    if inst.table is not None:
-        read.update(v for item in inst.table.items if item[0] == "context" for v in item[1:] if isinstance(v, int))
-    return read
-
-
-def fresh(function: Function, ty: Type) -> int:
-    """A new value number of type `ty`, in a copy."""
-    value = _next(function.types)
-    function.types[value] = ty
-    return value
-
-
-def constant(function: Function, ty: Type, value: int) -> tuple[int, list[Inst]]:
-    """The number of a new value of type `ty` that is `value`, and the instructions that make it."""
-    if ty is I128:
-        low, first = constant(function, I64, value & I64.mask)
-        high, second = constant(function, I64, value >> 64)
-        result = fresh(function, ty)
-        return result, [*first, *second, Inst("iconcat", I64, (result,), (low, high))]
-    result = fresh(function, ty)
-    if ty.is_vector or ty is F128:
-        number = _next(function.constants)
-        function.constants[number] = value.to_bytes(ty.bytes, "little")
-        return result, [Inst("vconst" if ty.is_vector else "f128const", ty, (result,), imm=number)]
-    return result, [Inst(_FLOAT_CONSTANT.get(ty, "iconst"), ty, (result,), imm=value)]
 
 
 def is_constant(inst: Inst) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.campaign.reduce.edit import copy_function, dead_values, edges, is_constant, with_function
+from liftcheck.campaign.reduce.edit import dead_values, is_constant, with_function
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
     as_param,
@@ -33,6 +33,8 @@ from liftcheck.campaign.reduce.proposals import (
     without_param,
 )
 from liftcheck.case import Case
+from liftcheck.clif.cfg import edges
+from liftcheck.clif.edit import copy_function
 from liftcheck.clif.ir import NO_FLAGS, ExceptionTable, Inst, Module, StackSlot
 from liftcheck.clif.opcodes import CALLS, DIRECT_CALLS, STORES, TERMINATORS
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, constant, copy_function, fresh, replace_uses, with_function
+from liftcheck.campaign.reduce.edit import HANDLER_ADDRESS, with_function
 from liftcheck.case import Case
+from liftcheck.clif.edit import constant, copy_function, fresh, replace_uses
 from liftcheck.clif.ir import AbiParam, BlockCall, Function, Inst, Module, Signature
 from liftcheck.clif.opcodes import OPCODES, TERMINATORS
 from liftcheck.clif.types import Type

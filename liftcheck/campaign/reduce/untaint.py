@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final
 
-from liftcheck.campaign.reduce.edit import constant, copy_function, fresh, map_values, with_function
+from liftcheck.campaign.reduce.edit import with_function
 from liftcheck.campaign.reduce.engine import Meter, Question
 from liftcheck.campaign.reduce.passes import Probe
 from liftcheck.campaign.reduce.proposals import as_constant, cut
 from liftcheck.campaign.reduce.visible import carriers, exposed
 from liftcheck.case import Case
+from liftcheck.clif.edit import constant, copy_function, fresh, map_values
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.clif.types import I8, Type
 from liftcheck.clif.verify import verify

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.campaign.reduce.edit import edges, values_read
 from liftcheck.case import Case
+from liftcheck.clif.cfg import edges
+from liftcheck.clif.edit import values_read
 from liftcheck.clif.ir import Function, Inst, Module
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.nan import CREATES, PROPAGATES, observed
