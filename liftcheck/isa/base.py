@@ -101,7 +101,6 @@ class Isa:
     far           the instruction that makes an address for the one behind it, with which it is one far jump or call
     far_jump      'module:function' that says where such a jump leads, given the code and the offset of its second half
     sized         'module:function' that gives a vector instruction under a known configuration
-    depends_on_boxes  'module:function' that says whether a program sees how narrow floats fill a register
 
     Instructions, for people and at a runner's stop
     trapping      the regular expression of mnemonics that stop a runner which has them
@@ -175,7 +174,6 @@ class Isa:
     far: str = ""
     far_jump: str = ""
     sized: str = ""
-    depends_on_boxes: str = ""
     beyond_capstone: bytes = b""
     text: str = ""
     with_names: str = ""

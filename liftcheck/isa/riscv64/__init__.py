@@ -66,7 +66,6 @@ ISA: Final = Isa(
     far="auipc",
     far_jump="far:goal",
     sized="vector:sized",
-    depends_on_boxes="nan_boxes:depends_on_boxes",
     trapping=r"ebreak|(c\.)?unimp",
     beyond_capstone=rb"[\x57\xd7]|[\x07\x27\x87\xa7][\x00-\x0f\x50-\x8f\xd0-\xff]",
     text="text:by_tables",

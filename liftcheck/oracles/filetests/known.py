@@ -1,30 +1,24 @@
 """Units of upstream's run tests in which Cranelift itself is wrong: how such a unit is told from a failure of ours.
 
 The one idea: upstream's harness passes narrow arguments extended and does not look at callee-saved registers; liftcheck
-fills the upper bits with noise and looks. What proves that the compiler is wrong: `proofs.py` and `faults.py`; the page
-that explains it: `pages.py`. Here both are asked, and the answer is the cause that a report lists, with its page.
+fills the upper bits with noise and looks. What proves that the compiler is wrong: `proofs.py`, `faults.py`, `mends.py`;
+the page that explains it: `pages.py`; who runs what they need: `explain.py`. The answer is the cause that a report
+lists, with its page at the end.
 Sources: RISC-V psABI, "Procedure Calling Convention" (fs0-fs11 are preserved); Cranelift's docs on `uext` and `sext`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from liftcheck.case import CompileFailure
+from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.ir import Function
 from liftcheck.oracles.filetests.faults import Rewrite, rewritten
-from liftcheck.oracles.filetests.pages import told_by
-from liftcheck.oracles.filetests.proofs import (
-    Illegal,
-    Panic,
-    Refused,
-    Register,
-    Unboxed,
-    UpperBits,
-    has_panicked,
-    is_refused,
-)
+from liftcheck.oracles.filetests.mends import Mend
+from liftcheck.oracles.filetests.pages import PANICS_PAGE, told_by
+from liftcheck.oracles.filetests.proofs import Illegal, Panic, Refused, Register, has_panicked, is_refused
 from liftcheck.oracles.refusals import WRONG
 from liftcheck.runners.beyond import ILLEGAL
 
@@ -32,24 +26,25 @@ UPPER_BITS: Final = "the code reads undefined upper bits of a narrow argument"
 NO_PAGE: Final = "no page yet"
 
 
-def cause(isa: str, function: Function, damaged: Sequence[str], passes_without_noise: bool) -> str:
-    """What is wrong with the compiled code, with the page if there is one; '' if nothing is proven. `damaged`: the
-    callee-saved registers that came back changed."""
+def not_saved(isa: str, damaged: Sequence[str]) -> str:
+    """The cause, if all callee-saved registers that came back changed are known not to be saved; '' otherwise."""
     known = {proof.name: page.path for page, proof in told_by(Register, isa)}
-    if damaged and all(register in known for register in damaged):
-        pages = dict.fromkeys(known[register] for register in damaged)
-        return f"{', '.join(damaged)} not saved by the callee ({', '.join(pages)})"
-    if not passes_without_noise:
+    pages = {known.get(register, "") for register in damaged}
+    if len(pages) != 1 or "" in pages:
         return ""
-    ops = {inst.op for block in function.blocks for inst in block.insts}
-    page = next((page.path for page, proof in told_by(UpperBits, isa) if proof.op in ops), NO_PAGE)
-    return f"{UPPER_BITS} ({page})"
+    return f"{', '.join(damaged)} not saved by the callee ({pages.pop()})"
 
 
-def unboxed(isa: str) -> str:
-    """The cause where a line is met by a runner that does not look at NaN boxes, of code that depends on them."""
-    page = next((page.path for page, _ in told_by(Unboxed, isa)), NO_PAGE)
-    return f"an f32 lacks its NaN box ({page})"
+def page_in(cause: str) -> str:
+    """The page that a cause ends with; '' if it has none."""
+    found = re.search(r"\((docs/findings/[\w-]+\.md)\)$", cause)
+    return found[1] if found else ""
+
+
+def fault_in(cause: str) -> str:
+    """What units with the same fault share: the page, and of a page on several faults the cause; '' without a page."""
+    page = page_in(cause)
+    return cause if page == PANICS_PAGE else page
 
 
 def cause_of_failure(isa: str, function: Function, failure: CompileFailure) -> str:
@@ -67,7 +62,16 @@ def cause_of_failure(isa: str, function: Function, failure: CompileFailure) -> s
     return ""
 
 
-def faulty(isa: str, functions: Sequence[Function]) -> list[tuple[str, list[Function]]]:
-    """For each page that may explain a result on an ISA, the program as the page says that it is compiled."""
-    made = [(page.path, rewritten(proof, functions)) for page, proof in told_by(Rewrite, isa)]
-    return [(path, program) for path, program in made if program is not None]
+def faulty(target: Target, functions: Sequence[Function]) -> list[tuple[str, list[Function]]]:
+    """For each page that may explain a result on a target, the program as the page says that it is compiled."""
+    return [
+        (page.path, program)
+        for page, proof in told_by(Rewrite, target.isa)
+        if page.is_for(target)
+        for program in rewritten(proof, functions)
+    ]
+
+
+def mends(target: Target) -> list[tuple[str, Mend]]:
+    """What takes the faults of pages away that may explain a result on a target."""
+    return [(page.path, proof) for page, proof in told_by(Mend, target.isa) if page.is_for(target)]

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeVar
 
-from liftcheck.clif.types import F16, F32, F64, F128, I128
+from liftcheck.case import Target
+from liftcheck.clif.types import F16, F32, F64, F128, I8, I16, I64, I128, TYPES
 from liftcheck.isa import ISAS
-from liftcheck.oracles.filetests.faults import Rewrite, first_of_constants, low_half, padded
+from liftcheck.oracles.filetests.faults import (
+    Rewrite,
+    always_true,
+    first_of_constants,
+    low_half,
+    nothing_of_splat,
+    operand_too_large,
+    padded,
+    passes_256,
+    vectors_below,
+)
+from liftcheck.oracles.filetests.mends import Mend, boxed_anew, halves_apart, preserves_all, unextended
 from liftcheck.oracles.filetests.proofs import (
     Illegal,
     Panic,
     Refused,
     Register,
-    Unboxed,
-    UpperBits,
     floats,
     half_vector,
     is_min_max,
@@ -25,25 +35,38 @@ from liftcheck.oracles.filetests.proofs import (
     scalar_float,
 )
 
-Proof = Register | UpperBits | Unboxed | Illegal | Refused | Panic | Rewrite
+Proof = Register | Illegal | Refused | Panic | Rewrite | Mend
 _P = TypeVar("_P", bound=Proof)
 
 
 class Page(NamedTuple):
-    """One fault that is explained: the page's name, the ISAs that have it, what tells it."""
+    """One fault that is explained: the page's name, the ISAs that have it, what tells it; the setting with which it is
+    not there."""
 
     name: str
     isas: str
     told_by: Proof
+    unless: str = ""
 
     @property
     def path(self) -> str:
-        return f"docs/findings/{self.name}.md"
+        return _path(self.name)
+
+    def is_for(self, target: Target) -> bool:
+        """Whether the fault may be there with a target's settings."""
+        return (self.unless, "true") not in target.settings
+
+
+def _path(name: str) -> str:
+    return f"docs/findings/{name}.md"
 
 
 _ALL: Final = " ".join(ISAS)
 _PANICS: Final = "compiler-panics"
+PANICS_PAGE: Final = _path(_PANICS)
+"""A page on several faults."""
 _REGISTER_CLASS: Final = r"left: Float\s+right: Int.*(regalloc2|aarch64/inst/emit\.rs)"
+_I8X16: Final = frozenset({TYPES["i8x16"]})
 _NO_REGISTER: Final = r"Option::unwrap\(\)` on a `None`.*riscv64/lower/isle\.rs"
 
 
@@ -53,8 +76,14 @@ def _ops(names: str) -> frozenset[str]:
 
 PAGES: Final = (
     Page("riscv64-fs1-not-saved", "riscv64", Register("fs1")),
-    Page("riscv64-swizzle-of-splat", "riscv64", UpperBits("swizzle")),
-    Page("riscv64-f32-return-value-not-boxed", "riscv64", Unboxed()),
+    Page("riscv64-f32-return-value-not-boxed", "riscv64", Mend(
+        "when floats that calls return go through memory and so get their NaN boxes", boxed_anew, has_control=True)),
+    Page("x86-64-atomic-i128-of-equal-halves", "x86-64", Mend(
+        "when the two halves are two values", halves_apart, has_control=True)),
+    Page("aarch64-apple-extended-stack-argument", "aarch64", Mend(
+        "when no argument on the stack is to be extended", unextended)),
+    Page("preserve-all-inline-probe-loses-a-register", "x86-64 riscv64", Mend(
+        "without probes of the stack", preserves_all, (("enable_probestack", "false"),))),
     Page("riscv64-preserve-all-without-vectors", "riscv64", Illegal("preserve_all")),
     Page("min-max-i128-refused-at-speed", "x86-64 aarch64", Refused(
         r"no lowering of [us](min|max)\.i128|lacks a case for this type .*aarch64/lower/isle\.rs", is_min_max)),
@@ -66,7 +95,15 @@ PAGES: Final = (
         "fdemote", frozenset({F128}), frozenset({F32}), low_half)),
     Page("aarch64-fpromote-from-f16", "aarch64 x86-64 riscv64", Rewrite(
         "fpromote", frozenset({F16}), frozenset({F64}), padded)),
-    Page(_PANICS, _ALL, Panic(r"no rule matched for term (iconst_u|cmp_true|all_zero) ", _ops(""), half_vector,
+    Page("riscv64-swizzle-of-splat", "riscv64", Rewrite(
+        "swizzle", _I8X16, _I8X16, nothing_of_splat)),
+    Page("s390x-fcvt-to-uint-sat-i8", "s390x", Rewrite(
+        "fcvt_to_uint_sat", frozenset({F32, F64}), frozenset({I8}), passes_256)),
+    Page("aarch64-narrow-atomic-umin-umax", "aarch64", Rewrite(
+        "atomic_rmw", frozenset({I64}), frozenset({I8, I16}), operand_too_large), unless="has_lse"),
+    Page("x86-64-vany-true-of-64-bit-vector", "x86-64", Rewrite(
+        "vany_true", vectors_below(128), frozenset({I8}), always_true)),
+    Page(_PANICS, _ALL, Panic(r"no rule matched for term (iconst_[us]|cmp_true|all_zero) ", _ops(""), half_vector,
          "the mid-end folds a 64-bit vector to a constant that it cannot make")),
     Page(_PANICS, _ALL, Panic(r"no rule matched for term all_zero ", _ops("bxor"), scalar_float,
          "the mid-end folds a float to a zero that it cannot make")),

@@ -1,12 +1,12 @@
-"""By what a fault of the compiler's that has a page is told from another one.
+"""By what a fault of the compiler's that has a page is told from another one: registers, refusals, panics.
 
-The one idea: a proof, not a list of names. A register that comes back changed is ABI damage whatever the results; what
-passes when narrow arguments are zero-extended, and does not otherwise, reads bits that no convention defines. Where the
-compiler's words have to do, they are not enough: a panic's words and place are shared by many faults
+The one idea: a proof, not a list of names. A register that comes back changed is ABI damage whatever the results. Where
+the compiler's words have to do, they are not enough: a panic's words and place are shared by many faults
 (`Option::unwrap()` on None), so each row asks besides for what the page says is to blame: opcodes, the types that they
 are on, instructions that the mid-end makes others of. A new fault in the same place then stays a failure.
 
-Which page is told by what: `pages.py`. Results that are wrong: `faults.py`, by the fault as a program.
+Which page is told by what: `pages.py`. Results that are wrong: `faults.py`, by the fault as a program, and `mends.py`,
+by what takes it away.
 """
 
 from __future__ import annotations
@@ -24,16 +24,6 @@ class Register(NamedTuple):
     """This callee-saved register comes back changed."""
 
     name: str
-
-
-class UpperBits(NamedTuple):
-    """Code with this opcode reads undefined upper bits of a narrow argument."""
-
-    op: str
-
-
-class Unboxed(NamedTuple):
-    """A line is met by a runner that does not look at NaN boxes, of code that depends on them."""
 
 
 class Illegal(NamedTuple):

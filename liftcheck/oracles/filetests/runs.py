@@ -31,14 +31,13 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.interp.run import prepare
 from liftcheck.isa import LISTED
-from liftcheck.isa.base import isa_named
-from liftcheck.oracles import canaries
 from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
 from liftcheck.oracles.base import Runners
 from liftcheck.oracles.filetests import known
+from liftcheck.oracles.filetests.explain import Explanation, Reply
 from liftcheck.oracles.filetests.open import Closed, Openings
 from liftcheck.oracles.filetests.optimized import CLIF, Optimized
-from liftcheck.oracles.filetests.report import Failure, Report, is_met, line_failure, undecided, unjudged
+from liftcheck.oracles.filetests.report import Failure, Report, line_failure, undecided, unjudged
 from liftcheck.oracles.filetests.units import OPTIMIZING, Plan
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.refusals import Refusals
@@ -46,11 +45,9 @@ from liftcheck.oracles.throwing import with_throw
 from liftcheck.runners import beyond
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.patience import OUT_OF_TIME, Patience, longer
-from liftcheck.runners.pool import Job, Runner, RunnerPool, open_runner
-from liftcheck.runners.run_memory import has_memory, job_of, run_lines
+from liftcheck.runners.pool import Job, Runner, RunnerPool
+from liftcheck.runners.run_memory import has_memory, run_lines
 from liftcheck.runners.trampolines import keeps_pinned, trampoline_target, trampoline_text
-
-Reply = FunctionCode | CompileFailure
 
 EXPECT_FAIL: Final = "expect-fail"
 """The option of `test compile` that turns it round."""
@@ -410,75 +407,23 @@ class _Judge:
         self, number: int, wrong: list[tuple[RunLine, Outcome]], runner: Runner, program: list[FunctionCode]
     ) -> None:
         """Units that did not pass: findings where the compiler is proven wrong, failures otherwise."""
-        reply = self.replies[number]
-        assert isinstance(reply, FunctionCode)
-        clean = self._without_noise(number, runner, program)
-        boxless = self._without_boxes(number, runner, program)
-        faults = known.faulty(self.target.isa, self.modeled)
+        start = partial(self._again, number)
+        why = Explanation(self.engine, self.modeled, number, self.target, runner, program, start)
         for line, outcome in wrong:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
-            passes = clean is not None and is_met(line, clean[line])
-            damaged = self._damaged(number, line, runner, program) if outcome.kind == "abi" else ()
+            cause, damaged = why.of(line, outcome)
             if damaged:
                 unit = unit._replace(got=f"changed by the callee: {', '.join(damaged)}")
-            cause = known.cause(self.target.isa, self.modeled[number], damaged, passes)
-            if not cause and boxless is not None and is_met(line, boxless[line]):
-                cause = known.unboxed(self.target.isa)
-            cause = cause or self._explained(number, line, outcome, faults)
             if cause:
                 self.report.finds(self.target.isa, cause, unit)
             else:
                 self.report.fails(self.target.isa, unit)
 
-    def _explained(
-        self, number: int, line: RunLine, outcome: Outcome, faults: Sequence[tuple[str, Sequence[Function]]]
-    ) -> str:
-        """The page of a fault that, in the program's place, gives just what the compiled code gave; or ''."""
-        for page, functions in faults if outcome.kind == "returned" else ():
-            prepared = prepare(Module(list(functions)), self.target.big_endian)
-            found = prepared.run(number, line.args, line.regions(), self.engine.patience.fuel)
-            prepared.release()
-            if (found.kind, found.values) == (outcome.kind, outcome.values):
-                return f"the wrong result is the one that a known fault gives ({page})"
-        return ""
-
-    def _damaged(self, number: int, line: RunLine, runner: Runner, program: list[FunctionCode]) -> tuple[str, ...]:
-        """The callee-saved registers that a run line's call changes."""
-        signature = self.modeled[number].signature
-        trampoline = self.engine.trampolines([signature], self.target)[signature]
-        assert isinstance(trampoline, FunctionCode)
-        return canaries.damaged(
-            runner, program, self.functions[number].name, job_of(Job(trampoline, 0, signature, ()), line)
-        )
-
-    def _without_boxes(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
-        """The outcomes where NaN boxes are not looked at; None if the program does not depend on them."""
-        isa = isa_named(self.target.isa)
-        depends_on_boxes = isa.part(isa.depends_on_boxes)
-        if depends_on_boxes is None or runner.name == "unicorn" or not depends_on_boxes(program):
-            return None
-        signature = self.modeled[number].signature
-        other = open_runner("unicorn", self.target.isa)
-        results = self._start(other, [number], program, self.engine.trampolines([signature], self.target))[0]
-        other.close()
-        return {line: outcome for (line, _), outcome in zip(self.lines[number], results, strict=True)}
-
-    def _without_noise(self, number: int, runner: Runner, program: list[FunctionCode]) -> dict[RunLine, Outcome] | None:
-        """The outcomes when narrow arguments come zero-extended, as upstream's own harness passes them; None if the
-        function has no narrow arguments."""
-        signature = self.modeled[number].signature
-        extended = signature._replace(
-            params=tuple(
-                p._replace(extension="uext") if p.type.is_int and not p.type.is_vector and p.type.bits < 64 else p
-                for p in signature.params
-            )
-        )
-        if extended == signature:
-            return None
-        trampoline = self.engine.trampolines([extended], self.target)[extended]
-        if isinstance(trampoline, CompileFailure):
-            return None
-        results = self._start(runner, [number], program, {signature: trampoline}, extended)[0]
+    def _again(
+        self, number: int, runner: Runner, program: list[FunctionCode], trampoline: FunctionCode, passed: Signature
+    ) -> dict[RunLine, Outcome]:
+        """The outcomes of a function's lines otherwise."""
+        results = self._start(runner, [number], program, {self.modeled[number].signature: trampoline}, passed)[0]
         return {line: outcome for (line, _), outcome in zip(self.lines[number], results, strict=True)}
 
 

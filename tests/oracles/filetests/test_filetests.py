@@ -453,13 +453,18 @@ def test_a_missing_symbol_hurts_nobody_but_those_that_reach_it(tmp_path: Path) -
     assert unit.got.startswith("trapped unresolved %elsewhere; ")
 
 
-def test_only_proof_makes_a_finding() -> None:
-    function = parse_module("function %f(i8) -> i8 {\nblock0(v0: i8):\n    return v0\n}").functions[0]
-    assert known.cause("riscv64", function, (), False) == ""
-    assert known.UPPER_BITS in known.cause("riscv64", function, (), True)
-    assert "fs1" in known.cause("riscv64", function, ("fs1",), False)
-    assert known.cause("riscv64", function, ("fs1", "s3"), False) == ""
-    assert known.cause("aarch64", function, ("fs1",), False) == ""
+def test_registers_are_told_only_if_all_of_them_are_known() -> None:
+    assert known.page_in(known.not_saved("riscv64", ("fs1",))) == "docs/findings/riscv64-fs1-not-saved.md"
+    assert known.not_saved("riscv64", ()) == ""
+    assert known.not_saved("riscv64", ("fs1", "s3")) == ""
+    assert known.not_saved("aarch64", ("fs1",)) == ""
+
+
+def test_of_a_page_on_several_faults_the_cause_tells_which() -> None:
+    assert known.fault_in("it passes so (docs/findings/x.md)") == known.fault_in("else (docs/findings/x.md)") != ""
+    one, other = (f"compiler panic: {name} ({known.PANICS_PAGE})" for name in ("this", "that"))
+    assert known.fault_in(one) != known.fault_in(other) != ""
+    assert known.fault_in(f"{known.UPPER_BITS} ({known.NO_PAGE})") == known.page_in("") == ""
 
 
 def test_a_panic_is_a_failure_and_a_refusal_is_not() -> None:
