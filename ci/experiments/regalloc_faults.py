@@ -47,7 +47,7 @@ from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
-from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID, Verdict
@@ -109,7 +109,7 @@ class Row:
         self.reasons[fault.verdict.reason] += 1
 
 
-class Prepared:
+class Canned:
     """A compiler that answers with replies made before; only trampolines are really compiled."""
 
     def __init__(self, honest: Cranelift) -> None:
@@ -137,7 +137,7 @@ class Subject(NamedTuple):
     texts: list[str]
     functions: list[Captured]
     sources: list[Source]
-    foreseen: Foreseen
+    prepared: Prepared
 
 
 class Experiment:
@@ -146,8 +146,8 @@ class Experiment:
     def __init__(self, compiler: Cranelift, isas: Sequence[str], settings: tuple[tuple[str, str], ...]) -> None:
         self.compiler: Final = compiler
         self.settings: Final = settings
-        self.prepared: Final = Prepared(compiler)
-        self.judge: Final = Judge(self.prepared, RunnerPool("auto"))
+        self.canned: Final = Canned(compiler)
+        self.judge: Final = Judge(self.canned, RunnerPool("auto"))
         matrices = {isa: matrix.load(compiler, isa, settings) for isa in isas}
         self.contexts: Final = {
             (isa, inputs): Context((isa,), {isa: matrices[isa]}, SIZE, inputs)
@@ -178,7 +178,7 @@ class Experiment:
                 self._not_valid(isa, seed, *each, verdict)
             return None
         found = Subject(
-            seed, profile, case, target, texts, functions, sources, self.judge.foresee(case, [target], Tally())
+            seed, profile, case, target, texts, functions, sources, self.judge.prepare(case, [target], Tally())
         )
         if self.runs(found, 0, functions[0]) != "":
             self.undamaged["valid, but does not run as the reference (a bug elsewhere, or of ours)"] += 1
@@ -208,9 +208,9 @@ class Experiment:
         cannot be run."""
         replies: list[Reply] = [each.code for each in subject.functions]
         replies[number] = function.code
-        self.prepared.replies = replies
+        self.canned.replies = replies
         tally, started = Tally(), time.perf_counter()
-        suspects = self.judge.judge([subject.case], [subject.target], tally, foreseen=[subject.foreseen])
+        suspects = self.judge.judge([subject.case], [subject.target], tally, prepared=[subject.prepared])
         self.seconds["execution"] += time.perf_counter() - started
         if suspects:
             return f"{suspects[0].verdict.klass}: {suspects[0].verdict.detail}"
@@ -221,7 +221,7 @@ class Experiment:
         context = self.contexts[subject.target.isa, MANY]
         case = generate.generate(RandomChoices(subject.seed), subject.profile, context)
         assert [print_function(function) for function in case.module.functions] == subject.texts
-        return subject._replace(case=case, foreseen=self.judge.foresee(case, [subject.target], Tally()))
+        return subject._replace(case=case, prepared=self.judge.prepare(case, [subject.target], Tally()))
 
     # -- one fault
 

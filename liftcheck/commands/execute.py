@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.choice import Choice
     from liftcheck.compilers.spelling import Spelling
-    from liftcheck.oracles.admissible import Foreseen, Reference
+    from liftcheck.oracles.admissible import Prediction, Reference
     from liftcheck.oracles.differential import Judge
     from liftcheck.runners.patience import Patience
     from liftcheck.runners.pool import RunnerPool
@@ -40,7 +40,7 @@ class Result(NamedTuple):
     call: Call
     target: Target
     runner: str
-    reference: Foreseen
+    reference: Prediction
     outcome: Outcome | None = None
     agrees: bool | None = None
     met: bool | None = None
@@ -148,7 +148,7 @@ def _run_function(judge: Judge, pool: RunnerPool, entry: Entry, target: Target, 
 
     reference = _reference(entry, target)
     calls = [call.at(number % layout.SLOTS, target.big_endian) for number, call in enumerate(entry.calls)]
-    expected = [reference.foresee(entry.case.entry, call.line.args, call.line.regions(), fuel) for call in calls]
+    expected = [reference.predict(entry.case.entry, call.line.args, call.line.regions(), fuel) for call in calls]
     results = [Result(call, target, "", wanted, undecided=not_to_run(wanted)) for call, wanted in zip(calls, expected)]
     runs = [number for number, result in enumerate(results) if not result.undecided]
     found = _outcomes(judge, pool, entry, target, [results[number] for number in runs]) if runs else ("", [])
@@ -175,36 +175,36 @@ def _judged(result: Result, entry: Entry, outcome: Outcome, fuel: int) -> Result
     from liftcheck.case import NO_ANSWER
     from liftcheck.oracles import admissible, compare
 
-    call, foreseen = result.call, result.reference
+    call, prediction = result.call, result.reference
     types, own = compare.return_types(entry.case), entry.test.is_only_for(result.target.isa)
-    verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
-    if foreseen.looked and (verdict.kind == compare.DISAGREE or met is False):
-        foreseen = _reference(entry, result.target).foresee(
+    verdict, met = admissible.judge(prediction, outcome, types), _meets(call, prediction, outcome, own)
+    if prediction.looked and (verdict.kind == compare.DISAGREE or met is False):
+        prediction = _reference(entry, result.target).predict(
             entry.case.entry, call.line.args, call.line.regions(), fuel, admissible.MANY
         )
-        verdict, met = admissible.judge(foreseen, outcome, types), _meets(call, foreseen, outcome, own)
+        verdict, met = admissible.judge(prediction, outcome, types), _meets(call, prediction, outcome, own)
     agrees = {compare.AGREE: True, compare.DISAGREE: False}.get(verdict.kind)
     undecided = verdict.detail if agrees is None else ""
-    if undecided and foreseen.opening is None and foreseen.outcome.kind in NO_ANSWER:
-        undecided = f"the reference says {call.outcome_text(foreseen.outcome)}"
+    if undecided and prediction.opening is None and prediction.outcome.kind in NO_ANSWER:
+        undecided = f"the reference says {call.outcome_text(prediction.outcome)}"
     if not undecided and met is None and call.expectation():
         undecided = str(admissible.missing(outcome) or "")
     if not undecided and met is None and call.expectation():
         opening = _reference(entry, result.target).opening_of_nan(entry.case.entry, call.line.args, call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
-    remark = NAN_OPEN if met and _meets(call, foreseen, outcome) is None else ""
-    if foreseen.unseen and not undecided and agrees and met is not False:
+    remark = NAN_OPEN if met and _meets(call, prediction, outcome) is None else ""
+    if prediction.unseen and not undecided and agrees and met is not False:
         remark = admissible.UNSEEN
     return result._replace(
-        reference=foreseen, outcome=outcome, agrees=agrees, met=met, undecided=undecided, remark=remark
+        reference=prediction, outcome=outcome, agrees=agrees, met=met, undecided=undecided, remark=remark
     )
 
 
-def _meets(call: Call, foreseen: Foreseen, outcome: Outcome, own_isa: bool = False) -> bool | None:
+def _meets(call: Call, prediction: Prediction, outcome: Outcome, own_isa: bool = False) -> bool | None:
     """Whether an outcome is as the run line expects; None if it expects nothing, or that is open."""
     from liftcheck.oracles import admissible
 
-    return admissible.meets(call.line, foreseen, outcome, own_isa) if call.expectation() else None
+    return admissible.meets(call.line, prediction, outcome, own_isa) if call.expectation() else None
 
 
 def _numbers(module: Module) -> dict[str, list[int]]:

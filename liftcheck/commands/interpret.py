@@ -84,21 +84,21 @@ def _result(reference: Reference, call: Call, fuel: int) -> Result:
     """What the reference says of a call, in one of the worlds that CLIF allows."""
     from liftcheck.oracles.admissible import MANY, UNSEEN, meets, missing, not_to_run
 
-    foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel)
-    if foreseen.outcome.kind == "out_of_fuel":
-        reason = str(foreseen.opening or "not ended in the instructions of --fuel")
-        return Result(call, foreseen.outcome._replace(detail=""), None, reason)
-    if not foreseen.opening and (limit := not_to_run(foreseen)):
-        return Result(call, foreseen.outcome, None, limit)
-    met = meets(call.line, foreseen, foreseen.outcome) if call.expectation() else None
-    if met is False and foreseen.looked:
-        foreseen = reference.foresee(call.function, call.line.args, call.line.regions(), fuel, MANY)
-        met = meets(call.line, foreseen, foreseen.outcome)
-    undecided = str(foreseen.opening or (missing(foreseen.outcome) if met is None else None) or "")
+    prediction = reference.predict(call.function, call.line.args, call.line.regions(), fuel)
+    if prediction.outcome.kind == "out_of_fuel":
+        reason = str(prediction.opening or "not ended in the instructions of --fuel")
+        return Result(call, prediction.outcome._replace(detail=""), None, reason)
+    if not prediction.opening and (limit := not_to_run(prediction)):
+        return Result(call, prediction.outcome, None, limit)
+    met = meets(call.line, prediction, prediction.outcome) if call.expectation() else None
+    if met is False and prediction.looked:
+        prediction = reference.predict(call.function, call.line.args, call.line.regions(), fuel, MANY)
+        met = meets(call.line, prediction, prediction.outcome)
+    undecided = str(prediction.opening or (missing(prediction.outcome) if met is None else None) or "")
     if met is None and call.expectation() and not undecided:
         opening = reference.opening_of_nan(call.function, call.line.args, call.line.regions())
         undecided = f"the run line asks for one NaN of several: {opening}"
-    return Result(call, foreseen.outcome, met, undecided, UNSEEN if foreseen.unseen and not undecided else "")
+    return Result(call, prediction.outcome, met, undecided, UNSEEN if prediction.unseen and not undecided else "")
 
 
 def _byte_order(test: FileTest, asked: bool | None) -> tuple[bool, list[str]]:

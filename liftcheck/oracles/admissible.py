@@ -94,7 +94,7 @@ class Opening(NamedTuple):
         }
 
 
-class Foreseen(NamedTuple):
+class Prediction(NamedTuple):
     """The reference's `outcome` and what of it is open: `opening` says what lets it in (None: nothing is open).
 
     steps    instructions that the reference executed; None if it did not end
@@ -120,21 +120,21 @@ class Foreseen(NamedTuple):
     meaningless: bool = False
 
 
-def not_to_run(foreseen: Foreseen) -> str:
-    """Why a run that was foreseen is not to be tried: it may do anything to the runner. '' if it may be tried."""
-    if foreseen.outcome.kind == "trapped" and foreseen.outcome.detail == "stk_ovf":
+def not_to_run(prediction: Prediction) -> str:
+    """Why a run is not to be tried on a runner: it may do anything to the runner. '' if it may be tried."""
+    if prediction.outcome.kind == "trapped" and prediction.outcome.detail == "stk_ovf":
         return f"the program needs more stack than there is ({layout.STACK_SIZE >> 20} MiB)"
-    return str(foreseen.opening) if foreseen.meaningless else ""
+    return str(prediction.opening) if prediction.meaningless else ""
 
 
-def judge(foreseen: Foreseen, actual: Outcome, types: Sequence[Type]) -> compare.Verdict:
-    """The verdict on a run that was foreseen: the closed parts are compared."""
-    opening = foreseen.opening
+def judge(prediction: Prediction, actual: Outcome, types: Sequence[Type]) -> compare.Verdict:
+    """The verdict on a run that was predicted: the closed parts are compared."""
+    opening = prediction.opening
     if opening is None:
-        return compare.compare(foreseen.outcome, actual, types)
-    if foreseen.whole:
+        return compare.compare(prediction.outcome, actual, types)
+    if prediction.whole:
         return compare.Verdict(compare.UNDECIDED, detail=str(opening))
-    return compare.compare_parts(foreseen.outcome, actual, types, foreseen.values, foreseen.memory, str(opening))
+    return compare.compare_parts(prediction.outcome, actual, types, prediction.values, prediction.memory, str(opening))
 
 
 def missing(actual: Outcome) -> Opening | None:
@@ -144,28 +144,28 @@ def missing(actual: Outcome) -> Opening | None:
     return Opening(f"it reaches {actual.detail.removeprefix('unresolved ')}, which is not in the file", head=INCOMPLETE)
 
 
-def meets(line: RunLine, foreseen: Foreseen, actual: Outcome, own_isa: bool = False) -> bool | None:
+def meets(line: RunLine, prediction: Prediction, actual: Outcome, own_isa: bool = False) -> bool | None:
     """Whether an outcome is what a run line asks for, by its bits; None if what decides that is open. `own_isa`: the
     file is for this ISA alone, and may ask for the NaN that this one makes: it has it, or it is open."""
-    if line.claims_any(foreseen.memory):
+    if line.claims_any(prediction.memory):
         return None
     met = line.is_met(actual.kind, actual.values, actual.detail, actual.memory)
-    if foreseen.whole or actual.kind in NO_ANSWER or (missing(actual) and not line.trap):
+    if prediction.whole or actual.kind in NO_ANSWER or (missing(actual) and not line.trap):
         return None
-    if (not any(foreseen.values) and not any(foreseen.nans)) or actual.kind != "returned" or line.trap:
+    if (not any(prediction.values) and not any(prediction.nans)) or actual.kind != "returned" or line.trap:
         return met
     if line.comparison == "print":
-        return None if any(foreseen.values) else met
-    for wanted, seen, open_, ty in zip(line.expected, actual.values, foreseen.values, line.result_types):
+        return None if any(prediction.values) else met
+    for wanted, seen, open_, ty in zip(line.expected, actual.values, prediction.values, line.result_types):
         if not compare.same_value(wanted, seen & ~open_ | wanted & open_, ty):
             return met
     beyond = any(
         (wanted ^ seen) & ~(open_ | nans)
-        for wanted, seen, open_, nans in zip(line.expected, actual.values, foreseen.values, foreseen.nans)
+        for wanted, seen, open_, nans in zip(line.expected, actual.values, prediction.values, prediction.nans)
     )
-    if beyond and not any(foreseen.values):
+    if beyond and not any(prediction.values):
         return met
-    return True if own_isa and met and not any(foreseen.values) else None
+    return True if own_isa and met and not any(prediction.values) else None
 
 
 class _Seen(NamedTuple):
@@ -177,7 +177,7 @@ class _Seen(NamedTuple):
 
 
 class Reference:
-    """One module in one byte order. Runs are foreseen one at a time."""
+    """One module in one byte order. Runs are predicted one at a time."""
 
     def __init__(self, module: Module, big_endian: bool) -> None:
         self.module: Final = module
@@ -188,7 +188,7 @@ class Reference:
         self._travelled: run.Prepared | None = None
         self._openers: set[int] | None = None
         self._places_shown: bool | None = None
-        self._known: dict[tuple[object, ...], Foreseen] = {}
+        self._known: dict[tuple[object, ...], Prediction] = {}
 
     def may_open(self, entry: int) -> bool:
         """Whether a function, or one that it names, has an instruction that lets something open in."""
@@ -196,14 +196,14 @@ class Reference:
             self._openers = _openers(self.module.functions, self._by_name)
         return entry in self._openers
 
-    def foresee(
+    def predict(
         self,
         entry: int,
         args: Sequence[int],
         regions: Mapping[int, bytes] | None = None,
         fuel: int = run.DEFAULT_FUEL,
         worlds: int = WORLDS,
-    ) -> Foreseen:
+    ) -> Prediction:
         """What the reference says of function number `entry`, and what of that is open."""
         if self._prepared is None:
             self._prepared = run.prepare(self.module, self._big_endian)
@@ -216,7 +216,7 @@ class Reference:
             outcome = outcome._replace(detail=f"{fuel} instructions, see --fuel")
         plain = outcome.kind == "returned" or outcome.detail in _ARITHMETIC
         if (plain or outcome.kind == "out_of_fuel") and not self.may_open(entry):
-            found = Foreseen(outcome)
+            found = Prediction(outcome)
         else:
             ends = outcome.kind != "out_of_fuel"
             most = fuel if ends and worlds == MANY else min(fuel, FUEL)
@@ -237,7 +237,7 @@ class Reference:
         worlds: int = WORLDS,
         outcome: Outcome | None = None,
         most: int = 0,
-    ) -> Foreseen:
+    ) -> Prediction:
         """What of a run is open. `outcome`: the reference's, if it is known; else the first world's stands for it.
         `most`: a world whose `fuel` does not last may have so much of it, as far as time allows."""
         started = time.process_time()
@@ -255,7 +255,7 @@ class Reference:
         if first.outcome.kind == "out_of_fuel":
             return self._unended(travel, first, outcome, types, started)
         if not first.used:
-            return Foreseen(outcome)  # no question was asked: every world is this one
+            return Prediction(outcome)  # no question was asked: every world is this one
         seen = [first]
         kinds = {choice.kind for choice in first.used}
         if worlds < MANY and kinds <= _PLACES and first.outcome.kind == "returned" and not self._shows_places():
@@ -288,7 +288,7 @@ class Reference:
         outcome: Outcome,
         types: Sequence[Type],
         started: float,
-    ) -> Foreseen:
+    ) -> Prediction:
         """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
         whoever disagrees looks again."""
         seen = [first]
@@ -298,8 +298,8 @@ class Reference:
             if (lost := self._lost(outcome, seen[-1])) is not None:
                 return lost
             if seen[-1].outcome.kind != "out_of_fuel":
-                return Foreseen(outcome, self._opening(travel, seen, _differ(types)), whole=True, looked=True)
-        return Foreseen(outcome, looked=True, unseen=True)
+                return Prediction(outcome, self._opening(travel, seen, _differ(types)), whole=True, looked=True)
+        return Prediction(outcome, looked=True, unseen=True)
 
     def opening_of_nan(self, entry: int, args: Sequence[int], regions: Mapping[int, bytes] | None = None) -> Opening:
         """The instruction that makes the bits of a returned NaN."""
@@ -325,19 +325,19 @@ class Reference:
 
         return travel
 
-    def _lost(self, outcome: Outcome, seen: _Seen) -> Foreseen | None:
+    def _lost(self, outcome: Outcome, seen: _Seen) -> Prediction | None:
         """A run that leaves CLIF's meaning, or does what the interpreter lacks."""
         if seen.outcome.kind not in ("unsupported", "crashed"):
             return None
         assert self._world is not None and self._travelled is not None
         if seen.outcome.kind == "crashed":
             what = WILD_CALL if seen.outcome.detail.startswith("call") else WILD_ACCESS
-            return Foreseen(outcome, self._at(self._world.site, what), whole=True, looked=True, meaningless=True)
+            return Prediction(outcome, self._at(self._world.site, what), whole=True, looked=True, meaningless=True)
         refusal = self._travelled.refusal
         if not isinstance(refusal, Open):
-            return Foreseen(outcome)
+            return Prediction(outcome)
         opening = self._at(self._world.site, str(refusal), WRONG if isinstance(refusal, Mismatch) else LEFT_OPEN)
-        return Foreseen(outcome, opening, whole=True, looked=True, meaningless=isinstance(refusal, Meaningless))
+        return Prediction(outcome, opening, whole=True, looked=True, meaningless=isinstance(refusal, Meaningless))
 
     def _at(self, site: int, what: str, head: str = LEFT_OPEN) -> Opening:
         found = instruction(self.module, site)
@@ -420,11 +420,11 @@ def _differ(types: Sequence[Type]) -> Callable[[_Seen, _Seen], bool]:
     return differ
 
 
-def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> Foreseen:
+def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> Prediction:
     """What of an outcome differs between worlds; `opening` is not looked for."""
     ends = {(one.outcome.kind, one.outcome.detail, one.fault, len(one.outcome.values)) for one in seen}
     if len(ends) > 1 or (seen[0].outcome.kind, seen[0].outcome.detail) != (outcome.kind, outcome.detail):
-        return Foreseen(outcome, whole=True, looked=True)
+        return Prediction(outcome, whole=True, looked=True)
     masks = (
         [_open_bits([outcome.values[i], *(one.outcome.values[i] for one in seen)], ty) for i, ty in enumerate(types)]
         if outcome.kind == "returned"
@@ -436,7 +436,7 @@ def parts(outcome: Outcome, seen: Sequence[_Seen], types: Sequence[Type]) -> For
         if memories.count(memories[0]) == len(memories)
         else bytes(len(set(column)) > 1 for column in zip(*memories))
     )
-    return Foreseen(
+    return Prediction(
         outcome, values=tuple(m[0] for m in masks), nans=tuple(m[1] for m in masks), memory=memory, looked=True
     )
 

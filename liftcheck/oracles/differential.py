@@ -2,8 +2,8 @@
 
 The one idea: Python objects are built only for what disagrees. One request compiles all functions for all targets, one
 start of a runner runs all programs of an ISA, machine code that two levels share runs once, the reference runs once per
-byte order that matters, and a job that leaves the bytes that were foreseen (`runners.base.ExpectedRows`) has the
-outcomes that were foreseen; only others are read, and if they are unequal meet `compare`.
+byte order that matters, and a job that leaves the bytes that were expected (`runners.base.ExpectedRows`) has the
+outcomes that were expected; only others are read, and if they are unequal meet `compare`.
 
 `Judge.judge` gives `Mismatch`s (something disagrees, not yet confirmed) and fills a `Tally`. Confirming a mismatch,
 with the votes of other runners and ISAs, is `confirm.py`'s work."""
@@ -68,7 +68,7 @@ def trampoline_target(target: Target) -> Target:
     return Target(target.isa, tuple(sorted((*kept, *unverified))))
 
 
-class Foreseen(NamedTuple):
+class Prepared(NamedTuple):
     """A case in print; by byte order the reference's outcomes, and the rows of all jobs if it can be judged by them."""
 
     text: str
@@ -98,7 +98,7 @@ class _Batch(NamedTuple):
 
     cases: Sequence[Case]
     targets: Sequence[Target]
-    foreseen: Sequence[Foreseen]
+    prepared: Sequence[Prepared]
     tally: Tally
     mismatches: list[Mismatch]
     ran: set[tuple[int, str]]
@@ -166,18 +166,18 @@ class Judge:
         targets: Sequence[Target],
         tally: Tally,
         wants: frozenset[str] = frozenset(),
-        foreseen: Sequence[Foreseen] | None = None,
+        prepared: Sequence[Prepared] | None = None,
     ) -> list[Mismatch]:
-        """Judges every case on every target; counts into `tally`; gives what disagrees. `foreseen`: what `foresee` gave
+        """Judges every case on every target; counts into `tally`; gives what disagrees. `prepared`: what `prepare` gave
         for each case with these targets."""
-        if foreseen is None:
-            foreseen = [self.foresee(case, targets, tally) for case in cases]
-        texts = [one.text for one in foreseen]
+        if prepared is None:
+            prepared = [self.prepare(case, targets, tally) for case in cases]
+        texts = [one.text for one in prepared]
         for oracle in self.oracles:
             oracle.begin(self.compiler)
             wants |= oracle.wants
         compiled = self.compile(cases, targets, tally, wants, texts)
-        batch = _Batch(cases, targets, foreseen, tally, [], set())
+        batch = _Batch(cases, targets, prepared, tally, [], set())
         if self.oracles:
             self._ask_oracles(batch, texts, compiled, wants)
         self._settle(batch, compiled)
@@ -199,7 +199,7 @@ class Judge:
             batch.mismatches.extend(oracle.judge(seen))
         batch.tally.spend("validate", time.perf_counter() - started)
 
-    def foresee(self, case: Case, targets: Sequence[Target], tally: Tally) -> Foreseen:
+    def prepare(self, case: Case, targets: Sequence[Target], tally: Tally) -> Prepared:
         """A case's text and the reference's outcomes: all that needs the case alone. Best done right after the case was
         made, while the processor's cache holds it: later it takes half as long again."""
         started = time.perf_counter()
@@ -211,7 +211,7 @@ class Judge:
         tally.spend("generate", printed - started)
         tally.spend("interpret", known - printed)
         tally.spend("run", time.perf_counter() - known)
-        return Foreseen(text, expected, rows)
+        return Prepared(text, expected, rows)
 
     def compile(
         self,
@@ -337,7 +337,7 @@ class Judge:
             if illegal is not None:
                 self._refuse(batch, number, target, illegal)
                 continue
-            trouble = batch.foreseen[number].expected[target.big_endian].trouble
+            trouble = batch.prepared[number].expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
@@ -376,7 +376,7 @@ class Judge:
                 tally.undecided[isa, actual] += len(unit.targets)
                 continue
             batch.ran.add((unit.case, isa))
-            expected = batch.foreseen[unit.case].expected[big_endian].outcomes
+            expected = batch.prepared[unit.case].expected[big_endian].outcomes
             if expected == actual:
                 agreed += len(unit.targets)
             else:
@@ -443,7 +443,7 @@ class Judge:
             case.inputs,
             case.memories,
             case.slot,
-            batch.foreseen[unit.case].rows[image.isa in BIG_ENDIAN],
+            batch.prepared[unit.case].rows[image.isa in BIG_ENDIAN],
         )
 
     def _run_singly(self, batch: _Batch, part: _RunnerBatch) -> tuple[list[list[Outcome] | str], float]:
@@ -479,7 +479,7 @@ class Judge:
         tally.programs += len(cases)
         for isa in dict.fromkeys(target.isa for target in batch.targets):
             tally.executed.setdefault(isa, Counter())
-        seen = [next(iter(one.expected.values()), NOTHING) for one in batch.foreseen]
+        seen = [next(iter(one.expected.values()), NOTHING) for one in batch.prepared]
         ran_on: dict[int, list[str]] = {}
         for number, isa in sorted(batch.ran):
             tally.programs_by_isa[isa] += 1

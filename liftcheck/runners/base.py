@@ -3,8 +3,8 @@
 The one idea: a batch is a chain of rows in memory (trampolines.py), one for each (job, input), that the stub's loop in
 the guest walks in one start (stubs/x86-64.s). A runner is a way to let that loop run and to hear how a row ended
 otherwise than by returning: its `drive` fills `Batch.events`; everything else is done here, for every runner alike.
-What is foreseen of a job comes along as bytes (`ExpectedRows`): if they are there, the answer is the list that was
-foreseen.
+What is expected of a job comes along as bytes (`ExpectedRows`): if they are there, the answer is the list that was
+expected.
 
 Outcomes beside 'returned' and 'trapped':
   'abi'          the loop found a callee-saved register or the stack pointer changed, or the trampoline itself faulted

@@ -6,7 +6,7 @@ return. What does not come back, the runner lacks; a program for a target with t
 instruction is for another runner, or is undecided with the instruction's name.
 
 Probes are written in stubs/probes-ISA.txt and assembled by ci/stubs/assemble.py; an ISA may make more of its tables
-(`Isa.more_probes`). One that was not foreseen is still named when a run stops at it (`BaseRunner`), and no finding.
+(`Isa.more_probes`). One that is not listed is still named when a run stops at it (`BaseRunner`), and no finding.
 What it does not do: it does not look at results (errata.py).
 """
 

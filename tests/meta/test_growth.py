@@ -93,15 +93,15 @@ def test_interpreting(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", ["functions", "callees", "func_refs", "run_lines", "call_chain"])
-def test_foreseeing(shape: str) -> None:
-    def foresee(text: str) -> None:
+def test_predicting(shape: str) -> None:
+    def predict(text: str) -> None:
         test = parse_filetest(text)
         reference = Reference(test.module(), False)
         for number, function in enumerate(test.functions):
             for line in function.run_lines:
-                assert reference.foresee(number, line.args).outcome.kind == "returned"
+                assert reference.predict(number, line.args).outcome.kind == "returned"
 
-    assert growth(foresee, SHAPES[shape]) < LIMIT
+    assert growth(predict, SHAPES[shape]) < LIMIT
 
 
 @pytest.mark.parametrize("shape", SHAPES)

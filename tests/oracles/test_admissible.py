@@ -25,7 +25,7 @@ from liftcheck.interp.run import prepare
 from liftcheck.interp.worlds import World
 from liftcheck.isa import ISAS
 from liftcheck.oracles import admissible, compare
-from liftcheck.oracles.admissible import MANY, Foreseen, Reference, judge, meets
+from liftcheck.oracles.admissible import MANY, Prediction, Reference, judge, meets
 
 OPEN = Path(__file__).parents[2] / "corpus" / "open"
 NAN = "the sign and payload of an arithmetic NaN"
@@ -37,9 +37,9 @@ CODE = "machine code read or written as data"
 INF = 0x7FF << 52
 
 
-def foreseen(text: str, args: Sequence[int] = (), big_endian: bool = False, entry: int = -1) -> Foreseen:
+def prediction(text: str, args: Sequence[int] = (), big_endian: bool = False, entry: int = -1) -> Prediction:
     module = parse_module(text)
-    return Reference(module, big_endian).foresee(entry % len(module.functions), args)
+    return Reference(module, big_endian).predict(entry % len(module.functions), args)
 
 
 def body(signature: str, *lines: str, slots: str = "") -> str:
@@ -165,7 +165,7 @@ OPEN_PROGRAMS: dict[str, tuple[str, list[int], str, str]] = {
 @pytest.mark.parametrize("big_endian", [False, True])
 def test_what_is_open_is_found_with_its_instruction(name: str, big_endian: bool) -> None:
     text, args, what, instruction = OPEN_PROGRAMS[name]
-    found = foreseen(text, args, big_endian, entry=0)
+    found = prediction(text, args, big_endian, entry=0)
     assert found.opening is not None, found
     assert (found.opening.what, found.opening.text) == (what, instruction)
     line = found.opening.line
@@ -199,7 +199,7 @@ CLOSED: dict[str, tuple[str, list[int]]] = {
 def test_what_is_closed_stays_closed(name: str) -> None:
     text, args = CLOSED[name]
     for order in (False, True):
-        found = Reference(parse_module(text), order).foresee(0, args, worlds=MANY)
+        found = Reference(parse_module(text), order).predict(0, args, worlds=MANY)
         assert found.opening is None
         assert not found.whole
         assert found.outcome.kind in ("returned", "trapped")
@@ -207,7 +207,7 @@ def test_what_is_closed_stays_closed(name: str) -> None:
 
 def test_only_the_parts_that_differ_are_open() -> None:
     lines = (*NAN_LINES, "v3 = iconst.i64 7", "v4 = splat.i64x2 v3", "v5 = insertlane v4, v2, 1", "return v5, v1, v3")
-    found = foreseen(body("(f64) -> i64x2, f64, i64", *lines), [INF])
+    found = prediction(body("(f64) -> i64x2, f64, i64", *lines), [INF])
     assert found.values == (0xFFFF_FFFF_FFFF_FFFF << 64, 0, 0)
     assert found.nans == (0, 0xFFFF_FFFF_FFFF_FFFF, 0)
     types = (parse_module(body("() -> i64x2", "trap user1")).functions[0].signature.returns[0].type, F64, I64)
@@ -243,7 +243,7 @@ def test_loops_and_frames_have_answers_of_their_own() -> None:
         v10 = icmp eq v7, v4
         return v10
     }"""
-    found = foreseen(text, [INF, 4])
+    found = prediction(text, [INF, 4])
     assert found.opening is not None
     assert found.opening.text == "v6 = fsub.f64 v0, v0"
     dangling = """
@@ -261,9 +261,9 @@ def test_loops_and_frames_have_answers_of_their_own() -> None:
         v1 = load.i64 v0
         return v1
     }"""
-    found = foreseen(dangling)
+    found = prediction(dangling)
     assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, False)
-    found = foreseen(dangling.replace("v1 = load.i64 v0", "v1 = bnot v0\nstore v1, v0"))
+    found = prediction(dangling.replace("v1 = load.i64 v0", "v1 = bnot v0\nstore v1, v0"))
     assert (found.opening is not None and found.opening.what, found.meaningless) == (OUTSIDE, True)
 
 
@@ -285,12 +285,12 @@ block2:
 
 def test_what_takes_long_is_looked_at_as_far_as_time_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     reference = Reference(parse_module(LONG), False)
-    found = reference.foresee(0, [1_000_000], fuel=10_000_000)
+    found = reference.predict(0, [1_000_000], fuel=10_000_000)
     assert (found.opening is not None and found.opening.what, found.unseen) == (NAN, False)
     monkeypatch.setattr(admissible, "LONG", 0.0)
-    first = reference.foresee(0, [1_000_001], fuel=10_000_000)
+    first = reference.predict(0, [1_000_001], fuel=10_000_000)
     assert (first.opening, first.looked, first.unseen) == (None, True, True)
-    again = reference.foresee(0, [1_000_001], fuel=10_000_000, worlds=MANY)
+    again = reference.predict(0, [1_000_001], fuel=10_000_000, worlds=MANY)
     assert (again.opening is not None and again.opening.what, again.unseen) == (NAN, False)
 
 
@@ -338,7 +338,7 @@ block1(v3: i64):
     brif v5, block1(v5), block2
 block2:
     return v4"""
-    found = Reference(parse_module(body("() -> i64", lines, slots=TWO_SLOTS)), False).foresee(0, [], fuel=100_000)
+    found = Reference(parse_module(body("() -> i64", lines, slots=TWO_SLOTS)), False).predict(0, [], fuel=100_000)
     assert (found.outcome.kind, found.whole) == ("out_of_fuel", True)
     assert (found.opening is not None and found.opening.text) == "v1 = load.i8 v0"
     endless = body(
@@ -350,7 +350,7 @@ block2:
         "jump block1",
         slots=TWO_SLOTS,
     )
-    found = Reference(parse_module(endless), False).foresee(0, [], fuel=100_000)
+    found = Reference(parse_module(endless), False).predict(0, [], fuel=100_000)
     assert (found.outcome.kind, found.whole, found.opening) == ("out_of_fuel", False, None)
 
 
@@ -358,7 +358,7 @@ block2:
 @pytest.mark.parametrize("residue", range(0, 64, 8))
 def test_every_place_within_64_bytes_is_looked_at(op: str, residue: int) -> None:
     lines = f"v0 = {op}", "v1 = iconst.i64 63", "v2 = band v0, v1", f"v3 = iconst.i64 {residue}", "v4 = icmp eq v2, v3"
-    found = foreseen(body("() -> i8", *lines, "return v4", slots=TWO_SLOTS.split("\n")[0].replace(", align = 8", "")))
+    found = prediction(body("() -> i8", *lines, "return v4", slots=TWO_SLOTS.split("\n")[0].replace(", align = 8", "")))
     assert found.opening is not None, "some slots lie there"
     assert found.opening.text == f"v0 = {op}"
 
@@ -464,7 +464,7 @@ READ_AROUND = body(
     [("+8", True), ("-8", True), ("+4", True), ("+4096", True), ("-4096", True), ("+4097", False), ("-4097", False)],
 )
 def test_reads_around_a_slot_open_what_they_find(offset: str, around: bool) -> None:
-    found = foreseen(READ_AROUND.replace("OFFSET", offset), [3])
+    found = prediction(READ_AROUND.replace("OFFSET", offset), [3])
     assert (found.opening is not None and found.opening.text, found.meaningless) == (
         f"v2 = load.i64 v1{offset}",
         not around,
@@ -490,7 +490,7 @@ def test_reads_around_a_slot_open_what_they_find(offset: str, around: bool) -> N
 @pytest.mark.parametrize("used", [False, True])
 def test_reads_around_a_frame_open_what_they_find(lines: tuple[str, ...], around: bool, used: bool) -> None:
     text = body("() -> i64", *lines, "v2 = iconst.i64 5", "return v1" if used else "return v2")
-    found = foreseen(text, [])
+    found = prediction(text, [])
     assert found.meaningless is not around
     assert (found.opening is not None) is (used or not around)
     if found.opening is not None:
@@ -629,7 +629,7 @@ def test_a_line_is_judged_by_its_closed_parts() -> None:
     test = parse_filetest(path.read_text(), str(path))
     line = next(f for f in test.functions if f.name == "%one_of_two").run_lines[0]
     number = [f.name for f in test.functions].index("%one_of_two")
-    found = Reference(test.module(), False).foresee(number, line.args)
+    found = Reference(test.module(), False).predict(number, line.args)
     assert meets(line, found, Outcome("returned", (5, 42))) is None
     assert meets(line, found, Outcome("returned", line.expected)) is None
     assert meets(line, found, Outcome("returned", (5, 43))) is False

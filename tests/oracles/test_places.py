@@ -103,7 +103,7 @@ SHOWN = {
 def test_who_only_uses_memory_there_shows_nothing(name: str) -> None:
     module = parse_module(program(*HIDDEN[name]))
     assert not places.shown(module)
-    found = Reference(module, big_endian=False).foresee(0, [5], worlds=MANY)
+    found = Reference(module, big_endian=False).predict(0, [5], worlds=MANY)
     assert found.outcome.kind == "returned"
     assert found.opening is None, "though it is hidden"
 
@@ -137,7 +137,7 @@ def test_all_open_files_whose_places_are_seen_are_shown() -> None:
         names = [function.name for function in test.module().functions]
         for function in test.functions:
             for line in function.run_lines if function.function else ():
-                opening = reference.foresee(names.index(function.name), line.args, worlds=MANY).opening
+                opening = reference.predict(names.index(function.name), line.args, worlds=MANY).opening
                 if opening is not None and opening.what.startswith("where "):
                     found += 1
                     assert places.shown(reference.module), f"{path}: {opening}"
@@ -156,6 +156,6 @@ def test_hidden_programs_are_the_same_in_many_worlds() -> None:
         for function in test.functions:
             for line in function.run_lines:
                 entry = names.index(function.name)
-                few, many = (Reference(module, big_endian=False).foresee(entry, line.args, worlds=n) for n in (8, MANY))
+                few, many = (Reference(module, big_endian=False).predict(entry, line.args, worlds=n) for n in (8, MANY))
                 assert few == many
     assert hidden >= 6

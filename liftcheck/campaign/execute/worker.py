@@ -28,7 +28,7 @@ from liftcheck.case import Case, Target
 from liftcheck.errors import Unavailable, Unsupported
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.confirm import OutOfTime
-from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
 
@@ -91,7 +91,7 @@ class FuzzWorker:
         answer = Answer()
         plan = self.planner.plan(task.number)
         cases: list[Case] = []
-        foreseen: list[Foreseen] = []
+        prepared: list[Prepared] = []
         tally = Tally()
         for number in (task.case,) if task.kind == "case" else plan.numbers:
             started = time.perf_counter()
@@ -99,10 +99,10 @@ class FuzzWorker:
             answer.tally.spend("generate", time.perf_counter() - started)
             cases += made
             with contextlib.suppress(Exception):  # judging will meet it again, and say of which case
-                foreseen += [self.judge.foresee(case, plan.targets, tally) for case in made]
+                prepared += [self.judge.prepare(case, plan.targets, tally) for case in made]
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
-        self._judge_all(cases, plan.targets, answer, foreseen if len(foreseen) == len(cases) else None)
+        self._judge_all(cases, plan.targets, answer, prepared if len(prepared) == len(cases) else None)
         answer.tally.add(tally)
         return answer
 
@@ -111,11 +111,11 @@ class FuzzWorker:
         cases: Sequence[Case],
         targets: Sequence[Target],
         answer: Answer,
-        foreseen: Sequence[Foreseen] | None = None,
+        prepared: Sequence[Prepared] | None = None,
     ) -> None:
         """Judges a batch; if our own code fails on it, case by case, and names the one that it fails on."""
         try:
-            self._judge(cases, targets, answer, foreseen)
+            self._judge(cases, targets, answer, prepared)
         except Unavailable:
             raise
         except Exception as error:
@@ -126,11 +126,11 @@ class FuzzWorker:
                 self._judge_all([case], targets, answer)
 
     def _judge(
-        self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer, foreseen: Sequence[Foreseen] | None
+        self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer, prepared: Sequence[Prepared] | None
     ) -> None:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
-        mismatches = self.judge.judge(cases, targets, tally, foreseen=foreseen)
+        mismatches = self.judge.judge(cases, targets, tally, prepared=prepared)
         self.judge.deadline += VOTES
         found: list[Finding] = []
         started = time.perf_counter()

@@ -17,7 +17,7 @@ from liftcheck import layout
 from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.appeal import appeal
 from liftcheck.campaign.findings.finding import Finding, VoteRecord, fold_key
-from liftcheck.campaign.reduce.visible import foreseen, left_open
+from liftcheck.campaign.reduce.visible import left_open, prediction
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
@@ -29,7 +29,7 @@ from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.confirm import Confirmed, OutOfTime, RunnerChoice, Vote, confirm
-from liftcheck.oracles.differential import Foreseen, Judge
+from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.reference import FUEL, Expected, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
 from liftcheck.oracles.tally import Tally
@@ -184,8 +184,8 @@ class Investigator:
             first, second = (self.judge.compile([case], targets[:1], Tally()) for _ in range(2))
             return "" if first != second else "do not go wrong"
         tally = Tally()
-        foreseen = [Foreseen(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
-        mismatches = [s for s in self.judge.judge([case], targets, tally, foreseen=foreseen) if alike(s, finding)]
+        prepared = [Prepared(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
+        mismatches = [s for s in self.judge.judge([case], targets, tally, prepared=prepared) if alike(s, finding)]
         bad = {s.target for s in mismatches}
         if finding.row.asked == "judged everywhere":
             return "" if len(bad) == len(targets) else "do not go wrong everywhere"
@@ -281,7 +281,7 @@ def recount(group: Sequence[Mismatch], cleared: Sequence[Target], mismatch: Mism
 
 def _excuse(case: Case, mismatch: Mismatch) -> str:
     """What CLIF leaves open, if a mismatch differs from the reference in nothing else."""
-    found = foreseen(case, mismatch.run, mismatch.target.big_endian, FUEL)
+    found = prediction(case, mismatch.run, mismatch.target.big_endian, FUEL)
     if found is None or found.opening is None or mismatch.actual is None:
         return ""
     closed = admissible.judge(found, mismatch.actual, compare.return_types(case))

@@ -19,7 +19,7 @@ from liftcheck.clif.edit import values_read
 from liftcheck.clif.ir import Function, Inst, Module
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.nan import CREATES, PROPAGATES, observed
-from liftcheck.oracles.admissible import Foreseen, Opening, Reference
+from liftcheck.oracles.admissible import Opening, Prediction, Reference
 
 
 def shows_nan_bits(module: Module, entry: int) -> bool:
@@ -27,7 +27,7 @@ def shows_nan_bits(module: Module, entry: int) -> bool:
     return any(_Taint(function, number == entry).shows() for number, function in enumerate(module.functions))
 
 
-def foreseen(case: Case, run: int, big_endian: bool, fuel: int) -> Foreseen | None:
+def prediction(case: Case, run: int, big_endian: bool, fuel: int) -> Prediction | None:
     """What CLIF leaves open of a run (`oracles.admissible`); None where this analysis excludes that anything is."""
     if not (shows_nan_bits(case.module, case.entry) or shows_addresses(case.module)):
         return None
@@ -37,7 +37,7 @@ def foreseen(case: Case, run: int, big_endian: bool, fuel: int) -> Foreseen | No
 
 def left_open(case: Case, run: int, big_endian: bool, fuel: int) -> Opening | None:
     """What lets something show in a run that CLIF leaves open, if anything does."""
-    found = foreseen(case, run, big_endian, fuel)
+    found = prediction(case, run, big_endian, fuel)
     return found and found.opening
 
 

@@ -120,19 +120,19 @@ def _interpret(plan: Plan, report: Report, fuel: int) -> None:
     prepared = prepare(test.module(sound), test.big_endian)
     openings = Openings(prepared.module)
     for number, function in enumerate(sound):
-        for line, foreseen in zip(function.run_lines, openings.of(number, function.run_lines, test.big_endian)):
+        for line, prediction in zip(function.run_lines, openings.of(number, function.run_lines, test.big_endian)):
             regions = line.regions()
-            outcome = foreseen.outcome if foreseen.outside else prepared.run(number, line.args, regions, fuel)
-            met = meets(line, foreseen, outcome)
-            if met is False and foreseen.looked and outcome.kind not in NO_ANSWER:
-                foreseen = openings.again(number, line, test.big_endian)
-                met = meets(line, foreseen, outcome)
-            if met is None and (foreseen.whole or outcome.kind not in NO_ANSWER):
-                opening = foreseen.opening or missing(outcome) or openings.of_nan(number, line, test.big_endian)
+            outcome = prediction.outcome if prediction.outside else prepared.run(number, line.args, regions, fuel)
+            met = meets(line, prediction, outcome)
+            if met is False and prediction.looked and outcome.kind not in NO_ANSWER:
+                prediction = openings.again(number, line, test.big_endian)
+                met = meets(line, prediction, outcome)
+            if met is None and (prediction.whole or outcome.kind not in NO_ANSWER):
+                opening = prediction.opening or missing(outcome) or openings.of_nan(number, line, test.big_endian)
                 report.undecides(INTERPRETER, opening.kind, undecided(test.file, INTERPRETER, line, outcome, opening))
             else:
                 _interpret_line(test, function, line, outcome, met is True, report)
-                if foreseen.unseen and met:
+                if prediction.unseen and met:
                     report.notes[UNSEEN] += 1
         if not function.run_lines:
             report.passes(INTERPRETER)

@@ -23,7 +23,7 @@ from liftcheck.interp.code import FUNCTION_STRIDE
 from liftcheck.interp.run import prepare
 from liftcheck.nan import CREATES
 from liftcheck.oracles import compare
-from liftcheck.oracles.admissible import MANY, WILD_CALL, Foreseen, Reference, judge
+from liftcheck.oracles.admissible import MANY, WILD_CALL, Prediction, Reference, judge
 from liftcheck.oracles.filetests.inputs import BASE, Run, runs, stubs, targets, traits
 
 FUEL: Final = 200_000
@@ -100,9 +100,9 @@ class _Pair:
         found = self.found
         verdict = compare.compare(expected, got, self.types)
         if verdict.kind == compare.DISAGREE:
-            foreseen = self.reference.openness(0, run.args, regions, FUEL, MANY, expected)
-            if not self._is_elsewhere(run, foreseen):
-                verdict = judge(foreseen, got, self.types)
+            prediction = self.reference.openness(0, run.args, regions, FUEL, MANY, expected)
+            if not self._is_elsewhere(run, prediction):
+                verdict = judge(prediction, got, self.types)
         if verdict.kind == compare.UNDECIDED:
             found.open[verdict.detail] += 1
         elif verdict.kind == compare.AGREE:
@@ -112,9 +112,9 @@ class _Pair:
             found.expected, found.got = _text(expected, self.types), f"{_text(got, self.types)}: {verdict.detail}"
         return bool(found.call)
 
-    def _is_elsewhere(self, run: Run, foreseen: Foreseen) -> bool:
+    def _is_elsewhere(self, run: Run, prediction: Prediction) -> bool:
         """Whether all that is open is where functions lie, which the arguments fix: other worlds say nothing then."""
-        if self.entries.isdisjoint(run.args) or foreseen.opening is None or foreseen.opening.what != WILD_CALL:
+        if self.entries.isdisjoint(run.args) or prediction.opening is None or prediction.opening.what != WILD_CALL:
             return False
         ops = {inst.op for block in self.function.blocks for inst in block.insts}
         return CREATES.isdisjoint(ops) and not self.function.stack_slots

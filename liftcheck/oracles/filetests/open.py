@@ -13,13 +13,13 @@ from typing import Final
 from liftcheck.case import Outcome
 from liftcheck.clif.ir import Module
 from liftcheck.clif.text.runlines import RunLine
-from liftcheck.oracles.admissible import MANY, Foreseen, Opening, Reference
+from liftcheck.oracles.admissible import MANY, Opening, Prediction, Reference
 from liftcheck.oracles.reference import depends_on_byte_order
 from liftcheck.runners.patience import DEFAULT
 
 FUEL: Final = 100_000
 """Instructions of a first look; of longer runs it is said that they were not looked at, as they take too much time."""
-CLOSED: Final = Foreseen(Outcome("unknown"))
+CLOSED: Final = Prediction(Outcome("unknown"))
 """Of a line that was not interpreted: nothing in it is open."""
 
 
@@ -29,9 +29,9 @@ class Openings:
     def __init__(self, module: Module) -> None:
         self._module: Final = module
         self._references: dict[bool, Reference] = {}
-        self._found: dict[tuple[int, bool], list[Foreseen]] = {}
+        self._found: dict[tuple[int, bool], list[Prediction]] = {}
 
-    def of(self, number: int, lines: Sequence[RunLine], big_endian: bool) -> list[Foreseen]:
+    def of(self, number: int, lines: Sequence[RunLine], big_endian: bool) -> list[Prediction]:
         """What is open in each line of function `number`; the outcomes mean nothing where nothing is."""
         reference = self._reference(big_endian)
         if not reference.may_open(number):
@@ -41,7 +41,7 @@ class Openings:
             self._found[key] = [reference.openness(number, line.args, line.regions(), FUEL) for line in lines]
         return self._found[key]
 
-    def again(self, number: int, line: RunLine, big_endian: bool) -> Foreseen:
+    def again(self, number: int, line: RunLine, big_endian: bool) -> Prediction:
         """What is open in one line, by many more worlds: before somebody is called wrong."""
         return self._reference(big_endian).openness(number, line.args, line.regions(), DEFAULT.fuel, MANY)
 
@@ -62,5 +62,5 @@ class Openings:
 class Closed(Openings):
     """Of lines that somebody has looked into already: nothing is open."""
 
-    def of(self, number: int, lines: Sequence[RunLine], big_endian: bool) -> list[Foreseen]:
+    def of(self, number: int, lines: Sequence[RunLine], big_endian: bool) -> list[Prediction]:
         return [CLOSED] * len(lines)

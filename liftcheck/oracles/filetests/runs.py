@@ -31,7 +31,7 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Unsupported
 from liftcheck.interp.run import prepare
 from liftcheck.isa import LISTED
-from liftcheck.oracles.admissible import UNSEEN, Foreseen, meets, missing, not_to_run
+from liftcheck.oracles.admissible import UNSEEN, Prediction, meets, missing, not_to_run
 from liftcheck.oracles.base import Runners
 from liftcheck.oracles.filetests import known
 from liftcheck.oracles.filetests.explain import Explanation, Reply
@@ -181,7 +181,7 @@ class _Judge:
         self.openings = openings
         self.engine = engine
         self.test = test
-        self.lines: dict[int, list[tuple[RunLine, Foreseen]]] = {}
+        self.lines: dict[int, list[tuple[RunLine, Prediction]]] = {}
         self.functions = [function.at(target.big_endian) for function in functions]
         self.modeled = modeled
         self.target = target
@@ -275,7 +275,7 @@ class _Judge:
                 self._failed("run", function, self.modeled[number], reply, lines)
             elif not function.run_lines:
                 self.report.passes(self.target.isa)
-            elif self._foresee(number):
+            elif self._predict(number):
                 wanted.append(number)
         program = [reply for reply in self.replies if isinstance(reply, FunctionCode)]
         if wanted and self._run(wanted, program):
@@ -286,17 +286,17 @@ class _Judge:
                 if reason:
                     self.report.skip(self.target.isa, reason, len(self.lines[number]))
 
-    def _foresee(self, number: int) -> bool:
+    def _predict(self, number: int) -> bool:
         """Notes what is open in a function's lines; those that cannot be tried are undecided. False: none is left."""
         self.lines[number] = lines = []
         given = self.functions[number].run_lines
-        for line, foreseen in zip(given, self.openings.of(number, given, self.target.big_endian), strict=True):
-            reason = not_to_run(foreseen)
+        for line, prediction in zip(given, self.openings.of(number, given, self.target.big_endian), strict=True):
+            reason = not_to_run(prediction)
             if reason:
                 unit = unjudged(self.test.file, str(self.target), line, reason)
-                self.report.undecides(self.target.isa, foreseen.opening.kind if foreseen.opening else reason, unit)
+                self.report.undecides(self.target.isa, prediction.opening.kind if prediction.opening else reason, unit)
             else:
-                lines.append((line, foreseen))
+                lines.append((line, prediction))
         return bool(lines)
 
     def _run(self, wanted: list[int], program: list[FunctionCode]) -> str:
@@ -315,8 +315,8 @@ class _Judge:
         for number, results in zip(wanted, outcomes, strict=True):
             wrong = [
                 (line, outcome)
-                for (line, foreseen), outcome in zip(self.lines[number], results, strict=True)
-                if not self._passes(number, line, foreseen, outcome, runner)
+                for (line, prediction), outcome in zip(self.lines[number], results, strict=True)
+                if not self._passes(number, line, prediction, outcome, runner)
             ]
             if wrong:
                 self._explain(number, wrong, runner, program)
@@ -373,33 +373,35 @@ class _Judge:
         outcome = prepared.run(number, asked.args, asked.regions(), self.engine.patience.fuel)
         return prepared.stats.instructions if outcome.kind in ("returned", "trapped") else None
 
-    def _passes(self, number: int, line: RunLine, foreseen: Foreseen, outcome: Outcome, runner: Runner) -> bool:
+    def _passes(self, number: int, line: RunLine, prediction: Prediction, outcome: Outcome, runner: Runner) -> bool:
         """Counts a unit that passed, that is undecided, or that the runner lacks something for."""
         isa = self.target.isa
         if outcome.kind == "unsupported":
             self.report.skip(isa, f"{runner.name} on {isa}: {outcome.detail}")
             return True
-        if outcome.kind == "out_of_fuel" and not foreseen.whole:
+        if outcome.kind == "out_of_fuel" and not prediction.whole:
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             self.report.undecides(isa, OUT_OF_TIME, unit)
             return True
         own = self.test.is_only_for(isa)
-        met = meets(line, foreseen, outcome, own)
+        met = meets(line, prediction, outcome, own)
         if met is False and outcome.detail == "stk_ovf":
             reason = "stack overflow: machine code needs more stack than there is"
             unit = line_failure(self.test.file, f"{self.target} ({runner.name})", line, outcome)
             self.report.undecides(isa, reason, unit)
             return True
-        if met is False and foreseen.looked:
-            foreseen = self.openings.again(number, line, self.target.big_endian)
-            met = meets(line, foreseen, outcome, own)
+        if met is False and prediction.looked:
+            prediction = self.openings.again(number, line, self.target.big_endian)
+            met = meets(line, prediction, outcome, own)
         if met is None:
-            opening = foreseen.opening or missing(outcome) or self.openings.of_nan(number, line, self.target.big_endian)
+            opening = (
+                prediction.opening or missing(outcome) or self.openings.of_nan(number, line, self.target.big_endian)
+            )
             unit = undecided(self.test.file, f"{self.target} ({runner.name})", line, outcome, opening)
             self.report.undecides(isa, opening.kind, unit)
         elif met:
             self.report.passes(isa)
-            if foreseen.unseen:
+            if prediction.unseen:
                 self.report.notes[UNSEEN] += 1
         return met is not False
 
