@@ -40,7 +40,7 @@ BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implic
                ("preserve_frame_pointers", "true"), ("enable_verifier", "false"))  # fmt: skip
 """Without the first three much does not compile at all (i128 in signatures, vector returns, tail calls). The compiler's
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
-ROTA: Final = 8
+SCHEDULED: Final = 8
 """Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
 PLAIN, RICH = "plain", "rich"
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
@@ -71,7 +71,7 @@ class Plan:
         for number in self.numbers if only is None else [only] if only in self.numbers else []:
             name = f"seed {self.options.seed} case {number}"
             choices = RandomChoices(case_seed(self.options.seed, number))
-            turn = number // ROTA if number % ROTA == ROTA - 1 else None
+            turn = number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None
             try:
                 cases.append(
                     programs.generate(
