@@ -133,11 +133,11 @@ def timed(command: Command, path: Path, isa: str, seconds: float) -> Time:
         _work(command, path, isa, seconds, outlet)
     os.close(outlet)
     with os.fdopen(inlet, "rb") as pipe:
-        said = pipe.read()
+        sent = pipe.read()
     os.waitpid(child, 0)
-    if not said:
+    if not sent:
         return Time(seconds, 0.0, None)
-    return Time(*json.loads(said))
+    return Time(*json.loads(sent))
 
 
 def _work(command: Command, path: Path, isa: str, seconds: float, outlet: int) -> None:
@@ -154,10 +154,10 @@ def _work(command: Command, path: Path, isa: str, seconds: float, outlet: int) -
         code = command.run(str(path), isa)
     sys.stdout.flush()
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = [own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime, code]
+    sent = [own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime, code]
     if command.whole:
-        said = [said[0] + said[1], 0.0, code]
-    os.write(outlet, json.dumps(said).encode())
+        sent = [sent[0] + sent[1], 0.0, code]
+    os.write(outlet, json.dumps(sent).encode())
     os._exit(0)
 
 

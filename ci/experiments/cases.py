@@ -61,12 +61,12 @@ def parse(text: str) -> Expectation:
     if not words or words[0] not in COMMANDS or not arrow:
         raise ValueError(f"no expectation: {text}")
     code, _, rest = outcome.partition(":")
-    said = [part.strip() for part in rest.split(" | ") if part.strip()]
+    parts = [part.strip() for part in rest.split(" | ") if part.strip()]
     return Expectation(
         words,
         int(code),
-        tuple(part for part in said if part[0] != "!"),
-        tuple(part[1:] for part in said if part[0] == "!"),
+        tuple(part for part in parts if part[0] != "!"),
+        tuple(part[1:] for part in parts if part[0] == "!"),
     )
 
 

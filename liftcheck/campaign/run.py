@@ -57,7 +57,7 @@ class Progress(Protocol):
 
     def found(self, finding: Finding, place: str) -> None: ...
 
-    def said(self, message: str) -> None: ...
+    def message(self, message: str) -> None: ...
 
 
 class Silent:
@@ -69,7 +69,7 @@ class Silent:
 
     def found(self, finding: Finding, place: str) -> None: ...
 
-    def said(self, message: str) -> None: ...
+    def message(self, message: str) -> None: ...
 
 
 def processes(work: FuzzWork) -> Executor[Task, Answer]:
@@ -132,7 +132,7 @@ class Campaign:
     def run(self) -> None:
         """The whole campaign."""
         self.report.store.check()
-        self.report.compiler = Planner(self.options).prepare(self.progress.said)
+        self.report.compiler = Planner(self.options).prepare(self.progress.message)
         self.progress.started(self.report.compiler)
         self.started = time.monotonic()
         if self.options.seconds is not None:
@@ -156,7 +156,7 @@ class Campaign:
                 if not self.docket.waiting and not self.executor.busy:
                     return
                 if not told and self.docket.waiting:
-                    self.progress.said(f"reducing {len(self.docket.waiting)} more findings")
+                    self.progress.message(f"reducing {len(self.docket.waiting)} more findings")
                 told = True
             self._step()
 

@@ -33,8 +33,8 @@ class FindingClass:
 
     name            as reports, folders and JSON have it
     failure         the kind of `CompileFailure` that is of this class by itself
-    says            what a page says of the compiler, with {target}; and of a failure {message} (its first line {said},
-                    the rest {more}), {place}, and {shown}: whether a run shows it, too
+    says            what a page says of the compiler, with {target}; of a failure {message} ({first_line} and the rest,
+                    {more}), {place}, and {shown}: whether a run shows it, too
     kin             classes of one kin may take each other's place while a program gets smaller
     folds_as        the name under which equal findings of several classes are one; '': its own
     steady          False: which of its kin is seen depends on what lies about; a fresh runner's word counts
@@ -86,7 +86,7 @@ class FindingClass:
         return self.name == other.name or (bool(self.kin) and self.kin == other.kin)
 
 
-_FAILS: Final = "fails on this program for `{target}`: {said}{place}{more}"
+_FAILS: Final = "fails on this program for `{target}`: {first_line}{place}{more}"
 _VALUE: Final = "wrong value"
 _WILD: Final = "code that has gone wild"
 CLASSES: Final = (

@@ -162,11 +162,12 @@ def _nearest(ballots: Sequence[Vote], target: Target) -> list[Vote]:
 
 def _reference_is_alone(ballots: Sequence[Vote], types: Sequence[Type]) -> bool:
     """Whether three ISAs or more answered, all against the reference and in the same way (by byte order)."""
-    said = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
-    if len({b.target.isa for b in said}) < 3 or any(b.verdict.kind == compare.AGREE or b.outcome is None for b in said):
+    decided = [b for b in ballots if b.verdict.kind != compare.UNDECIDED]
+    against = all(b.verdict.kind != compare.AGREE and b.outcome is not None for b in decided)
+    if len({b.target.isa for b in decided}) < 3 or not against:
         return False
     for order in (False, True):
-        side = [b for b in said if b.target.big_endian == order]
+        side = [b for b in decided if b.target.big_endian == order]
         if any(b.run != side[0].run or not _same(side[0].outcome, b.outcome, types) for b in side[1:]):
             return False
     return True

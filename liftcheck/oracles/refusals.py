@@ -61,8 +61,8 @@ class Refusals:
         if not compiled and lacking:
             return failure
         other = f"With opt_level={' and '.join(compiled)} it compiles" if compiled else "No level compiles it"
-        said = failure.message or failure.reason
-        message = f"{said}\n\n{other}, and {target.isa} has each of its instructions alone."
+        words = failure.message or failure.reason
+        message = f"{words}\n\n{other}, and {target.isa} has each of its instructions alone."
         return dataclasses.replace(failure, kind=WRONG, message=message)
 
     def compiled_elsewhere(self, module: Module, target: Target) -> Target | None:
@@ -95,9 +95,9 @@ class Refusals:
                 self._alone[text, plain] = reply.reason if isinstance(reply, CompileFailure) else ""
         reasons: set[str] = set()
         for pair in pairs:
-            said = [self._alone.get((text, plain), "") for text in pair if text]
-            if all(said):
-                reasons.update(said)
+            refused = [self._alone.get((text, plain), "") for text in pair if text]
+            if all(refused):
+                reasons.update(refused)
         return frozenset(reasons)
 
 

@@ -212,8 +212,8 @@ class ProcessRunner(BaseRunner):
             return out_of_time(seconds)
         if worker.process.returncode >= 0 and not words:
             return Outcome("crashed", detail=confine.made(f"exit ({worker.status()})"))
-        said = f": {words.strip().splitlines()[0]}" if words.strip() else ""
-        return Outcome("crashed", detail=f"worker died: {worker.status()}{said}")
+        last = f": {words.strip().splitlines()[0]}" if words.strip() else ""
+        return Outcome("crashed", detail=f"worker died: {worker.status()}{last}")
 
     def _collect(self, batch: Batch, seconds: float) -> None:
         """Reads the signals that the handler noted in the rows."""

@@ -105,8 +105,8 @@ def test_every_command_says_it(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     for command in ("interpret", "run", "compile", "regalloc", "test"):
         assert cli.main([command, str(path)]) == 2, command
         captured = capsys.readouterr()
-        said = captured.err + captured.out
-        assert said.count("old dialect of CLIF") == 1 and "expected" not in said, command
+        printed = captured.err + captured.out
+        assert printed.count("old dialect of CLIF") == 1 and "expected" not in printed, command
 
 
 DYNAMIC = """\

@@ -269,7 +269,11 @@ def test_reports_add_up() -> None:
     found = row.document()
     assert found["undecided"] == {"code: something": 1} and found["refused"] == {"unsupported: that": 1}
     assert one.exit_code == 0
-    said = one.document()
+    found = one.document()
     wanted = {"isa": "s390x", "allocator": "backtracking", "settings": {"regalloc_algorithm": "backtracking"}}
-    assert said["undecided"] == [{"unit": "a.clif", "function": "%f", "line": 7, "reason": "code: something", **wanted}]
-    assert said["refused"] == [{"unit": "b.clif", "function": "%h", "line": 9, "reason": "unsupported: that", **wanted}]
+    assert found["undecided"] == [
+        {"unit": "a.clif", "function": "%f", "line": 7, "reason": "code: something", **wanted}
+    ]
+    assert found["refused"] == [
+        {"unit": "b.clif", "function": "%h", "line": 9, "reason": "unsupported: that", **wanted}
+    ]

@@ -110,8 +110,8 @@ def test_one_that_inherits_has_the_defaults() -> None:
 @pytest.mark.needs_compiler
 def test_a_compiler_from_the_page_alone_is_fuzzed(tmp_path: Path) -> None:
     campaign = ("fuzz", "--isa", "x86-64", "--runner", "unicorn", "--cases", "32", "--seed", "1", "--jobs", "1")
-    code, report, said = liftcheck(tmp_path, *campaign, "--compiler", "toy@1.2")
-    assert (code, report.get("findings")) == (0, []), said
+    code, report, printed = liftcheck(tmp_path, *campaign, "--compiler", "toy@1.2")
+    assert (code, report.get("findings")) == (0, []), printed
     assert report["programs"] == 32 and report["pairs"] == 64
 
 

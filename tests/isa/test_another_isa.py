@@ -61,44 +61,44 @@ def command(tree: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def report_in(said: str) -> Any:
-    assert "{" in said, said
-    return json.loads(said[said.index("{") : said.rindex("}") + 1])
+def report_in(output: str) -> Any:
+    assert "{" in output, output
+    return json.loads(output[output.index("{") : output.rindex("}") + 1])
 
 
 def test_it_has_runners(tree: Path) -> None:
-    code, said = command(tree, "doctor")
-    assert code in (0, 3) and f"unicorn {NAME}" in said and "Traceback" not in said, said
+    code, output = command(tree, "doctor")
+    assert code in (0, 3) and f"unicorn {NAME}" in output and "Traceback" not in output, output
 
 
 def test_an_alias_of_it_is_understood(tree: Path) -> None:
-    code, said = command(tree, "run", "a.clif", "--isa", "toy63")
-    assert code == 2 and NAME in said and "did you mean toy64" in said, said
+    code, output = command(tree, "run", "a.clif", "--isa", "toy63")
+    assert code == 2 and NAME in output and "did you mean toy64" in output, output
 
 
 @pytest.mark.needs_compiler
 def test_code_for_it_runs(tree: Path) -> None:
-    code, said = command(tree, "run", "a.clif", "--isa", "toy", "--runner", "unicorn")
-    assert code == 1 and said.count("; as expected") == 1 and f", {NAME}" in said and "on unicorn" in said, said
+    code, output = command(tree, "run", "a.clif", "--isa", "toy", "--runner", "unicorn")
+    assert code == 1 and output.count("; as expected") == 1 and f", {NAME}" in output and "on unicorn" in output, output
 
 
 @pytest.mark.needs_compiler
 def test_code_for_it_is_listed(tree: Path) -> None:
-    code, said = command(tree, "compile", "a.clif", "--isa", NAME)
-    assert code == 0 and "addw a0, a0" in said, said
+    code, output = command(tree, "compile", "a.clif", "--isa", NAME)
+    assert code == 0 and "addw a0, a0" in output, output
 
 
 @pytest.mark.needs_compiler
 def test_programs_for_it_are_judged(tree: Path) -> None:
-    code, said = command(tree, "fuzz", "--isa", NAME, "--cases", "32", "--seed", "1", "--jobs", "1", "--json",
+    code, output = command(tree, "fuzz", "--isa", NAME, "--cases", "32", "--seed", "1", "--jobs", "1", "--json",
                          "--runner", "unicorn")  # fmt: skip
-    report = report_in(said)
-    assert code in (0, 1) and report["isas"][NAME]["pairs"] >= 32, said
-    assert {finding["class"] for finding in report["findings"]} <= {"compiler panic", "wrong refusal"}, said
+    report = report_in(output)
+    assert code in (0, 1) and report["isas"][NAME]["pairs"] >= 32, output
+    assert {finding["class"] for finding in report["findings"]} <= {"compiler panic", "wrong refusal"}, output
 
 
 @pytest.mark.needs_compiler("regalloc")
 def test_its_allocations_are_validated(tree: Path) -> None:
-    code, said = command(tree, "regalloc", "a.clif", "--isa", NAME, "--json")
-    report = report_in(said)
-    assert code == 0 and report["invalid"] == [] and report["isas"][NAME], said
+    code, output = command(tree, "regalloc", "a.clif", "--isa", NAME, "--json")
+    report = report_in(output)
+    assert code == 0 and report["invalid"] == [] and report["isas"][NAME], output

@@ -63,6 +63,6 @@ def test_an_unknown_one_is_named_with_those_there_are() -> None:
 
 def test_the_list_opens_no_value() -> None:
     """The command line reads it whenever it starts."""
-    said = "import sys, liftcheck.isa; print([name for name in sys.modules if name.startswith('liftcheck.isa.')])"
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    code = "import sys, liftcheck.isa; print([name for name in sys.modules if name.startswith('liftcheck.isa.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

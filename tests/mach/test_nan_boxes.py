@@ -157,12 +157,12 @@ def test_compiled_code_is_for_the_runner_that_looks_at_boxes(compiler: Cranelift
 @pytest.mark.needs_qemu
 def test_a_missing_box_is_shown_and_not_taken_for_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "--compiler", "cranelift@0.135.8", str(UNBOXED)]) == 1
-    assert "on qemu" in (said := capsys.readouterr().out)
-    assert "= +NaN  ; DISAGREES: the reference says 0x1.400000p2" in said
+    assert "on qemu" in (printed := capsys.readouterr().out)
+    assert "= +NaN  ; DISAGREES: the reference says 0x1.400000p2" in printed
     assert cli.main(["test", "--compiler", "cranelift@0.135.8", str(UNBOXED)]) == 1
     assert "get their NaN boxes (docs/findings/riscv64-f32-return-value-not-boxed.md)" in (
-        said := capsys.readouterr().out
+        printed := capsys.readouterr().out
     )
-    assert "1 passed, 0 failed, 0 undecided, 0 skipped, 1 findings" in said
+    assert "1 passed, 0 failed, 0 undecided, 0 skipped, 1 findings" in printed
     assert cli.main(["run", "--compiler", "cranelift@0.135.8", "--runner", "unicorn", str(UNBOXED)]) == 2
     assert "unicorn gets NaN boxing of 32-bit floats wrong" in capsys.readouterr().out

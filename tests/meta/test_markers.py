@@ -74,8 +74,8 @@ def pytest_in(folder: Path, *words: str) -> str:
 
 
 def test_what_is_not_said_fails_and_what_is_missing_fails(tmp_path: Path) -> None:
-    said = pytest_in(tmp_path)
-    outcomes = {name: kind for kind, name in re.findall(r"^(FAILED|ERROR|PASSED|SKIPPED) \S+::(\w+)", said, re.M)}
+    printed = pytest_in(tmp_path)
+    outcomes = {name: kind for kind, name in re.findall(r"^(FAILED|ERROR|PASSED|SKIPPED) \S+::(\w+)", printed, re.M)}
     assert outcomes == {
         "test_opens_without_saying_so": "FAILED",
         "test_a_fixture_opens_without_saying_so": "ERROR",
@@ -84,15 +84,15 @@ def test_what_is_not_said_fails_and_what_is_missing_fails(tmp_path: Path) -> Non
         "test_says_so": "ERROR",
         "test_asks_for_the_fixture": "ERROR",
         "test_needs_nothing": "PASSED",
-    }, said
-    assert said.count("a test that is not marked needs_compiler asks for a Cranelift") >= 3
-    assert "begun without a compiler" not in said
-    assert 'The tests that need no Cranelift: pytest -m "not needs_compiler"' in said
+    }, printed
+    assert printed.count("a test that is not marked needs_compiler asks for a Cranelift") >= 3
+    assert "begun without a compiler" not in printed
+    assert 'The tests that need no Cranelift: pytest -m "not needs_compiler"' in printed
 
 
 def test_what_needs_no_compiler_can_be_chosen(tmp_path: Path) -> None:
-    said = pytest_in(tmp_path, "-m", "not needs_compiler", "-k", "nothing or test_says_so or asks")
-    assert re.findall(r"^(?:FAILED|ERROR|PASSED) \S+::(\w+)", said, re.M) == ["test_needs_nothing"], said
+    printed = pytest_in(tmp_path, "-m", "not needs_compiler", "-k", "nothing or test_says_so or asks")
+    assert re.findall(r"^(?:FAILED|ERROR|PASSED) \S+::(\w+)", printed, re.M) == ["test_needs_nothing"], printed
 
 
 def test_nothing_is_here_that_is_not_asked_for() -> None:

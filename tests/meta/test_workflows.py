@@ -34,8 +34,8 @@ def verdict(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("path", "schema"), FILES, ids=[path.name for path, _ in FILES])
 def test_github_can_read_it(path: Path, schema: str) -> None:
-    said = verdict(path, schema)
-    assert said.returncode == 0, said.stdout + said.stderr
+    result = verdict(path, schema)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_wrong_key_is_noticed(tmp_path: Path) -> None:

@@ -307,22 +307,22 @@ def test_what_was_not_looked_at_is_said(
 ) -> None:
     path = tmp_path / "long.clif"
     path.write_text(LONG_FILE)
-    _, text = said(capsys, "run", str(path))
+    _, text = printed(capsys, "run", str(path))
     assert ("as expected" in text, "not looked at" in text) == (True, False), text
     monkeypatch.setattr(admissible, "LONG", 0.0)
     monkeypatch.setattr(admissible, "FUEL", 1000)
-    _, text = said(capsys, "test", str(path))
+    _, text = printed(capsys, "test", str(path))
     assert f"note: {admissible.UNSEEN} (4)" in text
     assert "6 passed, 0 failed, 0 undecided" in text
     for command in ("run", "interpret"):
-        code, text = said(capsys, command, str(path))
+        code, text = printed(capsys, command, str(path))
         assert code == 0
         assert f"%f(80000) = 0  ; as expected ({admissible.UNSEEN})\n" in text
         assert "%f(3) = 0  ; as expected\n" in text
         assert f"%f(80000) = 0  ; {admissible.UNSEEN}\n" in text
     path.write_text(LONG_FILE.replace("bxor v6, v6", "bor_imm v6, 0").replace("== 0", "== 1"))
     for command in ("run", "interpret", "test"):
-        code, text = said(capsys, command, str(path))
+        code, text = printed(capsys, command, str(path))
         assert (code, "WRONG" in text, "DISAGREES" in text) == (0, False, False), text
 
 
@@ -380,7 +380,7 @@ def test_both_tiers_ask_the_same_questions(name: str) -> None:
 # The commands
 
 
-def said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
+def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
     code = cli.main(list(argv))
     return code, capsys.readouterr().out
 
@@ -390,7 +390,7 @@ def said(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
 def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / f"{name}.clif")
     calls = len([line for line in Path(path).read_text().split("\n") if line.startswith("; run:")])
-    code, text = said(capsys, "run", path, "--json")
+    code, text = printed(capsys, "run", path, "--json")
     results = json.loads(text)["results"]
     assert code == 0
     assert len(results) == calls * len(ISAS)
@@ -398,7 +398,7 @@ def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.Capture
         assert result["undecided"], result
         assert result["agrees"] is not False
         assert result["as_expected"] in (None, True)
-    code, text = said(capsys, "test", path, "--json")
+    code, text = printed(capsys, "test", path, "--json")
     report = json.loads(text)
     assert (code, report["failed"], report["skipped"]) == (0, 0, 0), report["failures"]
     exact = [unit for unit in report["open"] if unit["what"].startswith("%as_a_float")]
@@ -413,14 +413,14 @@ def test_open_files_are_undecided_on_every_isa(name: str, capsys: pytest.Capture
 def test_a_call_that_does_not_match_is_the_programs_fault(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "calls.clif")
     for command in ("run", "interpret"):
-        code, text = said(capsys, command, path)
+        code, text = printed(capsys, command, path)
         times = len(ISAS) if command == "run" else 1
         assert code == 0
         assert text.count("undecided: the program is wrong: the call in line") == 7 * times
         assert text.count("as expected") == 2 * times
         assert "does not match %two: 1 return, but it has 2" in text
         assert "does not match %tail_callee: convention system_v, but it has tail" in text
-    code, text = said(capsys, "test", path, "--json")
+    code, text = printed(capsys, "test", path, "--json")
     assert code == 0
     assert json.loads(text)["undecided"] == 7 * len(ISAS)
 
@@ -428,11 +428,11 @@ def test_a_call_that_does_not_match_is_the_programs_fault(capsys: pytest.Capture
 @pytest.mark.needs_compiler
 def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "closed.clif")
-    code, text = said(capsys, "run", path)
+    code, text = printed(capsys, "run", path)
     assert (code, text.count("; as expected"), text.count("undecided")) == (0, 7 * len(ISAS), 0), text
-    code, text = said(capsys, "interpret", path)
+    code, text = printed(capsys, "interpret", path)
     assert (code, text.count("; as expected"), text.count("undecided")) == (0, 7, 0)
-    code, text = said(capsys, "test", path)
+    code, text = printed(capsys, "test", path)
     assert code == 0
     assert " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]
 
@@ -440,11 +440,11 @@ def test_closed_files_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.needs_compiler
 def test_what_does_not_depend_on_a_read_around_a_frame_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
     path = str(OPEN / "around.clif")
-    code, text = said(capsys, "run", path)
+    code, text = printed(capsys, "run", path)
     assert (code, text.count("; as expected"), text.count("undecided")) == (0, 5 * len(ISAS), 0), text
-    code, text = said(capsys, "interpret", path)
+    code, text = printed(capsys, "interpret", path)
     assert (code, text.count("; as expected"), text.count("undecided")) == (0, 5, 0)
-    code, text = said(capsys, "test", path)
+    code, text = printed(capsys, "test", path)
     assert (code, " 0 failed, 0 undecided, 0 skipped" in text.split("\n")[-2]) == (0, True), text
 
 
@@ -499,15 +499,15 @@ def test_reads_around_a_frame_open_what_they_find(lines: tuple[str, ...], around
 
 @pytest.mark.needs_compiler
 def test_who_writes_the_pinned_register_damages_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = said(capsys, "run", str(OPEN / "pinned.clif"))
+    code, text = printed(capsys, "run", str(OPEN / "pinned.clif"))
     assert (code, text.count("; as expected")) == (0, 4), text
-    code, text = said(capsys, "test", str(OPEN / "pinned.clif"))
+    code, text = printed(capsys, "test", str(OPEN / "pinned.clif"))
     assert code == 0, text
 
 
 @pytest.mark.needs_compiler
 def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = said(capsys, "run", str(OPEN / "missing.clif"))
+    code, text = printed(capsys, "run", str(OPEN / "missing.clif"))
     assert code == 0
     assert text.count("%not_taken(21) = 42  ; as expected\n") == len(ISAS)
     for call, name in (
@@ -521,7 +521,7 @@ def test_a_missing_symbol_stops_nobody(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.needs_compiler
 def test_an_open_nan_of_a_run_line_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    _, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
+    _, text = printed(capsys, "run", str(OPEN / "nan.clif"), "--isa", "aarch64")
     assert (
         "%as_a_float(-Inf) = +NaN  ; undecided: the run line asks for one NaN of several: CLIF leaves it open: "
         f"{NAN} (line 80: v1 = fsub.f64 v0, v0)"
@@ -552,18 +552,18 @@ def test_one_nan_of_several_is_undecided_on_every_isa(
     path = tmp_path / "nan.clif"
     path.write_text(ONE_OF_SEVERAL.format(targets=targets, nan=nan, number=0))
     for command, times in (("run", len(ISAS)), ("interpret", 1)):
-        code, text = said(capsys, command, str(path))
+        code, text = printed(capsys, command, str(path))
         assert (code, text.count("the run line asks for one NaN of several"), text.count("as expected")) == (
             0,
             times,
             times,
         ), text
     if targets:
-        _, text = said(capsys, "test", str(path))
+        _, text = printed(capsys, "test", str(path))
         wanted = len(ISAS) + 1
         assert f"\n{wanted} passed, 0 failed, {wanted} undecided, 0 skipped" in text, text
     path.write_text(ONE_OF_SEVERAL.format(targets=targets, nan=nan, number=1))
-    code, text = said(capsys, "run", str(path))
+    code, text = printed(capsys, "run", str(path))
     assert (code, text.count("WRONG: the run line says"), text.count("undecided")) == (1, len(ISAS), 0), "beside it"
 
 
@@ -573,13 +573,13 @@ def test_a_file_for_one_isa_may_ask_for_its_nan(tmp_path: Path, capsys: pytest.C
     for target, isa, nan, other in (("x86_64", "x86-64", "-NaN", "+NaN"), ("aarch64", "aarch64", "+NaN", "-NaN")):
         for asked, remark in ((nan, "as expected (CLIF leaves the NaN open)"), (other, "one NaN of several")):
             path.write_text(ONE_OF_SEVERAL.format(targets=f"target {target}", nan=asked, number=0))
-            code, text = said(capsys, "run", str(path))
+            code, text = printed(capsys, "run", str(path))
             assert (code, text.count(remark), text.count("; as expected\n")) == (0, 1, 1), text
-            _, text = said(capsys, "test", str(path))
+            _, text = printed(capsys, "test", str(path))
             assert f"{isa}: {1 + (asked == nan)} passed, 0 failed, {int(asked != nan)} undecided" in text
             assert "interpreter: 1 passed, 0 failed, 1 undecided" in text, "it is no ISA"
     path.write_text(ONE_OF_SEVERAL.format(targets="target x86_64", nan="+NaN", number=0))
-    _, text = said(capsys, "run", str(path), "--isa", "aarch64")
+    _, text = printed(capsys, "run", str(path), "--isa", "aarch64")
     assert "one NaN of several" in text, "not the file's ISA"
 
 
@@ -611,15 +611,15 @@ def subtracting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("subtracting")
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_real_fault_beside_an_open_value_is_found(isa: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, text = said(capsys, "run", str(OPEN / "nan.clif"), "--isa", isa, "--json")
+    code, text = printed(capsys, "run", str(OPEN / "nan.clif"), "--isa", isa, "--json")
     results = {result["call"].split("(")[0]: result for result in json.loads(text)["results"]}
     assert code == 1
     assert [name for name, result in results.items() if result["agrees"] is False] == ["%one_of_two"], text
-    code, text = said(capsys, "test", str(OPEN / "nan.clif"), "--isa", isa, "--json")
+    code, text = printed(capsys, "test", str(OPEN / "nan.clif"), "--isa", isa, "--json")
     report = json.loads(text)
     assert code == 1
     assert [failure["what"].split("(")[0] for failure in report["failures"]] == ["%one_of_two"]
-    code, text = said(capsys, "run", str(OPEN / "closed.clif"), "--isa", isa)
+    code, text = printed(capsys, "run", str(OPEN / "closed.clif"), "--isa", isa)
     assert code == 1
     assert text.count("DISAGREES") == 2, "what is called by pointer, and what recurs"
 

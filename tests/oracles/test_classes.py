@@ -82,10 +82,12 @@ def test_asking_by_name_is_noticed() -> None:
 def test_a_page_can_be_made_of_each(name: str) -> None:
     row = CLASSES[name]
     failure = (
-        CompileFailure(row.failure or "refuted", "a reason", "said this\nand {that}") if "{sa" in row.says else None
+        CompileFailure(row.failure or "refuted", "a reason", "said this\nand {that}")
+        if "{first_line}" in row.says
+        else None
     )
     text = page(finding(name, failure), "x")
-    assert "{target}" not in text and "{said}" not in text and text.startswith(f"# {name} on x86-64")
+    assert "{target}" not in text and "{first_line}" not in text and text.startswith(f"# {name} on x86-64")
     assert failure is None or ("said this" in text and "and {that}" in text)
 
 

@@ -121,35 +121,36 @@ def test_what_is_refused_for_itself_is_a_gap(judge: Judge, text: str, where: Tar
 
 
 def test_a_combination_that_no_level_has_is_a_finding_and_a_limit_is_none() -> None:
-    said = CompileFailure("unsupported", "no lowering of imul.i32", "should be implemented in ISLE")
+    failure = CompileFailure("unsupported", "no lowering of imul.i32", "should be implemented in ISLE")
 
     def ask(text: str, targets: Sequence[Target]) -> list[list[FunctionCode | CompileFailure]]:
         """A compiler that lacks a multiplication of a sum."""
         parts = text.split("function ")[1:]
         return [
-            [said if "iadd" in part and "imul" in part else FunctionCode("%p", b"") for part in parts] for _ in targets
+            [failure if "iadd" in part and "imul" in part else FunctionCode("%p", b"") for part in parts]
+            for _ in targets
         ]
 
     module, where = parse_module(ADDITION, "combined"), Target("x86-64")
-    found = Refusals(ask).judged(module, where, said)
+    found = Refusals(ask).judged(module, where, failure)
     assert found.kind == WRONG
     assert "No level compiles it" in found.message
-    limit = dataclasses.replace(said, reason="a limit of the compiler: code too large")
+    limit = dataclasses.replace(failure, reason="a limit of the compiler: code too large")
     assert Refusals(ask).judged(module, where, limit) == limit
 
 
 def test_another_gap_leaves_the_question_open_where_no_level_compiles() -> None:
-    said = CompileFailure("unsupported", "no lowering of imul.i32")
+    failure = CompileFailure("unsupported", "no lowering of imul.i32")
     other = CompileFailure("unsupported", "no lowering of iadd.i32")
 
     def ask(text: str, targets: Sequence[Target]) -> list[list[FunctionCode | CompileFailure]]:
         parts = text.split("function ")[1:]
         return [
-            [(said if "imul" in part else other) if "iadd" in part else FunctionCode("%p", b"") for part in parts]
+            [(failure if "imul" in part else other) if "iadd" in part else FunctionCode("%p", b"") for part in parts]
             for _ in targets
         ]
 
-    assert Refusals(ask).judged(parse_module(ADDITION, "both"), Target("x86-64"), said) == said
+    assert Refusals(ask).judged(parse_module(ADDITION, "both"), Target("x86-64"), failure) == failure
 
 
 def test_a_campaign_finds_it_and_a_reduction_keeps_the_witness(judge: Judge) -> None:
@@ -260,5 +261,5 @@ def test_a_wrong_refusal_has_its_page_if_the_program_has_what_the_page_says(
     isa: str, text: str, reason: str, page: str
 ) -> None:
     (function,) = parse_module(text, "refused").functions
-    said = known.cause_of_failure(isa, function, CompileFailure(WRONG, reason))
-    assert said == f"wrong refusal on {isa}: {reason} ({page})"
+    cause = known.cause_of_failure(isa, function, CompileFailure(WRONG, reason))
+    assert cause == f"wrong refusal on {isa}: {reason} ({page})"

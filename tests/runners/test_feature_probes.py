@@ -133,8 +133,8 @@ def test_the_pool_names_what_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_program_with_a_lacking_instruction_is_skipped_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     missing = lacks_fli_h()
     code = cli.main(["run", str(FLI_H)])
-    said = capsys.readouterr().out
-    assert ("cannot be run here: qemu lacks fli.h" in said, code) == (True, 2) if missing else (False, 0)
+    printed = capsys.readouterr().out
+    assert ("cannot be run here: qemu lacks fli.h" in printed, code) == (True, 2) if missing else (False, 0)
     assert cli.main(["test", str(FLI_H)]) == 0
     assert ("qemu lacks fli.h" in capsys.readouterr().out) == missing
 

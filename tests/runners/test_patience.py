@@ -168,9 +168,9 @@ def test_slow_programs_run_everywhere(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.needs_compiler
 def test_what_the_reference_has_no_fuel_for_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(SLOW), "--fuel", "500", "--isa", "x86-64"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("undecided: the reference says out_of_fuel 500 instructions, see --fuel; as expected") == 2
-    assert "DISAGREES" not in said
+    printed = capsys.readouterr().out
+    assert printed.count("undecided: the reference says out_of_fuel 500 instructions, see --fuel; as expected") == 2
+    assert "DISAGREES" not in printed
     assert cli.main(["interpret", str(SLOW), "--fuel", "500"]) == 0
     assert capsys.readouterr().out.count("undecided: not ended in the instructions of --fuel") == 2
     assert cli.main(["test", str(SLOW), "--fuel", "500", "--isa", "x86-64"]) == 0
@@ -185,10 +185,10 @@ def test_a_run_that_takes_longer_than_one_waits_is_undecided(
     path.write_text(LOOP.strip() + "\n; run: %loop(1) == 1\n; run: %loop(100000000000) == 5\n")
     began = ["run", str(path), "--time", "300ms", "--fuel", "10000"]
     assert cli.main(began) == 0
-    said = capsys.readouterr().out
-    assert said.count("= out_of_fuel time: not ended after 0.3 s of processor time  ; undecided") == len(ISAS)
-    assert "DISAGREES" not in said
-    assert "WRONG" not in said
+    printed = capsys.readouterr().out
+    assert printed.count("= out_of_fuel time: not ended after 0.3 s of processor time  ; undecided") == len(ISAS)
+    assert "DISAGREES" not in printed
+    assert "WRONG" not in printed
     path.write_text("test run\ntarget aarch64\n" + path.read_text())
     assert cli.main(["test", str(path), *began[2:]]) == 0
     assert "1 passed, 0 failed, 1 undecided, 0 skipped" in capsys.readouterr().out

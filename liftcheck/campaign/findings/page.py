@@ -79,11 +79,11 @@ def _summary(finding: Finding) -> str:
 def _what(finding: Finding) -> str:
     failure = finding.failure
     message = (failure.message or failure.reason) if failure is not None else ""
-    said, _, more = message.partition("\n")
+    first_line, _, more = message.partition("\n")
     return finding.row.says.format(
         target=finding.target,
         message=message,
-        said=said,
+        first_line=first_line,
         place=f" (at {failure.place})" if failure is not None and failure.place else "",
         more=f"\n{more}" if more else "",
         shown="" if finding.expected is None else " A run shows it: see below.",

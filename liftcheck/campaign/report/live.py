@@ -41,16 +41,16 @@ class LiveProgress:
     def started(self, compiler: str) -> None:
         """The compiler is there and the workers start."""
         self._began = time.monotonic()
-        self.said(f"fuzzing {compiler}")
+        self.message(f"fuzzing {compiler}")
 
-    def said(self, message: str) -> None:
+    def message(self, message: str) -> None:
         """One line that stays."""
         self.console.print(message, markup=False, highlight=False)
 
     def found(self, finding: Finding, place: str) -> None:
         """A new finding, or its reduced form."""
         how = "reduced" if finding.reduced else "found"
-        self.said(f"{how}: {finding.klass} on {finding.target.isa}" + (f" -> {place}" if place else ""))
+        self.message(f"{how}: {finding.klass} on {finding.target.isa}" + (f" -> {place}" if place else ""))
 
     def update(self, report: FuzzReport) -> None:
         """The state of things, several times a second."""
@@ -58,7 +58,7 @@ class LiveProgress:
             self._live.update(picture(report))
         elif time.monotonic() - self._printed > _PLAIN_EVERY:
             self._printed = time.monotonic()
-            self.said(headline(report))
+            self.message(headline(report))
 
 
 def headline(report: FuzzReport) -> str:

@@ -35,7 +35,7 @@ class Illegal(NamedTuple):
 class Refused(NamedTuple):
     """The compiler says so of a wrong refusal, and the program has an instruction that the mid-end makes that of."""
 
-    said: str
+    words: str
     becomes: Callable[[Function, Inst, Mapping[int, Inst], re.Match[str]], bool]
 
 
@@ -43,7 +43,7 @@ class Panic(NamedTuple):
     """What a panic says with its place; the opcodes of which the program has all (none: any), on a value of such a
     type; the fault's name."""
 
-    said: str
+    words: str
     ops: frozenset[str]
     on: Callable[[Type], bool]
     name: str
@@ -51,15 +51,15 @@ class Panic(NamedTuple):
 
 def is_refused(proof: Refused, function: Function, failure: CompileFailure) -> bool:
     """Whether a wrong refusal is this one."""
-    said = re.match(proof.said, failure.reason)
+    match = re.match(proof.words, failure.reason)
     made = {value: inst for block in function.blocks for inst in block.insts for value in inst.results}
-    return said is not None and any(proof.becomes(function, inst, made, said) for inst in made.values())
+    return match is not None and any(proof.becomes(function, inst, made, match) for inst in made.values())
 
 
 def has_panicked(proof: Panic, function: Function, failure: CompileFailure) -> bool:
     """Whether a panic is this one."""
-    said = f"{failure.message or failure.reason} {failure.place}"
-    return re.search(proof.said, said, re.DOTALL) is not None and _holds(function, proof)
+    words = f"{failure.message or failure.reason} {failure.place}"
+    return re.search(proof.words, words, re.DOTALL) is not None and _holds(function, proof)
 
 
 def _holds(function: Function, proof: Panic) -> bool:
@@ -86,10 +86,10 @@ def is_min_max(function: Function, inst: Inst, made: Mapping[int, Inst], _said: 
     )
 
 
-def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], said: re.Match[str]) -> bool:
+def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], match: re.Match[str]) -> bool:
     """A conversion, to lanes of f16, of a splat; which one is refused the compiler says."""
     ty = function.types[inst.results[0]]
-    if inst.op != said[1] or not ty.is_vector or ty.lane != F16:
+    if inst.op != match[1] or not ty.is_vector or ty.lane != F16:
         return False
     source = made.get(function.aliases.get(inst.args[0], inst.args[0]))
     return source is not None and source.op == "splat"

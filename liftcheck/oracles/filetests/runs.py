@@ -262,8 +262,8 @@ class _Judge:
                     self.report.fails(self.target.isa, unit)
             return
         name = self.engine.compiler.name
-        said = "refuses the text" if reply.kind == "input" else "lacks"
-        self.report.skip(self.target.isa, f"{name} on {self.target.isa} {said}: {reply.reason}", len(lines))
+        how = "refuses the text" if reply.kind == "input" else "lacks"
+        self.report.skip(self.target.isa, f"{name} on {self.target.isa} {how}: {reply.reason}", len(lines))
 
     # test run
 

@@ -39,4 +39,4 @@ def test_no_row_takes_every_panic() -> None:
     unlike = CompileFailure("panic", "attempt to add with overflow", "attempt to add with overflow", "src/lib.rs:1:1")
     panics = [page.told_by for page in PAGES if isinstance(page.told_by, Panic)]
     assert len(panics) > 10
-    assert [row.name for row in panics if re.search(row.said, f"{unlike.message} {unlike.place}", re.DOTALL)] == []
+    assert [row.name for row in panics if re.search(row.words, f"{unlike.message} {unlike.place}", re.DOTALL)] == []

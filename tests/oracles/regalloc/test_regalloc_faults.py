@@ -233,8 +233,8 @@ def test_a_refutation_without_damage_is_a_false_alarm(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, code: int
 ) -> None:
     example = Counterexample(rule, 0, (0,), NONE, "", "expected", "found")
-    said = Verdict(INVALID, rule, example) if rule else Verdict(VALID)
-    monkeypatch.setattr(faults, "validate", lambda *_: said)
+    verdict = Verdict(INVALID, rule, example) if rule else Verdict(VALID)
+    monkeypatch.setattr(faults, "validate", lambda *_: verdict)
     monkeypatch.setattr(faults.Experiment, "byte_fault", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["regalloc_faults.py", "--isa", "x86-64", "--kind", "move dropped", "--time", "1"])
     assert faults.main() == code

@@ -199,15 +199,15 @@ class _Frame:
                 describe(self.entry.value(self.kept.frame)),
             )
 
-        said = self.allocation.frame.get("frame_to_fp_offset")
+        stated = self.allocation.frame.get("frame_to_fp_offset")
         distance = self.frame_pointer()
-        if distance is not None and isinstance(said, int) and distance != said:
+        if distance is not None and isinstance(stated, int) and distance != stated:
             yield self._problem(
                 "the frame has another size than the compiler says",
                 NONE,
                 own,
                 self.kept.sp,
-                f"{said} bytes below the frame pointer",
+                f"{stated} bytes below the frame pointer",
                 str(distance),
             )
 
