@@ -64,6 +64,7 @@ class FileWorker:
     def do(self, task: str, /) -> Report:
         report = Report()
         run_file(task, self.options, self.engine, report)
+        report.by_file[task] = report.by_target
         return report
 
     def close(self) -> None:

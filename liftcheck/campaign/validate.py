@@ -255,7 +255,7 @@ class Judge:
             if isinstance(again, Captured):
                 second = validate(target.isa, again, source, z3_only=self.options.z3_only)
                 verdict = second if second.status == INVALID else verdict
-            self.report.refuted.append(Refuted(unit.name, str(function.name), target, verdict, text))
+            self.report.refuted.append(Refuted(unit.name, str(function.name), target, verdict, text, function.line))
 
 
 def _with(target: Target, settings: Iterable[tuple[str, str]]) -> Target:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from liftcheck.commands import options, output
+from liftcheck.commands import options, output, reports
 from liftcheck.errors import InputError
 from liftcheck.isa import ISAS
 
@@ -29,6 +29,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_time(parser)
     options.add_jobs(parser)
     options.add_json(parser)
+    reports.add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         args.jobs or options.cores(),
         Patience(args.fuel, args.longest),
     )
+    reports.check(args)
     report = run_filetests(args.paths, chosen)
+    code = reports.write(args, "test", report.document(), report.exit_code)
     if report.broken and not report.files:
         raise InputError(report.broken)
     if report.units == report.outside.total() and not report.broken:
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json("test", report.document())
     else:
         print("\n".join(report.lines()))
-    return report.exit_code
+    return code
 
 
 def _nothing(outside: Mapping[str, int]) -> str:

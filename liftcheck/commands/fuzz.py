@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from liftcheck.commands import options, output
+from liftcheck.commands import options, output, reports
 from liftcheck.isa import ISAS
 from liftcheck.oracles.registry import ORACLES, explained
 
@@ -64,6 +64,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
     options.add_json(parser)
+    reports.add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.report.live import LiveProgress
     from liftcheck.campaign.run import fuzz
 
+    reports.check(args)
     chosen = campaign_options(args)
 
     class Seeded(LiveProgress):
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json("fuzz", report.document())
     else:
         show(report, output.table_console())
-    return report.exit_code
+    return reports.write(args, "fuzz", report.document(), report.exit_code)
 
 
 def campaign_options(args: argparse.Namespace) -> FuzzOptions:

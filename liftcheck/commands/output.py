@@ -22,8 +22,9 @@ def print_json(command: str, document: dict[str, object]) -> None:
     print(json.dumps({**head, **document}, indent=2, ensure_ascii=True, default=str))
 
 
-def table_console(width: int = 140) -> Console:
-    """Where tables go: as wide as the terminal, or `width` columns where there is none to fit into."""
+def table_console(width: int = 100_000) -> Console:
+    """Where tables go: as wide as the terminal, or `width` columns where there is none to fit into: then nothing is
+    broken over two lines."""
     from rich.console import Console
 
     console = Console()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from liftcheck.commands import options, output
+from liftcheck.commands import options, output, reports
 from liftcheck.errors import InputError, UsageError
 from liftcheck.regalloc.allocation import ALGORITHMS
 
@@ -47,6 +47,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", metavar="NAME", help="generate only this profile's programs")
     options.add_jobs(parser)
     options.add_json(parser)
+    reports.add(parser)
 
 
 def algorithms(text: str) -> list[str]:
@@ -77,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         profile=args.profile,
     )
+    reports.check(args)
     report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
+    code = reports.write(args, "regalloc", report.document(), report.exit_code)
     if report.broken and not report.units:
         raise InputError(report.broken)
     if not report.rows and not report.lost:
@@ -88,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json("regalloc", report.document())
     else:
         _show(report)
-    return report.exit_code
+    return code
 
 
 def _show(report: Report) -> None:
@@ -97,4 +100,4 @@ def _show(report: Report) -> None:
 
     for text in (*refutations(report), *map(str, report.broken), *report.lost):
         print(text)
-    output.table_console().print(tables(report))
+    output.table_console().print(tables(report), crop=False)

@@ -1,4 +1,5 @@
-"""The action and the workflows are valid by GitHub's published schemas, and call liftcheck by options that exist."""
+"""The action, the workflows and the template for GitLab are valid by the published schemas, and call liftcheck by
+options that exist."""
 
 from __future__ import annotations
 
@@ -12,14 +13,17 @@ from pathlib import Path
 import pytest
 
 from liftcheck import cli
+from liftcheck.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [
     (ROOT / "action.yml", "vendor.github-actions"),
+    (ROOT / ".gitlab/liftcheck.yml", "vendor.gitlab-ci"),
     *((path, "vendor.github-workflows") for path in sorted((ROOT / ".github/workflows").glob("*.yml"))),
 ]
-VALUES = {"$FUZZ_TIME": "5m", "$SEED": "1", "$COMPILER": "cranelift=.", "$FILETESTS": "filetests"}
-COMMAND = re.compile(r"^\s*(?:run: )?(?:\w+=\S+; )?(liftcheck (?:[^\n\\]|\\\n)*)", re.MULTILINE)
+VALUES = {"$FUZZ_TIME": "5m", "$SEED": "1", "$LIFTCHECK_TIME": "5m", "$CI_PIPELINE_IID": "1"}
+MORE = ("${more[@]}", "$LIFTCHECK_ARGUMENTS")
+COMMAND = re.compile(r"^\s*(?:- )?(?:run: )?(?:\w+=\S+; )?(liftcheck (?:[^\n\\]|\\\n)*)", re.MULTILINE)
 
 
 def verdict(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +37,7 @@ def verdict(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("path", "schema"), FILES, ids=[path.name for path, _ in FILES])
-def test_github_can_read_it(path: Path, schema: str) -> None:
+def test_the_server_can_read_it(path: Path, schema: str) -> None:
     result = verdict(path, schema)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -45,12 +49,25 @@ def test_a_wrong_key_is_noticed(tmp_path: Path) -> None:
     assert verdict(broken, "vendor.github-workflows").returncode == 1
 
 
-def test_the_action_calls_commands_that_exist() -> None:
-    text = (ROOT / "action.yml").read_text(encoding="utf-8")
-    commands = [shlex.split(found.replace("\\\n", " ")) for found in COMMAND.findall(text)]
+def commands_of(text: str) -> list[list[str]]:
+    """The words of every liftcheck command, as a shell would read them."""
+    folded = re.sub(r">-\n\s+(liftcheck [^\n]*(?:\n {6,}[^\n]*)*)", lambda found: " ".join(found[1].split()), text)
+    return [shlex.split(found.replace("\\\n", " ")) for found in COMMAND.findall(folded)]
+
+
+@pytest.mark.parametrize("path", [ROOT / "action.yml", ROOT / ".gitlab/liftcheck.yml"], ids=lambda path: path.name)
+def test_it_calls_commands_that_exist(path: Path) -> None:
+    commands = commands_of(path.read_text(encoding="utf-8"))
     assert {words[1] for words in commands} == {"doctor", "compiler", "test", "fuzz"}
     for _, name, *words in commands:
         kept = words[: words.index(">")] if ">" in words else words
         command = cli.COMMANDS[name]
         parser = cli.parser_of(command, importlib.import_module(f"liftcheck.commands.{command.module}"))
-        parser.parse_args([VALUES.get(word, word) for word in kept if word != "${more[@]}"])
+        parser.parse_args([VALUES.get(word, word) for word in kept if word not in MORE])
+
+
+def test_a_wrong_option_is_noticed() -> None:
+    with pytest.raises(UsageError):
+        command = cli.COMMANDS["fuzz"]
+        parser = cli.parser_of(command, importlib.import_module("liftcheck.commands.fuzz"))
+        parser.parse_args(commands_of("  run: liftcheck fuzz --junti x.xml\n")[0][2:])

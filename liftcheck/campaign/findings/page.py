@@ -27,6 +27,18 @@ def functions(case: Case) -> str:
     )
 
 
+def program_text(finding: Finding) -> str:
+    """What `program.clif` holds."""
+    return finding.program or functions(finding.case)
+
+
+def entry_line(finding: Finding) -> int:
+    """The line of `program.clif` where the function begins that is called; 0 if it has none."""
+    head = f"function {finding.case.module.functions[finding.case.entry].name}("
+    lines = program_text(finding).split("\n")
+    return next((number for number, line in enumerate(lines, 1) if line.startswith(head)), 0)
+
+
 def target_line(text: str) -> str:
     """A target as the header of a filetest has it."""
     isa, *settings = text.split(" ")

@@ -29,7 +29,7 @@ def files(finding: Finding, name: str) -> dict[str, str]:
     """The files of a finding's folder: name -> text."""
     made = {
         RECIPE: json.dumps(encode(finding), indent=1) + "\n",
-        PROGRAM: finding.program or page.functions(finding.case),
+        PROGRAM: page.program_text(finding),
         PAGE: page.page(finding, name),
     }
     if finding.original is not None:

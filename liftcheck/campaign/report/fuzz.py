@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from liftcheck.campaign.findings import page
 from liftcheck.campaign.findings.finding import Finding, encode
 from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.report.fit import Fitting
+from liftcheck.clif.text.printer import print_module
 from liftcheck.oracles.tally import STAGES, Tally
 
 _REASONS_SHOWN: Final = 6
@@ -114,6 +115,9 @@ class FuzzReport:
             "note": finding.note,
             "seconds": round(finding.seconds, 3),
             "folder": str(path) if path else None,
+            "line": page.entry_line(finding),
+            "program": print_module(finding.case.module),
+            "suspects": list(finding.suspects),
         }
         if path is None:
             brief["finding"] = encode(finding)
@@ -161,33 +165,25 @@ def tables(report: FuzzReport) -> RenderableType:
     return Group(*parts)
 
 
-def _isa_table(report: FuzzReport) -> Table:
-    table = Table(title=f"{report.compiler}, seed {report.options.seed}, {report.seconds:.0f} s", title_justify="left")
-    for name, justify in (
-        ("ISA", "left"),
-        ("programs", "right"),
-        ("pairs", "right"),
-        ("agreed", "right"),
-        ("disagreed", "left"),
-        ("undecided", "right"),
-        ("refused", "right"),
-        ("pairs/s", "right"),
-    ):
-        table.add_column(name, justify="right" if justify == "right" else "left")
+def _isa_table(report: FuzzReport) -> Fitting:
+    columns = ("ISA", "programs", "pairs", "agreed", "disagreed", "undecided", "refused", "pairs/s")
+    rows = []
     for isa in report.options.isas:
         row = report._isa(isa)
-        wrong = ", ".join(f"{count} {klass}" for klass, count in row["disagreed"].items()) or "-"
-        table.add_row(
-            isa,
-            f"{row['programs']:,}",
-            f"{row['pairs']:,}",
-            f"{row['agreed']:,}",
-            wrong,
-            f"{sum(row['undecided'].values()):,}",
-            f"{sum(row['refused'].values()):,}",
-            f"{row['pairs_per_second']:,.0f}",
+        rows.append(
+            (
+                isa,
+                f"{row['programs']:,}",
+                f"{row['pairs']:,}",
+                f"{row['agreed']:,}",
+                ", ".join(f"{count} {klass}" for klass, count in row["disagreed"].items()) or "-",
+                f"{sum(row['undecided'].values()):,}",
+                f"{sum(row['refused'].values()):,}",
+                f"{row['pairs_per_second']:,.0f}",
+            )
         )
-    return table
+    title = f"{report.compiler}, seed {report.options.seed}, {report.seconds:.0f} s"
+    return Fitting(title, columns, rows, frozenset(columns) - {"ISA", "disagreed"})
 
 
 def _reasons(title: str, reasons: dict[str, int]) -> Text:
@@ -214,20 +210,14 @@ def _times(report: FuzzReport) -> Text:
     )
 
 
-def _findings(report: FuzzReport) -> Table:
-    table = Table(title=f"{len(report.findings)} findings", title_justify="left")
-    for name in ("class", "ISA", "times", "found after", "where"):
-        table.add_column(name, justify="right" if name in ("times", "found after") else "left", overflow="fold")
+def _findings(report: FuzzReport) -> Fitting:
+    rows = []
     for finding in report.findings:
         place = report.store.paths.get(finding.key)
-        table.add_row(
-            finding.klass,
-            finding.target.isa,
-            str(finding.count),
-            f"{finding.seconds:.0f} s",
-            str(place) if place else finding.detail,
-        )
-    return table
+        where = str(place) if place else finding.detail.partition("\n")[0]
+        rows.append((finding.klass, finding.target.isa, str(finding.count), f"{finding.seconds:.0f} s", where))
+    columns = ("class", "ISA", "times", "found after", "where")
+    return Fitting(f"{len(report.findings)} findings", columns, rows, frozenset({"times", "found after"}))
 
 
 def _troubles(report: FuzzReport) -> Text:
@@ -247,7 +237,7 @@ def _troubles(report: FuzzReport) -> Text:
 
 def show(report: FuzzReport, console: Console) -> None:
     """Prints the tables, and in full what could not be written to --out."""
-    console.print(tables(report))
+    console.print(tables(report), crop=False)
     if report.store.trouble:
         console.print(f"could not write to --out: {report.store.trouble}", markup=False)
     for finding in report.store.unsaved.values():

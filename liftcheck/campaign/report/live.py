@@ -45,7 +45,7 @@ class LiveProgress:
 
     def message(self, message: str) -> None:
         """One line that stays."""
-        self.console.print(message, markup=False, highlight=False)
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def found(self, finding: Finding, place: str) -> None:
         """A new finding, or its reduced form."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from liftcheck.campaign.report.fit import Fitting
 from liftcheck.case import Target
 from liftcheck.errors import Diagnostic
 from liftcheck.oracles.regalloc.verdict import INVALID, UNDECIDED, Counts, Verdict
@@ -30,13 +30,15 @@ IN_FULL: Final = 2
 
 
 class Refuted(NamedTuple):
-    """One function on one target whose allocation or code was refuted. `unit`: its file or case; `clif`: its text."""
+    """One function on one target whose allocation or code was refuted. `unit`: its file or case; `clif`: its text;
+    `line`: in its file, 0 for generated ones."""
 
     unit: str
     function: str
     target: Target
     verdict: Verdict
     clif: str
+    line: int = 0
 
 
 class Unsettled(NamedTuple):
@@ -220,6 +222,7 @@ def _finding(one: Refuted) -> dict[str, object]:
     return {
         "unit": one.unit,
         "function": one.function,
+        "line": one.line or None,
         "isa": one.target.isa,
         "settings": dict(one.target.settings),
         "reason": one.verdict.reason,
@@ -277,23 +280,12 @@ def refutations(report: Report) -> Iterator[str]:
             yield f"{one.verdict.counterexample.render()}\n{one.clif.rstrip()}\n"
 
 
-def _table(report: Report) -> Table:
-    table = Table(
-        title=f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s", title_justify="left"
-    )
-    for name in (
-        "ISA",
-        "allocator",
-        "functions",
-        "instructions",
-        "emitted",
-        "valid",
-        "invalid",
-        "undecided",
-        "refused",
-        "emitted/s",
-    ):
-        table.add_column(name, justify="left" if name in ("ISA", "allocator") else "right")
+def _table(report: Report) -> Fitting:
+    columns = (
+        "ISA", "allocator", "functions", "instructions", "emitted",
+        "valid", "invalid", "undecided", "refused", "emitted/s",
+    )  # fmt: skip
+    rows = []
     for (isa, algorithm), row in sorted(report.rows.items()):
         numbers = (
             row.functions,
@@ -305,8 +297,9 @@ def _table(report: Report) -> Table:
             row.refused.total(),
             round(row.speed),
         )
-        table.add_row(isa, algorithm, *(f"{number:,}" for number in numbers))
-    return table
+        rows.append((isa, algorithm, *(f"{number:,}" for number in numbers)))
+    title = f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s"
+    return Fitting(title, columns, rows, frozenset(columns[2:]))
 
 
 def _reasons(report: Report, title: str) -> Iterator[str]:

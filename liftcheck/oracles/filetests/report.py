@@ -76,6 +76,7 @@ class Report:
     broken     what is wrong with files that could not be read; `unreadable`: how many these are
     lost       files whose verdicts are not as many as their units: a bug of liftcheck's
     by_target  (ISA, 'interpreter', or the command that is judged once: 'verifier', verdict) -> units
+    by_file    file -> its `by_target`
     """
 
     files: int = 0
@@ -90,6 +91,7 @@ class Report:
     outside: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     by_target: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_file: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     broken: list[Diagnostic] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -164,6 +166,7 @@ class Report:
         self.outside += other.outside
         self.notes += other.notes
         self.by_target += other.by_target
+        self.by_file |= other.by_file
         self.broken += other.broken
 
     def lines(self) -> Iterator[str]:
@@ -194,7 +197,6 @@ class Report:
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
-        wheres = sorted({where for where, _ in self.by_target})
         return {
             "units": self.units,
             "passed": self.passed,
@@ -206,13 +208,20 @@ class Report:
             "skips": dict(self.skips.most_common()),
             "outside": dict(sorted(self.outside.items())),
             "notes": dict(sorted(self.notes.items())),
-            "by_target": {w: {v: self.by_target[w, v] for v in VERDICTS} for w in wheres},
+            "by_target": _by_where(self.by_target),
+            "by_file": {file: _by_where(counts) for file, counts in self.by_file.items()},
             "findings": [{"cause": cause, **unit._asdict()} for cause, unit in sorted(self.findings)],
             "open": [{"reason": reason, **unit._asdict()} for reason, unit in sorted(self.undecided)],
             "failures": [failure._asdict() for failure in sorted(self.failures)],
             "broken": [str(diagnostic) for diagnostic in self.broken],
             "lost": self.lost,
         }
+
+
+def _by_where(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """ISA or command -> verdict -> units."""
+    wheres = sorted({where for where, _ in counts})
+    return {where: {verdict: counts[where, verdict] for verdict in VERDICTS} for where in wheres}
 
 
 def _listed(heading: str, units: Sequence[tuple[str, Failure]]) -> Iterator[str]:

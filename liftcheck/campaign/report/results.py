@@ -1,0 +1,279 @@
+"""What a command found, as every format of a report needs it: one list of entries out of the command's JSON document.
+
+The one idea: the `--json` document is the source and a format is a way of writing it down, so no format knows a command
+and no command a format. An entry is one thing that a reader of reports acts on or counts: a finding, a failed unit,
+something undecided or skipped for one reason, or what passed together. `READERS` has a row for each command.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from liftcheck import __version__
+from liftcheck.oracles.classes import CLASSES
+
+State = Literal["passed", "failed", "known", "undecided", "skipped", "broken"]
+COMPILER_SOURCE: Final = "CRANELIFT_CODEGEN"
+"""The base of places in the compiler's own sources, whose folder a report does not know."""
+_DIAGNOSTIC: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
+_RULE: Final = re.compile(r"(?P<file>\S+\.isle):(?P<line>\d+)(?: (?P<what>.*))?")
+_NAMED: Final = re.compile(r"(?P<file>\bsrc/\S+\.isle) line (?P<line>\d+)")
+Document = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """`line` and `column` count from 1; 0: not known. `base`: COMPILER_SOURCE, or '' for a path as one sees it."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    base: str = ""
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to act on, or to count.
+
+    suite    what it stands under: an ISA, or a file
+    name     what is the same from run to run; with `suite` it is unique enough for a history
+    rule     the kind of fault or of reason, as words
+    title    one line; `text` all that is to be message
+    program  CLIF that shows it, if there is one
+    places   where it shows; `related`: places that may have to do with it
+    count    how many units, pairs or findings it stands for
+    """
+
+    suite: str
+    name: str
+    state: State
+    rule: str = ""
+    title: str = ""
+    text: str = ""
+    program: str = ""
+    places: tuple[Place, ...] = ()
+    related: tuple[Place, ...] = ()
+    key: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What one command found. `totals`: name -> number, in the order of importance; `exit_code` is the command's."""
+
+    command: str
+    headline: str
+    entries: tuple[Entry, ...]
+    totals: Mapping[str, int]
+    compiler: str = ""
+    seconds: float = 0.0
+    exit_code: int = 0
+    version: str = __version__
+
+    def of(self, *states: State) -> list[Entry]:
+        """The entries in one of these states."""
+        return [entry for entry in self.entries if entry.state in states]
+
+
+def results(command: str, document: Document, exit_code: int) -> Results:
+    """The entries of a command's document."""
+    return READERS[command](document, exit_code)
+
+
+def slug(text: str) -> str:
+    """`wrong result` -> `wrong-result`: a name that every format takes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80].strip("-") or "other"
+
+
+def explained(rule: str) -> str:
+    """What a kind of fault is, in a sentence."""
+    row = CLASSES.get(rule)
+    return f"A finding of liftcheck: {rule}" + (" (most likely liftcheck's own fault)" if row and row.ours else "")
+
+
+# fuzz
+
+
+def _fuzz(document: Document, exit_code: int) -> Results:
+    entries = [*_isas(document), *map(_finding, document["findings"]), *_reasons(document), *_troubles(document)]
+    undecided, refused = (sum(document[name].values()) for name in ("undecided", "refused"))
+    totals = {
+        "findings": len(document["findings"]),
+        "programs": document["programs"],
+        "pairs": document["pairs"],
+        "undecided": undecided,
+        "refused": refused,
+        "troubles": len(document["troubles"]),
+    }
+    headline = (
+        f"{document['programs']:,} programs, {document['pairs']:,} pairs judged, {len(document['findings'])} findings "
+        f"(seed {document['seed']})"
+    )
+    return Results("fuzz", headline, tuple(entries), totals, document["compiler"], document["seconds"], exit_code)
+
+
+def _isas(document: Document) -> Iterator[Entry]:
+    for isa, row in document["isas"].items():
+        title = f"{row['agreed']:,} of {row['pairs']:,} pairs agree with the reference"
+        yield Entry(isa, "pairs that agree", "passed", "agreed", title, count=row["agreed"])
+
+
+def _finding(found: Document) -> Entry:
+    folder = found["folder"]
+    place = (Place((Path(folder) / "program.clif").as_posix(), found.get("line", 0)),) if folder else ()
+    title = f"{found['class']} on {found['target']}: {_first(found['detail'])}".removesuffix(": ")
+    text = [found["detail"], found["note"], f"liftcheck replay {folder}" if folder else ""]
+    if found["count"] > 1:
+        text.insert(1, f"{found['count']} findings are one here.")
+    return Entry(
+        found["isa"],
+        found["key"] or f"{found['class']} of case {found['case']}",
+        "known" if found.get("known") else "failed",
+        found["class"],
+        title,
+        "\n\n".join(filter(None, text)),
+        found.get("program", ""),
+        place,
+        (*_rules_named(found["detail"]), *rule_places(found.get("suspects", ()))),
+        found["key"],
+        found["count"],
+    )
+
+
+def _rules_named(detail: str) -> Iterator[Place]:
+    """Rules that a panic speaks of: `src/opts/cprop.isle line 12`."""
+    for found in _NAMED.finditer(detail):
+        yield Place(found["file"], int(found["line"]), 0, COMPILER_SOURCE, "named in the compiler's message")
+
+
+def rule_places(rules: object) -> Iterator[Place]:
+    """Rules of the compiler as places: `src/isa/x64/lower.isle:12 lower`."""
+    for rule in rules if isinstance(rules, (list, tuple)) else ():
+        if found := _RULE.fullmatch(str(rule)):
+            yield Place(found["file"], int(found["line"]), 0, COMPILER_SOURCE, found["what"] or "")
+
+
+def _reasons(document: Document) -> Iterator[Entry]:
+    states: tuple[tuple[str, State], ...] = (("undecided", "undecided"), ("refused", "skipped"))
+    for isa, row in document["isas"].items():
+        for name, state in states:
+            for reason, count in row[name].items():
+                yield Entry(isa, f"{name}: {reason}", state, reason, f"{count:,} pairs {name}: {reason}", count=count)
+
+
+def _troubles(document: Document) -> Iterator[Entry]:
+    for trouble in document["troubles"]:
+        last = trouble["text"].strip().rpartition("\n")[2]
+        title = f"{trouble['case']}: {last}"
+        yield Entry("liftcheck", trouble["case"], "broken", "trouble of liftcheck's own", title, trouble["text"])
+    for number, text in enumerate((*document.get("lost", ()), *filter(None, [document.get("storage", "")]))):
+        yield Entry("liftcheck", f"lost {number + 1}", "broken", "trouble of liftcheck's own", text, text)
+
+
+# test
+
+
+def _test(document: Document, exit_code: int) -> Results:
+    entries = [
+        *_passed(document),
+        *(_unit(unit, "failed", "failed unit") for unit in document["failures"]),
+        *(_unit(unit, "failed", unit["cause"]) for unit in document["findings"]),
+        *(_unit(unit, "undecided", unit["reason"]) for unit in document["open"]),
+        *_skips("skipped units", document["skips"]),
+        *_broken(document),
+        *_troubles({"troubles": [], "lost": document["lost"]}),
+    ]
+    names = ("failed", "passed", "undecided", "skipped")
+    totals = {"units": document["units"], **{name: document[name] for name in names}}
+    totals |= {"findings": len(document["findings"]), "files": document["files"]}
+    headline = ", ".join(f"{document[name]:,} {name}" for name in names) + f" in {document['files']:,} files"
+    return Results("test", headline, tuple(entries), totals, "", document["seconds"], exit_code)
+
+
+def _passed(document: Document) -> Iterator[Entry]:
+    for file, wheres in document["by_file"].items():
+        for where, counts in wheres.items():
+            if number := counts.get("passed", 0):
+                title = f"{number} units passed"
+                yield Entry(file, f"{where}: what passes", "passed", "passed", title, count=number)
+
+
+def _unit(unit: Document, state: State, rule: str) -> Entry:
+    title = f"{unit['what']} on {unit['where']}: expected {unit['expected']}, got {_first(unit['got'])}"
+    text = f"expected {unit['expected']}\ngot      {unit['got']}"
+    name = f"{unit['what']} on {unit['where']} (line {unit['line']})"
+    place = Place(unit["file"], unit["line"])
+    return Entry(unit["file"], name, state, rule, title, text, places=(place,), key=f"{unit['file']} {name}")
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _skips(suite: str, reasons: Document) -> Iterator[Entry]:
+    for reason, count in reasons.items():
+        yield Entry(suite, reason, "skipped", reason, f"{count:,}: {reason}", count=count)
+
+
+def _broken(document: Document) -> Iterator[Entry]:
+    for message in document["broken"]:
+        found = _DIAGNOSTIC.match(message)
+        place = (
+            Place(found["file"], int(found["line"]), int(found["column"])) if found else Place(message.split(": ")[0])
+        )
+        title = _first(found["what"] if found else message)
+        yield Entry(place.file, message, "broken", "unreadable file", title, message, places=(place,), key=message)
+
+
+# regalloc
+
+
+def _regalloc(document: Document, exit_code: int) -> Results:
+    entries = [
+        *_proven(document),
+        *map(_refuted, document["invalid"]),
+        *(_unsettled(one, "undecided") for one in document["undecided"]),
+        *(_unsettled(one, "skipped") for one in document["refused"]),
+        *_skips("skipped functions", document["skipped"]),
+        *_broken(document),
+        *_troubles(document),
+    ]
+    rows = [row for isa in document["isas"].values() for row in isa.values()]
+    totals = {"functions on targets": document["pairs"], "invalid": len(document["invalid"])}
+    totals |= {"valid": sum(row["valid"] for row in rows)}
+    totals |= {name: len(document[name]) for name in ("undecided", "refused")}
+    headline = ", ".join(f"{number:,} {name}" for name, number in totals.items())
+    return Results("regalloc", headline, tuple(entries), totals, document["compiler"], document["seconds"], exit_code)
+
+
+def _proven(document: Document) -> Iterator[Entry]:
+    for isa, rows in document["isas"].items():
+        for allocator, row in rows.items():
+            title = f"{row['valid']:,} of {row['functions']:,} functions are proven"
+            yield Entry(isa, f"{allocator}: what is proven", "passed", "valid", title, count=row["valid"])
+
+
+def _refuted(one: Document) -> Entry:
+    example = one["counterexample"] or {}
+    lines = [f"{name}: {example[name]}" for name in ("text", "expected", "found") if example.get(name)]
+    lines += [*map(str, example.get("events", ())), *map(str, example.get("code", ()))]
+    return _function(one, "failed", "\n".join(lines), one["clif"])
+
+
+def _unsettled(one: Document, state: State) -> Entry:
+    return _function(one, state, one["reason"], "")
+
+
+def _function(one: Document, state: State, text: str, program: str) -> Entry:
+    settings = " ".join(name if value == "true" else f"{name}={value}" for name, value in one["settings"].items())
+    name = f"{one['unit']}: {one['function']} on {one['isa']} {settings}".rstrip()
+    place = (Place(one["unit"], one["line"]),) if one["line"] else ()
+    title = f"{one['function']} on {one['isa']} {settings}: {one['reason']}"
+    return Entry(one["isa"], name, state, one["reason"], title, text, program, place, key=f"{one['reason']} | {name}")
+
+
+READERS: Final[Mapping[str, Callable[[Document, int], Results]]] = {"fuzz": _fuzz, "test": _test, "regalloc": _regalloc}
