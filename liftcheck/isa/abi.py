@@ -56,6 +56,9 @@ class Abi:
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
     implicit          instructions have operands that no field names
     tables_of_jumps   a jump table is made of far jumps, none for the default, not of distances
+    through_table     the mnemonics by which control gets through one: its address, the entry, their sum, the jump
+    indexed           the regular expression of the operands of what addresses the entry
+    clamps            the mnemonic that bounds the index among the same bytes; '': others do
 
     Frames
     return_address  how far from a frame's frame pointer the return address is
@@ -87,6 +90,9 @@ class Abi:
     doubling: frozenset[str] = frozenset()
     implicit: bool = False
     tables_of_jumps: bool = False
+    through_table: tuple[str, ...] = ()
+    indexed: str = ""
+    clamps: str = ""
     return_address: int = 8
 
 

@@ -101,8 +101,8 @@ class Insn(NamedTuple):
     twice     those of `reads` that more than one of its fields names
     cancels   of equal inputs the result is the same, whatever they are (x86-64's `xorps`)
     known     False: reads and writes are not known (data, or an instruction that no table has)
-    target    of a jump, branch or call with a displacement: from the instruction's own start; on x86-64 also of a `lea`
-              of an address in the code
+    target    of a jump, branch or call with a displacement: from the instruction's own start; also of what makes an
+              address in the code (x86-64's `lea`, aarch64's `adr`, s390x's `larl`)
     """
 
     size: int

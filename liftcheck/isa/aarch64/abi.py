@@ -18,6 +18,9 @@ ABI: Final = Abi(
     half="d",
     counts=(29, 32, 0),
     tail_callee=1,
+    through_table=("adr", "ldrsw", "add", "br"),
+    indexed=r"x\d+, \[x\d+, w\d+, uxtw #2\]",
+    clamps="csel",
     doubling=frozenset({"mov", "ror"}),
     # mov sp,x1; mov x29,x2; mov x5,x0; mov x0,x3; mov x1,x4; br x5
     resume="3f000091 fd0302aa e50300aa e00303aa e10304aa a0001fd6",

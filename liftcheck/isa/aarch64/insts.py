@@ -122,7 +122,8 @@ def _immediate(word: int) -> _Uses | None:
     d, n = _d(word), _n(word)
     kind = word >> 23 & 7
     if kind <= 1:
-        return _Uses((), (d,))
+        near = _signed(word >> 3 & 0x1FFFFC | word >> 29 & 3, 21)
+        return _Uses((), (d,), target=None if word >> 31 else near)
     if kind == 2:
         sets = word >> 29 & 1
         return _Uses((_or_sp(n),), (d, FLAGS) if sets else (_or_sp(d),))

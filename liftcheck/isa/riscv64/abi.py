@@ -25,6 +25,9 @@ ABI: Final = Abi(
     selects_by_moves=True,
     doubling=frozenset(f"fsgnj{kind}.{size}" for kind in ("", "n", "x") for size in "hsdq"),
     tables_of_jumps=True,
+    through_table=("auipc", "slli", "add", "jalr"),
+    indexed=r"x\d+, x\d+, 3",
+    clamps="bltu",
     # mv sp,a1; mv s0,a2; mv t0,a0; mv a0,a3; mv a1,a4; jr t0
     resume="13810500 13040600 93020500 13850600 93050700 67800200",
 )

@@ -26,6 +26,8 @@ ABI: Final = Abi(
     flags_wait=True,
     turns_unused=True,
     doubling=frozenset({"vpdi"}),
+    through_table=("larl", "agf", "bcr"),
+    indexed=".*",
     return_address=112,
     # lgr r15,r3; lgr r1,r2; lgr r7,r6; lgr r6,r5; br r1
     resume="b90400f3 b9040012 b9040076 b9040065 07f1",

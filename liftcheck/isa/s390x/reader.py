@@ -185,7 +185,7 @@ class _Reading:
             return JUMP, self._relative()
         if name in ("brct", "brctg") or self.row.format in ("RIEb", "RIEc"):
             return BRANCH, self._relative()
-        return ORDINARY, None
+        return ORDINARY, self._relative() if name == "larl" else None
 
     def _call(self, name: str) -> tuple[int, int | None]:
         if name == "brasl":

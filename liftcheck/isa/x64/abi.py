@@ -25,6 +25,8 @@ ABI: Final = Abi(
     packing=frozenset({"winch"}),
     doubling=frozenset({"ucomiss", "ucomisd", "vucomiss", "vucomisd"}),
     implicit=True,
+    through_table=("lea", "movsxd", "add", "jmp"),
+    indexed=r"r\w+, dword ptr \[\w+ \+ \w+\*4\]",
     pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
     # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
     resume="4889f4 4889d5 4889c8 4c89c2 ffe7",

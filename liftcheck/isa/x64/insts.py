@@ -97,7 +97,8 @@ def read(window: bytes) -> Insn:
     target = None
     if flow in (JUMP, BRANCH, CALL) and operands[0].type == x86.X86_OP_IMM:
         target = _signed(operands[0].imm)
-    if name == "lea" and operands[1].mem.base == x86.X86_REG_RIP and not operands[1].mem.index:
+    whole = name == "lea" and operands[0].size == 8
+    if whole and operands[1].mem.base == x86.X86_REG_RIP and not operands[1].mem.index:
         target = size + operands[1].mem.disp
     family = _EFFECTS.get(name)
     effect = family(operands) if family else None

@@ -357,8 +357,6 @@ class OwnRules:
     ) -> list[Problem]:
         """Own bytes with several ways: what is read or wanted is written on each."""
         own = found.own
-        if instruction not in self._lasts and order.stuck(found):
-            return [self._problem("no way leads to the end of an instruction", instruction, own[-1], NONE, set(), own)]
         wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
         lacking = order.unwritten(found, given, wanted - given)
         if lacking is None:

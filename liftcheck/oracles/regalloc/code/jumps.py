@@ -19,6 +19,7 @@ from liftcheck.isa import byte_order
 from liftcheck.isa.abi import abi_named
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
 from liftcheck.mach.regs import NONE
+from liftcheck.oracles.regalloc.code import order, tables
 from liftcheck.oracles.regalloc.code.calls import Calls, switches
 from liftcheck.oracles.regalloc.code.chains import Chains, Ends, Labels
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Placed, traps
@@ -38,7 +39,7 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
             continue
         block = layout.lasts.get(instruction)
         yield from _traps(layout, instruction, placed)
-        yield from _lost(layout, instruction, placed, block is not None)
+        yield from _lost(layout, instruction, placed, block)
         if block is None:
             yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
         elif placed or not only_jumps(layout, block):
@@ -72,16 +73,16 @@ def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[
             )
 
 
-def _lost(layout: Layout, instruction: int, own: Sequence[Placed], last: bool) -> Iterator[Problem]:
+def _lost(layout: Layout, instruction: int, own: Sequence[Placed], block: int | None) -> Iterator[Problem]:
     """Where control would go nobody knows where: a return that is no exit; a jump through a register, unless it is a
     block's way by a table, or one to another stack and back."""
     for offset, machine in own:
         direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
         if machine.flow != RETURN and direct:
             continue
-        made = frozenset().union(*(m.writes for at, m in own if at < offset))
-        by_table = machine.flow == JUMP and last and {place for place in machine.reads if place >= 0} <= made
-        if not by_table and not (machine.flow == JUMP and switches(layout.isa, own)):
+        entries = -1 if block is None else len(layout.allocation.blocks[block].successors) - 1
+        by_table = machine.flow == JUMP and offset == own[-1].offset and tables.leads(layout.isa, own, entries)
+        if not (by_table and entries >= 0) and not (machine.flow == JUMP and switches(layout.isa, own)):
             yield Problem(
                 "control leaves where it must not",
                 instruction,
@@ -129,6 +130,11 @@ def _inside(
     inner = {offset for offset, _ in own} | {end}
     if end < len(layout.bytes) and layout.at(end).flow == JUMP:
         inner.add(layout.goal(end, layout.at(end)))
+    behind = {end, *_followed(layout, end)}
+    ways_on = order.graph(own, lambda at: layout.traps(at) and not (at in behind or (beyond and beyond.at(at))))
+    if ways_on.branches and order.stuck(ways_on):
+        rule = "no way leads to the end of an instruction"
+        yield Problem(rule, instruction, own[-1].offset, NONE, "its end", "", tuple(own))
     for offset, goal in _goals(layout, own, relocated):
         ways = _followed(layout, goal)
         if not any(at in inner or layout.traps(at) or (beyond and beyond.at(at)) for at in ways):
