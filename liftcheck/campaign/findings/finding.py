@@ -103,7 +103,8 @@ def fold_key(finding: Finding) -> str:
     return f"{finding.row.fold_name} | {finding.target.isa} | {' '.join(sorted(what))}"
 
 
-_DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "vconst"})
+DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "vconst"})
+"""What every program has."""
 
 
 def opcodes(case: Case) -> frozenset[str]:
@@ -113,7 +114,7 @@ def opcodes(case: Case) -> frozenset[str]:
         for function in case.module.functions
         for block in function.blocks
         for inst in block.insts
-        if inst.op not in _DULL
+        if inst.op not in DULL
     )
 
 
@@ -183,6 +184,14 @@ def encode_outcome(outcome: Outcome | None) -> dict[str, Any] | None:
         "detail": outcome.detail,
         "memory": base64.b64encode(zlib.compress(outcome.memory)).decode(),
     }
+
+
+def decode_outcome(data: dict[str, Any] | None) -> Outcome | None:
+    """The inverse of `encode_outcome`."""
+    if data is None:
+        return None
+    memory = zlib.decompress(base64.b64decode(data["memory"]))
+    return Outcome(data["kind"], tuple(int(value, 16) for value in data["values"]), memory, data["detail"])
 
 
 def encode(finding: Finding) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.isa import LISTED
 from liftcheck.oracles.compare import hex_value, return_types
 
+SIDES: Final = {True: "with the reference", False: "against it", None: "cannot say"}
+"""Where a voter stands."""
 _WORD: Final = 16
 _WORDS_SHOWN: Final = 16
 """Bytes a line and lines of the initial memory on a page."""
@@ -164,8 +166,7 @@ def _difference(finding: Finding) -> str:
 def _voters(finding: Finding) -> str:
     if not finding.votes:
         return ""
-    sides = {True: "with the reference", False: "against it", None: "cannot say"}
-    rows = [f"| {vote.who} | {vote.outcome} | {sides[vote.with_reference]} |" for vote in finding.votes]
+    rows = [f"| {vote.who} | {vote.outcome} | {SIDES[vote.with_reference]} |" for vote in finding.votes]
     return "\n".join(["## Who stands against whom\n", "| who | outcome | side |", "|---|---|---|", *rows, ""])
 
 
