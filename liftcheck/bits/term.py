@@ -67,6 +67,8 @@ def var(name: str, lane: int, lanes: int = 1) -> Term:
 
 def const(value: int, lane: int, lanes: int = 1) -> Term:
     """A constant; every lane of a vector has the value `value` modulo the lane's width."""
+    if lanes == 1:
+        return term("const", lane, 1, (value & (1 << lane) - 1,))
     return packed_const(repeated(value & (1 << lane) - 1, lane, lanes), lane, lanes)
 
 

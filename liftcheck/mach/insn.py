@@ -212,16 +212,33 @@ def _decode_learnt(isa: str, code: bytes, start: int, stop: int) -> list[Insn]:
 
 def _learn(isa: str, data: bytes, window: bytes) -> Insn:
     """Decode and remember. `data` is empty if the length is not known before."""
-    machine = _reader(isa)(window)
+    machine = _shared(_reader(isa)(window))
     data = data or window[: machine.size]
     known = _KNOWN[isa]
     if len(known) >= _MOST:
         known.clear()
     known[data] = machine
     by_start = _SIZES.get(isa)
-    if by_start is not None and machine.size not in (sizes := by_start.get(data[:2], ())):
-        by_start[data[:2]] = (*sizes, machine.size)
+    start = window[:2]  # of an instruction of one byte, too: that is what `_decode_learnt` looks up
+    if by_start is not None and machine.known and machine.size not in (sizes := by_start.get(start, ())):
+        by_start[start] = (*sizes, machine.size)
     return machine
+
+
+def _shared(machine: Insn) -> Insn:
+    """With sets that other instructions have, too: most of what the tables would hold is sets of a few registers."""
+    return machine._replace(
+        reads=_set(machine.reads),
+        writes=_set(machine.writes),
+        merged=_set(machine.merged),
+        kept=_set(machine.kept),
+        twice=_set(machine.twice),
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _set(places: frozenset[int]) -> frozenset[int]:
+    return places
 
 
 @cache

@@ -166,6 +166,7 @@ def constant(t: Term) -> int | None:
     return value_of(t) if t.prim == "const" else None
 
 
+@lru_cache(maxsize=1 << 14)
 def parts(t: Term) -> tuple[Term, int] | None:
     """A 64-bit address as variable and signed distance."""
     if t.prim == "add" and t.args[1].prim == "const" and t.args[0].prim == "var":
@@ -180,17 +181,24 @@ def _unwritten(offset: int) -> Term:
     return var(f"word[{offset}]", 64)
 
 
+@lru_cache(maxsize=1 << 14)
+def _rebuilt(t: Term, args: tuple[Term, ...]) -> Term:
+    """The term with other operands, normalized. Remembered: functions save and restore the same words."""
+    return simplified(t if args == t.args else term(t.prim, t.lane, t.lanes, t.params, args))
+
+
 class State:
     """Registers and memory. `base` is the variable that distances in memory are from; offset 0 is where it points.
 
     touched: (offset, size, stored) of every memory access, in order.
     """
 
-    __slots__ = ("base", "isa", "memory", "registers", "touched")
+    __slots__ = ("_places", "base", "isa", "memory", "registers", "touched")
 
     def __init__(self, isa: str, base: Term | None = None) -> None:
         self.isa: Final = isa
         self.base: Final = base if base is not None else register(isa, STACK_POINTERS[isa])
+        self._places: Final = _places(isa)
         self.registers: dict[int, Term] = {}
         self.memory: dict[int, Term] = {}
         self.touched: list[tuple[int, int, bool]] = []
@@ -208,13 +216,16 @@ class State:
     def run(self, effect: Effect) -> None:
         """Do all that an instruction does. Opaque if it accesses other memory than the frame."""
         env: dict[Term, Term] = {}
-        for load in effect.loads:
-            env[load.value] = self.load(self._offset(load.address, env), load.size)
+        for value, address, size in effect.loads:
+            env[value] = self.load(self._offset(address, env), size)
         writes = [(place, self._evaluated(value, env)) for place, value in effect.writes]
-        stores = [(self._offset(s.address, env), s.size, self._evaluated(s.value, env)) for s in effect.stores]
-        self.registers.update(writes)
-        for offset, size, value in stores:
-            self.store(offset, size, value)
+        if effect.stores:
+            stores = [(self._offset(s.address, env), s.size, self._evaluated(s.value, env)) for s in effect.stores]
+            self.registers.update(writes)
+            for offset, size, value in stores:
+                self.store(offset, size, value)
+        else:
+            self.registers.update(writes)
 
     def distance(self, address: Term) -> int | None:
         """How far from `base` an address is; None: nothing is known."""
@@ -222,10 +233,14 @@ class State:
         return found[1] if found is not None and found[0] is self.base else None
 
     def _offset(self, address: Term, env: dict[Term, Term]) -> int:
-        found = parts(self._evaluated(address, env))
+        split = parts(address)
+        if split is None:
+            split = self._evaluated(address, env), 0
+        start, distance = split
+        found = parts(self._evaluated(start, env))  # the sum is not made as a term: most addresses are such ones
         if found is None or found[0] is not self.base:
             raise Opaque
-        return found[1]
+        return (found[1] + distance + (1 << 63) & (1 << 64) - 1) - (1 << 63)
 
     def _evaluated(self, t: Term, env: dict[Term, Term]) -> Term:
         """The term over the state's values; env is added to."""
@@ -233,24 +248,21 @@ class State:
         if known is not None:
             return known
         if t.prim == "var":
-            result = self._variable(t)
-        elif not t.args:
-            result = t
-        else:
-            args = tuple(self._evaluated(a, env) for a in t.args)
-            result = t if args == t.args else term(t.prim, t.lane, t.lanes, t.params, args)
-            result = simplified(result)
-        env[t] = result
+            return self._variable(t)
+        if not t.args:
+            return t
+        result = env[t] = _rebuilt(t, tuple([self._evaluated(a, env) for a in t.args]))
         return result
 
     def _variable(self, t: Term) -> Term:
-        place = _places(self.isa).get(t)
-        found = None if place is None else self.registers.get(place)
-        return t if found is None else found
+        place = self._places.get(t)
+        return t if place is None else self.registers.get(place, t)
 
     def load(self, offset: int, size: int) -> Term:
         """The value of `size` bytes, in the ISA's order."""
         self.touched.append((offset, size, False))
+        if size == WORD and not offset % WORD:
+            return self.word(offset)
         pieces = [self._piece(at, start, count) for at, start, count in _cuts(offset, size)]
         if self.isa not in BIG_ENDIAN:
             pieces.reverse()
@@ -273,6 +285,9 @@ class State:
     def store(self, offset: int, size: int, value: Term) -> None:
         """Put `size` bytes."""
         self.touched.append((offset, size, True))
+        if size == WORD and not offset % WORD:
+            self.memory[offset] = value
+            return
         done = 0
         for at, start, count in _cuts(offset, size):
             low = 8 * (size - done - count if self.isa in BIG_ENDIAN else done)

@@ -43,14 +43,19 @@ class Body(NamedTuple):
 
 
 class _Scan:
-    """What the bytes of one instruction have read and written so far, and may."""
+    """What the bytes of one instruction have read and written so far, and may: besides what every instruction may
+    read (`always`) and write (`freely`). Most instructions touch neither, so those are not copied."""
 
-    __slots__ = ("framed", "read", "readable", "stores", "switches", "writable", "written")
+    __slots__ = ("always", "framed", "freely", "read", "readable", "stores", "switches", "writable", "written")
 
-    def __init__(self, readable: frozenset[int], writable: frozenset[int], switches: bool) -> None:
+    def __init__(
+        self, always: frozenset[int], freely: frozenset[int], readable: set[int], writable: set[int], switches: bool
+    ) -> None:
         self.switches: Final = switches
-        self.readable: set[int] = set(readable)
-        self.writable: set[int] = set(writable)
+        self.always = always
+        self.freely: Final = freely
+        self.readable: Final = readable
+        self.writable: Final = writable
         self.read: set[int] = set()
         self.written: set[int] = set()
         self.stores = False
@@ -183,21 +188,21 @@ class OwnRules:
         if self.abi.pushes_arguments and not uses and not definitions and (pushed := self._pushed(own)):
             self.shift += pushed
             return []
-        readable, writable = self._readable | self._carried | uses, self._writable | definitions
-        if clobbers:
-            writable = writable.union(clobbers)
+        readable, writable = uses | self._carried, definitions.union(clobbers)
         loads = not uses and not definitions and loads_link(self.allocation, instruction, self.kept)
         if loads:
-            readable, writable = readable | {self.kept.link}, writable | {self.kept.link}
-        at = next((number for number, (_, machine) in enumerate(own) if machine.flow == CALL), len(own))
+            readable.add(self.kept.link)
+            writable.add(self.kept.link)
+        given = readable | self._readable if len(own) > 1 else frozenset()
+        at = _call_in(own)
         switched = bool(clobbers) and own[-1].machine.flow == JUMP and switches(self.isa, own)
         if at < len(own):
-            writable = writable | {self.kept.link}
+            writable.add(self.kept.link)
         if switched:
             at = len(own) - 1
-            there_and_back = frozenset({self.kept.sp, self.kept.frame})
-            readable, writable = readable | there_and_back, writable | there_and_back
-        scan = _Scan(readable, writable, switched)
+            readable |= self._pointers
+            writable |= self._pointers
+        scan = _Scan(self._readable, self._writable, readable, writable, switched)
         problems = self._steps(instruction, own[:at], own, scan, uses, definitions)
         if at < len(own):
             fixed = self._fixed(instruction)
@@ -207,12 +212,13 @@ class OwnRules:
             scan.written |= definitions & fixed
             if not switched:
                 lost = uses.difference(clobbers) if self.abi.turns_unused else uses.union(clobbers)
-                scan.readable -= lost - self._pointers
-            scan.readable |= definitions & fixed
+                scan.readable.difference_update(lost - self._pointers)
+                scan.always = scan.always - (lost - self._pointers)
+            scan.readable.update(definitions & fixed)
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
         problems += self._flags(instruction, own, scan, uses)
         if len(own) > 1 and not switched:
-            problems += self._ways(instruction, own, at, readable, uses, definitions)
+            problems += self._ways(instruction, own, at, frozenset(given), uses, definitions)
         elif order.only_reads(own[0].machine) and (own[0].machine.accesses or not self._may_trap(own[0])):
             problems.append(self._problem(IDLE, instruction, own[0], min(own[0].machine.reads), set(), own))
         elif len(own) == 1 and not clobbers and (lacking := self._single(instruction, own[0].machine)):
@@ -249,7 +255,8 @@ class OwnRules:
         problems: list[Problem] = []
         for placed in steps:
             machine = placed.machine
-            if not machine.reads <= scan.readable and (bad := machine.reads - machine.merged - scan.readable):
+            reads, writes = machine.reads, machine.writes
+            if not reads <= scan.readable and (bad := reads - scan.readable - scan.always - machine.merged):
                 problems.append(
                     self._problem(
                         "an instruction reads a register that is none of its uses",
@@ -260,21 +267,20 @@ class OwnRules:
                         own,
                     )
                 )
-            reaches = not scan.switches and not machine.reads.isdisjoint(self._pointers)
-            scan.framed = scan.framed or (reaches and bool(machine.accesses))
-            if reaches and (bad := self._as_data(machine, uses)):
-                problems.append(
-                    self._problem("a stack or frame pointer is read as data", instruction, placed, min(bad), uses, own)
-                )
-            if reaches and machine.effect is not None and not machine.accesses:
-                self._point(instruction, placed)
-            if not machine.writes <= scan.writable:
+            if not scan.switches and not reads.isdisjoint(self._pointers):
+                scan.framed = scan.framed or bool(machine.accesses)
+                if bad := self._as_data(machine, uses):
+                    rule = "a stack or frame pointer is read as data"
+                    problems.append(self._problem(rule, instruction, placed, min(bad), uses, own))
+                if machine.effect is not None and not machine.accesses:
+                    self._point(instruction, placed)
+            if not writes <= scan.writable and (bad := writes - scan.writable - scan.freely):
                 problems.append(
                     self._problem(
                         "an instruction writes a register that is not its own",
                         instruction,
                         placed,
-                        min(machine.writes - scan.writable),
+                        min(bad),
                         definitions,
                         own,
                     )
@@ -295,10 +301,10 @@ class OwnRules:
                         own,
                     )
                 )
-            scan.read |= machine.reads - scan.written
-            scan.written |= machine.writes
-            scan.readable |= machine.writes
-            scan.stores = scan.stores or MEMORY in machine.writes
+            scan.read |= reads - scan.written if scan.written else reads
+            scan.written |= writes
+            scan.readable.update(writes)
+            scan.stores = scan.stores or MEMORY in writes
         return problems
 
     def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
@@ -479,7 +485,7 @@ class OwnRules:
             )
         scan.read |= placed.machine.reads - scan.written
         scan.written |= placed.machine.writes
-        scan.readable |= placed.machine.writes
+        scan.readable.update(placed.machine.writes)
         scan.stores = True
         if any(machine.accesses for _, machine in own[at + 1 :]):
             self._results.append((own, returning, self.calls.packed_results(instruction)))
@@ -621,6 +627,14 @@ class OwnRules:
                         "nothing",
                         code,
                     )
+
+
+def _call_in(own: Sequence[Placed]) -> int:
+    """The number of the call among these bytes, or how many there are."""
+    for number, placed in enumerate(own):
+        if placed.machine.flow == CALL:
+            return number
+    return len(own)
 
 
 def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:

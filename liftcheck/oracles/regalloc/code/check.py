@@ -140,9 +140,9 @@ class Examination:
             code, reached = self.layout.code(piece.start, piece.end, piece.instruction == last and piece.edit == NONE)
             self.counts.machine_instructions += len(code)
             end = piece.end
-            if all(idle(machine) for _, machine in code):
+            if not code or (idle(code[0].machine) and all(idle(machine) for _, machine in code)):
                 end = piece.start  # of a jump into the next block nothing is left but where its label may stand
-            elif self._left_out(block, code, falls):
+            elif not falls and self._left_out(block, code):
                 continue
             if code:
                 falls = code[-1].machine.flow not in LEAVES
@@ -152,10 +152,10 @@ class Examination:
             self.vectors = vectors
         return end, falls
 
-    def _left_out(self, block: int, code: Sequence[Placed], falls: bool) -> bool:
+    def _left_out(self, block: int, code: Sequence[Placed]) -> bool:
         """Whether the only jump of a block was left out, as everybody was sent on, and an island stands in its place:
         then nothing may lead there."""
-        if falls or code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
+        if code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
             return False
         del self.labels[block]
         return True

@@ -17,7 +17,7 @@ from typing import Final
 
 from liftcheck.isa import byte_order
 from liftcheck.isa.abi import abi_named
-from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP
+from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY, RETURN, TRAP
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code import order, tables
 from liftcheck.oracles.regalloc.code.calls import Calls, switches
@@ -27,6 +27,8 @@ from liftcheck.oracles.regalloc.code.problem import Problem
 
 HOPS: Final = 4
 """Veneers and jumps that a jump is followed through."""
+_STAYS: Final = frozenset({ORDINARY, CALL})
+"""Flows that lead to the next instruction alone."""
 _STOPS: Final = frozenset({"int3", "brk", "ebreak"})
 
 
@@ -38,6 +40,8 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
+        if block is None and all(machine.flow in _STAYS for _, machine in placed):
+            continue  # nearly all
         yield from _traps(layout, instruction, placed)
         yield from _lost(layout, instruction, placed, block)
         if block is None:
@@ -264,17 +268,19 @@ def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset
     """For each call that ends a block, and so may have handlers, the blocks that can be reached through one of these.
     Which of the successors a handler is, is not said: those where it leads."""
     found: dict[int, frozenset[int]] = {}
+    instructions = layout.allocation.instructions
+    ending = [(last, block) for last, block in layout.lasts.items() if instructions[last].clobbers]
+    if not ending:
+        return found
     blocks, chains = layout.allocation.blocks, _chains(layout, labels)
     known: dict[frozenset[int], frozenset[int]] = {}
-    for instruction, block in layout.lasts.items():
+    for instruction, block in ending:
         start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
-        handlers = calls.handlers(start, end)
-        if layout.allocation.instructions[instruction].clobbers:
-            ends = Ends(chains, blocks[block].successors)
-            entered = frozenset().union(*map(ends.at, set(handlers)))
-            if entered not in known:
-                known[entered] = _reachable(layout, entered)
-            found[instruction] = known[entered]
+        ends = Ends(chains, blocks[block].successors)
+        entered = frozenset().union(*map(ends.at, set(calls.handlers(start, end))))
+        if entered not in known:
+            known[entered] = _reachable(layout, entered)
+        found[instruction] = known[entered]
     return found
 
 

@@ -57,6 +57,7 @@ class Layout:
         self.order: Final = sorted(range(len(allocation.blocks)), key=lambda b: (starts[b], self._ends_at(b), b))
         self.starts: Final = starts
         """Of each block's first piece."""
+        self._at: Final[dict[int, Insn]] = {}
 
     def _ends_at(self, block: int) -> int:
         return self.allocation.ends[self.allocation.blocks[block].end - 1]
@@ -104,10 +105,12 @@ class Layout:
         are cut wrongly; before it where control leaves for good (`last`: a block's last instruction)."""
         if last:
             return self._last(start, end)
-        found, at = laid(decode(self.isa, self.bytes, start, end), start)
-        if any(placed.machine.flow == JUMP for placed in found):
-            return self._around(start, end)
-        return found, at
+        found, at, jumps = [], start, False
+        for machine in decode(self.isa, self.bytes, start, end):
+            found.append(Placed(at, machine))
+            at += machine.size
+            jumps = jumps or machine.flow == JUMP
+        return self._around(start, end) if jumps else (found, at)
 
     def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
         """Without islands: bytes that are jumped over, and that none of the other instructions branches into (what
@@ -168,7 +171,10 @@ class Layout:
 
     def at(self, offset: int) -> Insn:
         """The instruction at an offset."""
-        return decode(self.isa, self.bytes, offset, offset + 1)[0]
+        found = self._at.get(offset)
+        if found is None:
+            found = self._at[offset] = decode(self.isa, self.bytes, offset, offset + 1)[0]
+        return found
 
     def may_trap(self, offset: int, size: int) -> bool:
         """Whether the compiler tells of a trap in these bytes."""
@@ -206,7 +212,7 @@ def traps(code: Sequence[Placed]) -> bool:
 def idle(machine: Insn) -> bool:
     """An instruction without any effect."""
     effect = machine.effect
-    return effect is not None and not effect.writes and not effect.stores and not machine.writes
+    return not machine.writes and effect is not None and not effect.writes and not effect.stores
 
 
 def laid(machines: Sequence[Insn], at: int) -> tuple[list[Placed], int]:
