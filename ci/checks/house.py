@@ -38,14 +38,15 @@ def complaints(root: Path) -> list[str]:
 def check(name: str, text: str) -> Iterator[tuple[int, str]]:
     """(line, what) of each broken rule of one module; `name` is its path below the root."""
     tree = ast.parse(text, name)
+    nodes = list(ast.walk(tree))
     if text.strip() and not ast.get_docstring(tree):
         yield 1, "the module does not say what it is"
     if text.count("\n") > MODULE_LINES and name not in MAY_BE_LONG:
         yield 1, f"{text.count(chr(10))} lines: a module keeps to {MODULE_LINES}"
     imported = any(
-        isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names) for node in ast.walk(tree)
+        isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names) for node in nodes
     )
-    for node in ast.walk(tree):
+    for node in nodes:
         yield from _node(name, node)
         if _shares_random_state(node, imported):
             yield getattr(node, "lineno", 1), "hidden random state: draw from an explicit Random(seed) or Choices"

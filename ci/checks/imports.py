@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,6 +55,10 @@ NAMED_FOR: Final = {"z3": ("smt", "z3"), "unicorn": ("unicorn",)}
 """A package -> words one of which must stand in the name of a module that imports it."""
 
 
+_INSIDE: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields in which a statement, a handler or a case of a match holds statements."""
+
+
 class Edge(NamedTuple):
     """`importer` imports `imported` (full names) at `line` of `path`."""
 
@@ -72,12 +77,22 @@ def modules(root: Path) -> Iterator[tuple[str, Path]]:
 
 def edges(name: str, path: Path) -> Iterator[Edge]:
     """Every import of one module. Relative imports are a broken rule of their own: they come out as '.'."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Edge(name, alias.name, path, node.lineno)
         elif isinstance(node, ast.ImportFrom):
             yield from _from_edges(name, path, node)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, those inside others too. Expressions, where most nodes are, hold none."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in _INSIDE:
+            waiting += getattr(node, field, ())
 
 
 def _from_edges(name: str, path: Path, node: ast.ImportFrom) -> Iterator[Edge]:
@@ -89,6 +104,7 @@ def _from_edges(name: str, path: Path, node: ast.ImportFrom) -> Iterator[Edge]:
         yield Edge(name, f"{node.module}.{alias.name}", path, node.lineno)
 
 
+@cache
 def unit(name: str) -> str:
     """The entry of LAYERS that a module belongs to; '' if it has none."""
     parts = name.split(".")
@@ -129,27 +145,27 @@ def circle(imports: dict[str, set[str]]) -> str:
     return ""
 
 
-def graph(root: Path) -> dict[str, set[str]]:
+def graph(imports: dict[str, list[Edge]]) -> dict[str, set[str]]:
     """Module -> the modules that it imports, and the packages around both, whose `__init__` is executed before."""
-    paths = dict(modules(root))
     found: dict[str, set[str]] = {}
-    for name, path in paths.items():
-        names = {name, *(edge.imported for edge in edges(name, path))}
+    for name, made in imports.items():
+        names = {name, *(edge.imported for edge in made)}
         around = {".".join(parts[:n]) for parts in (one.split(".") for one in names) for n in range(1, len(parts) + 1)}
-        found[name] = {one for one in around if one in paths} - {name}
+        found[name] = {one for one in around if one in imports} - {name}
     return found
 
 
 def complaints(root: Path) -> list[str]:
     """Every broken rule as 'path:line: what'."""
-    found = []
+    found, imports = [], {}
     for name, path in modules(root):
+        imports[name] = list(edges(name, path))
         if name != "liftcheck" and unit(name) in ("", "liftcheck"):
             found.append(f"{path.relative_to(root)}:1: this module is in no layer: add it to LAYERS")
-        for edge in edges(name, path):
+        for edge in imports[name]:
             if what := complaint(edge):
                 found.append(f"{path.relative_to(root)}:{edge.line}: {what}")
-    if not found and (chain := circle(graph(root))):
+    if not found and (chain := circle(graph(imports))):
         found.append(f"imports in a circle: {chain}")
     return found
 

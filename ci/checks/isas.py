@@ -57,9 +57,9 @@ def complaints(root: Path) -> list[str]:
 
 def check(text: str, name: str = "?") -> Iterator[tuple[int, str, bool]]:
     """(line, what, whether no reason excuses it) of each place of a module that names an ISA."""
-    tree = ast.parse(text, name)
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(text, name)))
+    prose = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         line = getattr(node, "lineno", 1)
         if isinstance(node, (ast.Compare, ast.MatchValue)) and (word := _asked(node)):
             yield line, f"a condition on {word}: ask the ISA's value (isa.base.Isa)", True

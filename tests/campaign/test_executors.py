@@ -100,8 +100,8 @@ def test_a_task_that_is_not_repeated_is_told_once() -> None:
 
 
 def test_a_worker_that_hangs_is_replaced() -> None:
-    events = stepped(ToyWork(), ["hang", "c"], silence=5.0)
-    assert [event.why for event in events if isinstance(event, Death)] == ["no answer for 5 s"] * 2
+    events = stepped(ToyWork(), ["hang", "c"], silence=2.0)
+    assert [event.why for event in events if isinstance(event, Death)] == ["no answer for 2 s"] * 2
     assert answers(events) == ["c"]
 
 

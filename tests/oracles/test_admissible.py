@@ -284,13 +284,14 @@ block2:
 
 
 def test_what_takes_long_is_looked_at_as_far_as_time_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admissible, "FUEL", 1000)
     reference = Reference(parse_module(LONG), False)
-    found = reference.predict(0, [1_000_000], fuel=10_000_000)
+    found = reference.predict(0, [20_000], fuel=1_000_000)
     assert (found.opening is not None and found.opening.what, found.unseen) == (NAN, False)
     monkeypatch.setattr(admissible, "LONG", 0.0)
-    first = reference.predict(0, [1_000_001], fuel=10_000_000)
+    first = reference.predict(0, [20_001], fuel=1_000_000)
     assert (first.opening, first.looked, first.unseen) == (None, True, True)
-    again = reference.predict(0, [1_000_001], fuel=10_000_000, worlds=MANY)
+    again = reference.predict(0, [20_001], fuel=1_000_000, worlds=MANY)
     assert (again.opening is not None and again.opening.what, again.unseen) == (NAN, False)
 
 
