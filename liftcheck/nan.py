@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from liftcheck.bits.floats import FORMATS
 from liftcheck.clif.types import Type
 
 CREATES: Final = frozenset({
@@ -33,8 +34,6 @@ IGNORES: Final = frozenset(
 
 _SIGN_MATTERS: Final = {"fcopysign": (1,), "blendv": (0,)}
 
-_EXPONENT_BITS: Final = {16: 5, 32: 8, 64: 11, 128: 15}
-
 
 def observed(op: str, operands: int) -> tuple[int, ...]:
     """The operand positions of `op` through which a float's bits become visible."""
@@ -45,12 +44,12 @@ def observed(op: str, operands: int) -> tuple[int, ...]:
 
 def exponent_bits(width: int) -> int:
     """How many bits of a float of `width` bits are exponent."""
-    return _EXPONENT_BITS[width]
+    return FORMATS[width].exponent
 
 
 def infinity(width: int) -> int:
     """The positive infinity: what a NaN without its sign is greater than."""
-    return ((1 << _EXPONENT_BITS[width]) - 1) << (width - 1 - _EXPONENT_BITS[width])
+    return FORMATS[width].infinity
 
 
 def is_nan(bits: int, width: int) -> bool:
@@ -60,8 +59,7 @@ def is_nan(bits: int, width: int) -> bool:
 
 def quiet_nan(width: int) -> int:
     """The positive quiet NaN without payload: what a canonicalized NaN looks like."""
-    mantissa = width - 1 - _EXPONENT_BITS[width]
-    return ((1 << (_EXPONENT_BITS[width] + 1)) - 1) << (mantissa - 1)
+    return FORMATS[width].nan
 
 
 def canonical(bits: int, ty: Type) -> int:

@@ -19,8 +19,9 @@ Unary = Callable[[int], int]
 
 
 class Format:
-    """An interchange format: `width` bits, `precision` with the hidden bit.
+    """An interchange format: `width` bits, `precision` with the hidden bit. This is the one place that has them.
 
+    stored, exponent  how many bits the fraction and the exponent have
     sign, fraction    masks of the sign bit and of the stored fraction
     infinity          the pattern of +inf, which is also the mask of the exponent
     magnitude         everything but the sign
@@ -28,12 +29,24 @@ class Format:
     least             the binary exponent of the smallest subnormal
     """
 
-    __slots__ = ("fraction", "infinity", "least", "magnitude", "nan", "precision", "sign", "stored", "width")
+    __slots__ = (
+        "exponent",
+        "fraction",
+        "infinity",
+        "least",
+        "magnitude",
+        "nan",
+        "precision",
+        "sign",
+        "stored",
+        "width",
+    )
 
     def __init__(self, width: int, precision: int) -> None:
         self.width: Final = width
         self.precision: Final = precision
         self.stored: Final = precision - 1
+        self.exponent: Final = width - precision
         self.sign: Final = 1 << width - 1
         self.magnitude: Final = self.sign - 1
         self.fraction: Final = (1 << precision - 1) - 1

@@ -20,6 +20,7 @@ from typing import Final
 from liftcheck.bits import code as c
 from liftcheck.bits import prim_smt as smt
 from liftcheck.bits.code import Code, Context
+from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.term import Term, const, repeated, term, value_of
 
 Writer = Callable[[Context, Term], Code]
@@ -307,9 +308,8 @@ def _convert(name: str) -> Writer:
 
 def _isnan(cx: Context, t: Term) -> Code:
     width = t.args[0].lane
-    infinity = smt.INFINITY[width]
     bits = c.infix(cx.exact(t.args[0]), "&", c.literal((1 << width - 1) - 1), 0, t.mask)
-    return c.truth(bits, ">", c.literal(infinity))
+    return c.truth(bits, ">", c.literal(FORMATS[width].infinity))
 
 
 # Whole vectors as one integer.

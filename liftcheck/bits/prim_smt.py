@@ -8,13 +8,12 @@ conversions out of range) is settled here before it is asked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
+from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.term import Term
 
 Smt = Callable[..., Any]
-INFINITY: Final = {16: 0x7C00, 32: 0x7F80_0000, 64: 0x7FF << 52, 128: 0x7FFF << 112}
-"""The pattern of +inf, by width."""
 
 
 def operation(function: Callable[..., Any]) -> Smt:
@@ -28,7 +27,8 @@ def operation(function: Callable[..., Any]) -> Smt:
 
 def sort(z: Any, width: int) -> Any:
     """z3's sort of the format."""
-    return {16: z.FPSort(5, 11), 32: z.FPSort(8, 24), 64: z.FPSort(11, 53), 128: z.FPSort(15, 113)}[width]
+    form = FORMATS[width]
+    return z.FPSort(form.exponent, form.precision)
 
 
 def number(z: Any, bits: Any) -> Any:
@@ -37,9 +37,8 @@ def number(z: Any, bits: Any) -> Any:
 
 
 def pattern(z: Any, x: Any, width: int) -> Any:
-    """The pattern of a number; the quiet bit is the one below the exponent."""
-    quiet = INFINITY[width] | (INFINITY[width] & -INFINITY[width]) >> 1
-    return z.If(z.fpIsNaN(x), z.BitVecVal(quiet, width), z.fpToIEEEBV(x))
+    """The pattern of a number; of a NaN, the one that every operation gives."""
+    return z.If(z.fpIsNaN(x), z.BitVecVal(FORMATS[width].nan, width), z.fpToIEEEBV(x))
 
 
 def comparison(test: Callable[..., Any]) -> Smt:

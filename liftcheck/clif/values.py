@@ -15,6 +15,7 @@ from functools import cache
 from random import Random
 from typing import Final
 
+from liftcheck.bits.floats import FORMATS
 from liftcheck.clif.types import Type, by_name
 from liftcheck.layout import SLOT_SIZE
 
@@ -23,7 +24,6 @@ _PATTERNS: Final = (0x00FF, 0x0F0F, 0x5555, 0xAAAA, 0x3333, 0x1234, 0xFF00, 0x80
                     0x0000FFFF, 0xFFFF0000, 0x12345678, 0xDEADBEEF, 0xFFF000, 0x1000, 0xFFF, 0x7FF, 0x800,
                     0x0000FFFF0000FFFF, 0x00FF00FF00FF00FF, 0x5555555555555555, 0xFFFFFFFF00000000,
                     0x0123456789ABCDEF, 0x8000000080000000, 0x7FFFFFFF7FFFFFFF, 0xFFFFFFFF80000000)  # fmt: skip
-_EXPONENTS: Final = {16: 5, 32: 8, 64: 11, 128: 15}
 
 
 def integers(width: int) -> list[int]:
@@ -64,9 +64,9 @@ def integers(width: int) -> list[int]:
 
 def floats(width: int) -> list[int]:
     """The interesting bit patterns of an IEEE float of `width` bits, in a fixed order."""
-    exponent = _EXPONENTS[width]
-    mantissa = width - 1 - exponent
-    bias, top, sign = (1 << (exponent - 1)) - 1, ((1 << exponent) - 1) << mantissa, 1 << (width - 1)
+    form = FORMATS[width]
+    mantissa, top, sign = form.stored, form.infinity, form.sign
+    bias = (1 << (form.exponent - 1)) - 1
     one = bias << mantissa
     found = [
         0,

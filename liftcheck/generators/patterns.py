@@ -24,6 +24,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple
 
+from liftcheck.bits.floats import FORMATS
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import OPCODES, Opcode
 from liftcheck.clif.types import I8, I32, I64, I128, TYPES, Type
@@ -373,8 +374,8 @@ def _splat(ty: Type, lane: int) -> int:
 
 def _float_constant(name: str, lane: Type, r: int) -> int:
     """0, 1, -1, 2, a power of two as bits of a float type."""
-    mantissa = {16: 10, 32: 23, 64: 52, 128: 112}[lane.bits]
-    bias = (1 << (lane.bits - 2 - mantissa)) - 1
+    form = FORMATS[lane.bits]
+    bias = (1 << (form.exponent - 1)) - 1
     power = {"0": None, "1": 0, "-1": 0, "2": 1, "p": r % 16 - 8}.get(name, 3)
-    bits = 0 if power is None else (bias + power) << mantissa
+    bits = 0 if power is None else (bias + power) << form.stored
     return bits | (1 << (lane.bits - 1) if name[0] == "-" else 0)

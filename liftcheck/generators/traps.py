@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+from liftcheck.bits.floats import FORMATS
 from liftcheck.clif.types import I8, Type
 from liftcheck.clif.values import table
 from liftcheck.generators.body import Body
@@ -55,11 +56,10 @@ def _divisor(body: Body, ty: Type, signed: bool) -> int:
 @cache
 def _limits(float_kind: Type, int_kind: Type, signed: bool) -> tuple[int, int] | None:
     """Bit patterns of the least and greatest float that converts, exactly representable in between; None if unknown."""
-    parameters = {16: (5, 10), 32: (8, 23), 64: (11, 52), 128: (15, 112)}
-    exponent, mantissa = parameters[float_kind.bits]
-    bias = (1 << (exponent - 1)) - 1
+    form = FORMATS[float_kind.bits]
+    bias, mantissa = (1 << (form.exponent - 1)) - 1, form.stored
     power = int_kind.bits - (1 if signed else 0)
-    top = ((1 << exponent) - 1) << mantissa
+    top = form.infinity
     high = min((power + bias) << mantissa, top) - 1
     low = (1 << (float_kind.bits - 1)) | (min((power + bias) << mantissa, top - 1)) if signed else 0
     return low, high

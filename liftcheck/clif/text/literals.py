@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-FLOAT_LAYOUT: Final = {16: (5, 10), 32: (8, 23), 64: (11, 52), 128: (15, 112)}
-"""Width of a float -> (exponent bits, trailing significand bits)."""
+from liftcheck.bits.floats import FORMATS
 
 _DECIMAL: Final = re.compile(r"[0-9]+\Z")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+\Z")
@@ -103,7 +102,7 @@ def constant(text: str) -> bytes:
 
 def float_bits(text: str, bits: int) -> int:
     """A float literal of `bits` bits: 0.0, Inf, NaN, NaN:0x…, sNaN:0x…, or hexadecimal with at most 32 digits."""
-    exponent_bits, fraction_bits = FLOAT_LAYOUT[bits]
+    exponent_bits, fraction_bits = FORMATS[bits].exponent, FORMATS[bits].stored
     sign = (text[:1] == "-") << (bits - 1)
     body = text[1:] if text[:1] in ("-", "+") else text
     if body.startswith("0x"):
@@ -156,7 +155,7 @@ def _encode(significand: int, exponent: int, exponent_bits: int, fraction_bits: 
 
 def float_text(value: int, bits: int) -> str:
     """The inverse of `float_bits`."""
-    exponent_bits, fraction_bits = FLOAT_LAYOUT[bits]
+    exponent_bits, fraction_bits = FORMATS[bits].exponent, FORMATS[bits].stored
     top = (1 << exponent_bits) - 1
     sign = "-" if value >> (bits - 1) else ""
     fraction, exponent = value & ((1 << fraction_bits) - 1), (value >> fraction_bits) & top
