@@ -31,7 +31,7 @@ def goes_wrong(allocation: Allocation) -> bool:
     return any(Insn(allocation, seed).wrong_use() is not None for seed in range(PATHS))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_a_right_allocation_is_proven_and_runs_right(seed: int) -> None:
     allocation = usable(seed)
@@ -39,7 +39,7 @@ def test_a_right_allocation_is_proven_and_runs_right(seed: int) -> None:
     assert not goes_wrong(allocation)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SEEDS, SEEDS)
 def test_a_fault_that_shows_is_refuted(seed: int, fault: int) -> None:
     allocation = mutated(usable(seed), Random(fault))
@@ -49,7 +49,7 @@ def test_a_fault_that_shows_is_refuted(seed: int, fault: int) -> None:
         assert verdict.status == "invalid"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SEEDS, SEEDS)
 def test_a_counterexample_shows_on_its_path(seed: int, fault: int) -> None:
     """Where a use is said to read another value, the machine, sent along that path, reads it wrong there."""
