@@ -33,15 +33,18 @@ def commands(text: str) -> Iterator[list[str]]:
                 yield words[1:]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_links_lead_somewhere(page: Path) -> None:
-    targets = [
+def links(page: Path) -> list[str]:
+    """Where the links of a page lead within the tree, as they are written."""
+    return [
         link.split("#")[0]
         for link in LINK.findall(page.read_text(encoding="utf-8"))
         if not link.startswith(("http://", "https://", "#", "mailto:"))
     ]
-    missing = [target for target in targets if not (page.parent / target).exists()]
-    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
 
 
 def flags_of(command: str) -> set[str]:
@@ -76,10 +79,15 @@ def test_the_page_of_the_command_line_is_up_to_date() -> None:
     )
 
 
-def test_the_index_lists_every_page() -> None:
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
-    assert {page for page in pages if f"({page})" not in index} == set()
+def test_links_lead_from_the_index_to_every_page() -> None:
+    found, waiting = set(), [ROOT / "docs" / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found and page.suffix == ".md" and page.is_relative_to(ROOT / "docs"):
+            found.add(page)
+            near = [(page.parent / link).resolve() for link in links(page)]
+            waiting += [link / "index.md" if link.is_dir() else link for link in near]
+    assert {str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md") if page not in found} == set()
 
 
 def test_the_readme_holds_the_two_commands() -> None:
