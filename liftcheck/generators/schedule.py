@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 from liftcheck.clif.ir import NO_FLAGS, BlockCall
 from liftcheck.clif.opcodes import OPCODES, key_of
@@ -23,7 +23,7 @@ from liftcheck.errors import InternalError
 from liftcheck.generators import memory, traps
 from liftcheck.generators.body import Body
 from liftcheck.generators.rows import Row
-from liftcheck.generators.tables import UNREACHED, Context
+from liftcheck.generators.tables import UNREACHED, Context, Goals
 
 _MOST: Final = 7
 """Typings of one goal."""
@@ -36,13 +36,6 @@ NOT_SCHEDULED: Final = frozenset(
 """Opcodes that are not on the schedule: programs are full of them, or they need more around them than a typing."""
 
 
-class Goals(NamedTuple):
-    """What a program has to hold, and the ISAs that it is for."""
-
-    isas: tuple[str, ...]
-    keys: tuple[str, ...]
-
-
 def goals(context: Context, turn: int) -> Goals:
     """What is due at a turn, counted from 0."""
     lists = _lists(context)
@@ -52,16 +45,16 @@ def goals(context: Context, turn: int) -> Goals:
 
 def _lists(context: Context) -> list[tuple[tuple[str, ...], list[str]]]:
     """The keys on the schedule, by the largest set of ISAs that has them."""
-    found = context.schedule_cache.get(-1)
-    if found is None:
+    kept = context.schedule
+    if not kept.lists:
         left = left_out(context)
         lists: dict[tuple[str, ...], list[str]] = {context.isas: []}
         for key, isas in context.keys().items():
             if key not in left and key.partition(".")[0] not in NOT_SCHEDULED:
                 _emitter(context.table(isas).by_key[key])
                 lists.setdefault(isas, []).append(key)
-        found = context.schedule_cache[-1] = sorted(lists.items())
-    return found
+        kept.lists = sorted(lists.items())
+    return kept.lists
 
 
 def left_out(context: Context) -> dict[str, str]:
@@ -78,17 +71,15 @@ def left_out(context: Context) -> dict[str, str]:
 
 def _round(context: Context, number: int) -> list[Goals]:
     """The goals of one round; the last that was asked for is kept."""
-    found: list[Goals] | None = context.schedule_cache.get(number)
-    if found is None:
+    kept = context.schedule
+    if kept.number != number:
         random = Random(f"round {number}")
         found = []
         for isas, keys in _lists(context):
             shuffled = random.sample(keys, len(keys))
             found += [Goals(isas, tuple(shuffled[at : at + _MOST])) for at in range(0, len(keys), _MOST)]
-        for old in [place for place in context.schedule_cache if place >= 0]:
-            del context.schedule_cache[old]
-        context.schedule_cache[number] = found
-    return found
+        kept.number, kept.round = number, found
+    return kept.round
 
 
 def emit_goals(body: Body, keys: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from liftcheck import nan
 from liftcheck.clif.ir import NO_FLAGS, MemFlags
@@ -167,6 +167,23 @@ def _conventions() -> dict[str, tuple[str, ...]]:
     return {isa: isa_named(isa).conventions for isa in ISAS}
 
 
+class Goals(NamedTuple):
+    """What a program has to hold, and the ISAs that it is for."""
+
+    isas: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Schedule:
+    """What `generators.schedule` has made of a context: the keys on the schedule by the ISAs that have them, and the
+    goals of the round that was asked for last."""
+
+    lists: list[tuple[tuple[str, ...], list[str]]] = field(default_factory=list)
+    number: int = -1
+    round: list[Goals] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """For what programs are made: build one per campaign, it caches tables.
@@ -191,7 +208,7 @@ class Context:
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
-    schedule_cache: dict[int, Any] = field(default_factory=dict, compare=False)
+    schedule: Schedule = field(default_factory=Schedule, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""
