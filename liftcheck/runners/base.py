@@ -115,6 +115,11 @@ def _answers(form: Packing, outcomes: Sequence[Outcome]) -> tuple[bytes, ...] | 
     return tuple([next(given) if did else nothing for did in returned])
 
 
+def _code_size(job: Job) -> int:
+    """What a job's trampoline takes of the area, at most."""
+    return len(job.trampoline.code) + max(job.trampoline.alignment, 16)
+
+
 def _cut(job: Job, piece: Piece) -> Job:
     """The part of a job that is a piece of it."""
     if piece.rows == len(job.inputs):
@@ -299,13 +304,12 @@ class BaseRunner:
             self.load(image)
             self._image = image
         packings = [packing(job.signature, self._big_endian) for job in jobs]
-        needs = [
-            Need(form.size, len(job.inputs), len(job.trampoline.code) + max(job.trampoline.alignment, 16))
-            for job, form in zip(jobs, packings)
-        ]
-        if not fit(needs):
+        rows = sum([form.size * len(job.inputs) for job, form in zip(jobs, packings)])
+        code = sum([_code_size(job) for job in jobs])
+        if not fit(rows, code):
+            needs = [Need(form.size, len(job.inputs), _code_size(job)) for job, form in zip(jobs, packings)]
             return self._in_portions(image, jobs, portions(needs), seconds, until)
-        if self._next_trampoline + sum([need.code for need in needs]) > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
+        if self._next_trampoline + code > layout.TRAMPOLINES + layout.TRAMPOLINES_SIZE:
             self.forget_trampolines()
             self._trampolines.clear()
             self._next_trampoline = layout.TRAMPOLINES

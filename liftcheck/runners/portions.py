@@ -32,12 +32,9 @@ class Piece(NamedTuple):
     rows: int
 
 
-def fit(needs: Sequence[Need]) -> bool:
-    """Whether one portion holds all."""
-    return (
-        sum([need.size * need.rows for need in needs]) <= ROOM
-        and sum([need.code for need in needs]) <= layout.TRAMPOLINES_SIZE
-    )
+def fit(rows: int, code: int) -> bool:
+    """Whether one portion holds rows and trampolines of so many bytes."""
+    return rows <= ROOM and code <= layout.TRAMPOLINES_SIZE
 
 
 def portions(needs: Sequence[Need]) -> list[list[Piece]]:
