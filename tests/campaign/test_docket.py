@@ -346,3 +346,66 @@ def test_a_filetest_that_could_not_be_made_is_not_tried_again(tmp_path: Path) ->
     assert entry is not None
     desk.docket.stated(entry, [])
     assert desk.docket.untold() is None and entry in desk.docket.waiting
+
+
+PAGE = "docs/findings/some-fault.md"
+
+
+def tell(desk: Desk, number: int, fault: str) -> None:
+    """The filetest of a case's finding is made, and shows this known fault."""
+    entry = next(entry for entry in desk.docket.waiting if entry.finding.number == number)
+    desk.docket.stated(entry, [dataclasses.replace(entry.finding, program="test run\n", fault=fault)])
+
+
+def test_a_known_fault_has_one_folder_from_the_moment_it_is_proven(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, False)
+    for number, ops in ((1, MIXED), (2, SHIFT), (3, ("rotr",))):
+        desk.docket.arrived(wrong(number, ops), 0.0)
+    before = {path.name for path in tmp_path.iterdir()}
+    tell(desk, 1, PAGE)
+    assert {path.name for path in tmp_path.iterdir()} == before
+    tell(desk, 2, PAGE)
+    tell(desk, 3, "")
+    assert desk.state() == [(1, 2, False), (3, 1, False)]
+    desk.docket.close()
+    loaded = {finding.number: finding for finding in map(store.load, tmp_path.iterdir())}
+    assert {number: (one.count, one.fault) for number, one in loaded.items()} == {1: (2, PAGE), 3: (1, "")}
+    assert PAGE in next(tmp_path.glob("*-1/README.md")).read_text()
+
+
+def test_what_a_reduction_shows_to_be_a_known_fault_is_folded_into_it() -> None:
+    desk = Desk(None, False)
+    desk.docket.arrived(wrong(1), 0.0)
+    tell(desk, 1, PAGE)
+    desk.docket.arrived(wrong(2, SHIFT), 0.0)
+    entry = next(entry for entry in desk.docket.waiting if entry.finding.number == 2)
+    desk.docket.reduced(entry, [dataclasses.replace(small(entry.finding), fault=PAGE)])
+    ((number, count, reduced),) = desk.state()
+    assert (count, reduced) == (2, True), number
+
+
+def test_a_failure_of_the_compiler_is_known_by_its_own_key_too() -> None:
+    desk = Desk(None, False)
+    for number, reason in ((1, "this"), (2, "that")):
+        desk.docket.arrived(panic(number, reason), 0.0)
+        tell(desk, number, PAGE)
+    keys = [fold_key(panic(1, reason)) for reason in ("this", "that")]
+    assert all(desk.docket.familiar.failures[key] == 1 for key in keys)
+    desk.docket.alike(keys[1], 3)
+    desk.docket.arrived(panic(5, "that"), 0.0)
+    assert desk.state() == [(1, 6, False)]
+
+
+@pytest.mark.parametrize("eager", [1, 2, 3])
+def test_in_a_strict_order_the_lowest_case_stands_for_a_known_fault(eager: int) -> None:
+    """However early it was told of which."""
+    desk = Desk(None, True, eager)
+    for number, ops in ((4, MIXED), (1, SHIFT), (2, ("rotr",))):
+        desk.docket.arrived(wrong(number, ops), 0.0)
+    for number in (4, 2, 1):
+        tell(desk, number, "" if number == 2 else PAGE)
+    desk.docket.finish()
+    while (entry := desk.docket.next(True, eager)) is not None:
+        entry.busy = True
+        desk.docket.reduced(entry, [entry.finding])
+    assert desk.state() == [(1, 2, False), (2, 1, False)]

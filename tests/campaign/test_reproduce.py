@@ -181,12 +181,32 @@ def test_another_fault_than_the_findings_is_not_taken_for_it(compiler: Cranelift
     assert "for another reason" in reproduce.stated(crash, judge).unsaid
 
 
+@pytest.mark.needs_qemu
+def test_the_known_fault_is_told(compiler: Cranelift, runners: RunnerPool) -> None:
+    """A wrong result, and a refusal; not one whose cause nobody knows."""
+    saturates = (
+        "function %f(f64) -> i8 system_v {\nblock0(v0: f64):\n    v1 = fcvt_to_uint_sat.i8 v0\n    return v1\n}\n"
+    )
+    case = Case(parse_module(saturates, "known"), 0, ((0x4070 << 48,),))
+    finding, judge = found(compiler, runners, case, "s390x", lambda code, _: code)
+    assert investigated(judge, runners, finding).fault == "docs/findings/s390x-fcvt-to-uint-sat-i8.md"
+    case = Case(parse_module(SUM, "planted"), 0, ((5, 7),))
+    finding, judge = found(
+        compiler, runners, case, "aarch64", instead(compiler, "aarch64", SUM.replace("iadd", "isub"))
+    )
+    assert investigated(judge, runners, finding).fault == ""
+
+
+def investigated(judge: Judge, runners: RunnerPool, finding: Finding) -> Finding:
+    return Investigator(judge, runners).stated(finding)
+
+
 def test_what_a_filetest_cannot_show_is_said_in_file_and_page(
     compiler: Cranelift, runners: RunnerPool, tmp_path: Path
 ) -> None:
     case = Case(parse_module(SUM, "planted"), 0, ((5, 7),))
     finding = Finding(compare.NONDETERMINISTIC, case, Target("aarch64"))
-    text, unsaid = reproduce.stated(finding, Judge(compiler, runners))
+    text, unsaid, _ = reproduce.stated(finding, Judge(compiler, runners))
     assert "compiles once" in unsaid
     assert "compiles once" in text
     files = store.files(dataclasses.replace(finding, program=text, unsaid=unsaid), "folder")

@@ -19,7 +19,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from liftcheck.campaign.findings.finding import Familiar, Finding, Like, fold_key, opcodes
 from liftcheck.campaign.findings.store import Store
@@ -64,6 +64,8 @@ class Docket:
         self._reduced: list[Like] = []
         self._alike: Counter[str] = Counter()
         self._complete: Rank = (0,)
+        self._renamed: dict[str, str] = {}
+        """Key of a failure of the compiler -> that of its fault."""
 
     def arrived(self, finding: Finding, seconds: float) -> None:
         """A confirmed, unreduced finding, `seconds` into the campaign."""
@@ -74,6 +76,10 @@ class Docket:
     def _enter(self, finding: Finding, rank: Rank) -> None:
         if finding.failure is not None:
             finding = dataclasses.replace(finding, key=fold_key(finding))
+        key = self._renamed.get(finding.key, finding.key)
+        if key != finding.key and key in self.known:
+            self._fold(key, finding.count)
+            return
         key = finding.key
         rival = self._holder(key)
         if rival is not None and rank < rival.rank:
@@ -98,6 +104,7 @@ class Docket:
         self.store.forget(rival.finding.key)
         if finding.failure is None:
             self._stop(rival)
+            rival.finding = dataclasses.replace(rival.finding, count=count)
             rival.written = rival.chosen = False
             rival.result = None
             return finding
@@ -165,12 +172,31 @@ class Docket:
         """The filetest of an entry's finding was made; [] if that came to nothing."""
         entry.busy, entry.told = False, True
         for one in stated:
-            entry.finding = dataclasses.replace(entry.finding, program=one.program, unsaid=one.unsaid)
+            more: Any = {"program": one.program, "unsaid": one.unsaid, "fault": one.fault}
+            entry.finding = dataclasses.replace(entry.finding, **more)
             if entry.written:
-                key = entry.finding.key
-                known = self.known[key] = dataclasses.replace(self.known[key], program=one.program, unsaid=one.unsaid)
-                self.store.save(key, known)
+                known = self.known[entry.finding.key] = dataclasses.replace(self.known[entry.finding.key], **more)
+                self.store.save(entry.finding.key, known)
+            if one.fault and not self.strict:
+                self._recognise(entry)
         self.settle()
+
+    def _recognise(self, entry: Entry) -> None:
+        """An entry's cause is known: it is folded into the finding that shows it, or stands for it from now on."""
+        old, key = entry.finding.key, fold_key(entry.finding)
+        if key == old or not entry.written:
+            return
+        known = self.known.pop(old)
+        if known.failure is not None:
+            self._renamed[old] = key
+        if key in self.known:
+            self._remove(entry)
+            self.store.forget(old)
+            self._fold(key, known.count)
+            return
+        entry.finding = dataclasses.replace(entry.finding, key=key)
+        self.known[key] = dataclasses.replace(known, key=key)
+        self.store.save(key, self.known[key], old)
 
     def _eligible(self, ahead: int) -> Iterator[Entry]:
         if not self.strict:
@@ -193,16 +219,20 @@ class Docket:
         old = self.known[entry.finding.key]
         first, *rest = result or [old]
         new = dataclasses.replace(first, count=old.count, seconds=old.seconds)
-        if first.reduced:
-            self._replace(old, new)
+        key = fold_key(new) if new.reduced or new.fault else old.key
+        if first.reduced or key != old.key:
+            self._replace(old, dataclasses.replace(new, key=key))
         elif first is not old:
             self._keep(dataclasses.replace(new, key=old.key))
         for number, other in enumerate(rest):
             self._enter(dataclasses.replace(other, seconds=old.seconds), (*entry.rank, number))
 
     def _replace(self, old: Finding, new: Finding) -> None:
-        """A reduced finding takes the place of its unreduced form, unless an equal one is known."""
+        """A reduced finding, or one whose cause is known, takes the place of its first form, unless an equal one is
+        known."""
         del self.known[old.key]
+        if old.failure is not None and new.key != old.key:
+            self._renamed[old.key] = new.key
         later = self._holder(new.key)
         if later is not None:
             new = self._overtake(later, new)
@@ -211,7 +241,7 @@ class Docket:
             self._fold(new.key, new.count)
             return
         self._keep(new, old.key)
-        if new.failure is None:
+        if new.failure is None and new.reduced:
             self._reduced.append(Like(new.key, new.row.fold_name, new.target.isa, opcodes(new.case)))
 
     def _remove(self, entry: Entry) -> None:
@@ -237,6 +267,7 @@ class Docket:
         """What a mismatch may look like, so that it needs no vote: the reduced ones and, where many of a dear class
         wait, the first of them; but failures of the compiler alone in a strict order, where other votes count."""
         failures = {key: one.number or 0 for key, one in self.known.items() if one.failure is not None}
+        failures |= {old: self.known[key].number or 0 for old, key in self._renamed.items() if key in self.known}
         if self.strict:
             return Familiar(failures)
         waiting: dict[tuple[str, str], list[str]] = {}
@@ -257,6 +288,7 @@ class Docket:
 
     def alike(self, key: str, count: int) -> None:
         """So many mismatches looked like the finding of that key."""
+        key = self._renamed.get(key, key)
         if key in self.known:
             self._fold(key, count)
 

@@ -79,6 +79,8 @@ class Finding:
     """The filetest that shows it (`reproduce`)."""
     unsaid: str = ""
     """What that filetest does not say or show."""
+    fault: str = ""
+    """The known fault that is proven to be its cause: the page, or of a page on several the cause with the page."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
 
@@ -91,7 +93,10 @@ class Finding:
 def fold_key(finding: Finding) -> str:
     """What equal findings share: class, ISA, and the opcodes with types of the reduced program. A compiler's own
     failure is known by its reason and place, ABI damage by the registers. A calling convention that the reduction could
-    not do without stands for the fault alone: then the opcodes only happen to use what it loses."""
+    not do without stands for the fault alone: then the opcodes only happen to use what it loses. Where the cause is
+    known and proven it stands for all of that, on all ISAs."""
+    if finding.fault:
+        return f"known | {finding.fault}"
     if finding.failure is not None:
         return f"{finding.klass} | {finding.target.isa} | {finding.failure.reason} | {finding.failure.place}"
     if finding.damaged:
@@ -213,6 +218,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "votes": [{"who": v.who, "outcome": v.outcome, "with_reference": v.with_reference} for v in finding.votes],
         "damaged": list(finding.damaged),
         "unsaid": finding.unsaid,
+        "fault": finding.fault,
         "suspects": list(finding.suspects),
         "seed": finding.seed,
         "case": finding.number,
@@ -256,6 +262,7 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             key=data["key"],
             count=data["count"],
             note=data.get("note", ""),
+            fault=data.get("fault", ""),
             seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None,
         )

@@ -202,9 +202,9 @@ class Investigator:
         return self.illustrated(finding if finding.program else self.stated(finding))
 
     def stated(self, finding: Finding) -> Finding:
-        """With the filetest that shows it."""
-        program, unsaid = reproduce.stated(finding, self.judge)
-        return dataclasses.replace(finding, program=program, unsaid=unsaid)
+        """With the filetest that shows it, and the known fault that is its cause."""
+        program, unsaid, fault = reproduce.stated(finding, self.judge)
+        return dataclasses.replace(finding, program=program, unsaid=unsaid, fault=fault)
 
     def illustrated(self, finding: Finding) -> Finding:
         """With disassembly of the bad code and of the witness's, and the rules that only the bad one used."""

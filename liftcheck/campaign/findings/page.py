@@ -82,6 +82,8 @@ def _summary(finding: Finding) -> str:
     lines = [f"`{finding.compiler}` {_what(finding)}", ""]
     if finding.detail and (finding.failure is None or finding.detail != finding.failure.message):
         lines += [finding.detail, ""]
+    if finding.fault:
+        lines += [f"A known fault, proven to be the cause: {finding.fault}.", ""]
     if len(finding.targets) > 1:
         lines += ["The same on: " + "; ".join(f"`{target}`" for target in finding.targets) + ".", ""]
     if finding.witness is not None:
@@ -191,8 +193,8 @@ def _provenance(finding: Finding, name: str) -> str:
     ]
     if finding.count > 1:
         lines.append(
-            f"- {finding.count} findings are one here: equal ones, and programs that go wrong in this way and "
-            "hold all of its opcodes"
+            f"- {finding.count} findings are one here: equal ones, those with the same known cause, and programs that "
+            "go wrong in this way and hold all of its opcodes"
         )
     if finding.original is not None:
         lines.append("- `original.clif` is the program before reduction; `finding.json` holds everything as data")

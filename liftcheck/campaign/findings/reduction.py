@@ -152,7 +152,8 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
         note=note,
         witness=made.witness or finding.witness,
     )
-    made = desk.told(dataclasses.replace(made, key=fold_key(made)))
+    made = desk.told(made)
+    made = dataclasses.replace(made, key=fold_key(made))
     yield from meter.pause()
     return [made, *_left_over(desk, finding, tuple(t for t in others if t not in again))]
 

@@ -28,7 +28,7 @@ from liftcheck.errors import LiftcheckError
 from liftcheck.generators.filetests import Form, filetest_text, header
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.filetests.known import UPPER_BITS
+from liftcheck.oracles.filetests.known import UPPER_BITS, fault_in
 from liftcheck.oracles.filetests.report import Failure, Report
 from liftcheck.oracles.filetests.runs import Engine
 from liftcheck.oracles.filetests.units import plan_of
@@ -45,10 +45,12 @@ _LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
 
 
 class Stated(NamedTuple):
-    """The text of `program.clif`, and what it does not say or show, if anything."""
+    """The text of `program.clif`; what it does not say or show, if anything; the known fault that it shows
+    (`Finding.fault`), if it is one."""
 
     text: str
     unsaid: str = ""
+    fault: str = ""
 
 
 def stated(finding: Finding, judge: Judge) -> Stated:
@@ -61,12 +63,13 @@ def stated(finding: Finding, judge: Judge) -> Stated:
     with Engine(compiler, judge.runners, DEFAULT, judge.hooks, not finding.reduced) as engine:
         last = Stated("")
         for text, unsaid in _forms(finding):
-            why = _shortfall(finding, text, engine) or _unread(text, unsaid, compiler)
+            why, fault = _shortfall(finding, text, engine)
+            why = why or _unread(text, unsaid, compiler)
+            last = Stated(text, why or unsaid, fault or last.fault)
             if not why:
-                return Stated(_with_remark(text, unsaid), unsaid)
-            last = Stated(text, why)
+                return last._replace(text=_with_remark(text, unsaid))
         unsaid = f"{last.unsaid}; `liftcheck replay` shows it"
-        return Stated(_with_remark(last.text, unsaid), unsaid)
+        return Stated(_with_remark(last.text, unsaid), unsaid, last.fault)
 
 
 def _with_remark(text: str, unsaid: str) -> str:
@@ -118,27 +121,29 @@ def _compile_text(finding: Finding, plain: bool) -> str:
     return "\n".join([*lines, print_module(finding.case.module)])
 
 
-def _shortfall(finding: Finding, text: str, engine: Engine) -> str:
-    """Why a text does not show the finding; '' if it does."""
+def _shortfall(finding: Finding, text: str, engine: Engine) -> tuple[str, str]:
+    """Why a text does not show the finding, '' if it does; the known fault that it shows for the finding's reason."""
     report = Report()
     try:
         plan = plan_of(parse_filetest(text, "program.clif"), (), False)
         for name in plan.commands:
             engine.judge(name, plan, report)
     except LiftcheckError as error:
-        return f"`liftcheck test` does not read it: {error}"
+        return f"`liftcheck test` does not read it: {error}", ""
     units = [("", unit) for unit in report.failures] + report.findings
     if not units:
         skips = "; ".join(report.skips)
-        return f"`liftcheck test` passes it{f' (skipped: {skips})' if skips else ''}"
+        return f"`liftcheck test` passes it{f' (skipped: {skips})' if skips else ''}", ""
     strange = [unit for cause, unit in units if not _is_of(unit, cause, finding)]
     if strange:
-        return f"it fails for another reason: {strange[0].got} on {strange[0].where}"
+        return f"it fails for another reason: {strange[0].got} on {strange[0].where}", ""
+    faults = {fault_in(cause) for cause, _ in units}
+    fault = faults.pop() if len(faults) == 1 else ""
     if len({unit.where for _, unit in units}) > 1 and finding.failure is None:
-        return f"it fails on {units[1][1].where} too, where the finding's program is right"
+        return f"it fails on {units[1][1].where} too, where the finding's program is right", fault
     if "; liftcheck:" not in text and any(cause.startswith(UPPER_BITS) for cause, _ in units):
-        return "it passes where narrow arguments come without noise above them, as in upstream's harness"
-    return ""
+        return "it passes where narrow arguments come without noise above them, as in upstream's harness", fault
+    return "", fault
 
 
 def _is_of(unit: Failure, cause: str, finding: Finding) -> bool:

@@ -109,7 +109,8 @@ class Store:
         """Writes a finding under `key`; `old_key` names the one that it takes the place of. None if it is in memory."""
         if self.out is None:
             return None
-        place = self.paths.get(key) or self._place(finding)
+        old = self.paths.get(old_key) if old_key is not None else None
+        place = self.paths.get(key) or self._place(finding, old)
         try:
             write_folder(place, files(finding, place.name))
         except OSError as error:
@@ -119,6 +120,8 @@ class Store:
         self.paths[key] = place
         self.unsaved.pop(key, None)
         if old_key is not None and old_key != key:
+            if old == place:
+                del self.paths[old_key]
             self.forget(old_key)
         return place
 
@@ -129,11 +132,12 @@ class Store:
         if path is not None:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _place(self, finding: Finding) -> Path:
+    def _place(self, finding: Finding, old: Path | None) -> Path:
+        """A folder of its own, or the one of the finding that it takes the place of."""
         assert self.out is not None
         name = folder_name(finding)
         place, number = self.out / name, 1
-        while place.exists():
+        while place.exists() and place != old:
             number += 1
             place = self.out / f"{name}-{number}"
         return place

@@ -108,6 +108,7 @@ class FuzzReport:
             "target": str(finding.target),
             "key": finding.key,
             "count": finding.count,
+            "fault": finding.fault,
             "seed": finding.seed,
             "case": finding.number,
             "detail": finding.detail,
@@ -215,8 +216,9 @@ def _findings(report: FuzzReport) -> Fitting:
     for finding in report.findings:
         place = report.store.paths.get(finding.key)
         where = str(place) if place else finding.detail.partition("\n")[0]
-        rows.append((finding.klass, finding.target.isa, str(finding.count), f"{finding.seconds:.0f} s", where))
-    columns = ("class", "ISA", "times", "found after", "where")
+        seconds = f"{finding.seconds:.0f} s"
+        rows.append((finding.klass, finding.target.isa, str(finding.count), seconds, finding.fault or "-", where))
+    columns = ("class", "ISA", "times", "found after", "known fault", "where")
     return Fitting(f"{len(report.findings)} findings", columns, rows, frozenset({"times", "found after"}))
 
 
