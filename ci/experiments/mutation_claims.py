@@ -28,22 +28,14 @@ from liftcheck.mach.insn import (
     decode,
 )
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.oracles.regalloc.code.frame import explicit
+from liftcheck.oracles.regalloc.code.slots import explicit
 from liftcheck.regalloc.allocation import Captured
 
 COMPUTES: Final = "computes something else"
 ADDRESS: Final = "another address of the same base"
 STORES: Final = "accesses more or less of the program's own memory"
-POPS: Final = "how many bytes of stack arguments a tail function takes away"
 INSIDE: Final = "other steps inside of one instruction"
 _ENDS: Final = (JUMP, RETURN, TRAP)
-
-
-def pops(isa: str, old: Insn, new: Insn) -> bool:
-    """Whether an exit gives back another amount of stack, and does nothing else."""
-    sp = reserved(isa).sp
-    same = (old.flow, old.reads, old.writes, old.accesses) == (new.flow, new.reads, new.writes, new.accesses)
-    return same and sp in old.writes and (old.flow == RETURN or (old.writes == {sp} == old.reads and not old.accesses))
 
 
 class _Place(NamedTuple):

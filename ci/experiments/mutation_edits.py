@@ -16,7 +16,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
-from mutation_claims import POPS, alike, inside, pops
+from mutation_claims import alike, inside
 from regalloc_edits import nothing, read
 
 from liftcheck.isa.abi import reserved
@@ -143,9 +143,6 @@ def beyond(isa: str, before: Captured, after: Captured, changes: Sequence[Change
     found = set()
     for spot, data in changes:
         new = read(isa, data)
-        if spot.role == EXIT and before.allocation.frame.get("convention") == "tail" and pops(isa, spot.machine, new):
-            found.add(POPS)
-            continue
         if spot.role != OWN:
             return ""
         found.add(alike(isa, before, spot.machine, new) or inside(isa, before, after, spot.piece))

@@ -22,6 +22,32 @@ FLOATS: Final = 64
 VECTORS: Final = 128
 Saved = tuple[tuple[int, ...], tuple[int, ...]]
 """Integer registers and float registers, by number."""
+HALVES, PAIR, COPIED = "halves", "pair", "copied"
+"""How a value that fills no one register is passed: each half as an integer of its own; both in registers from an even
+number on, or both on the stack; a copy behind all arguments, by its address."""
+
+
+class Passing(NamedTuple):
+    """How `tail` passes arguments: registers of the classes integer, float, vector; what has none left, or is of class
+    'stack', lies on the stack, one behind the other, aligned to its size."""
+
+    arguments: tuple[int, int, int]
+    results: tuple[int, int, int]
+    vectors: str
+    """Class of a vector: 'float', 'vector', 'stack'."""
+    i128: str = HALVES
+    f128: str = "float"
+    area: bool = True
+    """The address of the area for results that have no register takes an integer register of the arguments."""
+    whole_vectors: bool = False
+    """Only vectors of 128 bits are in registers; others are copied."""
+    widest: int = 128
+    """Bits of the widest argument that it has."""
+    most_aligned: int = 64
+    unit: int = 16
+    """The arguments fill a multiple of these bytes."""
+    behind: int = 0
+    """Bytes behind stack arguments that belong to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +69,7 @@ class Abi:
     back_chain    the word at the stack pointer is the caller's
     shadow        convention -> bytes at the stack pointer that its callees may write
     stack_unit    a callee that takes its arguments away takes a multiple of these bytes
+    passing       how `tail` passes arguments; None: not known
     packing       conventions whose callees pack results on the stack
     overstated    registers that the compiler counts as clobbered by calls although the convention keeps them
 
@@ -79,6 +106,7 @@ class Abi:
     back_chain: bool = False
     shadow: Mapping[str, int] = field(default_factory=dict)
     stack_unit: int = 16
+    passing: Passing | None = None
     packing: frozenset[str] = frozenset()
     overstated: frozenset[int] = frozenset()
     pushing: frozenset[str] = frozenset()

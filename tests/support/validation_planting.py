@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 
 from liftcheck.case import Target
+from liftcheck.clif.text.filetest import read_text
 from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.mach.insn import decode
@@ -16,9 +19,10 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import VALID, Verdict
-from liftcheck.regalloc.allocation import DEF, EARLY, LATE, Captured
+from liftcheck.regalloc.allocation import ALGORITHMS, DEF, EARLY, LATE, Captured
 from support.validation_code_faults import NOPS
 
+CORPUS = Path(__file__).parents[2] / "corpus" / "regalloc"
 CALLS = """\
 function %calls(i64, i64, f64) -> i64, f64 system_v {
     ss0 = explicit_slot 32
@@ -100,6 +104,29 @@ block0(v0: i64, v1: i64, v2: f64):
     return v11
 }
 """
+
+
+@cache
+def functions(compiler: Cranelift, name: str, algorithm: str) -> list[tuple[str, str, Captured, Source]]:
+    """(ISA, function, what was captured, what its text says), on the file's targets."""
+    test = parse_filetest(read_text(CORPUS / name), name)
+    targets = [Target(t.isa, tuple(sorted((*t.settings, ("regalloc_algorithm", algorithm))))) for t in test.targets]
+    module = test.module()
+    columns = compiler.allocations(print_module(module), targets, with_text=True, raw=True)
+    return [
+        (target.isa, function.name, reply, source_of(function))
+        for target, column in zip(targets, columns)
+        for function, reply in zip(module.functions, column)
+        if isinstance(reply, Captured)
+    ]
+
+
+def from_corpus(
+    compiler: Cranelift, name: str, isa: str, function: str, algorithm: str = ALGORITHMS[1]
+) -> tuple[Captured, Source]:
+    """What was captured of one of a file's functions, and what its text says."""
+    found = functions(compiler, name, algorithm)
+    return next((captured, source) for i, f, captured, source in found if (i, f) == (isa, function))
 
 
 @cache

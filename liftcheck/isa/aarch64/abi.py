@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import Abi, run
+from liftcheck.isa.abi import PAIR, Abi, Passing, run
 
 ABI: Final = Abi(
     frame=29,
@@ -22,6 +22,7 @@ ABI: Final = Abi(
     indexed=r"x\d+, \[x\d+, w\d+, uxtw #2\]",
     clamps="csel",
     doubling=frozenset({"mov", "ror"}),
+    passing=Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
     # mov sp,x1; mov x29,x2; mov x5,x0; mov x0,x3; mov x1,x4; br x5
     resume="3f000091 fd0302aa e50300aa e00303aa e10304aa a0001fd6",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import FLOATS, Abi, run
+from liftcheck.isa.abi import FLOATS, HALVES, Abi, Passing, run
 
 _SAVED: Final = (8, 9, *run(18, 27))
 
@@ -28,6 +28,7 @@ ABI: Final = Abi(
     through_table=("auipc", "slli", "add", "jalr"),
     indexed=r"x\d+, x\d+, 3",
     clamps="bltu",
+    passing=Passing((8, 8, 0), (2, 2, 0), "stack", f128=HALVES, widest=512),
     # mv sp,a1; mv s0,a2; mv t0,a0; mv a0,a3; mv a1,a4; jr t0
     resume="13810500 13040600 93020500 13850600 93050700 67800200",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import Abi, run
+from liftcheck.isa.abi import COPIED, Abi, Passing, run
 
 ABI: Final = Abi(
     link=14,
@@ -29,6 +29,9 @@ ABI: Final = Abi(
     through_table=("larl", "agf", "bcr"),
     indexed=".*",
     return_address=112,
+    passing=Passing(
+        (6, 4, 8), (6, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, behind=160
+    ),
     # lgr r15,r3; lgr r1,r2; lgr r7,r6; lgr r6,r5; br r1
     resume="b90400f3 b9040012 b9040076 b9040065 07f1",
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import Abi, run
+from liftcheck.isa.abi import Abi, Passing, run
 
 ABI: Final = Abi(
     frame=5,
@@ -28,6 +28,7 @@ ABI: Final = Abi(
     through_table=("lea", "movsxd", "add", "jmp"),
     indexed=r"r\w+, dword ptr \[\w+ \+ \w+\*4\]",
     pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
+    passing=Passing((6, 8, 0), (8, 8, 0), "float"),
     # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
     resume="4889f4 4889d5 4889c8 4c89c2 ffe7",
 )

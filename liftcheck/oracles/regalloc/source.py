@@ -27,26 +27,32 @@ POINTERS: Final = ""
 """Key of `Source.callees` for calls through pointers."""
 
 
+_CALLERS: Final = frozenset({"get_frame_pointer", "get_return_address"})
+
+
 @dataclass(frozen=True)
 class Source:
     """callees: symbol, or POINTERS -> conventions that the function calls it with. strays: it stores outside of its
-    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside; may_read:
-    the same of loads. few: its arguments fit
-    into registers, on all ISAs and in all conventions. packed: symbol, or POINTERS -> how many bytes of results its
-    callees leave on the stack of x86-64 at most, which packs them for `winch`; None: not worked out.
-    incoming: no more bytes of its arguments lie on the stack. tails: it has tail calls. returning: it asks for its
-    return address; pointing: for its stack or frame pointer."""
+    stack slots; may_stray: it does so unless a constant that is not followed keeps it inside; may_read: the same of
+    loads. packed: symbol, or POINTERS -> how many bytes of results its callees leave on the stack of x86-64 at most,
+    which packs them for `winch`; None: not worked out. incoming: no more bytes of its arguments lie on the stack.
+    tails: it has tail calls. returning: it asks for its return address; pointing: for its stack or frame pointer;
+    chained: it looks for its caller's frame. signature: its own; called: symbol, or POINTERS -> the signatures that it
+    calls it with; tail_called: those of its tail calls."""
 
     callees: Mapping[str, frozenset[str]]
     strays: bool = False
     may_stray: bool = False
     may_read: bool = False
-    few: bool = False
     packed: Mapping[str, int | None] = field(default_factory=dict)
     incoming: int = 1 << 32
     tails: bool = True
     returning: bool = True
     pointing: bool = True
+    chained: bool = False
+    signature: Signature | None = None
+    called: Mapping[str, tuple[Signature, ...]] = field(default_factory=dict)
+    tail_called: tuple[Signature, ...] = ()
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
@@ -67,10 +73,13 @@ class Source:
 def source_of(function: Function) -> Source:
     """What the text of a function says."""
     called: dict[str, list[Signature]] = {}
+    tail_called: list[Signature] = []
     for inst in (inst for block in function.blocks for inst in block.insts):
         found = _callee(function, inst)
         if found is not None:
             called.setdefault(found[0], []).append(function.signatures[found[1]])
+            if inst.op.startswith("return_call"):
+                tail_called.append(function.signatures[found[1]])
     callees = {symbol: frozenset(s.call_conv for s in signatures) for symbol, signatures in called.items()}
     packed = {symbol: _most([_left_on_stack(s) for s in signatures]) for symbol, signatures in called.items()}
     outside, read = (set(_strays(function, ops)) for ops in (_STORES, _LOADS))
@@ -81,10 +90,23 @@ def source_of(function: Function) -> Source:
     room = sum(_SLOT * max(1, p.type.bits // 8 // _SLOT) + _by_value(p.purpose) for p in parameters)
     incoming = 0 if few else room
     ops = {inst.op for block in function.blocks for inst in block.insts}
-    tails, returning = any(op.startswith("return_call") for op in ops), "get_return_address" in ops
     pointing = not ops.isdisjoint(_POINTERS)
     may_stray = bool(outside) or pointing
-    return Source(callees, True in outside, may_stray, bool(read), few, packed, incoming, tails, returning, pointing)
+    return Source(
+        callees,
+        True in outside,
+        may_stray,
+        bool(read),
+        packed,
+        incoming,
+        bool(tail_called),
+        "get_return_address" in ops,
+        pointing,
+        not ops.isdisjoint(_CALLERS),
+        function.signature,
+        {symbol: tuple(dict.fromkeys(signatures)) for symbol, signatures in called.items()},
+        tuple(dict.fromkeys(tail_called)),
+    )
 
 
 def _by_value(purpose: str) -> int:

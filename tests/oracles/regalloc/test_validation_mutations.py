@@ -291,7 +291,7 @@ def test_the_frame_is_accessed_where_something_is(one: tuple[Any, Any]) -> None:
                     and a.scaled < 0
                     and (
                         a.displacement < -8
-                        or (a.displacement > size + 512 and (a.written or subject.sources[number].few))
+                        or (a.displacement > size + 512 and (a.written or not subject.sources[number].incoming))
                     )
                 ]
                 if far and new.name == spot.machine.name:

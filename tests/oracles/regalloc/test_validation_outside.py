@@ -7,49 +7,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import pytest
 from support.validation_code_faults import NOPS
+from support.validation_planting import from_corpus as one
+from support.validation_planting import functions
 
-from liftcheck.case import CallSite, Target
-from liftcheck.clif.text.filetest import read_text
+from liftcheck.case import CallSite
 from liftcheck.clif.text.parser import parse_filetest
-from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.mach.insn import decode
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.code.check import PROGRAMS_FAULT
-from liftcheck.oracles.regalloc.source import Source, source_of
+from liftcheck.oracles.regalloc.source import source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, UNDECIDED, VALID, Verdict
 from liftcheck.regalloc.allocation import ALGORITHMS, ANY, USE, Captured
 
-CORPUS = Path(__file__).parents[3] / "corpus" / "regalloc"
 TOLD = "an unwinder is told of another place than the operand's"
-
-
-@cache
-def functions(compiler: Cranelift, name: str, algorithm: str) -> list[tuple[str, str, Captured, Source]]:
-    """(ISA, function, what was captured, what its text says), on the file's targets."""
-    test = parse_filetest(read_text(CORPUS / name), name)
-    targets = [Target(t.isa, tuple(sorted((*t.settings, ("regalloc_algorithm", algorithm))))) for t in test.targets]
-    module = test.module()
-    columns = compiler.allocations(print_module(module), targets, with_text=True, raw=True)
-    return [
-        (target.isa, function.name, reply, source_of(function))
-        for target, column in zip(targets, columns)
-        for function, reply in zip(module.functions, column)
-        if isinstance(reply, Captured)
-    ]
-
-
-def one(
-    compiler: Cranelift, name: str, isa: str, function: str, algorithm: str = ALGORITHMS[1]
-) -> tuple[Captured, Source]:
-    found = functions(compiler, name, algorithm)
-    return next((captured, source) for i, f, captured, source in found if (i, f) == (isa, function))
 
 
 def rule(verdict: Verdict) -> str:
@@ -67,6 +42,7 @@ def rule(verdict: Verdict) -> str:
         ("sent-on.clif", 4),
         ("packed-results.clif", 6),
         ("uninitialized-copies.clif", 2),
+        ("tail-arguments.clif", 36),
     ],
 )
 def test_right_allocations_are_valid(regalloc: Cranelift, name: str, count: int, algorithm: str) -> None:

@@ -62,7 +62,7 @@ class _Scan:
         self.framed = False
 
 
-class _Taken(NamedTuple):
+class Taken(NamedTuple):
     """How many bytes the compiler takes a call's callee to take away of the stack. `pushed`: it made room for them
     before; `first`, `last`: the stores since the call before."""
 
@@ -107,7 +107,7 @@ class OwnRules:
         self._window = 0
         self._pointed: Final[list[tuple[int, int]]] = []
         self._pointers_made: Final[list[tuple[int, Placed, tuple[Term, int], int]]] = []
-        self._taken: Final[list[_Taken]] = []
+        self._taken: Final[list[Taken]] = []
         self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
@@ -496,7 +496,7 @@ class OwnRules:
                 self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp, set(), own)
             )
         scan.writable.add(self.kept.sp)
-        self._taken.append(_Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
+        self._taken.append(Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
         return problems
 
     def _address(self, own: Sequence[Placed]) -> None:

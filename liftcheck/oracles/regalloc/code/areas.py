@@ -41,7 +41,9 @@ def outside(
             high = low + width
             # A callee's packed results are read in whole words, which reach past them all.
             called = bool(what.clobbers) and not stores
-            handed = min(shift, 0) <= low and (low < lowest if called else stores and high <= lowest)
+            handed = min(shift, 0) <= low and (
+                low < lowest if called else stores and high <= lowest and bool(rules.calls.calling)
+            )
             given = (pointing and not stores) or _given(rules, instruction, low, high, stores, size, body)
             if not handed and not given and not any(first <= low and high <= end for first, end in rows):
                 rule, found = STORES_OUTSIDE if stores else READS_OUTSIDE, f"sp + {low}, {width} bytes"
@@ -65,8 +67,7 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     source, chain = rules.calls.source, body.frame_pointer
     behind = 0 if chain is None else chain + rules.abi.return_address + 8
     if stores:
-        tail = rules.allocation.frame.get("convention") == "tail" and (source is None or source.tails)
-        return tail and low >= behind
+        return _handed_on(rules, low, high, size, behind)
     ends = {size, rules.allocation.frame.get("frame_to_fp_offset")}
     if rules.abi.back_chain and high == low + 8 and low in {0, *ends}:
         return True
@@ -74,5 +75,29 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     if word and high == low + 8:
         return source is None or source.returning
     home = rules.abi.callee_area + rules.abi.shadow.get(str(rules.allocation.frame.get("convention")), 0)
-    above = size + home + (1 << 16 if source is None else source.incoming)
-    return instruction < rules.allocation.blocks[0].end and max(size, behind) <= low and high <= above
+    taken = rules.calls.taken() if rules.allocation.frame.get("convention") == "tail" else None
+    if taken is None:  # only an upper bound is known
+        taken = home + (1 << 16 if source is None else source.incoming)
+    return (
+        instruction < rules.allocation.blocks[0].end
+        and max(size + home, behind) <= low
+        and high <= size + _pushed(rules) + taken
+    )
+
+
+def _pushed(rules: Rules) -> int:
+    """Bytes of the return address on the stack."""
+    return 8 if rules.kept.link < 0 else 0
+
+
+def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> bool:
+    """Whether these bytes are an argument for the callee of a tail call: they end where the function's own do. On
+    s390x they begin behind the register save area, which has the callee's back chain."""
+    source, taken, left = rules.calls.source, rules.calls.taken(), rules.calls.left_by_tail_calls()
+    if rules.allocation.frame.get("convention") != "tail" or not (source is None or source.tails):
+        return False
+    if taken is None or left is None:
+        return low >= behind
+    end = size + _pushed(rules) + taken
+    chains = {(end - by, end - by + 8) for by in left if by and rules.abi.back_chain}
+    return (low, high) in chains or (end - max(left) + rules.abi.callee_area <= low and high <= end)

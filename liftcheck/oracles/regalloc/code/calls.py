@@ -11,16 +11,19 @@ Sources: `isa.abi`; Cranelift's `get_regs_clobbered_by_call` (what its unwinders
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from liftcheck.bits.term import Term
 from liftcheck.case import CallSite, FunctionCode
+from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import UNRESTORED, abi_named, owed, reserved
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
+from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import Source
 from liftcheck.regalloc.allocation import ANY, FIXED, USE
@@ -103,6 +106,46 @@ class Calls:
         conventions = self.conventions(instruction)
         return bool(conventions) and all(self._pops(convention) for convention in conventions)
 
+    def taken(self) -> int | None:
+        """How many bytes of stack arguments the function itself takes away; None if that is not known."""
+        return None if self.source is None or self.source.signature is None else self._taken(self.source.signature)
+
+    def left_behind(self, instruction: int) -> frozenset[int] | None:
+        """How many bytes of stack arguments the callee of a tail call takes away: one of these; None if that is not
+        known. The callee of one through a register is any of the function's: compilers load addresses of symbols."""
+        return self._all_taken(self._named(instruction)) or self.left_by_tail_calls()
+
+    def left_by_tail_calls(self) -> frozenset[int] | None:
+        """The same of all tail calls of the function."""
+        return None if self.source is None else self._all_taken(self.source.tail_called)
+
+    def taken_by_callee(self, instruction: int) -> frozenset[int] | None:
+        """The same of a call."""
+        if self.source is None or self._library:
+            return None
+        named = self._named(instruction)
+        return self._all_taken(named) if named or not self.source.called else self._taken_by_any
+
+    @cached_property
+    def _taken_by_any(self) -> frozenset[int] | None:
+        """The same of any call of the function."""
+        called = self.source.called if self.source is not None else {}
+        return self._all_taken([one for signatures in called.values() for one in signatures])
+
+    def _named(self, instruction: int) -> Sequence[Signature]:
+        """The signatures of the symbol that an instruction is linked with."""
+        called = self.source.called if self.source is not None else {}
+        return next((called[name] for name in self.symbols_of(instruction) if name in called), ())
+
+    def _all_taken(self, signatures: Iterable[Signature]) -> frozenset[int] | None:
+        """One for each signature; None if there is none, or one is not known."""
+        found = {self._taken(one) for one in signatures}
+        return frozenset(size for size in found if size is not None) if found and None not in found else None
+
+    def _taken(self, signature: Signature) -> int | None:
+        kept = owed(self.isa, signature.call_conv)
+        return None if kept is None else stack_bytes(self.isa, signature) if kept.pops else 0
+
     def packed_results(self, instruction: int) -> int | None:
         """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
         behind the call load more of one than there is: narrow ones."""
@@ -116,9 +159,21 @@ class Calls:
 
     def callee_area(self) -> int:
         """How many bytes at the stack pointer callees may write at will."""
-        calls = [number for number, what in enumerate(self.allocation.instructions) if what.clobbers]
+        calls = self.calling
         only = {convention for number in calls if self.abi.shadow for convention in self._only(number)}
         return max((self.abi.shadow.get(one, 0) for one in only), default=0) or (self.abi.callee_area if calls else 0)
+
+    @cached_property
+    def calling(self) -> list[int]:
+        """Instructions that call and go on behind that: calls by `preserve_all` clobber nothing."""
+        rows = self.allocation
+        found = []
+        for number, what in enumerate(rows.instructions):
+            start, end = rows.offsets[number] or 0, rows.ends[number]
+            returning = bisect_right(self._returns, start) != bisect_right(self._returns, end)
+            if what.clobbers or (returning and not what.is_return):
+                found.append(number)
+        return found
 
     def _only(self, instruction: int) -> frozenset[str]:
         """The convention that an instruction's call has; none if it may have several."""

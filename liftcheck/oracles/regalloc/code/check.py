@@ -12,7 +12,8 @@ instruction (what they compute is the compiler's business and not asked here). S
     links                what is linked with a symbol
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps                jumps against blocks
-    frame                prologue, exits, spill slots against everything else in the frame
+    executed, frame      prologue and exits, executed and judged
+    slots                spill slots and saved words against everything else in the frame
 
 Assumed: the meanings in the ISAs' tables and what `isa.abi` says of conventions. The compiler's offsets are not: a
 wrong one leads to a refutation, not to a proof. Not asked: whether a condition chooses the right one of two successors.
@@ -31,7 +32,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps, links
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps, links, slots
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
@@ -274,12 +275,12 @@ class Examination:
         yield from checked.problems
         yield from self.rules.located(self.slots, checked.body)
         floor = max(self.calls.callee_area(), self.rules.results(checked.body))
-        yield from frame.slot_problems(self.isa, self.allocation, self.slots, checked, floor)
-        lowest = [low for low, _ in frame.explicit(self.allocation)]
+        yield from slots.slot_problems(self.isa, self.allocation, self.slots, checked, floor)
+        lowest = [low for low, _ in slots.explicit(self.allocation)]
         lowest += [*self.slots.offsets.values(), *checked.body.saved]
         low = min(lowest, default=checked.size or 0)
         yield from self.rules.unbalanced(checked.body, low)
-        explicit = frame.explicit(self.allocation)
+        explicit = slots.explicit(self.allocation)
         yield from self.rules.stray_pointers(self.slots, explicit, low, checked.size or 0)
         outside = (
             ()

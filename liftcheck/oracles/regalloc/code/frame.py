@@ -3,38 +3,33 @@
 The one idea: execute the prologue from a state where every register is its own variable, forget what the body may
 write, execute each exit's bytes from there, and compare: callee-saved registers must be their variables again, at the
 width that the convention owes; the stack pointer must be back, and control must go to where the entry's return address
-says. What an exit loads is what the body must not touch; spill slots must not overlap that, nor each other, nor
-explicit slots.
+says. What an exit loads is what the body must not touch. The frame has the size that the compiler says, and where the
+ISA keeps a chain of frames, the link to the caller's.
 
 A call is taken to preserve the halves of vector registers that its convention preserves, although the allocator counts
 the whole register as clobbered (it cannot speak of halves), unless the call clobbers callee-saved integers as well.
-Loops that probe the stack are executed: everything in one is a constant or at a known distance from the stack pointer,
-so each branch can be decided (`Isa.stack_probe`).
+Where spill slots lie is `slots`' to ask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, var
 from liftcheck.isa.abi import Abi, Owed, Reserved, abi_named, free_for_all, owed, reserved
-from liftcheck.isa.base import isa_named
-from liftcheck.mach.insn import BRANCH, CALL, JUMP, MEMORY, PC, RETURN, TRAP, WIDTHS, Insn, decode, register, show
+from liftcheck.mach.insn import JUMP, PC, RETURN, WIDTHS, address, register, show
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.mach.state import Opaque, State, describe, parts, sliced
-from liftcheck.oracles.regalloc.code.accesses import Body, loads_link
+from liftcheck.mach.state import State, describe, parts, sliced
+from liftcheck.oracles.regalloc.code.accesses import Body
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of
+from liftcheck.oracles.regalloc.code.executed import Doubt, Execution
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
-from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import FIXED, USE, Allocation, Instruction
 
-MOST_STEPS: Final = 20_000
-"""Instructions of a prologue that are executed (four or five a page of the frame)."""
 Unwound = Mapping[int, frozenset[int]]
-"""Calls that end a block -> the blocks behind their handlers."""
+"""Calls that end a block -> the blocks where their handlers begin."""
 
 NOT_RESTORED: Final = "a callee-saved register is not restored"
 ARGUMENT_LOST: Final = "the prologue changes an argument's register"
@@ -45,8 +40,8 @@ OF_A_REGISTER: Final = frozenset({NOT_RESTORED, ARGUMENT_LOST, RESULT_LOST})
 
 class Checked(NamedTuple):
     """What was found wrong, what was not decided, and what the rest of the check needs to know of the body. `size`: the
-    distance from the body's stack pointer to the entry's, if known; `popped`: how many bytes of arguments returns take
-    away, None if nothing returns."""
+    distance from the body's stack pointer to the entry's, if known; `popped`: how many bytes of arguments the function
+    takes away, None if nobody says so."""
 
     problems: list[Problem]
     doubts: list[str]
@@ -54,10 +49,6 @@ class Checked(NamedTuple):
     size: int | None = None
     popped: int | None = 0
     by_z3: int = 0
-
-
-class _Doubt(Exception):
-    """Names what is not executed; never leaves this module."""
 
 
 def check(
@@ -77,28 +68,22 @@ def check(
     frame = _Frame(isa, allocation, promised, own, calls, unwound, z3_only)
     try:
         frame.enter()
-    except _Doubt as doubt:
+    except Doubt as doubt:
         return Checked([], [str(doubt)], Body(None, {}))
     problems = list(frame.entered())
-    doubts: list[str] = []
+    doubts = frame.run.doubts
     for block, row in enumerate(allocation.blocks):
         instruction = row.end - 1
         if allocation.instructions[instruction].is_return and instruction in own and not traps(own[instruction]):
             try:
                 problems.extend(frame.left(block, instruction))
-            except _Doubt as doubt:
+            except Doubt as doubt:
                 doubts.append(str(doubt))
     problems.extend(frame.above())
+    problems.extend(frame.chain())
     body = Body(frame.frame_pointer(), frame.saved)
-    problems.extend(dict.fromkeys(frame.skipped))
-    return Checked(problems, doubts, body, frame.size, frame.popped, frame.by_z3)
-
-
-@cache
-def _probes(isa: str) -> Callable[[State, Insn, Insn], bool | None]:
-    """Whether a branch is taken, from the state before it and the instruction before it; it may count a register."""
-    decide: Callable[[State, Insn, Insn], bool | None] = isa_named(isa).part(isa_named(isa).stack_probe)
-    return decide
+    problems.extend(dict.fromkeys(frame.run.problems))
+    return Checked(problems, list(dict.fromkeys(doubts)), body, frame.size, frame.away, frame.by_z3)
 
 
 class _Frame:
@@ -123,50 +108,46 @@ class _Frame:
         self.kept: Final[Reserved] = reserved(isa)
         self.promised: Final = promised
         self.owed: Final = _still_owed(isa, allocation, promised, self.kept)
-        self.entry: Final = State(isa)
+        self.run: Final = Execution(isa, calls)
+        self.entry: Final = self.run.entry
         self.saved: Final[dict[int, str]] = {}
         self.size = 0
         self.popped: int | None = None
         self.calls: Final = calls
-        self.skipped: Final[list[Problem]] = []
+        self.taken: Final = calls.taken() if promised.pops else 0
         self.unwound: Final = unwound
+        self.always, self.ever = self._lost()
         self.written: Final[frozenset[int]] = _written_by(isa, allocation, self.owed, self.kept, own, unwound)
+
+    def _lost(self) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
+        """For each block what the calls that end blocks lose on the ways to it: in any case, and if they have one
+        convention of several. What only an unwinder loses is carried on from where handlers begin."""
+        found = []
+        for every in (True, False):
+            seeds: dict[int, frozenset[int]] = {}
+            base: frozenset[int] = frozenset()
+            for instruction, handlers in self.unwound.items():
+                base |= self._loses(instruction, every, False)
+                more = self._loses(instruction, every, True) if handlers else frozenset()
+                for block in handlers:
+                    seeds[block] = seeds.get(block, frozenset()) | more
+            found.append(_carried(self.allocation, base, seeds))
+        return found[0], found[1]
+
+    def _loses(self, instruction: int, every: bool, unwound: bool) -> frozenset[int]:
+        """What a call loses, by each convention that it may have or by any."""
+        lost = self.calls.lost(instruction, self.owed, unwound)
+        if not lost:
+            return _clobbered(self.isa, self.allocation.instructions[instruction], self.owed, self.kept)
+        return lost[0].intersection(*lost) if every else lost[0].union(*lost)
 
     def enter(self) -> None:
         """Execute the prologue."""
-        self._walk(self.own.get(-1, ()))
+        self.run.prologue(self.own.get(-1, ()))
         found = parts(self.entry.value(self.kept.sp))
         if found is None or found[0] is not self.entry.base:
-            raise _Doubt("the prologue leaves the stack pointer at an unknown place")
+            raise Doubt("the prologue leaves the stack pointer at an unknown place")
         self.size = -found[1]
-
-    def _walk(self, code: Sequence[Placed]) -> None:
-        """Loops are run to their end; a forward branch that is not decided is not taken: it leads to a trap, or round
-        one."""
-        numbers = {offset: number for number, (offset, _) in enumerate(code)}
-        number = steps = 0
-        while number < len(code):
-            offset, machine = code[number]
-            steps += 1
-            if steps > MOST_STEPS:
-                raise _Doubt("the prologue has a long loop")
-            goal = offset + machine.target if machine.target is not None else -1
-            follows = machine.flow == JUMP
-            known = False
-            if machine.flow == BRANCH:
-                before = code[number - 1].machine if number else None
-                decided = None if before is None else _probes(self.isa)(self.entry, before, machine)
-                if decided is None and goal <= offset:
-                    raise _Doubt("the prologue has a loop")
-                follows, known = bool(decided), decided is not None
-            if follows:
-                if goal not in numbers and goal != code[-1].offset + code[-1].machine.size:
-                    raise _Doubt("the prologue has a jump")
-                number = numbers.get(goal, len(code))
-                continue
-            if machine.flow != BRANCH or (goal > offset and not known):
-                self._step(self.entry, offset, machine, "the prologue")
-            number += 1
 
     def entered(self) -> Iterator[Problem]:
         """What must hold in the body: arguments are in their registers, the frame pointer is the caller's, or points to
@@ -199,25 +180,73 @@ class _Frame:
                 describe(self.entry.value(self.kept.frame)),
             )
 
-        stated = self.allocation.frame.get("frame_to_fp_offset")
-        distance = self.frame_pointer()
-        if distance is not None and isinstance(stated, int) and distance != stated:
+        yield from self._sized(own)
+
+    def _sized(self, own: Sequence[Placed]) -> Iterator[Problem]:
+        """The frame is as large as the compiler says: below the frame pointer, and above it what has its saved word,
+        and room for what the callees of tail calls take more than the function does. Without a frame pointer that is
+        all; s390x's has no such word, and arguments that the function takes away are counted."""
+        stated, pointer = self.allocation.frame.get("frame_to_fp_offset"), self.frame_pointer()
+        if not isinstance(stated, int):
+            return
+        rule = "the frame has another size than the compiler says"
+        if pointer is not None and pointer != stated:
             yield self._problem(
-                "the frame has another size than the compiler says",
-                NONE,
-                own,
-                self.kept.sp,
-                f"{stated} bytes below the frame pointer",
-                str(distance),
+                rule, NONE, own, self.kept.sp, f"{stated} bytes below the frame pointer", f"{pointer} bytes"
             )
+        left = self._left
+        if self.taken is None or left is None:
+            return
+        if self.abi.back_chain:
+            wanted = stated - self.taken
+        elif pointer is None:
+            wanted = stated
+        else:
+            wanted = stated + self.abi.return_address + (8 if self.kept.link >= 0 else 0)
+            wanted += max(0, max(left) - self.taken)
+        if self.size != wanted:
+            yield self._problem(rule, NONE, own, self.kept.sp, f"{wanted} bytes", f"{self.size} bytes")
+
+    def chain(self) -> Iterator[Problem]:
+        """Where frames are chained, the word at the body's stack pointer is where the caller's lies, if the prologue
+        puts anything there or works it out, or if the program looks for its caller. (A setting has it done; nobody
+        tells whether it is set, and callees do not.)"""
+        if not self.abi.back_chain or self.taken is None:
+            return
+        source, low = self.calls.source, -self.size
+        wanted, found = address(self.isa, self.kept.sp, self.taken), self.entry.memory.get(low)
+        pointing = [self.entry.value(place) for place in self.kept.scratch] + ([found] if found is not None else [])
+        stored = any(at < low + 8 <= at + size and size >= 8 for at, size, stores in self.entry.touched if stores)
+        needed = source is not None and source.chained
+        made = any((p := parts(value)) is not None and p[0] is self.entry.base for value in pointing)
+        if (needed or made or (stored and self.saved and 0 not in self.saved)) and found is not wanted:
+            yield self._problem(
+                "a frame is not chained to its caller's",
+                NONE,
+                self.own.get(-1, ()),
+                NONE,
+                f"{describe(wanted)} at sp + 0",
+                describe(found) if found is not None else "nothing",
+            )
+
+    @property
+    def _left(self) -> frozenset[int] | None:
+        """What the callees of its tail calls take away."""
+        source = self.calls.source
+        none = not self.promised.pops or (source is not None and not source.tails)
+        return frozenset({0}) if none else self.calls.left_by_tail_calls()
+
+    @property
+    def away(self) -> int | None:
+        """How many bytes of arguments the function takes away: by its signature, or by its returns."""
+        return self.popped if self.taken is None else self.taken
 
     def above(self) -> Iterator[Problem]:
         """The prologue stores nothing into the caller's frame. s390x's register save area is the callee's; a `tail`
         function's arguments are, too: as many bytes as its returns take away, if it has any."""
-        source = self.calls.source
-        if self.promised.pops and self.popped is None and not (source is not None and source.few):
+        if self.away is None:
             return
-        room = self.abi.callee_area + (self.popped or 0)
+        room = self.abi.callee_area + self.away
         for offset, size, stored in self.entry.touched:
             if stored and (offset + size > room or 0 <= offset < 16):  # there is the back chain, or a return address
                 yield self._problem(
@@ -239,85 +268,6 @@ class _Frame:
             return False
         return self.entry.word(found[1]) is wanted
 
-    def _step(self, state: State, offset: int, machine: Insn, where: str) -> None:
-        if machine.flow == BRANCH:
-            if machine.target is None or machine.target < 0:
-                raise _Doubt(f"{where} has a loop")
-            self._skipped(offset, machine, where)
-            return
-        placed = Placed(offset, machine)
-        if machine.flow == TRAP:
-            if not self.calls.layout.traps(offset):
-                self.skipped.append(
-                    Problem(
-                        f"{where} ends in a trap that the program has not",
-                        NONE,
-                        offset,
-                        NONE,
-                        "a trap of its table",
-                        machine.text,
-                        (placed,),
-                    )
-                )
-            return
-        if machine.flow == CALL and (state is not self.entry or not self.calls.relocated(placed)):
-            self.skipped.append(
-                Problem(
-                    f"{where} calls something", NONE, offset, NONE, "at most a stack probe", machine.text, (placed,)
-                )
-            )
-        if machine.effect is not None:
-            try:
-                state.run(machine.effect)
-                return
-            except Opaque:
-                if machine.effect.stores:
-                    raise _Doubt(f"{where} stores outside of the frame") from None
-                self._foreign(state, placed, where)
-        elif any(access.base != PC for access in machine.accesses):
-            self._foreign(state, placed, where)
-        if MEMORY in machine.writes and machine.flow != CALL:
-            raise _Doubt(f"{where} stores in a way that has no meaning here: {machine.name}")
-        for place in machine.writes:
-            if place == self.kept.sp and machine.flow != CALL:
-                raise _Doubt(f"{where} moves the stack pointer in a way that has no meaning here: {machine.name}")
-            if 0 <= place < SLOT and place != self.kept.sp:
-                state.registers[place] = var(f"{show(place, self.isa)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
-
-    def _foreign(self, state: State, placed: Placed, where: str) -> None:
-        """Exits read the frame alone; a prologue may look for its stack's limit elsewhere."""
-        if state is not self.entry:
-            self.skipped.append(
-                Problem(
-                    f"{where} reads memory outside of the frame",
-                    NONE,
-                    placed.offset,
-                    NONE,
-                    "the frame",
-                    placed.machine.text,
-                    (placed,),
-                )
-            )
-
-    def _skipped(self, offset: int, machine: Insn, where: str) -> None:
-        """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""
-        goal, between = offset + (machine.target or 0), offset + machine.size
-        code = self.calls.code
-        if self.calls.layout.traps(goal):
-            return
-        if not between < goal <= len(code) or any(m.flow != TRAP for m in decode(self.isa, code, between, goal)):
-            self.skipped.append(
-                Problem(
-                    f"{where} has a branch round something",
-                    NONE,
-                    offset,
-                    NONE,
-                    "a trap",
-                    f"{goal:#x}",
-                    (Placed(offset, machine),),
-                )
-            )
-
     def frame_pointer(self) -> int | None:
         """Its distance from the body's stack pointer."""
         if self.kept.frame < 0:
@@ -326,27 +276,13 @@ class _Frame:
         return None if found is None or found[0] is not self.entry.base else found[1] + self.size
 
     def left(self, block: int, instruction: int) -> list[Problem]:
-        """What is wrong with an exit, whichever of their possible conventions the calls before it have; _Doubt if that
+        """What is wrong with an exit, whichever of their possible conventions the calls before it have; Doubt if that
         depends on it."""
-        always, sometimes = self._lost(block)
+        always, sometimes = self.always[block], self.ever[block] - self.always[block]
         problems = self.leave(instruction, always | sometimes)
         if problems and sometimes and not self.leave(instruction, always):
-            raise _Doubt("which of the function's conventions a call has is not known")
+            raise Doubt("which of the function's conventions a call has is not known")
         return problems
-
-    def _lost(self, block: int) -> tuple[frozenset[int], frozenset[int]]:
-        """What the calls that end blocks lose on the ways to this one: in any case, and if they have one convention of
-        several."""
-        always: frozenset[int] = frozenset()
-        sometimes: frozenset[int] = frozenset()
-        for instruction, blocks in self.unwound.items():
-            lost = self.calls.lost(instruction, self.owed, block in blocks)
-            if not lost:
-                always |= _clobbered(self.isa, self.allocation.instructions[instruction], self.owed, self.kept)
-            else:
-                always |= lost[0].intersection(*lost)
-                sometimes |= lost[0].union(*lost)
-        return always, sometimes - always
 
     def _body_end(self, lost: frozenset[int]) -> State:
         """The state before an exit: what the body may write is unknown."""
@@ -373,15 +309,15 @@ class _Frame:
                 end = at
                 through = {state.value(place) for place in machine.reads if 0 <= place < SLOT}
                 if machine.effect is not None:
-                    self._step(state, offset, machine, "an exit")
+                    self.run.step(state, offset, machine, "an exit")
                 break
-            self._step(state, offset, machine, "an exit")
+            self.run.step(state, offset, machine, "an exit")
         if end < 0:
             return [self._problem("an exit does not end in a return or a jump", instruction, own, NONE, "", "")]
         returns = own[end].machine.flow == RETURN
         problems = [
-            *self._registers(state, instruction, own),
             *self._stack(state, instruction, own, returns),
+            *self._registers(state, instruction, own),
             *self._way(instruction, own, own[end], through, callee),
         ]
         mine: set[int] = set()
@@ -460,34 +396,47 @@ class _Frame:
         distance = None if found is None or found[0] is not state.base else found[1] - (pushed if returns else 0)
         if returns:
             self.popped = max(self.popped or 0, distance or 0)
-        # How many bytes of arguments a callee takes away, the compiler does not say: any whole number of units.
-        pops = self.promised.pops and not (returns and self.calls.source is not None and self.calls.source.few)
-        popped = pops and distance is not None and (distance >= 0 or not returns) and not distance % self.abi.stack_unit
-        if distance != 0 and not popped:
+        wanted = self._given_back(instruction, returns)
+        if distance is None or not (
+            (wanted is None and self._may_pop(distance, returns)) or distance in (wanted or ())
+        ):
+            above = pushed if returns else 0
             yield self._problem(
                 "an exit does not give the stack pointer back",
                 instruction,
                 own,
                 self.kept.sp,
-                f"{pushed if returns else 0} above the entry's",
+                f"{', '.join(str(above + by) for by in sorted(wanted or [0]))} above the entry's",
                 describe(state.value(self.kept.sp)),
             )
-        wanted: Term = self.entry_return()
+        back: Term = self.entry_return()
         if returns:
             address = state.registers.get(PC)
         elif pushed:
             address = None if distance is None else state.load(distance, 8)
         else:
             address = state.value(self.kept.link)
-        if address is not wanted:
+        if address is not back:
             yield self._problem(
                 "an exit does not return to the caller",
                 instruction,
                 own,
                 self.kept.link,
-                describe(wanted),
+                describe(back),
                 describe(address) if address is not None else "?",
             )
+
+    def _given_back(self, instruction: int, returns: bool) -> frozenset[int] | None:
+        """How far above the entry's stack pointer an exit may leave it: by the arguments that a function takes away,
+        less those that the callee of its tail call takes; None if that is not known."""
+        if not self.promised.pops:
+            return frozenset({0})
+        left = frozenset({0}) if returns else self.calls.left_behind(instruction)
+        return None if self.taken is None or left is None else frozenset(self.taken - by for by in left)
+
+    def _may_pop(self, distance: int, returns: bool) -> bool:
+        """Without a signature: any whole number of units."""
+        return (distance >= 0 or not returns) and not distance % self.abi.stack_unit
 
     def entry_return(self) -> Term:
         """The return address on entry."""
@@ -528,11 +477,24 @@ def _written_by(
                 found.add(operand.value if place == NONE and operand.constraint == FIXED else place)
         if what.clobbers:
             found |= {kept.link} if number in unwound else _clobbered(isa, what, promised, kept) | {kept.link}
-    for instruction, placed in own.items():
-        loads = instruction >= 0 and loads_link(allocation, instruction, kept)
-        if loads and any(kept.link in machine.writes for _, machine in placed):
+    for instruction, placed in own.items():  # calls that keep all registers write it, too
+        exits = instruction < 0 or allocation.instructions[instruction].is_return
+        if not exits and kept.link not in found and any(kept.link in machine.writes for _, machine in placed):
             found.add(kept.link)
     return _registers(isa, found, kept)
+
+
+def _carried(allocation: Allocation, base: frozenset[int], seeds: Mapping[int, frozenset[int]]) -> list[frozenset[int]]:
+    """`base` in every block, and what is sown in one also in all that can be reached from there."""
+    found = [base | seeds.get(block, frozenset()) for block in range(len(allocation.blocks))]
+    work = list(seeds)
+    while work:
+        block = work.pop()
+        for successor in allocation.blocks[block].successors:
+            if not found[block] <= found[successor]:
+                found[successor] |= found[block]
+                work.append(successor)
+    return found
 
 
 def _clobbered(isa: str, what: Instruction, promised: Mapping[int, int], kept: Reserved) -> frozenset[int]:
@@ -546,66 +508,3 @@ def _registers(isa: str, places: Iterable[int], kept: Reserved) -> frozenset[int
     """Those of them that are registers. The stack pointer is none, though the clobbers of s390x's calls with handlers
     name it: an unwinder that enters a handler gives it back."""
     return frozenset(p for p in places if 0 <= p < SLOT and p != kept.sp and WIDTHS[isa][p >> 6])
-
-
-# Spill slots.
-
-
-def slot_problems(isa: str, allocation: Allocation, slots: Slots, checked: Checked, floor: int) -> Iterator[Problem]:
-    """All that lies in the frame keeps clear of all else in it, and inside of it. `floor`: the end of what callees may
-    write. To be asked when all slots are known."""
-    if checked.size is None:
-        return
-    if not checked.problems:  # an exit that loads the wrong words is named for what it does
-        yield from _saved_problems(isa, allocation, checked, floor)
-    taken: dict[int, int] = {}
-    kept_slots, body = explicit(allocation), checked.body
-    for place, offset in sorted(slots.offsets.items()):
-        size = slots.sizes[place]
-        if offset < floor or offset + size > checked.size:
-            yield _slot_problem("a spill slot lies outside of the frame", place, offset, f"[{floor}, {checked.size})")
-        for at in range(offset, offset + size):
-            other = taken.setdefault(at, place)
-            if other != place:
-                yield _slot_problem("two spill slots overlap", place, offset, show(other, isa))
-                break
-        for at in range(offset - offset % 8, offset + size, 8):
-            if at in body.saved:
-                yield _slot_problem("a spill slot overlaps what the prologue saved", place, offset, body.saved[at])
-                break
-        for low, high in kept_slots:
-            if low < offset + size and offset < high:
-                yield _slot_problem("a spill slot overlaps a stack slot", place, offset, f"[{low}, {high})")
-
-
-def _saved_problems(isa: str, allocation: Allocation, checked: Checked, floor: int) -> Iterator[Problem]:
-    """Where words lie that an exit loads: not where callees write, not below the stack pointer, in a stack slot, nor
-    in the caller's frame, but for the return address, s390x's register save area, and arguments taken away."""
-    area, top = abi_named(isa).callee_area, checked.size or 0
-    if area:  # nobody says how many bytes of arguments lie below the save area of what never returns
-        top += area + (1 << 32 if checked.popped is None else checked.popped)
-    elif reserved(isa).link < 0:
-        top += 8
-    kept_slots = explicit(allocation)
-    for at, what in sorted(checked.body.saved.items()):
-        inside = [(low, high) for low, high in kept_slots if low < at + 8 and at < high]
-        if at < floor:
-            yield Problem("a saved word lies where callees write", NONE, 0, NONE, f"at sp + {floor} or above", what)
-        elif at + 8 > top:
-            yield Problem("a saved word lies in the caller's frame", NONE, 0, NONE, f"below sp + {top}", what)
-        elif inside:
-            low, high = inside[0]
-            yield Problem("a saved word lies in a stack slot", NONE, 0, NONE, f"clear of [{low}, {high})", what)
-
-
-def explicit(allocation: Allocation) -> list[tuple[int, int]]:
-    """Where stack slots begin and end, as distances from the body's stack pointer."""
-    offsets, sizes = allocation.frame.get("slots", ()), allocation.frame.get("slot_sizes", ())
-    if not isinstance(offsets, (list, tuple)):
-        return []
-    widths = list(sizes) if isinstance(sizes, (list, tuple)) else []
-    return [(o, o + (widths[i] if i < len(widths) else 1)) for i, o in enumerate(offsets) if isinstance(o, int)]
-
-
-def _slot_problem(rule: str, place: int, offset: int, other: str) -> Problem:
-    return Problem(rule, NONE, 0, place, f"clear of {other}", f"sp + {offset}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from liftcheck.mach.insn import register
 from liftcheck.mach.regs import NONE
-from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules
+from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules, Taken
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
@@ -59,7 +59,10 @@ class Rules(OwnRules):
         """A callee that takes its arguments away takes those that were stored for it, in whole units. `top`: the end of
         the memory at the stack pointer where arguments may lie."""
         for taken in self._taken:
-            pops = self.calls.may_pop(taken.instruction)
+            pops, exact = self.calls.may_pop(taken.instruction), self.calls.taken_by_callee(taken.instruction)
+            if exact is not None and taken.bytes not in exact:
+                yield self._unbalanced(taken, ", ".join(map(str, sorted(exact))))
+                continue
             if not pops and not taken.bytes:
                 continue
             ends = [
@@ -74,15 +77,12 @@ class Rules(OwnRules):
                 ends = [end for end in ends if end <= taken.pushed]
             wanted = -(-max(ends, default=0) // self.abi.stack_unit) * self.abi.stack_unit
             if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
-                yield Problem(
-                    "a call's arguments are not what its callee takes away",
-                    taken.instruction,
-                    taken.own[0].offset,
-                    self.kept.sp,
-                    f"{wanted} bytes",
-                    f"{taken.bytes} bytes",
-                    tuple(taken.own),
-                )
+                yield self._unbalanced(taken, str(wanted))
+
+    def _unbalanced(self, taken: Taken, wanted: str) -> Problem:
+        rule = "a call's arguments are not what its callee takes away"
+        where, found = taken.own[0].offset, f"{taken.bytes} bytes"
+        return Problem(rule, taken.instruction, where, self.kept.sp, f"{wanted} bytes", found, tuple(taken.own))
 
     def stray_pointers(
         self, slots: Slots, explicit: Sequence[tuple[int, int]], area: int, size: int
@@ -111,9 +111,11 @@ class Rules(OwnRules):
 
     def _tail_area(self, slots: Slots, explicit: Sequence[tuple[int, int]], size: int) -> int:
         """Where arguments of tail calls may begin: the exit takes away so much less of s390x's frame."""
-        source = self.calls.source
+        source, taken, left = self.calls.source, self.calls.taken(), self.calls.left_by_tail_calls()
         if self.allocation.frame.get("convention") != "tail" or (source is not None and not source.tails):
             return size
+        if taken is not None and left:
+            return min(size, size + taken - max(left))
         ends = [high for _, high in explicit] + [at + slots.sizes[slot] for slot, at in slots.offsets.items()]
         return min(size, max(ends, default=size))
 

@@ -265,33 +265,19 @@ def _table(
 
 
 def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset[int]]:
-    """For each call that ends a block, and so may have handlers, the blocks that can be reached through one of these.
-    Which of the successors a handler is, is not said: those where it leads."""
+    """For each call that ends a block, and so may have handlers, the blocks where these begin. Which of the successors
+    a handler is, is not said: those where it leads."""
     found: dict[int, frozenset[int]] = {}
     instructions = layout.allocation.instructions
     ending = [(last, block) for last, block in layout.lasts.items() if instructions[last].clobbers]
     if not ending:
         return found
     blocks, chains = layout.allocation.blocks, _chains(layout, labels)
-    known: dict[frozenset[int], frozenset[int]] = {}
     for instruction, block in ending:
         start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
         ends = Ends(chains, blocks[block].successors)
-        entered = frozenset().union(*map(ends.at, set(calls.handlers(start, end))))
-        if entered not in known:
-            known[entered] = _reachable(layout, entered)
-        found[instruction] = known[entered]
+        found[instruction] = frozenset().union(*map(ends.at, set(calls.handlers(start, end))))
     return found
-
-
-def _reachable(layout: Layout, blocks: frozenset[int]) -> frozenset[int]:
-    """Blocks and all behind them."""
-    reached, seen = list(blocks), set(blocks)
-    for at in reached:
-        more = [successor for successor in layout.allocation.blocks[at].successors if successor not in seen]
-        seen.update(more)
-        reached.extend(more)
-    return frozenset(reached)
 
 
 def _spans(blocks: Sequence[int], labels: Labels) -> str:

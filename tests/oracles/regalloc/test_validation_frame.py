@@ -1,0 +1,362 @@
+"""Prologues, exits and what is handed over on the stack: each amount and each word is the right one, or refuted.
+
+Every function of corpus/regalloc/tail-arguments.clif is valid as it is (test_validation_outside); here its bytes are
+damaged, one kind at a time, on each ISA that has it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from support.validation_planting import flips, from_corpus, late_definitions, one, placed, put, refuted
+
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
+from liftcheck.isa.abi import abi_named, reserved
+from liftcheck.mach.insn import Insn, decode
+from liftcheck.mach.regs import SLOT
+from liftcheck.oracles.regalloc.code import check
+from liftcheck.oracles.regalloc.code.calls import Calls
+from liftcheck.oracles.regalloc.code.executed import Execution
+from liftcheck.oracles.regalloc.code.layout import Layout, Placed
+from liftcheck.oracles.regalloc.source import Source
+from liftcheck.regalloc.allocation import DEF, EARLY, USE, Captured
+
+FILE = "tail-arguments.clif"
+GIVEN_BACK = "an exit does not give the stack pointer back"
+SIZE = "the frame has another size than the compiler says"
+CHAIN = "a frame is not chained to its caller's"
+LINKED = [isa for isa in ISAS if abi_named(isa).link >= 0]
+CHAINED = [isa for isa in ISAS if abi_named(isa).back_chain]
+
+
+def own(compiler: Cranelift, isa: str, function: str) -> tuple[Captured, Source]:
+    captured, source = from_corpus(compiler, FILE, isa, function)
+    assert not refuted(isa, captured, source)
+    return captured, source
+
+
+def exits(isa: str, captured: Captured) -> Iterator[Placed]:
+    for i, what in enumerate(captured.allocation.instructions):
+        yield from placed(isa, captured, i) if what.is_return else ()
+
+
+def given_back(isa: str, captured: Captured) -> list[Placed]:
+    """What moves the stack pointer in exits, behind where it is taken from the frame pointer."""
+    sp, frame = reserved(isa).sp, reserved(isa).frame
+    steps = [where for where in exits(isa, captured) if sp in where.machine.writes]
+    taken = [n for n, (_, machine) in enumerate(steps) if frame in machine.reads and not machine.accesses]
+    return steps[max(taken, default=-1) + 1 :]
+
+
+def prologue(isa: str, captured: Captured) -> list[Placed]:
+    end = min(offset for offset in captured.allocation.offsets if offset is not None)
+    at, found = 0, []
+    for machine in decode(isa, captured.code.code, 0, end):
+        found.append(Placed(at, machine))
+        at += machine.size
+    return found
+
+
+def variants(isa: str, captured: Captured, where: Placed) -> Iterator[tuple[Insn, Captured]]:
+    """One or two bits of an instruction flipped: known instructions of its size."""
+    at, machine = where
+    for data in flips(captured.code.code[at : at + machine.size]):
+        other = decode(isa, data + bytes(16), 0, 1)[0]
+        if other.known and other.size == machine.size:
+            yield other, put(isa, captured, at, data, machine.size)
+
+
+def writes(machine: Insn, place: int) -> object:
+    return dict(machine.effect.writes).get(place) if machine.effect is not None else None
+
+
+# Exits.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("function", ["%returns", "%more", "%less", "%pointer", "%copies"])
+def test_an_exit_takes_away_what_the_signature_says(regalloc: Cranelift, isa: str, function: str) -> None:
+    """Each other amount is refuted, and so is none, whether what stands there moves the stack pointer or not."""
+    captured, source = own(regalloc, isa, function)
+    sp, rules = reserved(isa).sp, []
+    for where in given_back(isa, captured):
+        assert refuted(isa, put(isa, captured, where.offset, b"", where.machine.size), source), where.machine.text
+        for other, changed in variants(isa, captured, where):
+            made, before = writes(other, sp), writes(where.machine, sp)
+            if made is not None and made is not before and other.reads == where.machine.reads:
+                rules.append(refuted(isa, changed, source))
+                assert rules[-1], other.text
+    assert GIVEN_BACK in rules
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_without_a_signature_a_whole_number_of_units_is_taken(regalloc: Cranelift, isa: str) -> None:
+    captured, source = own(regalloc, isa, "%returns")
+    assert not refuted(isa, captured, dataclasses.replace(source, signature=None))
+
+
+FOREIGN = {"x86-64": "f30f58c0", "aarch64": "0028201e", "riscv64": "53010101", "s390x": "b30a0000"}
+"""An addition of floats, which no prologue and no exit has."""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_an_instruction_without_a_meaning_in_a_prologue_or_an_exit_is_named(regalloc: Cranelift, isa: str) -> None:
+    captured, source = own(regalloc, isa, "%returns")
+    data, found = bytes.fromhex(FOREIGN[isa]), set()
+    name = decode(isa, data + bytes(16), 0, 1)[0].name
+    for where, steps in (("the prologue", prologue(isa, captured)), ("an exit", list(exits(isa, captured)))):
+        start, end = steps[0].offset, steps[-1].offset
+        for room in range(start, end - len(data) + 1):
+            found.add(refuted(isa, put(isa, captured, room, data, len(data)), source))
+        assert found and "" not in found
+        run = Execution(isa, Calls(Layout(isa, captured.code, captured.allocation), captured.code, source))
+        run.step(run.entry, start, decode(isa, data + bytes(16), 0, 1)[0], where)
+        assert run.doubts == [f"{where} has an instruction that has no meaning here: {name}"]
+
+
+@pytest.mark.parametrize("isa", LINKED)
+def test_a_call_that_keeps_all_registers_loses_the_link(regalloc: Cranelift, isa: str) -> None:
+    """What loads it in the exit becomes a load of another register, or of nothing."""
+    captured, source = own(regalloc, isa, "%keeps")
+    link, found = reserved(isa).link, 0
+    for where in exits(isa, captured):
+        if link not in where.machine.writes:
+            continue
+        assert refuted(isa, put(isa, captured, where.offset, b"", where.machine.size), source)
+        for other, changed in variants(isa, captured, where):
+            if other.name == where.machine.name and link not in other.writes:
+                assert refuted(isa, changed, source), other.text
+                found += 1
+    assert found
+
+
+# Prologues.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("function", ["%keeps", "%looks", "%more", "%returns"])
+def test_a_frame_has_the_size_that_the_compiler_says(regalloc: Cranelift, isa: str, function: str) -> None:
+    captured, source = own(regalloc, isa, function)
+    frame = captured.allocation.frame
+    size = frame["frame_to_fp_offset"]
+    assert isinstance(size, int)
+    for other in (size + 8, size + 16, size + 4096, size - 16):
+        told = replace(captured.allocation, frame={**frame, "frame_to_fp_offset": other})
+        assert refuted(isa, captured._replace(allocation=told), source) == SIZE
+
+
+def test_a_larger_frame_that_is_given_back_is_refuted(regalloc: Cranelift) -> None:
+    """s390x has no frame pointer that would show it."""
+    captured, source = own(regalloc, "s390x", "%caller")
+    code, rules = bytearray(captured.code.code), set()
+    (taken,) = [at for at, machine in prologue("s390x", captured) if machine.name == "aghi"]
+    back = [at for at, machine in exits("s390x", captured) if machine.name == "lmg"]
+    for more in (8, 64, 256):
+        changed = bytearray(code)
+        frame = -int.from_bytes(code[taken + 2 : taken + 4], "big", signed=True) + more
+        changed[taken + 2 : taken + 4] = (-frame).to_bytes(2, "big", signed=True)
+        for at in back:
+            low = int.from_bytes(code[at + 2 : at + 4], "big")
+            changed[at + 2 : at + 4] = (low + more).to_bytes(2, "big")
+        larger = captured._replace(code=replace(captured.code, code=bytes(changed)))
+        rules.add(refuted("s390x", larger, source))
+    assert len(back) == 2 and rules == {SIZE}
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+@pytest.mark.parametrize("function", ["%caller", "%calls", "%returns", "%looks"])
+def test_a_prologue_chains_its_frame(regalloc: Cranelift, isa: str, function: str) -> None:
+    """What it does for that is left out, or done elsewhere, or with another value."""
+    captured, source = own(regalloc, isa, function)
+    steps = prologue(isa, captured)
+    chains = [step for step in steps if step.machine.name in ("lgr", "la", "lay", "stg")]
+    rules = set()
+    for where in chains:
+        rules.add(refuted(isa, put(isa, captured, where.offset, b"", where.machine.size), source))
+        for other, changed in variants(isa, captured, where):
+            if other.name == where.machine.name and other.effect != where.machine.effect:
+                rules.add(refuted(isa, changed, source))
+    assert len(chains) == 2 and CHAIN in rules and "" not in rules
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+def test_a_program_that_looks_for_its_caller_needs_a_chain(regalloc: Cranelift, isa: str) -> None:
+    """All that makes it is gone; where nobody looks there need not be one, as a setting has it."""
+    captured, source = own(regalloc, isa, "%caller")
+    for at, machine in prologue(isa, captured):
+        if machine.name in ("lgr", "stg"):
+            captured = put(isa, captured, at, b"", machine.size)
+    assert refuted(isa, captured, source) == CHAIN
+    assert not refuted(isa, captured, dataclasses.replace(source, chained=False))
+
+
+# What is handed over.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_arguments_of_a_tail_call_lie_where_its_callee_takes_them(regalloc: Cranelift, isa: str) -> None:
+    """Stores that end outside of them are refuted: over the return address, in the frame, above the caller's."""
+    captured, source = own(regalloc, isa, "%more")
+    pointers, refuted_, stores = {reserved(isa).sp, reserved(isa).frame}, 0, 0
+    ends = {block.end - 1 for block in captured.allocation.blocks}
+    low, high = 1 << 30, 0
+    for i in range(1, len(captured.allocation.instructions)):
+        for where in placed(isa, captured, i) if i not in ends else ():
+            for access in where.machine.accesses if not captured.allocation.instructions[i].clobbers else ():
+                if access.written and access.base in pointers:
+                    low, high, stores = min(low, access.displacement), max(high, access.displacement + 8), stores + 1
+    for i in range(1, len(captured.allocation.instructions)):
+        for where in placed(isa, captured, i) if i not in ends else ():
+            if not any(access.written and access.base in pointers for access in where.machine.accesses):
+                continue
+            for other, changed in variants(isa, captured, where):
+                to = [access for access in other.accesses if access.base == where.machine.accesses[0].base]
+                same = other.name == where.machine.name and other.reads == where.machine.reads
+                if same and to and not low <= to[0].displacement <= high - to[0].size:
+                    assert refuted(isa, changed, source), other.text
+                    refuted_ += 1
+    assert stores >= 2 and refuted_
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+def test_a_tail_call_hands_the_back_chain_on(regalloc: Cranelift, isa: str) -> None:
+    """It is loaded from the caller's frame and stored into that of the callee, and nowhere else."""
+    captured, source = own(regalloc, isa, "%more")
+    rows = captured.allocation
+    size = rows.frame["frame_to_fp_offset"]
+    (load,) = [
+        where
+        for i in range(1, len(rows.instructions))
+        for where in placed(isa, captured, i)
+        if any(access.read and access.displacement == size for access in where.machine.accesses)
+    ]
+    (store,) = [
+        where
+        for i in range(1, len(rows.instructions))
+        for where in placed(isa, captured, i)
+        if where.offset == load.offset + load.machine.size
+    ]
+    for where in (load, store):
+        assert refuted(isa, put(isa, captured, where.offset, b"", where.machine.size), source)
+        moved = 0
+        for other, changed in variants(isa, captured, where):
+            if other.name == where.machine.name and other.accesses != where.machine.accesses:
+                assert refuted(isa, changed, source), other.text
+                moved += 1
+        assert moved > 100
+
+
+@pytest.mark.parametrize("isa", ["riscv64", "s390x"])
+def test_a_return_address_is_read_where_it_lies(regalloc: Cranelift, isa: str) -> None:
+    """Behind the first block, where no argument is read."""
+    captured, source = own(regalloc, isa, "%caller")
+    rows, kept, found = captured.allocation, reserved(isa), 0
+    # A back chain tells of the caller, too; which of the two words it is, nobody asks.
+    chains = {0, rows.frame["frame_to_fp_offset"]} if isa in CHAINED else set()
+    for i in range(rows.blocks[0].end, len(rows.instructions)):
+        what = rows.instructions[i]
+        for where in placed(isa, captured, i) if not what.is_return and len(what.operands) == 1 else ():
+            for other, changed in variants(isa, captured, where) if where.machine.accesses else ():
+                access = other.accesses[0] if other.accesses else None
+                if other.name != where.machine.name or access is None or access.base not in (kept.sp, kept.frame):
+                    continue
+                if access != where.machine.accesses[0] and access.displacement not in chains:
+                    assert refuted(isa, changed, source), other.text
+                    found += 1
+    assert found > 20
+
+
+@pytest.mark.parametrize("isa", ["riscv64"])
+def test_only_who_asks_for_the_stack_pointer_reads_by_it(regalloc: Cranelift, isa: str) -> None:
+    """The same bytes of a program that does not ask, and that are said to read somewhere above its slot."""
+    captured, source = own(regalloc, isa, "%looks")
+    asks = dataclasses.replace(source, pointing=False, may_read=False, may_stray=False)
+    frame = {**captured.allocation.frame, "slots": [8], "slot_sizes": [24]}
+    moved = captured._replace(allocation=replace(captured.allocation, frame=frame))
+    assert refuted(isa, moved, asks) == "an instruction reads the frame outside of what is its own"
+    assert "reads" not in refuted(isa, moved, dataclasses.replace(source, may_stray=False))
+
+
+# What callees write.
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+def test_a_callee_that_keeps_all_registers_has_a_save_area_too(regalloc: Cranelift, isa: str) -> None:
+    """It clobbers nothing, but writes there; the callee of a tail call writes where this function's callers left it."""
+    area = {}
+    for function in ("%keeps", "%more"):
+        captured, source = own(regalloc, isa, function)
+        area[function] = Calls(Layout(isa, captured.code, captured.allocation), captured.code, source).callee_area()
+    assert area == {"%keeps": abi_named(isa).callee_area, "%more": 0}
+
+
+# Early definitions.
+
+
+LEAST = """\
+function %least(i128, i128) -> i128 system_v {
+block0(v0: i128, v1: i128):
+    v2 = icmp slt v0, v1
+    v3 = uextend.i128 v2
+    return v3
+}
+"""
+
+
+def test_s390x_describes_no_early_definition(regalloc: Cranelift) -> None:
+    """So none can be lacking; should the compiler get one, `test_a_lacking_early_definition_is_refuted` is its test."""
+    captured, _ = one(regalloc, "s390x", LEAST)
+    operands = [o for what in captured.allocation.instructions for o in what.operands]
+    assert operands and not any((o.kind, o.position) == (DEF, EARLY) for o in operands)
+    assert not list(late_definitions(regalloc, "s390x", LEAST))
+
+
+def test_a_result_over_an_input_that_is_read_behind_it_is_refuted(regalloc: Cranelift) -> None:
+    """s390x: the last of an instruction's bytes, which write the result, come first, and the result is in the register
+    of an input that the others read."""
+    captured, source = one(regalloc, "s390x", LEAST)
+    rows, found = captured.allocation, set()
+    for i, what in enumerate(rows.instructions):
+        steps, places = placed("s390x", captured, i), rows.places[i]
+        results = {p for o, p in zip(what.operands, places) if o.kind == DEF}
+        inputs = {p for o, p in zip(what.operands, places) if o.kind == USE and p < SLOT}
+        if len(steps) != 3 or len(results) != 1 or results & inputs or steps[0].machine.size != steps[2].machine.size:
+            continue
+        first, last = steps[0], steps[2]
+        code = captured.code.code
+        for other, _ in variants("s390x", captured, last):
+            over = {p for p in other.writes if p >= 0}
+            if other.name != last.machine.name or not over <= inputs or other.reads != last.machine.reads:
+                continue
+            (place,) = over
+            moved = tuple(place if o.kind == DEF else p for o, p in zip(what.operands, places))
+            data = next(
+                d
+                for d in flips(code[last.offset : last.offset + last.machine.size])
+                if decode("s390x", d + bytes(16), 0, 1)[0] == other
+            )
+            swapped = put("s390x", captured, first.offset, data, first.machine.size)
+            swapped = put("s390x", swapped, last.offset, code[first.offset : first.offset + 6], 6)
+            told = replace(rows, places=(*rows.places[:i], moved, *rows.places[i + 1 :]))
+            verdict = check.check("s390x", swapped._replace(allocation=told), source)
+            found.add(verdict.counterexample.rule if verdict.counterexample else verdict.reason)
+    assert found and "" not in found
+
+
+# Ways out of calls.
+
+
+def test_what_handlers_lose_is_carried_on_once(regalloc: Cranelift) -> None:
+    """The cost is that of the graph, not of exits times calls (`test_growth` counts); each block still gets it."""
+    from liftcheck.oracles.regalloc.code.frame import _carried
+
+    captured, _ = one(regalloc, "x86-64", LEAST)
+    block = captured.allocation.blocks[0]
+    rows = [block._replace(successors=goes) for goes in ((1, 2), (3,), (3,), (1, 4), ())]
+    allocation = replace(captured.allocation, blocks=tuple(rows))
+    found = _carried(allocation, frozenset({1}), {1: frozenset({2}), 4: frozenset({3})})
+    assert [sorted(row) for row in found] == [[1], [1, 2], [1], [1, 2], [1, 2, 3]]
