@@ -1,7 +1,7 @@
 """The rule sources of a compiler (`.isle` files): forms with their lines, and the list of rules.
 
 The one idea: a rule is known by its file and line, for that is what the compiler's trace says (`compile --rules`).
-`forms` reads s-expressions; `rules_below` lists every rule of a crate with its root term and priority, and the part of
+`forms` reads s-expressions; `read_below` lists every rule of a crate with its root term and priority, and the part of
 the compiler that it belongs to: the mid-end, an ISA, or what all ISAs share. It types nothing and knows no term's
 meaning: `generators/rules.py` makes programs of left-hand sides. Files that a build script writes (x86-64's assembler,
 the opcodes' extractors) are not among the published sources, so their rules are not listed.
@@ -97,16 +97,21 @@ def forms(text: str) -> Iterator[Form]:
             stack[-1].append(token)
 
 
+def _rule(form: Form, file: str, part: str) -> Rule | None:
+    """A form as a rule of a file, if it is one."""
+    tree, line, first, last = form
+    words = [*takewhile(lambda one: isinstance(one, str), tree)]
+    parts = tree[len(words) :]
+    term = parts[0][0] if parts and parts[0] else ""
+    if words[:1] != ["rule"] or not isinstance(term, str) or not term:
+        return None
+    numbers = [int(word) for word in words if isinstance(word, str) and _NUMBER.match(word)]
+    return Rule(file, line, term, numbers[-1] if numbers else 0, part, parts, first, last)
+
+
 def rules_in(text: str, file: str, part: str) -> Iterator[Rule]:
     """The rules of one file, in order."""
-    for tree, line, first, last in forms(text):
-        if len(tree) > 1 and tree[0] == "rule":
-            words = [*takewhile(lambda one: isinstance(one, str), tree)]
-            parts = tree[len(words) :]
-            term = parts[0][0] if parts and parts[0] else ""
-            if isinstance(term, str) and term:
-                numbers = [int(word) for word in words if isinstance(word, str) and _NUMBER.match(word)]
-                yield Rule(file, line, term, numbers[-1] if numbers else 0, part, parts, first, last)
+    return (rule for form in forms(text) if (rule := _rule(form, file, part)) is not None)
 
 
 def files_below(source: Path, isas: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
@@ -117,11 +122,25 @@ def files_below(source: Path, isas: tuple[str, ...]) -> Iterator[tuple[Path, str
         yield from ((path, isa) for path in sorted((source / "isa" / LISTED[isa].package).glob("*.isle")))
 
 
-def rules_below(source: Path, isas: tuple[str, ...]) -> list[Rule]:
-    """Every rule of a crate's `src` folder that code for these ISAs goes through."""
-    found: list[Rule] = []
+class Sources(NamedTuple):
+    """The rules that code for some ISAs goes through, and the extractors that are other patterns with another name:
+    their parameters, and the pattern."""
+
+    rules: tuple[Rule, ...]
+    extractors: dict[str, tuple[list[Tree], Tree]]
+
+
+def read_below(source: Path, isas: tuple[str, ...]) -> Sources:
+    """What a crate's `src` folder has for these ISAs."""
+    rules: list[Rule] = []
+    extractors: dict[str, tuple[list[Tree], Tree]] = {}
     for path, part in files_below(source, isas):
         if path.is_file():
             name = f"src/{path.relative_to(source).as_posix()}"
-            found += rules_in(path.read_text(encoding="utf-8"), name, part)
-    return found
+            for form in forms(path.read_text(encoding="utf-8")):
+                rule, tree = _rule(form, name, part), form.tree
+                if rule is not None:
+                    rules.append(rule)
+                elif tree[:1] == ["extractor"] and len(tree) > 2 and isinstance(tree[-2], list) and tree[-2]:
+                    extractors[str(tree[-2][0])] = tree[-2][1:], tree[-1]
+    return Sources(tuple(rules), extractors)

@@ -25,8 +25,9 @@ from liftcheck.compilers.base import Compiler, Setting
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import generate as programs
-from liftcheck.generators import profiles, rules
+from liftcheck.generators import profiles
 from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.lefthand import Rules
 from liftcheck.generators.tables import Context
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles.base import Oracle
@@ -42,6 +43,10 @@ BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implic
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
 SCHEDULED: Final = 8
 """Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
+DIRECTED: Final = 8
+"""Every eighth batch is made of the left-hand sides of the compiler's rules (`generators.rules`)."""
+_OF_RULES: Final = tuple(place for place in range(BATCH) if place % 4 != 2 and place % SCHEDULED != SCHEDULED - 1)
+"""The programs of such a batch that hold them."""
 PLAIN, RICH = "plain", "rich"
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
@@ -62,6 +67,7 @@ class Plan:
     targets: tuple[Target, ...]
     profile: str
     context: Context
+    directed: bool = False
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
@@ -72,6 +78,7 @@ class Plan:
             name = f"seed {self.options.seed} case {number}"
             choices = RandomChoices(case_seed(self.options.seed, number))
             turn = number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None
+            rule_turn = self._rule_turn(number)
             try:
                 cases.append(
                     programs.generate(
@@ -81,12 +88,19 @@ class Plan:
                         slot=(number - first) * INPUTS,
                         name=name,
                         turn=turn,
+                        rule_turn=rule_turn,
                         tags={"seed": self.options.seed, "number": number},
                     )
                 )
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 troubles.append((name, f"generator: {type(error).__name__}: {error}"))
         return cases
+
+    def _rule_turn(self, number: int) -> int | None:
+        """Which of all turns of rules a program has; None if it has none."""
+        if not self.directed or number % BATCH not in _OF_RULES:
+            return None
+        return number // (BATCH * DIRECTED) * len(_OF_RULES) + _OF_RULES.index(number % BATCH)
 
 
 class Planner:
@@ -179,9 +193,10 @@ class Planner:
         return (PLAIN, RICH) if rich else (PLAIN,)
 
     @cached_property
-    def rules(self) -> tuple[rules.Op, ...]:
-        """Shapes of programs from the compiler's own rules; () if its sources are not on this machine."""
-        return rules.load(isle.find(self.open_compiler().version), self.options.isas)
+    def rules(self) -> Rules | None:
+        """The compiler's own rules as shapes of programs; None if its sources are not on this machine."""
+        source = isle.find(self.open_compiler().version)
+        return Rules(source, self.options.isas) if source is not None else None
 
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:
         """The extensions that are on in a world: the compiler knows them and a runner runs them."""
@@ -231,7 +246,9 @@ class Planner:
         for isa in self.options.isas:
             off = self._switched_off(isa, draw)
             targets += [self.target(world, isa, level, (*more, *off)) for level in dict.fromkeys(levels)]
-        return Plan(self.options, batch_cases(self.options, batch), tuple(targets), profile, self.context(world))
+        cases = batch_cases(self.options, batch)
+        directed = batch % DIRECTED == DIRECTED - 1
+        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed)
 
     def _switched_off(self, isa: str, draw: random.Random) -> tuple[tuple[str, str], ...]:
         """In a quarter of the batches each optional extension is off with a chance of one half."""

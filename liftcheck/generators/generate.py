@@ -25,9 +25,9 @@ from liftcheck.generators.patterns import emit_pattern, patterns_of
 from liftcheck.generators.profiles import MIX, PROFILES, Profile, by_name, type_class
 from liftcheck.generators.program import Callee, Program
 from liftcheck.generators.rows import Emitter, Groups, MenuEntry, Offer, Row, Table
-from liftcheck.generators.rules import emit_rule
+from liftcheck.generators.rules import Due, due, emit_due, emit_rule
 from liftcheck.generators.schedule import emit_goals, goals
-from liftcheck.generators.tables import BIG, LITTLE, Context
+from liftcheck.generators.tables import BIG, LITTLE, Context, Goals
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.layout import SLOT_SIZE, slot_address
 
@@ -219,9 +219,9 @@ def frame_address(body: Body) -> None:
 
 
 def _make_function(
-    program: Program, number: int, last: int, size: int, due: tuple[str, ...]
+    program: Program, number: int, last: int, size: int, held: Goals | Due | None
 ) -> tuple[Function, tuple[str, ...]]:
-    """Function `number` of 0…last; the last is the entry, which holds the typings that are `due`."""
+    """Function `number` of 0…last; the last is the entry, which holds what is due in `held`."""
     bits, conventions = program.bits, program.offer.conventions
     entry = number == last
     r = bits(16)
@@ -241,8 +241,10 @@ def _make_function(
         if kind == "struct"
     ]
     body.count = body.cost = len(body.insts)
-    if entry and due:
-        emit_goals(body, due)
+    if entry and isinstance(held, Due):
+        emit_due(body, held)
+    elif entry and isinstance(held, Goals):
+        emit_goals(body, held.keys)
     recursive = "counter" in kinds
     if recursive:
         body.straight(2)
@@ -321,18 +323,23 @@ def generate(
     prefix: str = "f",
     name: str = "",
     turn: int | None = None,
+    rule_turn: int | None = None,
     tags: Mapping[str, object] = _NO_TAGS,
 ) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
-    `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then.
+    `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then,
+    with `rule_turn` the rules' left-hand sides that are.
     Tags, besides those given: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
     bits = choices.bits
     if isinstance(profile, str):
         profile = _mixed(bits) if profile == "all" else by_name(profile)
-    isas, due = (_draw_isas(bits, profile, context), ()) if turn is None else goals(context, turn)
+    held: Goals | Due | None = goals(context, turn) if turn is not None else None
+    if rule_turn is not None:
+        held = due(context, rule_turn)
+    isas = held.isas if held is not None else _draw_isas(bits, profile, context)
     program = _begun(bits, profile, context, prefix, isas)
     weights = profile.functions
     r = bits(16) % sum(weights)
@@ -341,10 +348,10 @@ def generate(
         r -= weights[last]
         last += 1
     whole = int(context.size * profile.size * (160 + bits(6) * 3) / 360)
-    if turn is not None:
+    if held is not None:
         whole = whole * 5 >> 3
     size = max(4, int(whole / (1 + 0.75 * last)) - 8)
-    made = [_make_function(program, number, last, size, due) for number in range(last + 1)]
+    made = [_make_function(program, number, last, size, held) for number in range(last + 1)]
     functions = [function for function, _ in made]
     inputs, memories = _inputs(bits, functions[last].signature, made[last][1], context.inputs, slot)
     return Case(

@@ -197,17 +197,22 @@ def _flags(body: Body, known: int, offset: int, size: int, region: int) -> MemFl
     return (_BOTH if r & 0x40 else _ALIGNED) if aligned and r & 0x20 else _NOTRAP
 
 
+def _ordered(body: Body, order: str) -> MemFlags | None:
+    """The flags that say a byte order, if the program may say it."""
+    return next((flags for flags in body.program.orders if order and flags.endianness == order), None)
+
+
 def load(body: Body) -> None:
     """Any load."""
     rows = body.program.loads
     emit_load(body, rows[body.bits(10) % len(rows)])
 
 
-def emit_load(body: Body, row: Row) -> int:
-    """One load of the row's typing; its result comes into scope."""
+def emit_load(body: Body, row: Row, order: str = "") -> int:
+    """One load of the row's typing, in a byte order if one is given; its result comes into scope."""
     size = access_bytes(row)
     value, offset, known, region = address(body, size)
-    flags = _flags(body, known, offset, size, region)
+    flags = _ordered(body, order) or _flags(body, known, offset, size, region)
     if OPCODES[row.op].access != WHOLE and row.results[0].is_vector and flags.endianness:
         flags = NO_FLAGS
     ty = row.results[0]
@@ -222,14 +227,21 @@ def store(body: Body) -> None:
     emit_store(body, rows[body.bits(10) % len(rows)])
 
 
-def emit_store(body: Body, row: Row, value: int = -1) -> None:
-    """One store of the row's typing, of a given or a drawn value whose bits may be seen."""
+def emit_store(body: Body, row: Row, value: int = -1, order: str = "") -> None:
+    """One store of the row's typing, of a given or a drawn value whose bits may be seen, in a byte order if one is
+    given; with '=' to the address that was accessed last, if the store fits there."""
     size = access_bytes(row)
     if value < 0:
         value = body.value(row.args[0]) if body.bits(3) else body.const(row.args[0])
     value = body.clean(value)
+    if order == "=" and body.addresses:
+        last = body.addresses[-1]
+        if last.low <= last.offset <= last.high - size:
+            body.effect(row.op, row.type, (value, last.value), None, region_flags(last.region), last.offset)
+            return
     at, offset, known, region = address(body, size)
-    body.effect(row.op, row.type, (value, at), None, _flags(body, known, offset, size, region), offset)
+    flags = _ordered(body, order) or _flags(body, known, offset, size, region)
+    body.effect(row.op, row.type, (value, at), None, flags, offset)
 
 
 def sunk_load(body: Body) -> None:
@@ -283,25 +295,28 @@ def atomic(body: Body) -> None:
     emit_atomic(body, rows[body.bits(10) % len(rows)])
 
 
-def emit_atomic(body: Body, row: Row) -> None:
-    """One atomic operation of the row's typing."""
+def emit_atomic(body: Body, row: Row, given: tuple[int, ...] = (), word: str = "") -> None:
+    """One atomic operation of the row's typing; `given`: its operands but for the address; `word`: the operation, or a
+    byte order."""
     if row.op == "fence":
         body.effect("fence", None, ())
         return
     ty = row.type
     assert ty is not None
     at, _, _, _ = address(body, ty.bytes, ty.bytes, offsets=False)
-    flags = body.program.orders[body.bits(1)] if body.bits(3) == 0 else NO_FLAGS
+    flags = body.program.orders[body.bits(1)] if body.bits(3) == 0 else _ordered(body, word) or NO_FLAGS
     if row.op == "atomic_load":
         body.push(body.ins(row.op, ty, (at,), ty, None, flags), ty)
     elif row.op == "atomic_store":
-        body.effect(row.op, ty, (body.value(ty), at), None, flags)
+        body.effect(row.op, ty, (given[0] if given else body.value(ty), at), None, flags)
     elif row.op == "atomic_rmw":
         operations = row.imm if isinstance(row.imm, tuple) else ATOMIC_OPERATIONS
-        operation = operations[body.bits(8) % len(operations)]
-        body.push(body.ins(row.op, ty, (at, body.value(ty)), ty, operation, flags), ty)
+        operation = word if word in operations else operations[body.bits(8) % len(operations)]
+        body.push(body.ins(row.op, ty, (at, given[0] if given else body.value(ty)), ty, operation, flags), ty)
     elif row.op != "atomic_cas":
         raise InternalError(f"nothing emits {row.op}: see liftcheck/generators/memory.py")
+    elif given:
+        body.push(body.ins(row.op, ty, (at, *given), ty, None, flags), ty)
     else:
         expected = body.value(ty)
         if body.bits(1) and body.table.has(f"atomic_load.{ty.name}"):

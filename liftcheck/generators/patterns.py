@@ -296,17 +296,17 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
         if isinstance(argument, Node):
             args.append(_emit(body, argument, places))
             continue
-        ty, constant, place = argument
+        ty, wanted, place = argument
         value = places.get(place)
         if value is None:
-            value = places[place] = body.value(ty) if constant is None else _constant(body, constant, ty)
+            value = places[place] = body.value(ty) if wanted is None else constant(body, wanted, ty)
         args.append(value)
-    row, condition, _ = node
+    row, condition, _, _ = node
     imm: object = None
     if row.imm:
         r = body.bits(24)
         if condition and condition != "?":
-            imm = _given(condition)
+            imm = given(condition)
         elif row.imm == "intcc":
             imm = INT_CONDITIONS[r % 10]
         elif row.imm == "floatcc":
@@ -318,10 +318,10 @@ def _emit(body: Body, node: Node, places: dict[int, int]) -> int:
 
 def takes(row: Row, condition: str) -> bool:
     """Whether the row may have this condition, lane or mask ('' and '?': one that is drawn)."""
-    return condition in ("", "?") or not isinstance(row.imm, tuple) or _given(condition) in row.imm
+    return condition in ("", "?") or not isinstance(row.imm, tuple) or given(condition) in row.imm
 
 
-def _given(condition: str) -> object:
+def given(condition: str) -> object:
     """A condition, a lane number, or the lanes of a shuffle (a hexadecimal number, lane 0 lowest)."""
     if condition.startswith("0x"):
         return tuple([int(condition, 16) >> 8 * lane & 255 for lane in range(16)])
@@ -339,7 +339,7 @@ def _plain_name(name: str) -> str:
     return name.rstrip("23456789") if name[0] in "knpqm" else name
 
 
-def _constant(body: Body, name: str, ty: Type) -> int:
+def constant(body: Body, name: str, ty: Type) -> int:
     """A constant by its template name; for vectors the same in every lane, for floats of that value."""
     name = _plain_name(name)
     if name == "kd":
@@ -351,7 +351,7 @@ def _constant(body: Body, name: str, ty: Type) -> int:
     lane, width = ty.lane, ty.lane_bits
     r = body.bits(8)
     if ty.is_float:
-        return body.const(ty, _splat(ty, _float_constant(name, lane, r)))
+        return body.const(ty, splat(ty, _float_constant(name, lane, r)))
     number = {
         "w": width,
         "w-1": width - 1,
@@ -365,10 +365,10 @@ def _constant(body: Body, name: str, ty: Type) -> int:
     }.get(name)
     if number is None:
         number = int(name)
-    return body.const(ty, _splat(ty, number & lane.mask))
+    return body.const(ty, splat(ty, number & lane.mask))
 
 
-def _splat(ty: Type, lane: int) -> int:
+def splat(ty: Type, lane: int) -> int:
     return sum(lane << shift for shift in range(0, ty.bits, ty.lane_bits))
 
 

@@ -48,11 +48,13 @@ of which one has to be on, the weight, and what it is."""
 
 
 class Node(NamedTuple):
-    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes, leaves."""
+    """An operation of a resolved template. `condition` is '' or '?' or a condition; `arguments` are nodes, leaves;
+    nodes of the same `share` (-1: none) are one value."""
 
     row: Row
     condition: str
     arguments: tuple[Node | Leaf, ...]
+    share: int = -1
 
 
 class Leaf(NamedTuple):
@@ -90,6 +92,7 @@ class Derived:
     offers       by profile
     entries      signatures of entries, by profile, convention and number
     producers    rows that make a type from others
+    makers       plain rows that make a type
     users        rows of one or two operands whose first and last are of a type
     cleaners     how NaN bits of a type are canonicalized
     sources      the type from which a constant of a type is bitcast
@@ -98,12 +101,12 @@ class Derived:
     addresses    opcodes of addresses that nobody may see
     patterns     the templates that can be emitted
     rule_index   the rows that rules may use
-    rules        the typings of a rule, by its place
     """
 
     offers: dict[str, Offer] = field(default_factory=dict)
     entries: dict[tuple[str, str, int], tuple[Signature, tuple[str, ...]]] = field(default_factory=dict)
     producers: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
+    makers: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
     users: dict[Type, tuple[Row, ...]] = field(default_factory=dict)
     cleaners: dict[Type, str] = field(default_factory=dict)
     sources: dict[Type, Type] = field(default_factory=dict)
@@ -112,7 +115,6 @@ class Derived:
     addresses: tuple[str, ...] | None = None
     patterns: tuple[Node, ...] | None = None
     rule_index: RowIndex | None = None
-    rules: dict[int, tuple[Node, ...]] = field(default_factory=dict)
 
 
 def kept(known: dict[K, V], key: K, make: Callable[[K], V]) -> V:

@@ -1,274 +1,80 @@
-"""Programs that a compiler's own rules match: templates read from the left-hand sides of its `.isle` files.
+"""Programs that a compiler's own rules match, made of the patterns of `lefthand.py`.
 
-The one idea: a rule's left-hand side is already the shape of a program. `isle` lists the rules, `read` turns one into a
-pattern over opcodes, types, constants and variables, dropping what it does not know (guards, extractors of machine
-things), and `instances` finds typings that the matrix allows, by backtracking over the rows of the table. A rule is
-resolved when it is first drawn, and kept with the table. Guards on constants are not solved: constants are drawn from
-the interesting ones. Without the sources of the Cranelift under test (`isle.find`) there are no such programs.
+The one idea: a pattern is typed against a table (`drawn`, by backtracking over rows from a drawn one on), and the tree
+is emitted with values in scope and constants. `emit_rule` draws a rule among others; `emit_due` emits what is due at a
+turn: the rules are shuffled anew in every round and cut into groups, by the part of the compiler that they are of. What
+a rule's guards want is not solved: constants are drawn from many kinds, and in relation to each other.
+Values between the operations of a tree stay out of scope, so that they have one use, as many rules want.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterator
+from functools import partial
+from random import Random
+from typing import Final, NamedTuple
 
-from liftcheck import isle
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
+from liftcheck.clif.ir import NO_FLAGS, BlockCall
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES
-from liftcheck.clif.types import TYPES, Type
+from liftcheck.clif.types import Type
+from liftcheck.clif.values import table as values_of
+from liftcheck.generators import memory
 from liftcheck.generators.body import Body
-from liftcheck.generators.patterns import emit_pattern, instantiate, takes
-from liftcheck.generators.rows import Leaf, Node, Row, RowIndex, Table
-from liftcheck.isle import Tree
+from liftcheck.generators.lefthand import ANY, BRANCHES, OVERFLOWS, Atom, Op
+from liftcheck.generators.patterns import constant, divisor, emit_pattern, given, splat, takes
+from liftcheck.generators.rows import Leaf, Node, Row, RowIndex, Table, kept
+from liftcheck.generators.tables import Context
+from liftcheck.isle import MID_END
 
-_ROOTS: Final = ("simplify", "lower", "simplify_skeleton", "lower_branch")
-_MOST_INSTANCES: Final = 12
-_MOST_ALIKE: Final = 2
-_CONSTANT_TERMS: Final = re.compile(r"(.*_from_value|.*_from_iconst|iconst.*|f\d+const|vconst|uimm.*|.*imm.*from.*)$")
-_WRAPPERS: Final = {"sext32_value": ("sextend", "i32"), "zext32_value": ("uextend", "i32"),
-                    "sext8_value": ("sextend", "i8"), "zext8_value": ("uextend", "i8"),
-                    "sext16_value": ("sextend", "i16"), "zext16_value": ("uextend", "i16"),
-                    "extended_value_from_value": ("uextend", ""), "uextend_maybe": ("uextend", ""),
-                    "sextend_maybe": ("sextend", ""), "maybe_uextend": ("uextend", ""),
-                    "maybe_sextend": ("sextend", "")}  # fmt: skip
-_TESTS: Final = frozenset({"brif", "trapz", "trapnz"})
-_TYPE_TESTS: Final[dict[str, Callable[[Type], bool]]] = {
-    "fits_in_64": lambda t: t.bits <= 64 and not t.is_vector, "fits_in_32": lambda t: t.bits <= 32 and not t.is_vector,
-    "fits_in_16": lambda t: t.bits <= 16 and not t.is_vector, "ty_int": lambda t: t.is_int and not t.is_vector,
-    "ty_vec128": lambda t: t.is_vector and t.bits == 128, "multi_lane": lambda t: t.is_vector,
-    "ty_int_ref_scalar_64_extract": lambda t: t.is_int and t.bits <= 64 and not t.is_vector,
-    "ty_scalar_float": lambda t: t.is_float and not t.is_vector, "ty_32_or_64": lambda t: t.bits in (32, 64),
-    "ty_vec64": lambda t: t.is_vector and t.bits == 64, "ty_supported_vec": lambda t: t.is_vector,
-    "ty_32": lambda t: t.bits == 32, "ty_64": lambda t: t.bits == 64, "ty_8_or_16": lambda t: t.bits in (8, 16),
-    "ty_int_vec128": lambda t: t.is_int and (not t.is_vector or t.bits == 128), "vr128_ty": lambda t: t.bits == 128,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """An operation of a rule. Its controlling type is `exact`, or satisfies `test`, and is bound to `variable`.
-    `condition` as in `patterns.Node`."""
-
-    name: str
-    variable: str
-    exact: Type | None
-    test: str
-    condition: str
-    arguments: tuple[Op | Atom, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """A variable, or a constant: `constant` is None, a name for a drawn one, or a number's text."""
-
-    name: str
-    constant: str | None = None
-
-
-class _Unknown(Exception):
-    """The rule speaks of something that has no counterpart in CLIF."""
-
-
-def load(source: Path | None, isas: tuple[str, ...]) -> tuple[Op, ...]:
-    """Every pattern of the mid-end's and the given ISAs' rules below a crate's `src` folder; () if there is none."""
-    if source is None:
-        return ()
-    return tuple(dict.fromkeys(op for rule in isle.rules_below(source, isas) if (op := read(rule)) is not None))
-
-
-def read(rule: isle.Rule) -> Op | None:
-    """The pattern of a rule; None if the rule cannot be said in CLIF alone, or says nothing but an opcode."""
-    left = rule.left
-    if rule.term not in _ROOTS or not isinstance(left, list) or len(left) < 2:
-        return None
-    try:
-        pattern = _Reader().value(left[1:2])
-    except _Unknown:
-        return None
-    return pattern if isinstance(pattern, Op) and _says_something(pattern) else None
-
-
-def _says_something(pattern: Op) -> bool:
-    """Whether the pattern is more than one opcode on any operands, which programs are full of anyway."""
-    return pattern.condition.startswith("0x") or any(isinstance(a, Op) or a.constant for a in pattern.arguments)
-
-
-def _arguments(parts: list[Tree]) -> list[list[Tree]]:
-    """Groups an argument list: each group is one pattern, `name @ pattern` being one group of three."""
-    groups: list[list[Tree]] = []
-    at = 0
-    while at < len(parts):
-        size = 3 if at + 2 < len(parts) and parts[at + 1] == "@" else 1
-        groups.append(parts[at : at + size])
-        at += size
-    return groups
-
-
-class _Reader:
-    """Reads one rule."""
-
-    def __init__(self) -> None:
-        self.fresh = 0
-
-    def value(self, group: list[Tree]) -> Op | Atom:
-        """A pattern of a value. A bound one (`x @ (…)`) is its pattern: using it again would need sharing."""
-        tree = group[-1]
-        if isinstance(tree, str):
-            if tree == "_":
-                self.fresh += 1
-                return Atom(f"_{self.fresh}")
-            return Atom(tree)
-        if not tree or not isinstance(tree[0], str):
-            raise _Unknown("()")
-        head, rest = tree[0], _arguments(tree[1:])
-        if head in ("has_type", "first_result", "inst_result", "and", "def_inst") and rest:
-            return self.value(rest[-1])
-        if head in _TESTS and rest:
-            return self.value(rest[0])
-        if _CONSTANT_TERMS.match(head):
-            return self._constant(rest)
-        if head in _WRAPPERS and rest:
-            name, narrow = _WRAPPERS[head]
-            inner = self.value(rest[-1])
-            if narrow:
-                inner = Op("bor", "", TYPES[narrow], "", "", (inner, Atom("_" + narrow)))
-            return Op(name, "", None, "", "", (inner,))
-        if head in INT_CONDITIONS or head in OPCODES:
-            return self._operation(head, rest)
-        if head.startswith("sinkable_load"):
-            return Atom("load")
-        raise _Unknown(head)
-
-    def _constant(self, rest: list[list[Tree]]) -> Atom:
-        last = rest[-1][-1] if rest else "k"
-        if isinstance(last, str):
-            number = re.fullmatch(r"-?(0x[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)", last)
-            return Atom(last, str(int(last.replace("_", ""), 0)) if number else "k")
-        self.fresh += 1
-        return Atom(f"_k{self.fresh}", "k")
-
-    def _operation(self, head: str, rest: list[list[Tree]]) -> Op:
-        condition = ""
-        name = head
-        if head in INT_CONDITIONS:
-            name, condition = "icmp", head
-        opcode = OPCODES[name]
-        wanted = len(opcode.args)
-        variable, exact, test = "", None, ""
-        form = opcode.format.name
-        if len(rest) > wanted and opcode.ctrl | {None} and (len(rest) - wanted) >= 1:
-            variable, exact, test = self._type(rest[0])
-            rest = rest[1:]
-        if form in ("IntCompare", "FloatCompare") and not condition and len(rest) > wanted:
-            condition, rest = _condition(rest[0][-1]), rest[1:]
-        elif form in ("LoadNoOffset",) and len(rest) > wanted:
-            rest = rest[len(rest) - wanted :]
-        elif form == "Shuffle" and len(rest) > wanted:
-            condition = _mask(rest[-1][-1])
-        arguments = rest[:wanted]
-        if len(arguments) < wanted or opcode.is_call or opcode.can_load or opcode.can_store or not opcode.results:
-            raise _Unknown(name)
-        found = [self.value(group) for group in arguments]
-        if name in DIVISIONS:
-            if not isinstance(found[1], Atom) or not found[1].constant:
-                raise _Unknown("a division by a variable may trap")
-            found[1] = Atom(found[1].name, "kd")
-        return Op(name, variable, exact, test, condition, tuple(found))
-
-    def _type(self, group: list[Tree]) -> tuple[str, Type | None, str]:
-        """A pattern of a type: the name that it binds, the one type that it is, the test that it is under."""
-        variable = group[0] if len(group) == 3 and isinstance(group[0], str) else ""
-        tree = group[-1]
-        if isinstance(tree, str):
-            if tree.startswith("$"):
-                return variable, TYPES.get(tree[1:].lower()), ""
-            return (variable or ("" if tree == "_" else tree)), None, ""
-        test = tree[0] if tree and isinstance(tree[0], str) else ""
-        inner = tree[-1] if len(tree) > 1 else "_"
-        while isinstance(inner, list) and inner:
-            inner = inner[-1]
-        if isinstance(inner, str) and not variable and inner not in ("_", "@"):
-            variable = inner
-        return variable, None, test
-
-
-_CONDITION_WORDS: Final = {"Signed": "s", "Unsigned": "u", "Less": "l", "Greater": "g", "Equal": "e", "Not": "n",
-                           "Ordered": "ord", "Unordered": "uno"}  # fmt: skip
-
-
-def _condition(tree: Tree) -> str:
-    """`(IntCC.SignedLessThan)` as CLIF has it, '?' for a variable."""
-    if isinstance(tree, list) and len(tree) == 1 and isinstance(tree[0], str):
-        words = re.findall("[A-Z][a-z]*", tree[0].partition(".")[2])
-        short = "".join(_CONDITION_WORDS.get(word, "") for word in words)
-        fixed = {
-            "e": "eq",
-            "ne": "ne",
-            "sl": "slt",
-            "sg": "sgt",
-            "sle": "sle",
-            "sge": "sge",
-            "ul": "ult",
-            "ug": "ugt",
-            "ule": "ule",
-            "uge": "uge",
-            "l": "lt",
-            "g": "gt",
-            "le": "le",
-            "ge": "ge",
-        }.get(short, short)
-        if fixed in INT_CONDITIONS or fixed in FLOAT_CONDITIONS:
-            return fixed
-    return "?"
-
-
-def _mask(tree: Tree) -> str:
-    """The lanes of `(u128_from_immediate 0x…)` as that number, '?' for others."""
-    if isinstance(tree, list) and isinstance(tree[-1], str) and tree[-1].startswith("0x"):
-        number = int(tree[-1].replace("_", ""), 16)
-        if all(number >> 8 * lane & 255 < 32 for lane in range(16)) and number >> 128 == 0:
-            return hex(number)
-    return "?"
+_STEPS: Final = 300
+"""Operations that are typed in search of a tree."""
+_GROUP: Final = 6
+"""Rules of one program."""
+_ENDS: Final = ("trapz", "trapnz", OVERFLOWS)
+_ACCESSES: Final = ("load", "store", "atomic")
+_OTHERS: Final = frozenset({*DIVISIONS, *BRANCHES, OVERFLOWS})
+"""What trees are made of besides plain opcodes and accesses."""
+_NO_CONDITIONS: Final = ("", "?", "=")
 
 
 class _Solver:
-    """Finds typings of one pattern that a table allows."""
+    """Draws a typing of a pattern that a table allows."""
 
-    def __init__(self, table: Table, index: RowIndex) -> None:
+    def __init__(self, table: Table, index: RowIndex, start: int) -> None:
         self.table = table
         self.index = index
+        self.start = start
+        self.steps = _STEPS
         self.places: dict[tuple[str, Type], int] = {}
 
     def fitting(self, pattern: Op, wanted: Type | None) -> list[Row]:
-        """The rows of the pattern's own opcode that give a `wanted` (None: anything), in order."""
+        """The rows of the pattern's own opcode that give a `wanted` (None: anything), from a drawn one on."""
         rows = self.index.get(pattern.name, {}).get(wanted, [])
-        condition, exact, test = pattern.condition, pattern.exact, _TYPE_TESTS.get(pattern.test)
-        if condition not in ("", "?"):
-            rows = [row for row in rows if takes(row, condition)]
-        if exact is not None:
-            rows = [row for row in rows if row.type is exact]
-        if test is not None:
-            rows = [row for row in rows if row.type is None or test(row.type)]
-        return rows
+        if pattern.condition not in _NO_CONDITIONS and OPCODES[pattern.name].is_plain:
+            rows = [row for row in rows if takes(row, pattern.condition)]
+        if pattern.ty is not ANY:
+            rows = [row for row in rows if (ty := _typed(row)) is None or pattern.ty.fits(ty)]
+        at = self.start % len(rows) if rows else 0
+        return rows[at:] + rows[:at]
 
     def solve(self, pattern: Op, row: Row, bound: dict[str, Type]) -> Iterator[tuple[Node, dict[str, Type]]]:
-        """Every way to make `pattern` with `row` at its head; with the names bound, a dictionary of its own."""
-        ty, name, names = row.type, pattern.variable, bound.copy()
-        if name and ty is not None and names.setdefault(name, ty) is not ty:
-            return
-        for args, every in self._arguments(pattern.arguments, row.args, names):
-            yield Node(row, pattern.condition, args), every
+        """Ways to make `pattern` with `row` at its head; with the names bound, a dictionary of its own."""
+        self.steps -= 1
+        ty, names, share = _typed(row), bound.copy(), -1
+        for name in (pattern.ty.variable, pattern.bind and "value " + pattern.bind):
+            if name and ty is not None and names.setdefault(name, ty) is not ty:
+                return
+        if pattern.bind and ty is not None:
+            share = self.places.setdefault(("= " + pattern.bind, ty), len(self.places))
+        for args, every in self._arguments(pattern.arguments, _operands(row), names):
+            yield Node(row, pattern.condition, args, share), every
 
     def _arguments(
         self, patterns: tuple[Op | Atom, ...], kinds: tuple[Type, ...], names: dict[str, Type]
     ) -> Iterator[tuple[tuple[Node | Leaf, ...], dict[str, Type]]]:
-        """Every way to make the operands, entering what they bind into `names`; of an operation's typings each is met
-        once, with whatever else fits first."""
+        """Ways to make the operands, entering what they bind into `names`; of an operation's typings each is met once,
+        with whatever else fits first."""
         leaves: list[Leaf] = []
         for pattern, ty in zip(patterns, kinds):
             if isinstance(pattern, Op):
@@ -282,6 +88,8 @@ class _Solver:
             return
         rest = len(leaves) + 1
         for row in self.fitting(pattern, ty):
+            if self.steps < 0:
+                return
             for node, inner in self.solve(pattern, row, names):
                 if rest == len(patterns):
                     yield (*leaves, node), inner
@@ -293,52 +101,320 @@ class _Solver:
     def _leaf(self, atom: Atom, ty: Type, names: dict[str, Type]) -> Leaf | None:
         """A value or a constant of a type, entered into `names`; None if the table makes none or the name is taken."""
         key = "value " + atom.name
-        if ty not in self.table.const or (atom.constant is None and names.get(key, ty) is not ty):
+        if ty not in self.table.const or not atom.ty.fits(ty):
+            return None
+        if atom.constant in (None, "kz", "odd") and names.get(key, ty) is not ty:
+            return None
+        if atom.ty.variable and names.setdefault(atom.ty.variable, ty) is not ty:
             return None
         names[key] = ty
         return Leaf(ty, atom.constant, self.places.setdefault((atom.name, ty), len(self.places)))
 
 
+def _typed(row: Row) -> Type | None:
+    """The type that rules say of an operation: that of its first result."""
+    return row.results[0] if row.results else row.type
+
+
+def _operands(row: Row) -> tuple[Type, ...]:
+    """The types of the operands but for an access's address."""
+    at = OPCODES[row.op].address
+    return row.args if at is None else row.args[:at] + row.args[at + 1 :]
+
+
 def row_index(table: Table) -> RowIndex:
-    """Common types come first, so that a rule's first instances are the likely ones."""
+    """The rows that templates are made of."""
     index: RowIndex = {}
-    order = {name: place for place, name in enumerate(("i32", "i64", "i8", "i16", "i128", "f32", "f64", "i32x4"))}
-    for row in sorted(table.by_shape.values(), key=lambda row: order.get(row.type.name if row.type else "", 9)):
+    for row in table.by_shape.values():
         opcode = OPCODES[row.op]
-        if row.results and not opcode.can_load and (row.op in DIVISIONS or not opcode.can_trap):
+        if opcode.is_plain or opcode.family in _ACCESSES or row.op in _OTHERS:
             rows = index.setdefault(row.op, {})
-            for ty in (None, row.results[0]):
+            for ty in (None, *row.results[:1]):
                 rows.setdefault(ty, []).append(row)
     return index
 
 
-def instances(table: Table, index: RowIndex, pattern: Op) -> tuple[Node, ...]:
-    """Up to a dozen typings of a pattern, at most a few for each controlling type."""
-    found: list[Node] = []
-    per_type: Counter[Type | None] = Counter()
-    solver = _Solver(table, index)
+def drawn(table: Table, pattern: Op, start: int) -> Node | None:
+    """A typing of a pattern, which one depends on `start`; None if none is found soon."""
+    derived = table.derived
+    if derived.rule_index is None:
+        derived.rule_index = row_index(table)
+    solver = _Solver(table, derived.rule_index, start)
     for row in solver.fitting(pattern, None):
-        if per_type[row.type] < _MOST_ALIKE:
-            made = [node for node, _ in islice(solver.solve(pattern, row, {}), _MOST_ALIKE - per_type[row.type])]
-            per_type[row.type] += len(made)
-            found += made
-            if len(found) >= _MOST_INSTANCES:
-                break
-    return tuple(found[:_MOST_INSTANCES])
+        if solver.steps < 0:
+            break
+        for node, _ in solver.solve(pattern, row, {}):
+            return node
+    return None
+
+
+def _tree(body: Body, place: int) -> Node | None:
+    """A typing of one of the left-hand sides under which a rule is tried, if these ISAs have one. The mid-end's rules
+    take vectors of any width and are not ready for most: such panics are known, and each costs a whole program, so
+    nearly all of these vectors have 128 bits."""
+    rules = body.program.context.rules
+    patterns = rules.patterns(place)
+    if not patterns:
+        return None
+    r = body.bits(24)
+    node = drawn(body.table, patterns[r % len(patterns)], r >> 6)
+    if node is not None and rules.rules[place].part == MID_END and r >> 20 and _has_odd_vectors(node):
+        return None
+    return node
+
+
+def _has_odd_vectors(node: Node | Leaf) -> bool:
+    """Whether a tree holds vectors of another width than 128 bits."""
+    if isinstance(node, Leaf):
+        return _is_odd(node.ty)
+    return any(map(_is_odd, node.row.results)) or any(map(_has_odd_vectors, node.arguments))
+
+
+def _is_odd(ty: Type) -> bool:
+    return ty.is_vector and ty.bits != 128
 
 
 def emit_rule(body: Body) -> None:
-    """A rule's left-hand side with values in scope; an ordinary template if the rule has no typing on these ISAs."""
-    rules = body.program.context.rules
-    table = body.table
-    place = body.bits(16) % len(rules)
-    derived = table.derived
-    found = derived.rules.get(place)
-    if found is None:
-        if derived.rule_index is None:
-            derived.rule_index = row_index(table)
-        found = derived.rules[place] = instances(table, derived.rule_index, rules[place])
-    if found:
-        instantiate(body, found[body.bits(8) % len(found)])
+    """A rule's left-hand side with values in scope; an ordinary template if the rule has no typing on these ISAs, or
+    one that would end the program."""
+    node = _tree(body, body.bits(16) % len(body.program.context.rules.rules))
+    if node is not None and node.row.results and node.row.op != OVERFLOWS:
+        _emit_tree(body, node)
     else:
         emit_pattern(body)
+
+
+class Due(NamedTuple):
+    """What a program has to hold at a turn: rules by their places, for these ISAs."""
+
+    isas: tuple[str, ...]
+    places: tuple[int, ...]
+
+
+def due(context: Context, turn: int) -> Due | None:
+    """What is due at a turn, counted from 0; None if the compiler's rules are not known."""
+    if not context.rules:
+        return None
+    groups = _groups(context, 0)
+    return _groups(context, turn // len(groups))[turn % len(groups)]
+
+
+def _groups(context: Context, number: int) -> list[Due]:
+    """The groups of one round, in the order of their turns; the last round that was asked for is kept. Rules of no ISA
+    are for all ISAs in every other round, else for one alone."""
+    found = context.rule_rounds.get(number)
+    if found is None:
+        random = Random(f"rules {number}")
+        isas = context.isas
+        single = (isas[number // 2 % len(isas)],)
+        parts: dict[tuple[str, ...], list[int]] = {}
+        for place, rule in enumerate(context.rules.rules):
+            own = (rule.part,) if rule.part in isas else isas if rule.part == MID_END and number % 2 == 0 else single
+            parts.setdefault(own, []).append(place)
+        found = []
+        for own, places in parts.items():
+            shuffled = random.sample(places, len(places))
+            found += [Due(own, tuple(shuffled[at : at + _GROUP])) for at in range(0, len(places), _GROUP)]
+        random.shuffle(found)
+        context.rule_rounds.clear()
+        context.rule_rounds[number] = found
+    return found
+
+
+def emit_due(body: Body, what: Due) -> None:
+    """Emits a tree of every rule that is due, those that may trap last; what they make is stored."""
+    trees = [node for place in what.places if (node := _tree(body, place)) is not None]
+    for node in trees:
+        if node.row.op not in _ENDS:
+            _emit_tree(body, node)
+    if body.program.may_trap:
+        for node in trees:
+            if node.row.op in _ENDS and body.bits(1):
+                _emit_tree(body, node)
+
+
+def _emit_tree(body: Body, node: Node) -> None:
+    """A tree whose result comes into scope and is stored, or which is a store or a branch itself."""
+    op, places = node.row.op, _Places()
+    if OPCODES[op].family == "store":
+        memory.emit_store(body, node.row, body.clean(_emit(body, node.arguments[0], places)), node.condition)
+    elif op == "atomic_store":
+        memory.emit_atomic(body, node.row, (body.clean(_emit(body, node.arguments[0], places)),), node.condition)
+    elif op == "brif":
+        ty = node.row.args[0]
+        condition = _emit(body, node.arguments[0], places)
+        join = body.block((ty,))
+        then, otherwise = (BlockCall(join.number, (_operand(body, ty),)) for _ in range(2))
+        body.brif(condition, then, otherwise)
+        body.start(join)
+    elif not node.row.results:
+        body.effect(op, node.row.type, (_emit(body, node.arguments[0], places),), "user3")
+    else:
+        made = _emit(body, node, places)
+        results = node.row.results
+        shown = body.bits(4)
+        for at, ty in enumerate(results):
+            if len(results) == 1 or shown & 1 << at or shown == 0:
+                body.push(made + at, ty)
+                _show(body, made + at, ty)
+
+
+def _show(body: Body, value: int, ty: Type) -> None:
+    """Mostly stores a value, so that it is needed; one whose bits must not be seen stays."""
+    if body.bits(3) and body.table.has(f"store.{ty.name}") and (value not in body.tainted or body.program.cleaner(ty)):
+        memory.emit_store(body, body.table.by_key[f"store.{ty.name}"], value)
+
+
+class _Places:
+    """What a tree's names stand for, and the constants that were drawn for it."""
+
+    __slots__ = ("constants", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[int, int] = {}
+        self.constants: list[int] = []
+
+
+def _emit(body: Body, node: Node | Leaf, places: _Places) -> int:
+    """Emits a tree; its values do not come into scope."""
+    place = node.place if isinstance(node, Leaf) else node.share
+    value = places.values.get(place)
+    if value is None:
+        value = _leaf(body, node, places) if isinstance(node, Leaf) else _operation(body, node, places)
+        if place >= 0:
+            places.values[place] = value
+    return value
+
+
+def _operation(body: Body, node: Node, places: _Places) -> int:
+    row, condition, arguments, _ = node
+    family = OPCODES[row.op].family
+    args = tuple([_emit(body, argument, places) for argument in arguments])
+    if family in _ACCESSES:
+        made = body.n
+        if family == "load":
+            made = memory.emit_load(body, row, condition)
+        else:
+            memory.emit_atomic(body, row, args, condition)
+            made = body.insts[-1].results[0]
+        body.leave(len(body.log) - 1)
+        return made
+    mark = len(body.log)
+    made = body.apply(row, args, _immediate(body, row, condition))
+    body.leave(mark)
+    return made
+
+
+def _immediate(body: Body, row: Row, condition: str) -> object:
+    """The condition, lane, mask or trap code of an operation, drawn where the pattern says none."""
+    if row.op == OVERFLOWS:
+        return "user5"
+    if not row.imm:
+        return None
+    r = body.bits(24)
+    if condition and condition != "?":
+        return given(condition)
+    if row.imm == "intcc":
+        return INT_CONDITIONS[r % 10]
+    if row.imm == "floatcc":
+        return FLOAT_CONDITIONS[r % 14]
+    if row.imm == "mask" and r & 1:
+        return _halfwords(r >> 1)
+    return body.immediate(row.imm, row.args[0], r)
+
+
+def _halfwords(r: int) -> tuple[int, ...]:
+    """A mask of the shapes that instructions have for halfwords: one of them everywhere, or one half of a vector with
+    its four in another order."""
+    side, half, order = r & 16, r >> 1 & 4, r >> 6
+    if r & 1:
+        picks = [(order & 7) + (side >> 1)] * 8
+    else:
+        moved = [half + (order >> 2 * at & 3) for at in range(4)]
+        kept = list(range(4 - half, 8 - half))
+        picks = [pick + (side >> 1) for pick in ((*kept, *moved) if half else (*moved, *kept))]
+    return tuple([2 * pick + at for pick in picks for at in range(2)])
+
+
+def _leaf(body: Body, leaf: Leaf, places: _Places) -> int:
+    """A value in scope or a constant."""
+    ty, name, _ = leaf
+    if name is None and body.bits(2) == 0:
+        return _made(body, ty)
+    if name is None or (name == "kz" and body.bits(1)):
+        return _operand(body, ty)
+    if name in ("k", "kz"):
+        return body.const(ty, _drawn(body, ty, places.constants))
+    if name == "kd":
+        return body.const(ty, divisor(body, ty))
+    if name == "odd":
+        positive = body.ins("band", ty, (_operand(body, ty), body.const(ty, ty.mask >> 1)), ty)
+        return body.ins("bor", ty, (positive, body.const(ty, 1)), ty)
+    return constant(body, name, ty)
+
+
+def _made(body: Body, ty: Type) -> int:
+    """A value that some operation makes, for a rule that looks further than its own pattern says."""
+    makers = kept(body.table.derived.makers, ty, partial(_makers, body.table))
+    if not makers:
+        return _operand(body, ty)
+    row = makers[body.bits(12) % len(makers)]
+    mark = len(body.log)
+    made = body.apply(row, tuple([_operand(body, kind) for kind in row.args]), _immediate(body, row, ""))
+    body.leave(mark)
+    return made
+
+
+def _makers(table: Table, ty: Type) -> tuple[Row, ...]:
+    """Plain operations that make a value of a type from values."""
+    return tuple([row for row in table.rows if row.results == (ty,) and row.args])
+
+
+def _operand(body: Body, ty: Type) -> int:
+    """A value that is no constant: one in scope, else from memory. Of vectors of other widths than 128 bits each is a
+    new one: of an operation on the same one twice the mid-end makes constants that it has not (known panics)."""
+    pool = body.pools[ty]
+    r = body.bits(16)
+    if pool and r & 7 and not _is_odd(ty):
+        return pool[(r >> 3) % len(pool)]
+    if body.table.has(f"load.{ty.name}"):
+        region = body.pointers[0]
+        offset = region.low + r % ((region.high - region.low) // ty.bytes) * ty.bytes
+        value = body.ins("load", ty, (region.value,), ty, None, NO_FLAGS, offset) if region.slot < 0 else -1
+        if value >= 0:
+            body.push(value, ty)
+            return value
+    return body.value(ty)
+
+
+def _drawn(body: Body, ty: Type, earlier: list[int]) -> int:
+    """A constant: an interesting one, of the shape that an immediate field has, or related to an earlier one of the
+    same tree; in vectors often the same in every lane."""
+    lane, width = ty.lane, ty.lane_bits
+    if ty.is_float or body.bits(2) == 0:
+        value = values_of(ty)[body.bits(10)]
+        if not ty.is_float:
+            earlier.append(value & lane.mask)
+        return value
+    r = body.bits(24)
+    style, n = r & 15, r >> 4
+    if earlier and style < 7:
+        last = earlier[-1]
+        number = (last, width - last, -last, ~last, last + 1, last - 1, last << n % width)[style]
+    elif style < 8:
+        number = n % (2 * width)
+    else:
+        small = n >> 6 & 0xFFF
+        number = (
+            1 << n % width,
+            (1 << n % width) - 1,
+            ~(1 << n % width),
+            -(1 << n % width),
+            small - 0x800,
+            (n & 31) - 16,
+            small << (12, 16, 32, 48)[n & 3],
+            (n & 0xFF) * (0x0101010101010101, 0x00FF00FF00FF00FF, 1 << 24, 1)[n >> 8 & 3],
+        )[style - 8]
+    number &= lane.mask
+    earlier.append(number)
+    return splat(ty, number)

@@ -194,7 +194,7 @@ class Context:
     size         about how many instructions a program has
     inputs       how many runs a case has
     features     what the compiler's version knows: 'try_call', 'regions' (alias regions), 'frame_pointers'
-    rules        patterns of the compiler's own rules (`rules.load`), or none
+    rules        the compiler's own rules (`lefthand.Rules`), if they are known
     """
 
     isas: tuple[str, ...]
@@ -203,12 +203,13 @@ class Context:
     inputs: int = 8
     features: frozenset[str] = frozenset({"try_call", "frame_pointers"})
     conventions: Mapping[str, tuple[str, ...]] = field(default_factory=_conventions)
-    rules: tuple[Any, ...] = ()
+    rules: Any = None
     tables: dict[tuple[str, ...], Table] = field(default_factory=dict, compare=False)
     key_cache: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
     schedule: Schedule = field(default_factory=Schedule, compare=False)
+    rule_rounds: dict[int, Any] = field(default_factory=dict, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""

@@ -10,17 +10,21 @@ from support.generators import context, matrices
 from liftcheck import isle
 from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.clif.text.printer import print_module
+from liftcheck.clif.types import I64
 from liftcheck.clif.verify import verify
 from liftcheck.errors import InternalError
-from liftcheck.generators import rules
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
+from liftcheck.generators.lefthand import ANY, Atom, Op, Rules, TypeTest, read
 from liftcheck.generators.patterns import resolve
 from liftcheck.generators.rows import Leaf, Node, Table
+from liftcheck.generators.rules import drawn, due
 from liftcheck.generators.tables import Context, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
 
+EXACT = TypeTest(exact=I64)
+LOADED = Op("load", TypeTest(widths=(32,)), "", ())
 SOURCE = """
 ;; a comment (with parentheses
 (decl pure other (Value) Value)
@@ -38,56 +42,148 @@ SOURCE = """
 """
 
 
-def patterns() -> list[rules.Op]:
-    return [op for rule in isle.rules_in(SOURCE, "opts/a.isle", isle.MID_END) if (op := rules.read(rule)) is not None]
+def patterns() -> list[Op]:
+    found = [read(rule.left) for rule in isle.rules_in(SOURCE, "opts/a.isle", isle.MID_END)]
+    return [op for op in found if op is not None]
+
+
+def rules_of(folder: Path, text: str = SOURCE, lower: str = "", isas: tuple[str, ...] = ISAS) -> Rules:
+    """The rules of a crate whose mid-end has this text, and whose x86-64 has that."""
+    for name, part in (("opts/a.isle", text), ("isa/x64/lower.isle", lower)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(part)
+    return Rules(folder, isas)
 
 
 def test_reading_rules() -> None:
     found = patterns()
-    assert [op.name for op in found] == ["iadd", "select", "bxor", "icmp", "udiv", "shuffle", "imul", "fcmp"]
-    assert found[0].test == "fits_in_64" and found[0].variable == "ty"
-    assert found[2].arguments[1] == rules.Atom("-1", "-1")
+    names = ["iadd", "select", "bxor", "icmp", "udiv", "udiv", "shuffle", "imul", "iadd", "fcmp"]
+    assert [op.name for op in found] == names
+    assert found[0].ty.tests == ("fits_in_64",) and found[0].ty.variable == "ty"
+    assert found[2].arguments[1] == Atom("-1", "-1", TypeTest("ty"))
     assert found[3].condition == "eq"
-    assert found[4].arguments[1] == rules.Atom("k", "kd")
+    divisors = [one for op in found[4:6] if isinstance(one := op.arguments[1], Atom)]
+    assert [(one.name, one.constant) for one in divisors] == [("k", "kd"), ("y", "odd")]
+    assert found[6].condition == "0x1f1e1d1c1b1a19181716151413121110"
     assert found[-1].name == "fcmp" and found[-1].condition == "lt"
 
 
-def test_instances_keep_to_types() -> None:
+@pytest.mark.parametrize(
+    ("left", "wanted"),
+    [
+        ("(iadd ty x (value_type $I64))", Op("iadd", TypeTest("ty"), "", (Atom("x"), Atom("_1", None, EXACT)))),
+        ("(has_type $I64 (iadd _ x y))", Op("iadd", EXACT, "", (Atom("x"), Atom("y")))),
+        ("(iadd ty x (sinkable_load_32 a))", Op("iadd", TypeTest("ty"), "", (Atom("x"), LOADED))),
+        ("(load ty flags a offset)", Op("load", TypeTest("ty"), "", ())),
+        ("(load ty (mem_flags_data f @ (littleendian)) a offset)", Op("load", TypeTest("ty"), "little", ())),
+        ("(store flags (load ty f a b) a c)", Op("store", ANY, "=", (Op("load", TypeTest("ty"), "", ()),))),
+        ("(store flags x a c)", Op("store", ANY, "", (Atom("x"),))),
+        ("(atomic_rmw ty f (AtomicRmwOp.Xchg) a x)", Op("atomic_rmw", TypeTest("ty"), "xchg", (Atom("x"),))),
+        ("(brif (icmp _ cc x y) a b)", Op("brif", ANY, "", (Op("icmp", ANY, "?", (Atom("x"), Atom("y"))),))),
+        ("(extractlane $I64 v (u8_from_uimm8 3))", Op("extractlane", EXACT, "3", (Atom("v"),))),
+        ("(bnot (multi_lane 16 8) x)", Op("bnot", TypeTest("", None, ("multi_lane",), (16,), 8), "", (Atom("x"),))),
+    ],
+)
+def test_what_is_read(left: str, wanted: Op) -> None:
+    (rule,) = isle.rules_in(f"(rule (lower {left}) (x))", "a.isle", "x86-64")
+    assert read(rule.left) == wanted
+
+
+def test_a_value_that_is_used_again_is_one_value(tmp_path: Path) -> None:
+    text = "(rule (lower (iadd ty (ineg _ lo @ (imul _ x y)) (bnot _ lo))) (x))"
+    table = context().table(("x86-64",))
+    (pattern,) = rules_of(tmp_path, text).patterns(0)
+    for start in range(20):
+        node = drawn(table, pattern, start)
+        assert node is not None
+        used = [one.arguments[0] for one in node.arguments if isinstance(one, Node)]
+        shares = [one.share for one in used if isinstance(one, Node)]
+        assert len(shares) == 2 and shares[0] == shares[1] >= 0
+
+
+def test_types_are_kept() -> None:
     table = context().table(ISAS)
-    index = rules.row_index(table)
-    assert not any(OPCODES[op].can_load or OPCODES[op].can_store for op in index)
     add, choose = patterns()[:2]
-    for node in rules.instances(table, index, add):
+    for start in range(40):
+        node = drawn(table, add, start)
+        assert node is not None and node.row.type is not None and node.row.type.bits <= 64
         negated = node.arguments[1]
         assert isinstance(negated, Node) and negated.row.type is node.row.type
-        assert node.row.type is not None and node.row.type.bits <= 64
-    for node in rules.instances(table, index, choose):
+        node = drawn(table, choose, start)
+        assert node is not None
         compared = node.arguments[0]
         assert isinstance(compared, Node) and compared.condition == "sgt"
         assert compared.arguments == node.arguments[1:]
 
 
-def test_programs_from_rules_are_accepted_and_reproducible() -> None:
-    read = tuple(patterns())
-    first, second = (Context(ISAS, matrices(), rules=read) for _ in range(2))
+def test_what_has_no_typing_is_not_drawn() -> None:
+    contradiction = "(rule (lower (iadd $I8 (sextend ty x) (icmp ty (IntCC.Equal) (f32const 1) y))) (x))"
+    (rule,) = isle.rules_in(contradiction, "a.isle", "x86-64")
+    pattern = read(rule.left)
+    assert pattern is not None and drawn(context().table(ISAS), pattern, 0) is None
+
+
+HELPED = """
+(rule (lower (vall_true ty v)) (all v))
+(rule (all (icmp _ (IntCC.Equal) x y)) (x))
+(rule (lower (band ty x y)) (if-let z (less_one y)) (x))
+(rule (less_one (iadd _ x (i64_from_iconst -1))) x)
+(rule (lower (fma ty x y z)) (let ((x_neg Value x)) (helper1 x_neg y)))
+(rule (helper1 a b) (helper2 (SomeCC.This) b a))
+(rule (helper2 (SomeCC.That) (load _ _ _ _) y) (x))
+(rule (helper2 (SomeCC.This) (load _ _ _ _) y) (x))
+(rule (nobody_calls x) (nobody_calls x))
+"""
+
+
+def test_rules_of_helpers_are_unfolded(tmp_path: Path) -> None:
+    rules = rules_of(tmp_path, "", HELPED, ("x86-64",))
+    found = {rule.line: [op.name for op in rules.patterns(place)] for place, rule in enumerate(rules.rules)}
+    assert found == {2: ["vall_true"], 3: ["vall_true"], 4: ["band", "band"], 5: ["band"], 6: ["fma"], 7: ["fma"],
+                     8: [], 9: ["fma"], 10: []}  # fmt: skip
+    compared = rules.patterns(1)[0].arguments[0]
+    assert isinstance(compared, Op) and (compared.name, compared.condition) == ("icmp", "eq")
+    less = [op.arguments[1] for op in rules.patterns(2)]
+    assert isinstance(less[0], Atom) and isinstance(less[1], Op) and less[1].name == "iadd"
+    multiplied = rules.patterns(7)[0].arguments[1]
+    assert isinstance(multiplied, Op) and multiplied.name == "load"
+
+
+def test_programs_from_rules_are_accepted_and_reproducible(tmp_path: Path) -> None:
+    first, second = (Context(ISAS, matrices(), rules=rules_of(tmp_path)) for _ in range(2))
     for seed in range(60):
         case = generate(RandomChoices(seed), "rules", first)
         assert verify(case.module) == []
         assert print_module(case.module) == print_module(generate(RandomChoices(seed), "rules", second).module)
 
 
-def test_no_sources_no_rules(tmp_path: Path) -> None:
-    assert isle.find("0.0.0") is None
-    assert rules.load(None, ISAS) == () == rules.load(tmp_path, ISAS)
+def test_every_rule_comes_round_once(tmp_path: Path) -> None:
+    made = Context(ISAS, matrices(), rules=rules_of(tmp_path, SOURCE, HELPED))
+    every = list(range(len(made.rules.rules)))
+    left, turn = sorted(every * 3), 0
+    while left:
+        what = due(made, turn)
+        assert what is not None and what.isas
+        for place in what.places:
+            left.remove(place)
+            assert made.rules.rules[place].part == isle.MID_END or what.isas == ("x86-64",)
+        turn += 1
 
 
-def test_a_crates_rules_are_found(tmp_path: Path) -> None:
-    (tmp_path / "opts").mkdir()
-    (tmp_path / "opts" / "arithmetic.isle").write_text(SOURCE)
-    (tmp_path / "isa" / "x64").mkdir(parents=True)
-    (tmp_path / "isa" / "x64" / "lower.isle").write_text("(rule (lower (bnot ty (bnot ty x))) (x))")
-    names = [op.name for op in rules.load(tmp_path, ("x86-64",))]
-    assert names[0] == "iadd" and names[-1] == "bnot"
+def test_what_is_due_is_held(tmp_path: Path) -> None:
+    text = "(rule (lower (umulhi $I64 (bnot _ x) (clz _ y))) (x))"
+    made = Context(ISAS, matrices(), rules=rules_of(tmp_path, text))
+    for seed in range(30):
+        case = generate(RandomChoices(seed), "default", made, rule_turn=seed)
+        assert verify(case.module) == []
+        insts = case.module.functions[case.entry].blocks[0].insts
+        made_by = {value: inst.op for inst in insts for value in inst.results}
+        products = [[made_by.get(arg, "") for arg in inst.args] for inst in insts if inst.op == "umulhi"]
+        assert ["bnot", "clz"] in products
+
+
+def test_no_sources_no_rules() -> None:
+    assert due(Context(ISAS, matrices()), 0) is None
 
 
 @pytest.fixture(scope="module")

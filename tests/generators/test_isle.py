@@ -77,7 +77,7 @@ def sources(tmp_path: Path) -> Path:
 
 
 def test_rules_are_those_of_the_isas_asked_for(tmp_path: Path) -> None:
-    found = isle.rules_below(sources(tmp_path), ("x86-64",))
+    found = isle.read_below(sources(tmp_path), ("x86-64",)).rules
     assert [(rule.place, rule.part) for rule in found] == [
         ("src/opts/b.isle:2", MID_END),
         ("src/prelude_lower.isle:2", isle.SHARED),
@@ -88,7 +88,7 @@ def test_rules_are_those_of_the_isas_asked_for(tmp_path: Path) -> None:
 
 def test_no_sources_no_rules(tmp_path: Path) -> None:
     assert isle.find("0.0.0") is None
-    assert isle.rules_below(tmp_path, ISAS) == []
+    assert isle.read_below(tmp_path, ISAS) == ((), {})
 
 
 def traced(version: str) -> tuple[dict[str, Rule], list[str]]:
@@ -105,7 +105,7 @@ def traced(version: str) -> tuple[dict[str, Rule], list[str]]:
     codes = [code for column in replies for code in column if isinstance(code, FunctionCode)]
     assert len(codes) == len(ISAS)
     names = [str(name) for code in codes for name in code.extra["rules"]]
-    return {rule.place: rule for rule in isle.rules_below(source, ISAS)}, names
+    return {rule.place: rule for rule in isle.read_below(source, ISAS).rules}, names
 
 
 @pytest.mark.needs_compiler
