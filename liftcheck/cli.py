@@ -41,7 +41,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("regalloc", "regalloc", "prove each function's register allocation and code right, or show where not"),
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),
         Command("report", "report", "make an HTML page of a campaign's folder, and of what changed since another"),
-        Command("reduce", "reduce", "make a finding's program as small as it gets while it still disagrees"),
+        Command("reduce", "reduce", "make a finding or a file as small as it gets while it still disagrees"),
     )),
     ("Look at one program", (
         Command("generate", "generate", "print random programs as filetests with right expectations"),

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Final, TypeVar
 
 from liftcheck.clif.cfg import edges
-from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst
+from liftcheck.clif.ir import BlockCall, ExceptionTable, Function, Inst, Module
 from liftcheck.clif.types import F16, F32, F64, F128, I64, I128, Type
 
 _T = TypeVar("_T")
@@ -109,3 +109,17 @@ def constant(function: Function, ty: Type, value: int) -> tuple[int, list[Inst]]
         function.constants[number] = value.to_bytes(ty.bytes, "little")
         return result, [Inst("vconst" if ty.is_vector else "f128const", ty, (result,), imm=number)]
     return result, [Inst(_FLOAT_CONSTANT.get(ty, "iconst"), ty, (result,), imm=value)]
+
+
+def reachable(module: Module, number: int) -> list[int]:
+    """The numbers of a function and of all that it refers to, directly or not, in their order."""
+    named: dict[str, list[int]] = {}
+    for place, function in enumerate(module.functions):
+        named.setdefault(function.name, []).append(place)
+    wanted, todo = set(), [number]
+    while todo:
+        place = todo.pop()
+        if place not in wanted:
+            wanted.add(place)
+            todo += [one for ref in module.functions[place].func_refs.values() for one in named.get(ref.name, ())]
+    return sorted(wanted)

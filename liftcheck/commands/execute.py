@@ -8,7 +8,7 @@ leaves open (the bits of an arithmetic NaN, what a slot holds at first, addresse
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck import layout
@@ -16,7 +16,6 @@ from liftcheck.commands import interpret, options, output
 
 if TYPE_CHECKING:
     from liftcheck.case import Case, Outcome, Target
-    from liftcheck.clif.ir import Module
     from liftcheck.clif.text.filetest import FileTest
     from liftcheck.commands.calls import Call, Program
     from liftcheck.compilers.base import Compiler
@@ -104,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
 def entries_of(compiler: Compiler, program: Program) -> list[Entry]:
     """A file's calls, function by function."""
-    numbers, readable = _numbers(program.module), program.test.readable()
-    return [entry_of(compiler, program, calls, numbers, readable) for calls in _by_function(program.calls)]
+    readable = program.test.readable()
+    return [entry_of(compiler, program, calls, readable) for calls in _by_function(program.calls)]
 
 
 def run_everywhere(
@@ -207,34 +206,15 @@ def _meets(call: Call, prediction: Prediction, outcome: Outcome, own_isa: bool =
     return admissible.meets(call.line, prediction, outcome, own_isa) if call.expectation() else None
 
 
-def _numbers(module: Module) -> dict[str, list[int]]:
-    """The functions of each name."""
-    found: dict[str, list[int]] = {}
-    for number, function in enumerate(module.functions):
-        found.setdefault(function.name, []).append(number)
-    return found
-
-
-def entry_of(
-    compiler: Compiler,
-    program: Program,
-    calls: Sequence[Call],
-    named: Mapping[str, Sequence[int]],
-    readable: Sequence[int],
-) -> Entry:
+def entry_of(compiler: Compiler, program: Program, calls: Sequence[Call], readable: Sequence[int]) -> Entry:
     """The functions that can be reached from the one that is called, and the calls' arguments."""
     from liftcheck.case import Case
+    from liftcheck.clif.edit import reachable
     from liftcheck.clif.ir import Module
     from liftcheck.compilers.spelling import spell
 
     functions = program.module.functions
-    wanted, todo = set(), [calls[0].function]
-    while todo:
-        number = todo.pop()
-        if number not in wanted:
-            wanted.add(number)
-            todo += [other for ref in functions[number].func_refs.values() for other in named.get(ref.name, ())]
-    numbers = sorted(wanted)
+    numbers = reachable(program.module, calls[0].function)
     module = Module([functions[number] for number in numbers])
     case = Case(module, numbers.index(calls[0].function), tuple(call.line.args for call in calls))
     spelling = spell(compiler, program.test, [readable[number] for number in numbers])

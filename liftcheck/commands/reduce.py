@@ -1,15 +1,34 @@
-"""Makes a finding's program smaller while it still disagrees in the same way, and writes the result into its folder."""
+"""Makes a program smaller while it still shows the same: a finding's folder, or a .clif file.
+
+A folder is rewritten with the smaller program. Of a file that is reduced what disagrees there first, of every kind: one
+reader or verifier refuses what the other takes, the compiler panics, hangs or refuses what it has, code does something
+else than the reference does (for the file's run lines, or for inputs at hand where it has none). With --test it is
+reduced while COMMAND ends with 0, with {} for the name of a file that holds the candidate.
+
+Ctrl-C ends it; of a file the best so far is kept, a folder stays as it is.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from liftcheck.commands import options, output
+from liftcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from liftcheck.campaign.shrink import Small, Watch
+
+_INTERRUPTED: Final = 130
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("finding", metavar="FINDING", help="a finding's folder")
+    parser.add_argument(
+        "what", metavar="FINDING|FILE", help="a finding's folder, or a .clif file (- for standard input)"
+    )
     parser.add_argument(
         "--time",
         type=options.duration,
@@ -17,25 +36,147 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="give up making it smaller after this long (default: 60s)",
     )
+    parser.add_argument(
+        "--test", metavar="COMMAND", help="of a file: what it is reduced for, a shell's command with {}"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="of a file: where the result goes, - for standard output (default: NAME.reduced.clif)",
+    )
+    options.add_isa(parser, "of a file: only this ISA (default: those that it names, else all four)")
+    options.add_compiler(parser)
+    options.add_opt(parser, "the file's own, else speed")
+    options.add_settings(parser)
+    options.add_runner(parser)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reduces one finding."""
+    """Reduces a finding or a file."""
+    place = Path(args.what)
+    if place.is_dir() or place.name == "finding.json":
+        return _finding(args, place)
+    return _file(args)
+
+
+def _finding(args: argparse.Namespace, place: Path) -> int:
     from liftcheck.campaign.findings.replay import reduce_again
     from liftcheck.campaign.findings.store import load
     from liftcheck.campaign.reduce.engine import size
 
-    before = size(load(Path(args.finding)).case)
-    finding, place = reduce_again(Path(args.finding), args.time)
+    given = [name for name in ("test", "out", "isa", "opt", "settings") if getattr(args, name)]
+    if given:
+        name = "set" if given[0] == "settings" else given[0]
+        raise UsageError(f"liftcheck reduce: --{name} is for files; a finding's folder says all that itself")
+    before = size(load(place).case)
+    finding, folder = reduce_again(place, args.time)
     after = size(finding.case)
     if args.json:
-        output.print_json(
-            "reduce",
-            {"folder": str(place), "before": before, "after": after, "class": finding.klass, "note": finding.note},
-        )
+        document = {
+            "folder": str(folder),
+            "before": before,
+            "after": after,
+            "class": finding.klass,
+            "note": finding.note,
+        }
+        output.print_json("reduce", document)
     else:
-        print(f"{place}: {before} lines before, {after} now")
+        print(f"{folder}: {before} lines before, {after} now")
         if finding.note:
             print(finding.note)
     return 0
+
+
+def _file(args: argparse.Namespace) -> int:
+    from liftcheck.campaign.reduce.engine import Limits
+    from liftcheck.campaign.shrink import PLACE, Wanted, Watch, by_command, by_disagreement
+    from liftcheck.compilers.choice import Wish
+
+    if args.test is not None and PLACE not in args.test:
+        raise UsageError(f"--test '{args.test}' does not say where the file's name goes: write {PLACE} there")
+    text = output.read_text(args.what)
+    name = "<stdin>" if args.what == "-" else args.what
+    out = args.out or (f"{Path(name).stem}.reduced.clif" if args.what != "-" else "-")
+    _check(out, args.what)
+    watch, limits = Watch(_progress()), Limits(args.time, questions=sys.maxsize)
+    if args.test is not None:
+        small = by_command(text, args.test, limits, watch)
+    else:
+        wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
+        small = by_disagreement(text, name, Wanted(args.compiler, wish, args.runner, limits), watch)
+    _tell(args, small, out, watch)
+    return _INTERRUPTED if small.interrupted else 0
+
+
+def _check(out: str, what: str) -> None:
+    """UsageError if the result cannot be written: told before the work."""
+    if out == "-":
+        return
+    if what != "-" and Path(out).resolve() == Path(what).resolve():
+        raise UsageError(f"--out {out} is the file itself: name another one")
+    try:
+        there = Path(out).exists()
+        with Path(out).open("a", encoding="utf-8"):
+            pass
+        if not there:
+            Path(out).unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {out!r}: {output.reason(error)}") from None
+
+
+def _progress() -> _Line:
+    return _Line()
+
+
+class _Line:
+    """Progress on standard error: one line that changes on a terminal, elsewhere a line every ten seconds."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._told = time.monotonic()
+
+    def __call__(self, lines: int, asked: int) -> None:
+        text = f"{lines} lines, {asked} questions asked; Ctrl-C keeps the best so far"
+        if self._is_terminal:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+        elif time.monotonic() - self._told >= 10:
+            self._told = time.monotonic()
+            output.note(text)
+
+    def close(self) -> None:
+        """The line is no longer wanted."""
+        if self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+
+
+def _tell(args: argparse.Namespace, small: Small, out: str, watch: Watch) -> None:
+    if isinstance(watch.say, _Line):
+        watch.say.close()
+    document = {
+        "file": None if out == "-" else out,
+        "class": small.klass,
+        "before": small.before,
+        "after": small.after,
+        "note": small.note,
+        "others": list(small.others),
+        "interrupted": small.interrupted,
+        "questions": watch.asked,
+    }
+    if out != "-":
+        Path(out).write_text(small.text, encoding="utf-8")
+    elif not args.json:
+        print(small.text, end="")
+    if args.json:
+        output.print_json("reduce", {**document, **({"text": small.text} if out == "-" else {})})
+        return
+    tell = output.note if out == "-" else print
+    tell(
+        f"{'-' if out == '-' else out}: {small.before} lines before, {small.after} now"
+        + (f": {small.klass}" if small.klass else "")
+    )
+    for line in (*filter(None, [small.note]), *(f"disagrees as well, not reduced: {other}" for other in small.others)):
+        tell(line)
+    if small.interrupted:
+        output.note("interrupted: this is the best so far")

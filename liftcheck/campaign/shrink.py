@@ -1,0 +1,223 @@
+"""`liftcheck reduce FILE`: makes a file small for what disagrees there, or for a command of the user's.
+
+The one idea: whatever asks, every candidate to which there is no objection is handed to a `Watch`, so what is best so
+far is there at any moment: it is what Ctrl-C leaves. Who asks: `findings/from_file.py` (two readers), the vote and the
+judge of a campaign (a finding), or a command (`asked`). Finding folders are reduced by `findings/replay.py`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from liftcheck.campaign.findings.finding import Finding, fold_key
+from liftcheck.campaign.findings.from_file import Rejection, disagreements, rejection
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.reduction import reduce_finding
+from liftcheck.campaign.reduce.engine import Limits, Meter, cost, finished, size
+from liftcheck.campaign.reduce.text import Shrunk, shrink
+from liftcheck.case import Case
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
+from liftcheck.compilers.base import Compiler
+from liftcheck.compilers.choice import Exactly, Wish, choose
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.compilers.registry import open_compiler
+from liftcheck.errors import InputError
+from liftcheck.generators.filetests import header
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.reference import FUEL
+from liftcheck.oracles.tally import Tally
+from liftcheck.runners.pool import RunnerPool
+
+PLACE: Final = "{}"
+"""What stands for the file in a command."""
+_BORING: Final = "are not interesting to the command"
+_PATIENCE: Final = 10.0
+"""A command may take so many times as long as at first (and so many seconds more) before it counts as hung."""
+
+
+class Small(NamedTuple):
+    """What came of it. `klass`: what disagrees; `before` and `after`: lines of the program, without what stands around
+    it to show it; `others`: what disagrees besides, left as it is; `interrupted`: the text is the best so far, and was
+    not judged as a whole again."""
+
+    text: str
+    klass: str
+    before: int
+    after: int
+    note: str = ""
+    others: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """Keeps the best text so far. `say` hears its lines and the questions asked, `every` seconds at most."""
+
+    say: Callable[[int, int], None]
+    best: str = ""
+    asked: int = 0
+    every: float = 0.5
+    _told: float = field(default_factory=time.monotonic)
+
+    def question(self, ask: Callable[[str], str]) -> Callable[[str], str]:
+        """A question whose answers are watched."""
+
+        def watched(text: str) -> str:
+            objection = ask(text)
+            self.heard(text if not objection else "")
+            return objection
+
+        return watched
+
+    def heard(self, text: str) -> None:
+        """A question was answered; `text` is good, unless it is ''."""
+        self.asked += 1
+        if text and (not self.best or len(text) <= len(self.best)):
+            self.best = text
+        if time.monotonic() - self._told >= self.every:
+            self._told = time.monotonic()
+            self.say(lines_of(self.best), self.asked)
+
+
+def lines_of(text: str) -> int:
+    """How many lines say something."""
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+def by_command(text: str, command: str, limits: Limits, watch: Watch) -> Small:
+    """The smallest text found for which the command ends with 0. InputError if it does not for the text itself."""
+    with tempfile.TemporaryDirectory(prefix="liftcheck-reduce-") as folder:
+        ask = Asked(command, Path(folder) / "candidate.clif")
+        if ask(text):
+            raise InputError.at(f"--test: {ask.last}: it must end with 0 for the file itself", "--test")
+        return _shrunk(text, "", watch.question(ask), limits, watch)
+
+
+class Asked:
+    """A command of the user's as a question. `last` says how it ended."""
+
+    def __init__(self, command: str, path: Path) -> None:
+        self.command: Final = command.replace(PLACE, shlex.quote(str(path)))
+        self.path: Final = path
+        self.last = ""
+        self._longest: float | None = None
+
+    def __call__(self, text: str) -> str:
+        self.path.write_text(text, encoding="utf-8")
+        started = time.monotonic()
+        limit = None if self._longest is None else _PATIENCE * (1 + self._longest)
+        try:
+            done = subprocess.run(
+                self.command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit
+            )
+        except subprocess.TimeoutExpired:
+            self.last = "the command hangs"
+            return _BORING
+        if self._longest is None:
+            self._longest = time.monotonic() - started
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        self.last = f"the command ended with {done.returncode}" + (f" ({words[-1]})" if words else "")
+        return _BORING if done.returncode else ""
+
+
+def _shrunk(text: str, klass: str, ask: Callable[[str], str], limits: Limits, watch: Watch, file: str = "") -> Small:
+    watch.best = text
+    meter = Meter(limits)
+    try:
+        done: Shrunk = finished(shrink(text, ask, meter, file))
+    except KeyboardInterrupt:
+        return Small(watch.best, klass, lines_of(text), lines_of(watch.best), interrupted=True)
+    notes = [f"Cut by lines only: {done.by_lines}." if done.by_lines else ""]
+    notes.append("" if done.complete else "The limit was met: it may get smaller yet.")
+    return Small(done.text, klass, lines_of(text), lines_of(done.text), " ".join(filter(None, notes)))
+
+
+class Wanted(NamedTuple):
+    """What the command line asks for. `runners` as for `RunnerPool`."""
+
+    compiler: str
+    wish: Wish
+    runners: Sequence[str]
+    limits: Limits
+
+
+def by_disagreement(text: str, file: str, wanted: Wanted, watch: Watch) -> Small:
+    """The file made small for the first thing that disagrees there. InputError if nothing does, with what was found."""
+    compiler = open_compiler(wanted.compiler)
+    pool = RunnerPool(",".join(wanted.runners))
+    try:
+        if isinstance(compiler, Cranelift) and (found := rejection(compiler, text)) is not None:
+            return _rejected(text, file, found, wanted, watch)
+        return _disagreeing(text, file, compiler, pool, wanted, watch)
+    finally:
+        pool.close()
+        compiler.close()
+
+
+def _rejected(text: str, file: str, found: Rejection, wanted: Wanted, watch: Watch) -> Small:
+    who = ("liftcheck", found.compiler.name)
+    refuses, takes = who if found.by_us else reversed(who)
+    klass = f"{refuses} refuses it ({found.message}), {takes} takes it"
+    return _shrunk(text, klass, watch.question(found.question), wanted.limits, watch, file)
+
+
+def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wanted: Wanted, watch: Watch) -> Small:
+    test = parse_filetest(text, file)
+    choice = choose(compiler, test, wanted.wish)
+    judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
+    desk = Watching(judge, pool, watch)
+    tally = Tally()
+    found = {fold_key(one): one for one in disagreements(desk, test, choice.targets, tally)}
+    if not found:
+        raise InputError.at(f"nothing disagrees here: {_judged(tally)}", file)
+    first, *others = found.values()
+    named = tuple(f"{one.klass} on {one.target}: {one.detail.partition(chr(10))[0]}" for one in others)
+    desk.finding_to_show = first
+    watch.best, before = desk.in_print(first.case), size(first.case)
+    try:
+        done = reduce_finding(desk, first, wanted.limits)[0]
+    except KeyboardInterrupt:
+        after = before if desk.smallest is None else size(desk.smallest)
+        return Small(watch.best, first.klass, before, after, "", named, True)
+    text = done.program or desk.in_print(done.case)
+    return Small(text, done.klass, before, size(done.case), done.note, named)
+
+
+def _judged(tally: Tally) -> str:
+    """What was found instead."""
+    reasons = [f"{count} undecided ({reason})" for (_, reason), count in tally.undecided.most_common()]
+    reasons += [f"{count} refused ({reason})" for (_, reason), count in tally.refused.most_common()]
+    return ", ".join([f"{tally.agreed.total()} functions on targets agree with the reference", *reasons[:6]])
+
+
+class Watching(Investigator):
+    """An investigator whose every good answer is watched."""
+
+    def __init__(self, judge: Judge, runners: Any, watch: Watch) -> None:
+        super().__init__(judge, runners)
+        self.watch: Final = watch
+        self.finding_to_show: Finding | None = None
+        self.smallest: Case | None = None
+
+    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
+        """See `Investigator.objection`."""
+        why = super().objection(case, finding, fuel, shown)
+        is_good = not why and not shown and self.finding_to_show is not None
+        if is_good and (self.smallest is None or cost(case) <= cost(self.smallest)):
+            self.smallest = case
+        self.watch.heard(self.in_print(case) if is_good else "")
+        return why
+
+    def in_print(self, case: Case) -> str:
+        """The functions for the target at fault, without run lines: those are made at the end."""
+        found = self.finding_to_show
+        assert found is not None
+        return "\n".join(["test compile", *header([found.target], False), "", print_module(case.module)])
