@@ -27,6 +27,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.compilers.cranelift.failures import fold
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import Diagnostic, InputError
+from liftcheck.isa import ISAS
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.regalloc.compiler import varied
 from liftcheck.oracles.tally import Tally
@@ -68,7 +69,7 @@ def complaint(compiler: Cranelift, text: str, is_read: bool) -> str:
         text = spell(compiler, parse_filetest(text, "")).text
     elif complaints := compiler.read_filetest(text):
         return complaints[0].message
-    for column in compiler.compile_text(text, [Target("x86-64")]):
+    for column in compiler.compile_text(text, [Target(ISAS[0])]):
         for reply in column:
             if isinstance(reply, CompileFailure) and reply.kind == "input":
                 return reply.message or reply.reason
