@@ -13,19 +13,18 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
 import pytest
 
-from liftcheck.bits.concrete import closure
-from liftcheck.bits.meaning import Meaning
-from liftcheck.bits.term import Term, postorder
+from liftcheck.bits.term import Term
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import FLAGS, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE
+from support.machine_tables import evaluator, unread
 
 STATE: Final = 0x20000000
 SIZE: Final = 4096
@@ -373,15 +372,8 @@ def _untouched(case: Case, reserved: int, before: State, after: State) -> None:
 
 def _same_results(case: Case, first: State, one: State, second: State, two: State) -> None:
     """What is not read takes no part in results: results differ only in bits that stayed as they were."""
-    for place in case.machine.writes:
-        if place < 0:
-            continue
-        different = one.registers[place] ^ two.registers[place]
-        moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
-        if different & moved:
-            case.wrong.append(f"reads something that {show(place, case.isa)} depends on")
-        if different and case.isa == "s390x" and place not in case.machine.reads | case.machine.kept:
-            case.wrong.append(f"keeps a part of {show(place, case.isa)}")
+    runs = (first.registers, one.registers), (second.registers, two.registers)
+    case.wrong += unread(case.isa, case.machine, *runs, tails=case.isa == "riscv64")
     if FLAGS in case.machine.writes and one.condition != two.condition:
         case.wrong.append("reads something that the flags depend on")
     size = sum(a.size for a in case.machine.accesses if a.written)
@@ -390,12 +382,6 @@ def _same_results(case: Case, first: State, one: State, second: State, two: Stat
         stayed = one.data[index] == first.data[index] and two.data[index] == second.data[index]
         if one.data[index] != two.data[index] and not stayed:
             case.wrong.append("reads something that it stores")
-
-
-@cache
-def _evaluator(term: Term) -> tuple[tuple[Term, ...], Callable[..., int]]:
-    inputs = tuple(node for node in postorder((term,)) if node.prim == "var")
-    return inputs, closure(Meaning(inputs, (term,)))
 
 
 def _exact(case: Case, before: State, after: State) -> None:
@@ -409,7 +395,7 @@ def _exact(case: Case, before: State, after: State) -> None:
 
     def value(term: Term, unknown: int = 0) -> int:
         """With zeros or (-1) ones for what nothing is known of."""
-        inputs, function = _evaluator(term)
+        inputs, function = evaluator(term)
         return function(*(values.get(name, unknown & (1 << name.bits) - 1) for name in inputs))
 
     for load in effect.loads:

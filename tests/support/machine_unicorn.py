@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -16,11 +15,10 @@ from typing import Any, Final
 import unicorn
 from unicorn import arm64_const, x86_const
 
-from liftcheck.bits.concrete import closure
-from liftcheck.bits.meaning import Meaning
-from liftcheck.bits.term import Term, postorder
+from liftcheck.bits.term import Term
 from liftcheck.mach.insn import FLAGS, MEMORY, Insn, register, show
 from liftcheck.mach.regs import NONE
+from support.machine_tables import evaluator, unread
 
 CODE: Final = 0x10000
 DATA: Final = 0x40000
@@ -137,7 +135,7 @@ def check(isa: str, code: bytes, machine: Insn, trials: int = 4, seed: int = 5) 
             *_untouched(case, first, one),
             *_untouched(case, second, two),
             *_exact(case, first, one),
-            *_unread(case, first, one, second, two),
+            *unread(case.isa, case.machine, (first.registers, one.registers), (second.registers, two.registers)),
         )
     return case
 
@@ -155,27 +153,6 @@ def _untouched(case: Case, before: State, after: State) -> list[str]:
     return wrong
 
 
-def _unread(case: Case, first: State, one: State, second: State, two: State) -> list[str]:
-    """Results may differ only in bits that both times are the old ones (a register of which a part is left alone)."""
-    wrong = []
-    for place in case.machine.writes:
-        if place < 0:
-            continue
-        different = one.registers[place] ^ two.registers[place]
-        moved = (one.registers[place] ^ first.registers[place]) | (two.registers[place] ^ second.registers[place])
-        if different & moved:
-            wrong.append(f"{show(place, case.isa)} depends on something unread")
-        if different and place not in case.machine.reads | case.machine.kept:
-            wrong.append(f"keeps a part of {show(place, case.isa)}")
-    return wrong
-
-
-@cache
-def _evaluator(term: Term) -> tuple[tuple[Term, ...], Callable[..., int]]:
-    inputs = tuple(node for node in postorder((term,)) if node.prim == "var")
-    return inputs, closure(Meaning(inputs, (term,)))
-
-
 def _exact(case: Case, before: State, after: State) -> list[str]:
     """What the effect says, bit by bit."""
     effect = case.machine.effect
@@ -184,7 +161,7 @@ def _exact(case: Case, before: State, after: State) -> list[str]:
     values = {register(case.isa, place): value for place, value in before.registers.items()}
 
     def value(term: Term) -> int:
-        inputs, function = _evaluator(term)
+        inputs, function = evaluator(term)
         return function(*(values[name] for name in inputs))
 
     wrong = []
