@@ -83,6 +83,12 @@ class Abi:
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
     implicit          instructions have operands that no field names
     tables_of_jumps   a jump table is made of far jumps, none for the default, not of distances
+    stops             traps of the backend's own, for a debugger: no table has them
+    merging           mnemonics that put a part into a register and leave the rest of it
+    storing_if        beginnings of conditional stores' mnemonics: who describes them gives their outcome no result
+    half_jump         the half of a far jump round an island that is left in a function's bytes
+    patched           relocation -> the mnemonics that it patches
+    from_end          relocations of four bytes at the end of an instruction that addresses relatively to it
     through_table     the mnemonics by which control gets through one: its address, the entry, their sum, the jump
     indexed           the regular expression of the operands of what addresses the entry
     clamps            the mnemonic that bounds the index among the same bytes; '': others do
@@ -118,6 +124,12 @@ class Abi:
     doubling: frozenset[str] = frozenset()
     implicit: bool = False
     tables_of_jumps: bool = False
+    stops: frozenset[str] = frozenset()
+    merging: frozenset[str] = frozenset()
+    storing_if: tuple[str, ...] = ()
+    half_jump: str = ""
+    patched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    from_end: frozenset[str] = frozenset()
     through_table: tuple[str, ...] = ()
     indexed: str = ""
     clamps: str = ""

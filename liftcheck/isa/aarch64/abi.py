@@ -10,6 +10,17 @@ from typing import Final
 
 from liftcheck.isa.abi import PAIR, Abi, Passing, run
 
+_PATCHED: Final = {
+    "Arm64Call": frozenset({"bl", "b"}),
+    **dict.fromkeys(
+        ("Aarch64AdrPrelPgHi21", "Aarch64AdrGotPage21", "Aarch64TlsDescAdrPage21", "MachOAarch64TlsAdrPage21"),
+        frozenset({"adrp"}),
+    ),
+    "Aarch64AddAbsLo12Nc": frozenset({"add"}), "Aarch64TlsDescAddLo12": frozenset({"add"}),
+    "Aarch64Ld64GotLo12Nc": frozenset({"ldr"}), "Aarch64TlsDescLd64Lo12": frozenset({"ldr"}),
+    "MachOAarch64TlsAdrPageOff12": frozenset({"ldr"}), "Aarch64TlsDescCall": frozenset({"blr"}),
+}  # fmt: skip
+
 ABI: Final = Abi(
     frame=29,
     link=30,
@@ -23,6 +34,9 @@ ABI: Final = Abi(
     clamps="csel",
     doubling=frozenset({"mov", "ror"}),
     passing=Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
+    stops=frozenset({"brk"}),
+    storing_if=("stxr", "stlxr", "stxp", "stlxp"),
+    patched=_PATCHED,
     # mov sp,x1; mov x29,x2; mov x5,x0; mov x0,x3; mov x1,x4; br x5
     resume="3f000091 fd0302aa e50300aa e00303aa e10304aa a0001fd6",
 )

@@ -29,6 +29,11 @@ ABI: Final = Abi(
     indexed=r"x\d+, x\d+, 3",
     clamps="bltu",
     passing=Passing((8, 8, 0), (2, 2, 0), "stack", f128=HALVES, widest=512),
+    stops=frozenset({"ebreak"}),
+    storing_if=("sc.",),
+    half_jump="auipc",
+    patched=dict.fromkeys(("RiscvCallPlt", "RiscvPCRelHi20", "RiscvGotHi20", "RiscvTlsGdHi20"), frozenset({"auipc"}))
+    | {"RiscvPCRelLo12I": frozenset({"addi", "ld"})},
     # mv sp,a1; mv s0,a2; mv t0,a0; mv a0,a3; mv a1,a4; jr t0
     resume="13810500 13040600 93020500 13850600 93050700 67800200",
 )

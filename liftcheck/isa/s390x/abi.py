@@ -32,6 +32,11 @@ ABI: Final = Abi(
     passing=Passing(
         (6, 4, 8), (6, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, behind=160
     ),
+    patched={
+        "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}),
+        "S390xPCRel32Dbl": frozenset({"larl", "lgrl"}),
+        "S390xTlsGdCall": frozenset({"brasl"}),
+    },
     # lgr r15,r3; lgr r1,r2; lgr r7,r6; lgr r6,r5; br r1
     resume="b90400f3 b9040012 b9040076 b9040065 07f1",
 )

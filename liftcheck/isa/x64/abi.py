@@ -29,6 +29,11 @@ ABI: Final = Abi(
     indexed=r"r\w+, dword ptr \[\w+ \+ \w+\*4\]",
     pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
     passing=Passing((6, 8, 0), (8, 8, 0), "float"),
+    stops=frozenset({"int3"}),
+    merging=frozenset(f"{v}pinsr{size}" for v in ("", "v") for size in "bwdq"),
+    from_end=frozenset(
+        {"X86PCRel4", "X86CallPCRel4", "X86CallPLTRel4", "X86GOTPCRel4", "ElfX86_64TlsGd", "MachOX86_64Tlv"}
+    ),
     # mov rsp,rsi; mov rbp,rdx; mov rax,rcx; mov rdx,r8; jmp rdi
     resume="4889f4 4889d5 4889c8 4c89c2 ffe7",
 )

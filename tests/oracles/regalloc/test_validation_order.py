@@ -24,7 +24,7 @@ from support.validation_planting import (
 
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
-from liftcheck.isa.abi import reserved
+from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.mach.insn import BRANCH, JUMP, PC, Insn, decode
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.code import order
@@ -135,7 +135,7 @@ def test_a_register_is_changed_in_place_by_one_input(codes: Sequence[str], read:
     ],
 )
 def test_what_nothing_reads_is_idle(codes: Sequence[str], behind: set[int], at: int | None) -> None:
-    found = order.idle(graph(*codes), behind, lambda offset, size: False)
+    found = order.idle(graph(*codes), behind, lambda offset, size: False, abi_named("riscv64"))
     assert (None if found is None else found[0].offset) == at
 
 

@@ -24,7 +24,6 @@ from liftcheck.regalloc.allocation import FIXED, REUSE, USE, Allocation
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 
-_INSERTIONS: Final = frozenset({"pinsrb", "pinsrw", "pinsrd", "pinsrq"})
 TOLD: Final = "an unwinder is told of another place than the operand's"
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
 IDLE: Final = "what an instruction's bytes make is not read"
@@ -351,7 +350,7 @@ class OwnRules:
             {self.kept.link},
             self.kept.scratch if self._carries(instruction) else (),
         )
-        vain = order.idle(found, behind, self.calls.layout.may_trap)
+        vain = order.idle(found, behind, self.calls.layout.may_trap, self.abi)
         if vain is not None:
             problems.append(self._problem(IDLE, instruction, vain[0], vain[1], definitions, own))
         if found.branches:
@@ -615,7 +614,7 @@ class OwnRules:
                 if operand.kind != USE or operand.vreg not in self._unborn:
                     continue
                 alike = {p for o, p in zip(what.operands, places) if (o.kind, o.vreg) == (USE, operand.vreg)}
-                if not _idle_use(own.get(number, ()), place, alike):
+                if not _idle_use(own.get(number, ()), place, alike, self.abi.merging):
                     at = self._unborn[operand.vreg]
                     code = tuple(own.get(number, ()))
                     yield Problem(
@@ -637,14 +636,12 @@ def _call_in(own: Sequence[Placed]) -> int:
     return len(own)
 
 
-def _idle_use(own: Sequence[Placed], place: int, alike: set[int]) -> bool:
+def _idle_use(own: Sequence[Placed], place: int, alike: set[int], merging: frozenset[str]) -> bool:
     """Whether a register is read in name only, against one that holds the same, or for what is left of it behind an
     insertion. `alike`: where the same value is."""
     readers = [machine for _, machine in own if place in machine.reads]
     return bool(readers) and all(
-        place in m.merged
-        or m.name.removeprefix("v") in _INSERTIONS
-        or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
+        place in m.merged or m.name in merging or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
         for m in readers
     )
 

@@ -115,7 +115,9 @@ class Examination:
         self.problems.extend(self._frame())
         self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
         self.problems.extend(self.rules.unborn(self.own))
-        self.problems.extend(links.check(self.own, [(r.offset, r.kind) for r in self.code.relocations]))
+        self.problems.extend(
+            links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
+        )
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)

@@ -29,7 +29,6 @@ HOPS: Final = 4
 """Veneers and jumps that a jump is followed through."""
 _STAYS: Final = frozenset({ORDINARY, CALL})
 """Flows that lead to the next instruction alone."""
-_STOPS: Final = frozenset({"int3", "brk", "ebreak"})
 
 
 def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
@@ -64,7 +63,7 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
 def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
     """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table."""
     for offset, machine in own:
-        known = machine.flow != TRAP or machine.name in _STOPS or layout.traps(offset)
+        known = machine.flow != TRAP or machine.name in abi_named(layout.isa).stops or layout.traps(offset)
         if not known:
             yield Problem(
                 "control ends in a trap that the program has not",

@@ -3,7 +3,7 @@
 The one idea: a relocation names bytes of an instruction, and the linker writes there what only one form of instruction
 understands: a distance from the instruction itself, half of an address, a whole one. So the instruction at a relocation
 in own bytes is of that form: else its address is another than the symbol's, whatever registers it reads. Relocations of
-data between instructions have none, and kinds that no row names are left alone.
+data between instructions have none, and kinds that the ISA does not name (`Abi.patched`, `from_end`) are left alone.
 
 Sources: System V psABI AMD64 (4.4), ELF for the Arm 64-bit Architecture, RISC-V ELF psABI ('Relocations'), ELF ABI
 s390x Supplement ('Relocation'); the names are Cranelift's (`binemit::Reloc`).
@@ -15,33 +15,18 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from liftcheck.isa.abi import Abi, abi_named
 from liftcheck.mach.insn import PC, Insn
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
 OTHER_FORM: Final = "an instruction is not of the form that its relocation patches"
-_DISTANCES: Final = frozenset(
-    {"X86PCRel4", "X86CallPCRel4", "X86CallPLTRel4", "X86GOTPCRel4", "ElfX86_64TlsGd", "MachOX86_64Tlv"}
-)
-"""x86-64: four bytes at the end of an instruction that addresses relatively to it."""
-_PAGES: Final = frozenset({"adrp"})
-_FORMS: Final[Mapping[str, frozenset[str]]] = {
-    "Arm64Call": frozenset({"bl", "b"}), "Aarch64AdrPrelPgHi21": _PAGES, "Aarch64AdrGotPage21": _PAGES,
-    "Aarch64TlsDescAdrPage21": _PAGES, "MachOAarch64TlsAdrPage21": _PAGES,
-    "Aarch64AddAbsLo12Nc": frozenset({"add"}), "Aarch64TlsDescAddLo12": frozenset({"add"}),
-    "Aarch64Ld64GotLo12Nc": frozenset({"ldr"}), "Aarch64TlsDescLd64Lo12": frozenset({"ldr"}),
-    "MachOAarch64TlsAdrPageOff12": frozenset({"ldr"}), "Aarch64TlsDescCall": frozenset({"blr"}),
-    "RiscvCallPlt": frozenset({"auipc"}), "RiscvPCRelHi20": frozenset({"auipc"}), "RiscvGotHi20": frozenset({"auipc"}),
-    "RiscvTlsGdHi20": frozenset({"auipc"}), "RiscvPCRelLo12I": frozenset({"addi", "ld"}),
-    "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}), "S390xPCRel32Dbl": frozenset({"larl", "lgrl"}),
-    "S390xTlsGdCall": frozenset({"brasl"}),
-}  # fmt: skip
-"""Kind -> the instructions that it patches."""
 
 
-def check(own: Mapping[int, Sequence[Placed]], relocations: Sequence[tuple[int, str]]) -> Iterator[Problem]:
+def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[tuple[int, str]]) -> Iterator[Problem]:
     """`mach.relocations`: offset and kind."""
+    abi = abi_named(isa)
     if not relocations:
         return
     spans = sorted((code[0].offset, instruction) for instruction, code in own.items() if code)
@@ -50,12 +35,12 @@ def check(own: Mapping[int, Sequence[Placed]], relocations: Sequence[tuple[int, 
         instruction = spans[number][1] if number >= 0 else NONE
         for placed in own.get(instruction, ()) if number >= 0 else ():
             inside = at - placed.offset
-            if 0 <= inside < placed.machine.size and not _fits(kind, inside, placed.machine):
+            if 0 <= inside < placed.machine.size and not _fits(abi, kind, inside, placed.machine):
                 yield Problem(OTHER_FORM, instruction, placed.offset, NONE, kind, placed.machine.text, (placed,))
 
 
-def _fits(kind: str, inside: int, machine: Insn) -> bool:
-    if kind in _DISTANCES:
+def _fits(abi: Abi, kind: str, inside: int, machine: Insn) -> bool:
+    if kind in abi.from_end:
         relative = machine.target is not None or any(access.base == PC for access in machine.accesses)
         return relative and inside == machine.size - 4
-    return kind not in _FORMS or machine.name in _FORMS[kind]
+    return kind not in abi.patched or machine.name in abi.patched[kind]

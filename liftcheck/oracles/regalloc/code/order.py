@@ -17,8 +17,9 @@ an input's place by its description, each read of that register is meant.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from liftcheck.isa.abi import Abi
 from liftcheck.mach.insn import BRANCH, FLAGS, JUMP, ORDINARY, RETURN, TRAP, Insn
 from liftcheck.oracles.regalloc.code.layout import Placed
 
@@ -109,7 +110,7 @@ def survives(found: Graph, place: int) -> bool:
     return False in _followed(found, place)[-1]
 
 
-def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool]) -> tuple[Placed, int] | None:
+def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
     read behind the bytes."""
     live = _live(found, behind)
@@ -118,10 +119,10 @@ def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool]) -
             continue
         after: set[int] = set().union(*(live[way] for way in found.follows[number]))
         unread = {p for p in machine.writes if p >= 0} - after
-        if machine.name.startswith(_CONDITIONAL_STORES):  # their outcome is no result, whoever describes it
+        if machine.name.startswith(abi.storing_if):  # their outcome is no result, whoever describes it
             later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
             unread |= {p for p in machine.writes - later if p >= 0}
-        if unread and machine.name != AUIPC and not (FLAGS in machine.writes and FLAGS in after):
+        if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
             return found.own[number], min(unread)
         if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
             return found.own[number], min(machine.reads)
@@ -131,11 +132,6 @@ def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool]) -
 def only_reads(machine: Insn) -> bool:
     """An instruction that changes nothing, and is no no-operation."""
     return machine.flow == ORDINARY and not machine.writes and bool(machine.reads)
-
-
-_CONDITIONAL_STORES: Final = ("stxr", "stlxr", "stxp", "stlxp", "sc.")
-AUIPC: Final = "auipc"
-"""riscv64's far jump round an island is left out of the bytes, but for its first half."""
 
 
 def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
