@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from math import inf
 from typing import NamedTuple, cast
 
@@ -23,49 +23,25 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler, Program, Reply, innermost
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN
-from liftcheck.isa.base import isa_named
 from liftcheck.oracles import compare
 from liftcheck.oracles.base import CLASS_OF_FAILURE, Compiled, Mismatch, Oracle, Runners
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.tally import Tally
-from liftcheck.runners import beyond, trampolines
+from liftcheck.oracles.trampolines import Trampolines, shared_target
+from liftcheck.runners import beyond
 from liftcheck.runners.base import ExpectedRows, Job, Runner, expect_rows
 from liftcheck.runners.link import Image, link, same_program
 from liftcheck.runners.patience import LONGEST, longer
-from liftcheck.runners.trampolines import trampoline_text
 
 _NO_HOOKS = Hooks()
 
 
-_INDIFFERENT = frozenset({
-    "enable_verifier", "regalloc_algorithm", "bb_padding_log2_minus_one", "enable_nan_canonicalization", "is_pic",
-    "use_colocated_libcalls", "machine_code_cfg_info",
-})  # fmt: skip
-"""Shared settings that change neither how values are passed nor whether a load, a store and a call of a type compile;
-those of an ISA: `Isa.indifferent`."""
-_MANY_TRAMPOLINES = 20_000
-"""A campaign has a few thousand; beyond that its worker begins anew."""
 NO_TIME = "the campaign's time was up"
 """Why a program was not run, or a vote not finished."""
 _MANY_ENDLESS = 4
 """Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
-
-
-@cache
-def trampoline_target(target: Target) -> Target:
-    """For what a target's trampolines are compiled: few targets, so that trampolines are made once and not for every
-    batch's settings; without the compiler's verifier, as they are all of one form, if the target names that setting
-    (a compiler need not have it)."""
-    isa = isa_named(target.isa)
-    kept = [
-        setting
-        for setting in trampolines.trampoline_target(target).settings
-        if setting[0] not in _INDIFFERENT and not isa.is_indifferent(setting[0])
-    ]
-    unverified = [("enable_verifier", "false")] if any(name == "enable_verifier" for name, _ in target.settings) else []
-    return Target(target.isa, tuple(sorted((*kept, *unverified))))
 
 
 class Prepared(NamedTuple):
@@ -102,6 +78,10 @@ class _Batch(NamedTuple):
     tally: Tally
     mismatches: list[Mismatch]
     ran: set[tuple[int, str]]
+
+
+def _signature(case: Case) -> Signature:
+    return case.module.functions[case.entry].signature
 
 
 def is_for(case: Case, target: Target) -> bool:
@@ -149,7 +129,7 @@ class Judge:
         self.deadline = inf
         self.runners = runners
         self.hooks = hooks
-        self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+        self.trampolines = Trampolines(compiler.compile_text, shared_target)
         self.oracles = oracles
         self.refusals = Refusals(innermost(compiler).compile_text)
 
@@ -157,7 +137,7 @@ class Judge:
         """The same judge with other runners; what is known of trampolines and refusals is common to both."""
         other = Judge(self.compiler, runners, self.hooks, self.longest, self.oracles)
         other.deadline = self.deadline
-        other._trampolines, other.refusals = self._trampolines, self.refusals
+        other.trampolines, other.refusals = self.trampolines, self.refusals
         return other
 
     def judge(
@@ -223,8 +203,7 @@ class Judge:
     ) -> list[list[Program | CompileFailure | None]]:
         """What the compiler makes of every case (inner) for every target (outer): code, the first failure, or None
         where the case is not for that ISA. `texts`: the cases in print."""
-        if len(self._trampolines) > _MANY_TRAMPOLINES:
-            self._trampolines.clear()
+        self.trampolines.limit()
         texts = texts or [print_module(case.module) for case in cases]
         made: list[list[Program | CompileFailure | None]] = [[None] * len(cases) for _ in targets]
         for chosen, numbers in _by_targets(cases, targets).items():
@@ -247,7 +226,7 @@ class Judge:
         text = "\n".join([texts[number] for number in numbers])
         asked = [targets[index] for index in chosen]
         replies = self.compiler.compile_text(text, asked, wants)
-        self._need_trampolines([cases[number] for number in numbers], asked)
+        self.trampolines.need([_signature(cases[number]) for number in numbers], asked)
         tally.spend("compile", time.perf_counter() - started)
         damage = self.hooks.code
         counts = [len(cases[number].module.functions) for number in numbers]
@@ -261,24 +240,9 @@ class Judge:
                 row[number] = _whole(part) if failed else cast(Program, part)
                 start += count
 
-    def _need_trampolines(self, cases: Sequence[Case], targets: Sequence[Target]) -> None:
-        """Compiles the trampolines of signatures not met before; one request for all of them (two where some targets
-        have a pinned register)."""
-        known, wanted = self._trampolines, {trampoline_target(target): None for target in targets}
-        signatures = {case.module.functions[case.entry].signature: None for case in cases}
-        missing = [s for s in signatures if any((s, target) not in known for target in wanted)]
-        if not missing:
-            return
-        for pinned in (False, True):
-            chosen = [target for target in wanted if trampolines.keeps_pinned(target) == pinned]
-            text = "\n".join(trampoline_text(s, f"%trampoline{n}", pinned) for n, s in enumerate(missing))
-            for target, reply in zip(chosen, self.compiler.compile_text(text, chosen) if chosen else ()):
-                for signature, made in zip(missing, reply, strict=True):
-                    known[signature, target] = made
-
     def trampoline(self, case: Case, target: Target) -> Reply:
         """The trampoline of a case's entry, after `compile`."""
-        return self._trampolines[case.module.functions[case.entry].signature, trampoline_target(target)]
+        return self.trampolines.of(_signature(case), target)
 
     def _expect(self, case: Case, targets: Sequence[Target]) -> dict[bool, Expected]:
         """The reference's outcomes by byte order, for the byte orders of `targets`."""
@@ -316,15 +280,14 @@ class Judge:
         parts: dict[int, _RunnerBatch],
     ) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
-        tally, known = batch.tally, self._trampolines
-        case = batch.cases[number]
-        signature = case.module.functions[case.entry].signature
+        tally, case = batch.tally, batch.cases[number]
+        signature = _signature(case)
         placed: list[_Unit] = []
         for target, replies in entries:
             code = replies[number]
             if code is None:
                 continue
-            made = known[signature, trampoline_target(target)]
+            made = self.trampolines.of(signature, target)
             if isinstance(made, CompileFailure):
                 if not isinstance(code, CompileFailure):
                     code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)

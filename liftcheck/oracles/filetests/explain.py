@@ -21,6 +21,7 @@ from liftcheck.oracles.base import Runners
 from liftcheck.oracles.filetests import known
 from liftcheck.oracles.filetests.mends import Mend, mended
 from liftcheck.oracles.filetests.report import is_met
+from liftcheck.oracles.trampolines import Trampolines
 from liftcheck.runners.patience import Patience
 from liftcheck.runners.pool import Job, Runner
 from liftcheck.runners.run_memory import job_of
@@ -40,7 +41,8 @@ class Asked(Protocol):
 
     def compile(self, text: str, targets: Sequence[Target], /) -> list[list[Reply]]: ...
 
-    def trampolines(self, signatures: Sequence[Signature], target: Target, /) -> dict[Signature, Reply]: ...
+    @property
+    def trampolines(self) -> Trampolines: ...
 
 
 class Start(Protocol):
@@ -132,7 +134,7 @@ class Explanation:
     def _lines(self, signature: Signature, program: list[FunctionCode]) -> Lines:
         """The outcomes of another form of the program."""
         runner = self.engine.pool.pick(self.target, program)
-        trampoline = self.engine.trampolines([signature], self.target)[signature]
+        trampoline = self.engine.trampolines.one(signature, self.target)
         if isinstance(runner, str) or isinstance(trampoline, CompileFailure):
             return {}
         try:
@@ -143,7 +145,7 @@ class Explanation:
     def _damaged(self, line: RunLine) -> tuple[str, ...]:
         """The callee-saved registers that a line's call changes."""
         signature = self.function.signature
-        trampoline = self.engine.trampolines([signature], self.target)[signature]
+        trampoline = self.engine.trampolines.one(signature, self.target)
         assert isinstance(trampoline, FunctionCode)
         job = job_of(Job(trampoline, 0, signature, ()), line)
         return canaries.damaged(self.runner, self.program, self.function.name, job)
@@ -160,7 +162,7 @@ class Explanation:
         )
         if extended == signature:
             return None
-        trampoline = self.engine.trampolines([extended], self.target)[extended]
+        trampoline = self.engine.trampolines.one(extended, self.target)
         if isinstance(trampoline, CompileFailure):
             return None
         return self.start(self.runner, self.program, trampoline, extended)

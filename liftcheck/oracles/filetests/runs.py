@@ -42,12 +42,13 @@ from liftcheck.oracles.filetests.units import OPTIMIZING, Plan
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.throwing import with_throw
+from liftcheck.oracles.trampolines import Trampolines
 from liftcheck.runners import beyond
 from liftcheck.runners.link import Image, link
 from liftcheck.runners.patience import OUT_OF_TIME, Patience, longer
 from liftcheck.runners.pool import Job, Runner, RunnerPool
 from liftcheck.runners.run_memory import has_memory, run_lines
-from liftcheck.runners.trampolines import keeps_pinned, trampoline_target, trampoline_text
+from liftcheck.runners.trampolines import trampoline_target
 
 EXPECT_FAIL: Final = "expect-fail"
 """The option of `test compile` that turns it round."""
@@ -75,7 +76,7 @@ class Engine:
         self.compiler: Final[Compiler] = self._compiler(compiler)
         self.pool: Final[Runners] = self._runners(runner)
         self.refusals: Final = Refusals(self.compile)
-        self._trampolines: dict[tuple[Signature, Target], Reply] = {}
+        self.trampolines: Final = Trampolines(self.compile, trampoline_target)
 
     def __enter__(self) -> Engine:
         return self
@@ -151,17 +152,6 @@ class Engine:
             return False
         complaints = self.compiler.verify_text(print_module(Module([function])), target)
         return bool(complaints) and complaints[0].stage == "verify"
-
-    def trampolines(self, signatures: Sequence[Signature], target: Target) -> dict[Signature, Reply]:
-        """A trampoline for each signature, compiled with the target's settings."""
-        wanted = trampoline_target(target)
-        missing = [s for s in dict.fromkeys(signatures) if (s, wanted) not in self._trampolines]
-        if missing:
-            pinned = keeps_pinned(wanted)
-            text = "\n".join(trampoline_text(s, f"%trampoline{i}", pinned) for i, s in enumerate(missing))
-            for signature, reply in zip(missing, self.compile(text, [wanted])[0], strict=True):
-                self._trampolines[signature, wanted] = reply
-        return {s: self._trampolines[s, wanted] for s in signatures}
 
 
 class _Judge:
@@ -304,7 +294,9 @@ class _Judge:
         runner = self.engine.pool.pick(self.target, program)
         if isinstance(runner, str):
             return runner
-        trampolines = self.engine.trampolines([self.modeled[n].signature for n in wanted], self.target)
+        signatures = [self.modeled[n].signature for n in wanted]
+        self.engine.trampolines.need(signatures, [self.target])
+        trampolines = {s: self.engine.trampolines.of(s, self.target) for s in signatures}
         refused = [t for t in trampolines.values() if isinstance(t, CompileFailure)]
         if refused:
             return f"no trampoline on {self.target.isa}: {refused[0].reason}"
