@@ -87,6 +87,8 @@ class OwnRules:
         self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
         self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
         self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
+        self._unasked: Final = (self._writable - kept.scratch) | self._pointers | {kept.link}
+        """Registers that own bytes may leave behind without anybody that is known to read them."""
         self._used: Final = _used(allocation)
         self._lasts: Final = frozenset(block.end - 1 for block in allocation.blocks)
         self._unborn: Final[dict[int, int]] = {}
@@ -328,9 +330,9 @@ class OwnRules:
         definitions: set[int],
     ) -> list[Problem]:
         """What own bytes read and write in which order, on all ways through them. `at`: where they call."""
-        fixed = self._fixed(instruction)
         steps: list[order.Step] = [(machine.reads, machine.writes) for _, machine in own]
         if at < len(own):
+            fixed = self._fixed(instruction)
             reads, writes = steps[at]
             made = frozenset().union(*(m.writes for _, m in own[:at]))  # results' registers may hold arguments
             steps[at] = reads | uses & fixed | made & definitions & fixed, writes | definitions & fixed
@@ -338,16 +340,15 @@ class OwnRules:
         problems = []
         shared = {p for p in uses if p < SLOT} - self._tied(instruction)
         wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
-        seen = order.overwritten(order.graph(own[: at + 1], self.calls.layout.traps), shared, wanted)
+        before = found if at == len(own) else order.graph(own[: at + 1], self.calls.layout.traps)
+        seen = order.overwritten(before, shared, wanted)
         if seen is not None:
             problems.append(
                 self._problem("a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own)
             )
         behind = {p for p in definitions if p < SLOT}.union(
-            self._writable - self.kept.scratch,
+            self._unasked,
             self.allocation.instructions[instruction].clobbers,
-            self._pointers,
-            {self.kept.link},
             self.kept.scratch if self._carries(instruction) else (),
         )
         vain = order.idle(found, behind, self.calls.layout.may_trap, self.abi)

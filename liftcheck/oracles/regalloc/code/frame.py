@@ -14,6 +14,7 @@ Where spill slots lie is `slots`' to ask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, var
@@ -84,6 +85,11 @@ def check(
     body = Body(frame.frame_pointer(), frame.saved)
     problems.extend(dict.fromkeys(frame.run.problems))
     return Checked(problems, list(dict.fromkeys(doubts)), body, frame.size, frame.away, frame.by_z3)
+
+
+@cache
+def _at_the_end(isa: str, place: int) -> Term:
+    return var(f"{show(place, isa)} at the end", WIDTHS[isa][place >> 6])
 
 
 class _Frame:
@@ -290,7 +296,7 @@ class _Frame:
         state.registers = dict(self.entry.registers)
         state.memory = dict(self.entry.memory)
         for place in self.written.union(_registers(self.isa, lost, self.kept)):
-            state.registers[place] = var(f"{show(place, self.isa)} at the end", WIDTHS[self.isa][place >> 6])
+            state.registers[place] = _at_the_end(self.isa, place)
         return state
 
     def leave(self, instruction: int, lost: frozenset[int]) -> list[Problem]:

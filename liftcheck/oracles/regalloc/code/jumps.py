@@ -34,13 +34,14 @@ _STAYS: Final = frozenset({ORDINARY, CALL})
 def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
     """Every jump of every own bytes."""
     relocated = frozenset(offset for offset, _ in calls.symbols)
-    chains = _chains(layout, labels)
+    chains: Chains | None = None
     for instruction, placed in own.items():
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
         if block is None and all(machine.flow in _STAYS for _, machine in placed):
             continue  # nearly all
+        chains = chains or _chains(layout, labels)
         yield from _traps(layout, instruction, placed)
         yield from _lost(layout, instruction, placed, block)
         if block is None:

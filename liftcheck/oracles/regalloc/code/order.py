@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from liftcheck.isa.abi import Abi
-from liftcheck.mach.insn import BRANCH, FLAGS, JUMP, ORDINARY, RETURN, TRAP, Insn
+from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, ORDINARY, RETURN, TRAP, Insn
 from liftcheck.oracles.regalloc.code.layout import Placed
 
 Step = tuple[Set[int], Set[int]]
@@ -33,14 +33,15 @@ class Graph(NamedTuple):
     own: Sequence[Placed]
     follows: Sequence[Sequence[int]]
     steps: Sequence[Step]
-
-    @property
-    def branches(self) -> bool:
-        return any(ways != (number + 1,) for number, ways in enumerate(self.follows))
+    branches: bool
+    """Whether there is any other way than from one to the next."""
 
 
 def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[Step] | None = None) -> Graph:
     """`traps`: whether a branch to this offset is one to a trap; every other way out counts as one to the end."""
+    steps = steps or [(machine.reads, machine.writes) for _, machine in own]
+    if all(machine.flow in (ORDINARY, CALL) for _, machine in own):
+        return Graph(own, [(number,) for number in range(1, len(own) + 1)], steps, False)
     numbers = {offset: number for number, (offset, _) in enumerate(own)}
     follows = []
     for number, (offset, machine) in enumerate(own):
@@ -52,7 +53,8 @@ def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[S
             if goal in numbers or not traps(goal):
                 ways.append(numbers.get(goal, len(own)))
         follows.append(tuple(ways))
-    return Graph(own, follows, steps or [(machine.reads, machine.writes) for _, machine in own])
+    branches = any(ways != (number + 1,) for number, ways in enumerate(follows))
+    return Graph(own, follows, steps, branches)
 
 
 def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) -> tuple[Placed, int] | None:
@@ -117,8 +119,8 @@ def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], a
     for number, (offset, machine) in enumerate(found.own):
         if machine.flow != ORDINARY:
             continue
-        after: set[int] = set().union(*(live[way] for way in found.follows[number]))
-        unread = {p for p in machine.writes if p >= 0} - after
+        after = _after(found, live, number)
+        unread = {p for p in machine.writes - after if p >= 0}
         if machine.name.startswith(abi.storing_if):  # their outcome is no result, whoever describes it
             later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
             unread |= {p for p in machine.writes - later if p >= 0}
@@ -144,12 +146,18 @@ def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
         for number in range(count - 1, -1, -1):
             reads, writes = found.steps[number]
             machine = found.own[number].machine
-            before = set().union(*(live[way] for way in found.follows[number])) - (writes - machine.kept) | reads
+            gone = writes - machine.kept if machine.kept else writes
+            before = _after(found, live, number).difference(gone).union(reads)
             if before != live[number]:
                 live[number], changed = before, True
         if not found.branches:
             break
     return live
+
+
+def _after(found: Graph, live: list[set[int]], number: int) -> set[int]:
+    ways = found.follows[number]
+    return live[ways[0]] if len(ways) == 1 else set().union(*(live[way] for way in ways))
 
 
 def unwritten(found: Graph, given: Set[int], wanted: Set[int]) -> tuple[int, int] | None:
