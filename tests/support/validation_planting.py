@@ -134,11 +134,15 @@ def one(compiler: Cranelift, isa: str, text: str, *more: tuple[str, str]) -> tup
     """The allocation of one function, which is valid."""
     target = Target(
         isa,
-        (
-            ("enable_multi_ret_implicit_sret", "true"),
-            *more,
-            ("opt_level", "speed"),
-            ("regalloc_algorithm", "backtracking"),
+        tuple(
+            sorted(
+                {
+                    "enable_multi_ret_implicit_sret": "true",
+                    "opt_level": "speed",
+                    "regalloc_algorithm": "backtracking",
+                    **dict(more),
+                }.items()
+            )
         ),
     )
     reply = compiler.allocations(text, [target], with_text=True)[0][0]

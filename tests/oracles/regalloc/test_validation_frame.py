@@ -23,7 +23,7 @@ from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.executed import Execution
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import Source
-from liftcheck.regalloc.allocation import DEF, EARLY, USE, Captured
+from liftcheck.regalloc.allocation import ALGORITHMS, DEF, EARLY, USE, Captured
 
 FILE = "tail-arguments.clif"
 GIVEN_BACK = "an exit does not give the stack pointer back"
@@ -292,6 +292,46 @@ def test_a_callee_that_keeps_all_registers_has_a_save_area_too(regalloc: Craneli
         captured, source = own(regalloc, isa, function)
         area[function] = Calls(Layout(isa, captured.code, captured.allocation), captured.code, source).callee_area()
     assert area == {"%keeps": abi_named(isa).callee_area, "%more": 0}
+
+
+BOTH = """\
+function %both(i64, i64) -> i64 system_v {
+    fn0 = %g(i64, i64) -> i64 windows_fastcall
+    fn1 = %h(i64) -> i64 system_v
+block0(v0: i64, v1: i64):
+    v2 = call fn0(v0, v1)
+    v3 = call fn1(v1)
+    v4 = iadd v2, v3
+    v5 = iadd v4, v0
+    v6 = iadd v5, v1
+    return v6
+}
+"""
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_nothing_lies_where_a_callee_of_windows_has_its_shadow_space(regalloc: Cranelift, algorithm: str) -> None:
+    """The lowest word behind the 32 bytes is moved into them, wherever it is accessed. Which of two calls through
+    registers has which convention, the code does not say."""
+    captured, source = one(regalloc, "x86-64", BOTH, ("regalloc_algorithm", algorithm))
+    area = Calls(Layout("x86-64", captured.code, captured.allocation), captured.code, source).callee_area()
+    assert area == abi_named("x86-64").shadow["windows_fastcall"] == 32
+    accessed = [a.displacement for m in decode("x86-64", captured.code.code) for a in m.accesses if a.base == 4]
+    assert min(accessed) >= area
+    for low in (0, 8, 24):
+        code, at, moved = bytearray(captured.code.code), 0, 0
+        for machine in decode("x86-64", captured.code.code):
+            at += machine.size
+            if any((access.base, access.displacement) == (4, min(accessed)) for access in machine.accesses):
+                assert code[at - 1] == min(accessed)
+                code[at - 1], moved = low, moved + 1
+        lower = captured._replace(code=replace(captured.code, code=bytes(code)))
+        rule = refuted("x86-64", lower, source)
+        assert moved >= 2 and rule in (
+            "a saved word lies where callees write",
+            "a spill slot lies outside of the frame",
+            "a spill slot overlaps what the prologue saved",
+        )
 
 
 # Early definitions.

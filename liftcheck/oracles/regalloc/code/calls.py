@@ -158,10 +158,12 @@ class Calls:
         return found is None or found.pops
 
     def callee_area(self) -> int:
-        """How many bytes at the stack pointer callees may write at will."""
-        calls = self.calling
-        only = {convention for number in calls if self.abi.shadow for convention in self._only(number)}
-        return max((self.abi.shadow.get(one, 0) for one in only), default=0) or (self.abi.callee_area if calls else 0)
+        """How many bytes at the stack pointer callees may write at will: as many as any of them, for there is one area
+        for all calls. Whichever of several conventions a call has, another call has the others."""
+        if not self.calling:
+            return 0
+        conventions = frozenset().union(*map(self.conventions, self.calling)) if self.abi.shadow else frozenset()
+        return max((self.abi.shadow.get(one, 0) for one in conventions), default=0) or self.abi.callee_area
 
     @cached_property
     def calling(self) -> list[int]:
@@ -174,11 +176,6 @@ class Calls:
             if what.clobbers or (returning and not what.is_return):
                 found.append(number)
         return found
-
-    def _only(self, instruction: int) -> frozenset[str]:
-        """The convention that an instruction's call has; none if it may have several."""
-        found = self.conventions(instruction)
-        return found if len(found) == 1 else frozenset()
 
     def symbols_of(self, instruction: int) -> list[str]:
         """The symbols that an instruction's bytes are linked with."""
