@@ -233,10 +233,7 @@ class State:
         return found[1] if found is not None and found[0] is self.base else None
 
     def _offset(self, address: Term, env: dict[Term, Term]) -> int:
-        split = parts(address)
-        if split is None:
-            split = self._evaluated(address, env), 0
-        start, distance = split
+        start, distance = parts(address) or (address, 0)
         found = parts(self._evaluated(start, env))  # the sum is not made as a term: most addresses are such ones
         if found is None or found[0] is not self.base:
             raise Opaque

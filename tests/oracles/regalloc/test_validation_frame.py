@@ -136,6 +136,30 @@ def test_a_call_that_keeps_all_registers_loses_the_link(regalloc: Cranelift, isa
 
 # Prologues.
 
+FAR = """\
+function %far(i64, i64) preserve_all {
+    ss0 = explicit_slot 1200000
+    fn0 = colocated %g(i64) preserve_all
+block0(v0: i64, v1: i64):
+    v2 = stack_addr.i64 ss0
+    store v0, v2
+    store v1, v2+1199992
+    call fn0(v0)
+    return
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_far_saved_word_is_found(regalloc: Cranelift, isa: str) -> None:
+    """Addresses of words of a large frame are made with an index, or in a register; one made otherwise is refuted."""
+    captured, source = one(regalloc, isa, FAR)
+    found = 0
+    for where in prologue(isa, captured):
+        if where.machine.accesses and where.machine.accesses[0].written:
+            found += bool(refuted(isa, put(isa, captured, where.offset, b"", where.machine.size), source))
+    assert found
+
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("function", ["%keeps", "%looks", "%more", "%returns"])
