@@ -28,6 +28,7 @@ from liftcheck.oracles.base import CLASS_OF_FAILURE, Compiled, Mismatch, Oracle,
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
+from liftcheck.oracles.rounds import run_rounds
 from liftcheck.oracles.tally import Tally
 from liftcheck.oracles.trampolines import Trampolines, shared_target
 from liftcheck.runners import beyond
@@ -36,12 +37,6 @@ from liftcheck.runners.link import Image, link, same_program
 from liftcheck.runners.patience import LONGEST, longer
 
 _NO_HOOKS = Hooks()
-
-
-NO_TIME = "the campaign's time was up"
-"""Why a program was not run, or a vote not finished."""
-_MANY_ENDLESS = 4
-"""Programs of a batch that got a longer try in vain, after which no other gets one: it is undecided."""
 
 
 class Prepared(NamedTuple):
@@ -371,30 +366,13 @@ class Judge:
                 rounds.append([])
             rounds[set_byte_order].append(position)
         ready = time.perf_counter()
-        outcomes: list[list[Outcome] | str] = [""] * len(jobs)
-        for positions in rounds:
-            if time.monotonic() > self.deadline:
-                for position in positions:
-                    outcomes[position] = NO_TIME
-                continue
-            for position, found in zip(positions, runner.run(image, [jobs[p] for p in positions], until=self.deadline)):
-                outcomes[position] = found
-        vain = 0
-        for position, (job, short) in enumerate(zip(jobs, outcomes)):
-            if (
-                job.expected is not None
-                and short is not job.expected.outcomes
-                and not isinstance(short, str)
-                and vain < _MANY_ENDLESS
-                and time.monotonic() < self.deadline
-            ):
-                unit = units[position]
-                steps = partial(reference_steps, batch.cases[unit.case], image.isa in BIG_ENDIAN)
-                found = outcomes[position] = longer(
-                    runner, image, job, short, unit.code, steps, self.longest, self.deadline
-                )
-                vain += any(outcome.kind in ("out_of_fuel", "endless") for outcome in found)
-        return outcomes, ready
+
+        def again(position: int, short: list[Outcome]) -> list[Outcome]:
+            unit = units[position]
+            steps = partial(reference_steps, batch.cases[unit.case], image.isa in BIG_ENDIAN)
+            return longer(runner, image, jobs[position], short, unit.code, steps, self.longest, self.deadline)
+
+        return run_rounds(runner, image, jobs, rounds, again, self.deadline), ready
 
     def _job(self, batch: _Batch, unit: _Unit, image: Image, position: int) -> Job:
         case = batch.cases[unit.case]

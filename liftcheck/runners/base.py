@@ -45,6 +45,8 @@ STACK_TOP: Final = layout.STACK + layout.STACK_SIZE - 0x1000
 STACK_GUARD: Final = 0x10_0000
 NOISE: Final = (0xFFFF_FFFF_FFFF_FFFF, 0x5A96_C3E1_8D47_B20F, 0x8000_0000_8000_8080, 0xA5A5_5A5A_0FF0_7F01)
 """Upper bits of narrow arguments: all set, mixed, only the sign bits above each width, mixed."""
+NOT_RUN: Final = "time: not run"
+"""The detail of a row that had no turn before its call's time was up."""
 _REFUSALS: Final = ("illegal", "program check")
 
 
@@ -270,7 +272,7 @@ class Batch:
         if time.monotonic() < self.until:
             return False
         while row < self.end:
-            self.events[row] = Outcome("out_of_fuel", detail="time: not run")
+            self.events[row] = Outcome("out_of_fuel", detail=NOT_RUN)
             row = self.following(row)
         return True
 

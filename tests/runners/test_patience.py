@@ -23,8 +23,9 @@ from liftcheck.compilers.base import Compiler
 from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.confirm import OutOfTime, vote_of
-from liftcheck.oracles.differential import NO_TIME, Judge
+from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.rounds import NO_TIME
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners import patience
 from liftcheck.runners.link import link
