@@ -37,7 +37,7 @@ from mutation_told import OFFSETS, SEAM, TOLD, told
 from mutation_watch import Call, Program, Ran, Watcher, called_otherwise, difference, run
 from regalloc_known import page as known_page
 
-from liftcheck.case import Case, CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
@@ -252,7 +252,7 @@ class Fuzzer:
             count[kind, BEYOND] += 1
             self.notes[f"nothing claimed: {edited.beyond}"] += 1
             return
-        program = subject.program.with_code(place, edited.captured.code)
+        program = self._changed(subject, place, edited.captured.code)
         ran = self._run(subject, program, 0xA7)
         seen = "" if ran.trouble or subject.ran.trouble else difference(subject.ran, ran)
         if verdict.status == VALID and seen:
@@ -271,6 +271,14 @@ class Fuzzer:
             self.notes[f"edited, undecided: {verdict.reason[:60]}"] += 1
         if column == UNSOUND:
             self._keep(UNSOUND, subject, place, kind, edited.words, seen)
+
+    def _changed(self, subject: Subject, place: int, code: FunctionCode) -> Program:
+        """The program with another code of one function. Where calls return to is a part of the routine that throws."""
+        right = [function.code for function in subject.functions]
+        if code.calls == right[place].calls:
+            return subject.program.with_code(place, code)
+        codes = with_throw(self.compiler, [*right[:place], code, *right[place + 1 :]], subject.target)
+        return subject.program._replace(codes=tuple(codes))
 
     def _watched(self, subject: Subject, place: int, program: Program) -> tuple[str, str]:
         """What calls of the function do to their callers, and why that is not known."""

@@ -17,15 +17,17 @@ from liftcheck.mach.insn import BRANCH, CALL, CONTROL, FLAGS, JUMP, MEMORY, VECT
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
 from liftcheck.oracles.regalloc.code import order
+from liftcheck.oracles.regalloc.code.bases import baseless
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
-from liftcheck.regalloc.allocation import FIXED, REUSE, USE, Allocation
+from liftcheck.regalloc.allocation import ANY, FIXED, REUSE, USE, Allocation
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
 
 TOLD: Final = "an unwinder is told of another place than the operand's"
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
+BASELESS: Final = "an address without a base"
 IDLE: Final = "what an instruction's bytes make is not read"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
@@ -45,7 +47,18 @@ class _Scan:
     """What the bytes of one instruction have read and written so far, and may: besides what every instruction may
     read (`always`) and write (`freely`). Most instructions touch neither, so those are not copied."""
 
-    __slots__ = ("always", "framed", "freely", "read", "readable", "stores", "switches", "writable", "written")
+    __slots__ = (
+        "always",
+        "framed",
+        "freely",
+        "reached",
+        "read",
+        "readable",
+        "stores",
+        "switches",
+        "writable",
+        "written",
+    )
 
     def __init__(
         self, always: frozenset[int], freely: frozenset[int], readable: set[int], writable: set[int], switches: bool
@@ -59,6 +72,7 @@ class _Scan:
         self.written: set[int] = set()
         self.stores = False
         self.framed = False
+        self.reached = False
 
 
 class Taken(NamedTuple):
@@ -224,6 +238,8 @@ class OwnRules:
             problems.append(self._problem(IDLE, instruction, own[0], min(own[0].machine.reads), set(), own))
         elif len(own) == 1 and not clobbers and (lacking := self._single(instruction, own[0].machine)):
             problems.append(self._problem("a use's register is not read", instruction, own[0], min(lacking), uses, own))
+        if any(access.base in scan.written for _, machine in own for access in machine.accesses):
+            problems += self._baseless(instruction, own, uses)
         if scan.stores:
             self._note(instruction, own)
         if scan.framed:
@@ -269,12 +285,13 @@ class OwnRules:
                     )
                 )
             if not scan.switches and not reads.isdisjoint(self._pointers):
-                scan.framed = scan.framed or bool(machine.accesses)
+                scan.reached = True
                 if bad := self._as_data(machine, uses):
                     rule = "a stack or frame pointer is read as data"
                     problems.append(self._problem(rule, instruction, placed, min(bad), uses, own))
                 if machine.effect is not None and not machine.accesses:
                     self._point(instruction, placed)
+            scan.framed = scan.framed or (scan.reached and bool(machine.accesses))
             if not writes <= scan.writable and (bad := writes - scan.writable - scan.freely):
                 problems.append(
                     self._problem(
@@ -288,7 +305,7 @@ class OwnRules:
                 )
             for access in machine.accesses:
                 if access.base == access.scaled == NONE:
-                    problems.append(self._problem("an address without a base", instruction, placed, NONE, uses, own))
+                    problems.append(self._problem(BASELESS, instruction, placed, NONE, uses, own))
             if machine.target in (0, machine.size) and machine.flow == BRANCH and instruction not in self._lasts:
                 problems.append(self._problem("a branch that leads nowhere", instruction, placed, NONE, uses, own))
             if machine.twice and (doubled := self._doubled(instruction, machine, uses - scan.written)):
@@ -308,11 +325,25 @@ class OwnRules:
             scan.stores = scan.stores or MEMORY in writes
         return problems
 
+    def _baseless(self, instruction: int, own: Sequence[Placed], uses: set[int]) -> list[Problem]:
+        lone = {place for place in uses if self._inputs_in(instruction, place) < 2}
+        found = baseless(self.isa, own, lone)
+        return [self._problem(BASELESS, instruction, *found, uses, own)] if found is not None else []
+
+    def _inputs_in(self, instruction: int, place: int) -> int:
+        """How many inputs are in a register."""
+        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
+        return sum(
+            o.kind == USE and (o.value if p == NONE and o.constraint == FIXED else p) == place
+            for o, p in zip(what.operands, places)
+        )
+
     def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
         """Flags are read right behind who writes them, but for moves, other readers and constants
-        (`Abi.flags_wait`): the compilers emit the two together."""
+        (`Abi.flags_wait`): the compilers emit the two together. Bytes that compare have their own."""
         reads = FLAGS in scan.read
-        stale = reads and not self._fresh
+        compares = reads and any(order.only_compares(m) and FLAGS not in m.reads for _, m in own)
+        stale = reads and (compares or not self._fresh)
         stays = reads or (self.abi.flags_wait and not uses)
         self._fresh = FLAGS in scan.written or (stays and self._fresh)
         if not stale:
@@ -332,10 +363,11 @@ class OwnRules:
         """What own bytes read and write in which order, on all ways through them. `at`: where they call."""
         steps: list[order.Step] = [(machine.reads, machine.writes) for _, machine in own]
         if at < len(own):
-            fixed = self._fixed(instruction)
+            fixed, clobbers = self._fixed(instruction), self.allocation.instructions[instruction].clobbers
             reads, writes = steps[at]
             made = frozenset().union(*(m.writes for _, m in own[:at]))  # results' registers may hold arguments
-            steps[at] = reads | uses & fixed | made & definitions & fixed, writes | definitions & fixed
+            given = uses & fixed | made & definitions & fixed | made.intersection(clobbers)
+            steps[at] = reads | given, writes | definitions & fixed
         found = order.graph(own, self.calls.layout.traps, steps)
         problems = []
         shared = {p for p in uses if p < SLOT} - self._tied(instruction)
@@ -347,9 +379,7 @@ class OwnRules:
                 self._problem("a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own)
             )
         behind = {p for p in definitions if p < SLOT}.union(
-            self._unasked,
-            self.allocation.instructions[instruction].clobbers,
-            self.kept.scratch if self._carries(instruction) else (),
+            self._unasked, self.kept.scratch if self._carries(instruction) else ()
         )
         vain = order.idle(found, behind, self.calls.layout.may_trap, self.abi)
         if vain is not None:
@@ -394,13 +424,7 @@ class OwnRules:
         """Inputs that several fields of one instruction read, though only one operand is there."""
         if machine.name in self.abi.doubling:
             return set()
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        found = [
-            o.value if p == NONE and o.constraint == FIXED else p
-            for o, p in zip(what.operands, places)
-            if o.kind == USE
-        ]
-        return {place for place in machine.twice & inputs if found.count(place) < 2}
+        return {place for place in machine.twice & inputs if self._inputs_in(instruction, place) < 2}
 
     def _single(self, instruction: int, machine: Insn) -> set[int]:
         """Registers of several inputs that one field of a lone access reads."""
@@ -464,8 +488,13 @@ class OwnRules:
             problems.append(
                 self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses, own)
             )
+        operands, callees = self.allocation.instructions[instruction].operands, self._callees(instruction)
+        free = [o for o in operands if o.kind == USE and o.constraint not in (FIXED, ANY)]
+        if len(free) > (1 if placed.machine.reads & callees - scan.written else 0):
+            rule = "an input of a call is in no register of its convention"
+            problems.append(self._problem(rule, instruction, placed, min(callees), set(clobbers), own))
         link = {self.kept.link} - {NONE}
-        through, callees = placed.machine.reads - {self.kept.sp, *_SPECIAL}, self._callees(instruction)
+        through = placed.machine.reads - {self.kept.sp, *_SPECIAL}
         nowhere = not through and placed.machine.target is None and not placed.machine.accesses
         aside = nowhere or (not through <= scan.written and offset_of(self.isa, placed.machine) != 0)
         if not through <= scan.written | callees or aside or self.kept.sp in {a.base for a in placed.machine.accesses}:

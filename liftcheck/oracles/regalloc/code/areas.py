@@ -54,6 +54,8 @@ def _unframed(rules: Rules, body: Body, instruction: int, own: Sequence[Placed])
     """Accesses by a frame pointer that is the caller's, or with an index, which no compiler makes."""
     frame = rules.kept.frame
     for placed in own:
+        if body.frame_pointer is None and not placed.machine.accesses and frame in placed.machine.reads:
+            yield Problem(READS_OUTSIDE, instruction, placed.offset, frame, "a slot, an argument", "", (placed,))
         for access in placed.machine.accesses:
             if access.base == frame >= 0 and (body.frame_pointer is None or access.scaled != NONE):
                 rule = STORES_OUTSIDE if access.written else READS_OUTSIDE

@@ -8,10 +8,11 @@ instruction (what they compute is the compiler's business and not asked here). S
     moves                bytes against moves, over `mach.state` (equal_smt: by z3)
     accesses             own bytes against operands
     order                in which order own bytes read and write, on all ways through them
+    bases                addresses that own bytes make
     framed, areas        accesses of the frame against what lies there
     links                what is linked with a symbol
     calls                what calls lose, tell unwinders, and how control leaves for another stack
-    jumps                jumps against blocks
+    jumps, tables        jumps against blocks, by tables as well
     executed, frame      prologue and exits, executed and judged
     slots                spill slots and saved words against everything else in the frame
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from liftcheck.mach.insn import register
 from liftcheck.mach.regs import NONE
+from liftcheck.mach.state import WORD
 from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules, Taken
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed
@@ -158,8 +159,12 @@ class Rules(OwnRules):
                 return
 
     def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
-        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here."""
+        """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here. A
+        result is stored in whole words, and all that was loaded of it."""
+        loaded = WORD
         for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
-            if stores == stored and slots.guess(slot, offset) == offset and slots.note(slot, offset, max(size, 8)):
-                return True
+            whole = not stored or size >= loaded
+            loaded = WORD if stores else max(WORD, size)
+            if stores == stored and whole and slots.guess(slot, offset) == offset:
+                return slots.note(slot, offset, max(size, WORD))
         return False

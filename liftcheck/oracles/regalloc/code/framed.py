@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from liftcheck.bits.term import var
+from liftcheck.bits.term import Term, var
 from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import CALL, address, register, show
 from liftcheck.mach.regs import NONE
@@ -59,4 +59,9 @@ def framed(
             continue
         for place in machine.writes:
             if place >= 0:
-                state.registers[place] = var(f"something in {show(place, isa)}", register(isa, place).bits)
+                state.registers[place] = something(isa, place)
+
+
+def something(isa: str, place: int) -> Term:
+    """What a register holds that is not followed."""
+    return var(f"something in {show(place, isa)}", register(isa, place).bits)

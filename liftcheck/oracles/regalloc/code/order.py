@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from liftcheck.isa.abi import Abi
-from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, ORDINARY, RETURN, TRAP, Insn
+from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Insn
 from liftcheck.oracles.regalloc.code.layout import Placed
 
 Step = tuple[Set[int], Set[int]]
@@ -126,9 +126,16 @@ def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], a
             unread |= {p for p in machine.writes - later if p >= 0}
         if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
             return found.own[number], min(unread)
+        if only_compares(machine) and FLAGS not in after:
+            return found.own[number], FLAGS
         if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
             return found.own[number], min(machine.reads)
     return None
+
+
+def only_compares(machine: Insn) -> bool:
+    """An instruction that is there for its flags."""
+    return FLAGS in machine.writes and not any(place >= 0 or place == MEMORY for place in machine.writes)
 
 
 def only_reads(machine: Insn) -> bool:

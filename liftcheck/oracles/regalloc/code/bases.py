@@ -1,0 +1,62 @@
+"""Whether an address that own bytes make has a base: what its register was made of.
+
+The one idea: far words are addressed by a register that the same bytes make of constants and one base. If nothing but
+constants went into it, or a pointer to the frame otherwise than by adding a constant, or an input that the instruction
+stores there, then some step lacks what it should have read.
+
+Bytes with loops, and addresses with an index, are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from liftcheck.bits.term import Term
+from liftcheck.isa.abi import reserved
+from liftcheck.mach.insn import BRANCH, CALL, MEMORY, PC, Insn, register
+from liftcheck.mach.regs import NONE
+from liftcheck.mach.state import State, parts
+from liftcheck.oracles.regalloc.code.framed import something
+from liftcheck.oracles.regalloc.code.layout import Placed
+
+
+def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, int] | None:
+    """The first access whose base is none, and that. `lone`: registers of one input."""
+    if any(machine.flow == BRANCH for _, machine in own):
+        return None
+    pointers = reserved(isa).readable
+    for placed, place, root, address in _bases(isa, own):
+        stored = len(root) == 1 and not root.isdisjoint(lone & placed.machine.reads)
+        found = parts(address)
+        apart = found is None or found[0] not in [register(isa, p) for p in pointers]
+        if not root or stored or (apart and not root.isdisjoint(pointers)):
+            return placed, place
+    return None
+
+
+def _bases(isa: str, own: Sequence[Placed]) -> Iterator[tuple[Placed, int, frozenset[int], Term]]:
+    """Accesses without an index by a base that bytes without loops have made themselves: instruction, base, what it was
+    made of (registers before the bytes, MEMORY, PC; constants are nothing), and its value."""
+    state, kept = State(isa), reserved(isa)
+    roots: dict[int, frozenset[int]] = {}
+    for placed in own:
+        machine, effect = placed.machine, placed.machine.effect
+        for access in machine.accesses:
+            if access.base in roots and access.scaled == NONE and access.base not in kept.readable:
+                yield placed, access.base, roots[access.base], state.value(access.base)
+        written = [place for place in machine.writes if place >= 0]
+        roots.update(dict.fromkeys(written, _roots(machine, roots)))
+        if effect is not None and not effect.loads and not effect.stores:
+            state.run(effect)
+        else:
+            state.registers.update({place: something(isa, place) for place in written})
+
+
+def _roots(machine: Insn, roots: Mapping[int, frozenset[int]]) -> frozenset[int]:
+    """What an instruction's results are made of. One that reads nothing makes a constant or an address in the code."""
+    found = [roots.get(place, frozenset({place})) for place in machine.reads if place >= 0]
+    if MEMORY in machine.reads or machine.flow == CALL:
+        found.append(frozenset({MEMORY}))
+    if machine.target is not None or (not machine.reads and machine.effect is None):
+        found.append(frozenset({PC}))
+    return frozenset().union(*found)
