@@ -21,7 +21,7 @@ from liftcheck import isle
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
-from liftcheck.compilers.base import Compiler, Setting
+from liftcheck.compilers.base import Compiler, Setting, innermost
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import generate as programs
@@ -68,6 +68,7 @@ class Plan:
     profile: str
     context: Context
     directed: bool = False
+    cold: bytes = b""
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
@@ -89,6 +90,7 @@ class Plan:
                         name=name,
                         turn=turn,
                         rule_turn=rule_turn,
+                        cold=self.cold,
                         tags={"seed": self.options.seed, "number": number},
                     )
                 )
@@ -231,8 +233,13 @@ class Planner:
         known = self.settings_of(target.isa)
         return Target(target.isa, tuple(s for s in target.settings if s[0] in known and known[s[0]].takes(s[1])))
 
-    def plan(self, batch: int) -> Plan:
-        """What batch `batch` consists of."""
+    @cached_property
+    def traces_rules(self) -> bool:
+        """Whether the compiler says which of its rules matched, and they are known."""
+        return self.rules is not None and bool(getattr(innermost(self.open_compiler()), "traces_rules", False))
+
+    def plan(self, batch: int, cold: bytes = b"") -> Plan:
+        """What batch `batch` consists of. `cold`: the rules that a directed batch aims at besides."""
         draw = random.Random(batch_seed(self.options.seed, batch))
         world = draw.choice(self.worlds)
         profile = draw.choice(self.options.profiles) if self.options.profiles else "all"
@@ -248,7 +255,7 @@ class Planner:
             targets += [self.target(world, isa, level, (*more, *off)) for level in dict.fromkeys(levels)]
         cases = batch_cases(self.options, batch)
         directed = batch % DIRECTED == DIRECTED - 1
-        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed)
+        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed, cold)
 
     def _switched_off(self, isa: str, draw: random.Random) -> tuple[tuple[str, str], ...]:
         """In a quarter of the batches each optional extension is off with a chance of one half."""

@@ -30,6 +30,8 @@ from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport
+from liftcheck.campaign.report.rule_coverage import Kept
+from liftcheck.campaign.steering import Steering
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
 
@@ -103,6 +105,7 @@ class Campaign:
         self.docket = Docket(self.report.store, options.cases is not None, progress.found, self.slices.dropped)
         self.next_batch = 0
         self.unanswered: dict[int, int] = {}
+        self.steering = Steering()
         self.interrupts = 0
         self.started = time.monotonic()
         self._shown = 0.0
@@ -132,7 +135,17 @@ class Campaign:
     def run(self) -> None:
         """The whole campaign."""
         self.report.store.check()
-        self.report.compiler = Planner(self.options).prepare(self.progress.message)
+        planner = Planner(self.options)
+        self.report.compiler = planner.prepare(self.progress.message)
+        if planner.traces_rules and planner.rules is not None:
+            self.steering = Steering(planner.rules.rules)
+            self.report.kept = Kept(
+                self.options.out,
+                self.report.compiler,
+                planner.open_compiler().version,
+                self.options.seed,
+                planner.rules.rules,
+            )
         self.progress.started(self.report.compiler)
         self.started = time.monotonic()
         if self.options.seconds is not None:
@@ -144,6 +157,8 @@ class Campaign:
             self.executor.close(0.2 if self.interrupts else 1.0)
             self.docket.close()
             self._take_stock()
+            if self.report.kept is not None:
+                self.report.kept.save(self.report.tally)
         self.progress.update(self.report)
 
     def _work(self) -> None:
@@ -202,9 +217,12 @@ class Campaign:
         if task is not None or wait or not wanted:
             return task
         number = self.next_batch
+        if not self.steering.is_ready(number, min(self.unanswered, default=number)):
+            return None
         self.next_batch += 1
         self.unanswered[number] = len(batch_cases(self.options, number))
-        return Task("batch", number, until=self.slices.until - RESPITE + RUNS, known=self.docket.familiar)
+        until, cold = self.slices.until - RESPITE + RUNS, self.steering.cold(number)
+        return Task("batch", number, until=until, cold=cold, known=self.docket.familiar)
 
     def _following(self, dear: bool) -> Entry | None:
         """What is to be reduced next, while there is time for it."""
@@ -225,6 +243,7 @@ class Campaign:
         for key, count in answer.alike.items():
             self.docket.alike(key, count)
         if task.kind in ("batch", "case"):
+            self.steering.answered(task.number, answer.tally)
             self._complete(task)
 
     def _complete(self, task: Task) -> None:
@@ -262,3 +281,5 @@ class Campaign:
         self.report.reductions_left = len(self.docket.waiting)
         self.report.given_up = sum(self.unanswered.values())
         self.report.interrupted = bool(self.interrupts)
+        if self.report.kept is not None:
+            self.report.kept.save(self.report.tally, seldom=True)

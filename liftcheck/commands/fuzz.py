@@ -4,6 +4,9 @@ compares it with the reference interpreter.
 The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases the
 same findings too. Findings are written to the folder of --out while the campaign runs, and are made smaller in at most
 a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one smaller that was left.
+
+Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
+and is traced: `liftcheck coverage` shows which rules that were.
 """
 
 from __future__ import annotations

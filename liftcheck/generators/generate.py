@@ -324,12 +324,13 @@ def generate(
     name: str = "",
     turn: int | None = None,
     rule_turn: int | None = None,
+    cold: bytes = b"",
     tags: Mapping[str, object] = _NO_TAGS,
 ) -> Case:
     """One program with `context.inputs` inputs in the data regions from `slot` on; functions are called %PREFIX0….
 
     `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then,
-    with `rule_turn` the rules' left-hand sides that are.
+    with `rule_turn` the rules' left-hand sides that are, every other time of those that are `cold`.
     Tags, besides those given: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
@@ -338,7 +339,7 @@ def generate(
         profile = _mixed(bits) if profile == "all" else by_name(profile)
     held: Goals | Due | None = goals(context, turn) if turn is not None else None
     if rule_turn is not None:
-        held = due(context, rule_turn)
+        held = due(context, rule_turn, cold)
     isas = held.isas if held is not None else _draw_isas(bits, profile, context)
     program = _begun(bits, profile, context, prefix, isas)
     weights = profile.functions

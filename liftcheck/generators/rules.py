@@ -31,6 +31,8 @@ _STEPS: Final = 300
 """Operations that are typed in search of a tree."""
 _GROUP: Final = 6
 """Rules of one program."""
+_ROUNDS: Final = 4
+"""Rounds that are kept."""
 _ENDS: Final = ("trapz", "trapnz", OVERFLOWS)
 _ACCESSES: Final = ("load", "store", "atomic")
 _OTHERS: Final = frozenset({*DIVISIONS, *BRANCHES, OVERFLOWS})
@@ -191,34 +193,44 @@ class Due(NamedTuple):
     places: tuple[int, ...]
 
 
-def due(context: Context, turn: int) -> Due | None:
-    """What is due at a turn, counted from 0; None if the compiler's rules are not known."""
+def due(context: Context, turn: int, cold: bytes = b"") -> Due | None:
+    """What is due at a turn, counted from 0; None if the compiler's rules are not known. With rules that are `cold`, a
+    bit each, every other turn is theirs."""
     if not context.rules:
         return None
-    groups = _groups(context, 0)
-    return _groups(context, turn // len(groups))[turn % len(groups)]
+    if cold:
+        turn, odd = divmod(turn, 2)
+        cold = cold if odd else b""
+    groups = _groups(context, 0, cold)
+    return _groups(context, turn // len(groups), cold)[turn % len(groups)]
 
 
-def _groups(context: Context, number: int) -> list[Due]:
-    """The groups of one round, in the order of their turns; the last round that was asked for is kept. Rules of no ISA
-    are for all ISAs in every other round, else for one alone."""
-    found = context.rule_rounds.get(number)
+def _groups(context: Context, number: int, cold: bytes) -> list[Due]:
+    """The groups of one round, in the order of their turns, of all rules or the cold ones; a few rounds are kept."""
+    found = context.rule_rounds.get((number, cold))
     if found is None:
         random = Random(f"rules {number}")
-        isas = context.isas
-        single = (isas[number // 2 % len(isas)],)
         parts: dict[tuple[str, ...], list[int]] = {}
         for place, rule in enumerate(context.rules.rules):
-            own = (rule.part,) if rule.part in isas else isas if rule.part == MID_END and number % 2 == 0 else single
-            parts.setdefault(own, []).append(place)
+            if not cold or cold[place >> 3] >> (place & 7) & 1:
+                parts.setdefault(_isas(context, rule.part, number), []).append(place)
         found = []
-        for own, places in parts.items():
+        for isas, places in parts.items():
             shuffled = random.sample(places, len(places))
-            found += [Due(own, tuple(shuffled[at : at + _GROUP])) for at in range(0, len(places), _GROUP)]
+            found += [Due(isas, tuple(shuffled[at : at + _GROUP])) for at in range(0, len(places), _GROUP)]
         random.shuffle(found)
-        context.rule_rounds.clear()
-        context.rule_rounds[number] = found
+        if len(context.rule_rounds) > _ROUNDS:
+            context.rule_rounds.clear()
+        context.rule_rounds[number, cold] = found
     return found
+
+
+def _isas(context: Context, part: str, number: int) -> tuple[str, ...]:
+    """For which ISAs a program of this part's rules is in a round: rules of no ISA are for all in every other round,
+    and for one alone."""
+    if part in context.isas:
+        return (part,)
+    return context.isas if part == MID_END and number % 2 == 0 else (context.isas[number // 2 % len(context.isas)],)
 
 
 def emit_due(body: Body, what: Due) -> None:
@@ -309,7 +321,7 @@ def _immediate(body: Body, row: Row, condition: str) -> object:
     """The condition, lane, mask or trap code of an operation, drawn where the pattern says none."""
     if row.op == OVERFLOWS:
         return "user5"
-    if not row.imm:
+    if row.imm in ("", "distinct"):
         return None
     r = body.bits(24)
     if condition and condition != "?":

@@ -209,7 +209,7 @@ class Context:
     weight_cache: list[tuple[str, ...]] = field(default_factory=list, compare=False)
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
     schedule: Schedule = field(default_factory=Schedule, compare=False)
-    rule_rounds: dict[int, Any] = field(default_factory=dict, compare=False)
+    rule_rounds: dict[tuple[int, bytes], Any] = field(default_factory=dict, compare=False)
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""

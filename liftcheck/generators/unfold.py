@@ -19,9 +19,9 @@ from typing import Final
 from liftcheck.isle import Rule, Tree
 
 ROOTS: Final = frozenset({"simplify", "lower", "simplify_skeleton", "lower_branch"})
-_MOST: Final = 10
+_MOST: Final = 8
 """Left-hand sides of one rule."""
-_CALLERS: Final = 24
+_CALLERS: Final = 16
 """Callers of one helper that are looked at."""
 _STEPS: Final = 160
 _DEPTH: Final = 6
@@ -71,9 +71,11 @@ class Unfolder:
             if term in ROOTS:
                 found.append(left)
             elif depth < _DEPTH and isinstance(left, list):
-                wanted = arguments(left[1:])
+                wanted = [_marked(group[-1], f"{depth}") for group in arguments(left[1:])]
                 for caller, given in self._callers.get(term, ())[:_CALLERS]:
-                    put = _put(caller.left, given, wanted, f"{depth}")
+                    if len(waiting) + len(found) > _MOST * 3:
+                        break
+                    put = _put(caller.left, given, wanted)
                     if put is not None:
                         waiting.append((put, caller.term, depth + 1))
         return found
@@ -86,8 +88,8 @@ class Unfolder:
             if not (isinstance(guard, list) and guard and guard[0] in ("if-let", "if") and isinstance(guard[-1], list)):
                 continue
             for helper in self._by_term.get(str(guard[-1][0]) if guard[-1] else "", ())[:_MOST]:
-                wanted = arguments(helper.left[1:]) if isinstance(helper.left, list) else []
-                put = _put(rule.left, guard[-1][1:], wanted, "g")
+                left = helper.left[1:] if isinstance(helper.left, list) else []
+                put = _put(rule.left, guard[-1][1:], [_marked(group[-1], "g") for group in arguments(left)])
                 if put is None:
                     continue
                 result, name = helper.parts[-1], guard[1] if guard[0] == "if-let" else None
@@ -138,14 +140,12 @@ def _lets(tree: Tree) -> dict[str, str]:
     return found
 
 
-def _put(left: Tree, given: Sequence[Tree], wanted: Sequence[list[Tree]], mark: str) -> Tree | None:
-    """A caller's left-hand side where its variables are what a helper wants of them; None if they contradict. The
-    helper's own names get a mark."""
+def _put(left: Tree, given: Sequence[Tree], wanted: Sequence[Tree]) -> Tree | None:
+    """A caller's left-hand side where its variables are what a helper wants of them; None if they contradict."""
     if len(given) != len(wanted):
         return None
     values: dict[str, Tree] = {}
-    for value, group in zip(given, wanted):
-        pattern = _marked(group[-1], mark)
+    for value, pattern in zip(given, wanted):
         if isinstance(value, str):
             if not _is_name(value):
                 if isinstance(pattern, str) and not _is_name(pattern) and pattern != value:
@@ -154,7 +154,7 @@ def _put(left: Tree, given: Sequence[Tree], wanted: Sequence[list[Tree]], mark: 
                 values[value] = pattern
         elif _is_enum(value) and isinstance(pattern, list) and _is_enum(pattern) and pattern != value:
             return None
-    return replaced(left, values)
+    return replaced(left, values) if values else left
 
 
 def _is_name(word: str) -> bool:

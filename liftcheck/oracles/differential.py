@@ -29,6 +29,7 @@ from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
 from liftcheck.oracles.rounds import run_rounds
+from liftcheck.oracles.rule_counts import RULES, count_rules
 from liftcheck.oracles.tally import Tally
 from liftcheck.oracles.trampolines import Trampolines, shared_target
 from liftcheck.runners import beyond
@@ -157,6 +158,8 @@ class Judge:
             self._ask_oracles(batch, texts, compiled, wants)
         self._settle(batch, compiled)
         self._count(batch)
+        if wants >= RULES:
+            count_rules(batch.cases, batch.targets, compiled, batch.ran, tally)
         return batch.mismatches
 
     def _ask_oracles(

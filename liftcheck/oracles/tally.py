@@ -16,7 +16,12 @@ STAGES: Final = ("generate", "interpret", "compile", "validate", "link", "run", 
 @dataclass(slots=True)
 class Tally:
     """What a stretch of a campaign did. Keys of the counters: an ISA, or (ISA, class or reason). `validated` counts
-    functions."""
+    functions.
+
+    traced   programs of which the compiler said which of its rules matched
+    fired    (ISA, rule's place) -> how many of them held code of the rule that was run and compared
+    firsts   the same -> the least number of such a program
+    """
 
     programs: int = 0
     pairs: Counter[str] = field(default_factory=Counter)
@@ -29,6 +34,9 @@ class Tally:
     executed: dict[str, Counter[str]] = field(default_factory=dict)
     behaviour: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    traced: int = 0
+    fired: Counter[tuple[str, str]] = field(default_factory=Counter)
+    firsts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def spend(self, stage: str, seconds: float) -> None:
         """Counts time to a stage."""
@@ -37,6 +45,10 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Adds another stretch to this one."""
         self.programs += other.programs
+        self.traced += other.traced
+        self.fired.update(other.fired)
+        for rule, number in other.firsts.items():
+            self.firsts[rule] = min(number, self.firsts.get(rule, number))
         for name in (
             "pairs",
             "agreed",

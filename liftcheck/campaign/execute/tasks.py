@@ -23,6 +23,7 @@ class Task(NamedTuple):
     filetest of `finding`; 'forget': reduction `ident` is not wanted any more.
 
     until   the moment of the monotonic clock after which no program is run and no search goes on
+    cold    the rules that are to be aimed at (`campaign.steering`)
     known   findings that are known: what looks like one needs no vote, but for a sample
     """
 
@@ -33,6 +34,7 @@ class Task(NamedTuple):
     ident: int = 0
     seconds: float = 0.0
     until: float = inf
+    cold: bytes = b""
     known: Familiar = Familiar()
 
 

@@ -30,6 +30,7 @@ from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.hooks import Hooks
+from liftcheck.oracles.rule_counts import RULES
 from liftcheck.oracles.tally import Tally
 
 SELDOM: Final = 64
@@ -62,6 +63,7 @@ class FuzzWorker:
         self._task = Task("batch")
         self._ready = time.monotonic()
         self._alike: Counter[str] = Counter()
+        self._wants: frozenset[str] = frozenset()
 
     def close(self) -> None:
         """Ends the compiler's child and the runners' processes."""
@@ -89,7 +91,8 @@ class FuzzWorker:
 
     def _batch(self, task: Task) -> Answer:
         answer = Answer()
-        plan = self.planner.plan(task.number)
+        plan = self.planner.plan(task.number, task.cold)
+        self._wants = RULES if plan.directed and self.planner.traces_rules else frozenset()
         cases: list[Case] = []
         prepared: list[Prepared] = []
         tally = Tally()
@@ -130,7 +133,7 @@ class FuzzWorker:
     ) -> None:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
-        mismatches = self.judge.judge(cases, targets, tally, prepared=prepared)
+        mismatches = self.judge.judge(cases, targets, tally, self._wants, prepared)
         self.judge.deadline += VOTES
         found: list[Finding] = []
         started = time.perf_counter()

@@ -19,6 +19,7 @@ from liftcheck.campaign.findings.finding import Finding, encode
 from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.report.fit import Fitting
+from liftcheck.campaign.report.rule_coverage import Kept
 from liftcheck.clif.text.printer import print_module
 from liftcheck.oracles.tally import STAGES, Tally
 
@@ -32,6 +33,7 @@ class FuzzReport:
     troubles   (case, text): failures of liftcheck itself, or of the machine, that cost a case its verdict
     deaths     workers that died and were replaced
     given_up   programs that were under way at the end and are not counted
+    kept       what is kept of the compiler's rules, if it tells of them
     """
 
     options: FuzzOptions
@@ -45,6 +47,7 @@ class FuzzReport:
     reductions_left: int = 0
     given_up: int = 0
     interrupted: bool = False
+    kept: Kept | None = None
 
     @property
     def exit_code(self) -> int:
@@ -97,7 +100,8 @@ class FuzzReport:
             "worker_deaths": self.deaths,
             "not_reduced": self.reductions_left,
             "given_up": self.given_up,
-            "storage": self.store.trouble,
+            "rules": self.kept.summary(self.tally) if self.kept else None,
+            "storage": self.store.trouble or (self.kept.trouble if self.kept else ""),
         }
 
     def _finding(self, finding: Finding) -> dict[str, Any]:
@@ -159,6 +163,8 @@ def tables(report: FuzzReport) -> RenderableType:
     if report.options.oracles:
         parts.append(_validated(report))
     parts.append(_times(report))
+    if report.kept and report.tally.traced:
+        parts.append(Text(report.kept.line(report.tally)))
     if report.findings:
         parts.append(_findings(report))
     if report.troubles:
@@ -242,6 +248,8 @@ def show(report: FuzzReport, console: Console) -> None:
     console.print(tables(report), crop=False)
     if report.store.trouble:
         console.print(f"could not write to --out: {report.store.trouble}", markup=False)
+    if report.kept and report.kept.trouble:
+        console.print(f"what is kept of the rules: {report.kept.trouble}", markup=False)
     for finding in report.store.unsaved.values():
         console.print(page.page(finding, "FINDING"), markup=False, highlight=False)
     if report.given_up:

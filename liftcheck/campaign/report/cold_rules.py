@@ -1,0 +1,102 @@
+"""Why a rule of the compiler was never executed, as far as its sources tell.
+
+The one idea: a rule that asks for an extension that nobody here runs, or is about an opcode that no program holds, is
+out of reach, and so is a helper all of whose callers are. All others are open: no program has made them fire yet. A
+reason is said by the rule's own text or by its callers'; what only a look at the compiler's Rust tells is not known
+here (docs/coverage.md has what was found by looking).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from liftcheck.generators.tables import UNREACHED
+from liftcheck.generators.unfold import ROOTS
+from liftcheck.isle import MID_END, SHARED, Rule, Tree
+
+_SETTING: Final = re.compile(r"(has|use)_[a-z0-9_]+")
+_TEXTS: Final = (
+    (re.compile(r"\bty_dyn|dynamic"), "dynamic vector types, which no program holds"),
+    (re.compile(r"\(imm8x16 [^)]*_|_with_zeros"), "a shuffle of lanes above 31, which the verifier refuses"),
+)
+_OPCODES: Final = {**UNREACHED, "nop": "it has neither effect nor result, so it is never lowered"}
+
+Runs = Callable[[str, str], bool]
+"""Whether a runner here runs code of an ISA with a setting on; so too for a setting that the ISA has not."""
+
+
+def reasons(rules: Sequence[Rule], runs: Runs) -> dict[str, str]:
+    """The rules that are out of reach, by place, with the reason."""
+    found: dict[str, str] = {}
+    for rule in rules:
+        why = _own(rule, runs)
+        if why:
+            found[rule.place] = why
+    callers = _callers(rules)
+    changed = True
+    while changed:
+        changed = False
+        for rule in rules:
+            calling = callers.get((rule.part, rule.term), [])
+            if rule.place not in found and rule.term not in ROOTS and calling:
+                blocked = [found[caller.place] for caller in calling if caller.place in found]
+                if len(blocked) == len(calling):
+                    why = blocked[0].removeprefix("only called for ")
+                    found[rule.place] = f"only called for {why}"
+                    changed = True
+    return found
+
+
+def _own(rule: Rule, runs: Runs) -> str:
+    """What a rule's own text says against it."""
+    for name in _asked(rule):
+        if rule.part not in (MID_END, SHARED) and not runs(rule.part, name):
+            return f"{name}, which no runner here runs"
+    words = list(_words(rule.left))
+    for word in words:
+        if word in _OPCODES:
+            return f"`{word}`: {_OPCODES[word]}"
+    text = " ".join(_spelt(rule.left))
+    return next((why for pattern, why in _TEXTS if pattern.search(text) or pattern.search(rule.file)), "")
+
+
+def _asked(rule: Rule) -> Iterator[str]:
+    """The settings that a rule's guards want on."""
+    for tree in rule.parts[:-1]:
+        if isinstance(tree, list) and tree[:2] == ["if-let", "true"]:
+            word = tree[2][0] if len(tree) > 2 and isinstance(tree[2], list) and tree[2] else ""
+            if isinstance(word, str) and _SETTING.fullmatch(word):
+                yield "has_" + word.partition("_")[2]
+    for word in _words(rule.left):
+        if word.startswith("use_") and _SETTING.fullmatch(word):
+            yield "has_" + word.partition("_")[2]
+
+
+def _callers(rules: Sequence[Rule]) -> Mapping[tuple[str, str], list[Rule]]:
+    """(Part, term) -> the rules that call it."""
+    found: dict[tuple[str, str], list[Rule]] = {}
+    for rule in rules:
+        for word in dict.fromkeys(word for part in rule.parts[1:] for word in _words(part)):
+            if word != rule.term:
+                found.setdefault((rule.part, word), []).append(rule)
+    return found
+
+
+def _words(tree: Tree) -> Iterator[str]:
+    """The heads of all terms in a tree."""
+    if isinstance(tree, list):
+        if tree and isinstance(tree[0], str):
+            yield tree[0]
+        for one in tree:
+            yield from _words(one)
+
+
+def _spelt(tree: Tree) -> Iterator[str]:
+    """A tree as the text that it was, more or less."""
+    if isinstance(tree, str):
+        yield tree
+    elif tree:
+        inner = [" ".join(_spelt(one)) for one in tree]
+        yield f"({' '.join(inner)})"

@@ -1,0 +1,252 @@
+"""Coverage of the compiler's rules: what a folder keeps, how it adds up, what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftcheck import cli, isle
+from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.report import rule_coverage
+from liftcheck.campaign.report.cold_rules import reasons
+from liftcheck.campaign.report.rule_coverage import Coverage, Hits, Kept
+from liftcheck.campaign.run import fuzz
+from liftcheck.errors import InputError, UsageError
+from liftcheck.isle import MID_END
+from liftcheck.oracles.tally import Tally
+
+OPTS = """
+;; x + 0
+(rule (simplify (iadd ty x (iconst_u ty 0))) x)
+(rule (simplify (bnot <script>)) x)
+"""
+LOWER = """
+(rule (lower (popcnt x)) (if-let true (has_made_up)) (helper x))
+(rule 1 (lower (bnot x)) (helper2 x))
+(rule (helper x) (machine))
+(rule (helper2
+        x)
+  (machine))
+(rule (lower (tls_value x)) (helper3 x))
+(rule (helper3 x) (helper4 x))
+(rule (helper4 x) (machine))
+(rule (lower (shuffle _ x y (mask (imm8x16 _ 0 _ 1) 5))) (machine))
+(rule (lower (load (ty_dyn_vec64 _) a)) (machine))
+(rule (helper3 (has_nothing_to_do x)) (machine))
+"""
+
+
+@pytest.fixture
+def crate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A registry with the sources of a version."""
+    source = tmp_path / "cargo" / "registry" / "src" / "index" / "cranelift-codegen-0.0.7" / "src"
+    for name, text in (("opts/a.isle", OPTS), ("isa/riscv64/lower.isle", LOWER)):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
+    return source
+
+
+def one(**changes: Any) -> Coverage:
+    hits = {"riscv64": {"src/opts/a.isle:3": Hits(4, 7, 32), "src/isa/riscv64/lower.isle:3": Hits(2, 7, 33)}}
+    return Coverage(
+        **{"compiler": "cranelift@0.0.7", "version": "0.0.7", "programs": 10, "campaigns": 1, "hits": hits, **changes}
+    )
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    rule_coverage.save(tmp_path, [one(), one(version="0.0.8")])
+    assert rule_coverage.load(tmp_path) == [one(), one(version="0.0.8")]
+    assert [path.name for path in tmp_path.iterdir()] == ["coverage.json"]
+
+
+def test_campaigns_add_up_and_the_first_program_stays() -> None:
+    later = one(hits={"riscv64": {"src/opts/a.isle:3": Hits(1, 9, 1)}, "s390x": {"src/opts/a.isle:4": Hits(5, 9, 2)}})
+    other = one(version="0.0.8")
+    found = rule_coverage.added([one(), later, other])
+    assert [(c.version, c.programs, c.campaigns) for c in found] == [("0.0.7", 20, 2), ("0.0.8", 10, 1)]
+    assert found[0].hits["riscv64"]["src/opts/a.isle:3"] == Hits(5, 7, 32)
+    assert found[0].hits["s390x"] == {"src/opts/a.isle:4": Hits(5, 9, 2)}
+
+
+def test_a_mid_end_rule_counts_on_every_isa(crate: Path) -> None:
+    rules = isle.read_below(crate, ("riscv64", "s390x")).rules
+    both = one(hits={isa: {"src/opts/a.isle:3": Hits(3, 1, 1)} for isa in ("riscv64", "s390x")})
+    assert both.of(rules[0]) == Hits(6, 1, 1) and both.of(rules[1]) is None
+    assert rule_coverage.share(both, rules[:2]) == (1, 2)
+    assert "mid-end 50.0%, riscv64 0.0% (lower.isle 0.0%)" in rule_coverage.line(both, rules)
+
+
+def tally(*, traced: int = 32) -> Tally:
+    made = Tally(traced=traced)
+    made.fired["riscv64", "src/opts/a.isle:3"] += 3
+    made.firsts["riscv64", "src/opts/a.isle:3"] = 230
+    return made
+
+
+def test_a_campaign_adds_to_what_its_folder_has(crate: Path, tmp_path: Path) -> None:
+    rules, out = isle.read_below(crate, ("riscv64",)).rules, tmp_path / "out"
+    rule_coverage.save(out, [one(), one(version="0.0.8")])
+    kept = Kept(out, "cranelift@0.0.7", "0.0.7", 1, rules)
+    kept.save(tally(), seldom=True)
+    assert rule_coverage.load(out) == [one(), one(version="0.0.8")]
+    for _ in range(2):
+        kept.save(tally())
+    mine, other = rule_coverage.load(out)
+    assert other == one(version="0.0.8")
+    assert (mine.programs, mine.campaigns, mine.hits["riscv64"]["src/opts/a.isle:3"]) == (42, 2, Hits(7, 7, 32))
+    assert kept.trouble == ""
+
+
+def test_a_file_that_cannot_be_read_is_put_aside_and_told(tmp_path: Path) -> None:
+    (tmp_path / "coverage.json").write_text("{")
+    kept = Kept(tmp_path, "cranelift@0.0.7", "0.0.7", 1, ())
+    kept.save(tally())
+    assert "not JSON" in kept.trouble and "coverage.json.unreadable" in kept.trouble
+    assert (tmp_path / "coverage.json.unreadable").read_text() == "{"
+    assert rule_coverage.load(tmp_path)[0].programs == 32
+
+
+def test_a_folder_that_cannot_be_written_costs_no_campaign(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    kept = Kept(tmp_path / "file" / "out", "cranelift@0.0.7", "0.0.7", 1, ())
+    kept.save(tally())
+    assert "coverage.json" in kept.trouble
+    nothing = Kept(None, "cranelift@0.0.7", "0.0.7", 1, ())
+    nothing.save(tally())
+    assert nothing.trouble == ""
+
+
+def test_nothing_traced_keeps_nothing(tmp_path: Path) -> None:
+    Kept(tmp_path / "out", "toy", "1", 1, ()).save(Tally())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not what `liftcheck fuzz` writes there"),
+        ('{"format": 9, "compilers": []}', "format 9, and this liftcheck knows 1"),
+        ('{"format": 1, "compilers": [{"compiler": "a"}]}', "not what `liftcheck fuzz` writes there"),
+        ('{"format": 1, "compilers": [{"compiler": "a", "version": "1", "programs": 1, "campaigns": 1, '
+         '"isas": {"x": {"a:1": 5}}}]}', "not what"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_told_with_its_name(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "coverage.json").write_text(text)
+    with pytest.raises(InputError, match=re.escape(what)) as caught:
+        rule_coverage.load(tmp_path)
+    assert "coverage.json" in str(caught.value)
+
+
+def test_a_folder_without_coverage_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no coverage\.json"):
+        rule_coverage.load(tmp_path)
+
+
+def test_reasons_are_the_rules_own_or_their_callers(crate: Path) -> None:
+    rules = isle.read_below(crate, ("riscv64",)).rules
+    why = reasons(rules, lambda isa, name: name != "has_made_up")
+    told = {rule.line: why.get(rule.place, "") for rule in rules if rule.part != MID_END}
+    asked = "has_made_up, which no runner here runs"
+    tls = "`tls_value`: needs thread-local storage that no runner provides"
+    assert told == {
+        2: asked, 3: "", 4: f"only called for {asked}", 5: "", 8: tls, 9: f"only called for {tls}",
+        10: f"only called for {tls}", 11: "a shuffle of lanes above 31, which the verifier refuses",
+        12: "dynamic vector types, which no program holds", 13: f"only called for {tls}",
+    }  # fmt: skip
+    assert reasons(rules, lambda isa, name: True).keys() == {
+        r.place for r in rules if told.get(r.line, "") and r.line > 4 and r.part != MID_END
+    }
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.main(words) == 0
+    made: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return made
+
+
+def test_the_command_adds_folders_up(crate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        rule_coverage.save(tmp_path / name, [one()])
+    made = document(capsys, "coverage", str(tmp_path / "a"), str(tmp_path / "b"), "--isa", "riscv64", "--json")
+    assert (made["compiler"], made["programs"], made["campaigns"]) == ("cranelift@0.0.7", 20, 2)
+    assert made["parts"]["mid-end"] == {
+        "executed": 1,
+        "rules": 2,
+        "files": {"src/opts/a.isle": {"executed": 1, "rules": 2}},
+    }
+    rules = {(rule["file"], rule["line"]): rule for rule in made["rules"]}
+    hit, cold = rules["src/isa/riscv64/lower.isle", 3], rules["src/isa/riscv64/lower.isle", 5]
+    assert (hit["times"], hit["first"], hit["reason"], hit["priority"]) == (4, {"seed": 7, "case": 33}, None, 1)
+    assert (cold["times"], cold["first"], cold["reason"], cold["term"]) == (0, None, "open", "helper2")
+
+
+def test_the_command_for_people(crate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule_coverage.save(tmp_path, [one()])
+    assert cli.main(["coverage", str(tmp_path), "--isa", "riscv64", "--cold"]) == 0
+    out = capsys.readouterr().out
+    assert "50.0%" in out and "10.0%" in out and "10 traced programs of 1 campaign" in out
+    assert "src/isa/riscv64/lower.isle:5 helper2: open" in out
+    assert "src/isa/riscv64/lower.isle:8 lower: `tls_value`: needs thread-local" in out
+    assert "lower.isle:3 " not in out.partition("never executed")[2]
+
+
+def test_the_page_holds_the_sources_and_nothing_that_acts(
+    crate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule_coverage.save(tmp_path, [one()])
+    page = tmp_path / "page.html"
+    assert cli.main(["coverage", str(tmp_path), "--isa", "riscv64", "--html", str(page)]) == 0
+    text = page.read_text()
+    assert "<script" not in text and "http" not in text.replace("http-equiv", "")
+    assert "(bnot &lt;script&gt;)" in text and "4×" in text
+    kinds = re.findall(r'<span class="(\w+)">', text)
+    assert kinds == ["hit", "cold", "out", "hit", "out", *["cold"] * 3, *["out"] * 6]
+    assert capsys.readouterr().err == f"{page}: written\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "words", "code", "what"),
+    [
+        ([one(), one(version="0.0.8")], (), 2, "folders of several compilers"),
+        ([one(version="9.9.9")], (), 3, "the sources of Cranelift 9.9.9 are not in cargo's registry"),
+        ([], (), 2, "hold no coverage"),
+        ([one()], ("--html", "/nowhere/page.html"), 2, "cannot write '/nowhere/page.html'"),
+        ([one()], ("--isa", "mips"), 2, "mips"),
+    ],
+)
+def test_what_cannot_be_shown_is_told(
+    crate: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kept: list[Coverage],
+    words: tuple[str, ...],
+    code: int,
+    what: str,
+) -> None:
+    rule_coverage.save(tmp_path, kept)
+    assert cli.main(["coverage", str(tmp_path), *words]) == code
+    captured = capsys.readouterr()
+    assert what in captured.err and captured.out == ""
+
+
+@pytest.mark.needs_compiler
+def test_a_campaign_keeps_what_was_executed_whatever_the_jobs(tmp_path: Path) -> None:
+    """Batch 7 is the first that is traced."""
+    options = {"cases": 256, "seconds": None, "seed": 3, "isas": ("riscv64",), "reduce_seconds": 0.1, "out": tmp_path}
+    first, second = (fuzz(FuzzOptions(**options, jobs=jobs)) for jobs in (1, 2))  # type: ignore[arg-type]
+    if first.kept is None:
+        pytest.skip("cargo's registry lacks the sources of this version")
+    assert first.tally.fired == second.tally.fired and first.tally.firsts == second.tally.firsts
+    assert first.tally.traced == 32 and set(first.tally.firsts.values()) <= set(range(224, 256))
+    (kept,) = rule_coverage.load(tmp_path)
+    assert (kept.programs, kept.campaigns) == (64, 2)
+    assert {isa for isa, _ in first.tally.fired} == {"riscv64"}
+    summary = first.document()["rules"]["parts"]
+    assert 0.2 < summary["riscv64"]["executed"] / summary["riscv64"]["rules"] < 1
