@@ -42,7 +42,7 @@ from liftcheck.oracles.filetests.engine import files_below
 from liftcheck.oracles.regalloc.compiler import open_capturing
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
-from liftcheck.oracles.regalloc.verdict import INVALID
+from liftcheck.oracles.regalloc.verdict import INVALID, UNDECIDED, Verdict
 from liftcheck.regalloc.allocation import ALGORITHMS, Captured
 
 ALGORITHM: Final = "regalloc_algorithm"
@@ -182,7 +182,7 @@ class Judge:
             self.report.broken += error.diagnostics
             self.report.unreadable += 1
             return
-        self.report.units += 1
+        self.report.texts += 1
         before = self.report.judged
         wish = Wish(self.options.isas, self.options.levels, self.options.settings)
         choice = choose(self.compiler, test, wish, only_filter=True)
@@ -224,7 +224,7 @@ class Judge:
             self.planner = Planner(_fuzz_options(self.options, count))
         plan = self.planner.plan(number)
         for case in plan.generate(None, self.report.troubles):
-            self.report.units += 1
+            self.report.texts += 1
             targets = self._each_algorithm([target for target in plan.targets if is_for(case, target)])
             texts = [print_function(function) for function in case.module.functions]
             before = self.report.judged
@@ -239,11 +239,17 @@ class Judge:
             for place, reply in enumerate(replies):
                 function = unit.functions[place]
                 if isinstance(reply, CompileFailure):
-                    self.report.refuse(
-                        unit.name, str(function.name), function.line, target, f"{reply.kind}: {reply.reason}"
-                    )
+                    self._failed(unit.name, function, target, reply)
                 else:
                     self._validate(unit, place, target, reply, sources[place])
+
+    def _failed(self, unit: str, function: Function, target: Target, reply: CompileFailure) -> None:
+        """A compiler that does not end refuses nothing: nobody knows what it would have said."""
+        name, reason = str(function.name), f"{reply.kind}: {reply.reason}"
+        if reply.kind == "timeout":
+            self.report.count(unit, name, function.line, target, Verdict(UNDECIDED, reason))
+        else:
+            self.report.refuse(unit, name, function.line, target, reason)
 
     def _validate(self, unit: Unit, place: int, target: Target, captured: Captured, source: Source) -> None:
         function = unit.functions[place]

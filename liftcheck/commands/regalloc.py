@@ -5,8 +5,8 @@ value that the program means on every path, and that the emitted bytes do what t
 targets are compiled for these with their own settings, others for --isa, --opt and --set; --generate takes the programs
 of `liftcheck fuzz` with the same seed instead. What is proved, and from which assumptions: docs/validation.md.
 
-A function is valid, invalid (with a counterexample), undecided (with a reason), or refused by the compiler. Exit code 1
-if anything is invalid.
+A function is valid, invalid (with a counterexample), undecided (with a reason: one is that its compilation does not
+end), or refused by the compiler. Exit code 1 if anything is invalid.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     reports.check(args)
     report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
     code = reports.write(args, "regalloc", report.document(), report.exit_code)
-    if report.broken and not report.units:
+    if report.broken and not report.texts:
         raise InputError(report.broken)
     if not report.rows and not report.lost:
         raise InputError.at(

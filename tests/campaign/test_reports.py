@@ -46,7 +46,7 @@ def of_filetests() -> Results:
 
 
 def of_allocations() -> Results:
-    report = regalloc.Report("cranelift@0.135.8", units=1, pairs=1)
+    report = regalloc.Report("cranelift@0.135.8", texts=1, units=1)
     example = Counterexample("a use reads another value", 0, (0,), 1, "add", "this", "that")
     verdict = refuted(example, Counts())
     report.count("f.clif", "%f", 4, TARGET, verdict)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from liftcheck import cli
 from liftcheck.campaign.report.regalloc import Refuted, Report, refutations, tables
-from liftcheck.case import CompileFailure, Target
+from liftcheck.case import CompileFailure, FailureKind, Target
 from liftcheck.compilers.cranelift.capture import Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
@@ -103,6 +103,26 @@ def test_a_file_with_targets_says_for_what(capsys: pytest.CaptureFixture[str], t
     assert (sum(found["skipped"].values()), found["lost"], found["pairs"]) == (2, [], summed(found))
     other = document(capsys, targeted, "--isa", "riscv64")
     assert set(other["isas"]) == {"riscv64"} and other["skipped"] == {} and other["pairs"] == summed(other)
+
+
+@pytest.mark.needs_compiler("regalloc")
+@pytest.mark.parametrize("kind", ["timeout", "unsupported"])
+def test_a_compilation_that_does_not_end_is_undecided_and_no_refusal(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, kind: FailureKind
+) -> None:
+    whole = Cranelift.allocations
+
+    def failing(self: Cranelift, *args: Any, **more: Any) -> list[list[Captured | CompileFailure]]:
+        replies = whole(self, *args, **more)
+        return [[CompileFailure(kind, "why", "")] * len(row) for row in replies]
+
+    monkeypatch.setattr(Cranelift, "allocations", failing)
+    found = document(capsys, plain, "--isa", "s390x", "--algorithm", "single_pass")
+    row, reasons = found["isas"]["s390x"]["single_pass"], {f"{kind}: why": 1}
+    ended = kind != "timeout"
+    assert (row["valid"], row["undecided"], row["refused"]) == (0, {} if ended else reasons, reasons if ended else {})
+    assert found["pairs"] == summed(found) == 1 and found["lost"] == []
+    assert [one["reason"] for one in found["refused" if ended else "undecided"]] == [f"{kind}: why"]
 
 
 def summed(found: dict[str, Any]) -> int:

@@ -1,8 +1,8 @@
 """What a validation of allocations found: counts by ISA and allocator, refutations in full, for people and as JSON.
 
-The one idea: each function on each target with each allocator is a pair, and each pair is one of valid, invalid,
-undecided, refused, skipped; the last three are counted by reason. Pairs are counted before they are judged, and
-`settle` holds the sum of verdicts against them, so nothing is left out unnoticed.
+The one idea: each function on each target with each allocator is a unit, and each unit is one of valid, invalid,
+undecided, refused, skipped; the last three are counted by reason, and their sum is held against the units
+(`oracles.counted`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,6 +18,7 @@ from rich.text import Text
 from liftcheck.campaign.report.fit import Fitting
 from liftcheck.case import Target
 from liftcheck.errors import Diagnostic
+from liftcheck.oracles.counted import Counted
 from liftcheck.oracles.regalloc.verdict import INVALID, UNDECIDED, Counts, Verdict
 
 REASONS: Final = 16
@@ -105,28 +106,26 @@ class Row:
 
 
 @dataclass(slots=True)
-class Report:
-    """A sum of units.
+class Report(Counted):
+    """A sum of texts. A unit is a function on a target with its allocator.
 
-    units      files or programs that were read; `unreadable`: files that were not
-    pairs      functions times targets with their allocators, counted beforehand
+    texts      files or programs that were read; `unreadable`: files that were not
     notes      what options override in files -> in how many
     skipped    pairs that are none of liftcheck's business, by reason: other ISAs
-    troubles   (case, text) of failures of liftcheck itself; `lost`: units whose verdicts are not as many as their pairs
+    troubles   (case, text) of failures of liftcheck itself
     """
 
+    UNITS: ClassVar[str] = "functions on targets"
     compiler: str = ""
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     refuted: list[Refuted] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     broken: list[Diagnostic] = field(default_factory=list)
     troubles: list[tuple[str, str]] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    units: int = 0
+    texts: int = 0
     unreadable: int = 0
-    pairs: int = 0
     seconds: float = 0.0
 
     def row(self, target: Target) -> Row:
@@ -137,15 +136,6 @@ class Report:
     def judged(self) -> int:
         """The sum of all verdicts."""
         return sum(row.functions + row.refused.total() for row in self.rows.values()) + self.skipped.total()
-
-    def settle(self, unit: str, pairs: int, before: int, fault: str = "") -> None:
-        """A unit is done, which has so many pairs; `judged` was `before` when it was begun. `fault`: what ended it."""
-        self.pairs += pairs
-        if fault or self.judged - before != pairs:
-            self.lost.append(
-                f"{unit}: {pairs} functions on targets, but {self.judged - before} verdicts: a bug of "
-                f"liftcheck's, please report it with the file{fault and f' ({fault})'}"
-            )
 
     def refuse(self, unit: str, function: str, line: int, target: Target, reason: str) -> None:
         """A function without an allocation."""
@@ -171,16 +161,15 @@ class Report:
             mine.undecided += row.undecided
             mine.refused += row.refused
             mine.counts.add(row.counts)
+        self.add_counted(other)
         self.refuted += other.refuted
         self.unsettled += other.unsettled
         self.broken += other.broken
         self.troubles += other.troubles
-        self.units += other.units
+        self.texts += other.texts
         self.unreadable += other.unreadable
-        self.pairs += other.pairs
         self.skipped += other.skipped
         self.notes += other.notes
-        self.lost += other.lost
 
     @property
     def exit_code(self) -> int:
@@ -194,8 +183,8 @@ class Report:
             isas.setdefault(isa, {})[algorithm] = row.document()
         return {
             "compiler": self.compiler,
-            "units": self.units,
-            "pairs": self.pairs,
+            "units": self.texts,
+            "pairs": self.units,
             "seconds": round(self.seconds, 3),
             "isas": isas,
             "invalid": [_finding(one) for one in self._sorted()],
@@ -262,9 +251,7 @@ def _sum(report: Report) -> str:
     }
     unread = f"; {report.unreadable} files could not be read" if report.unreadable else ""
     return (
-        f"{report.pairs:,} functions on targets: "
-        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        + unread
+        f"{report.units:,} {report.UNITS}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + unread
     )
 
 
@@ -298,7 +285,7 @@ def _table(report: Report) -> Fitting:
             round(row.speed),
         )
         rows.append((isa, algorithm, *(f"{number:,}" for number in numbers)))
-    title = f"{report.compiler}, {report.units:,} files or programs, {report.seconds:.0f} s"
+    title = f"{report.compiler}, {report.texts:,} files or programs, {report.seconds:.0f} s"
     return Fitting(title, columns, rows, frozenset(columns[2:]))
 
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from liftcheck.case import Outcome
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.errors import Diagnostic
+from liftcheck.oracles.counted import Counted
 
 VERDICTS: Final = ("passed", "failed", "undecided", "skipped")
 """What a unit may be, beside a finding."""
@@ -67,20 +68,18 @@ def unjudged(file: str, where: str, line: RunLine, why: str) -> Failure:
 
 
 @dataclass(slots=True)
-class Report:
+class Report(Counted):
     """Sums over files.
 
-    units      that were found before they were judged; `unasked`: those that `--isa` leaves out (no units)
+    unasked    what would be units, but for `--isa`
     undecided  the reason, without names and places, and the unit
     outside    skipped units by architecture that is not one of ours
     broken     what is wrong with files that could not be read; `unreadable`: how many these are
-    lost       files whose verdicts are not as many as their units: a bug of liftcheck's
     by_target  (ISA, 'interpreter', or the command that is judged once: 'verifier', verdict) -> units
     by_file    file -> its `by_target`
     """
 
     files: int = 0
-    units: int = 0
     unasked: int = 0
     unreadable: int = 0
     passed: int = 0
@@ -93,7 +92,6 @@ class Report:
     by_target: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_file: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     broken: list[Diagnostic] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def finds(self, where: str, cause: str, unit: Failure) -> None:
@@ -118,15 +116,6 @@ class Report:
     def judged(self) -> int:
         """The sum of all verdicts."""
         return self.passed + self.failed + len(self.findings) + len(self.undecided) + self.skipped
-
-    def settle(self, file: str, units: int, before: int, fault: str = "") -> None:
-        """A file is done, which has so many units; `judged` was `before` when it was begun. `fault`: what ended it."""
-        self.units += units
-        if fault or self.judged - before != units:
-            self.lost.append(
-                f"{file}: {units} units, but {self.judged - before} verdicts: a bug of liftcheck's, "
-                f"please report it with the file{fault and f' ({fault})'}"
-            )
 
     @property
     def exit_code(self) -> int:
@@ -153,11 +142,10 @@ class Report:
 
     def add(self, other: Report) -> None:
         """Take another report's findings into this one."""
+        self.add_counted(other)
         self.files += other.files
-        self.units += other.units
         self.unasked += other.unasked
         self.unreadable += other.unreadable
-        self.lost += other.lost
         self.passed += other.passed
         self.failures += other.failures
         self.findings += other.findings
