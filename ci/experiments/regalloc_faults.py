@@ -156,7 +156,7 @@ class Experiment:
         }
         self.skipped: Final[Counter[str]] = Counter()
         self.undamaged: Final[Counter[str]] = Counter()
-        """Programs without damage that are no subjects: a page of a known bug, or why else."""
+        """Programs without damage that are not subjects: a page of a known bug, or why else."""
         self.alarms: Final[list[str]] = []
         self.seconds: Final = {"execution": 0.0, "validator": 0.0}
 

@@ -86,7 +86,7 @@ def duration(text: str) -> float:
     elif lowered and not _DURATION_PART.sub("", lowered):
         seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(lowered))
     else:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 90s, 10m, 1h or 1h30m")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration: write 90s, 10m, 1h or 1h30m")
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"'{text}' is no time at all: write 90s, 10m or 1h")
     return seconds
@@ -96,7 +96,9 @@ def setting(text: str) -> tuple[str, str]:
     """`name=value` of a compiler setting; the bare name switches it on (or applies the preset)."""
     name, equals, value = text.partition("=")
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or (equals and not value):
-        raise argparse.ArgumentTypeError(f"'{text}' is no setting: write name=value (has_zbb=true) or a preset's name")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a setting: write name=value (has_zbb=true) or a preset's name"
+        )
     return name, {"on": "true", "off": "false"}.get(value, value) if equals else "true"
 
 
@@ -113,7 +115,7 @@ def whole(text: str) -> int:
     try:
         value = int(text, 0)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
     if not 0 <= value < 2**64:
         raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 2^64-1")
     return value

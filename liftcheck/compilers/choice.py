@@ -3,7 +3,7 @@
 The one idea: a file that names targets is compiled for these with exactly the settings that it states, as upstream's
 filetests are; one that names none for the ISAs asked for, with its `set` lines on top of liftcheck's own defaults. An
 option overrides what the file says, and every override is a sentence in `notes`, so that nobody takes one for the
-other. What the compiler lacks (a setting of another version) is no error here but a refusal of that target.
+other. What the compiler lacks (a setting of another version) is not an error here but a refusal of that target.
 Sources: cranelift-reader 0.135 `parse_target_specs`.
 """
 
@@ -100,7 +100,7 @@ def _target(known: dict[str, Setting], isa: str, settings: Settings, level: str,
 
 
 def value_of(setting: Setting | None, value: str) -> str:
-    """A preset that is named alone is applied; what is no preset and named alone is switched on."""
+    """A preset that is named alone is applied; what is not a preset and named alone is switched on."""
     if setting is None or value not in ("true", "preset"):
         return value
     return "preset" if setting.kind == "preset" else "true"

@@ -36,7 +36,7 @@ class Matrix:
     invalid  key -> complaint, where its verifier refuses the typing itself: no gap, it means nothing there
     has      the keys that compile, all of their conditions, operations or lanes
     choices  key -> the conditions, operations or lanes that compile, for keys of which only some do (also in `lacks`)
-    panics   key -> message, where the refusal was a panic that is no known face of a missing lowering
+    panics   key -> message, where the refusal was a panic that is not a known face of a missing lowering
     """
 
     compiler: str

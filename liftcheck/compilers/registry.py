@@ -69,7 +69,7 @@ def _own(where: str, spec: str) -> Compiler:
 
 
 def _offered(point: metadata.EntryPoint, spec: str) -> Compiler:
-    """What another package gives for a name; Unavailable if that fails, UsageError if it is no compiler."""
+    """What another package gives for a name; Unavailable if that fails, UsageError if it is not a compiler."""
     try:
         given = point.load()(spec[len(point.name) + 1 :])
     except LiftcheckError:

@@ -105,7 +105,7 @@ def _written(test: FileTest, number: int) -> Piece:
 
 
 def _refusal(compiler: Cranelift, text: str) -> Complaint | None:
-    """What the compiler's reader has against a text; what its verifier says is no question of spelling."""
+    """What the compiler's reader has against a text; what its verifier says is not a question of spelling."""
     return next((complaint for complaint in compiler.verify_text(text) if complaint.stage in ("read", "panic")), None)
 
 

@@ -176,10 +176,10 @@ def _wrapped(reference: _Reference, run: int, form: Form) -> tuple[Function, str
         return wrapper, run_line_text(line), ""
     if direct.kind != "returned" or outcome.kind != "returned":
         ended = direct if direct.kind != "returned" else outcome
-        return wrapper, "", f"input {run} is no run line: it {ended.kind} ({ended.detail})"
+        return wrapper, "", f"input {run} is not a run line: it {ended.kind} ({ended.detail})"
     for value, ty in zip(outcome.values, returns):
         if ty.is_float and ty not in _CLEANED and _has_nan(value, ty):
-            return wrapper, "", f"input {run} is no run line: it returns a NaN of type {ty} with unspecified bits"
+            return wrapper, "", f"input {run} is not a run line: it returns a NaN of type {ty} with unspecified bits"
     line = RunLine(wrapper.name, args, "==", outcome.values, 0, types, returns)
     return wrapper, run_line_text(line), ""
 
@@ -192,9 +192,9 @@ def _directly(reference: _Reference, run: int, form: Form) -> tuple[Function, st
     types, returns = (tuple(param.type for param in side) for side in (entry.signature.params, entry.signature.returns))
     trapped = form.traps and outcome.kind == "trapped"
     if outcome.kind != "returned" and not trapped:
-        return entry, "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
+        return entry, "", f"input {run} is not a run line: it {outcome.kind} ({outcome.detail})"
     if any(ty.is_float and _has_nan(value, ty) for value, ty in zip(outcome.values, returns)):
-        return entry, "", f"input {run} is no run line: it returns a NaN with unspecified bits"
+        return entry, "", f"input {run} is not a run line: it returns a NaN with unspecified bits"
     line = RunLine(entry.name, row, "==", outcome.values, 0, types, returns, outcome.detail if trapped else "")
     return entry, run_line_text(line), ""
 
@@ -206,9 +206,9 @@ def _with_buffer(reference: _Reference, run: int) -> tuple[str, str]:
     outcome = reference.run(run, case.memories[run])
     returns = [param.type for param in entry.signature.returns]
     if outcome.kind != "returned":
-        return "", f"input {run} is no run line: it {outcome.kind} ({outcome.detail})"
+        return "", f"input {run} is not a run line: it {outcome.kind} ({outcome.detail})"
     if any(ty.is_float and _has_nan(value, ty) for value, ty in zip(outcome.values, returns)):
-        return "", f"input {run} is no run line: it returns a NaN with unspecified bits"
+        return "", f"input {run} is not a run line: it returns a NaN with unspecified bits"
 
     def text(value: int, ty: Type) -> str:
         away = value - slot_address(case.slot + run)

@@ -383,8 +383,8 @@ def _makers(table: Table, ty: Type) -> tuple[Row, ...]:
 
 
 def _operand(body: Body, ty: Type) -> int:
-    """A value that is no constant: one in scope, else from memory. Of vectors of other widths than 128 bits each is a
-    new one: of an operation on the same one twice the mid-end makes constants that it has not (known panics)."""
+    """A value that is not a constant: one in scope, else from memory. Of vectors of other widths than 128 bits each is
+    a new one: of an operation on the same one twice the mid-end makes constants that it has not (known panics)."""
     pool = body.pools[ty]
     r = body.bits(16)
     if pool and r & 7 and not _is_odd(ty):

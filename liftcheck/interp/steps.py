@@ -351,7 +351,7 @@ def _root_global(low: Translator, declared: tuple[object, ...], out: int) -> lis
 def _symbol(low: Translator, rest: list[object], out: int) -> list[Step]:
     name, offset = str(rest[0]), rest[1] if len(rest) > 1 else 0
     if not isinstance(offset, int):
-        return low.refuse("symbol with an offset that is no number")
+        return low.refuse("symbol with an offset that is not a number")
     return low.address(out, name, offset, I64)
 
 

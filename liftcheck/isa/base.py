@@ -63,7 +63,7 @@ class Unicorn:
 
     switched_on   (register, bits, whether the others stay): floating point, vectors, 64-bit addressing
     interrupts    number -> what it is, for people, and bytes by which the PC is ahead; PROGRAM_CHECK: of all kinds, for
-                  instructions that it lacks as well; then two zero bytes are no instruction
+                  instructions that it lacks as well; then two zero bytes are not an instruction
     system_call   the interrupt of a system call; -1: there is none, Unicorn passes over the instruction `call`
     call_number   the register with the call's number; `call_in_code`: it is in the instruction, where that is not 0
     host_calls    number of an interrupt by which the stub has the host compute a fused multiply-add -> its width

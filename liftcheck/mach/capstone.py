@@ -1,6 +1,6 @@
 """Names instructions for people: Capstone, and what it does not know.
 
-Used where a runner stops at an instruction that is no trap of the compiler's: is it an instruction that the runner
+Used where a runner stops at an instruction that is not a trap of the compiler's: is it an instruction that the runner
 lacks (then the outcome is 'unsupported'), or no instruction at all (then the code has gone wild)?
 """
 

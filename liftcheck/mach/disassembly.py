@@ -21,7 +21,7 @@ _LONGEST: Final = 16
 
 
 def disassembly(isa: str, code: bytes) -> Iterator[tuple[int, bytes, str]]:
-    """(offset, bytes, text) of all of `code`, in order, nothing left out; the text of what is no instruction begins
+    """(offset, bytes, text) of all of `code`, in order, nothing left out; the text of what is not an instruction begins
     with a dot."""
     value = isa_named(isa)
     by_tables, at = value.part(value.text), 0

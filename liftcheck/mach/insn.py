@@ -5,8 +5,8 @@ bytes up; only bytes never seen before go to the ISA's reader (`isa.base.Isa.rea
 Insn holds nothing of where it stands: targets are displacements from its own start.
 
 Registers are places (`liftcheck.mach.regs`): class * 64 + hardware number. aarch64's stack pointer is 63 (31
-is the zero register), those of the others are their numbers. Zero registers are in no list. What is no register has a
-name below NONE: FLAGS, MEMORY and so on. s390x's floats are the high halves of its vector registers, and both are one
+is the zero register), those of the others are their numbers. Zero registers are in no list. What is not a register has
+a name below NONE: FLAGS, MEMORY and so on. s390x's floats are the high halves of its vector registers, and both are one
 place of class float; riscv64's vectors are class vector.
 
 `effect` is what the instruction does, over the terms of `bits`, for those instructions that moves, spills, reloads,

@@ -8,7 +8,7 @@ optimizer made an instruction that nobody lowers, or two of its rules do not fit
 `WRONG`, whether another level compiles the program or not; the message says which do. An instruction that is lacking
 for another reason leaves the question open where no level compiles the program: then it stays a refusal.
 
-Limits of the compiler (code too large) are no bugs, and what its reader refuses is no refusal.
+Limits of the compiler (code too large) are not bugs, and what its reader refuses is not a refusal.
 It counts nothing (`differential.py`, `oracles/filetests/runs.py`).
 """
 
@@ -66,7 +66,8 @@ class Refusals:
         return dataclasses.replace(failure, kind=WRONG, message=message)
 
     def compiled_elsewhere(self, module: Module, target: Target) -> Target | None:
-        """The nearest target that compiles a module: at another level, or without one setting that is no extension."""
+        """The nearest target that compiles a module: at another level, or without one setting that is not an
+        extension."""
         others = [at_level(target, level) for level in LEVELS if ("opt_level", level) not in target.settings]
         others += [
             Target(target.isa, tuple(s for s in target.settings if s != dropped))

@@ -1,7 +1,7 @@
 """The oracles that judge code without running it, by the names that `--validate` takes.
 
 The one idea: the table is cheap to read; an oracle is imported when it is asked for, or with all others for the table
-of classes (`classes.py`). The comparison of runs with the reference (`differential.py`) is no row: it is always on.
+of classes (`classes.py`). The comparison of runs with the reference (`differential.py`) is not a row: it is always on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long compiled code may run: a limit of ours is no fault of the compiler's.
+"""How long compiled code may run: a limit of ours is not a fault of the compiler's.
 
 The one idea: a runner gives every row little time, which is enough for nearly all, and says 'out_of_fuel' of the
 others. Such a row runs again, alone, for as long as what the reference executed could justify (`enough`). Does it end

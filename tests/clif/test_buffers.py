@@ -116,7 +116,7 @@ def test_a_line_reads_back_as_it_is_written() -> None:
         ("run: %f(&a, 2) == 1, a+4095 == i32[1]", "outside the data region"),
         ("run: %f(&a, 2) == 1 a", "expected the end of the line"),
         ("run: %f(&i32[1, 2) == 1", "i32"),
-        ("memory zero = i8[1]", "is no name for a buffer"),
+        ("memory zero = i8[1]", "is not a name for a buffer"),
         ("memory v1 = i8[1]", "expected a buffer's name"),
         ("memory b = i8x16[1]", "expected contents"),
         ("memory b = i8[300]", "300"),

@@ -160,7 +160,7 @@ def test_dynamic_slots_hold_what_was_stored() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("dt0 = i16x8*gv0", "dt0 = i16*gv0", "i16 is no base of a dynamic vector type"),
+        ("dt0 = i16x8*gv0", "dt0 = i16*gv0", "i16 is not a base of a dynamic vector type"),
         ("splat.dt0", "splat.dt7", "expected a type after the opcode"),
         ("dt1 = i16x4*gv1", "dt0 = i16x4*gv1", "duplicate entity: dt0"),
         ("explicit_dynamic_slot dt0", "explicit_dynamic_slot dt9", "expected a dynamic type"),

@@ -55,7 +55,7 @@ def test_the_guilty_function_is_named(bridge: Cranelift, fault: str, kind: str, 
 
 
 def test_a_long_text_has_more_time(bridge: Cranelift) -> None:
-    """A compiler that is slow with a long function is no compiler that does not end."""
+    """A compiler that is slow with a long function is not a compiler that does not end."""
     for padding, limit in ((0, "0.3"), (200_000, "1.3")):
         text = f"; {' ' * padding}\n{function('fault_hang')}"
         ((reply,),) = bridge.compile_text(text, TARGETS[:1])

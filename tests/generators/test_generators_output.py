@@ -49,7 +49,7 @@ def test_byte_orders_are_not_mixed() -> None:
 
 
 def test_trapping_inputs_are_named() -> None:
-    assert any("is no run line: it trapped (" in text_of(seed, profile="traps") for seed in range(60))
+    assert any("is not a run line: it trapped (" in text_of(seed, profile="traps") for seed in range(60))
 
 
 def test_settings_are_said_again_where_they_change() -> None:

@@ -51,7 +51,7 @@ def test_the_docs_have_them_all() -> None:
 
 CONSTANTS = {name for name, value in vars(compare).items() if isinstance(value, str) and value in NAMES}
 WORDS = NAMES - {compare.CRASH, compare.ENDLESS}
-"""Those that are no word of another table."""
+"""Those that are not word of another table."""
 
 
 def asks(source: str) -> list[int]:

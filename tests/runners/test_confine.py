@@ -201,7 +201,7 @@ def test_an_emulator_starts_where_the_kernel_takes_no_filter(isa: str, monkeypat
 
 @pytest.mark.needs_qemu
 def test_calls_of_an_emulators_other_thread_are_its_own() -> None:
-    """A busy host starts qemu's second thread after the first answer: what that asks for is no guest's."""
+    """A busy host starts qemu's second thread after the first answer: what that asks for is not a guest's."""
     runner = confined("qemu", "aarch64")
     assert isinstance(runner, ProcessRunner)
     worker = runner._worker

@@ -118,7 +118,7 @@ def test_qemu_dies_of_a_first_rounding_mode_of_its_own_alone() -> None:
 
 @pytest.mark.parametrize("row", DEADLY, ids=lambda row: f"{row.isa}: {row.name}")
 def test_a_runner_that_dies_is_named_with_its_last_words(row: Erratum) -> None:
-    """The death is the emulator's, so the code that it dies of is no finding, and is found before it runs."""
+    """The death is the emulator's, so the code that it dies of is not a finding, and is found before it runs."""
     assert row.death is not None
     code, words = row.death
     program = [FunctionCode("%f", bytes.fromhex(code))]

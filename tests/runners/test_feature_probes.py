@@ -1,4 +1,4 @@
-"""Every instruction of an extension is executed once; what a runner lacks is named, and is no failure of the
+"""Every instruction of an extension is executed once; what a runner lacks is named, and is not a failure of the
 compiler."""
 
 from __future__ import annotations

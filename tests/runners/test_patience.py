@@ -1,4 +1,4 @@
-"""A limit of ours is no fault of the compiler's: slow programs are run longer, endless ones are still found."""
+"""A limit of ours is not a fault of the compiler's: slow programs are run longer, endless ones are still found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts of `ci/` as modules, for tests: they are no package, and stand in no search path."""
+"""The scripts of `ci/` as modules, for tests: they are not a package, and stand in no search path."""
 
 from __future__ import annotations
 

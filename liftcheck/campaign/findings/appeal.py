@@ -1,7 +1,7 @@
 """Before the reference is blamed: other judges are asked when every ISA and level stands against it.
 
-The one idea: that all backends agree is no proof. They share a middle end and habits (a rule that looks at the result's
-type only was copied from ISA to ISA). So two more judges are heard, who owe them nothing:
+The one idea: that all backends agree is not a proof. They share a middle end and habits (a rule that looks at the
+result's type only was copied from ISA to ISA). So two more judges are heard, who owe them nothing:
 
 - another version of the compiler that is built on this machine: if it sides with the reference on the program, this
   version is at fault;

@@ -23,7 +23,7 @@ _WORDS_SHOWN: Final = 16
 
 
 def functions(case: Case) -> str:
-    """The program as functions alone, which is no filetest."""
+    """The program as functions alone, which is not a filetest."""
     return "; The program alone, not a filetest: its inputs and initial memory are in finding.json.\n\n" + print_module(
         case.module
     )

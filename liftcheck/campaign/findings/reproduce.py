@@ -3,8 +3,8 @@
 The one idea: a file that is handed on must be what it says. So every form is judged by the engine of `liftcheck test`
 with the very compiler that is at fault, and read by upstream's own reader, and the simplest form that fails for the
 finding's reason, and on the finding's target alone, is taken. What no form can say is said in words (`unsaid`), in the
-file and on the page: a trap is no result for upstream, an allocation is proven wrong by `liftcheck regalloc`, registers
-of the caller are looked at by liftcheck alone.
+file and on the page: a trap is not a result for upstream, an allocation is proven wrong by `liftcheck regalloc`,
+registers of the caller are looked at by liftcheck alone.
 
 Forms differ in their settings (those that liftcheck always compiles with, or the target's own only) and in what comes
 in the upper bits of narrow arguments: upstream's harness passes zeros there, so a fault that needs noise gets it from

@@ -1,4 +1,4 @@
-"""Makes a file's text small while somebody finds it interesting: for what is no disagreement between runs.
+"""Makes a file's text small while somebody finds it interesting: for what is not a disagreement between runs.
 
 The one idea: the question is about a text, so it may be anything: a reader that refuses it, a command of the user's. A
 file that is a well-formed program is reduced by the engine, as ever, and each candidate is asked in print, with the

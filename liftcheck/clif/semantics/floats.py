@@ -88,8 +88,8 @@ def _converts(function: Callable[[Term, int], Term]) -> Rule:
 
 
 def _out_of_range(x: Term, width: int, signed: bool) -> Term:
-    """Whether x, truncated, is no integer of this width (x is not a NaN). A bound that the format cannot reach is the
-    infinity, and then only the infinity is beyond it."""
+    """Whether x, truncated, is not an integer of this width (x is not a NaN). A bound that the format cannot reach is
+    the infinity, and then only the infinity is beyond it."""
     f, whole = FORMATS[x.lane], b.fround(x, "trunc")
     above = rounded(f, 1 << width - signed, 0)
     below = rounded(f, -(1 << width - 1), 0) if signed else rounded(f, -1, 0)

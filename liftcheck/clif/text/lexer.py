@@ -50,7 +50,7 @@ class Fault(Exception):
 
 
 def code_of(line: str) -> tuple[str, str | None]:
-    """A line without its comment, and the comment (with its ';') or None. A ';' inside a string is no comment."""
+    """A line without its comment, and the comment (with its ';') or None. A ';' inside a string is not a comment."""
     start = line.find(";")
     if start < 0:
         return line, None

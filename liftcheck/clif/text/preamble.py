@@ -281,7 +281,7 @@ def _dynamic_type(p: Cursor, func: Function) -> None:
         raise Refused(DYNAMIC_TYPES)
     ty = TYPES.get(f"{base.lane.name}x{DYNAMIC_BITS // base.lane_bits}")
     if not base.is_vector or base.bits > DYNAMIC_BITS or ty is None:
-        p.fail(f"{base.name} is no base of a dynamic vector type", at)
+        p.fail(f"{base.name} is not a base of a dynamic vector type", at)
     p.dynamic_types[token] = ty
 
 

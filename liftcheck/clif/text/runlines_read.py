@@ -187,7 +187,7 @@ def _claims(p: Cursor, names: _Names) -> tuple[Claim, ...]:
 def _buffer(p: Cursor, known: dict[str, Buffer]) -> Buffer:
     """`a = i32[1 2], zero[8], align = 16`"""
     if p.tokens[p.index] in (BYTES, POINTERS, "zero", "align"):
-        p.fail(f"{p.found()} is no name for a buffer: it means something here")
+        p.fail(f"{p.found()} is not a name for a buffer: it means something here")
     name = p.word("a buffer's name")
     p.take("=", "before the contents")
     pieces, align = _pieces(p, _Names(ChainMap({name: Buffer(name, ())}, known))), ALIGN

@@ -54,7 +54,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def published(version: str) -> Source:
     """A version on crates.io; whether it exists is cargo's to say."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise UsageError(f"'{version}' is no version like 0.135.8, 0.135 or latest; {known()}")
+        raise UsageError(f"'{version}' is not a version like 0.135.8, 0.135 or latest; {known()}")
     if numbers(version) < OLDEST:
         raise UsageError(f"cranelift {version} is older than the bridge reads (0.95); {known()}")
     return Source(f"cranelift@{version}", version)

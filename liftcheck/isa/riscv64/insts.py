@@ -10,7 +10,7 @@ t 20…24, u 27…31). Fields d are written, all others read; +vd is read too, ~
 i, j, k, l, m, h, w, z: the immediates of I, S, B, U, J, a shift amount of 6 and of 5 bits, an unsigned one in field s.
 A row with a size in bytes accesses memory at xs + i (loads) or xs + j (stores).
 
-Only the integer register x0 is no register. Floats are 64 bits wide (D); narrower ones are NaN-boxed. Rounding modes
+Only the integer register x0 is not a register. Floats are 64 bits wide (D); narrower ones are NaN-boxed. Rounding modes
 and sticky bits are left out of floating-point instructions: only those that access the CSRs themselves name CONTROL.
 Source: The RISC-V Instruction Set Manual, Volume I (20240411): chapters 2 to 30 and the listings of 37; Zfa (20),
 Zicond (13), Zc (27), B (28), V (30). Not here: hypervisor, privileged and reserved instructions (`Insn.known`).

@@ -10,7 +10,7 @@ instruction looks at all of a register that may hold an f32 (which Unicorn does 
 Functions are told apart at their calls only: what is not boxed in a register at some call or return of the program may
 be so at every entry and behind every call (but in callee-saved registers, which come back as they were). That is
 coarse, and errs to one side: code is said to depend on boxes that does not, and then another runner has it. So is all
-code with both kinds of instructions that jumps through a table or runs into what is no instruction.
+code with both kinds of instructions that jumps through a table or runs into what is not an instruction.
 Source: The RISC-V Instruction Set Manual, Volume I (20240411), 21.2.
 """
 

@@ -2,7 +2,7 @@
 
 The one idea: Capstone's detail mode knows the registers; `_CORRECTED` states what it gets wrong, each row with a test
 that shows it. Effects are one short function for each family of mnemonics below.
-VEX moves zero the upper half of the ymm register, which is no part of a register here (`mach.insn.WIDTHS`).
+VEX moves zero the upper half of the ymm register, which is not part of a register here (`mach.insn.WIDTHS`).
 
 Source: Intel SDM volume 2 (operation sections). Not covered: what Cranelift does not emit (x87, AVX-512 masks: see
 `_CLASSES`; their instructions are `known` with the registers that are named).
@@ -74,7 +74,7 @@ _PLACE_OF: Final[dict[int, int]] = {
     for number in range(1, x86.X86_REG_ENDING)
     if (name := _DISASSEMBLER.reg_name(number)) in _PLACES
 }
-"""Capstone's register numbers; what is missing (rip, segments) is no register here."""
+"""Capstone's register numbers; what is missing (rip, segments) is not a register here."""
 
 _NO_ACCESS: Final = frozenset({"lea", "nop", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta"})
 """Their memory operands are not read."""
@@ -303,7 +303,7 @@ def _reads_all(operands: Any, reads: set[int], writes: set[int]) -> None:
 
 
 def _nothing(operands: Any, reads: set[int], writes: set[int]) -> None:
-    """Only the half of the ymm registers changes that is no register here."""
+    """Only the half of the ymm registers changes that is not a register here."""
     writes.clear()
 
 

@@ -96,7 +96,7 @@ def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], match:
 
 
 def half_vector(ty: Type) -> bool:
-    """A vector that is no whole register."""
+    """A vector that is not a whole register."""
     return ty.is_vector and ty.bits < 128
 
 
@@ -106,5 +106,5 @@ def floats(ty: Type) -> bool:
 
 
 def scalar_float(ty: Type) -> bool:
-    """A float that is no vector."""
+    """A float that is not a vector."""
     return ty.is_float and not ty.is_vector

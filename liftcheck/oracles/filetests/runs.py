@@ -208,7 +208,7 @@ class _Judge:
             self.report.notes[f"test {command} precise-output: that it compiles is tested, its text is not"] += 1
 
     def _failing_unit(self, function: TestFunction, model: Function, reply: Reply) -> None:
-        """`test compile expect-fail`: the compiler must refuse the function. Dying over it is no refusal,
+        """`test compile expect-fail`: the compiler must refuse the function. Dying over it is not a refusal,
         nor is a setting that this version lacks (it says nothing then)."""
         if isinstance(reply, CompileFailure) and reply.kind == "unsupported" and reply.message:
             self.report.passes(self.target.isa)

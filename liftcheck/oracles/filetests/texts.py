@@ -71,7 +71,7 @@ def _dominated(function: TestFunction) -> Iterator[tuple[int, int, int | str]]:
             if above is None:
                 yield line, 0, "the comment belongs to no instruction"
             elif match is None or int(match.group(1)) not in known:
-                yield line, 0, f"'{word}' is no block of the function"
+                yield line, 0, f"'{word}' is not a block of the function"
             else:
                 yield line, int(match.group(1)), above
 

@@ -9,7 +9,7 @@ asserted; that some obligation of the block fails is the question. 'unsat' prove
 first one that is false in z3's model does not follow from the facts and those before it.
 
 A block is written down in SMT-LIB and read by z3 at once, which takes a tenth of the time of building it term by term
-from Python. Every term that is no name gets one, so none is deeper than one application.
+from Python. Every term that is not a name gets one, so none is deeper than one application.
 """
 
 from __future__ import annotations

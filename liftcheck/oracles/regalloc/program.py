@@ -143,7 +143,7 @@ def _edge(allocation: Allocation, source: int, number: int, target: int, argumen
     classes = allocation.classes
     for parameter, argument in zip(parameters, arguments):
         if not (0 <= parameter < len(classes) and 0 <= argument < len(classes)):
-            raise Unsupported("an argument or a parameter is no virtual register")
+            raise Unsupported("an argument or a parameter is not a virtual register")
         if classes[parameter] != classes[argument]:
             raise Unsupported("an argument's class is not its parameter's")
     return Edge(source, number, target, dict(zip(parameters, arguments)))

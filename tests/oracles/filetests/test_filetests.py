@@ -206,7 +206,7 @@ def test_reports_add_up() -> None:
     }
     assert "       2  open: a.clif:7" in total.lines()
     assert list(total.lines())[-1] == "6 passed, 0 failed, 2 undecided, 4 skipped"
-    assert total.exit_code == 0, "an undecided unit is no failure"
+    assert total.exit_code == 0, "an undecided unit is not a failure"
 
 
 def alone(folder: Path, text: str) -> Report:
@@ -270,7 +270,7 @@ def test_domtree_files_pass_if_every_dominator_is_named(tmp_path: Path) -> None:
             "brif v0, block1, block5 ; dominates: block5",
             "block5 has two immediate dominators",
         ),
-        ("; dominates: block2\n", "; dominates: block9\n", "line 7: 'block9' is no block"),
+        ("; dominates: block2\n", "; dominates: block9\n", "line 7: 'block9' is not a block"),
         ("jump block5\n    block5", "jump block5 ; dominates: block4\n    block5", "is block4 there, unreachable here"),
         ("; dominates: block1\n", "\n", "block1 is unreachable there"),
         ("block1:\n", "block1: ; dominates: block2\n", "the comment belongs to no instruction"),

@@ -70,7 +70,7 @@ def test_z3_says_the_same(seed: int, fault: int) -> None:
 
 
 def test_faults_of_many_kinds_show() -> None:
-    """The generator is no idle one: most faults break something, and most of these by a wrong value."""
+    """The generator is not an idle one: most faults break something, and most of these by a wrong value."""
     reasons = [validate_allocation(mutated(usable(seed), Random(seed))).reason for seed in range(300)]
     assert sum(bool(reason) for reason in reasons) > 100
     assert reasons.count(WRONG_USE) > 60 and len(set(reasons)) >= 6

@@ -84,7 +84,7 @@ def test_a_result_that_is_stored_in_part_is_refuted(regalloc: Cranelift, isa: st
 
 @pytest.mark.parametrize("isa", ["x86-64"])
 def test_a_lacking_comparison_is_refuted(regalloc: Cranelift, isa: str) -> None:
-    """What the instruction before left in the flags is no substitute for an instruction's own comparison."""
+    """What the instruction before left in the flags is not a substitute for an instruction's own comparison."""
     captured, source = one(regalloc, isa, COMPARED)
     found = 0
     for i in range(len(captured.allocation.instructions)):

@@ -36,7 +36,7 @@ OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED, STORES_OUTSIDE})
 
 
 class Body(NamedTuple):
-    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is no frame
+    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is not a frame
     pointer; `saved`: words of memory, as distances from the stack pointer, that must stay until the function's end."""
 
     frame_pointer: int | None

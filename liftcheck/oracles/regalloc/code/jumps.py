@@ -62,7 +62,8 @@ def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> 
 
 
 def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
-    """Where control would end in something that is no trap of the program's. Stops for a debugger are in no table."""
+    """Where control would end in something that is not a trap of the program's. Stops for a debugger are in no
+    table."""
     for offset, machine in own:
         known = machine.flow != TRAP or machine.name in abi_named(layout.isa).stops or layout.traps(offset)
         if not known:
@@ -78,8 +79,8 @@ def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[
 
 
 def _lost(layout: Layout, instruction: int, own: Sequence[Placed], block: int | None) -> Iterator[Problem]:
-    """Where control would go nobody knows where: a return that is no exit; a jump through a register, unless it is a
-    block's way by a table, or one to another stack and back."""
+    """Where control would go nobody knows where: a return that is not an exit; a jump through a register, unless it is
+    a block's way by a table, or one to another stack and back."""
     for offset, machine in own:
         direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
         if machine.flow != RETURN and direct:
@@ -191,7 +192,7 @@ def _out(
         pass  # everybody was sent on
     elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(behind):
         yield Problem(
-            "control falls into a block that is no successor",
+            "control falls into a block that is not a successor",
             instruction,
             behind,
             NONE,

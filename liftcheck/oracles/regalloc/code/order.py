@@ -121,7 +121,7 @@ def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], a
             continue
         after = _after(found, live, number)
         unread = {p for p in machine.writes - after if p >= 0}
-        if machine.name.startswith(abi.storing_if):  # their outcome is no result, whoever describes it
+        if machine.name.startswith(abi.storing_if):  # their outcome is not a result, whoever describes it
             later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
             unread |= {p for p in machine.writes - later if p >= 0}
         if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
@@ -139,7 +139,7 @@ def only_compares(machine: Insn) -> bool:
 
 
 def only_reads(machine: Insn) -> bool:
-    """An instruction that changes nothing, and is no no-operation."""
+    """An instruction that changes nothing, and is not a no-operation."""
     return machine.flow == ORDINARY and not machine.writes and bool(machine.reads)
 
 
