@@ -25,7 +25,7 @@ PROPAGATES: Final = frozenset({
     "fneg", "fabs", "select", "select_spectre_guard", "splat", "insertlane", "extractlane", "scalar_to_vector",
     "fcopysign", "blendv",
 })  # fmt: skip
-"""A result of these holds the bits of an operand exactly (but for a sign): tainted if an operand is."""
+"""A result of these holds the bits of an operand exactly (except for a sign): tainted if an operand is."""
 
 IGNORES: Final = frozenset(
     {"fcmp", "fcvt_to_uint", "fcvt_to_sint", "fcvt_to_uint_sat", "fcvt_to_sint_sat", "x86_cvtt2dq"}

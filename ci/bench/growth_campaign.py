@@ -107,7 +107,7 @@ def reduce(path: str, isa: str) -> int:
 
 
 def search(path: str, isa: str) -> int:
-    """What a reduction does with the first candidates of each pass, but for asking the compiler."""
+    """What a reduction does with the first candidates of each pass, except for asking the compiler."""
     case, target = _case(path), Target(isa)
     for one in PASSES:
         for site in range(SITES):

@@ -389,7 +389,7 @@ def returns(n: int) -> str:
 
 
 def unreachable(n: int) -> str:
-    """Blocks that nobody jumps to, but for one another."""
+    """Blocks that nobody jumps to, except for one another."""
     body = [f"block{i}:\n    v{i} = iadd v0, v0\n    jump block{i + 1}" for i in range(1, n)]
     return filetest(function(["block0(v0: i64):", "    return v0", *body, f"block{n}:", "    return v0"]))
 

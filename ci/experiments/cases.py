@@ -34,7 +34,8 @@ _MARK: Final = "; $ "
 
 
 class Expectation(NamedTuple):
-    """One command on a file: the words but for the file, the exit code (None: any), what is printed and what is not."""
+    """One command on a file: the words except for the file, the exit code (None: any), what is printed and what is
+    not."""
 
     words: tuple[str, ...]
     code: int | None = None

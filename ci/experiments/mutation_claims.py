@@ -131,7 +131,7 @@ def inside(isa: str, before: Captured, after: Captured, instruction: int) -> str
 
 
 def _plain(found: Summary) -> Summary:
-    """But for memory that is the program's."""
+    """Except for memory that is the program's."""
     memory = frozenset({MEMORY})
     leaves = frozenset((flow, goal, written - memory) for flow, goal, written in found.leaves)
     return found._replace(read=found.read - memory, must=found.must - memory, may=found.may - memory, leaves=leaves)

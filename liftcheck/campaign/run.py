@@ -42,7 +42,7 @@ GRACE: Final = 7.0
 START: Final = 60.0
 FIRST: Final = 10.0
 SILENCE: Final = 120.0
-"""Seconds after a campaign's time: until no program is run, but for votes; until searches for smaller programs stop;
+"""Seconds after a campaign's time: until no program is run, except for votes; until searches for smaller programs stop;
 until nothing is waited for, filetests neither; until no worker's start is. Seconds after that: until no first verdict
 is. Seconds without an answer after which a worker counts as hung.
 """

@@ -296,8 +296,8 @@ def atomic(body: Body) -> None:
 
 
 def emit_atomic(body: Body, row: Row, given: tuple[int, ...] = (), word: str = "") -> None:
-    """One atomic operation of the row's typing; `given`: its operands but for the address; `word`: the operation, or a
-    byte order."""
+    """One atomic operation of the row's typing; `given`: its operands except for the address; `word`: the operation, or
+    a byte order."""
     if row.op == "fence":
         body.effect("fence", None, ())
         return

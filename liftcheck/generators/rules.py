@@ -119,7 +119,7 @@ def _typed(row: Row) -> Type | None:
 
 
 def _operands(row: Row) -> tuple[Type, ...]:
-    """The types of the operands but for an access's address."""
+    """The types of the operands except for an access's address."""
     at = OPCODES[row.op].address
     return row.args if at is None else row.args[:at] + row.args[at + 1 :]
 

@@ -431,7 +431,7 @@ class World(Memory):
         return index > 0 and end <= base + (block.size if block else 0) + AROUND
 
     def _around(self, address: int, size: int) -> bytearray:
-        """Bytes that the world chooses, but for those that lie in a slot."""
+        """Bytes that the world chooses, except for those that lie in a slot."""
         choice = Choice(Kind.OUTSIDE, self.site)
         found = bytearray(self._byte(choice) for _ in range(size))
         for i in range(size):

@@ -45,7 +45,7 @@ FEW: Final = 4
 _PLACES: Final = frozenset({Kind.SLOT, Kind.FUNCTION})
 """What most programs ask for: if the answers cannot show (`places`), all worlds are as the first."""
 PATIENCE: Final = 2.0
-"""Seconds of processor time after which no further world is looked at, but for the second."""
+"""Seconds of processor time after which no further world is looked at, except for the second."""
 _ADDRESSES: Final = frozenset({"stack_addr", "stack_load", "stack_store", "func_addr", "symbol_value", "global_value",
                                "get_stack_pointer", "get_frame_pointer", "get_return_address", "get_pinned_reg",
                                "get_exception_handler_address"})  # fmt: skip

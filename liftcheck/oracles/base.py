@@ -49,7 +49,7 @@ class FindingClass:
     names_registers its page says which callee-saved registers come back changed
     endings         how `liftcheck test` begins to say what it sees
     unsaid          what a filetest that shows it does not say to upstream
-    no_filetest     why no filetest shows it, but for one of its runs
+    no_filetest     why no filetest shows it, except for one of its runs
     """
 
     name: str

@@ -52,7 +52,7 @@ def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:
 
 def interpret_orders(case: Case, orders: Sequence[bool], fuel: int = FUEL) -> dict[bool, Expected]:
     """The reference's outcomes by byte order (True: big-endian). Only the very first run is looked into: that costs as
-    much as a run, and the orders take the same paths but for what they load."""
+    much as a run, and the orders take the same paths except for what they load."""
     found: dict[bool, Expected] = {}
     prepared: Prepared | None = None
     stats: Stats | None = None

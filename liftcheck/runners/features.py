@@ -3,7 +3,7 @@
 The one idea: a runner is asked, not believed: every extension has a probe, a few bytes that use it and return; a runner
 has the extension if they return. So a newer qemu or another processor is known for what it is. Probes, and presets of
 the compiler (haswell, has_c, arch13, …), which stand for their features, are the ISA's (`isa.base.Isa`). Single
-instructions of an extension that a runner has but for these: probes.py.
+instructions of an extension that a runner has except for these: probes.py.
 What a runner executes wrongly is another matter: errata.py.
 """
 

@@ -72,7 +72,7 @@ def confinement() -> dict[str, bool]:
 
 
 class _Able(NamedTuple):
-    """A runner that has all of a target's extensions, but for these instructions."""
+    """A runner that has all of a target's extensions, except for these instructions."""
 
     runner: Runner
     missing: frozenset[str]

@@ -114,7 +114,7 @@ def keeps_pinned(target: Target) -> bool:
 
 
 def trampoline_target(target: Target) -> Target:
-    """The target that a trampoline is compiled for: the same settings but for opt_level=none."""
+    """The target that a trampoline is compiled for: the same settings except for opt_level=none."""
     kept = tuple(setting for setting in target.settings if setting[0] != "opt_level")
     return Target(target.isa, tuple(sorted((*kept, ("opt_level", "none")))))
 

@@ -28,8 +28,8 @@ FEATURES = {"x86-64": ("has_sse41", "has_ssse3", "has_fma", "has_avx", "has_bmi2
             "riscv64": ("has_v", "has_zvl128b"), "s390x": ()}  # fmt: skip
 PRESETS = ("has_zvl128b",)
 NOWHERE = {"s390x": {"early-def-on-use"}}
-"""Damage that has no place on an ISA: no instruction of s390x has a definition in the early position, but for the loop
-that probes the stack, which comes after allocation."""
+"""Damage that has no place on an ISA: no instruction of s390x has a definition in the early position, except for the
+loop that probes the stack, which comes after allocation."""
 
 
 def target(isa: str, *settings: tuple[str, str]) -> Target:

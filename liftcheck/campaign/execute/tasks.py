@@ -24,7 +24,7 @@ class Task(NamedTuple):
 
     until   the moment of the monotonic clock after which no program is run and no search goes on
     cold    the rules that are to be aimed at (`campaign.steering`)
-    known   findings that are known: what looks like one needs no vote, but for a sample
+    known   findings that are known: what looks like one needs no vote, except for a sample
     """
 
     kind: Literal["batch", "case", "reduce", "state", "forget"]

@@ -225,7 +225,7 @@ def _key(case: Case) -> str:
 
 
 def tidied(case: Case, kept: Kept | None = None) -> Case:
-    """The case with every function swept, but for what is `kept`, and numbered afresh."""
+    """The case with every function swept, except for what is `kept`, and numbered afresh."""
     functions = [renumber(tidy(f, None if kept is None else partial(kept, f.name))) for f in case.module.functions]
     return dataclasses.replace(case, module=Module(functions))
 

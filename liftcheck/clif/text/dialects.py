@@ -77,7 +77,7 @@ def _sentence(error: Diagnostic, source: Sequence[str], column: int, word: str) 
     text = source[error.line - 1]
     reads = "liftcheck reads what Cranelift 0.95 and newer read"
     if oldest.until > (0, 95):
-        reads += ", but for these"
+        reads += ", except for these"
     message = (
         f"an old dialect of CLIF, from before Cranelift {'.'.join(map(str, oldest.until))}: "
         f"'{shown(word, 40)}' ({sign.what}); {reads}; today one writes {sign.today}"

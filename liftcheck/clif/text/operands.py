@@ -1,7 +1,7 @@
 """Reads what follows an opcode: one function for each instruction format, all in one table.
 
-The one idea: a format's function consumes the operands and returns the finished record but for its results and line, so
-that the parser's loop is the same for every opcode. References to entities must be declared before their use, values
+The one idea: a format's function consumes the operands and returns the finished record except for its results and line,
+so that the parser's loop is the same for every opcode. References to entities must be declared before their use, values
 need not be (the parser checks them when the function is read).
 Sources: cranelift-reader 0.135 `parse_inst_operands`, `optional_memflags`, `parse_exception_table`; 0.130 for the older
 dialect's formats, flags (`heap table vmctx`, and `checked`, which is read and dropped) and trap codes.

@@ -3,9 +3,9 @@
 The one idea: recursive descent without recursion over flat tokens, statement by statement; a statement that is wrong
 becomes a diagnostic, its values count as defined, and reading goes on at the next line, so that one run collects all of
 a file's errors and none of them twice. A file is cut at lines that begin with `function`, which can stand nowhere else.
-It accepts what the reader of any version from 0.95 on accepts, but for: dynamic vector types in signatures (refused by
-name), reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say is
-`verify`'s business.
+It accepts what the reader of any version from 0.95 on accepts, except for: dynamic vector types in signatures (refused
+by name), reference types, vectors of more than 512 bits, strings with line breaks. What a well-formed program may say
+is `verify`'s business.
 Sources: cranelift-reader 0.135 and 0.130 `parser.rs`.
 """
 

@@ -21,7 +21,7 @@ from liftcheck.clif.types import DYNAMIC_BITS, TYPES
 
 CALL_CONVS: Final = ("fast", "tail", "system_v", "windows_fastcall", "apple_aarch64", "probestack", "winch",
                      "preserve_all", "wasmtime_system_v", "wasmtime_fastcall", "wasmtime_apple_aarch64")  # fmt: skip
-"""Every convention that the reader of any version takes (the last three up to 0.110), but for `_COLD`."""
+"""Every convention that the reader of any version takes (the last three up to 0.110), except for `_COLD`."""
 _COLD: Final = "cold"
 """A convention of versions up to 0.127, which every backend took for `fast`; it is read as that."""
 

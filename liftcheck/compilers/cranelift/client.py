@@ -384,7 +384,7 @@ def _complete(columns: list[protocol.Column]) -> list[list[Reply]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Each function of a text on its own, behind as many lines as stood before it: empty but for a first `test run`,
+    """Each function of a text on its own, behind as many lines as stood before it: empty except for a first `test run`,
     which says what a signature without a convention means."""
     starts = [found.start() for found in _FUNCTION.finditer(text)]
     first = "test run" if text.startswith("test run\n") else ""

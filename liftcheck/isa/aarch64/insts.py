@@ -371,7 +371,7 @@ def _conversion(word: int) -> _Uses | None:
 
 
 def _simd(word: int, first_half: bool) -> _Uses | None:
-    """Advanced SIMD of vectors and of scalars: the encodings are the same but for two bits."""
+    """Advanced SIMD of vectors and of scalars: the encodings are the same except for two bits."""
     if not first_half:
         return _by_immediate(word) if word >> 10 & 1 else _by_element(word)
     if word >> 21 & 1:

@@ -37,7 +37,7 @@ def _rounds_first(code: bytes) -> bool:
 _OWN_ROUNDING: Final = frozenset({6, 7, 14, 15, 21, 22, 23})
 """vs1 of vf{,w,n}cvt.rtz.{x,xu}.f and vfncvt.rod.f.f (RISC-V V 1.0, VFUNARY0)."""
 _ROUNDED: Final = frozenset({0x00, 0x04, 0x08, 0x0C, 0x2C, 0x20, 0x60, 0x68})
-"""funct7 (but for the format) of fadd fsub fmul fdiv fsqrt fcvt.f.f fcvt.int.f fcvt.f.int."""
+"""funct7 (except for the format) of fadd fsub fmul fdiv fsqrt fcvt.f.f fcvt.int.f fcvt.f.int."""
 
 
 def _has_ctzw(code: bytes) -> bool:

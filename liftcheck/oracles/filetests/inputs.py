@@ -71,7 +71,7 @@ class Traits(NamedTuple):
 
 
 def stubs(functions: Sequence[Function]) -> list[Function]:
-    """A stub for every function and symbol that is named and is not among these, but for library routines."""
+    """A stub for every function and symbol that is named and is not among these, except for library routines."""
     known = {function.name for function in functions}
     missing: dict[str, Signature] = {}
     signature = next((found for function in functions for found in indirect(function)), _NOTHING)

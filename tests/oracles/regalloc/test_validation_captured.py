@@ -89,7 +89,7 @@ def goes_wrong(function: Captured) -> bool:
 
 
 def test_what_the_allocators_answer_is_proven(regalloc: Cranelift) -> None:
-    """With the bytes, but for one bug that has a page: docs/findings/riscv64-fs1-not-saved.md."""
+    """With the bytes, except for one bug that has a page: docs/findings/riscv64-fs1-not-saved.md."""
     found = list(captured(regalloc))
     assert len(found) == 3 * len(targets())
     for isa, function in found:

@@ -339,7 +339,7 @@ class OwnRules:
         )
 
     def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
-        """Flags are read right behind who writes them, but for moves, other readers and constants
+        """Flags are read right behind who writes them, except for moves, other readers and constants
         (`Abi.flags_wait`): the compilers emit the two together. Bytes that compare have their own."""
         reads = FLAGS in scan.read
         compares = reads and any(order.only_compares(m) and FLAGS not in m.reads for _, m in own)

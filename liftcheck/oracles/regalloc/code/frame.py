@@ -472,7 +472,7 @@ def _written_by(
     own: Mapping[int, Sequence[Placed]],
     unwound: Unwound,
 ) -> frozenset[int]:
-    """Registers that hold something else after the body than after the prologue, but for what calls that may have
+    """Registers that hold something else after the body than after the prologue, except for what calls that may have
     handlers lose."""
     found: set[int] = set(kept.scratch)
     for edit in allocation.edits:
