@@ -39,7 +39,7 @@ GITHUB: Final = Format("github", "github", "print annotations for GitHub Actions
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`--junit FILE` and its like, and `--github`."""
+    """`--junit FILE` and similar ones, and `--github`."""
     for form in FORMATS:
         parser.add_argument(f"--{form.name}", metavar="FILE", help=f"{form.help} (docs/ci.md)")
     parser.add_argument("--github", action="store_true", help=f"{GITHUB.help} (docs/ci.md)")

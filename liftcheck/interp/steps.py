@@ -279,7 +279,7 @@ def _trap_if(low: Translator, inst: Inst) -> list[Step]:
 
 
 def _with_constant(low: Translator, inst: Inst) -> list[Step]:
-    """`iadd_imm` and its kin of the old dialect: the operation on a constant."""
+    """`iadd_imm` and similar ones of the old dialect: the operation on a constant."""
     ty = inst.type
     assert ty is not None
     if inst.op == "icmp_imm":

@@ -46,7 +46,7 @@ def meaning(
 
 
 def constant(op: str, result_type: Type, imm: object) -> int | None:
-    """The value of `iconst`, `f32const`, `vconst` and their like, without making terms; None for other opcodes."""
+    """The value of `iconst`, `f32const`, `vconst` and similar ones, without making terms; None for other opcodes."""
     if op not in CONSTANTS:
         return None
     if isinstance(imm, bytes):

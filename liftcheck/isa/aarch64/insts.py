@@ -298,7 +298,7 @@ def _transfer(word: int, size: int, loads: bool, back: tuple[int, ...], displace
 
 
 def _atomic(word: int, size: int) -> _Uses:
-    """ldadd and its like, swp: s goes to memory, t gets the old value. ldapr reads no s, which is 31."""
+    """ldadd and similar ones, swp: s goes to memory, t gets the old value. ldapr reads no s, which is 31."""
     n = _or_sp(_n(word))
     return _Uses((n, _m(word)), (_d(word),), accesses=(Access(n, 0, size, True, True),))
 

@@ -76,8 +76,8 @@ ROWS: Final[tuple[Erratum, ...]] = (
     ),
     Erratum(
         "unicorn", ISA.name, "conversion of a NaN to an integer",
-        "cgdbr, clgdbr, cfdbr, clfdbr, cgebr, clfebr, vcgd, vclgd, cgxbr and the like give the largest integer, not "
-        "the smallest or 0 (the supplement mends those that Cranelift uses, except for code behind a jump table)",
+        "cgdbr, clgdbr, cfdbr, clfdbr, cgebr, clfebr, vcgd, vclgd, cgxbr and similar ones give the largest integer, "
+        "not the smallest or 0 (the supplement mends those that Cranelift uses, except for code behind a jump table)",
         SILENT, missed_conversion,
         proof=Proof("c0100000000407f1b3c10002b3a9502007fe", (0x7FF8 << 48, 0), 1 << 63, (1 << 63) - 1),
     ),

@@ -19,7 +19,7 @@ ROWS: Final[tuple[Erratum, ...]] = (
         proof=Proof("c4e2c8f7c7c3", (1 << 63, 64 << 8), 1 << 63, 0),
     ),
     Erratum(
-        "unicorn", ISA.name, "unaligned movaps and the like", "does not trap",
+        "unicorn", ISA.name, "unaligned movaps and similar ones", "does not trap",
         harmless="only code that claims `aligned` wrongly shows it",
     ),
 )  # fmt: skip

@@ -319,7 +319,7 @@ def _writes_rax_too(operands: Any, reads: set[int], writes: set[int]) -> None:
 
 
 def _writes_rdx(operands: Any, reads: set[int], writes: set[int]) -> None:
-    """cqo and its like: rax is not written."""
+    """cqo and similar ones: rax is not written."""
     writes -= {0}
 
 
@@ -424,7 +424,7 @@ def _sign_extended(operands: Any) -> Effect | None:
 
 
 def _whole_vector(operands: Any) -> Effect | None:
-    """movaps and its like, of an xmm register."""
+    """movaps and similar ones, of an xmm register."""
     return _moved(operands, 16) if operands[0].size == operands[1].size == 16 else None
 
 

@@ -1,4 +1,5 @@
-"""Two forms of a function: what runs of the reference tell apart, and what `test optimize` and its kin make of it."""
+"""Two forms of a function: what runs of the reference tell apart, and what `test optimize` and similar ones make of
+it."""
 
 from __future__ import annotations
 
