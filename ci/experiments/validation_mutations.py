@@ -399,7 +399,7 @@ class Report(NamedTuple):
             "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
             "unedited": counts["nothing", "tried"],
             "false alarms": counts["nothing", FALSE_ALARM],
-            "reads what nobody wrote": counts["nothing", UNWRITTEN],
+            "reads what nothing wrote": counts["nothing", UNWRITTEN],
         }
 
 

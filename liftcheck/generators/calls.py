@@ -267,7 +267,7 @@ def try_call(body: Body) -> bool:
 
 
 def hide(body: Body, address: int) -> None:
-    """Stores an address, which differs everywhere, in a stack slot that nobody reads."""
+    """Stores an address, which differs everywhere, in a stack slot that nothing reads."""
     if body.sink < 0:
         slots = body.function.stack_slots
         body.sink = len(slots)

@@ -4,7 +4,7 @@ The one idea: `generate` is a pure function of the choices, the profile and the 
 program is for, which families and types are switched on, makes functions leaves first (the last one is the entry) and
 draws inputs. Well-formed and ending by construction; what may trap says so (`tags['may_trap']`).
 Nothing that differs between ISAs flows into what is compared: addresses of stack slots and functions go nowhere but
-into accesses, calls, and a stack slot that nobody reads.
+into accesses, calls, and a stack slot that nothing reads.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _frame_addresses(body: Body) -> tuple[str, ...]:
 
 
 def frame_address(body: Body) -> None:
-    """Opcodes that give an address which differs everywhere: it goes to a stack slot that nobody reads."""
+    """Opcodes that give an address which differs everywhere: it goes to a stack slot that nothing reads."""
     ops = body.table.derived.addresses
     if ops is None:
         ops = body.table.derived.addresses = _frame_addresses(body)

@@ -325,7 +325,7 @@ def emit_atomic(body: Body, row: Row, given: tuple[int, ...] = (), word: str = "
 
 
 def frozen_load(body: Body) -> None:
-    """A `readonly` load from the part of the data region that nobody writes, now and then one that may be moved."""
+    """A `readonly` load from the part of the data region that nothing writes, now and then one that may be moved."""
     number, _, high, _, slot, _ = body.pointers[0]
     if slot >= 0 or not body.is_entry:
         return load(body)

@@ -462,7 +462,7 @@ class World(Memory):
                 block.known[i] = 1
 
     def _byte(self, choice: Choice) -> int:
-        """The world's contents of a byte that nobody wrote: all zeros or all ones in the first two worlds."""
+        """The world's contents of a byte that nothing wrote: all zeros or all ones in the first two worlds."""
         bits = self._bits(choice, self._next(choice)) & 255
         return {0: 0, 1: 255}.get(self._chosen.get(choice, self._seed), bits)
 

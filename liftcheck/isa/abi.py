@@ -78,7 +78,7 @@ class Abi:
     pushes_arguments  an instruction without operands takes room for arguments that a callee takes away
     carries_scratch   loops get values in scratch registers from the instruction before
     flags_wait        constants stand between who writes flags and who reads them
-    turns_unused      behind a call the lanes of results are turned that nobody uses, too
+    turns_unused      behind a call the lanes of results are turned that nothing uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
     implicit          instructions have operands that no field names

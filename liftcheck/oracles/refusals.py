@@ -4,7 +4,7 @@ The one idea: a gap is refused for itself. Every instruction of a refused progra
 its operands parameters (or, where a signature cannot carry them, loaded), its flags, lanes and conditions kept; so are
 the program's own signature and its types. If one of them is refused for the reason that the program was, the compiler
 simply lacks it. If none is, the compiler has all that the program holds and yet has no code for the program: its
-optimizer made an instruction that nobody lowers, or two of its rules do not fit together. That is a finding, of kind
+optimizer made an instruction that nothing lowers, or two of its rules do not fit together. That is a finding, of kind
 `WRONG`, whether another level compiles the program or not; the message says which do. An instruction that is lacking
 for another reason leaves the question open where no level compiles the program: then it stays a refusal.
 

@@ -85,7 +85,7 @@ def panicking(case: Case) -> Finding:
 
 
 def with_dead(case: Case, lines: str) -> Case:
-    """The case with instructions that nobody reads at the beginning of its entry; values from v900 on."""
+    """The case with instructions that nothing reads at the beginning of its entry; values from v900 on."""
     text = print_module(case.module)
     start = text.index(f"function {case.module.functions[case.entry].name}(")
     head = re.compile(r"^block\d+.*:$", re.MULTILINE).search(text, start)

@@ -1,6 +1,6 @@
 """Takes out of a function what nothing reaches or reads: blocks, instructions, block parameters, declarations.
 
-The one idea: reads are counted once, and what nobody reads any longer is taken out by a list of what is left to do, so
+The one idea: reads are counted once, and what nothing reads any longer is taken out by a list of what is left to do, so
 that a chain of such goes in one walk; blocks that join rename their parameters together, at the end. So a function of
 any size is swept in a time that grows as it does.
 """
@@ -23,7 +23,7 @@ Place = tuple[int, int]
 
 
 def tidy(function: Function, kept: Callable[[int], bool] | None = None) -> Function:
-    """The function without what nothing reaches or reads. Values that are `kept` stay though nobody reads them."""
+    """The function without what nothing reaches or reads. Values that are `kept` stay though nothing reads them."""
     function = copy_function(function)
     if function.aliases:
         aliases = dict(function.aliases)
@@ -139,7 +139,7 @@ class _Reads:
 
 
 def _drop_unread(function: Function, kept: Callable[[int], bool] | None) -> bool:
-    """Drops pure instructions and block parameters (not the entry's) that nobody reads; whether there were any."""
+    """Drops pure instructions and block parameters (not the entry's) that nothing reads; whether there were any."""
     insts = [inst for block in function.blocks for inst in block.insts]
     params = {value: (block.number, at) for block in function.blocks[1:] for at, (value, _) in enumerate(block.params)}
     reads = _Reads(params)

@@ -33,7 +33,7 @@ def is_constant(inst: Inst) -> bool:
 
 
 def is_pure(inst: Inst) -> bool:
-    """Whether the instruction can be dropped when nobody reads its results."""
+    """Whether the instruction can be dropped when nothing reads its results."""
     return not OPCODES[inst.op].effects
 
 
@@ -46,7 +46,7 @@ def move_handlers(function: Function, blocks: Mapping[int, int]) -> None:
 
 
 def dead_values(module: Module) -> dict[str, set[int]]:
-    """What nobody reads of the results of pure instructions, by function."""
+    """What nothing reads of the results of pure instructions, by function."""
     dead: dict[str, set[int]] = {}
     for function in module.functions:
         insts = [inst for block in function.blocks for inst in block.insts]

@@ -34,7 +34,7 @@ from liftcheck.clif.verify import verify
 Question = Callable[[Case], str]
 """'' if a case still shows the fault, else why it is no good."""
 Kept = Callable[[str, int], bool]
-"""Whether a value of the function of that name stays though nobody reads it."""
+"""Whether a value of the function of that name stays though nothing reads it."""
 ILL_FORMED: Final = "are ill-formed"
 SWEPT, AS_BEFORE, UNSWEPT = range(3)
 """Forms of a candidate: without what nothing reads; with what was dead before; with what it makes dead too."""

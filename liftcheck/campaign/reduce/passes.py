@@ -303,7 +303,7 @@ def attributes(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 
 def dead(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """For faults in what nobody reads: keeps one such instruction alone, then drops runs of them, from halves down."""
+    """For faults in what nothing reads: keeps one such instruction alone, then drops runs of them, from halves down."""
     unread = [(name, value) for name, values in dead_values(case.module).items() for value in sorted(values)]
     count = len(unread)
     if count and site < count:

@@ -338,4 +338,4 @@ def test_flags_are_read_right_behind_who_writes_them(isa: str) -> None:
             changed = edits.put(captured, [edits.Change(spot, new)])
             verdict = validate(isa, changed, source)
             rules.add(verdict.counterexample.rule if verdict.counterexample else verdict.reason)
-    assert "flags are read that nobody wrote" in rules, rules
+    assert "flags are read that nothing wrote" in rules, rules

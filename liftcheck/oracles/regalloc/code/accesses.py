@@ -349,7 +349,7 @@ class OwnRules:
         if not stale:
             return []
         placed = next(step for step in own if FLAGS in step.machine.reads)
-        return [self._problem("flags are read that nobody wrote", instruction, placed, FLAGS, set(), own)]
+        return [self._problem("flags are read that nothing wrote", instruction, placed, FLAGS, set(), own)]
 
     def _ways(
         self,
