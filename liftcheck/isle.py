@@ -30,7 +30,7 @@ SHARED: Final = "shared"
 
 
 class Form(NamedTuple):
-    """A top-level s-expression. `line` is that of what stands behind its first word, `first` and `last` are those of
+    """A top-level s-expression. `line` is that of what stands after its first word, `first` and `last` are those of
     its parentheses; all count from 1."""
 
     tree: list[Tree]
@@ -58,7 +58,7 @@ class Rule(NamedTuple):
 
     @property
     def left(self) -> Tree:
-        """The left-hand side; behind it in `parts` stand the guards (`if`, `if-let`), at last the right-hand side."""
+        """The left-hand side; after it in `parts` stand the guards (`if`, `if-let`), at last the right-hand side."""
         return self.parts[0]
 
 

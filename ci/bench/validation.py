@@ -5,7 +5,7 @@ rate         per ISA: machine instructions validated a second of processor time,
 compile_us   what the bridge took for a machine instruction, allocation shown (not part of `rate`)
 slope        of log(time) over log(size) for functions of about 10 to 20,000 machine instructions: 1 is linear
 sizes        per ISA: (machine instructions, seconds) of those functions; with `--plot` also as a picture on stderr
-peak_mb      the process's peak of memory behind it all, `half_mb` at half of the programs
+peak_mb      the process's peak of memory after it all, `half_mb` at half of the programs
 
     python ci/bench/validation.py [--programs 150] [--z3-programs 15] [--compiler cranelift] [--plot]
 """

@@ -43,7 +43,7 @@ class Expectation(NamedTuple):
     absent: tuple[str, ...] = ()
 
     def command(self, file: str) -> list[str]:
-        """The words of the command line behind `liftcheck`."""
+        """The words of the command line after `liftcheck`."""
         return [self.words[0], file, *self.words[1:]]
 
     def wrong(self, code: int, output: str) -> str:

@@ -68,7 +68,7 @@ Maker = Callable[[str, Captured, Sequence[Spot], Random], Edited | None]
 
 def spots(isa: str, captured: Captured) -> list[Spot]:
     """The instructions of prologue, own bytes, exits and moves, in the order of the code. What is not known (tables,
-    constants) and what stands behind it in its piece are left out."""
+    constants) and what stands after it in its piece are left out."""
     rows = captured.allocation
     begins = [at or 0 for at in (*rows.offsets, *(start for start, _ in rows.edit_ranges))]
     pieces = [(0, min(begins, default=0), PROLOGUE, NONE)]

@@ -91,7 +91,7 @@ class _Forest:
 
 
 class Tree:
-    """The dominator tree over `order` (in which everything stands behind its immediate dominator)."""
+    """The dominator tree over `order` (in which everything stands after its immediate dominator)."""
 
     __slots__ = ("_end", "_start")
 

@@ -469,7 +469,7 @@ TRY_CALLS: Final = _those(lambda o: o.is_call and o.is_branch)
 BRANCHES: Final = _those(lambda o: o.is_branch)
 TERMINATORS: Final = _those(lambda o: o.terminator)
 EXITS: Final = TERMINATORS - BRANCHES
-"""Terminators behind which nothing of the function follows."""
+"""Terminators after which nothing of the function follows."""
 DIVISIONS: Final = _those(lambda o: o.format.name == "Binary" and o.can_trap)
 CONSTANTS: Final = _those(lambda o: o.family == "const")
 OF_CONSTANT: Final = {f"{op}_imm": op for op in (

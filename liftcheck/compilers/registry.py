@@ -1,7 +1,7 @@
 """Compilers by name: a table. `ROWS` has liftcheck's own, entry points of other packages are rows too.
 
 'mine', 'mine@1.2' and 'mine=PATH' open the row `mine`. A package offers a compiler through an entry point of the group
-`liftcheck.compilers`: a callable that takes what stands behind the name ('', '1.2', 'PATH') and gives a `Compiler`, or
+`liftcheck.compilers`: a callable that takes what stands after the name ('', '1.2', 'PATH') and gives a `Compiler`, or
 an object that has the members which a `Compiler` must have; those that it lacks are added here.
 What goes wrong in such a package is said with its name; nothing of it is imported before it is asked for.
 """

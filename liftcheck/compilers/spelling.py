@@ -94,7 +94,7 @@ def spell(compiler: Compiler, test: FileTest, numbers: Sequence[int] | None = No
 
 
 def _written(test: FileTest, number: int) -> Piece:
-    """A function as it stands in the file, with the comments behind it. One that shares its first line with another
+    """A function as it stands in the file, with the comments after it. One that shares its first line with another
     cannot be cut out: it becomes what no reader takes, and so is translated."""
     functions = test.functions
     first = functions[number].line

@@ -99,7 +99,7 @@ def filetest_text(case: Case, targets: Sequence[Target], big_endian: bool = Fals
 
 
 def _with_lines(case: Case, lines: Sequence[str]) -> str:
-    """The functions, with run lines behind the entry."""
+    """The functions, with run lines after the entry."""
     texts = [print_module(Module([function])) for function in case.module.functions]
     texts[case.entry] += "".join(f"{line}\n" for line in lines)
     return "\n".join(texts)

@@ -365,7 +365,7 @@ def _resume(r: list[int], segment: Segment, results: Sequence[int]) -> Segment:
 
 
 def _not_reached(segment: Segment, operands: tuple[Any, ...] | None) -> list[str]:
-    """The keys of the instructions behind the one that stopped the run, which had these very operands (constants count
+    """The keys of the instructions after the one that stopped the run, which had these very operands (constants count
     as reached)."""
     left = next((at for at, op in enumerate(segment.ops, 1) if op[1] is operands), None)
     if left is None:

@@ -202,7 +202,7 @@ class _Translation:
         return after
 
     def _handlers(self, segment: Segment, inst: Inst, table: ExceptionTable) -> None:
-        """Where exceptions go on: as control goes on behind the call, each with an edge of its own."""
+        """Where exceptions go on: as control goes on after the call, each with an edge of its own."""
         names = {f"exn{i}": self.reg["exn", id(inst), i] for i in range(2)}
         found: list[tuple[int | None, Segment]] = []
         for item in table.items:

@@ -24,12 +24,12 @@ Saved = tuple[tuple[int, ...], tuple[int, ...]]
 """Integer registers and float registers, by number."""
 HALVES, PAIR, COPIED = "halves", "pair", "copied"
 """How a value that fills no one register is passed: each half as an integer of its own; both in registers from an even
-number on, or both on the stack; a copy behind all arguments, by its address."""
+number on, or both on the stack; a copy after all arguments, by its address."""
 
 
 class Passing(NamedTuple):
     """How `tail` passes arguments: registers of the classes integer, float, vector; what has none left, or is of class
-    'stack', lies on the stack, one behind the other, aligned to its size."""
+    'stack', lies on the stack, one after the other, aligned to its size."""
 
     arguments: tuple[int, int, int]
     results: tuple[int, int, int]
@@ -56,7 +56,7 @@ class Abi:
 
     frame         the frame pointer; -1: the ISA has none
     link          where the return address is on entry; -1: on the stack
-    scratch       registers that may be written inside one instruction or move, and are relied on for nothing behind it
+    scratch       registers that may be written inside one instruction or move, and are relied on for nothing after it
 
     Conventions
     saved         convention -> registers that a callee gives back; what only differs by names is in `_CONVENTIONS`
@@ -78,7 +78,7 @@ class Abi:
     pushes_arguments  an instruction without operands takes room for arguments that a callee takes away
     carries_scratch   loops get values in scratch registers from the instruction before
     flags_wait        constants stand between who writes flags and who reads them
-    turns_unused      behind a call the lanes of results are turned that nothing uses, too
+    turns_unused      after a call the lanes of results are turned that nothing uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
     implicit          instructions have operands that no field names

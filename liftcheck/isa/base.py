@@ -32,12 +32,12 @@ def counted(prefix: str, first: int, last: int) -> tuple[str, ...]:
 class Qemu:
     """qemu-user for an ISA.
 
-    program    the binary; with '-static' behind it where there is none
+    program    the binary; with '-static' after it where there is none
     options    what stands before the program to be run
     models     `-cpu` models to try in turn, the richest first, since qemu refuses extensions that it does not know;
                `{vlen}` is the size of vector registers. None: the model is in the options
     outdated   an old qemu lacks extensions that newer ones have
-    at_fault   signals with which the PC is behind the instruction, and its start in the fault's address
+    at_fault   signals with which the PC is after the instruction, and its start in the fault's address
     """
 
     program: str
@@ -98,7 +98,7 @@ class Isa:
     capstone      names of Capstone's architecture and mode bits
     fill          what stands between functions: a byte that traps where it is executed
     ret           a return
-    far           the instruction that makes an address for the one behind it, with which it is one far jump or call
+    far           the instruction that makes an address for the one after it, with which it is one far jump or call
     far_jump      'module:function' that says where such a jump leads, given the code and the offset of its second half
     sized         'module:function' that gives a vector instruction under a known configuration
 
@@ -147,7 +147,7 @@ class Isa:
     host          `uname -m` of a processor that runs it natively
     elf_machine, elf_flags  of an ELF file
     qemu, unicorn, assembler
-    ahead         bytes by which the PC is behind a breakpoint that a native process stops at
+    ahead         bytes by which the PC is after a breakpoint that a native process stops at
     spy           'module:function' that writes the code around a trampoline which notes registers (`oracles.canaries`)
     errata        'module:rows' of what runners get wrong
     replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those

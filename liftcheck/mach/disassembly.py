@@ -15,7 +15,7 @@ from liftcheck.mach.capstone import exactly
 from liftcheck.mach.insn import Insn
 
 _PIECE: Final = 2048
-"""So many bytes are decoded at once: Capstone starts anew behind what it does not know, which may be often."""
+"""So many bytes are decoded at once: Capstone starts anew after what it does not know, which may be often."""
 _LONGEST: Final = 16
 """No instruction is longer, so each that begins in a piece is seen whole."""
 

@@ -2,7 +2,7 @@
 
 The one idea: the runner's loop only says that some register came back changed. So the run is repeated under a spy, a
 few instructions of our own around the trampoline: it notes all registers that the default convention wants kept before
-the trampoline and behind it, into the row as further results, and puts them back. That holds whatever the code is, on
+the trampoline and after it, into the row as further results, and puts them back. That holds whatever the code is, on
 every runner, and names exactly the registers that were damaged. The same with a callee that does nothing tells whether
 it was the trampoline, which the compiler under test made as well.
 
@@ -62,7 +62,7 @@ def watched(isa: str) -> dict[str, int]:
 
 
 def _around(isa: str, first: int, code: bytes) -> bytes:
-    """The spy with a trampoline's code behind it; it notes registers from offset `first` of the row on."""
+    """The spy with a trampoline's code after it; it notes registers from offset `first` of the row on."""
     spy, kept = isa_named(isa).part(isa_named(isa).spy), list(watched(isa).values())
     size = -(-len(spy(kept, first, 0)) // 16) * 16
     return bytes(spy(kept, first, size)).ljust(size, b"\0") + code

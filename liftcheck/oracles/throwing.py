@@ -84,7 +84,7 @@ def _sites(program: Sequence[FunctionCode]) -> Iterator[tuple[FunctionCode, Call
 
 
 def _test(site: int) -> int:
-    """The block that compares the return address with that of a site; behind the last one it goes on to the caller."""
+    """The block that compares the return address with that of a site; after the last one it goes on to the caller."""
     return 4 + 2 * site
 
 

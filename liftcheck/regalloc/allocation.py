@@ -92,7 +92,7 @@ class Allocation:
     slot_sizes  how many spill slots a value of each class needs
     offsets     the code offset where each instruction's own bytes begin, after the edits before it; None where the
                 compiler does not say. Not in the order of the instructions: cold blocks come last
-    ends        the code offset behind each instruction's own bytes; () where the compiler does not say
+    ends        the code offset after each instruction's own bytes; () where the compiler does not say
     edit_ranges for each edit, the code offsets where its bytes begin and end; () where the compiler does not say.
                 An instruction or edit may have no bytes: a branch to what follows, a move to itself
     frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); besides, if

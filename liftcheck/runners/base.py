@@ -174,7 +174,7 @@ class Kind:
 
     open       a new one for an ISA, with vector registers of so many bits; Unavailable if the machine lacks it
     runs       whether it is for an ISA at all
-    version    what stands behind it for an ISA, '' if that cannot be told
+    version    what stands after it for an ISA, '' if that cannot be told
     remedy     the command that installs it, '' if there is none
     newer      what to do about extensions of an ISA that it lacks, '' if nothing
     essential  liftcheck is not usable without it
@@ -264,7 +264,7 @@ class Batch:
         raise InternalError(f"no row at {row:#x}: generated code wrote to the control block")
 
     def following(self, row: int) -> int:
-        """The address of the row behind `row`."""
+        """The address of the row after `row`."""
         return row + self.packings[self.find(row)[0]].size
 
     def is_over(self, row: int) -> bool:
@@ -443,7 +443,7 @@ class BaseRunner:
         return outcomes
 
     def _lost_stack(self, header: bytes, ended: Outcome) -> Outcome:
-        """A crash behind a return with a changed stack pointer, which the trampoline noted, is the ABI's damage."""
+        """A crash after a return with a changed stack pointer, which the trampoline noted, is the ABI's damage."""
         noted = int.from_bytes(header[STACK_POINTER : STACK_POINTER + 8], self.arena.order)
         if ended.kind != "crashed" or noted == 0 or layout.STACK <= noted <= layout.STACK + layout.STACK_SIZE:
             return ended

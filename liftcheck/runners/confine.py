@@ -100,7 +100,7 @@ def _call_number(called: str) -> int:
 
 
 def _rules(allowed: Allowed, otherwise: int) -> list[Rule]:
-    """Rules behind the loading of the call's number: those with an argument first, each ends by itself."""
+    """Rules after the loading of the call's number: those with an argument first, each ends by itself."""
     rules: list[Rule] = []
     free = []
     for called, argument in allowed.items():

@@ -200,7 +200,7 @@ class _Patcher:
         return address
 
     def slot(self, value: int) -> int:
-        """The address of 8 bytes behind the code that hold `value`."""
+        """The address of 8 bytes after the code that hold `value`."""
         if value not in self.slots:
             self.code += bytes(-len(self.code) % 8)
             self.slots[value] = self.base + len(self.code)

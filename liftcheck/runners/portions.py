@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from liftcheck import layout
 
 END: Final = 64
-"""Bytes of zero behind the last row."""
+"""Bytes of zero after the last row."""
 ROOM: Final = layout.ROWS_SIZE - END
 
 

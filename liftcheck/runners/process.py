@@ -3,7 +3,7 @@
 The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows
 as in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers
 with a byte. It is no Python process, so wild stores hurt nobody, and its death (the answer's end of file) leaves the
-address of the guilty row in the shared control block: that row is noted, a new process goes on behind it.
+address of the guilty row in the shared control block: that row is noted, a new process goes on after it.
 A fault enters the stub's signal handler, which writes signal, PC and address into the row and goes on with the next.
 Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends
 itself. New code is made visible to qemu by an mprotect there and back (qemu drops its translations); a native processor
@@ -11,7 +11,7 @@ needs nothing. The answer is awaited with a deadline, for code that hid from its
 Generated code that jumps onto a system call is stopped at it, and the call named (confine.py); no sandbox else: qemu
 shares its memory with the guest.
 Sources: kernel uapi (sigcontext of the four ISAs), qemu-user 7.2; for qemu s390x, SIGILL and SIGFPE come with the PC
-behind the instruction and its start in si_addr.
+after the instruction and its start in si_addr.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class ProcessRunner(BaseRunner):
             raise
 
     def _note_death(self, batch: Batch, seconds: float) -> None:
-        """The row in the control block killed the process: note it, prepare to go on behind it."""
+        """The row in the control block killed the process: note it, prepare to go on after it."""
         worker, row = self._worker, self.arena.word(layout.CONTROL)
         assert worker is not None
         hung = worker.process.poll() is None

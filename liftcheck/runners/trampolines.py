@@ -31,7 +31,7 @@ from liftcheck.isa.base import isa_named
 
 HEADER: Final = 80
 STACK_POINTER: Final = 64
-"""Where the trampoline notes the stack pointer before the call, then how it differs behind it; the loop wants 0."""
+"""Where the trampoline notes the stack pointer before the call, then how it differs after it; the loop wants 0."""
 WORDS: Final = 32
 """The trampoline, the stack pointer, the next row and the callee: what differs between runs of the same inputs."""
 _FIELD: Final = 16
@@ -57,7 +57,7 @@ def _is_noisy(param: AbiParam) -> bool:
 
 
 def _offsets(params: tuple[AbiParam, ...], start: int) -> tuple[tuple[int, ...], int]:
-    """The offset of each field, and of the first byte behind them."""
+    """The offset of each field, and of the first byte after them."""
     offsets = []
     for param in params:
         offsets.append(start)

@@ -7,7 +7,7 @@ The one idea: one `emu_start` runs the whole batch. What costs and what bites wa
   passed. AArch64's pages are set to 4 KiB: with the 1 KiB of its own the TLB overflows.
 - Code that was written over is translated anew only after `ctl_remove_cache`, from the function's start.
 - `count` and `timeout` of `emu_start` are never used (one is ignored on translated code, the other costs a thread): a
-  watchdog thread stops an endless row by processor time. After such a stop the PC may be behind the registers: the row
+  watchdog thread stops an endless row by processor time. After such a stop the PC may be after the registers: the row
   is run again from its start, at last with a long limit, before it counts as endless.
 - Instructions that it lacks may be rewritten in the code that is loaded (`Isa.replacing`; s390x lacks most of z14).
 What it gets wrong is in errata.py. It does not run AVX (features.py).
@@ -213,7 +213,7 @@ class UnicornRunner(BaseRunner):
     def _stopped(
         self, batch: Batch, row: int, error: int | None, pc: int, tries: dict[int, int], limits: Sequence[float]
     ) -> int:
-        """Decides what a stop at `row` means: run it again, or note its end and go on behind it. Gives the number of
+        """Decides what a stop at `row` means: run it again, or note its end and go on after it. Gives the number of
         the next limit."""
         following = batch.following(row)
         if error is None and self._interrupt is None:

@@ -1,7 +1,7 @@
 """riscv64's table: every instruction of upstream's run tests is known, and what the table says holds in execution.
 
 `corpus/machine/riscv64.json` has one or two encodings of each instruction that Cranelift 0.135.8 compiles those files
-to, under all extensions that it has; a vector instruction stands behind the `vsetivli` that it ran under.
+to, under all extensions that it has; a vector instruction stands after the `vsetivli` that it ran under.
 """
 
 from __future__ import annotations

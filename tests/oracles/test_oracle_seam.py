@@ -91,7 +91,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Fickle:
-    """A planted fault: every second time a nop stands behind the code."""
+    """A planted fault: every second time a nop stands after the code."""
 
     times = 0
 

@@ -119,7 +119,7 @@ def test_externals_and_unknown_symbols(isa: str) -> None:
 
 
 def test_missing_symbols_keep_their_names_when_there_are_many() -> None:
-    """Each is found by its address, and, as long as each has a page, by what is behind that."""
+    """Each is found by its address, and, as long as each has a page, by what is after that."""
     missing: dict[str, int] = {}
 
     def address(name: str) -> int:

@@ -77,7 +77,7 @@ def test_fault_in_the_trap_table_is_a_trap(name: str, isa: str) -> None:
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 def test_guard_pages_and_read_only_code(name: str, isa: str) -> None:
-    """`good` reads 8 bytes and writes the 8 behind them."""
+    """`good` reads 8 bytes and writes the 8 after them."""
     runner = opened(name, isa)
     image = link([[FunctionCode("%f", SAMPLES[isa].good, traps=tuple((k, "heap_oob") for k in range(12)))]], isa)
     slot = layout.slot_address(5)

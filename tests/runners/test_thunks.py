@@ -221,7 +221,7 @@ def _canonical(data: bytes, size: int) -> list[int | str]:
 
 
 def test_data_is_not_taken_for_code() -> None:
-    """A `bras` over data, code behind a jump, a jump table's target that is not known."""
+    """A `bras` over data, code after a jump, a jump table's target that is not known."""
     over = bytes.fromhex("a7150006b9ed3024b9ed3024b9ed302407fe")
     assert reachable(over, 0, len(over)) == [12]
     taken = bytes.fromhex("a7140004b9ed302407feb9ed3024")

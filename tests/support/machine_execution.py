@@ -3,7 +3,7 @@
 A program of a few hundred bytes is assembled here: it reads a state from its input, puts an instruction into a gap of
 its own code, loads all registers but one (which holds the state's address), runs the gap, stores all registers and
 writes the state out. Many states go through one process; one whose instruction is refused ends it, and the next process
-goes on behind it.
+goes on after it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def stated(finding: Finding, judge: Judge) -> Stated:
 
 
 def _with_remark(text: str, unsaid: str) -> str:
-    """The text with a comment behind its header."""
+    """The text with a comment after its header."""
     head, gap, rest = text.partition("\n\n")
     return f"{head}\n; {' '.join(unsaid.split())}{gap}{rest}" if unsaid else text
 

@@ -94,7 +94,7 @@ def _canonicalized(function: Function, value: int, ty: Type) -> Function:
 
 
 def _in_its_stead(function: Function, value: int, result: int, made: Sequence[Inst]) -> Function:
-    """Puts instructions behind the definition of `value`; who read it reads `result`."""
+    """Puts instructions after the definition of `value`; who read it reads `result`."""
 
     def rename(read: int) -> int:
         return result if read == value else read

@@ -1,7 +1,7 @@
 """Memory of run lines: buffers with given contents, pointers to them, and what they hold afterwards.
 
 The one idea: everything is said by name and type, and becomes addresses and bytes only when a run has its data region
-and its byte order (`RunLine.at`): buffers lie one behind the other in the region of their run, so the same line means
+and its byte order (`RunLine.at`): buffers lie one after the other in the region of their run, so the same line means
 the same on every ISA, in the interpreter and in machine code. The notation is read in `runlines`, explained in
 docs/files.md.
 Bytes between and behind buffers are `FILL`, so that reading past an end gives no zeros by chance.
@@ -40,7 +40,7 @@ class Piece(NamedTuple):
     items: tuple[int | Place, ...]
 
     def content(self, offsets: Mapping[str, int], base: int, order: Order) -> bytes:
-        """The items as bytes, one behind the other."""
+        """The items as bytes, one after the other."""
         return b"".join(address(item, offsets, base).to_bytes(self.size, order) for item in self.items)
 
     def like(self, content: bytes, order: Order) -> Piece:
@@ -68,7 +68,7 @@ class Buffer(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """`a+4 == i32[9]` behind a run line's results: what memory holds afterwards."""
+    """`a+4 == i32[9]` after a run line's results: what memory holds afterwards."""
 
     place: Place
     pieces: tuple[Piece, ...]

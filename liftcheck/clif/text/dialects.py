@@ -1,7 +1,7 @@
 """Dialects of CLIF that liftcheck does not read, told by their words: one sentence in the place of follow-up errors.
 
 The one idea: a word that liftcheck does not read and an older version did (`ebb0`, `brz`, `jt0`, `b1`, `heap0`, `r64`)
-names its dialect, so the first error on a line with such a word, and all behind it, become one diagnostic at that word:
+names its dialect, so the first error on a line with such a word, and all after it, become one diagnostic at that word:
 how old the text is, and what stands for the word today. Texts without errors are never looked at.
 Sources: pull requests that removed the words, among them wasmtime #5031 (booleans), #5630 (`brz`, `brnz`) and
 #5731 (jump tables).

@@ -72,7 +72,7 @@ def shown(text: str, length: int) -> str:
 
 @dataclass(slots=True)
 class Declared:
-    """What a function has declared so far, where its own tables do not give an answer at once: the number behind the
+    """What a function has declared so far, where its own tables do not give an answer at once: the number after the
     highest of a kind (by prefix), the number of a pool constant by its bytes."""
 
     next: dict[str, int] = field(default_factory=dict)

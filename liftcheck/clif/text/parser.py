@@ -186,7 +186,7 @@ class _FunctionReader:
             self.errors.append(self.p.diagnostic(fault))
 
     def _skip_function(self) -> None:
-        """Go behind the next `}`, or to the end."""
+        """Go after the next `}`, or to the end."""
         p = self.p
         while p.tokens[p.index] not in ("}", END, "function"):
             p.index += 1

@@ -13,7 +13,7 @@ from liftcheck import layout
 
 def spy(kept: Sequence[int], first: int, size: int) -> bytes:
     """The code in front of a trampoline's, which is at `size`: it notes the places `kept` from offset `first` of the
-    row on, calls, notes them again behind that, and gives them back."""
+    row on, calls, notes them again after that, and gives them back."""
     link_at, frame = 8 * len(kept), 8 * len(kept) + 16 - 8 * (len(kept) % 2)
 
     def moved(opcode: int, base: int, start: int, step: int) -> list[int]:

@@ -11,7 +11,7 @@ from liftcheck.isa.riscv64.nan_boxes import depends_on_boxes, may_depend_on_boxe
 
 
 def _rounds_first(code: bytes) -> bool:
-    """A vector conversion with a rounding mode of its own, not behind a floating-point instruction of the current mode
+    """A vector conversion with a rounding mode of its own, not after a floating-point instruction of the current mode
     in the same translation block (qemu 7.2 then saves the opcode of one instruction twice, which it asserts against).
     """
     at, current = 0, False

@@ -8,7 +8,7 @@ an f32. A program depends on boxes if an instruction of single precision reads a
 instruction looks at all of a register that may hold an f32 (which Unicorn does not box).
 
 Functions are told apart at their calls only: what is not boxed in a register at some call or return of the program may
-be so at every entry and behind every call (but in callee-saved registers, which come back as they were). That is
+be so at every entry and after every call (but in callee-saved registers, which come back as they were). That is
 coarse, and errs to one side: code is said to depend on boxes that does not, and then another runner has it. So is all
 code with both kinds of instructions that jumps through a table or runs into what is not an instruction.
 Source: The RISC-V Instruction Set Manual, Volume I (20240411), 21.2.
@@ -159,7 +159,7 @@ def _enter(entered: dict[int, int], pending: list[int], at: int, state: int) -> 
 
 
 def _after(step: _Step, state: int, frame: dict[int, int]) -> int:
-    """The state behind an instruction."""
+    """The state after an instruction."""
     copied = state >> step.copies & _BOTH if step.copies >= 0 else 1
     if step.stores is not None:
         frame[step.stores] = frame.get(step.stores, 0) | copied

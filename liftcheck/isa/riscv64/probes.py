@@ -1,6 +1,6 @@
 """Probes of single instructions out of the tables, which have every instruction that the compiler has.
 
-The one idea: a row becomes the instruction with operands that may be, behind what configures vectors for it, and a
+The one idea: a row becomes the instruction with operands that may be, after what configures vectors for it, and a
 return; `runners.probes` executes it.
 Sources: as the tables'; which instructions are of which extension: the RISC-V ISA manual, the vector specification 1.0.
 """
@@ -63,7 +63,7 @@ def of_tables() -> Iterator[tuple[frozenset[str], str, bytes]]:
 
 
 def _function(row: Row, width: int) -> bytes:
-    """The instruction behind what configures vectors for it, and a return. A floating-point instruction of the current
+    """The instruction after what configures vectors for it, and a return. A floating-point instruction of the current
     rounding mode comes first: of one with a mode of its own in that place qemu 7.2 dies, whatever it has."""
     words = [_word(row)]
     if row.of_vectors:

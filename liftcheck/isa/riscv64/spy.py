@@ -15,7 +15,7 @@ from liftcheck.isa.riscv64.abi import ABI
 
 def spy(kept: Sequence[int], first: int, size: int) -> bytes:
     """The code in front of a trampoline's, which is at `size`: it notes the places `kept` from offset `first` of the
-    row on, calls, notes them again behind that, and gives them back."""
+    row on, calls, notes them again after that, and gives them back."""
     frame = 8 * len(kept) + 16
 
     def store(place: int, base: int, offset: int) -> int:

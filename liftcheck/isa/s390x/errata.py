@@ -52,13 +52,13 @@ def _reads_overflow(code: bytes, at: int, opcode: int) -> bool:
 ROWS: Final[tuple[Erratum, ...]] = (
     Erratum(
         "qemu", ISA.name, "rnsbg, rosbg, rxsbg that only test",
-        "aborts on a fatal error of its translator (qemu 7.2; the supplement mends it, except for code behind a jump "
+        "aborts on a fatal error of its translator (qemu 7.2; the supplement mends it, except for code after a jump "
         "table)",
         TEST, missed_test, death=("c0100000000407f1ec23803f005707fe", "tcg/tcg.c:3243: tcg fatal error"),
     ),
     Erratum(
         "unicorn", ISA.name, "rnsbg, rosbg, rxsbg that only test",
-        "kills the process that runs it (the supplement mends it, except for code behind a jump table)",
+        "kills the process that runs it (the supplement mends it, except for code after a jump table)",
         TEST, missed_test, death=("c0100000000407f1ec23803f005707fe", "SIGABRT"),
     ),
     Erratum(
@@ -77,7 +77,7 @@ ROWS: Final[tuple[Erratum, ...]] = (
     Erratum(
         "unicorn", ISA.name, "conversion of a NaN to an integer",
         "cgdbr, clgdbr, cfdbr, clfdbr, cgebr, clfebr, vcgd, vclgd, cgxbr and similar ones give the largest integer, "
-        "not the smallest or 0 (the supplement mends those that Cranelift uses, except for code behind a jump table)",
+        "not the smallest or 0 (the supplement mends those that Cranelift uses, except for code after a jump table)",
         SILENT, missed_conversion,
         proof=Proof("c0100000000407f1b3c10002b3a9502007fe", (0x7FF8 << 48, 0), 1 << 63, (1 << 63) - 1),
     ),

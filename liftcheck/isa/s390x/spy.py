@@ -16,7 +16,7 @@ from liftcheck.isa.s390x.abi import ABI
 
 def spy(kept: Sequence[int], first: int, size: int) -> bytes:
     """The code in front of a trampoline's, which is at `size`: it notes the places `kept` from offset `first` of the
-    row on, calls, notes them again behind that, and gives them back."""
+    row on, calls, notes them again after that, and gives them back."""
     given_back = [*kept, ABI.link]
     frame = ABI.callee_area + 8 * len(given_back) + 8 * (len(given_back) % 2)
 

@@ -1,8 +1,8 @@
 """Lets Unicorn run z14 instructions that it lacks: each is replaced by a jump to a thunk of older instructions.
 
 The one idea: the replacement is machine code, so a loop over such an instruction costs no stop of the emulator. Sites
-are found before a run by following the control flow from each function's entry (so data between functions or behind a
-`bras` is never taken for code), and one that was missed (behind a jump table) stops as illegal, is replaced then, and
+are found before a run by following the control flow from each function's entry (so data between functions or after a
+`bras` is never taken for code), and one that was missed (after a jump table) stops as illegal, is replaced then, and
 its row runs again. Instructions whose meaning has no thunk here stay, and end their row as 'unsupported'.
 
 What is covered, with the meaning that the thunk has (Principles of Operation SA22-7832-11 and later):
@@ -112,7 +112,7 @@ class Thunk:
         self.code += bytes((0xA7, mask << 4 | 4, 0, 0))
 
     def finish(self, at: int, back: int) -> bytes:
-        """The bytes for address `at`, with a jump to `back` behind them."""
+        """The bytes for address `at`, with a jump to `back` after them."""
         for place, name in self._jumps:
             self.code[place + 2 : place + 4] = (self._labels[name] - place >> 1 & 0xFFFF).to_bytes(2, "big")
         distance = back - at - len(self.code) >> 1
@@ -623,7 +623,7 @@ class Thunks:
 
 
 def missed_test(code: bytes) -> bool:
-    """Whether a function may test bits at a place that `reachable` does not find (behind a jump table)."""
+    """Whether a function may test bits at a place that `reachable` does not find (after a jump table)."""
     return _is_missed(code, {match.start() for match in _TESTS.finditer(code) if not match.start() & 1})
 
 
@@ -631,7 +631,7 @@ SILENT: Final = re.compile(rb"\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]|\xe7.{3
 
 
 def missed_conversion(code: bytes) -> bool:
-    """Whether a function may convert floats to integers at a place that `reachable` does not find (behind a jump
+    """Whether a function may convert floats to integers at a place that `reachable` does not find (after a jump
     table)."""
     return b"\x07\xf1" in code and _is_missed(
         code, {match.start() for match in SILENT.finditer(code) if not match.start() & 1}

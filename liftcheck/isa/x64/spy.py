@@ -14,7 +14,7 @@ from liftcheck.isa.x64 import ISA
 
 def spy(kept: Sequence[int], first: int, size: int) -> bytes:
     """The code in front of a trampoline's, which is at `size`: it notes the places `kept` from offset `first` of the
-    row on, calls, notes them again behind that, and gives them back."""
+    row on, calls, notes them again after that, and gives them back."""
 
     def stored(start: int) -> bytes:
         row = b"\x48\xb8" + struct.pack("<Q", layout.CONTROL) + b"\x48\x8b\x00"

@@ -41,7 +41,7 @@ WITHIN: Final = 0x400
 WORDS: Final = 16
 NEXT: Final = AREAS * AREA
 NEXT_SIZE: Final = 0x80
-"""The first words of each area lead to areas of this size behind them all."""
+"""The first words of each area lead to areas of this size after them all."""
 POOL: Final = NEXT + AREAS * WORDS * NEXT_SIZE
 LOG: Final = POOL + 0x1000
 LOG_SIZES: Final = tuple(0x4000 << n for n in range(10))

@@ -118,7 +118,7 @@ def _commonest(reasons: Counter[str]) -> str:
 
 
 def recorded_text(function: TestFunction) -> str:
-    """The CLIF in the comments behind a function, '' if there is none."""
+    """The CLIF in the comments after a function, '' if there is none."""
     lines = [text[1:].removeprefix(" ") for _, text in function.annotations if not text.startswith(";;")]
     return "\n".join(lines) if lines and lines[0].startswith("function ") else ""
 

@@ -3,7 +3,7 @@
 The one idea: both worlds are made explicit once. The program's world are virtual registers, each defined once; the
 machine's are places, where a spilled value fills one or more 8-byte cells from its slot on. What the compiler emits for
 a list of edits is stated here: in each block the edits before and after its instructions, in their order, and none
-behind the block's last instruction (an edit there is never emitted).
+after the block's last instruction (an edit there is never emitted).
 
 It judges no allocation. A captured program that is not what an allocator may be given raises `Unsupported`: nothing can
 be said of it. Sources: regalloc2's lib.rs (`Function`, `Edit`, `ProgPoint`, `Output`: what order edits happen in),

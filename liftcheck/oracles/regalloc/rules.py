@@ -85,7 +85,7 @@ class Rules:
                     "an edit out of order",
                     "edits in the order of the instructions that they stand at",
                     f"the edit {self._show(source)} -> {self._show(target)} at instruction {instruction} "
-                    f"listed behind one at instruction {last // 2}",
+                    f"listed after one at instruction {last // 2}",
                 )
             last = point
         return None

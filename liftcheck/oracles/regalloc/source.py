@@ -122,7 +122,7 @@ def _most(sizes: list[int | None]) -> int | None:
 
 def _left_on_stack(signature: Signature) -> int | None:
     """Bytes of the results that a callee of x86-64 leaves on the stack at most; None if that is not worked out. `winch`
-    packs all but the last word, one behind the other, unless one is extended or of a type that keeps them in whole
+    packs all but the last word, one after the other, unless one is extended or of a type that keeps them in whole
     words (Cranelift's `compute_arg_locs`)."""
     types = [result.type for result in signature.returns]
     if not types or (len(types) == 1 and (types[0].bits <= 64 or types[0].is_vector)):

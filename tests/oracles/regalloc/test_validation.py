@@ -291,7 +291,7 @@ CASES = (
         ("kept in a clobbered register", lambda a: with_place(with_place(a, 0, 0, p(5)), 1, 0, p(5)), USE_RULE,
          ("p4i, p5i, p6i and 1 more; v0 is lost in p5i",)),
         ("moved on the other way out", lambda a: replace(a, edits=(before(2, p(0), p(3)),)), USE_RULE, ("block2",)),
-        ("moved behind the branch", lambda a: replace(a, edits=(after(1, p(0), p(3)),)), USE_RULE,
+        ("moved after the branch", lambda a: replace(a, edits=(after(1, p(0), p(3)),)), USE_RULE,
          ("is never emitted", "block2")),
     )),
     Case("names", names(), (

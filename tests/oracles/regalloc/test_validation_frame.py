@@ -276,7 +276,7 @@ def test_a_tail_call_hands_the_back_chain_on(regalloc: Cranelift, isa: str) -> N
 
 @pytest.mark.parametrize("isa", ["riscv64", "s390x"])
 def test_a_return_address_is_read_where_it_lies(regalloc: Cranelift, isa: str) -> None:
-    """Behind the first block, where no argument is read."""
+    """After the first block, where no argument is read."""
     captured, source = own(regalloc, isa, "%caller")
     rows, kept, found = captured.allocation, reserved(isa), 0
     # A back chain tells of the caller, too; which of the two words it is, nobody asks.
@@ -335,7 +335,7 @@ block0(v0: i64, v1: i64):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_nothing_lies_where_a_callee_of_windows_has_its_shadow_space(regalloc: Cranelift, algorithm: str) -> None:
-    """The lowest word behind the 32 bytes is moved into them, wherever it is accessed. Which of two calls through
+    """The lowest word after the 32 bytes is moved into them, wherever it is accessed. Which of two calls through
     registers has which convention, the code does not say."""
     captured, source = one(regalloc, "x86-64", BOTH, ("regalloc_algorithm", algorithm))
     area = Calls(Layout("x86-64", captured.code, captured.allocation), captured.code, source).callee_area()

@@ -57,7 +57,7 @@ def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) ->
     assert "a use's register is not read" in found
     assert found <= {
         "a use's register is not read",
-        "a use is read behind a write to its register",
+        "a use is read after a write to its register",
         "a use reads another value",
         "",
     }
@@ -149,7 +149,7 @@ def test_a_call_through_another_register_is_refuted(regalloc: Cranelift, isa: st
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_stack_pointer_that_is_not_given_back_is_refuted(regalloc: Cranelift, isa: str) -> None:
-    """Behind the call of a callee that takes its arguments away, or before it (s390x): each other amount, and none."""
+    """After the call of a callee that takes its arguments away, or before it (s390x): each other amount, and none."""
     captured, source = one(regalloc, isa, WIDE)
     sp, found = {"x86-64": 4, "aarch64": 63, "riscv64": 2, "s390x": 15}[isa], 0
     for i in range(1, len(captured.allocation.instructions)):
@@ -265,7 +265,7 @@ def test_a_pointer_to_the_frame_is_no_data(regalloc: Cranelift, isa: str) -> Non
 @pytest.mark.parametrize("isa", ["aarch64", "riscv64", "s390x"])
 def test_a_tail_function_takes_away_no_more_than_it_was_given(regalloc: Cranelift, isa: str) -> None:
     """It has two arguments, in registers: each other amount that its exit gives back is refuted. (x86-64's exit takes
-    the stack pointer from the frame pointer behind that.)"""
+    the stack pointer from the frame pointer after that.)"""
     captured, source = one(regalloc, isa, WIDE)
     sp, found = reserved(isa).sp, 0
     for i, what in enumerate(captured.allocation.instructions):

@@ -73,7 +73,7 @@ block3:
 
 
 def made(*codes: str) -> list[Placed]:
-    """riscv64's instructions, one behind the other."""
+    """riscv64's instructions, one after the other."""
     offset, steps = 0, []
     for code in codes:
         machine = decode("riscv64", bytes.fromhex(code))[0]
@@ -166,7 +166,7 @@ def test_an_end_that_no_way_leads_to() -> None:
 def test_a_lacking_early_definition_is_refuted(regalloc: Cranelift, isa: str) -> None:
     """The allocator put a result over an input, as it may if the description calls the definition a late one."""
     found = {reason for text in (LOOPS, MEMORY) for reason in late_definitions(regalloc, isa, text)}
-    own = {"a use's register is not read", "a use is read behind a write to its register", IDLE}
+    own = {"a use's register is not read", "a use is read after a write to its register", IDLE}
     assert found & own if isa != "aarch64" else found - {""}
 
 

@@ -109,7 +109,7 @@ def test_only_contexts_may_stay_in_slots_unread(regalloc: Cranelift) -> None:
 
 
 def test_a_spill_slot_where_a_callee_leaves_packed_results_is_refuted(regalloc: Cranelift) -> None:
-    """Behind them it may lie, though the load of the last one reaches into it."""
+    """After them it may lie, though the load of the last one reaches into it."""
     captured, source = one(regalloc, "packed-results.clif", "x86-64", "%two")
     assert source.packed == {"%g": 16}
     end, outside = 16, "a spill slot lies outside of the frame"
@@ -204,7 +204,7 @@ def unsaved(captured: Captured) -> Captured:
 
 @pytest.mark.parametrize("function", ["%once", "%twice", "%unused"])
 def test_a_switch_keeps_what_it_must_come_back_with(regalloc: Cranelift, function: str) -> None:
-    """Each of its instructions left out, or its jump without the address behind it."""
+    """Each of its instructions left out, or its jump without the address after it."""
     captured, source = one(regalloc, "switch.clif", "x86-64", function)
     allocation = captured.allocation
     at = next(i for i, what in enumerate(allocation.instructions) if "stack_switch" in what.text)

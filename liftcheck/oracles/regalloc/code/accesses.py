@@ -268,7 +268,7 @@ class OwnRules:
         uses: set[int],
         definitions: set[int],
     ) -> list[Problem]:
-        """Some of the bytes, from the state of the scan on. What is read behind a write is not the use any more."""
+        """Some of the bytes, from the state of the scan on. What is read after a write is not the use any more."""
         problems: list[Problem] = []
         for placed in steps:
             machine = placed.machine
@@ -376,7 +376,7 @@ class OwnRules:
         seen = order.overwritten(before, shared, wanted)
         if seen is not None:
             problems.append(
-                self._problem("a use is read behind a write to its register", instruction, seen[0], seen[1], uses, own)
+                self._problem("a use is read after a write to its register", instruction, seen[0], seen[1], uses, own)
             )
         behind = {p for p in definitions if p < SLOT}.union(
             self._unasked, self.kept.scratch if self._carries(instruction) else ()
@@ -411,7 +411,7 @@ class OwnRules:
         return self.abi.carries_scratch and instruction not in self._lasts
 
     def _idle_scratch(self, own: Sequence[Placed]) -> tuple[Placed, int] | None:
-        """The last write to a scratch register behind which nothing reads it: the next instruction must."""
+        """The last write to a scratch register after which nothing reads it: the next instruction must."""
         pending: dict[int, Placed] = {}
         for placed in own:
             for place in placed.machine.reads & pending.keys():
@@ -464,7 +464,7 @@ class OwnRules:
         self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int], definitions: set[int]
     ) -> list[Problem]:
         """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
-        behind itself. What its callee took away of the stack, the bytes behind it may make up for."""
+        behind itself. What its callee took away of the stack, the bytes after it may make up for."""
         placed = own[at]
         returning = placed.offset + placed.machine.size
         pushed = -self.shift if self.shift else None
@@ -522,7 +522,7 @@ class OwnRules:
         taken = moved if pushed is None else pushed
         if moved and (moved % self.abi.stack_unit or pushed is not None or not self.calls.may_pop(instruction)):
             problems.append(
-                self._problem("the stack pointer is moved behind a call", instruction, placed, self.kept.sp, set(), own)
+                self._problem("the stack pointer is moved after a call", instruction, placed, self.kept.sp, set(), own)
             )
         scan.writable.add(self.kept.sp)
         self._taken.append(Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
@@ -537,7 +537,7 @@ class OwnRules:
                     self._pointed.append((len(self._stores), found[1] + 16))
 
     def _moved(self, behind: Sequence[Placed]) -> int:
-        """How far down the bytes behind a call move the stack pointer, to make up for what its callee took away; an odd
+        """How far down the bytes after a call move the stack pointer, to make up for what its callee took away; an odd
         number for anything else."""
         state = State(self.isa)
         for _, machine in behind:
@@ -667,7 +667,7 @@ def _call_in(own: Sequence[Placed]) -> int:
 
 
 def _idle_use(own: Sequence[Placed], place: int, alike: set[int], merging: frozenset[str]) -> bool:
-    """Whether a register is read in name only, against one that holds the same, or for what is left of it behind an
+    """Whether a register is read in name only, against one that holds the same, or for what is left of it after an
     insertion. `alike`: where the same value is."""
     readers = [machine for _, machine in own if place in machine.reads]
     return bool(readers) and all(

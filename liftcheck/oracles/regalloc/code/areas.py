@@ -94,7 +94,7 @@ def _pushed(rules: Rules) -> int:
 
 def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> bool:
     """Whether these bytes are an argument for the callee of a tail call: they end where the function's own do. On
-    s390x they begin behind the register save area, which has the callee's back chain."""
+    s390x they begin after the register save area, which has the callee's back chain."""
     source, taken, left = rules.calls.source, rules.calls.taken(), rules.calls.left_by_tail_calls()
     if rules.allocation.frame.get("convention") != "tail" or not (source is None or source.tails):
         return False

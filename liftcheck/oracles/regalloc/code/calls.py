@@ -148,7 +148,7 @@ class Calls:
 
     def packed_results(self, instruction: int) -> int | None:
         """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
-        behind the call load more of one than there is: narrow ones."""
+        after the call load more of one than there is: narrow ones."""
         if self.source is None or self.abi.packing.isdisjoint(self.conventions(instruction)):
             return None
         return self.source.packed_results(frozenset(self.symbols_of(instruction)))
@@ -167,7 +167,7 @@ class Calls:
 
     @cached_property
     def calling(self) -> list[int]:
-        """Instructions that call and go on behind that: calls by `preserve_all` clobber nothing."""
+        """Instructions that call and go on after that: calls by `preserve_all` clobber nothing."""
         rows = self.allocation
         found = []
         for number, what in enumerate(rows.instructions):
@@ -270,7 +270,7 @@ def switches(isa: str, own: Sequence[Placed]) -> bool:
 
 
 def offset_of(isa: str, machine: Insn) -> int | None:
-    """How far behind the address in a register a call or a jump through it leads; None if it takes the address from
+    """How far after the address in a register a call or a jump through it leads; None if it takes the address from
     memory there."""
     if machine.accesses or "[" in machine.operands:
         return None

@@ -109,7 +109,7 @@ def _circles(onward: Mapping[int, int]) -> dict[int, int]:
 
 
 def _ordered(count: int, above: Mapping[int, int]) -> tuple[list[int], dict[int, int]]:
-    """The forest as one tree below -1: its nodes, each behind the one above it."""
+    """The forest as one tree below -1: its nodes, each after the one above it."""
     below: dict[int, list[int]] = {}
     up = {block: above.get(block, -1) for block in range(count)}
     for block, parent in up.items():

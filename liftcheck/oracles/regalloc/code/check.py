@@ -166,7 +166,7 @@ class Examination:
 
     def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
         """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):
-        the instructions as they are under it, and the one behind them."""
+        the instructions as they are under it, and the one after them."""
         if self._sized is None:
             return code, None
         known: Term | None = self.vectors

@@ -24,7 +24,7 @@ class Rules(OwnRules):
     """The rules about own bytes, those about the frame included."""
 
     def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
-        """Operands in spill slots are accessed where these lie. Behind it all slots are known."""
+        """Operands in spill slots are accessed where these lie. After it all slots are known."""
         for instruction, slot, stored, own, shift in self._in_slots:
             if not self._accessed(slots, body, slot, stored, own, shift):
                 rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
@@ -43,7 +43,7 @@ class Rules(OwnRules):
                 )
 
     def results(self, body: Body) -> int:
-        """The end of the memory above the stack pointer where callees leave results: bytes behind calls load them. The
+        """The end of the memory above the stack pointer where callees leave results: bytes after calls load them. The
         load of a packed one may reach past the end of them all."""
         high = 0
         for own, returning, packed in self._results:

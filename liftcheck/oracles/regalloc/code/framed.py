@@ -23,7 +23,7 @@ def framed(
     are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
     register is not seen.
 
-    `shift` is how far the stack pointer is from the body's now. What happens to it behind a call makes up for what the
+    `shift` is how far the stack pointer is from the body's now. What happens to it after a call makes up for what the
     callee took away (see `_pushed`)."""
     kept = reserved(isa)
     state = State(isa)

@@ -2,7 +2,7 @@
 
 The one idea: a block's label stands where its first piece begins (or among idle instructions before it). A block's
 last instruction may jump to labels of its successors only, fall into one of them only, and must have a way to each: by
-a jump, by falling through, by a table behind an indirect jump, or by a call's handler. Elsewhere jumps stay inside own
+a jump, by falling through, by a table after an indirect jump, or by a call's handler. Elsewhere jumps stay inside own
 bytes, or lead to traps. The assembler may send a jump on to where the jump at its target leads, through veneers, and
 leave out blocks of nothing but a jump.
 
@@ -100,7 +100,7 @@ def _lost(layout: Layout, instruction: int, own: Sequence[Placed], block: int | 
 
 
 def _sent_on(layout: Layout, instruction: int, own: Mapping[int, Sequence[Placed]], chains: Chains) -> Ends | None:
-    """Where the branches of an instruction may end that has only its block's jump behind it: the assembler sends them
+    """Where the branches of an instruction may end that has only its block's jump after it: the assembler sends them
     on to where that one leads, and may leave it out."""
     at = instruction
     while not layout.edited(at, at + 1):
@@ -251,9 +251,9 @@ def only_jumps(layout: Layout, block: int) -> bool:
 def _table(
     layout: Layout, successors: Sequence[int], own: Sequence[Placed], start: int, end: int
 ) -> Iterator[tuple[int, int]]:
-    """What stands behind an indirect jump: the successors in order, the default (the first) last if it is there, and
+    """What stands after an indirect jump: the successors in order, the default (the first) last if it is there, and
     where each entry leads. Entries are distances from the table, or far jumps of two instructions, none for the
-    default, and an island may stand behind them."""
+    default, and an island may stand after them."""
     if not own or own[-1].machine.flow != JUMP or layout.goal(*own[-1]) != -1 or start >= end:
         return
     order = (*successors[1:], *successors[:1])

@@ -3,7 +3,7 @@
 The one idea: the compiler's offsets are trusted no further than that instructions are decoded from them. Every byte
 that control can reach belongs to a piece, and each piece must do what its instruction or move says; a wrong offset
 leaves bytes that do not. What is between two pieces must be idle (no-operations, landing pads) or out of reach: tables,
-padding and constants behind an unconditional jump, islands that are jumped over.
+padding and constants after an unconditional jump, islands that are jumped over.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Layout:
                     yield Piece(instruction, number, *ranges[number])
 
     def code(self, start: int, end: int, last: bool = False) -> tuple[list[Placed], int]:
-        """What is executed of the bytes [start, end), in order, and where it ends: at `end`, or behind it if the bytes
+        """What is executed of the bytes [start, end), in order, and where it ends: at `end`, or after it if the bytes
         are cut wrongly; before it where control leaves for good (`last`: a block's last instruction)."""
         if last:
             return self._last(start, end)
@@ -126,7 +126,7 @@ class Layout:
 
     def _walk(self, start: int, end: int, entered: set[int]) -> tuple[list[Placed], int, list[tuple[int, int]]]:
         """Instructions, where they end, and the islands left out: jumped over, and not entered. A jump that keeps its
-        own address (a way to a constant behind it) stays."""
+        own address (a way to a constant after it) stays."""
         found: list[Placed] = []
         islands: list[tuple[int, int]] = []
         at = start
@@ -216,7 +216,7 @@ def idle(machine: Insn) -> bool:
 
 
 def laid(machines: Sequence[Insn], at: int) -> tuple[list[Placed], int]:
-    """Instructions one behind the other, and where the last one ends."""
+    """Instructions one after the other, and where the last one ends."""
     found: list[Placed] = []
     for machine in machines:
         found.append(Placed(at, machine))

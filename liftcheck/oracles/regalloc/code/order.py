@@ -6,7 +6,7 @@ written is read later, or is a result. So four things are followed along all way
 
     overwritten   a read that may see an input or another value cannot be meant, nor one that sees another value always:
                   but if nothing else reads that value (if this read meant the input, what made the value would be idle)
-    idle          what an instruction writes, something reads later or behind the bytes
+    idle          what an instruction writes, something reads later or after the bytes
     unwritten     what is read, or is a result, was written before on every way
     stuck         control comes to the end
 
@@ -59,7 +59,7 @@ def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[S
 
 def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) -> tuple[Placed, int] | None:
     """The first read of one of these registers that may see something else than the input. `behind`: what is read
-    behind the bytes."""
+    after the bytes."""
     for place in sorted(inputs):
         if all(place not in writes for _, writes in found.steps):
             continue
@@ -114,7 +114,7 @@ def survives(found: Graph, place: int) -> bool:
 
 def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
-    read behind the bytes."""
+    read after the bytes."""
     live = _live(found, behind)
     for number, (offset, machine) in enumerate(found.own):
         if machine.flow != ORDINARY:

@@ -1,7 +1,7 @@
 """Whether control gets through a jump table as a compiler has it do so, and nowhere else.
 
 The one idea: where an indirect jump leads is computed by the last few bytes before it, and these have one form on each
-ISA (`Abi.through_table`): the address of the table behind the jump, one of its entries (or the distance of one, where
+ISA (`Abi.through_table`): the address of the table after the jump, one of its entries (or the distance of one, where
 entries are jumps), their sum, the jump. Each instruction is the one of that name, takes what the ones before it made
 and nothing else, and the address is the table's. Where the same bytes bound the index (`Abi.clamps`), they do so by the
 number of entries.
@@ -24,7 +24,7 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 
 
 def leads(isa: str, own: Sequence[Placed], entries: int) -> bool:
-    """Whether the last of these bytes lead by the table behind them; `entries`: how many the default is not."""
+    """Whether the last of these bytes lead by the table after them; `entries`: how many the default is not."""
     abi = abi_named(isa)
     first = len(own) - len(abi.through_table)
     chain = own[first:] if first >= 0 else ()
@@ -38,7 +38,7 @@ def leads(isa: str, own: Sequence[Placed], entries: int) -> bool:
 
 
 def _entered(own: Sequence[Placed], chain: Sequence[Placed]) -> bool:
-    """Whether a branch leads behind the beginning of the chain."""
+    """Whether a branch leads after the beginning of the chain."""
     goals = {at + m.target for at, m in own if m.flow == BRANCH and m.target is not None}
     return any(placed.offset in goals for placed in chain[1:])
 
