@@ -79,7 +79,7 @@ def _bytes(isa: str, right: Captured, damaged: Captured) -> str:
 
 
 def _needed(isa: str, right: Captured) -> frozenset[int]:
-    """Registers that an exit must not write besides: results, and what the caller wants back."""
+    """Registers that an exit must not write in addition: results, and what the caller wants back."""
     allocation = right.allocation
     promised = owed(isa, str(allocation.frame.get("convention", "")))
     returns = [places for what, places in zip(allocation.instructions, allocation.places) if what.is_return]

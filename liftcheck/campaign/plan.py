@@ -239,7 +239,7 @@ class Planner:
         return self.rules is not None and bool(getattr(innermost(self.open_compiler()), "traces_rules", False))
 
     def plan(self, batch: int, cold: bytes = b"") -> Plan:
-        """What batch `batch` consists of. `cold`: the rules that a directed batch aims at besides."""
+        """What batch `batch` consists of. `cold`: the rules that a directed batch aims at in addition."""
         draw = random.Random(batch_seed(self.options.seed, batch))
         world = draw.choice(self.worlds)
         profile = draw.choice(self.options.profiles) if self.options.profiles else "all"

@@ -45,8 +45,8 @@ _PATIENCE: Final = 10.0
 
 class Small(NamedTuple):
     """What came of it. `klass`: what disagrees; `before` and `after`: lines of the program, without what stands around
-    it to show it; `others`: what disagrees besides, left as it is; `interrupted`: the text is the best so far, and was
-    not judged as a whole again."""
+    it to show it; `others`: what disagrees in addition, left as it is; `interrupted`: the text is the best so far, and
+    was not judged as a whole again."""
 
     text: str
     klass: str

@@ -1,4 +1,4 @@
-"""Is a function well-formed? Finds what Cranelift's verifier finds, and what a broken tree can have besides.
+"""Is a function well-formed? Finds what Cranelift's verifier finds, and what a broken tree can have in addition.
 
 The one idea: `verify` gives all findings as diagnostics and an empty list means that the compiler's reader and verifier
 take the printed text. Function-wide rules are here, those of single instructions in `verify_insts.py`.

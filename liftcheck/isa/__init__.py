@@ -21,7 +21,7 @@ class Listed(NamedTuple):
     name      in targets, in reports and on the command line
     package   its package here, named as Cranelift's folder of the backend
     triple    what a compiler and the header of a filetest call it
-    aliases   what people call it besides
+    aliases   what people call it in addition
     spellings architectures in a triple that are it: letters that name extensions enable none
     byte_order
     """

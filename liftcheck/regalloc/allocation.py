@@ -95,8 +95,8 @@ class Allocation:
     ends        the code offset after each instruction's own bytes; () where the compiler does not say
     edit_ranges for each edit, the code offsets where its bytes begin and end; () where the compiler does not say.
                 An instruction or edit may have no bytes: a branch to what follows, a move to itself
-    frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); besides, if
-                they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
+    frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); in addition,
+                if they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
                 convention as CLIF spells it; absent: the ISA's default one)
     algorithm   one of ALGORITHMS
     damage      what was planted in it, in words; '' for what the allocator answered

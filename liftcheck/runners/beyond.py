@@ -1,9 +1,9 @@
 """Code that its target cannot execute: vector instructions for a target without vectors, where an ISA can be without
 (riscv64).
 
-The one idea: what the settings promise is all that the code may use, whatever the runner at hand has besides. Unicorn
-stops at a vector instruction, qemu executes it; on the machine that was asked for it is illegal either way. So it is
-looked for in the code, at places that control can come to (constants and tables stand between them).
+The one idea: what the settings promise is all that the code may use, whatever the runner at hand has in addition.
+Unicorn stops at a vector instruction, qemu executes it; on the machine that was asked for it is illegal either way. So
+it is looked for in the code, at places that control can come to (constants and tables stand between them).
 
 Cranelift has vectors with `has_v`, or with a `has_zvl…b`, which is the size that its rules ask for. Without, it should
 refuse a program's vectors; some opcodes it does not refuse. That is a gap of its checks, and a refusal here, since

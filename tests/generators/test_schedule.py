@@ -73,7 +73,7 @@ def test_a_duty_does_not_depend_on_those_asked_for_before() -> None:
 
 
 def test_what_is_due_is_executed() -> None:
-    """In the first run, whatever the program does besides."""
+    """In the first run, whatever the program does in addition."""
     for turn in range(0, 260, 3):
         case = generate(RandomChoices(turn), "all", context(), turn=turn)
         assert verify(case.module) == []

@@ -1,7 +1,7 @@
 """A finding as data: the program, where it goes wrong and how, who stands against whom; and its JSON form.
 
 The one idea: the recipe is data, not a seed. The program is kept as text with its inputs and memory, so a finding can
-be replayed by a later liftcheck whose generator draws other programs. The seed is told besides, for people.
+be replayed by a later liftcheck whose generator draws other programs. The seed is told in addition, for people.
 """
 
 from __future__ import annotations

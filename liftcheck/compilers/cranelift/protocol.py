@@ -42,8 +42,8 @@ def compile_request(
     only: int = NONE,
     ahead: bytes = b"",
 ) -> bytes:
-    """`skip` are (function, target) pairs by index; `only` is the one function to compile; `ahead`: what a want besides
-    says in front of the text."""
+    """`skip` are (function, target) pairs by index; `only` is the one function to compile; `ahead`: what a want in
+    addition says in front of the text."""
     numbers = [wants, len(handles), *handles, len(skip)]
     for pair in skip:
         numbers += pair

@@ -24,7 +24,7 @@ Settings = tuple[tuple[str, str], ...]
 
 class Mend(NamedTuple):
     """What is changed, in words; the functions so changed (None: there is nothing to change), `healed` or as the
-    control; settings that are changed besides."""
+    control; settings that are changed in addition."""
 
     words: str
     changed: Callable[[Function, bool], Function | None]

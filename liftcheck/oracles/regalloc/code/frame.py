@@ -300,9 +300,9 @@ class _Frame:
         return state
 
     def leave(self, instruction: int, lost: frozenset[int]) -> list[Problem]:
-        """Execute an exit's bytes and compare. `lost`: what calls that may have handlers lose besides. Results are the
-        uses in fixed registers: another one is the address that a tail call jumps to, which may be moved away before
-        its register is restored."""
+        """Execute an exit's bytes and compare. `lost`: what calls that may have handlers lose in addition. Results are
+        the uses in fixed registers: another one is the address that a tail call jumps to, which may be moved away
+        before its register is restored."""
         own = self.own[instruction]
         state = self._body_end(lost)
         results = self._results(instruction)
