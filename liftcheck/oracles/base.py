@@ -125,6 +125,7 @@ CLASSES: Final = (
         compare.ILLEGAL_CODE,
         "compiles this program to code that `{target}` cannot execute: {message}.",
         "illegal",
+        counts_as_pair=False,
         needs_witness=False,
     ),
 )

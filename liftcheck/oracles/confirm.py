@@ -31,6 +31,7 @@ from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.reference import strays_into_others
 from liftcheck.oracles.tally import Tally
+from liftcheck.runners import beyond
 from liftcheck.runners.base import Runner
 
 _EMULATOR_DEATH: Final = "worker died: signal SIGABRT"
@@ -80,10 +81,11 @@ class _Only:
 def vote_of(judge: Judge, case: Case, target: Target, runner: Runner) -> Vote:
     """One case on one target and one given runner."""
     tally = Tally()
-    mismatches = judge.on(_Only(runner)).judge([case], [target], tally)
+    found = judge.on(_Only(runner)).judge([case], [target], tally)
+    mismatches = [one for one in found if one.failure is None or class_of(one.verdict.klass).counts_as_pair]
     if mismatches:
-        found = mismatches[0]
-        return Vote(target, runner.name, found.verdict, found.actual, found.run)
+        first = mismatches[0]
+        return Vote(target, runner.name, first.verdict, first.actual, first.run)
     if tally.agreed:
         return Vote(target, runner.name, compare.AGREED, None)
     if time.monotonic() > judge.deadline:
@@ -109,7 +111,8 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
         return Confirmed(compare.NONDETERMINISTIC, "")
     if first is None or isinstance(first, CompileFailure):
         return Confirmed("", "not compiled the second time")
-    own = _poll(judge, case, target, runners.every(target, first))
+    machine = beyond.machine_for(target, beyond.judged(case.module.functions, target, first))
+    own = _poll(judge, case, target, runners.every(machine, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     again = next((b for b in against if b.runner == mismatch.runner), None)
     if again is None:

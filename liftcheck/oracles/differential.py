@@ -297,12 +297,13 @@ class Judge:
             illegal = beyond.judged(case.module.functions, target, code)
             if illegal is not None:
                 self._refuse(batch, number, target, illegal)
-                continue
+                if illegal.kind != beyond.ILLEGAL:
+                    continue  # else a runner may have what the target lacks, and something may be wrong besides
             trouble = batch.prepared[number].expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
-            runner = self.runners.pick(target, code)
+            runner = self.runners.pick(beyond.machine_for(target, illegal), code)
             if isinstance(runner, str):
                 tally.undecided[target.isa, runner] += 1
                 continue

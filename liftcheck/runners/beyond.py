@@ -7,7 +7,8 @@ it is looked for in the code, at places that control can come to (constants and 
 
 Cranelift has vectors with `has_v`, or with a `has_zvl…b`, which is the size that its rules ask for. Without, it should
 refuse a program's vectors; some opcodes it does not refuse. That is a gap of its checks, and a refusal here, since
-such a program is for no machine without vectors. In a function that has no vector at all it is the compiler's bug.
+such a program is for no machine without vectors. In a function that has no vector at all it is the compiler's bug; a
+campaign then runs the program besides (`machine_for`), since something else may be wrong with it.
 
 What it does not do: other extensions, whose instructions are under their own settings in every rule; what only an
 indirect jump or a handler comes to.
@@ -46,6 +47,13 @@ def judged(functions: Iterable[Function], target: Target, program: Iterable[Func
     flag = isa.vectors[0]
     reason = f"vector instructions for a target without {flag}"
     return CompileFailure(ILLEGAL, reason, f"{name} in {function.name}, which has no vectors: no {flag}")
+
+
+def machine_for(target: Target, failure: CompileFailure | None) -> Target:
+    """Where a program's code can be run: the target, with what its code has and it lacks if that is its `failure`."""
+    if failure is None or failure.kind != ILLEGAL:
+        return target
+    return Target(target.isa, tuple(sorted((*target.settings, (isa_named(target.isa).vectors[0], "true")))))
 
 
 def own_vectors(isa: Isa) -> str:

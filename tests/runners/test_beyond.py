@@ -14,6 +14,7 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners import beyond
 from liftcheck.runners.pool import RunnerPool
@@ -131,3 +132,26 @@ def test_the_page_exists() -> None:
     assert "docs/findings/riscv64-preserve-all-without-vectors.md" in pages
     assert all((root / page).exists() for page in pages)
     assert (root / "docs/findings/compiler-panics.md").read_text(encoding="utf-8").count("\n## ") >= 10
+
+
+@pytest.mark.needs_qemu
+def test_code_that_is_illegal_is_run_besides_where_a_runner_can(compiler: Cranelift, runners: RunnerPool) -> None:
+    """It is a finding of its own, hides no wrong result, and the pair is counted once."""
+    case = Case(parse_module(PRESERVES, "besides"), 2, ((7,), (9,)), name="besides")
+    other = compiler.compile_text(PRESERVES.replace("imul", "isub"), [PLAIN])[0][2]
+    assert isinstance(other, FunctionCode)
+    right = Tally()
+    (illegal,) = Judge(compiler, runners).judge([case], [PLAIN], right)
+    assert (illegal.verdict.klass, right.pairs["riscv64"], right.agreed["riscv64"]) == (compare.ILLEGAL_CODE, 1, 1)
+
+    def spoiled(code: FunctionCode, target: Target) -> FunctionCode:
+        return other if code.name == "%f" and target == PLAIN else code
+
+    judge, tally = Judge(compiler, runners, Hooks(code=spoiled)), Tally()
+    found = judge.judge([case], [PLAIN], tally)
+    assert [one.verdict.klass for one in found] == [compare.ILLEGAL_CODE, compare.WRONG_RESULT]
+    investigator = Investigator(judge, runners)
+    assert [
+        finding.klass for one in found for finding in investigator.investigate(case, [one], tally)
+    ] == [compare.ILLEGAL_CODE, compare.WRONG_RESULT]  # fmt: skip
+    assert (tally.pairs["riscv64"], tally.agreed["riscv64"]) == (1, 0)
