@@ -17,6 +17,7 @@ from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import (
     BRANCH,
     CALL,
+    FLAGS,
     JUMP,
     MEMORY,
     ORDINARY,
@@ -59,9 +60,23 @@ class Summary(NamedTuple):
     frame: frozenset[_Place]
 
 
-def alike(isa: str, captured: Captured, old: Insn, new: Insn) -> str:
-    """Why nothing is claimed of one machine instruction of own bytes in the place of another; '' if something is."""
+def _flags_are_dead(isa: str, code: bytes, end: int) -> bool:
+    """Whether the next instruction that has to do with flags writes them, with no control between."""
+    for machine in decode(isa, code, end, min(end + 64, len(code))):
+        if FLAGS in machine.reads or machine.flow != ORDINARY or not machine.known:
+            return False
+        if FLAGS in machine.writes:
+            return True
+    return False
+
+
+def alike(isa: str, captured: Captured, old: Insn, new: Insn, end: int | None = None) -> str:
+    """Why nothing is claimed of one machine instruction of own bytes, which ends there, in the place of another; '' if
+    something is. Flags that nothing reads are nothing."""
     kept = reserved(isa)
+    flags = old.writes ^ new.writes == {FLAGS}
+    if flags and end is not None and _flags_are_dead(isa, captured.code.code, end):
+        old, new = (machine._replace(writes=machine.writes - {FLAGS}) for machine in (old, new))
     if new.size != old.size or not new.known:
         return ""
     if (new.flow, new.target, new.reads, new.writes, new.merged, new.kept) != (

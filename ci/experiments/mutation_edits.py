@@ -145,7 +145,7 @@ def beyond(isa: str, before: Captured, after: Captured, changes: Sequence[Change
         new = read(isa, data)
         if spot.role != OWN:
             return ""
-        found.add(alike(isa, before, spot.machine, new) or inside(isa, before, after, spot.piece))
+        found.add(alike(isa, before, spot.machine, new, spot.end) or inside(isa, before, after, spot.piece))
     return "" if "" in found else max(found, default="")
 
 

@@ -123,7 +123,8 @@ class OwnRules:
         self._pointed: Final[list[tuple[int, int]]] = []
         self._pointers_made: Final[list[tuple[int, Placed, tuple[Term, int], int]]] = []
         self._taken: Final[list[Taken]] = []
-        self._results: Final[list[tuple[Sequence[Placed], int, int | None]]] = []
+        self.loading: Final[list[tuple[int, Sequence[Placed], int]]] = []
+        """Calls with accesses of memory behind them, and where they return to."""
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
@@ -517,7 +518,7 @@ class OwnRules:
         scan.readable.update(placed.machine.writes)
         scan.stores = True
         if any(machine.accesses for _, machine in own[at + 1 :]):
-            self._results.append((own, returning, self.calls.packed_results(instruction)))
+            self.loading.append((instruction, own, returning))
         moved = self._moved(own[at + 1 :])
         taken = moved if pushed is None else pushed
         if moved and (moved % self.abi.stack_unit or pushed is not None or not self.calls.may_pop(instruction)):

@@ -76,7 +76,7 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     word = low - rules.abi.return_address in ends if chain is None else low == behind - 8
     if word and high == low + 8:
         return source is None or source.returning
-    home = rules.abi.callee_area + rules.abi.shadow.get(str(rules.allocation.frame.get("convention")), 0)
+    home = _home(rules)
     taken = rules.calls.taken() if rules.allocation.frame.get("convention") == "tail" else None
     if taken is None:  # only an upper bound is known
         taken = home + (1 << 16 if source is None else source.incoming)
@@ -85,6 +85,21 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
         and max(size + home, behind) <= low
         and high <= size + _pushed(rules) + taken
     )
+
+
+def arguments(rules: Rules, body: Body, size: int) -> Iterator[tuple[int, Placed, int, int]]:
+    """Loads of what the caller handed over: instruction, machine instruction, distance from the stack pointer, size."""
+    end, least = rules.allocation.blocks[0].end, size + _pushed(rules) + _home(rules)
+    for instruction, own, shift in rules.framed:
+        if instruction < end and not rules.allocation.instructions[instruction].clobbers:
+            for placed, low, width, stores in framed(rules.isa, own, shift, body.frame_pointer):
+                if not stores and low >= least:
+                    yield instruction, placed, low, width
+
+
+def _home(rules: Rules) -> int:
+    """Bytes that lie below the function's arguments."""
+    return rules.abi.callee_area + rules.abi.shadow.get(str(rules.allocation.frame.get("convention")), 0)
 
 
 def _pushed(rules: Rules) -> int:

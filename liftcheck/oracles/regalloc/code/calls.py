@@ -132,6 +132,15 @@ class Calls:
         called = self.source.called if self.source is not None else {}
         return self._all_taken([one for signatures in called.values() for one in signatures])
 
+    def signatures(self, instruction: int) -> Sequence[Signature] | None:
+        """Those that an instruction's call may have; None: not known."""
+        symbols = self.symbols_of(instruction)
+        if self.source is None or (self._library and not self._named(instruction)):
+            return None
+        if symbols and not self._named(instruction):
+            return None
+        return self._named(instruction) or [one for found in self.source.called.values() for one in found] or None
+
     def _named(self, instruction: int) -> Sequence[Signature]:
         """The signatures of the symbol that an instruction is linked with."""
         called = self.source.called if self.source is not None else {}

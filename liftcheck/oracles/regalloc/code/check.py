@@ -10,6 +10,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     order                in which order own bytes read and write, on all ways through them
     bases                addresses that own bytes make
     framed, areas        accesses of the frame against what lies there
+    handed               arguments and results on the stack against signatures
     links                what is linked with a symbol
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps, tables        jumps against blocks, by tables as well
@@ -33,7 +34,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, jumps, links, slots
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, slots
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
@@ -285,6 +286,8 @@ class Examination:
         yield from self.rules.unbalanced(checked.body, low)
         explicit = slots.explicit(self.allocation)
         yield from self.rules.stray_pointers(self.slots, explicit, low, checked.size or 0)
+        given = [] if checked.size is None else [*areas.arguments(self.rules, checked.body, checked.size)]
+        yield from handed.check(self.rules, checked.body, low, given)
         outside = (
             ()
             if checked.size is None

@@ -46,7 +46,8 @@ class Rules(OwnRules):
         """The end of the memory above the stack pointer where callees leave results: bytes after calls load them. The
         load of a packed one may reach past the end of them all."""
         high = 0
-        for own, returning, packed in self._results:
+        for instruction, own, returning in self.loading:
+            packed = self.calls.packed_results(instruction)
             loads = [
                 (offset, offset + size)
                 for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
@@ -79,6 +80,20 @@ class Rules(OwnRules):
             wanted = -(-max(ends, default=0) // self.abi.stack_unit) * self.abi.stack_unit
             if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
                 yield self._unbalanced(taken, str(wanted))
+
+    def handed_over(self, body: Body, top: int) -> Iterator[tuple[int, list[tuple[int, Placed, int, int]]]]:
+        """For each call the stores into the memory at the stack pointer since the one before: instruction, machine
+        instruction, distance, size."""
+        for taken in self._taken:
+            yield (
+                taken.instruction,
+                [
+                    (instruction, placed, offset, size)
+                    for instruction, own, shift in self._stores[taken.first : taken.last]
+                    for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                    if stores and offset + size <= top and (offset >= 0 or shift)
+                ],
+            )
 
     def _unbalanced(self, taken: Taken, wanted: str) -> Problem:
         rule = "a call's arguments are not what its callee takes away"
