@@ -36,10 +36,11 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.campaign.plan": 12,
     "liftcheck.campaign.findings": 13,
     "liftcheck.campaign.report": 14, "liftcheck.campaign.execute": 14,
-    "liftcheck.campaign": 15, "liftcheck.doctor": 15,
-    "liftcheck.commands": 16,
-    "liftcheck.cli": 17,
-    "liftcheck.__main__": 18,
+    "liftcheck.campaign.keep": 15,
+    "liftcheck.campaign": 16, "liftcheck.doctor": 16,
+    "liftcheck.commands": 17,
+    "liftcheck.cli": 18,
+    "liftcheck.__main__": 19,
 }  # fmt: skip
 """Package or module -> layer; the longest prefix of a module's name counts. The package of an ISA has the layer of
 OF_AN_ISA: it has instructions, and a value that anybody may ask for (by a string: `isa.base`)."""

@@ -113,6 +113,8 @@ class Planner:
         self._known: dict[str, Mapping[str, Setting]] = {}
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._compiler: Compiler | None = None
+        self.build = ""
+        """What identifies the compiler's build, once it is prepared."""
 
     def open_compiler(self) -> Compiler:
         """The compiler under test; the same one at every call."""
@@ -153,6 +155,7 @@ class Planner:
         for name in self.options.profiles:
             profiles.by_name(name)
         compiler = self.open_compiler()
+        self.build = str(getattr(compiler, "cache_key", ""))
         try:
             self._check_settings(compiler)
             self._check_runners()

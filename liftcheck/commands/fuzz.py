@@ -7,6 +7,8 @@ a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` mak
 
 Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
 and is traced: `liftcheck coverage` shows which rules that were.
+
+Ctrl-C or SIGTERM ends it with its report. Whatever stopped it, `--resume` goes on with it (docs/campaigns.md).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from liftcheck.commands import options, output, reports
+from liftcheck.commands import options, output, reports, resumed
 from liftcheck.isa import ISAS
 from liftcheck.oracles.registry import ORACLES, explained
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from liftcheck.campaign.options import FuzzOptions
 
 DEFAULT_SECONDS: Final = 60.0
+DEFAULT_REDUCE: Final = 20.0
+OUT: Final = "findings"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +58,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reduce",
         type=options.duration,
-        default=20.0,
         metavar="DURATION",
         help="make each finding smaller for at most this long (default: 20s); with --cases a second "
         "stands for 40 questions, so that the result depends on no clock",
@@ -65,9 +68,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
         choices=tuple(ORACLES),
         help=f"prove more than runs show; repeatable. {explained()}",
     )
-    parser.add_argument("--out", default="findings", metavar="DIR", help="folder for findings (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", help=f"folder of the campaign and its findings (default: {OUT})")
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on with the campaign in DIR, however it was stopped, with its options; --time: so much longer, "
+        "--cases: to so many programs in all (default: what was left of it)",
+    )
     options.add_json(parser)
     reports.add(parser)
+    parser.set_defaults(compiler=None, runner=None, reduce=None)  # whether they were given: `--resume` asks
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.run import fuzz
 
     reports.check(args)
-    chosen = campaign_options(args)
+    chosen = campaign_options(args) if args.resume is None else resumed.campaign_options(args)
 
     class Seeded(LiveProgress):
         """Says the seed with the compiler, so that even a campaign that is killed can be repeated."""
@@ -88,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
             super().started(f"{compiler} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
 
     with Seeded(Console(stderr=True)) as progress:
-        report = fuzz(chosen, progress)
+        report = fuzz(chosen, progress, is_resumed=args.resume is not None)
     if args.json:
         output.print_json("fuzz", report.document())
     else:
@@ -103,17 +113,17 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
     seconds = args.time if args.time is not None or args.cases is not None else DEFAULT_SECONDS
     return FuzzOptions(
         isas=options.flat(args.isa, ISAS),
-        compiler=args.compiler,
+        compiler=args.compiler or options.DEFAULT_COMPILER,
         opt_levels=options.flat(args.opt, ("none", "speed")),
         settings=tuple(args.settings),
-        runners=tuple(args.runner),
+        runners=tuple(args.runner or ("auto",)),
         seconds=seconds,
         cases=args.cases,
         seed=options.fresh_seed() if args.seed is None else args.seed,
         jobs=args.jobs or options.cores(),
         profiles=tuple(args.profile or ()),
-        out=Path(args.out),
+        out=Path(args.out or OUT),
         sweep=not args.no_sweep,
-        reduce_seconds=args.reduce,
+        reduce_seconds=args.reduce or DEFAULT_REDUCE,
         oracles=tuple(args.validate or ()),
     )

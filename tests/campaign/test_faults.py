@@ -146,15 +146,17 @@ def wait_for_workers(process: subprocess.Popen[str], count: int, seconds: float 
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_ends_a_campaign_and_leaves_nothing_running(tmp_path: Path, times: int) -> None:
+@pytest.mark.parametrize("number, times", [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_ctrl_c_and_sigterm_end_a_campaign_and_leave_nothing_running(
+    tmp_path: Path, number: signal.Signals, times: int
+) -> None:
     process = start("--time", "10m", "--jobs", "2", "--out", str(tmp_path), "--json")
     with ended(process):
         wait_for_workers(process, 2)
         time.sleep(2.0)
         alive = descendants(process.pid)
         for _ in range(times):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             time.sleep(0.05)
         out, err = process.communicate(timeout=60)
         assert "Traceback" not in err

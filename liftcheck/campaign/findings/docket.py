@@ -198,6 +198,12 @@ class Docket:
         self.known[key] = dataclasses.replace(known, key=key)
         self.store.save(key, self.known[key], old)
 
+    def waiting_as(self, rank: Rank, key: str) -> Entry | None:
+        """The entry of that rank and key that waits for a reduction."""
+        return next(
+            (one for one in self.waiting if (one.rank, one.finding.key) == (rank, key) and one.result is None), None
+        )
+
     def _eligible(self, ahead: int) -> Iterator[Entry]:
         if not self.strict:
             yield from self.waiting
@@ -286,11 +292,13 @@ class Docket:
             ),
         )
 
-    def alike(self, key: str, count: int) -> None:
-        """So many mismatches looked like the finding of that key."""
+    def alike(self, key: str, count: int) -> bool:
+        """So many mismatches looked like the finding of that key; whether there is one."""
         key = self._renamed.get(key, key)
-        if key in self.known:
-            self._fold(key, count)
+        if key not in self.known:
+            return False
+        self._fold(key, count)
+        return True
 
     def _write(self, entry: Entry) -> None:
         entry.written = True

@@ -44,10 +44,14 @@ def write_folder(place: Path, content: Mapping[str, str]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.parent / f".{place.name}.{os.getpid()}.new"
     old = place.parent / f".{place.name}.{os.getpid()}.old"
+    for left in (draft, old):
+        if left.exists():  # by a process of the same number that was killed
+            shutil.rmtree(left)
     try:
         draft.mkdir()
         for name, text in content.items():
             _write_file(draft / name, text)
+        _sync(draft)
         if place.exists():
             place.rename(old)
         draft.rename(place)

@@ -48,13 +48,22 @@ class FuzzReport:
     given_up: int = 0
     interrupted: bool = False
     kept: Kept | None = None
+    stopped: str = ""
+    """What ended it before its time, if it was not the user."""
+    unkept: str = ""
+    """Why the campaign's database does not have all of it, if so."""
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was found, 3 if something could not be written, else 0."""
+        """1 if anything was found, 3 if something could not be written or the disk ended it, else 0."""
         if self.findings:
             return 1
-        return 3 if self.store.trouble else 0
+        return 3 if self.storage or self.stopped else 0
+
+    @property
+    def storage(self) -> str:
+        """Why something could not be written, if so."""
+        return self.store.trouble or self.unkept or (self.kept.trouble if self.kept else "")
 
     @property
     def pairs(self) -> int:
@@ -85,6 +94,7 @@ class FuzzReport:
             "seed": self.options.seed,
             "jobs": self.options.jobs,
             "interrupted": self.interrupted,
+            "stopped": self.stopped,
             "programs": tally.programs,
             "pairs": self.pairs,
             "seconds": round(self.seconds, 3),
@@ -101,7 +111,7 @@ class FuzzReport:
             "not_reduced": self.reductions_left,
             "given_up": self.given_up,
             "rules": self.kept.summary(self.tally) if self.kept else None,
-            "storage": self.store.trouble or (self.kept.trouble if self.kept else ""),
+            "storage": self.storage,
         }
 
     def _finding(self, finding: Finding) -> dict[str, Any]:
@@ -246,8 +256,10 @@ def _troubles(report: FuzzReport) -> Text:
 def show(report: FuzzReport, console: Console) -> None:
     """Prints the tables, and in full what could not be written to --out."""
     console.print(tables(report), crop=False)
-    if report.store.trouble:
-        console.print(f"could not write to --out: {report.store.trouble}", markup=False)
+    if report.stopped:
+        console.print(f"stopped: {report.stopped}", markup=False, soft_wrap=True)
+    if report.storage:
+        console.print(f"could not write to --out: {report.storage}", markup=False, soft_wrap=True)
     if report.kept and report.kept.trouble:
         console.print(f"what is kept of the rules: {report.kept.trouble}", markup=False)
     for finding in report.store.unsaved.values():

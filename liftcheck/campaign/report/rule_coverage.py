@@ -169,13 +169,18 @@ def load(folder: Path) -> list[Coverage]:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise InputError.at(f"not JSON: {error}; is this a file of `liftcheck fuzz`?", str(path), 1, 1) from None
+    return read(data, str(path))
+
+
+def read(data: Any, path: str) -> list[Coverage]:
+    """What `encoded` made; InputError if it did not."""
     try:
         if data["format"] != _FORMAT:
-            raise InputError.at(f"format {data['format']!r}, and this liftcheck knows {_FORMAT}", str(path), 1, 1)
+            raise InputError.at(f"format {data['format']!r}, and this liftcheck knows {_FORMAT}", path, 1, 1)
         return [_decoded(one) for one in data["compilers"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         wrong = f"not what `liftcheck fuzz` writes there ({type(error).__name__}: {error}); remove it to begin anew"
-        raise InputError.at(wrong, str(path), 1, 1) from None
+        raise InputError.at(wrong, path, 1, 1) from None
 
 
 def _decoded(data: dict[str, Any]) -> Coverage:
@@ -196,9 +201,18 @@ def added(several: Iterable[Coverage]) -> list[Coverage]:
 
 class Kept:
     """The file of a campaign's folder while it runs: what was there before, and what has come since. A folder that
-    cannot be written costs no campaign: the trouble is told at its end."""
+    cannot be written costs no campaign: the trouble is told at its end. `earlier`: what was there before the campaign,
+    if it goes on, as the file has the campaign's own part too."""
 
-    def __init__(self, folder: Path | None, compiler: str, version: str, seed: int, rules: Sequence[Rule]) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        compiler: str,
+        version: str,
+        seed: int,
+        rules: Sequence[Rule],
+        earlier: Sequence[Coverage] | None = None,
+    ) -> None:
         self.folder = folder
         self.compiler = compiler
         self.version = version
@@ -206,8 +220,8 @@ class Kept:
         self.rules = rules
         self.trouble = ""
         self._saved = time.monotonic()
-        self._earlier: list[Coverage] = []
-        if folder is not None and (folder / FILE).exists():
+        self._earlier: list[Coverage] = list(earlier or ())
+        if earlier is None and folder is not None and (folder / FILE).exists():
             try:
                 self._earlier = load(folder)
             except (InputError, UsageError) as error:
