@@ -19,7 +19,7 @@ from liftcheck import isle
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES, Opcode
 from liftcheck.clif.types import TYPES, Type
-from liftcheck.generators.unfold import CONSTANT, ROOTS, Unfolder, arguments, replaced
+from liftcheck.generators.unfold import CONSTANT, ROOTS, ZERO, Unfolder, arguments, replaced
 from liftcheck.isle import Tree
 
 _CONSTANT_TERMS: Final = re.compile(
@@ -169,8 +169,8 @@ class _Reader:
         rest = arguments(tree[1:])
         if not isinstance(head, str) or not rest:
             return self._operation(head, rest) if isinstance(head, str) and head in OPCODES else Atom(self._name())
-        if head == CONSTANT:
-            return Atom(str(rest[0][0]), "kz")
+        if head in (CONSTANT, ZERO):
+            return Atom(str(rest[0][0]), "kz" if head == CONSTANT else "0")
         if head == "value_type":
             return Atom(name or self._name(), None, self._type(rest[0]))
         if head in _PASSED:

@@ -248,6 +248,7 @@ def emit_due(body: Body, what: Due) -> None:
 def _emit_tree(body: Body, node: Node) -> None:
     """A tree whose result comes into scope and is stored, or which is a store or a branch itself."""
     op, places = node.row.op, _Places()
+    _bring_in(body, node, places)
     if OPCODES[op].family == "store":
         memory.emit_store(body, node.row, body.clean(_emit(body, node.arguments[0], places)), node.condition)
     elif op == "atomic_store":
@@ -271,8 +272,22 @@ def _emit_tree(body: Body, node: Node) -> None:
                 _show(body, made + at, ty)
 
 
+def _bring_in(body: Body, node: Node | Leaf, places: _Places) -> None:
+    """Makes a tree's operands and constants before its operations: a load is merged into what uses it only if no other
+    access stands between."""
+    if isinstance(node, Leaf):
+        _emit(body, node, places)
+    else:
+        for argument in node.arguments:
+            _bring_in(body, argument, places)
+
+
 def _show(body: Body, value: int, ty: Type) -> None:
-    """Mostly stores a value, so that it is needed; one whose bits must not be seen stays."""
+    """Mostly stores a value, so that it is needed; one whose bits must not be seen stays. Half of those that may be a
+    NaN are compared and not cleaned: that is a single use, as a load needs that is merged into an operation."""
+    row = body.table.by_shape.get(("fcmp", ty, (ty, ty))) if value in body.tainted else None
+    if row is not None and body.bits(1):
+        value, ty = body.apply(row, (value, body.const(ty)), _immediate(body, row, "")), row.results[0]
     if body.bits(3) and body.table.has(f"store.{ty.name}") and (value not in body.tainted or body.program.cleaner(ty)):
         memory.emit_store(body, body.table.by_key[f"store.{ty.name}"], value)
 

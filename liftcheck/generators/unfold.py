@@ -26,8 +26,9 @@ _CALLERS: Final = 16
 _STEPS: Final = 160
 _DEPTH: Final = 6
 CONSTANT: Final = "perhaps a constant"
-"""The head that is put around a variable of which a guard says that it is a constant."""
-_OF_CONSTANTS: Final = re.compile(r".*(imm|const|val_minus_one|zero_value|safe_divisor|power_of_two|replicated).*")
+ZERO: Final = "zero"
+"""The heads that are put around a variable of which a guard says that it is a constant."""
+_OF_CONSTANTS: Final = re.compile(r".*(imm|const|val_minus_one|safe_divisor|power_of_two|replicated).*")
 """Functions of guards whose arguments are constants."""
 
 
@@ -82,8 +83,7 @@ class Unfolder:
 
     def _guarded(self, rule: Rule) -> Iterator[Tree]:
         """The left-hand side as it is, and with each guard that asks a helper about a variable unfolded."""
-        constants = _constants_by_guards(rule.parts[1:-1])
-        yield replaced(rule.left, {name: [CONSTANT, name] for name in constants})
+        yield replaced(rule.left, _constants_by_guards(rule.parts[1:-1]))
         for guard in rule.parts[1:-1]:
             if not (isinstance(guard, list) and guard and guard[0] in ("if-let", "if") and isinstance(guard[-1], list)):
                 continue
@@ -93,18 +93,20 @@ class Unfolder:
                 if put is None:
                     continue
                 result, name = helper.parts[-1], guard[1] if guard[0] == "if-let" else None
-                if isinstance(result, str) and isinstance(name, str):
+                if isinstance(result, str) and name is not None:
                     put = replaced(put, {f"{result}'g": name})
                 yield put
 
 
-def _constants_by_guards(guards: Sequence[Tree]) -> list[str]:
+def _constants_by_guards(guards: Sequence[Tree]) -> dict[str, Tree]:
     """The variables of which a guard says that they are constants."""
-    found: list[str] = []
+    found: dict[str, Tree] = {}
     for guard in guards:
         call = guard[-1] if isinstance(guard, list) and len(guard) > 1 else ""
-        if isinstance(call, list) and call and isinstance(call[0], str) and _OF_CONSTANTS.match(call[0]):
-            found += [one for one in call[1:] if isinstance(one, str) and _is_name(one)]
+        if isinstance(call, list) and call and isinstance(call[0], str):
+            head = ZERO if call[0] == "zero_value" else CONSTANT if _OF_CONSTANTS.match(call[0]) else ""
+            if head:
+                found.update({one: [head, one] for one in call[1:] if isinstance(one, str) and _is_name(one)})
     return found
 
 

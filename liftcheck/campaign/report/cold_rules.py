@@ -9,7 +9,7 @@ here (docs/coverage.md has what was found by looking).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from liftcheck.generators.tables import UNREACHED
@@ -30,8 +30,9 @@ Runs = Callable[[str, str], bool]
 def reasons(rules: Sequence[Rule], runs: Runs) -> dict[str, str]:
     """The rules that are out of reach, by place, with the reason."""
     found: dict[str, str] = {}
+    helpers = {rule.term for rule in rules}
     for rule in rules:
-        why = _own(rule, runs)
+        why = _own(rule, runs, helpers)
         if why:
             found[rule.place] = why
     callers = _callers(rules)
@@ -49,10 +50,11 @@ def reasons(rules: Sequence[Rule], runs: Runs) -> dict[str, str]:
     return found
 
 
-def _own(rule: Rule, runs: Runs) -> str:
-    """What a rule's own text says against it."""
+def _own(rule: Rule, runs: Runs, helpers: Container[str]) -> str:
+    """What a rule's own text says against it. Some `has_…` are helpers with rules of their own, and no settings."""
     for name in _asked(rule):
-        if rule.part not in (MID_END, SHARED) and not runs(rule.part, name):
+        known = name in helpers or any(runs(rule.part, one) for one in (name, "has_" + name.partition("_")[2]))
+        if rule.part not in (MID_END, SHARED) and not known:
             return f"{name}, which no runner here runs"
     words = list(_words(rule.left))
     for word in words:
@@ -68,10 +70,10 @@ def _asked(rule: Rule) -> Iterator[str]:
         if isinstance(tree, list) and tree[:2] == ["if-let", "true"]:
             word = tree[2][0] if len(tree) > 2 and isinstance(tree[2], list) and tree[2] else ""
             if isinstance(word, str) and _SETTING.fullmatch(word):
-                yield "has_" + word.partition("_")[2]
+                yield word
     for word in _words(rule.left):
         if word.startswith("use_") and _SETTING.fullmatch(word):
-            yield "has_" + word.partition("_")[2]
+            yield word
 
 
 def _callers(rules: Sequence[Rule]) -> Mapping[tuple[str, str], list[Rule]]:
