@@ -89,3 +89,15 @@ def own_fault(action: Callable[[], None]) -> str:
             raise
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8 text of `data`; InputError names line and column of the first byte that is none."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; is this a CLIF file?"
+        raise InputError.at(message, name, line, column) from None

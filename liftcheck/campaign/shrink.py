@@ -171,6 +171,8 @@ def _rejected(text: str, file: str, found: Rejection, wanted: Wanted, watch: Wat
 
 def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wanted: Wanted, watch: Watch) -> Small:
     test = parse_filetest(text, file)
+    if not test.functions:
+        raise InputError.at("there is no function in this file", file)
     choice = choose(compiler, test, wanted.wish)
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
     desk = Watching(judge, pool, watch)

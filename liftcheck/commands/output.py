@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftcheck import __version__
-from liftcheck.errors import InputError, UsageError
+from liftcheck.errors import UsageError, decode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,18 +51,6 @@ def read_bytes(path: str) -> bytes:
         return place.read_bytes()
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path!r}: {reason(error)}") from None
-
-
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 text of `data`; InputError names line and column of the first byte that is none."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line = before.count(b"\n") + 1
-        column = error.start - (before.rfind(b"\n") + 1) + 1
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; is this a CLIF file?"
-        raise InputError.at(message, name, line, column) from None
 
 
 def reason(error: OSError | ValueError) -> str:

@@ -241,3 +241,9 @@ def test_a_text_that_only_liftcheck_refuses_is_reduced_to_what_it_refuses(
     document = json.loads(capsys.readouterr().out)
     assert "liftcheck refuses it (no bxor here), cranelift" in document["class"]
     assert instructions(out.read_text()) <= 3 and "bxor" in out.read_text()
+
+
+@pytest.mark.needs_compiler
+def test_a_file_without_a_function_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "--isa", "x86-64", text="test run\ntarget x86_64\n") == 2
+    assert "there is no function in this file" in capsys.readouterr().err

@@ -239,7 +239,7 @@ def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: l
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b"\xff\xfe", "not a text file"),
+        (b"\xff\xfe", ":1:1: byte 0xff is not UTF-8 text"),
         (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
         (b"", "no function"),
         (b"test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "no function for the ISAs"),

@@ -16,7 +16,7 @@ from liftcheck import layout
 from liftcheck.clif.ir import Function, Module, Signature
 from liftcheck.clif.text.lexer import shown
 from liftcheck.clif.text.runlines import RunLine
-from liftcheck.errors import Diagnostic, InputError
+from liftcheck.errors import Diagnostic, InputError, decode
 from liftcheck.isa import BIG_ENDIAN, HOST, ISA_ALIASES, LISTED
 from liftcheck.isa.base import isa_named
 
@@ -136,9 +136,7 @@ def with_call_conv(func: Function, conv: str) -> Function:
 def read_text(path: Path) -> str:
     """A file's text; InputError if it cannot be read or is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError.at(f"not a text file: byte {error.start} is not UTF-8", str(path)) from error
+        return decode(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError.at(f"cannot be read: {error.strerror}", str(path)) from error
 
