@@ -345,7 +345,7 @@ class Opcode:
         self.effects: Final = frozenset(effect.partition(":")[0] for effect in _listed(effects))
         self.since: Final = next((v[2:] for v in versions if v.startswith(">=")), "")
         self.removed: Final = next((v[1:] for v in versions if v.startswith("<")), "")
-        self.access: Final = _access(effects)
+        self.access: Final = _access(effects, line)
         self.address: Final = _role("@", operands)
         self.stored: Final = _role("=", operands)
         self.family: Final = family.strip("-")
@@ -438,13 +438,16 @@ def _role(mark: str, operands: tuple[str, ...]) -> int | None:
     return next((place for place, operand in enumerate(operands) if operand[0] == mark), None)
 
 
-def _access(effects: str) -> Access | None:
+def _access(effects: str, line: str) -> Access | None:
     """`load:8x8u` and similar; of an opcode that loads and stores both are the same."""
     for effect in _listed(effects):
         what = effect.partition(":")[2]
         if what:
             extension = what[-1] if what[-1] in "us" else ""
-            return Access(None if what == "T" else TYPES[f"i{what.removesuffix(extension)}"], extension)
+            ty = TYPES.get(f"i{what.removesuffix(extension)}")
+            if ty is None and what != "T":
+                raise _wrong(line, f"an access as 8u, 16x2s (lanes of 16 bits, two of them) or T, not {what!r}")
+            return Access(ty, extension)
     return None
 
 
