@@ -53,8 +53,8 @@ ACCESSES = {
 
 
 def test_accesses_and_roles() -> None:
-    """As the documentation of cranelift-codegen-meta's `shared/instructions.rs` says of each; of one that comes new, its
-    file in `corpus/run` says it."""
+    """As the documentation of cranelift-codegen-meta's `shared/instructions.rs` says of each; of one that comes new,
+    its file in `corpus/run` says it."""
     found = {
         name: (row.access.ty and row.access.ty.name, row.access.extension, row.address, row.stored)
         for name, row in OPCODES.items()
