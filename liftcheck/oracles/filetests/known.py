@@ -17,7 +17,7 @@ from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.ir import Function
 from liftcheck.oracles.filetests.faults import Rewrite, rewritten
 from liftcheck.oracles.filetests.mends import Mend
-from liftcheck.oracles.filetests.pages import PANICS_PAGE, told_by
+from liftcheck.oracles.filetests.pages import FOLDER, ON_THE_WEB, PANICS_PAGE, told_by
 from liftcheck.oracles.filetests.proofs import Illegal, Panic, Refused, Register, has_panicked, is_refused
 from liftcheck.oracles.refusals import WRONG
 from liftcheck.runners.beyond import ILLEGAL
@@ -37,7 +37,7 @@ def not_saved(isa: str, damaged: Sequence[str]) -> str:
 
 def page_in(cause: str) -> str:
     """The page that a cause ends with; '' if it has none."""
-    found = re.search(r"\((docs/findings/[\w-]+\.md)\)$", cause)
+    found = re.search(rf"\(((?:{re.escape(ON_THE_WEB)}/)?{FOLDER}/[\w-]+\.md)\)$", cause)
     return found[1] if found else ""
 
 

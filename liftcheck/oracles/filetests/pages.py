@@ -6,6 +6,7 @@ Sources: docs/findings.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from liftcheck.case import Target
@@ -37,6 +38,8 @@ from liftcheck.oracles.filetests.proofs import (
 
 Proof = Register | Illegal | Refused | Panic | Rewrite | Mend
 _P = TypeVar("_P", bound=Proof)
+FOLDER: Final = "docs/findings"
+ON_THE_WEB: Final = "https://github.com/liftcheck/liftcheck/blob/main"
 
 
 class Page(NamedTuple):
@@ -57,8 +60,16 @@ class Page(NamedTuple):
         return (self.unless, "true") not in target.settings
 
 
+def folder(root: Path) -> str:
+    """Where a reader finds the pages: in the tree at `root`; an installed package has none, so on the web."""
+    return FOLDER if (root / FOLDER).is_dir() else f"{ON_THE_WEB}/{FOLDER}"
+
+
+_HERE: Final = folder(Path(__file__).resolve().parents[3])
+
+
 def _path(name: str) -> str:
-    return f"docs/findings/{name}.md"
+    return f"{_HERE}/{name}.md"
 
 
 _ALL: Final = " ".join(ISAS)
