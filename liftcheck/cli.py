@@ -37,6 +37,7 @@ class Command(NamedTuple):
 GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("Find wrong code", (
         Command("fuzz", "fuzz", "generate programs, compile, run, compare with the reference interpreter"),
+        Command("merge", "merge", "make one folder of several campaigns'"),
         Command("test", "filetests", "run Cranelift's own filetests on every ISA and setting they name"),
         Command("regalloc", "regalloc", "prove each function's register allocation and code right, or show where not"),
         Command("coverage", "coverage", "which of the compiler's own rules a campaign's programs have executed"),

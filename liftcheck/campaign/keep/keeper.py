@@ -130,9 +130,7 @@ class Keeper:
                 journal.join(one.first, one.size, one.tally)
         self.shelf.names, self.shelf.is_replaying = held.names, True
         found, docket.found = docket.found, lambda *_: None
-        missing = held.missing
-        complete = missing[0] if missing else max(done, default=-1) + 1
-        self._homeless = replay(docket, held.events, complete * BATCH)
+        self._homeless = replay(docket, held.events, held.complete * BATCH)
         docket.found = found
         self.shelf.resumed(docket.known, self.options.seed, self._earlier, done.__contains__)
         self._drop(held_in, held)

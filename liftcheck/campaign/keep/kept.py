@@ -80,6 +80,12 @@ class Kept:
         done = self.done
         return [batch for batch in range(max(done, default=-1) + 1) if batch not in done]
 
+    @property
+    def complete(self) -> int:
+        """So many batches from the first one on are complete."""
+        missing = self.missing
+        return missing[0] if missing else max(self.done, default=-1) + 1
+
     def tally(self) -> Tally:
         """The sum."""
         whole = Tally()

@@ -52,6 +52,8 @@ class FuzzReport:
     """What ended it before its time, if it was not the user."""
     unkept: str = ""
     """Why the campaign's database does not have all of it, if so."""
+    seeds: tuple[int, ...] = ()
+    """Of the campaigns that it is the sum of, if it is one."""
 
     @property
     def exit_code(self) -> int:
@@ -92,6 +94,7 @@ class FuzzReport:
         return {
             "compiler": self.compiler,
             "seed": self.options.seed,
+            **({"seeds": list(self.seeds)} if self.seeds else {}),
             "jobs": self.options.jobs,
             "interrupted": self.interrupted,
             "stopped": self.stopped,
@@ -199,7 +202,8 @@ def _isa_table(report: FuzzReport) -> Fitting:
                 f"{row['pairs_per_second']:,.0f}",
             )
         )
-    title = f"{report.compiler}, seed {report.options.seed}, {report.seconds:.0f} s"
+    seeds = f"{len(report.seeds)} seeds" if len(report.seeds) > 1 else f"seed {report.options.seed}"
+    title = f"{report.compiler}, {seeds}, {report.seconds:.0f} s"
     return Fitting(title, columns, rows, frozenset(columns) - {"ISA", "disagreed"})
 
 
