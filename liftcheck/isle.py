@@ -123,17 +123,19 @@ def files_below(source: Path, isas: tuple[str, ...]) -> Iterator[tuple[Path, str
 
 
 class Sources(NamedTuple):
-    """The rules that code for some ISAs goes through, and the extractors that are other patterns with another name:
-    their parameters, and the pattern."""
+    """The rules that code for some ISAs goes through; the extractors that are other patterns with another name: their
+    parameters, and the pattern; the terms that are called without being named, to convert."""
 
     rules: tuple[Rule, ...]
     extractors: dict[str, tuple[list[Tree], Tree]]
+    converters: frozenset[str] = frozenset()
 
 
 def read_below(source: Path, isas: tuple[str, ...]) -> Sources:
     """What a crate's `src` folder has for these ISAs."""
     rules: list[Rule] = []
     extractors: dict[str, tuple[list[Tree], Tree]] = {}
+    converters: set[str] = set()
     for path, part in files_below(source, isas):
         if path.is_file():
             name = f"src/{path.relative_to(source).as_posix()}"
@@ -143,4 +145,11 @@ def read_below(source: Path, isas: tuple[str, ...]) -> Sources:
                     rules.append(rule)
                 elif tree[:1] == ["extractor"] and len(tree) > 2 and isinstance(tree[-2], list) and tree[-2]:
                     extractors[str(tree[-2][0])] = tree[-2][1:], tree[-1]
-    return Sources(tuple(rules), extractors)
+                elif tree[:1] == ["convert"]:
+                    converters.add(str(tree[-1]))
+    return Sources(tuple(rules), extractors, frozenset(converters))
+
+
+def rust_below(source: Path) -> str:
+    """The text of a crate's Rust sources, which call rules and make what rules match."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(source.rglob("*.rs")))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from liftcheck.campaign.report.rule_coverage import Coverage
-    from liftcheck.isle import Rule
+    from liftcheck.isle import Rule, Sources
 
 _MANY = 12
 
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
             f"the sources of Cranelift {coverage.version} are not in cargo's registry: `liftcheck compiler add"
             f" {coverage.version}` fetches them"
         )
-    rules = isle.read_below(source, isas).rules
-    why = _reasons(rules)
+    sources = isle.read_below(source, isas)
+    rules, why = sources.rules, _reasons(sources, isle.rust_below(source))
     if args.html:
         _write_page(args.html, coverage, rules, why, source)
     if args.json:
@@ -75,7 +75,7 @@ def _chosen(several: Sequence[Coverage]) -> Coverage:
     return several[0]
 
 
-def _reasons(rules: Sequence[Rule]) -> Mapping[str, str]:
+def _reasons(sources: Sources, rust: str) -> Mapping[str, str]:
     """The rules that are out of reach on this machine."""
     from liftcheck.campaign.report.cold_rules import reasons
     from liftcheck.case import Target
@@ -90,7 +90,7 @@ def _reasons(rules: Sequence[Rule]) -> Mapping[str, str]:
         return known[isa, setting]
 
     try:
-        return reasons(rules, runs)
+        return reasons(sources, runs, rust)
     finally:
         runners.close()
 

@@ -115,7 +115,7 @@ class Rules:
     A rule is read when its patterns are first asked for."""
 
     def __init__(self, source: Path, isas: tuple[str, ...]) -> None:
-        self.rules, self._macros = isle.read_below(source, isas)
+        self.rules, self._macros, _ = isle.read_below(source, isas)
         shared = [rule for rule in self.rules if rule.part == isle.SHARED]
         self._of = {
             part: Unfolder([*(rule for rule in self.rules if rule.part == part), *(shared if part in isas else ())])

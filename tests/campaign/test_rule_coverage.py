@@ -11,12 +11,17 @@ import pytest
 
 from liftcheck import cli, isle
 from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
-from liftcheck.campaign.report.cold_rules import reasons
+from liftcheck.campaign.report.cold_rules import Runs, reasons
 from liftcheck.campaign.report.rule_coverage import Coverage, Hits, Kept
 from liftcheck.campaign.run import fuzz
+from liftcheck.case import FunctionCode
+from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
+from liftcheck.isa import ISAS
 from liftcheck.isle import MID_END
+from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.tally import Tally
 
 OPTS = """
@@ -149,20 +154,79 @@ def test_a_folder_without_coverage_is_told(tmp_path: Path) -> None:
         rule_coverage.load(tmp_path)
 
 
+def told_of(crate: Path, rust: str = "", runs: Runs = lambda isa, name: name != "has_made_up") -> dict[int, str]:
+    """What is said of the lowering rules, by line."""
+    sources = isle.read_below(crate, ("riscv64",))
+    why = reasons(sources, runs, rust)
+    assert all(rule.place not in why for rule in sources.rules if rule.part == MID_END)
+    return {rule.line: why.get(rule.place, "") for rule in sources.rules if rule.part != MID_END}
+
+
+ASKED = "has_made_up, which no runner here runs"
+TLS = "`tls_value`: needs thread-local storage that no runner provides"
+LANES = "a shuffle of lanes above 31, which the verifier refuses"
+DYNAMIC = "dynamic vector types, which no program holds"
+
+
 def test_reasons_are_the_rules_own_or_their_callers(crate: Path) -> None:
-    rules = isle.read_below(crate, ("riscv64",)).rules
-    why = reasons(rules, lambda isa, name: name != "has_made_up")
-    told = {rule.line: why.get(rule.place, "") for rule in rules if rule.part != MID_END}
-    asked = "has_made_up, which no runner here runs"
-    tls = "`tls_value`: needs thread-local storage that no runner provides"
-    assert told == {
-        2: asked, 3: "", 4: f"only called for {asked}", 5: "", 8: tls, 9: f"only called for {tls}",
-        10: f"only called for {tls}", 11: "a shuffle of lanes above 31, which the verifier refuses",
-        12: "dynamic vector types, which no program holds", 13: f"only called for {tls}",
-    }  # fmt: skip
-    assert reasons(rules, lambda isa, name: True).keys() == {
-        r.place for r in rules if told.get(r.line, "") and r.line > 4 and r.part != MID_END
-    }
+    helped = {9: f"only called for {TLS}", 10: f"only called for {TLS}", 13: f"only called for {TLS}"}
+    own = {2: ASKED, 3: "", 4: f"only called for {ASKED}", 5: "", 8: TLS, **helped, 11: LANES, 12: DYNAMIC}
+    assert told_of(crate) == dict(sorted(own.items()))
+
+
+def test_an_extension_that_is_run_is_no_reason(crate: Path) -> None:
+    told = told_of(crate, runs=lambda isa, name: True)
+    assert (told[2], told[4], told[8]) == ("", "", TLS)
+
+
+CALLED = """
+(rule (lower (bnot x)) (used (Flags.Made) x))
+(rule (used (Flags.Made) x) (machine))
+(rule (used (Flags.Never) x) (machine))
+(rule (used (Elsewhere.Some) x) (machine))
+(rule (nobody x) (deep x))
+(rule (deep x) (machine))
+(rule (from_rust x) (machine))
+(rule (implied x) (machine))
+(rule (has_helper x) (machine))
+(rule (lower (ineg x)) (if-let true (has_helper x)) (machine))
+(convert A B implied)
+"""
+
+
+def test_what_nobody_calls_or_makes_is_out_of_reach(crate: Path) -> None:
+    (crate / "isa/riscv64/lower.isle").write_text(CALLED)
+    uncalled = "no rule and no Rust code calls it"
+    told = told_of(
+        crate, rust="fn f() { generated::constructor_from_rust(ctx, x) } Flags::Other", runs=lambda isa, name: False
+    )
+    assert told == {2: "", 3: "", 4: "nobody makes Flags.Never", 5: "", 6: uncalled, 7: f"only called for {uncalled}",
+                    8: "", 9: "", 10: "", 11: ""}  # fmt: skip
+    assert not any(told_of(crate, runs=lambda isa, name: False).values())
+
+
+@pytest.mark.needs_compiler
+def test_no_rule_that_is_executed_has_a_reason() -> None:
+    """What a campaign of a few traced batches executes is within reach."""
+    planner = Planner(FuzzOptions(seed=5))
+    compiler = planner.open_compiler()
+    source = isle.find(compiler.version)
+    if source is None:
+        pytest.skip("cargo's registry lacks the sources of this version")
+    fired: set[str] = set()
+    for batch in (7, 15, 23):
+        plan = planner.plan(batch)
+        for case in plan.generate(None, []):
+            targets = [target for target in plan.targets if is_for(case, target)]
+            for column in compiler.compile_text(print_module(case.module), targets, frozenset({"rules"})):
+                for code in column:
+                    names = code.extra["rules"] if isinstance(code, FunctionCode) else ()
+                    assert isinstance(names, tuple)
+                    fired.update(str(name).partition(" ")[0] for name in names)
+    compiler.close()
+    sources = isle.read_below(source, ISAS)
+    wrong = fired & reasons(sources, lambda isa, name: True, isle.rust_below(source)).keys()
+    assert len(fired) > 2000 and not wrong
 
 
 def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_rules_are_those_of_the_isas_asked_for(tmp_path: Path) -> None:
 
 def test_no_sources_no_rules(tmp_path: Path) -> None:
     assert isle.find("0.0.0") is None
-    assert isle.read_below(tmp_path, ISAS) == ((), {})
+    assert isle.read_below(tmp_path, ISAS) == ((), {}, frozenset())
 
 
 def traced(version: str) -> tuple[dict[str, Rule], list[str]]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from liftcheck.generators.tables import UNREACHED
 from liftcheck.generators.unfold import ROOTS
-from liftcheck.isle import MID_END, SHARED, Rule, Tree
+from liftcheck.isle import MID_END, SHARED, Rule, Sources, Tree
 
 _SETTING: Final = re.compile(r"(has|use)_[a-z0-9_]+")
 _TEXTS: Final = (
@@ -23,31 +23,74 @@ _TEXTS: Final = (
 )
 _OPCODES: Final = {**UNREACHED, "nop": "it has neither effect nor result, so it is never lowered"}
 
+_CALLED: Final = re.compile(r"constructor_(\w+)")
+_VARIANT: Final = re.compile(r"\b([A-Z]\w+)::([A-Z]\w*)")
+_ENUM: Final = re.compile(r"[A-Z]\w*\.\w+")
+
 Runs = Callable[[str, str], bool]
 """Whether a runner here runs code of an ISA with a setting on; so too for a setting that the ISA has not."""
 
 
-def reasons(rules: Sequence[Rule], runs: Runs) -> dict[str, str]:
-    """The rules that are out of reach, by place, with the reason."""
-    found: dict[str, str] = {}
+def reasons(sources: Sources, runs: Runs, rust: str = "") -> dict[str, str]:
+    """The rules that are out of reach, by place, with the reason. `rust`: the crate's other sources, which call rules
+    too; without them nobody is said to be uncalled."""
+    rules = sources.rules
     helpers = {rule.term for rule in rules}
-    for rule in rules:
-        why = _own(rule, runs, helpers)
-        if why:
-            found[rule.place] = why
+    found = {rule.place: why for rule in rules if (why := _own(rule, runs, helpers))}
     callers = _callers(rules)
+    elsewhere = {*_CALLED.findall(rust), *sources.converters, *ROOTS} if rust else helpers - callers.keys()
+    if rust:
+        made = _made(rules, rust)
+        for rule in rules:
+            if rule.place not in found and (why := _uncalled(rule, callers, elsewhere, made)):
+                found[rule.place] = why
+    _spread(rules, found, callers, elsewhere)
+    return found
+
+
+def _made(rules: Sequence[Rule], rust: str) -> dict[str, set[str]]:
+    """The variants of enumerations that somebody makes, by the enumeration's name."""
+    found: dict[str, set[str]] = {}
+    words = (word for rule in rules for part in rule.parts[1:] for word in _words(part) if _ENUM.fullmatch(word))
+    for name, variant in (*_VARIANT.findall(rust), *(word.split(".") for word in words)):
+        found.setdefault(name, set()).add(variant)
+    return found
+
+
+def _uncalled(
+    rule: Rule, callers: Mapping[str, list[Rule]], elsewhere: Container[str], made: Mapping[str, Container[str]]
+) -> str:
+    """Why nobody can call a rule as it is. Of what takes an enumeration that is made in files that are not published
+    nothing is known."""
+    variants = [word.split(".") for word in _words(rule.left) if _ENUM.fullmatch(word)]
+    if any(name not in made for name, _ in variants):
+        return ""
+    if rule.term not in elsewhere and not any(map(_with(rule), callers.get(rule.term, ()))):
+        return "no rule and no Rust code calls it"
+    lacking = (f"{name}.{variant}" for name, variant in variants if variant not in made[name])
+    return next((f"nobody makes {word}" for word in lacking), "")
+
+
+def _spread(
+    rules: Sequence[Rule], found: dict[str, str], callers: Mapping[str, list[Rule]], elsewhere: Container[str]
+) -> None:
+    """Helpers all of whose callers are out of reach are so, too."""
     changed = True
     while changed:
         changed = False
         for rule in rules:
-            calling = callers.get((rule.part, rule.term), [])
-            if rule.place not in found and rule.term not in ROOTS and calling:
+            calling = [caller for caller in callers.get(rule.term, ()) if _with(rule)(caller)]
+            if rule.place not in found and rule.term not in elsewhere and rule.term not in ROOTS and calling:
                 blocked = [found[caller.place] for caller in calling if caller.place in found]
                 if len(blocked) == len(calling):
-                    why = blocked[0].removeprefix("only called for ")
-                    found[rule.place] = f"only called for {why}"
+                    found[rule.place] = f"only called for {blocked[0].removeprefix('only called for ')}"
                     changed = True
-    return found
+
+
+def _with(rule: Rule) -> Callable[[Rule], bool]:
+    """Whether another rule is compiled together with this one."""
+    parts = (rule.part, SHARED) if rule.part not in (MID_END, SHARED) else (rule.part,)
+    return lambda other: other.part in parts or (rule.part == SHARED and other.part != MID_END)
 
 
 def _own(rule: Rule, runs: Runs, helpers: Container[str]) -> str:
@@ -66,7 +109,7 @@ def _own(rule: Rule, runs: Runs, helpers: Container[str]) -> str:
 
 def _asked(rule: Rule) -> Iterator[str]:
     """The settings that a rule's guards want on."""
-    for tree in rule.parts[:-1]:
+    for tree in rule.parts[1:-1]:
         if isinstance(tree, list) and tree[:2] == ["if-let", "true"]:
             word = tree[2][0] if len(tree) > 2 and isinstance(tree[2], list) and tree[2] else ""
             if isinstance(word, str) and _SETTING.fullmatch(word):
@@ -76,13 +119,13 @@ def _asked(rule: Rule) -> Iterator[str]:
             yield word
 
 
-def _callers(rules: Sequence[Rule]) -> Mapping[tuple[str, str], list[Rule]]:
-    """(Part, term) -> the rules that call it."""
-    found: dict[tuple[str, str], list[Rule]] = {}
+def _callers(rules: Sequence[Rule]) -> Mapping[str, list[Rule]]:
+    """Term -> the rules that call it."""
+    found: dict[str, list[Rule]] = {}
     for rule in rules:
         for word in dict.fromkeys(word for part in rule.parts[1:] for word in _words(part)):
             if word != rule.term:
-                found.setdefault((rule.part, word), []).append(rule)
+                found.setdefault(word, []).append(rule)
     return found
 
 
