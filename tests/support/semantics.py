@@ -7,9 +7,12 @@ as a closure, as pasted source and in z3, and says what differs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from random import Random
 from typing import Any, NamedTuple
+
+import z3
 
 from liftcheck.bits import concrete, smt
 from liftcheck.bits.floats import FORMATS, Format
@@ -176,11 +179,20 @@ def by_source(what: Meaning, operands: tuple[int, ...]) -> Result:
 
 def by_z3(what: Meaning, operands: tuple[int, ...]) -> Result:
     """What z3's simplifier says."""
-    values = dict(zip(what.inputs, operands, strict=True))
-    for condition, code in what.traps:
-        if smt.substituted(condition, values):
+    inputs, traps, results = _expressions(what)
+    values = [(x, z3.BitVecVal(n, x.size())) for x, n in zip(inputs, operands, strict=True)]
+    for condition, code in traps:
+        if smt.value(z3.substitute(condition, *values)):
             return code
-    return tuple(smt.substituted(r, values) for r in what.results)
+    return tuple(smt.value(z3.substitute(r, *values)) for r in results)
+
+
+@lru_cache(maxsize=8)
+def _expressions(what: Meaning) -> tuple[list[Any], list[tuple[Any, str]], list[Any]]:
+    """Inputs, traps and results in z3, made once for all operands: that is most of the work."""
+    env = {x: z3.BitVec(f"x{n}", x.bits) for n, x in enumerate(what.inputs)}
+    traps = [(smt.to_z3(condition, env), code) for condition, code in what.traps]
+    return list(env.values()), traps, [smt.to_z3(r, env) for r in what.results]
 
 
 def differs(typing: Typing, imm: object, operands: tuple[int, ...]) -> str:
