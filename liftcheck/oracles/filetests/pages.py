@@ -126,6 +126,9 @@ PAGES: Final = (
          "bmask of a comparison made i128")),
     Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops("select_spectre_guard"), lambda ty: ty == I128,
          "select_spectre_guard of a comparison made i128")),
+    *(Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops(ops), lambda ty: ty == I128,
+           "has_zbs and a bit whose number is an i128"))
+      for ops in ("ushr band", "sshr band", "ishl bor", "ishl bxor", "ishl bnot band")),
     Page(_PANICS, "aarch64", Panic(r"unreachable code.*aarch64/inst/emit\.rs", _ops("fma splat"), half_vector,
          "fma of an f32x2 with a splat")),
     Page(_PANICS, "riscv64", Panic(r"unreachable code.*verifier/mod\.rs", _ops("ishl"), half_vector,
