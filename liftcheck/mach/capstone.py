@@ -14,7 +14,8 @@ import capstone
 from liftcheck.isa.base import isa_named
 
 
-def _opened(isa: str) -> capstone.Cs:
+def opened(isa: str) -> capstone.Cs:
+    """A Capstone of its own for an ISA, to be set up as one likes."""
     arch, *modes = (getattr(capstone, name) for name in isa_named(isa).capstone)
     return capstone.Cs(arch, sum(modes))
 
@@ -22,7 +23,7 @@ def _opened(isa: str) -> capstone.Cs:
 @cache
 def disassembler(isa: str) -> capstone.Cs:
     """Capstone for an ISA; data in the code is stepped over as '.byte'."""
-    made = _opened(isa)
+    made = opened(isa)
     made.skipdata = True
     return made
 
@@ -30,7 +31,7 @@ def disassembler(isa: str) -> capstone.Cs:
 @cache
 def exactly(isa: str) -> capstone.Cs:
     """Capstone for an ISA; it stops at what it does not know."""
-    return _opened(isa)
+    return opened(isa)
 
 
 def mnemonics(isa: str, code: bytes) -> list[str]:

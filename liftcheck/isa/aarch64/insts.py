@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import capstone
-
+from liftcheck.isa.aarch64 import ISA
 from liftcheck.isa.aarch64.effects import FLOAT_FIRST, LINK, SP, effect
+from liftcheck.mach.capstone import opened
 from liftcheck.mach.insn import (
     BRANCH,
     CALL,
@@ -35,7 +35,7 @@ from liftcheck.mach.insn import (
 )
 from liftcheck.mach.regs import NONE
 
-_DISASSEMBLER: Final = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+_DISASSEMBLER: Final = opened(ISA.name)
 
 
 class _Uses(NamedTuple):

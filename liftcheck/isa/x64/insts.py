@@ -19,6 +19,7 @@ from capstone import x86
 
 from liftcheck.bits.build import add, concat, extract, sext, trunc, zext
 from liftcheck.bits.term import Term, const
+from liftcheck.mach.capstone import opened
 from liftcheck.mach.insn import (
     BRANCH,
     CALL,
@@ -67,7 +68,7 @@ def _numbers() -> dict[str, int]:
 
 
 _PLACES: Final[Mapping[str, int]] = _numbers()
-_DISASSEMBLER: Final = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+_DISASSEMBLER: Final = opened(ISA)
 _DISASSEMBLER.detail = True
 _PLACE_OF: Final[dict[int, int]] = {
     number: _PLACES[name]
