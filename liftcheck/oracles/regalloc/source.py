@@ -36,7 +36,7 @@ class Source:
     stack slots; may_stray: it does so unless a constant that is not followed keeps it inside; may_read: the same of
     loads. packed: symbol, or POINTERS -> how many bytes of results its callees leave on the stack of x86-64 at most,
     which packs them for `winch`; None: not worked out. incoming: no more bytes of its arguments lie on the stack.
-    tails: it has tail calls. returning: it asks for its return address; pointing: for its stack or frame pointer;
+    tails: it has tail calls. returning: it asks for its return address; asked: for which of its pointers, by opcode;
     chained: it looks for its caller's frame. signature: its own; called: symbol, or POINTERS -> the signatures that it
     calls it with; tail_called: those of its tail calls."""
 
@@ -48,11 +48,16 @@ class Source:
     incoming: int = 1 << 32
     tails: bool = True
     returning: bool = True
-    pointing: bool = True
+    asked: frozenset[str] = _POINTERS
     chained: bool = False
     signature: Signature | None = None
     called: Mapping[str, tuple[Signature, ...]] = field(default_factory=dict)
     tail_called: tuple[Signature, ...] = ()
+
+    @property
+    def pointing(self) -> bool:
+        """Whether it asks for its stack or frame pointer."""
+        return bool(self.asked)
 
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
@@ -101,7 +106,7 @@ def source_of(function: Function) -> Source:
         incoming,
         bool(tail_called),
         "get_return_address" in ops,
-        pointing,
+        _POINTERS & ops,
         not ops.isdisjoint(_CALLERS),
         function.signature,
         {symbol: tuple(dict.fromkeys(signatures)) for symbol, signatures in called.items()},

@@ -298,7 +298,7 @@ def test_a_return_address_is_read_where_it_lies(regalloc: Cranelift, isa: str) -
 def test_only_who_asks_for_the_stack_pointer_reads_by_it(regalloc: Cranelift, isa: str) -> None:
     """The same bytes of a program that does not ask, and that are said to read somewhere above its slot."""
     captured, source = own(regalloc, isa, "%looks")
-    asks = dataclasses.replace(source, pointing=False, may_read=False, may_stray=False)
+    asks = dataclasses.replace(source, asked=frozenset(), may_read=False, may_stray=False)
     frame = {**captured.allocation.frame, "slots": [8], "slot_sizes": [24]}
     moved = captured._replace(allocation=replace(captured.allocation, frame=frame))
     assert refuted(isa, moved, asks) == "an instruction reads the frame outside of what is its own"

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from support.validation_planting import flips, one, placed, put, refuted
+from support.validation_planting import called, flips, one, placed, put, refuted
 
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.abi import reserved
-from liftcheck.mach.insn import CALL, Insn, decode
+from liftcheck.mach.insn import CALL, MEMORY, Insn, decode
 from liftcheck.oracles.regalloc.code import handed
 from liftcheck.oracles.regalloc.code.handed import HANDED
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.regalloc.allocation import Captured
 
+STRAY = "a pointer to nothing that the program has"
+KEPT = """\
+function %kept(i64, i64) -> i64 system_v {
+    sig0 = (i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 tail
+    sig1 = (i64) -> i64 tail
+    fn0 = colocated %g sig0
+    fn1 = colocated %h sig1
+block0(v0: i64, v1: i64):
+    v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15 = call fn0(v0)
+    v20 = call fn1(v0)
+    v21 = iadd v20, v13
+    v22 = isub v21, v14
+    v23 = bxor v22, v15
+    return v23
+}
+"""
 MANY = ", ".join(["i64"] * 12)
 VALUES = ", ".join(f"v{n}: i64" for n in range(12))
 STACKED = f"""\
@@ -83,3 +100,41 @@ def test_no_more_of_a_size_than_there_are_values(sizes: tuple[int, ...], fits: b
     step = Placed(0, decode("x86-64", bytes.fromhex("90"))[0])
     rows = [handed._Access(8 * n, size, step, 1) for n, size in enumerate(sizes)]
     assert handed._fits(rows, signature, False) == fits
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_result_that_is_stored_where_it_should_be_loaded_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, KEPT)
+    found, passed = 0, set()
+    for i in called(isa, captured):
+        own = placed(isa, captured, i)
+        at_call = next(n for n, (_, machine) in enumerate(own) if machine.flow == CALL)
+        for at, machine in own[at_call + 1 :]:
+            for data in flips(captured.code.code[at : at + machine.size]) if MEMORY in machine.reads else ():
+                other: Insn = decode(isa, data + bytes(16), 0, 1)[0]
+                if other.known and other.size == machine.size and MEMORY in other.writes:
+                    found += 1
+                    if not refuted(isa, put(isa, captured, at, data, machine.size), source):
+                        passed.add((machine.text, other.text))
+    assert found and not passed
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("asked", ["get_frame_pointer", "get_stack_pointer"])
+def test_a_pointer_that_the_program_does_not_ask_for_is_refuted(regalloc: Cranelift, isa: str, asked: str) -> None:
+    text = f"""\
+function %pointing(i64) -> i64 system_v {{
+    ss0 = explicit_slot 16
+    sig0 = (i64, i64) -> i64 system_v
+    fn0 = %g sig0
+block0(v0: i64):
+    v1 = {asked}.i64
+    v2 = stack_addr.i64 ss0
+    v3 = call fn0(v1, v2)
+    return v3
+}}
+"""
+    captured, source = one(regalloc, isa, text, ("preserve_frame_pointers", "true"))
+    other = replace(source, asked=frozenset(), returning=False)
+    slot = isa == "s390x" or asked == "get_stack_pointer"
+    assert refuted(isa, captured, other) in ({"", STRAY} if slot else {STRAY})

@@ -132,6 +132,16 @@ class Calls:
         called = self.source.called if self.source is not None else {}
         return self._all_taken([one for signatures in called.values() for one in signatures])
 
+    @cached_property
+    def by_address(self) -> bool:
+        """Whether something may be handed over by an address in the memory at the stack pointer: an area for results,
+        copies of wide values, structures."""
+        if self.source is None:
+            return True
+        called = [one for signatures in self.source.called.values() for one in signatures]
+        values = [value for one in called for value in (*one.params, *one.returns)]
+        return any(len(one.returns) > 1 for one in called) or any(v.type.bits > 64 or v.purpose for v in values)
+
     def signatures(self, instruction: int) -> Sequence[Signature] | None:
         """Those that an instruction's call may have; None: not known."""
         symbols = self.symbols_of(instruction)

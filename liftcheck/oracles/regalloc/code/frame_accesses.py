@@ -81,6 +81,10 @@ class Rules(OwnRules):
             if taken.bytes != wanted and (taken.bytes or self.calls.must_pop(taken.instruction)):
                 yield self._unbalanced(taken, str(wanted))
 
+    def results_in(self, instruction: int) -> frozenset[int]:
+        """Where an instruction's results are."""
+        return frozenset(self._places(instruction)[1])
+
     def handed_over(self, body: Body, top: int) -> Iterator[tuple[int, list[tuple[int, Placed, int, int]]]]:
         """For each call the stores into the memory at the stack pointer since the one before: instruction, machine
         instruction, distance, size."""
@@ -103,17 +107,22 @@ class Rules(OwnRules):
     def stray_pointers(
         self, slots: Slots, explicit: Sequence[tuple[int, int]], area: int, size: int
     ) -> Iterator[Problem]:
-        """A pointer into the frame is the stack or frame pointer itself, or one to a stack slot, to what is handed over
-        to a callee (`area`: where that ends), or to the function's arguments (`size`: where the frame ends; both as
-        distances from the stack pointer) and those of its tail calls."""
+        """A pointer into the frame is the stack or frame pointer itself, if the program asks for it, or one to a stack
+        slot, to what is handed over to a callee by its address (`area`: where that ends), or to the function's
+        arguments (`size`: where the frame ends; both as distances from the stack pointer) and those of its tail
+        calls."""
         top = self._tail_area(slots, explicit, size)
+        source = self.calls.source
+        by_sp = source is None or "get_stack_pointer" in source.asked
+        by_frame = source is None or "get_frame_pointer" in source.asked or source.returning
+        by_address = self.calls.by_address
         for instruction, placed, (base, at), shift in self._pointers_made:
             if base is register(self.isa, self.kept.sp):
                 body = at + shift
-                handed = (at >= 0 and body < area) or body >= top
-                right = not at or handed or any(low <= body <= high for low, high in explicit)
+                handed = (by_address and at >= 0 and body < area) or body >= top
+                right = (not at and by_sp) or handed or any(low <= body <= high for low, high in explicit)
             else:
-                right = not at or at >= self.abi.return_address + 8
+                right = (not at and by_frame) or at >= self.abi.return_address + 8
             if not right:
                 yield Problem(
                     "a pointer to nothing that the program has",

@@ -22,6 +22,7 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
 HANDED: Final = "a value on the stack is not accessed as its type is"
+ALONE: Final = "what is stored after a call is no result"
 PACKED: Final = "winch"
 """The convention whose callees may lay results side by side, whatever their sizes are."""
 _WORD: Final = 8
@@ -48,11 +49,28 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
             for placed, low, size, written in framed(rules.isa, own, 0, body.frame_pointer)
             if not written and placed.offset >= returning and low < top
         ]
+        alone = _alone(own, returning, rules.results_in(instruction))
+        if alone is not None:
+            yield Problem(ALONE, instruction, alone.offset, NONE, "a result that was loaded", "", tuple(own))
         packed = PACKED in rules.calls.conventions(instruction)
         yield from _judged(loads, rules.calls.signatures(instruction), True, packed)
     if source is not None and source.signature is not None and not source.pointing:
         rows = [_Access(low, size, placed, at) for at, placed, low, size in given]
         yield from _judged(rows, [source.signature], False, False)
+
+
+def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:
+    """A store after a call that no load of what it stores comes right before, of all accesses. `places`: the results',
+    which nothing is stored from."""
+    before: frozenset[int] = frozenset()
+    for placed in own:
+        if placed.offset < returning or not placed.machine.accesses:
+            continue
+        stores = any(access.written for access in placed.machine.accesses)
+        if stores and before.isdisjoint(placed.machine.reads):
+            return placed
+        before = frozenset() if stores else placed.machine.writes - places
+    return None
 
 
 def _judged(
