@@ -43,13 +43,16 @@ def name_of(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "gone"
-    if "liftcheck" in words:
+    if words[1:3] == ["-m", "liftcheck"]:
         return "parent"
     if "spawn_main" in " ".join(words):
         return "worker"
     if "resource_tracker" in " ".join(words):
         return "resource tracker"
-    return Path(words[0]).name.split("-")[0] or "?"
+    name = Path(words[0]).name
+    if name.startswith("liftcheck"):
+        return "compiler"
+    return "native runner" if name.isdigit() else name.partition("-")[0] or "?"
 
 
 def killed(words: Sequence[str], out: Path, minutes: float, every: float, draw: random.Random) -> Counter[str]:

@@ -345,7 +345,7 @@ class Campaign:
         if entry is not None:
             self.keeper.worked("reduced", entry, [])
             self.docket.reduced(entry, [])
-            self.report.troubles.append((entry.finding.case.name, f"its reduction: worker died twice: {death.why}"))
+            self.report.troubles.append((entry.finding.case.name, f"its reduction: workers died of it: {death.why}"))
         if task is None or not death.lost:
             return
         tally = Tally(programs=1)

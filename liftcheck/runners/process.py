@@ -44,6 +44,10 @@ end, and who asks gives some of them a longer try (patience.py)."""
 PATIENCE: Final = 3.0
 """Seconds between looks at a process that does not answer. It hangs when it has used none of its processor time since,
 or more than its timer would have allowed a row."""
+KILLED: Final = "worker died: signal SIGKILL"
+"""What is noted of a process that somebody killed: a user, or a kernel without memory. Code does not do that to it (it
+is confined, and limits end it by other signals), so the row runs once more, and is guilty only if that happens again.
+"""
 _PAGE: Final = 0x1000
 _SIGNALS: Final = {4: "illegal", 5: "trap", 7: "bus fault", 8: "arithmetic", 11: "memory fault"}
 _BREAKPOINT: Final = 5
@@ -75,6 +79,7 @@ class ProcessRunner(BaseRunner):
         self._ticks: Final = ticks
         self.arena.set_word(layout.CONTROL + 32, ticks)
         self.restarts = 0
+        self._killed_at = (0, 0)
 
     @property
     def pid(self) -> int | None:
@@ -183,7 +188,7 @@ class ProcessRunner(BaseRunner):
         """The row in the control block killed the process: note it, prepare to go on after it."""
         worker, row = self._worker, self.arena.word(layout.CONTROL)
         assert worker is not None
-        hung = worker.process.poll() is None
+        hung = worker.process.poll() is None and not worker.is_gone()
         worker.process.kill()
         worker.process.wait()
         ended = self._death(worker, hung, seconds)
@@ -191,6 +196,11 @@ class ProcessRunner(BaseRunner):
         self._worker = None
         self.restarts += 1
         if row == batch.end:
+            self.arena.set_word(layout.CONTROL, row)
+            return
+        if ended.detail == KILLED and self._killed_at != (id(batch), row):
+            self._killed_at = id(batch), row
+            self.restore(batch, row)
             self.arena.set_word(layout.CONTROL, row)
             return
         batch.events[row] = ended

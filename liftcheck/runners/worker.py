@@ -181,6 +181,14 @@ class Worker:
             return os.pread(self.words, 4096, 0).decode("utf-8", "replace")
         return ""
 
+    def is_gone(self) -> bool:
+        """Whether it has closed its pipe; then it is dead in a moment, and is waited for."""
+        if self.turn(0) != "dead":
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1.0)
+        return self.process.returncode is not None
+
     def status(self) -> str:
         """How a dead process ended."""
         code = self.process.returncode

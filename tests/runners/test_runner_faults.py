@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from liftcheck.errors import InternalError
 from liftcheck.isa import ISAS, byte_order
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job
-from liftcheck.runners.process import ProcessRunner
+from liftcheck.runners.process import KILLED, ProcessRunner
 
 WANTED = {
     "illegal": ("crashed", "illegal"), "null": ("crashed", "memory fault at %f+0x0"), "endless": ("out_of_fuel", ""),
@@ -151,9 +152,41 @@ def test_killed_worker_is_replaced(name: str, isa: str) -> None:
     assert_good(isa, runner.run(image, [job])[0])
     assert runner.pid is not None
     os.kill(runner.pid, 9)
-    outcomes = [runner.run(image, [job])[0][0] for _ in range(2)]
-    assert outcomes[1].values == (997,)
+    for _ in range(2):
+        assert_good(isa, runner.run(image, [job])[0])
     assert runner.restarts == 1
+    runner.close()
+
+
+@pytest.mark.parametrize(("name", "isa"), PROCESSES)
+@pytest.mark.parametrize(("times", "wanted"), [(1, "out_of_fuel"), (2, "crashed")])
+def test_a_row_whose_process_is_killed_runs_once_more(name: str, isa: str, times: int, wanted: str) -> None:
+    """It does not end, so that it is met in its midst; its neighbours are unharmed."""
+    runner = opened(name, isa)
+    assert isinstance(runner, ProcessRunner)
+    programs = [[FunctionCode("%f", code)] for code in (SAMPLES[isa].good, SAMPLES[isa].faults["endless"])]
+    image = link(programs, isa)
+    jobs = [good_job(isa, image.entry(number, "%f"), slot) for slot, number in enumerate((0, 1, 0))]
+    assert_good(isa, runner.run(image, jobs[:1])[0])
+
+    def kill() -> None:
+        victims: set[int | None] = {None}
+        while len(victims) <= times:
+            time.sleep(0.3)
+            if runner.pid not in victims:
+                victims.add(runner.pid)
+                os.kill(runner.pid or 0, 9)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcomes = runner.run(image, jobs, seconds=2.0)
+    killer.join()
+    assert_good(isa, outcomes[0])
+    assert_good(isa, outcomes[2])
+    assert outcomes[1][0].kind == wanted
+    if times > 1:
+        assert outcomes[1][0].detail == KILLED
+    assert runner.restarts == times
     runner.close()
 
 

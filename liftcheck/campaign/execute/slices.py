@@ -2,7 +2,7 @@
 
 The one idea: while programs are wanted, a slice is given out only if in the last `WINDOW` seconds all slices together,
 those under way included, stay below `SHARE` of the workers' time. So whatever a campaign finds, it goes on judging.
-A reduction lives in the worker that began it (`seat`); if that dies it begins anew elsewhere, once.
+A reduction lives in the worker that began it (`seat`); if that dies it begins anew elsewhere, twice at most.
 A finding's filetest (`campaign.findings.reproduce`) comes before its reduction, as a slice of its own: so it costs no
 batch anything. It decides neither what is reduced nor what comes of it: `campaign/findings/docket.py` does.
 """
@@ -27,7 +27,8 @@ LONG_SLICE: Final = 1.0
 USUAL: Final = 0.5
 """Seconds of the longest step, at most, that every slice is expected to overrun by; longer ones are expected only of
 the reduction that had them."""
-TRIES: Final = 2
+TRIES: Final = 3
+"""Workers that may die of a reduction. Not fewer: somebody may kill one that only happens to reduce."""
 
 Next = Callable[[], "Entry | None"]
 
@@ -120,7 +121,7 @@ class Slices:
         return one.entry
 
     def died(self, seat: int, guilty: int) -> Entry | None:
-        """A worker died: what it was reducing begins anew; what killed it twice (ident `guilty`) is given back."""
+        """A worker died: what it was reducing begins anew; what killed TRIES of them (ident `guilty`) is given back."""
         for one in self.running.values():
             if one.seat == seat:
                 one.seat, one.out = -1, False
