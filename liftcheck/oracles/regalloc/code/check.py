@@ -114,6 +114,8 @@ class Examination:
         end, falls = self.layout.starts[order[0]] if order else 0, True
         for block in order:
             end, falls = self._block(block, end, falls)
+        for block in jumps.not_there(self.layout, self.own, self.labels):
+            del self.labels[block]
         self.problems.extend(self._frame())
         self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
         self.problems.extend(self.rules.unborn(self.own))

@@ -52,6 +52,23 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
             yield from _out(calls, layout, instruction, block, placed, before, ends, labels, relocated)
 
 
+def not_there(layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> set[int]:
+    """Blocks whose only jump was left out, though what stands in its place is not where it leads: everybody was sent
+    on, and who comes there does not come to them."""
+    found = set()
+    for block, (_, at) in labels.items():
+        goal, seen = block, {block}
+        while not own.get(layout.allocation.blocks[goal].end - 1) and only_jumps(layout, goal):
+            (goal,) = layout.allocation.blocks[goal].successors
+            if goal in seen:
+                break
+            seen.add(goal)
+        low, high = labels.get(goal, (-1, -1))
+        if goal != block and not low <= at <= high:
+            found.add(block)
+    return found
+
+
 def _goals(layout: Layout, own: Sequence[Placed], relocated: frozenset[int]) -> Iterator[tuple[int, int]]:
     """Offsets of direct jumps, and where they lead. A relocated one is a call of another function in disguise."""
     for offset, machine in own:
@@ -137,7 +154,8 @@ def _inside(
         inner.add(layout.goal(end, layout.at(end)))
     behind = {end, *_followed(layout, end)}
     ways_on = order.graph(own, lambda at: layout.traps(at) and not (at in behind or (beyond and beyond.at(at))))
-    if ways_on.branches and order.stuck(ways_on):
+    stops = abi_named(layout.isa).stops
+    if ways_on.branches and order.stuck(ways_on) and not any(machine.name in stops for _, machine in own):
         rule = "no way leads to the end of an instruction"
         yield Problem(rule, instruction, own[-1].offset, NONE, "its end", "", tuple(own))
     for offset, goal in _goals(layout, own, relocated):
