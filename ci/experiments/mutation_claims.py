@@ -79,14 +79,11 @@ def alike(isa: str, captured: Captured, old: Insn, new: Insn, end: int | None = 
         old, new = (machine._replace(writes=machine.writes - {FLAGS}) for machine in (old, new))
     if new.size != old.size or not new.known:
         return ""
-    if (new.flow, new.target, new.reads, new.writes, new.merged, new.kept) != (
-        old.flow,
-        old.target,
-        old.reads,
-        old.writes,
-        old.merged,
-        old.kept,
-    ):
+    if (new.flow, new.target, new.writes, new.kept) != (old.flow, old.target, old.writes, old.kept):
+        return ""
+    # What only stays where less is loaded is no input: how much of memory an access means is not claimed.
+    loads = bool(old.accesses) and old.merged <= new.merged <= new.writes
+    if new.reads - new.merged != old.reads - old.merged or not (loads or new.merged == old.merged):
         return ""
     if {kept.sp, kept.frame, VECTOR_CONFIGURATION} & old.writes:
         return ""

@@ -16,7 +16,7 @@ from support.validation_planting import flips, from_corpus, late_definitions, on
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.abi import abi_named, reserved
-from liftcheck.mach.insn import Insn, decode
+from liftcheck.mach.insn import BRANCH, MEMORY, Insn, decode
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.code import check
 from liftcheck.oracles.regalloc.code.calls import Calls
@@ -356,6 +356,100 @@ def test_nothing_lies_where_a_callee_of_windows_has_its_shadow_space(regalloc: C
             "a spill slot lies outside of the frame",
             "a spill slot overlaps what the prologue saved",
         )
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+def test_a_call_that_keeps_all_registers_clobbers_the_link(regalloc: Cranelift, isa: str) -> None:
+    """The allocator is not told of it, where it may give the register out."""
+    captured, source = own(regalloc, isa, "%keeps")
+    rows, link, found = captured.allocation, reserved(isa).link, 0
+    for i, what in enumerate(rows.instructions):
+        if link in what.clobbers or any(p == link for p in rows.places[i]):
+            keeps = [(o, p) for o, p in zip(what.operands, rows.places[i]) if p != link]
+            less = what._replace(clobbers=tuple(c for c in what.clobbers if c != link))
+            less = less._replace(operands=tuple(o for o, _ in keeps))
+            told = replace(
+                rows,
+                instructions=(*rows.instructions[:i], less, *rows.instructions[i + 1 :]),
+                places=(*rows.places[:i], tuple(p for _, p in keeps), *rows.places[i + 1 :]),
+            )
+            verdict = check.check(isa, captured._replace(allocation=told), source)
+            assert verdict.counterexample is not None
+            found += 1
+    assert found
+
+
+# Branches.
+
+
+STORES = """\
+function %stores(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    store v1, v0
+    v2 = iadd v0, v1
+    return v2
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("isa", "code"),
+    # cg %r3, 0(%r2); cmp [rdi], rsi; subs xzr, x0, x1
+    [("s390x", "e33020000020"), ("x86-64", "483937"), ("aarch64", "1f0001eb")],
+)
+def test_a_comparison_that_nobody_asks_for_is_refuted(regalloc: Cranelift, isa: str, code: str) -> None:
+    """In the place of a store, which has the same inputs and no result."""
+    captured, source = one(regalloc, isa, STORES)
+    found = set()
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if not what.is_return else ():
+            if MEMORY in machine.writes:
+                code_ = replace(captured.code, traps=())
+                changed = put(isa, captured._replace(code=code_), at, bytes.fromhex(code), machine.size)
+                found.add(refuted(isa, changed, source))
+    assert found == {"what an instruction's bytes make is not read"}
+
+
+# Ways to blocks.
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_stop_for_a_debugger_goes_on(regalloc: Cranelift, isa: str) -> None:
+    one(regalloc, isa, "function %stops() system_v {\nblock0:\n debugtrap\n return\n}\n")
+
+
+LOOPED = """\
+function %looped(i64, i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64, v2: i64):
+    brif v0, block1, block4
+block1:
+    v3 = iadd v1, v2
+    brif v3, block2, block3(v1)
+block4:
+    v4 = isub v1, v2
+    brif v4, block2, block3(v2)
+block2:
+    return v0
+block3(v6: i64):
+    v8 = imul v6, v1
+    return v8
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("level", ["none", "speed"])
+def test_a_branch_that_is_none_any_more_is_refuted(regalloc: Cranelift, isa: str, level: str) -> None:
+    """Of blocks that only jump the jump is left out where all are sent on: who falls to where it stood is not there."""
+    for algorithm in ALGORITHMS:
+        captured, source = one(regalloc, isa, LOOPED, ("opt_level", level), ("regalloc_algorithm", algorithm))
+        found = 0
+        for i, what in enumerate(captured.allocation.instructions):
+            for at, machine in placed(isa, captured, i) if what.is_branch else ():
+                if machine.flow == BRANCH:
+                    assert refuted(isa, put(isa, captured, at, b"", machine.size), source), machine.text
+                    found += 1
+        assert found >= 2
 
 
 # Early definitions.

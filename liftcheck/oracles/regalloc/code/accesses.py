@@ -8,12 +8,24 @@ bytes are taken as straight lines. Calls are taken at their word: they read the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term
 from liftcheck.isa.abi import Abi, Reserved, abi_named, free_for_all, reserved
-from liftcheck.mach.insn import BRANCH, CALL, CONTROL, FLAGS, JUMP, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
+from liftcheck.mach.insn import (
+    BRANCH,
+    CALL,
+    CONTROL,
+    FLAGS,
+    JUMP,
+    MEMORY,
+    ORDINARY,
+    VECTOR_CONFIGURATION,
+    Insn,
+    register,
+    show,
+)
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
 from liftcheck.oracles.regalloc.code import order
@@ -104,8 +116,8 @@ class OwnRules:
         self._unasked: Final = (self._writable - kept.scratch) | self._pointers | {kept.link}
         """Registers that own bytes may leave behind without anybody that is known to read them."""
         self._used: Final = _used(allocation)
-        self._lasts: Final = frozenset(block.end - 1 for block in allocation.blocks)
-        self._unborn: Final[dict[int, int]] = {}
+        self._lasts: Final = {block.end - 1: len(block.successors) for block in allocation.blocks}
+        self.unborn: Final[dict[int, int]] = {}
         """Virtual registers that nothing defines -> the instruction that has no bytes."""
         self.shift = 0
         """How far the stack pointer is from the body's: see `_pushed`."""
@@ -113,6 +125,8 @@ class OwnRules:
         """Scratch registers written since the block's start by own bytes, not by moves: see `Abi.carries_scratch`."""
         self._fresh = False
         """Whether flags may be read: see `_flags`."""
+        self._compared: tuple[int, Placed] | None = None
+        """A comparison whose flags nobody has read yet, and its instruction."""
         self._pending: tuple[Placed, int] | None = None
         """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
@@ -132,7 +146,7 @@ class OwnRules:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
         self._fresh = False
-        self._pending = None
+        self._pending = self._compared = None
         self._window = len(self._stores)
         self.shift = 0
 
@@ -144,12 +158,34 @@ class OwnRules:
     def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """What is wrong with these own bytes. Returns are `frame`'s."""
         what = self.allocation.instructions[instruction]
+        unread = self._unread(instruction, own)
         if what.is_return and not traps(own):
-            return []
+            return unread
         uses, definitions = self._places(instruction)
         if not own:
-            return self._empty(instruction, uses, definitions)
-        return self._scan(instruction, own, uses, definitions)
+            return [*unread, *self._empty(instruction, uses, definitions)]
+        if not definitions and not what.clobbers and FLAGS in own[-1].machine.writes and self._only_compares(own):
+            self._compared = instruction, own[-1]
+        return [*unread, *self._scan(instruction, own, uses, definitions)]
+
+    def _only_compares(self, own: Sequence[Placed]) -> bool:
+        """Whether bytes do nothing that anybody could want, but for the flags."""
+        return all(
+            m.flow == ORDINARY and m.writes <= {FLAGS, CONTROL} and not self.calls.layout.may_trap(at, m.size)
+            for at, m in own
+        )
+
+    def _unread(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
+        """A comparison is there for who reads its flags, in the same block."""
+        if self._compared is None:
+            return []
+        reads = any(FLAGS in machine.reads for _, machine in own)
+        writes = any(FLAGS in machine.writes for _, machine in own)
+        if not reads and not writes and instruction not in self._lasts:
+            return []
+        (at, placed), self._compared = self._compared, None
+        gone = self._lasts.get(instruction, 0) > 1  # of a branch whose ways are one nothing is left
+        return [] if reads or gone else [self._problem(IDLE, at, placed, FLAGS, set(), [placed])]
 
     def _places(self, instruction: int) -> tuple[set[int], set[int]]:
         uses: set[int] = set()
@@ -179,7 +215,7 @@ class OwnRules:
         what = self.allocation.instructions[instruction]
         if not uses:
             if instruction or any(o.constraint != FIXED for o in what.operands):
-                self._unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
+                self.unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
             return []
         if (what.is_branch and not definitions) or self._same_either_way(instruction, definitions):
             return []
@@ -249,11 +285,10 @@ class OwnRules:
             self._address(own)
         if at < len(own):
             self._window = len(self._stores)
-        self._carried = self.kept.scratch & scan.written if self.abi.carries_scratch else frozenset()
         idle = self._pending
         if idle is not None and all(idle[1] not in machine.reads for _, machine in own):
             problems.append(self._problem(IDLE, instruction, idle[0], idle[1], uses, [idle[0], *own]))
-        self._pending = self._idle_scratch(own) if self._carried and self.abi.carries_scratch else None
+        self._carry(own, scan)
         if loads:
             self._carried |= scan.written & {self.kept.link}
         if not uses <= scan.read or not definitions <= scan.written:
@@ -411,15 +446,22 @@ class OwnRules:
         """Whether the next instruction may read what this one leaves in scratch registers."""
         return self.abi.carries_scratch and instruction not in self._lasts
 
-    def _idle_scratch(self, own: Sequence[Placed]) -> tuple[Placed, int] | None:
-        """The last write to a scratch register after which nothing reads it: the next instruction must."""
+    def _carry(self, own: Sequence[Placed], scan: _Scan) -> None:
+        """What the next instruction may read in scratch registers: what nothing read after its last write, and then
+        it must. Loops may leave any."""
+        self._pending, self._carried = None, frozenset()
+        if not self.abi.carries_scratch or self.kept.scratch.isdisjoint(scan.written):
+            return
+        if any(m.flow == BRANCH for _, m in own):
+            self._carried = self.kept.scratch & scan.written
+            return
         pending: dict[int, Placed] = {}
         for placed in own:
             for place in placed.machine.reads & pending.keys():
                 del pending[place]
             pending.update(dict.fromkeys(placed.machine.writes & self.kept.scratch, placed))
-        loops = any(m.flow == BRANCH for _, m in own)
-        return None if loops or not pending else next((placed, place) for place, placed in pending.items())
+        self._carried = frozenset(pending)
+        self._pending = next(((placed, place) for place, placed in pending.items()), None)
 
     def _doubled(self, instruction: int, machine: Insn, inputs: set[int]) -> set[int]:
         """Inputs that several fields of one instruction read, though only one operand is there."""
@@ -515,7 +557,7 @@ class OwnRules:
             )
         scan.read |= placed.machine.reads - scan.written
         scan.written |= placed.machine.writes
-        scan.readable.update(placed.machine.writes)
+        scan.readable.update(placed.machine.writes - link)  # what returns is not for reading
         scan.stores = True
         if any(machine.accesses for _, machine in own[at + 1 :]):
             self.loading.append((instruction, own, returning))
@@ -627,37 +669,6 @@ class OwnRules:
         names = ", ".join(show(p, self.isa) for p in sorted(expected)) or "none"
         return Problem(rule, instruction, placed.offset, place, names, show(place, self.isa), tuple(own))
 
-    # The frame.
-
-    def unborn(self, own: Mapping[int, Sequence[Placed]]) -> Iterator[Problem]:
-        """What nothing defines, nothing may depend on but idioms that give the same whatever they read, and insertions
-        into a rest that nobody asks for."""
-        if not self._unborn:
-            return
-        rule = "an instruction with a result has no bytes"
-        for block in self.allocation.blocks:
-            for vreg in {vreg for arguments in block.arguments for vreg in arguments} & self._unborn.keys():
-                at = self._unborn[vreg]
-                yield Problem(rule, at, self.allocation.offsets[at] or 0, NONE, "a value that is passed on", "nothing")
-        for number, what in enumerate(self.allocation.instructions):
-            places = self.allocation.places[number]
-            for operand, place in zip(what.operands, places):
-                if operand.kind != USE or operand.vreg not in self._unborn:
-                    continue
-                alike = {p for o, p in zip(what.operands, places) if (o.kind, o.vreg) == (USE, operand.vreg)}
-                if not _idle_use(own.get(number, ()), place, alike, self.abi.merging):
-                    at = self._unborn[operand.vreg]
-                    code = tuple(own.get(number, ()))
-                    yield Problem(
-                        rule,
-                        at,
-                        self.allocation.offsets[at] or 0,
-                        place,
-                        f"a value for instruction {number}",
-                        "nothing",
-                        code,
-                    )
-
 
 def _call_in(own: Sequence[Placed]) -> int:
     """The number of the call among these bytes, or how many there are."""
@@ -665,16 +676,6 @@ def _call_in(own: Sequence[Placed]) -> int:
         if placed.machine.flow == CALL:
             return number
     return len(own)
-
-
-def _idle_use(own: Sequence[Placed], place: int, alike: set[int], merging: frozenset[str]) -> bool:
-    """Whether a register is read in name only, against one that holds the same, or for what is left of it after an
-    insertion. `alike`: where the same value is."""
-    readers = [machine for _, machine in own if place in machine.reads]
-    return bool(readers) and all(
-        place in m.merged or m.name in merging or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
-        for m in readers
-    )
 
 
 def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:

@@ -94,7 +94,7 @@ class Calls:
                 return frozenset()
             bits = {} if unwound and convention in UNRESTORED else kept.bits
             found = found - {p for p in found if bits.get(p, 0) >= WIDTHS[self.isa][p >> 6]}
-        return found
+        return found | (self._offered & {self.abi.link})  # the call itself writes it, whatever its callee keeps
 
     def may_pop(self, instruction: int) -> bool:
         """Whether a call's callee may take its stack arguments away."""

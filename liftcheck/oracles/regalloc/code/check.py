@@ -7,6 +7,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     layout               which bytes belong to which instruction or move, and what lies between
     moves                bytes against moves, over `mach.state` (equal_smt: by z3)
     accesses             own bytes against operands
+    unborn               uses of values that nothing defines
     order                in which order own bytes read and write, on all ways through them
     bases                addresses that own bytes make
     framed, areas        accesses of the frame against what lies there
@@ -34,7 +35,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, slots
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, slots, unborn
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
@@ -118,7 +119,7 @@ class Examination:
             del self.labels[block]
         self.problems.extend(self._frame())
         self.problems.extend(jumps.check(self.calls, self.layout, self.own, self.labels))
-        self.problems.extend(self.rules.unborn(self.own))
+        self.problems.extend(unborn.check(self.allocation, self.rules.unborn, self.rules.abi.merging, self.own))
         self.problems.extend(
             links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
         )

@@ -221,10 +221,12 @@ class _Frame:
             return
         source, low = self.calls.source, -self.size
         wanted, found = address(self.isa, self.kept.sp, self.taken), self.entry.memory.get(low)
-        pointing = [self.entry.value(place) for place in self.kept.scratch] + ([found] if found is not None else [])
         stored = any(at < low + 8 <= at + size and size >= 8 for at, size, stores in self.entry.touched if stores)
         needed = source is not None and source.chained
-        made = any((p := parts(value)) is not None and p[0] is self.entry.base for value in pointing)
+        split = parts(found) if found is not None else None
+        made = (split is not None and split[0] is self.entry.base) or any(
+            self.entry.value(place) is wanted for place in self.kept.scratch
+        )
         if (needed or made or (stored and self.saved and 0 not in self.saved)) and found is not wanted:
             yield self._problem(
                 "a frame is not chained to its caller's",
