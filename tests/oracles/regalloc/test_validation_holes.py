@@ -420,3 +420,38 @@ def test_what_the_table_is_not_right_about_is_unknown(code: str) -> None:
 def test_cmpxchg16b_is_told_rightly() -> None:
     machine = decode("x86-64", bytes.fromhex("f0480fc70f"))[0]
     assert {0, 1, 2, 3, 7, -3} <= machine.reads and {0, 2, -2, -3} <= machine.writes
+
+
+CONSTANT = """\
+function %constant() -> i64 system_v {
+block0:
+    v0 = iconst.i64 0x10000
+    return v0
+}
+"""
+ASKED = """\
+function %asked() -> i64 system_v {
+block0:
+    v0 = get_stack_pointer.i64
+    return v0
+}
+"""
+TO_STACK_POINTER = {
+    "x86-64": ("b800000100", "488d442400"),
+    "aarch64": ("2000a0d2", "e0030091"),
+    "riscv64": ("37050100", "13050100"),
+    "s390x": ("c02100010000", "e320f0000071"),
+}
+"""A constant in the result's register, and the stack pointer itself there."""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_stack_pointer_is_no_value_of_a_program_that_does_not_ask_for_it(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CONSTANT)
+    constant, pointer = map(bytes.fromhex, TO_STACK_POINTER[isa])
+    code = captured.code.code
+    assert code.count(constant) == 1
+    edited = captured._replace(code=replace(captured.code, code=code.replace(constant, pointer)))
+    verdict = validate(isa, edited, source)
+    assert (verdict.status, verdict.reason) == ("invalid", "a pointer to nothing that the program has")
+    assert validate(isa, *one(regalloc, isa, ASKED)).status == "valid"

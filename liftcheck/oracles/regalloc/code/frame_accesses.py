@@ -119,7 +119,7 @@ class Rules(OwnRules):
         for instruction, placed, (base, at), shift in self._pointers_made:
             if base is register(self.isa, self.kept.sp):
                 body = at + shift
-                handed = (by_address and at >= 0 and body < area) or body >= top
+                handed = (by_address and self.abi.callee_area <= at and body < area) or body >= top
                 right = (not at and by_sp) or handed or any(low <= body <= high for low, high in explicit)
             else:
                 right = (not at and by_frame) or at >= self.abi.return_address + 8
