@@ -47,7 +47,9 @@ from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
+from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.differential import Judge, Prepared
+from liftcheck.oracles.filetests.known import cause_of_failure, faulty, page_in
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID, Verdict
@@ -137,7 +139,8 @@ class Subject(NamedTuple):
     texts: list[str]
     functions: list[Captured]
     sources: list[Source]
-    prepared: Prepared
+    prepared: Prepared | None
+    """What is predicted of the case; None: not yet."""
 
 
 class Experiment:
@@ -158,6 +161,8 @@ class Experiment:
         self.undamaged: Final[Counter[str]] = Counter()
         """Programs without damage that are not subjects: a page of a known bug, or why else."""
         self.alarms: Final[list[str]] = []
+        self.unexplained: Final[list[str]] = []
+        """Proven code that runs otherwise, and nobody knows why."""
         self.seconds: Final = {"execution": 0.0, "validator": 0.0}
 
     def subject(self, isa: str, seed: int) -> Subject | None:
@@ -180,10 +185,30 @@ class Experiment:
         found = Subject(
             seed, profile, case, target, texts, functions, sources, self.judge.prepare(case, [target], Tally())
         )
-        if self.runs(found, 0, functions[0]) != "":
-            self.undamaged["valid, but does not run as the reference (a bug elsewhere, or of ours)"] += 1
+        mismatches, tally = self._run(found, found.functions)
+        if mismatches or not tally.agreed:
+            self.undamaged[f"valid, but {self._otherwise(found, mismatches, tally)}"] += 1
             return None
         return found
+
+    def _otherwise(self, subject: Subject, mismatches: Sequence[Mismatch], tally: Tally) -> str:
+        """Why proven code does not run as the reference: the page of a fault of the compiler's that, in the program's
+        place, gives for all inputs just what was seen; or what was seen, for somebody to look at."""
+        if not mismatches:
+            reasons = sorted({reason for _, reason in (*tally.undecided, *tally.refused)})
+            return f"not run: {'; '.join(reasons)}"
+        first, target, functions = mismatches[0], subject.target, subject.case.module.functions
+        if first.failure is not None:
+            causes = (cause_of_failure(target.isa, function, first.failure) for function in functions)
+            return next((page_in(cause) for cause in causes if page_in(cause)), f"{first.failure.kind}, without a page")
+        for page_of_fault, program in faulty(target, functions):
+            case = replace(subject.case, module=replace(subject.case.module, functions=program))
+            again, agreed = self._run(subject._replace(case=case, prepared=None), subject.functions)
+            if not again and agreed.agreed:
+                return page_of_fault
+        verdict = first.verdict
+        self.unexplained.append(f"{target}, seed {subject.seed}, {subject.profile}: {verdict.klass}: {verdict.detail}")
+        return f"runs otherwise, with no page that is proven: {verdict.klass}"
 
     def _not_valid(self, isa: str, seed: int, captured: Captured, source: Source, verdict: Verdict) -> None:
         """Accounts for undamaged code without a proof."""
@@ -206,15 +231,22 @@ class Experiment:
     def runs(self, subject: Subject, number: int, function: Captured) -> str:
         """What execution sees with this function in the place of number `number`; '' if nothing, 'undecided: …' if it
         cannot be run."""
-        replies: list[Reply] = [each.code for each in subject.functions]
-        replies[number] = function.code
-        self.canned.replies = replies
+        functions = list(subject.functions)
+        functions[number] = function
+        mismatches, tally = self._run(subject, functions)
+        if mismatches:
+            return f"{mismatches[0].verdict.klass}: {mismatches[0].verdict.detail}"
+        reasons = (reason for _, reason in (*tally.undecided, *tally.refused))
+        return "" if tally.agreed else "undecided: " + "; ".join(reasons)
+
+    def _run(self, subject: Subject, functions: Sequence[Captured]) -> tuple[Sequence[Mismatch], Tally]:
+        """The program with this code, against what is predicted of it."""
+        self.canned.replies = [each.code for each in functions]
         tally, started = Tally(), time.perf_counter()
-        suspects = self.judge.judge([subject.case], [subject.target], tally, prepared=[subject.prepared])
+        prepared = subject.prepared or self.judge.prepare(subject.case, [subject.target], Tally())
+        mismatches = self.judge.judge([subject.case], [subject.target], tally, prepared=[prepared])
         self.seconds["execution"] += time.perf_counter() - started
-        if suspects:
-            return f"{suspects[0].verdict.klass}: {suspects[0].verdict.detail}"
-        return "" if tally.agreed else "undecided: " + "; ".join(reason for _, reason in tally.undecided)
+        return mismatches, tally
 
     def with_many_inputs(self, subject: Subject) -> Subject:
         """The same program with other inputs."""
@@ -359,6 +391,22 @@ def summary(done: Sequence[Fault]) -> dict[str, object]:
     return found
 
 
+def document(family: str, kind: str, isa: str, row: Row) -> dict[str, object]:
+    """A row for `--json`."""
+    return {
+        "family": family,
+        "kind": kind,
+        "isa": isa,
+        "planted": row.planted,
+        "refuted": row.refuted,
+        "undecided": row.undecided,
+        "checker": row.checker,
+        "execution": row.executed,
+        "missed": row.missed,
+        "reasons": dict(row.reasons),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compiler", default="cranelift")
@@ -404,22 +452,9 @@ def main() -> int:
                     "skipped": dict(experiment.skipped),
                     "undamaged": dict(experiment.undamaged),
                     "false alarms": experiment.alarms,
+                    "unexplained": experiment.unexplained,
                     "missed": [f"{f.isa} {f.kind}: {f.words}" for f in missed],
-                    "rows": [
-                        {
-                            "family": f,
-                            "kind": k,
-                            "isa": i,
-                            "planted": r.planted,
-                            "refuted": r.refuted,
-                            "undecided": r.undecided,
-                            "checker": r.checker,
-                            "execution": r.executed,
-                            "missed": r.missed,
-                            "reasons": dict(r.reasons),
-                        }
-                        for (f, k, i), r in rows.items()
-                    ],
+                    "rows": [document(*key, row) for key, row in rows.items()],
                 }
             )
         )
@@ -436,7 +471,8 @@ def main() -> int:
                 indent=1,
             )
         )
-        print("".join(f"FALSE ALARM {alarm}\n" for alarm in experiment.alarms), end="")
+        shown = [f"FALSE ALARM {alarm}\n" for alarm in experiment.alarms]
+        print("".join(shown + [f"RUNS OTHERWISE {one}\n" for one in experiment.unexplained]), end="")
     changing = sum(bool(fault.seen) for fault in done)
     return int(len(missed) > 0.01 * changing or bool(experiment.alarms))
 
