@@ -226,11 +226,12 @@ def _groups(context: Context, number: int, cold: bytes) -> list[Due]:
 
 
 def _isas(context: Context, part: str, number: int) -> tuple[str, ...]:
-    """For which ISAs a program of this part's rules is in a round: rules of no ISA are for all in every other round,
-    and for one alone."""
-    if part in context.isas:
-        return (part,)
-    return context.isas if part == MID_END and number % 2 == 0 else (context.isas[number // 2 % len(context.isas)],)
+    """For which ISAs a program of this part's rules is in a round: in every other for all, as what makes a rule of one
+    ISA fire is a program like any other, and is judged on all at the price of one; else for the ISA, or for one in
+    turn, with the typings that only it has."""
+    if number % 2 == 0:
+        return context.isas
+    return (part,) if part in context.isas else (context.isas[number // 2 % len(context.isas)],)
 
 
 def emit_due(body: Body, what: Due) -> None:

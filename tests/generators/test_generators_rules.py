@@ -166,7 +166,7 @@ def test_every_rule_comes_round_once(tmp_path: Path) -> None:
         assert what is not None and what.isas
         for place in what.places:
             left.remove(place)
-            assert made.rules.rules[place].part == isle.MID_END or what.isas == ("x86-64",)
+            assert what.isas == ISAS or made.rules.rules[place].part in (isle.MID_END, *what.isas)
         turn += 1
 
 
