@@ -136,6 +136,8 @@ PAGES: Final = (
     Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("ineg"), half_vector, "ineg of a 64-bit vector")),
     Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("isub"), half_vector, "ineg of a 64-bit vector")),
     Page(_PANICS, "aarch64", Panic(_REGISTER_CLASS, _ops("bnot bxor"), scalar_float, "bnot of a bxor of floats")),
+    Page(_PANICS, "x86-64", Panic(r"Option::unwrap\(\)` on a `None`.*x64/lower/isle\.rs", _ops("ishl band"),
+         lambda ty: ty == I128, "a bit test by an i128 amount")),
     Page(_PANICS, "x86-64", Panic(r"put_in_xmm_mem_32: .* type f16", _ops("fpromote"), lambda ty: ty == F16,
          "fpromote of an f16")),
     Page(_PANICS, "riscv64", Panic(r"RVCJump offset .* must not exceed max range", _ops(""), lambda _: True,
