@@ -38,8 +38,8 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.campaign.report": 14, "liftcheck.campaign.execute": 14,
     "liftcheck.campaign.keep": 15,
     "liftcheck.campaign": 16, "liftcheck.doctor": 16,
-    "liftcheck.commands": 17,
-    "liftcheck.cli": 18,
+    "liftcheck.strategies": 17, "liftcheck.commands": 17,
+    "liftcheck.cli": 18, "liftcheck.pytest_plugin": 18,
     "liftcheck.__main__": 19,
 }  # fmt: skip
 """Package or module -> layer; the longest prefix of a module's name counts. The package of an ISA has the layer of
