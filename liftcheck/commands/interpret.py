@@ -13,7 +13,7 @@ from liftcheck.commands import options, output
 from liftcheck.isa import BIG_ENDIAN
 
 if TYPE_CHECKING:
-    from liftcheck.case import NO_ANSWER, Outcome
+    from liftcheck.case import Outcome
     from liftcheck.clif.text.filetest import FileTest
     from liftcheck.commands.calls import Call
     from liftcheck.oracles.admissible import Reference
@@ -82,6 +82,7 @@ class Result(NamedTuple):
 
 def _result(reference: Reference, call: Call, fuel: int) -> Result:
     """What the reference says of a call, in one of the worlds that CLIF allows."""
+    from liftcheck.case import NO_ANSWER
     from liftcheck.oracles.admissible import MANY, UNSEEN, meets, missing, not_to_run
 
     prediction = reference.predict(call.function, call.line.args, call.line.regions(), fuel)
@@ -95,9 +96,12 @@ def _result(reference: Reference, call: Call, fuel: int) -> Result:
         prediction = reference.predict(call.function, call.line.args, call.line.regions(), fuel, MANY)
         met = meets(call.line, prediction, prediction.outcome)
     undecided = str(prediction.opening or (missing(prediction.outcome) if met is None else None) or "")
-    if met is None and call.expectation() and not undecided and prediction.outcome.kind not in NO_ANSWER:
-        opening = reference.opening_of_nan(call.function, call.line.args, call.line.regions())
-        undecided = f"the run line asks for one NaN of several: {opening}"
+    if met is None and call.expectation() and not undecided:
+        if prediction.outcome.kind in NO_ANSWER:
+            undecided = "the interpreter has no answer"
+        else:
+            opening = reference.opening_of_nan(call.function, call.line.args, call.line.regions())
+            undecided = f"the run line asks for one NaN of several: {opening}"
     return Result(call, prediction.outcome, met, undecided, UNSEEN if prediction.unseen and not undecided else "")
 
 
