@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers import registry
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.registry import Completed, name_of, names, open_compiler
@@ -25,9 +26,9 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOY))
 
 
-def liftcheck(tmp_path: Path, *words: str) -> tuple[int, dict[str, Any], str]:
+def liftcheck(tmp_path: Path, *words: str, package: Path = TOY) -> tuple[int, dict[str, Any], str]:
     """A command in a process that has the package, with its JSON."""
-    path = os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "liftcheck", *words, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path})
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr
@@ -125,3 +126,34 @@ def test_its_planted_fault_is_found_in_a_file(tmp_path: Path) -> None:
     assert liftcheck(tmp_path, "test", str(file), "--compiler", "toy")[0] == 0
     code, report, _ = liftcheck(tmp_path, "test", str(file), "--compiler", "toy@wrong")
     assert code == 1 and "3" in json.dumps(report["failures"])
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The compiler that the page has in full, installed as it says."""
+    page = (TOY.parents[2] / "docs" / "adding" / "a-compiler.md").read_text(encoding="utf-8")
+    code, entry = (page.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "ini"))
+    folder = tmp_path / "tiny"
+    (folder / "tiny-1.dist-info").mkdir(parents=True)
+    (folder / "tiny.py").write_text(code)
+    (folder / "tiny-1.dist-info" / "entry_points.txt").write_text(entry)
+    (folder / "tiny-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+    return folder
+
+
+def test_the_complete_compiler_of_the_page_is_fuzzed(tmp_path: Path, tiny: Path) -> None:
+    campaign = ("fuzz", "--isa", "x86-64", "--runner", "unicorn", "--seed", "1", "--jobs", "1", "--reduce", "5s")
+    code, report, told = liftcheck(tmp_path, *campaign, "--cases", "32", "--compiler", "tiny", package=tiny)
+    assert (code, report.get("findings")) == (0, []), told
+    assert (
+        report["pairs"] >= 20 and report["undecided"] == {} and all("unsupported" in why for why in report["refused"])
+    )
+    out = str(tmp_path / "wrong")
+    code, report, told = liftcheck(
+        tmp_path, *campaign, "--cases", "8", "--compiler", "tiny@wrong", "--out", out, package=tiny
+    )
+    results = [found for found in report["findings"] if found["class"] == "wrong result" and found["reduced"]]
+    assert code == 1 and results, told
+    for found in results:
+        functions = parse_module(found["program"]).functions
+        assert "band" in found["program"] and sum(len(b.insts) for f in functions for b in f.blocks) <= 6
