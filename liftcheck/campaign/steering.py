@@ -15,8 +15,8 @@ from typing import Final
 from liftcheck.isle import Rule
 from liftcheck.oracles.tally import Tally
 
-EPOCH: Final = 64
-"""Batches of an epoch: two seconds of two cores."""
+EPOCH: Final = 32
+"""Batches of an epoch: a second of two cores. At most twice as many are under way, so more workers would wait."""
 ENOUGH: Final = 4
 """Programs in which a rule has to have been executed."""
 

@@ -27,6 +27,8 @@ _CALLED: Final = re.compile(r"constructor_(\w+)")
 _VARIANT: Final = re.compile(r"\b([A-Z]\w+)::([A-Z]\w*)")
 _ENUM: Final = re.compile(r"[A-Z]\w*\.\w+")
 
+_CALLERS: Final = "its callers are out of reach"
+
 Runs = Callable[[str, str], bool]
 """Whether a runner here runs code of an ISA with a setting on; so too for a setting that the ISA has not."""
 
@@ -83,7 +85,7 @@ def _spread(
             if rule.place not in found and rule.term not in elsewhere and rule.term not in ROOTS and calling:
                 blocked = [found[caller.place] for caller in calling if caller.place in found]
                 if len(blocked) == len(calling):
-                    found[rule.place] = f"only called for {blocked[0].removeprefix('only called for ')}"
+                    found[rule.place] = blocked[0] if blocked[0].startswith(_CALLERS) else f"{_CALLERS}: {blocked[0]}"
                     changed = True
 
 

@@ -42,8 +42,8 @@ def page(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], sour
     body = "\n".join(
         [
             f"<header><h1>{html.escape(title)}</h1><p>{coverage.programs:,} traced programs of {coverage.campaigns}"
-            " campaigns. A rule counts when it matched in the compilation of a program whose code was run and"
-            " compared.</p></header>",
+            f" campaign{'s' * (coverage.campaigns != 1)}. A rule counts when it matched in the compilation of a program"
+            " whose code was run and compared.</p></header>",
             '<p class="key"><span style="border-color: var(--good)">executed, how often</span>'
             '<span style="border-color: var(--bad)">not yet</span>'
             '<span style="border-color: var(--dim)">out of reach</span></p>',
@@ -57,18 +57,15 @@ def page(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], sour
 
 def _table(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str]) -> str:
     rows = []
-    for part, mine in parts(rules).items():
+    for mine in parts(rules).values():
         for name, some in files(mine).items():
             found = share(coverage, some)
             beyond = sum(coverage.of(rule) is None and rule.place in why for rule in some)
-            cells = (found.executed, len(some), found, beyond, len(some) - found.executed - beyond)
-            rows.append(
-                f'<tr><td>{html.escape(part)}</td><td><a href="#{html.escape(name)}">{html.escape(name)}</a></td>'
-                + "".join(f'<td class="number">{cell}</td>' for cell in cells)
-                + "</tr>"
-            )
-    names = ("executed", "rules", "share", "out of reach", "not yet")
-    head = "<th>part</th><th>file</th>" + "".join(f'<th class="number">{name}</th>' for name in names)
+            cells = (found, found.executed, len(some), beyond, len(some) - found.executed - beyond)
+            link = f'<a href="#{html.escape(name)}">{html.escape(name.removeprefix("src/"))}</a>'
+            rows.append(f"<tr><td>{link}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells) + "</tr>")
+    names = ("share", "executed", "rules", "out of reach", "not yet")
+    head = "<th>file</th>" + "".join(f'<th class="number">{name}</th>' for name in names)
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 
@@ -78,8 +75,8 @@ def _file(coverage: Coverage, name: str, rules: Sequence[Rule], why: Mapping[str
     found = share(coverage, rules)
     text = "".join(_rules(coverage, rules, why, lines))
     return (
-        f'<details id="{html.escape(name)}"><summary>{html.escape(name)} <small>{found.executed:,} of {len(rules):,},'
-        f' {found}</small></summary><pre class="isle">{text}</pre></details>'
+        f"<details><summary>{html.escape(name)} <small>{found.executed:,} of {len(rules):,},"
+        f' {found}</small></summary><pre class="isle" id="{html.escape(name)}">{text}</pre></details>'
     )
 
 
@@ -96,6 +93,6 @@ def _rules(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], li
         for number in range(rule.first, rule.last + 1):
             mark = count if number == rule.first else ""
             text = html.escape(lines[number - 1])
-            more = f"  <b>; {html.escape(told)}</b>" if number == rule.first else ""
+            more = f"  <b>; line {number}, {html.escape(told)}</b>" if number == rule.first else ""
             yield f'<span class="{kind}"><i>{mark or number}</i>{text}{more}</span>'
         yield "<span></span>"
