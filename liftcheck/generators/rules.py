@@ -200,7 +200,7 @@ def due(context: Context, turn: int, cold: bytes = b"") -> Due | None:
         return None
     if cold:
         turn, odd = divmod(turn, 2)
-        cold = cold if odd else b""
+        cold = cold if odd and _groups(context, 0, cold) else b""
     groups = _groups(context, 0, cold)
     return _groups(context, turn // len(groups), cold)[turn % len(groups)]
 
@@ -212,7 +212,7 @@ def _groups(context: Context, number: int, cold: bytes) -> list[Due]:
         random = Random(f"rules {number}")
         parts: dict[tuple[str, ...], list[int]] = {}
         for place, rule in enumerate(context.rules.rules):
-            if not cold or cold[place >> 3] >> (place & 7) & 1:
+            if not cold or (cold[place >> 3] >> (place & 7) & 1 and context.rules.patterns(place)):
                 parts.setdefault(_isas(context, rule.part, number), []).append(place)
         found = []
         for isas, places in parts.items():
