@@ -195,12 +195,13 @@ class Due(NamedTuple):
 
 def due(context: Context, turn: int, cold: bytes = b"") -> Due | None:
     """What is due at a turn, counted from 0; None if the compiler's rules are not known. With rules that are `cold`, a
-    bit each, every other turn is theirs."""
+    bit each, three of four turns are theirs."""
     if not context.rules:
         return None
     if cold:
-        turn, odd = divmod(turn, 2)
-        cold = cold if odd and _groups(context, 0, cold) else b""
+        four, rest = divmod(turn, 4)
+        cold = cold if rest and _groups(context, 0, cold) else b""
+        turn = 3 * four + rest - 1 if cold else four
     groups = _groups(context, 0, cold)
     return _groups(context, turn // len(groups), cold)[turn % len(groups)]
 
