@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output
-from liftcheck.errors import UsageError
+from liftcheck.errors import LiftcheckError, UsageError
+from liftcheck.isa import ISAS
+
+if TYPE_CHECKING:
+    from liftcheck.campaign.report.gather import Statistics
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.report.gather import change, gather
     from liftcheck.campaign.report.html import page
 
-    gathered = gather(Path(args.folder))
+    gathered = gather(Path(args.folder), _statistics(Path(args.folder)))
     compared = change(gathered, gather(Path(args.against))) if args.against else None
     place = Path(args.out) if args.out else gathered.folder / "report.html"
     try:
@@ -44,3 +49,54 @@ def run(args: argparse.Namespace) -> int:
         for name, why in gathered.unreadable:
             output.note(f"not a finding: {name}: {why}")
     return 0
+
+
+def _statistics(folder: Path) -> Statistics:
+    """What the folder's database and its coverage know."""
+    from liftcheck.campaign.keep import database, kept
+    from liftcheck.campaign.merge import by_compiler
+    from liftcheck.campaign.recall import recalled
+    from liftcheck.campaign.report.gather import Statistics
+
+    if not (folder / database.NAME).exists():
+        return _with_rules(folder, Statistics())
+    try:
+        summed = by_compiler([recalled(one) for one in kept.all_in(folder)])
+    except LiftcheckError as error:
+        return _with_rules(folder, Statistics(remarks=(str(error),)))
+    if not summed:
+        return _with_rules(folder, Statistics(remarks=("no campaign has begun here",)))
+    most = max(summed, key=lambda report: report.tally.programs)
+    names = ", ".join(report.compiler for report in summed)
+    several = f"the folder has campaigns on {names}: numbers are those of {most.compiler}"
+    return _with_rules(folder, Statistics(most.document(), (), (several,) if len(summed) > 1 else ()))
+
+
+def _with_rules(folder: Path, statistics: Statistics) -> Statistics:
+    """With what is known of each file of the compiler's rules: (part, file, executed, all)."""
+    from dataclasses import replace
+
+    from liftcheck import isle
+    from liftcheck.campaign.report import rule_coverage
+
+    try:
+        several = rule_coverage.added(rule_coverage.load(folder))
+    except LiftcheckError as error:
+        why = f"which of the compiler's rules were executed is not known: {error}"
+        return replace(statistics, remarks=(*statistics.remarks, why))
+    if not several:
+        return statistics
+    coverage, *others = several
+    remarks = [f"rules of {one.compiler} that were executed: `liftcheck coverage` shows them" for one in others]
+    found: list[tuple[str, str, int, int]] = []
+    source = isle.find(coverage.version)
+    if source is None:
+        remarks.append(
+            f"the sources of Cranelift {coverage.version} are not in cargo's registry: rules are not counted"
+        )
+    else:
+        isas = tuple(statistics.document["isas"]) if statistics.document is not None else ISAS
+        for part, mine in rule_coverage.parts(isle.read_below(source, isas).rules).items():
+            for name, some in rule_coverage.files(mine).items():
+                found.append((part, name, *rule_coverage.share(coverage, some)))
+    return replace(statistics, rules=tuple(found), remarks=(*statistics.remarks, *remarks))

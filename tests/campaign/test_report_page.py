@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from support.reports import CLIF, NASTY, TARGET, campaign, finding
+from support.toy_campaign import options, toy
 
 from liftcheck import cli
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.store import Store
-from liftcheck.campaign.report.gather import change, gather
+from liftcheck.campaign.report.gather import Statistics, change, gather
 from liftcheck.campaign.report.html import page
 from liftcheck.campaign.report.html_finding import foreign, only_one
 from liftcheck.case import CompileFailure, Outcome
@@ -84,7 +85,7 @@ def test_the_reader_sees_a_tag_that_is_not_closed() -> None:
 
 def test_a_page_is_whole_and_needs_nothing_else(tmp_path: Path) -> None:
     report = campaign(tmp_path, wrong(), panic(NASTY))
-    text = page(gather(tmp_path, report.document()))
+    text = page(gather(tmp_path, Statistics(report.document())))
     reader = read(text)
     assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in reader.tags}
     assert all(name not in ("src", "srcset", "onclick") for _, attributes in reader.tags for name in attributes)
@@ -100,12 +101,21 @@ def test_a_page_has_program_code_outcomes_rules_and_the_command(tmp_path: Path) 
     assert f"src/isa/riscv64/lower.isle:12 {NASTY}".split("\r")[0] in text and "liftcheck replay " in text
 
 
+def test_code_of_another_target_is_not_shown_as_the_wrong_code(tmp_path: Path) -> None:
+    one = wrong(disassembly={"aarch64": "%f:\n  add x0, x0, x0"}, failure=CompileFailure("panic", "it broke"))
+    text = read(page(gather(folder(tmp_path, one)))).text
+    assert "aarch64, for which it is compiled" in text and "which is right" not in text
+
+
 def test_a_page_has_the_campaigns_counts_and_reasons(tmp_path: Path) -> None:
     document = campaign(tmp_path, wrong()).document()
     document["executed"] = {"riscv64": {"iadd.i64": 3, "call": 1, **{f"op{n}.i8": n for n in range(5)}}}
-    text = read(page(gather(tmp_path, document))).text
+    text = read(
+        page(gather(tmp_path, Statistics(document, (("x64", "src/isa/x64/lower.isle", 3, 4),), ("a remark",))))
+    ).text
     assert "an address shows" in text and "no lowering of a%,b:" in text and "ZeroDivisionError: planted" in text
     assert "riscv64: 7 typings" in text and "keeps no statistics" not in text
+    assert "x64: 3 of 4 (75%)" in text and "a remark" in text
 
 
 def test_a_folder_without_statistics_is_said_to_have_none(tmp_path: Path) -> None:
@@ -185,3 +195,19 @@ def test_wrong_folders_and_files_are_told(tmp_path: Path, capsys: pytest.Capture
     assert "no such folder" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "no" / "x.html")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_campaigns_folder_tells_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = toy(monkeypatch, options(tmp_path, cases=200))
+    assert cli.main(["report", str(tmp_path)]) == 0
+    text = read((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert f"{report.tally.programs:,}programs" in text and "keeps no statistics" not in text
+    assert len(gather(tmp_path).findings) == len(report.findings) > 0
+
+
+def test_a_damaged_database_costs_the_numbers_alone(tmp_path: Path) -> None:
+    folder(tmp_path, wrong())
+    (tmp_path / "campaign.sqlite").write_bytes(b"nonsense" * 100)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    text = read((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "campaign.sqlite" in text and "keeps no statistics" in text and "v1 = iadd" in text

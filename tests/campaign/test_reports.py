@@ -151,11 +151,10 @@ def test_sarif_of_what_is_undecided_is_open_and_what_is_counted_is_told(all_of_t
     assert {notice["level"] for notice in told} == {"note", "error"} and len(told) == 3
 
 
-def test_a_known_finding_is_suppressed() -> None:
-    entry = Entry("x86-64", "n", "known", "wrong result", "t", places=(Place("a.clif", 1),))
-    document = sarif.log(Results("fuzz", "h", (entry,), {}))
-    assert document["runs"][0]["results"][0]["suppressions"] and wrong_by_schema(document) == []
-    assert ElementTree.fromstring(junit(Results("fuzz", "h", (entry,), {}))).find(".//skipped") is not None
+def test_a_known_fault_is_named_everywhere(tmp_path: Path) -> None:
+    found = of_campaign(tmp_path, finding(fault="docs/findings/a-page.md"))
+    for text in (junit(found), sarif.text(found), github.text(found), markdown.text(found)):
+        assert "known fault: docs/findings/a-page.md" in text
 
 
 # JUnit

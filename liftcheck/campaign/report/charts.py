@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from liftcheck.campaign.report.gather import Gathered
@@ -28,7 +28,7 @@ def timeline(gathered: Gathered) -> str:
     """A dot for each finding at the time when it was first seen, a row for each class."""
     if not gathered.findings:
         return ""
-    document = gathered.document or {}
+    document = gathered.kept.document or {}
     times = [one.finding.seconds for one in gathered.findings]
     end = max([*times, float(document.get("seconds", 0.0)), 1.0])
     classes = list(dict.fromkeys(one.finding.klass for one in gathered.findings))
@@ -60,6 +60,28 @@ def shares(share: Mapping[str, float]) -> str:
         for number, (stage, value) in enumerate(parts)
     )
     return f'<h3>Where the time went</h3><div class="bar">{bar}</div><div class="legend">{names}</div>'
+
+
+def rules(files: Sequence[tuple[str, str, int, int]]) -> str:
+    """How many of the compiler's rules were executed: a bar for each file, by part."""
+    if not files:
+        return ""
+    made = ["<section><h2>The compiler's rules that were executed</h2>"]
+    for part in dict.fromkeys(part for part, *_ in files):
+        mine = [row for row in files if row[0] == part]
+        executed, all_of_them = sum(row[2] for row in mine), sum(row[3] for row in mine)
+        rows = "".join(_file_row(*row[1:]) for row in mine)
+        title = f"{html.escape(part)}: {executed:,} of {all_of_them:,} ({executed / max(all_of_them, 1):.0%})"
+        made.append(f"<details><summary>{title}</summary>{rows}</details>")
+    made.append("<p><code>liftcheck coverage --html</code> shows which.</p></section>")
+    return "".join(made)
+
+
+def _file_row(name: str, executed: int, number: int) -> str:
+    share = 100 * executed / max(number, 1)
+    bar = f'<div class="bar"><i class="c4" style="width:{share:.1f}%"></i></div>'
+    told = f"<small>{executed:,} of {number:,}</small>"
+    return f'<div class="row file"><span>{html.escape(name)}</span><div>{bar}{told}</div></div>'
 
 
 def coverage(document: Mapping[str, Any] | None) -> str:

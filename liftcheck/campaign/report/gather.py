@@ -51,14 +51,23 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a folder knows of its campaigns. `document`: them as `fuzz --json` tells it, None if it does not know;
+    `rules`: of each file of the compiler's rules (part, file, executed, all); `remarks`: what is not known, and why."""
+
+    document: Mapping[str, Any] | None = None
+    rules: tuple[tuple[str, str, int, int], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
-    """One folder. `document`: the campaign as `fuzz --json` tells it, None if the folder does not know;
-    `unreadable`: (folder, why)."""
+    """One folder. `unreadable`: (folder, why)."""
 
     folder: Path
     findings: tuple[Shown, ...]
     unreadable: tuple[tuple[str, str], ...]
-    document: Mapping[str, Any] | None
+    kept: Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,10 @@ class Change:
     unknown: tuple[Shown, ...]
 
 
-def gather(folder: Path, document: Mapping[str, Any] | None = None) -> Gathered:
+NOTHING: Final = Statistics()
+
+
+def gather(folder: Path, kept: Statistics = NOTHING) -> Gathered:
     """The findings of a folder, as found; InputError if there is no such folder."""
     if not folder.is_dir():
         raise InputError.at("no such folder: name the folder of a campaign's findings (`fuzz --out`)", str(folder))
@@ -85,7 +97,7 @@ def gather(folder: Path, document: Mapping[str, Any] | None = None) -> Gathered:
         except (OSError, ValueError, InputError) as error:
             unreadable.append((place.name, str(error)))
     found.sort(key=lambda one: (one.finding.seconds, one.folder.name))
-    return Gathered(folder, tuple(found), tuple(unreadable), document)
+    return Gathered(folder, tuple(found), tuple(unreadable), kept)
 
 
 def shown(place: Path) -> Shown:

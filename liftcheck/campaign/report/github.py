@@ -26,20 +26,18 @@ def lines(found: Results) -> Iterator[str]:
     """The commands."""
     wrong = found.of("failed", "broken")
     for entry in wrong[:SHOWN]:
-        yield _annotation("error", entry)
-    for entry in found.of("known")[:SHOWN]:
-        yield _annotation("warning", entry)
+        yield _annotation(entry)
     left = len(wrong) - SHOWN
     more = f"; {left} more errors are not shown here" if left > 0 else ""
     yield command("notice", f"{found.headline}{more}", {"title": f"liftcheck {found.command}"})
 
 
-def _annotation(level: str, entry: Entry) -> str:
+def _annotation(entry: Entry) -> str:
     properties = {"title": f"liftcheck: {entry.title}"}
     if entry.places:
         place = entry.places[0]
         properties = {"file": place.file, "line": str(place.line or 1), **properties}
-    return command(level, "\n\n".join(filter(None, [entry.text or entry.title, entry.program])), properties)
+    return command("error", "\n\n".join(filter(None, [entry.text or entry.title, entry.program])), properties)
 
 
 def command(name: str, data: str, properties: dict[str, str]) -> str:

@@ -31,10 +31,11 @@ def page(gathered: Gathered, compared: Change | None = None) -> str:
         _changes(compared),
         _findings(gathered, compared),
         charts.timeline(gathered),
-        _isas(gathered.document),
-        _reasons(gathered.document, "undecided", "Undecided", "pairs of which nobody can say who is right"),
-        _reasons(gathered.document, "refused", "Refused", "pairs that the compiler does not compile"),
-        charts.coverage(gathered.document),
+        _isas(gathered.kept.document),
+        _reasons(gathered.kept.document, "undecided", "Undecided", "pairs of which nobody can say who is right"),
+        _reasons(gathered.kept.document, "refused", "Refused", "pairs that the compiler does not compile"),
+        charts.rules(gathered.kept.rules),
+        charts.coverage(gathered.kept.document),
         _missing(gathered),
         f"<footer>made by liftcheck {__version__} of <code>{html.escape(str(gathered.folder))}</code></footer>",
     ]
@@ -48,22 +49,24 @@ def page(gathered: Gathered, compared: Change | None = None) -> str:
 
 
 def _compilers(gathered: Gathered) -> str:
-    if gathered.document is not None:
-        return str(gathered.document["compiler"])
+    if gathered.kept.document is not None:
+        return str(gathered.kept.document["compiler"])
     names = dict.fromkeys(one.finding.compiler for one in gathered.findings)
     return ", ".join(names) or str(gathered.folder)
 
 
 def _about(gathered: Gathered) -> str:
-    document = gathered.document
+    document = gathered.kept.document
     if document is None:
         return ""
+    seeds = document.get("seeds") or [document["seed"]]
     ended = ", interrupted" if document.get("interrupted") else ""
-    return f"<p>seed {document['seed']}, {document['jobs']} jobs, {charts.duration(document['seconds'])}{ended}</p>"
+    what = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} campaigns, seeds {', '.join(map(str, seeds))}"
+    return f"<p>{what}, {document['jobs']} jobs, {charts.duration(document['seconds'])}{ended}</p>"
 
 
 def _tiles(gathered: Gathered) -> str:
-    document = gathered.document
+    document = gathered.kept.document
     tiles = [("findings", f"{len(gathered.findings):,}", "bad" if gathered.findings else "good")]
     if document is not None:
         speed = document["pairs"] / document["seconds"] if document["seconds"] else 0.0
@@ -164,11 +167,12 @@ def _reasons(document: Mapping[str, Any] | None, name: str, title: str, what: st
 def _missing(gathered: Gathered) -> str:
     """What the page has not, and why."""
     lines = [f"<code>{html.escape(name)}</code>: {html.escape(why)}" for name, why in gathered.unreadable]
-    if gathered.document is None:
+    if gathered.kept.document is None:
         lines.append(
             "The folder keeps no statistics of its campaign: programs, throughput, reasons and coverage are not known."
         )
-    troubles = gathered.document["troubles"] if gathered.document is not None else []
+    lines += map(html.escape, gathered.kept.remarks)
+    troubles = gathered.kept.document["troubles"] if gathered.kept.document is not None else []
     lines += [f"{html.escape(one['case'])}: <pre>{html.escape(one['text'])}</pre>" for one in troubles[:20]]
     if not lines:
         return ""

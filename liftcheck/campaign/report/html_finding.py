@@ -68,6 +68,8 @@ def _what(found: Finding) -> str:
         lines.append(f"<pre>{html.escape(found.detail)}</pre>")
     if found.failure is not None and found.failure.place:
         lines.append(f"<p>at <code>{html.escape(str(found.failure.place))}</code></p>")
+    if found.fault:
+        lines.append(f"<p>known fault: {html.escape(found.fault)}</p>")
     if found.note:
         lines.append(f"<p>{html.escape(found.note)}</p>")
     return "".join(lines)
@@ -76,18 +78,17 @@ def _what(found: Finding) -> str:
 def _code(shown: Shown) -> str:
     suspects = only_one(shown.program)
     boxes = [_box("CLIF", shown.program, suspects, "the only instruction that computes anything")]
-    listings = shown.listings
-    bad = listings[0] if listings else None
-    good = listings[1] if len(listings) > 1 else None
+    bad = next((one for one in shown.listings if one[0] == str(shown.finding.target)), None)
+    good = next((one for one in shown.listings if one is not bad), None)
     if bad is not None:
         is_same = good is not None and good[0].split()[0] == bad[0].split()[0]
         marked = foreign(bad[1], good[1]) if good is not None and is_same else set()
         boxes.append(_box(bad[0], bad[1], marked, "not in the code that is right"))
     if good is not None:
-        boxes.append(
-            f"<details><summary>{html.escape(good[0])}, which is right</summary>{lines(good[1], ())}</details>"
-        )
-    return f'<div class="side">{"".join(boxes[:2])}</div>{"".join(boxes[2:])}'
+        how = "which is right" if bad is not None else "for which it is compiled"
+        boxes.append(f"<details><summary>{html.escape(good[0])}, {how}</summary>{lines(good[1], ())}</details>")
+    count = 2 if bad is not None else 1
+    return f'<div class="side">{"".join(boxes[:count])}</div>{"".join(boxes[count:])}'
 
 
 def _box(title: str, text: str, marked: Collection[int], why: str) -> str:

@@ -20,7 +20,6 @@ from liftcheck.campaign.report.results import Entry, Results
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RESULTS: Final[Mapping[str, type[Failure] | type[Skipped] | type[Error]]] = {
     "failed": Failure,
-    "known": Skipped,
     "undecided": Skipped,
     "skipped": Skipped,
     "broken": Error,

@@ -19,9 +19,9 @@ _REASONS: Final = 20
 
 def text(found: Results) -> str:
     """The whole page."""
-    wrong, known = found.of("failed", "broken"), found.of("known")
+    wrong = found.of("failed", "broken")
     mark = "❌" if wrong else "✅"
-    end = "".join([*_table("Known", known), *_table("Undecided", found.of("undecided"))])
+    end = "".join(_table("Undecided", found.of("undecided")))
     end += "".join(_table("Skipped or refused", found.of("skipped")))
     made = [f"## {mark} liftcheck {found.command}\n\n", f"{plain(found.headline)}, {found.seconds:.0f} s"]
     made += [f", `{found.compiler}`\n\n" if found.compiler else "\n\n", *_passed(found)]

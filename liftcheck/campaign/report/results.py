@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from liftcheck import __version__
 from liftcheck.oracles.classes import CLASSES
 
-State = Literal["passed", "failed", "known", "undecided", "skipped", "broken"]
+State = Literal["passed", "failed", "undecided", "skipped", "broken"]
 COMPILER_SOURCE: Final = "CRANELIFT_CODEGEN"
 """The base of places in the compiler's own sources, whose folder a report does not know."""
 _DIAGNOSTIC: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
@@ -126,13 +126,14 @@ def _finding(found: Document) -> Entry:
     folder = found["folder"]
     place = (Place((Path(folder) / "program.clif").as_posix(), found.get("line", 0)),) if folder else ()
     title = f"{found['class']} on {found['target']}: {_first(found['detail'])}".removesuffix(": ")
-    text = [found["detail"], found["note"], f"liftcheck replay {folder}" if folder else ""]
+    fault = f"known fault: {found['fault']}" if found["fault"] else ""
+    text = [found["detail"], fault, found["note"], f"liftcheck replay {folder}" if folder else ""]
     if found["count"] > 1:
         text.insert(1, f"{found['count']} findings are one here.")
     return Entry(
         found["isa"],
         found["key"] or f"{found['class']} of case {found['case']}",
-        "known" if found.get("known") else "failed",
+        "failed",
         found["class"],
         title,
         "\n\n".join(filter(None, text)),

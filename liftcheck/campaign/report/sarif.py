@@ -20,7 +20,7 @@ from liftcheck.campaign.report.results import COMPILER_SOURCE, Entry, Place, Res
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _BASE: Final = "%SRCROOT%"
-_AS_RESULT: Final = ("failed", "known", "undecided", "broken")
+_AS_RESULT: Final = ("failed", "undecided", "broken")
 
 
 def text(found: Results) -> str:
@@ -30,7 +30,7 @@ def text(found: Results) -> str:
 
 def log(found: Results) -> dict[str, Any]:
     """The document as data."""
-    shown = [entry for entry in found.of(*_AS_RESULT) if entry.places or entry.state in ("failed", "known")]
+    shown = [entry for entry in found.of(*_AS_RESULT) if entry.places or entry.state == "failed"]
     rules = list(dict.fromkeys(entry.rule for entry in shown))
     run = {
         "tool": {"driver": {"name": "liftcheck", "version": found.version, "rules": list(map(_rule, rules))}},
@@ -67,8 +67,6 @@ def _result(entry: Entry, rule: int) -> dict[str, Any]:
         made["locations"] = list(map(_location, entry.places))
     if entry.related:
         made["relatedLocations"] = [{"id": n + 1, **_location(place)} for n, place in enumerate(entry.related)]
-    if entry.state == "known":
-        made["suppressions"] = [{"kind": "external", "justification": "in the list of known findings"}]
     return made
 
 

@@ -20,7 +20,7 @@ p { margin: .4em 0 } summary small { white-space: nowrap } small, footer { color
 a { color: var(--c1) } ul { margin: .3em 0; padding-left: 1.3em }
 pre, code { font: 13px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace }
 pre { background: var(--box); border: 1px solid var(--line); border-radius: 6px; padding: 8px 10px; margin: .3em 0;
-  overflow-x: auto; overflow-wrap: normal }
+  overflow: auto; max-height: 30em; overflow-wrap: normal }
 mark { background: var(--mark); color: inherit; border-radius: 2px; box-shadow: 0 0 0 2px var(--mark) }
 .legend { display: block }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px; margin-top: 14px }
@@ -42,13 +42,14 @@ th, td { text-align: left; padding: 4px 10px; border-bottom: 1px solid var(--lin
 th { color: var(--dim); font-weight: 600; font-size: .85em } .number { text-align: right; font-variant-numeric:
   tabular-nums }
 .row { display: grid; grid-template-columns: 160px 1fr; gap: 10px; align-items: center }
-@media (max-width: 760px) { .row { grid-template-columns: 1fr; gap: 0 } .axis span:empty { display: none } }
+@media (max-width: 760px) { .row, .row.file { grid-template-columns: 1fr; gap: 0 } .axis span:empty { display: none } }
 .row > span { font-size: .9em } .track { position: relative; height: 22px; border-bottom: 1px solid var(--line);
   margin-right: 12px }
 .track i { position: absolute; top: 5px; width: 12px; height: 12px; border-radius: 50%; opacity: .8;
   margin-left: -6px }
 .ticks { display: flex; justify-content: space-between; color: var(--dim); font-size: .8em }
-.bar { display: flex; height: 16px; border-radius: 4px; overflow: hidden } .bar i { display: block }
+.row.file { grid-template-columns: 260px 1fr }
+.bar { background: var(--line); display: flex; height: 16px; border-radius: 4px; overflow: hidden } .bar i { display: block }
 .legend span { display: inline-block; margin-right: 14px; font-size: .85em }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px }
 .c0 { background: var(--c0) } .c1 { background: var(--c1) } .c2 { background: var(--c2) } .c3 { background:
