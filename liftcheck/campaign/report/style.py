@@ -49,7 +49,8 @@ th { color: var(--dim); font-weight: 600; font-size: .85em } .number { text-alig
   margin-left: -6px }
 .ticks { display: flex; justify-content: space-between; color: var(--dim); font-size: .8em }
 .row.file { grid-template-columns: 260px 1fr }
-.bar { background: var(--line); display: flex; height: 16px; border-radius: 4px; overflow: hidden } .bar i { display: block }
+.bar { background: var(--line); display: flex; height: 16px; border-radius: 4px; overflow: hidden }
+.bar i { display: block }
 .legend span { display: inline-block; margin-right: 14px; font-size: .85em }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px }
 .c0 { background: var(--c0) } .c1 { background: var(--c1) } .c2 { background: var(--c2) } .c3 { background:
