@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -86,6 +87,35 @@ def test_a_rule_that_a_panic_names_is_a_place(tmp_path: Path) -> None:
     detail = "no rule matched for term iconst_u at src/prelude_opt.isle line 212; should it be partial?"
     related = of_campaign(tmp_path, finding(detail=detail)).of("failed")[0].related
     assert [place[:4] for place in related] == [("src/prelude_opt.isle", 212, 0, "CRANELIFT_CODEGEN")]
+
+
+def test_rules_of_a_checkout_are_places_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    crate = tmp_path / "cranelift" / "codegen"
+    crate.mkdir(parents=True)
+    (crate / "Cargo.toml").write_text('[package]\nname = "cranelift-codegen"\nversion = "0.135.0"\n')
+    report = campaign(Path("findings"), finding(suspects=("src/isa/x64/lower.isle:12 lower",)))
+    report.compiler = f"cranelift={tmp_path}"
+    run = sarif.log(results("fuzz", report.document(), 1))["runs"][0]
+    place = run["results"][0]["relatedLocations"][0]["physicalLocation"]["artifactLocation"]
+    assert place == {"uri": "cranelift/codegen/src/isa/x64/lower.isle", "uriBaseId": "%SRCROOT%"}
+    report.compiler = "cranelift=/no/such/folder"
+    assert results("fuzz", report.document(), 1).of("failed")[0].related[0].base == "CRANELIFT_CODEGEN"
+
+
+def test_findings_of_filetests_are_in_the_headline(all_of_them: list[Results]) -> None:
+    assert "1 failed" in all_of_them[1].headline and "1 findings" in all_of_them[1].headline
+
+
+def test_a_format_without_its_library_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.clif").write_text(FAILING)
+    monkeypatch.setitem(sys.modules, "junitparser", None)
+    monkeypatch.delitem(sys.modules, "liftcheck.campaign.report.junit", raising=False)
+    words = ["test", str(tmp_path / "a.clif"), "--interpreter-only", "--junit", str(tmp_path / "j.xml")]
+    assert cli.main(words) == 3
+    assert "--junit needs the package junitparser: pip install junitparser" in capsys.readouterr().err
 
 
 def test_a_broken_file_keeps_its_place(all_of_them: list[Results]) -> None:

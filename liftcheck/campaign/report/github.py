@@ -8,6 +8,7 @@ Sources: GitHub's "Workflow commands"; actions/toolkit `command.ts` for what is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from liftcheck.campaign.report.results import Entry, Results
@@ -36,8 +37,14 @@ def _annotation(entry: Entry) -> str:
     properties = {"title": f"liftcheck: {entry.title}"}
     if entry.places:
         place = entry.places[0]
-        properties = {"file": place.file, "line": str(place.line or 1), **properties}
+        properties = {"file": _relative(place.file), "line": str(place.line or 1), **properties}
     return command("error", "\n\n".join(filter(None, [entry.text or entry.title, entry.program])), properties)
+
+
+def _relative(file: str) -> str:
+    """As GitHub wants it: relative to the repository, where the command ran, if it is below that."""
+    path, here = Path(file).absolute(), Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else file
 
 
 def command(name: str, data: str, properties: dict[str, str]) -> str:

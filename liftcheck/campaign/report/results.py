@@ -8,12 +8,14 @@ something undecided or skipped for one reason, or what passed together. `READERS
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from liftcheck import __version__
+from liftcheck.compilers.cranelift.sources import at_path
+from liftcheck.errors import UsageError
 from liftcheck.oracles.classes import CLASSES
 
 State = Literal["passed", "failed", "undecided", "skipped", "broken"]
@@ -99,7 +101,12 @@ def explained(rule: str) -> str:
 
 
 def _fuzz(document: Document, exit_code: int) -> Results:
-    entries = [*_isas(document), *map(_finding, document["findings"]), *_reasons(document), *_troubles(document)]
+    entries = [
+        *_isas(document),
+        *(_finding(one, document["compiler"]) for one in document["findings"]),
+        *_reasons(document),
+        *_troubles(document),
+    ]
     undecided, refused = (sum(document[name].values()) for name in ("undecided", "refused"))
     totals = {
         "findings": len(document["findings"]),
@@ -122,7 +129,7 @@ def _isas(document: Document) -> Iterator[Entry]:
         yield Entry(isa, "pairs that agree", "passed", "agreed", title, count=row["agreed"])
 
 
-def _finding(found: Document) -> Entry:
+def _finding(found: Document, compiler: str) -> Entry:
     folder = found["folder"]
     place = (Place((Path(folder) / "program.clif").as_posix(), found.get("line", 0)),) if folder else ()
     title = f"{found['class']} on {found['target']}: {_first(found['detail'])}".removesuffix(": ")
@@ -139,13 +146,31 @@ def _finding(found: Document) -> Entry:
         "\n\n".join(filter(None, text)),
         found.get("program", ""),
         place,
-        (*_rules_named(found["detail"]), *rule_places(found.get("suspects", ()))),
+        tuple(_located(compiler, (*rules_named(found["detail"]), *rule_places(found["suspects"])))),
         found["key"],
         found["count"],
     )
 
 
-def _rules_named(detail: str) -> Iterator[Place]:
+def _located(compiler: str, places: Iterable[Place]) -> Iterator[Place]:
+    """Places in the compiler's sources, in the folder that it was built from if its name says that one."""
+    root = codegen_at(compiler)
+    yield from (place._replace(file=str(root / place.file), base="") if root else place for place in places)
+
+
+def codegen_at(compiler: str) -> Path | None:
+    """The crate cranelift-codegen that `cranelift=PATH` was built from; None for a published version."""
+    _, equals, path = compiler.partition("=")
+    if not equals:
+        return None
+    try:
+        source = at_path(path)
+    except UsageError:  # it was there when it was built
+        return None
+    return source.path / "cranelift" / "codegen" if source.path and source.checkout else source.path
+
+
+def rules_named(detail: str) -> Iterator[Place]:
     """Rules that a panic speaks of: `src/opts/cprop.isle line 12`."""
     for found in _NAMED.finditer(detail):
         yield Place(found["file"], int(found["line"]), 0, COMPILER_SOURCE, "named in the compiler's message")
@@ -191,7 +216,8 @@ def _test(document: Document, exit_code: int) -> Results:
     names = ("failed", "passed", "undecided", "skipped")
     totals = {"units": document["units"], **{name: document[name] for name in names}}
     totals |= {"findings": len(document["findings"]), "files": document["files"]}
-    headline = ", ".join(f"{document[name]:,} {name}" for name in names) + f" in {document['files']:,} files"
+    found = f", {totals['findings']:,} findings" if totals["findings"] else ""
+    headline = ", ".join(f"{document[name]:,} {name}" for name in names) + f"{found} in {document['files']:,} files"
     return Results("test", headline, tuple(entries), totals, "", document["seconds"], exit_code)
 
 
@@ -208,7 +234,8 @@ def _unit(unit: Document, state: State, rule: str) -> Entry:
     text = f"expected {unit['expected']}\ngot      {unit['got']}"
     name = f"{unit['what']} on {unit['where']} (line {unit['line']})"
     place = Place(unit["file"], unit["line"])
-    return Entry(unit["file"], name, state, rule, title, text, places=(place,), key=f"{unit['file']} {name}")
+    related = tuple(rules_named(unit["got"]))
+    return Entry(unit["file"], name, state, rule, title, text, "", (place,), related, f"{unit['file']} {name}")
 
 
 def _first(text: str) -> str:
