@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from liftcheck.campaign.keep.database import GROUP
 from liftcheck.isle import Rule
 from liftcheck.oracles.tally import Tally
 
-EPOCH: Final = 32
-"""Batches of an epoch: a second of two cores. At most twice as many are under way, so more workers would wait."""
+EPOCH: Final = GROUP
+"""Batches of an epoch: two seconds of two cores. So many are kept as one when they are done: a campaign that goes on
+(`keep.journal`) knows of each epoch, and of no part of one."""
 ENOUGH: Final = 4
 """Programs in which a rule has to have been executed."""
 
