@@ -1,7 +1,8 @@
 """What a campaign is asked to do, and what one batch of it consists of.
 
 The one idea: everything about batch b (its case numbers, its ISAs, its settings, its profile) is a function of the
-campaign's options and b alone. Workers, time and luck decide only how many batches are done, never what is in them.
+campaign's options and b; at which rules of the compiler a directed batch aims, of earlier batches too
+(`campaign.steering`). Workers, time and luck decide only how many batches are done, never what is in them.
 """
 
 from __future__ import annotations

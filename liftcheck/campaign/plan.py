@@ -1,10 +1,10 @@
 """What a batch consists of: which settings, which targets, which profile, which programs.
 
-The one idea: a plan is drawn from the batch's own seed, so it depends on nothing but the campaign's options and the
-batch's number. All ISAs of a batch share one world: 'plain', what every runner runs, or 'rich', with the extensions
-that only native execution and qemu run (riscv64 V and Zb*, AVX, s390x from z15); each world has its own matrices, so
-that programs hold what the compiler has there. On top come settings that change code but no typing: register allocator,
-padding, PIC, ….
+The one idea: a plan is drawn from the batch's own seed, so it depends on nothing but the campaign's options, the
+batch's number and, if it is directed, on what `steering` says of earlier ones.
+All ISAs of a batch share one world: 'plain', what every runner runs, or 'rich', with the extensions that only native
+execution and qemu run (riscv64 V and Zb*, AVX, s390x from z15); each world has its own matrices, so that programs hold
+what the compiler has there. On top come settings that change code but no typing: register allocator, padding, PIC, ….
 Sources of the sweep: settings that changed the code of upstream's run tests when flipped alone.
 """
 

@@ -3,7 +3,8 @@
 The compiler says what it gave to its register allocator and what it got back; liftcheck proves that every use reads the
 value that the program means on every path, and that the emitted bytes do what the allocation says. Files that name
 targets are compiled for these with their own settings, others for --isa, --opt and --set; --generate takes the programs
-of `liftcheck fuzz` with the same seed instead. What is proved, and from which assumptions: docs/validation.md.
+of `liftcheck fuzz` with the same seed instead, those of directed batches without their aim (docs/coverage.md). What is
+proved, and from which assumptions: docs/validation.md.
 
 A function is valid, invalid (with a counterexample), undecided (with a reason: one is that its compilation does not
 end), or refused by the compiler. Exit code 1 if anything is invalid.
