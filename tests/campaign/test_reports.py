@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 from support.reports import CLIF, NASTY, TARGET, campaign, finding
+from support.toy_campaign import play
 
 from liftcheck import cli
 from liftcheck.campaign.findings.finding import Finding
@@ -222,6 +223,13 @@ def test_junit_survives_any_character(code: int) -> None:
     ElementTree.fromstring(junit(Results("fuzz", chr(code), (entry,), {}, chr(code))).encode("utf-8"))
 
 
+def test_a_place_without_a_line_is_one_in_every_format() -> None:
+    found = Results("test", "h", (Entry("s", "n", "broken", "r", "t", places=(Place("a.clif"),)),), {})
+    assert "line" not in next(ElementTree.fromstring(junit(found)).iter("testcase")).attrib
+    assert wrong_by_schema(sarif.log(found)) == [] and "region" not in sarif.text(found)
+    assert "::error file=a.clif,line=1," in github.text(found)
+
+
 def test_junit_names_are_the_same_for_another_seed_and_different_from_each_other(tmp_path: Path) -> None:
     def names(one: Finding, out: str) -> list[tuple[str, str]]:
         root = ElementTree.fromstring(junit(of_campaign(tmp_path / out, one, finding(failure=None))))
@@ -324,3 +332,20 @@ def test_the_jobs_summary_is_added_to_and_other_files_are_replaced(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     cli.main(["test", str(file), "--interpreter-only", "--markdown", str(summary)])
     assert summary.read_text().count("## ") == 2
+
+
+def test_a_campaign_writes_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    play(monkeypatch)
+    words = ["--junit", "j.xml", "--sarif", "s.json", "--markdown", "m.md", "--github", "--json"]
+    assert cli.main(["fuzz", "--isa", "riscv64", "--cases", "64", "--seed", "4", "--jobs", "2", *words]) == 1
+    shown = capsys.readouterr()
+    document, log = json.loads(shown.out), json.loads(Path("s.json").read_text())
+    assert wrong_by_schema(log) == [] and len(document["findings"]) > 0
+    assert ElementTree.parse("j.xml").getroot().attrib["failures"] == str(len(document["findings"]))
+    assert shown.err.count("::error ") == min(len(document["findings"]) + len(document["troubles"]), 10)
+    for result in log["runs"][0]["results"]:
+        where = result["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert Path(where["uri"]).is_file()

@@ -58,7 +58,9 @@ def _case(command: str, entry: Entry) -> TestCase:
     case = _Located(legal(entry.name), classname=legal(f"liftcheck.{command}.{entry.suite}"), time=0.0)
     if entry.places:
         place = entry.places[0]
-        case.file, case.line = legal(place.file), place.line or None
+        case.file = legal(place.file)
+        if place.line:
+            case.line = place.line
     if entry.state in _RESULTS:
         result = _RESULTS[entry.state](legal(entry.title), legal(entry.rule))
         result.text = legal("\n\n".join(filter(None, [entry.text, entry.program])))
