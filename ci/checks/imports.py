@@ -52,7 +52,7 @@ LAYERS.update({f"liftcheck.isa.{folder.parent.name}": OF_AN_ISA for folder in so
 APART: Final = (("liftcheck.oracles", "liftcheck.generators"), ("liftcheck.runners", "liftcheck.generators"))
 """Never, though the layers allow it: who judges programs does not know who makes them."""
 
-NAMED_FOR: Final = {"z3": ("smt", "z3"), "unicorn": ("unicorn",)}
+NAMED_FOR: Final = {"z3": ("smt", "z3"), "unicorn": ("unicorn",), "distributed": ("cluster",)}
 """A package -> words one of which must stand in the name of a module that imports it."""
 
 

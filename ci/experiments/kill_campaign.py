@@ -27,6 +27,8 @@ from typing import Any
 
 from liftcheck.campaign.execute.local import children
 from liftcheck.campaign.findings.store import RECIPE
+from liftcheck.campaign.keep import kept
+from liftcheck.errors import InputError
 
 FUZZ = [sys.executable, "-m", "liftcheck", "fuzz", "--json"]
 TIMES = ("seconds", "pairs_per_second", "time_share", "jobs", "worker_deaths")
@@ -76,7 +78,15 @@ def killed(words: Sequence[str], out: Path, minutes: float, every: float, draw: 
             return victims
         if code != -signal.SIGKILL:
             raise SystemExit(f"the campaign ended with exit code {code}: {(out.parent / 'words').read_text()[-2000:]}")
-        process = started([*FUZZ, "--resume", str(out), *jobs(words)], out)
+        going_on = ["--resume", str(out), *jobs(words)] if has_begun(out) else [*words, "--out", str(out)]
+        process = started([*FUZZ, *going_on], out)
+
+
+def has_begun(out: Path) -> bool:
+    try:
+        return bool(kept.all_in(out))
+    except InputError:
+        return False
 
 
 def jobs(words: Sequence[str]) -> list[str]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+import liftcheck
 from liftcheck.isa import ISAS
 
 BATCH: Final = 32
@@ -66,3 +68,12 @@ def batch_cases(options: FuzzOptions, batch: int) -> range:
     if options.cases is not None:
         end = min(end, options.cases)
     return range(start, max(start, end))
+
+
+@cache
+def made_by() -> str:
+    """This liftcheck: its version, and a digest of its sources, since other sources generate other programs."""
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(Path(liftcheck.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{liftcheck.__version__} ({digest.hexdigest()})"

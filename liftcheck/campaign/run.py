@@ -31,9 +31,9 @@ from liftcheck.campaign.findings.docket import Docket, Entry
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.keep.disk import Watch
 from liftcheck.campaign.keep.keeper import Keeper
-from liftcheck.campaign.keep.kept import Kept, made_by
+from liftcheck.campaign.keep.kept import Kept
 from liftcheck.campaign.keep.shelf import Shelf
-from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases
+from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, made_by
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.fuzz import FuzzReport
@@ -94,7 +94,7 @@ def fuzz(
     is_resumed: bool = False,
 ) -> FuzzReport:
     """Runs a campaign, or goes on with the one in `options.out`, and gives its report. Unavailable if the machine lacks
-    something; OSError if --out cannot be made. `options.jobs` must be the number of the executor's seats."""
+    something; OSError if --out cannot be made."""
     campaign = Campaign(options, progress or Silent(), executor(FuzzWork(options, hooks)))
     with campaign.interruptible():
         campaign.run(is_resumed)
@@ -258,6 +258,7 @@ class Campaign:
         return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
 
     def _step(self) -> None:
+        self.slices.jobs = self.executor.seats
         for event in self.executor.step(self._feed, TICK):
             if isinstance(event, Death):
                 self._died(event)
@@ -297,7 +298,7 @@ class Campaign:
     def _following(self, dear: bool) -> Entry | None:
         """What is to be reduced next, while there is time for it."""
         late = time.monotonic() > self.slices.until
-        return None if late else self.docket.next(dear, self.options.jobs)
+        return None if late else self.docket.next(dear, self.slices.jobs)
 
     def _answered(self, task: Task, answer: Answer) -> None:
         self.report.tally.add(answer.tally)

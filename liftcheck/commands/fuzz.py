@@ -14,14 +14,21 @@ Ctrl-C or SIGTERM ends it with its report. Whatever stopped it, `--resume` goes 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from liftcheck.commands import options, output, reports, resumed
+from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
 from liftcheck.oracles.registry import ORACLES, explained
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liftcheck.campaign.execute.base import Executor
+    from liftcheck.campaign.execute.tasks import Answer, Task
+    from liftcheck.campaign.execute.work import FuzzWork
     from liftcheck.campaign.options import FuzzOptions
 
 DEFAULT_SECONDS: Final = 60.0
@@ -75,6 +82,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="go on with the campaign in DIR, however it was stopped, with its options; --time: so much longer, "
         "--cases: to so many programs in all (default: what was left of it)",
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the work done by the workers of this Dask scheduler, tcp://HOST:PORT (liftcheck[cluster]; "
+        "docs/cluster.md)",
+    )
     options.add_json(parser)
     reports.add(parser)
     parser.set_defaults(compiler=None, runner=None, reduce=None)  # whether they were given: `--resume` asks
@@ -91,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
     reports.check(args)
     chosen = campaign_options(args) if args.resume is None else resumed.campaign_options(args)
 
+    if args.scheduler is not None:
+        chosen = dataclasses.replace(chosen, compiler=exactly(chosen.compiler))
+
     class Seeded(LiveProgress):
         """Says the seed with the compiler, so that even a campaign that is killed can be repeated."""
 
@@ -98,12 +114,34 @@ def run(args: argparse.Namespace) -> int:
             super().started(f"{compiler} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
 
     with Seeded(Console(stderr=True)) as progress:
-        report = fuzz(chosen, progress, is_resumed=args.resume is not None)
+        report = fuzz(chosen, progress, executor=executor(args), is_resumed=args.resume is not None)
     if args.json:
         output.print_json("fuzz", report.document())
     else:
         show(report, output.table_console())
     return reports.write(args, "fuzz", report.document(), report.exit_code)
+
+
+def exactly(spec: str) -> str:
+    """The version that a name means here, for machines where it may mean another."""
+    from liftcheck.compilers.registry import name_of, open_compiler
+
+    compiler = open_compiler(spec)
+    compiler.close()
+    return compiler.name if name_of(compiler.name) == spec else spec
+
+
+def executor(args: argparse.Namespace) -> Callable[[FuzzWork], Executor[Task, Answer]]:
+    """Who does the work: processes of this machine, or a cluster."""
+    from liftcheck.campaign.run import SILENCE, processes
+
+    if args.scheduler is None:
+        return processes
+    if args.jobs is not None:
+        raise UsageError("--jobs with --scheduler: a cluster has as many workers as were started for it")
+    from liftcheck.campaign.execute.cluster import Cluster
+
+    return lambda work: Cluster(work, args.scheduler, SILENCE)
 
 
 def campaign_options(args: argparse.Namespace) -> FuzzOptions:

@@ -56,6 +56,8 @@ def _compiler(held: Kept) -> str:
 
 def _differences(args: argparse.Namespace, held: Kept) -> Iterator[tuple[str, str, str]]:
     """(option, value asked for, value of the campaign) where they differ."""
+    from liftcheck.compilers.registry import name_of
+
     own = held.options
     given: list[tuple[str, Any, Any]] = [
         ("--isa", args.isa and options.flat(args.isa, ()), own.isas),
@@ -71,7 +73,7 @@ def _differences(args: argparse.Namespace, held: Kept) -> Iterator[tuple[str, st
             yield name, ",".join(asked), ",".join(has) or "not given"
     if args.seed is not None and args.seed != own.seed:
         yield "--seed", str(args.seed), str(own.seed)
-    if args.compiler is not None and args.compiler not in (own.compiler, held.compiler):
+    if args.compiler is not None and args.compiler not in (own.compiler, held.compiler, name_of(held.compiler)):
         yield "--compiler", args.compiler, held.compiler
     if args.no_sweep and own.sweep:
         yield "--no-sweep", "given", "not given"

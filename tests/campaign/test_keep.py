@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
@@ -11,6 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 from support.toy_campaign import TARGET, ToyExecutor, ToyPlanner, judged, options, panic, toy, wrong
 
-from liftcheck.campaign import run
+from liftcheck.campaign import run, steering
 from liftcheck.campaign.execute.tasks import NO_TIME, Task
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding, VoteRecord
@@ -33,6 +35,7 @@ from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.case import Outcome
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
+from liftcheck.isle import Rule
 from liftcheck.oracles.tally import Tally
 
 SAMPLE = 2
@@ -281,10 +284,41 @@ def test_neighbours_become_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         report = toy(monkeypatch, options(tmp_path, cases=cases), is_resumed=cases > 11 * BATCH)
     (held,) = kept.all_in(tmp_path)
     rows = [(one.first, one.size) for one in held.stretches]
-    assert rows == [(0, 9), (9, 3), (12, 3), (15, 3), (18, 1), (19, 1)]
+    assert rows == [(0, 3), (3, 3), (6, 3), (9, 3), (12, 3), *((number, 1) for number in range(15, 20))]
+    report = toy(monkeypatch, options(tmp_path, cases=40 * BATCH), is_resumed=True)
+    (held,) = kept.all_in(tmp_path)
+    rows = [(one.first, one.size) for one in held.stretches]
+    assert rows == [(0, 9), (9, 9), (18, 9), (27, 3), (30, 3), (33, 3), *((number, 1) for number in range(36, 40))]
     whole = held.tally()
     whole.seconds = report.tally.seconds
-    assert whole == report.tally and whole.programs == 20 * BATCH
+    assert whole == report.tally and whole.programs == 40 * BATCH
+
+
+def test_what_steers_the_next_batches_is_kept_by_epochs(tmp_path: Path) -> None:
+    """A campaign that was stopped anywhere aims at the same rules, whatever rows its batches are by now."""
+    assert journal.GROUP % steering.EPOCH == 0
+    rules = [Rule("a.isle", number, "lower", 0, "riscv64", [], number, number) for number in range(40)]
+    draw = random.Random(3)
+    fired = [Counter({("riscv64", draw.choice(rules).place): draw.randrange(1, 3)}) for _ in range(500)]
+    held = database.make(tmp_path / database.NAME)
+    kept_journal = journal.Journal(held, 1)
+    undisturbed = steering.Steering(rules)
+    for batch, counts in enumerate(fired):
+        tally = Tally(programs=BATCH, fired=counts)
+        if batch % 37 == 5:
+            kept_journal.flush(None, 1.0, 0.0, 0)
+            resumed = steering.Steering(rules)
+            for row in held.rows("SELECT first, count, tally FROM batch WHERE campaign = 1 ORDER BY first"):
+                resumed.answered(row[0], read(Tally, database.unpacked(row[2])))
+            later = copy.deepcopy(undisturbed)
+            assert [resumed.cold(one) for one in (batch, batch + steering.EPOCH)] == [
+                later.cold(one) for one in (batch, batch + steering.EPOCH)
+            ]
+        undisturbed.cold(batch)
+        undisturbed.answered(batch, tally)
+        kept_journal.complete(batch, BATCH, tally, False)
+    assert any(size > 1 for (size,) in held.rows("SELECT count FROM batch"))
+    held.close()
 
 
 def test_another_campaign_in_the_folder_leaves_the_first_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

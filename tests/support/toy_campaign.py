@@ -109,6 +109,10 @@ class ToyExecutor:
         self.findings: dict[int, Finding] = {}
 
     @property
+    def seats(self) -> int:
+        return 2
+
+    @property
     def busy(self) -> bool:
         return bool(self.under_way)
 

@@ -2,8 +2,8 @@
 
 The one idea: who asks (`fuzz`, `test`, `regalloc`) says what a worker is and what a task is (`Work`), and pulls events
 out of an `Executor`; how many processes there are, where they run and how they die is the executor's business alone.
-So another executor is one file with one class. There are two: `local.Pool` (processes that may die) and
-`serial.SerialExecutor` (this process; the shortest example).
+So another executor is one file with one class. There are three: `local.Pool` (processes that may die),
+`cluster.Cluster` (of many machines) and `serial.SerialExecutor` (this process; the shortest example).
 
 `Work` and tasks cross process borders: they must be picklable. This module imports nothing of what it carries.
 """
@@ -54,6 +54,14 @@ class Work(Protocol[T, A_out]):
         """Whether a task is tried again when its worker dies."""
         return True
 
+    def moved(self, task: T, seconds: float, /) -> T:
+        """The task for a machine whose monotonic clock is `seconds` ahead."""
+        return task
+
+    def maker(self) -> str:
+        """What must be the same on every machine: the program that does the work."""
+        return ""
+
     def parts(self, task: T, /) -> Sequence[T]:
         """The smaller tasks that a task which killed two workers is tried as; () gives it up."""
         return ()
@@ -83,6 +91,11 @@ class Executor(Protocol[T, A]):
 
     ready_at: float
     """The moment when the first worker was ready, by the monotonic clock; inf before."""
+
+    @property
+    def seats(self) -> int:
+        """How many workers there are, at least one."""
+        ...
 
     @property
     def busy(self) -> bool:

@@ -98,6 +98,10 @@ class Pool(Generic[T, A]):
         return _Member(process, ours)
 
     @property
+    def seats(self) -> int:
+        return self._size
+
+    @property
     def busy(self) -> bool:
         return bool(self._again) or any(member.given for member in self._members)
 

@@ -1,6 +1,6 @@
 """The executor without processes: one worker, here. For `--jobs 1` where a death need not be survived, and for tests.
 
-It is the whole of what an executor must be: `start`, `step`, `busy`, `close`, `ready_at`.
+It is the whole of what an executor must be: `start`, `step`, `busy`, `close`, `seats`, `ready_at`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ class SerialExecutor(Generic[T, A]):
         self.work = work
         self.ready_at = inf
         self._worker: Worker[T, A] | None = None
+
+    @property
+    def seats(self) -> int:
+        return 1
 
     @property
     def busy(self) -> bool:

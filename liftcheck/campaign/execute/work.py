@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from liftcheck.campaign.execute.base import Work, Worker
 from liftcheck.campaign.execute.tasks import Answer, Task
-from liftcheck.campaign.options import FuzzOptions, batch_cases
+from liftcheck.campaign.options import FuzzOptions, batch_cases, made_by
 from liftcheck.oracles.hooks import Hooks
 
 
@@ -29,6 +29,12 @@ class FuzzWork(Work[Task, Answer]):
     def is_repeated(self, task: Task, /) -> bool:
         """Programs are; reductions begin anew elsewhere, by `slices`."""
         return task.kind in ("batch", "case")
+
+    def moved(self, task: Task, seconds: float, /) -> Task:
+        return task._replace(until=task.until + seconds)
+
+    def maker(self) -> str:
+        return made_by()
 
     def parts(self, task: Task, /) -> Sequence[Task]:
         if task.kind != "batch":

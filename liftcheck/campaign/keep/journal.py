@@ -47,7 +47,7 @@ class Journal:
         self.done: set[int] = set()
         self._pending: list[Statement] = []
         self._groups: dict[tuple[int, int], dict[int, Tally]] = {}
-        self._programs: dict[int, int] = {}
+        self._rows: set[tuple[int, int]] = set()
         self._view: dict[str, tuple[Any, ...]] = {
             row[0]: row[1:]
             for row in database.rows(
@@ -91,18 +91,23 @@ class Journal:
         self._pending.append(("INSERT OR REPLACE INTO batch VALUES(?, ?, ?, ?, ?, ?)", row))
 
     def join(self, first: int, size: int, tally: Tally) -> None:
-        """GROUP whole neighbours become one row, whose tally is their sum. Rows of more than GROUP batches do so only
-        when their neighbours are whole, too: the last batches steer the next ones (`campaign/steering.py`), so how
-        they spread over GROUPs is still asked for."""
+        """GROUP whole neighbours become one row, whose tally is their sum, when the GROUP after them is whole, too: the
+        last batches steer the next ones, by epochs (`campaign/steering.py`), so what each of them did is still asked
+        for. GROUP is a multiple of an epoch."""
         whole = size * GROUP
         start = first // whole * whole
         group = self._groups.setdefault((start, whole), {})
         group[first] = tally
-        if len(group) < GROUP:
-            return
-        ready = start if size == 1 else start - whole
-        if len(self._groups.get((ready, whole), ())) == GROUP:
-            self._sum(ready, whole, self._groups.pop((ready, whole)))
+        if size > 1:
+            self._rows.add((first, size))
+        for ready in (start - whole, start):
+            if self._is_full(ready, whole) and (
+                self._is_full(ready + whole, whole) or (ready + whole, whole) in self._rows
+            ):
+                self._sum(ready, whole, self._groups.pop((ready, whole)))
+
+    def _is_full(self, start: int, size: int) -> bool:
+        return len(self._groups.get((start, size), ())) == GROUP
 
     def _sum(self, start: int, size: int, group: Mapping[int, Tally]) -> None:
         whole = Tally()

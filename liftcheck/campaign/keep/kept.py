@@ -7,15 +7,12 @@ nobody reads the tables. It changes nothing.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import liftcheck
 from liftcheck.campaign.keep import database
 from liftcheck.campaign.keep.database import Database, unpacked
 from liftcheck.campaign.keep.journal import Event
@@ -124,15 +121,6 @@ def identity(options: FuzzOptions, compiler: str) -> str:
     """See `Kept.identity`."""
     asked = {name: value for name, value in plain(options).items() if name not in HERE_ONLY}
     return json.dumps({**asked, "compiler": compiler}, sort_keys=True)
-
-
-@cache
-def made_by() -> str:
-    """This liftcheck: its version, and a digest of its sources, since other sources generate other programs."""
-    digest = hashlib.blake2b(digest_size=6)
-    for path in sorted(Path(liftcheck.__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return f"{liftcheck.__version__} ({digest.hexdigest()})"
 
 
 def all_in(folder: Path) -> list[Kept]:
