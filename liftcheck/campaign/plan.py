@@ -53,7 +53,8 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (48, ("regalloc_algorithm", "single_pass")), (16, ("bb_padding_log2_minus_one", "4")),
     (16, ("enable_nan_canonicalization", "true")), (16, ("is_pic", "true")), (16, ("use_colocated_libcalls", "true")),
     (12, ("machine_code_cfg_info", "true")), (12, ("use_csdb", "true")), (12, ("use_bti", "true")),
-    (24, ("has_zfa", "true")), (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
+    (24, ("has_zfa", "true")), (16, ("has_dotprod", "true")), (16, ("has_i8mm", "true")),
+    (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
 )  # fmt: skip
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
 

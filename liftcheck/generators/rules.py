@@ -348,20 +348,21 @@ def _immediate(body: Body, row: Row, condition: str) -> object:
     if row.imm == "floatcc":
         return FLOAT_CONDITIONS[r % 14]
     if row.imm == "mask" and r & 1:
-        return _halfwords(r >> 1)
+        return _pieces(r >> 1)
     return body.immediate(row.imm, row.args[0], r)
 
 
-def _halfwords(r: int) -> tuple[int, ...]:
-    """A mask of the shapes that instructions have for halfwords: one of them everywhere, or one half of a vector with
-    its four in another order."""
+def _pieces(r: int) -> tuple[int, ...]:
+    """A mask of the shapes that instructions have: one piece of 2, 4 or 8 bytes everywhere, or one half of a vector
+    with its four halfwords in another order."""
     side, half, order = r & 16, r >> 1 & 4, r >> 6
     if r & 1:
-        picks = [(order & 7) + (side >> 1)] * 8
-    else:
-        moved = [half + (order >> 2 * at & 3) for at in range(4)]
-        kept = list(range(4 - half, 8 - half))
-        picks = [pick + (side >> 1) for pick in ((*kept, *moved) if half else (*moved, *kept))]
+        width = (2, 4, 8, 4)[r >> 1 & 3]
+        first = order % (32 // width) * width
+        return tuple(range(first, first + width)) * (16 // width)
+    moved = [half + (order >> 2 * at & 3) for at in range(4)]
+    kept = list(range(4 - half, 8 - half))
+    picks = [pick + (side >> 1) for pick in ((*kept, *moved) if half else (*moved, *kept))]
     return tuple([2 * pick + at for pick in picks for at in range(2)])
 
 

@@ -18,7 +18,7 @@ from liftcheck.generators.generate import generate
 from liftcheck.generators.lefthand import ANY, Atom, Op, Rules, TypeTest, read
 from liftcheck.generators.patterns import resolve
 from liftcheck.generators.rows import Leaf, Node, Table
-from liftcheck.generators.rules import drawn, due
+from liftcheck.generators.rules import _pieces, drawn, due
 from liftcheck.generators.tables import Context, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
@@ -248,3 +248,13 @@ def test_most_turns_are_for_what_is_cold(tmp_path: Path) -> None:
 def test_what_is_cold_and_cannot_be_said_is_no_aim(tmp_path: Path) -> None:
     made = Context(ISAS, matrices(), rules=rules_of(tmp_path, "(rule (nobody_calls x) (x))"))
     assert due(made, 3, b"\x01") == due(made, 0)
+
+
+def test_masks_have_the_shapes_of_instructions() -> None:
+    masks = {_pieces(r) for r in range(1 << 14)}
+    assert all(len(mask) == 16 and all(0 <= lane < 32 for lane in mask) for mask in masks)
+    everywhere = {mask for mask in masks for width in (2, 4, 8) if mask == mask[:width] * (16 // width)}
+    assert (*range(12, 16),) * 4 in everywhere and (*range(24, 32),) * 2 in everywhere and (30, 31) * 8 in everywhere
+    swapped_low = (6, 7, 4, 5, 2, 3, 0, 1, *range(8, 16))
+    swapped_high = (*range(16, 24), 30, 31, 28, 29, 26, 27, 24, 25)
+    assert {swapped_low, swapped_high} <= masks
