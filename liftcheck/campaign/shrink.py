@@ -25,6 +25,7 @@ from liftcheck.campaign.reduce.text import Shrunk, shrink
 from liftcheck.case import Case
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
+from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Exactly, Wish, choose
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -173,13 +174,19 @@ def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wan
     test = parse_filetest(text, file)
     if not test.functions:
         raise InputError.at("there is no function in this file", file)
+    if wrong := verify(test.module(), file=file):
+        raise InputError(wrong)
     choice = choose(compiler, test, wanted.wish)
+    if not choice.targets:
+        raise InputError.at(f"no target of an ISA that liftcheck has: {'; '.join(choice.notes)}", file)
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
     desk = Watching(judge, pool, watch)
     tally = Tally()
     found = {fold_key(one): one for one in disagreements(desk, test, choice.targets, tally)}
     if not found:
-        raise InputError.at(f"nothing disagrees here: {_judged(tally)}", file)
+        lines = sum(len(function.run_lines) for function in test.functions)
+        hint = " (what run lines expect is what `liftcheck test` looks at)" if lines else ""
+        raise InputError.at(f"nothing disagrees here: {_judged(tally)}{hint}", file)
     first, *others = found.values()
     named = tuple(f"{one.klass} on {one.target}: {one.detail.partition(chr(10))[0]}" for one in others)
     desk.finding_to_show = first

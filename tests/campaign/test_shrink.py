@@ -247,3 +247,22 @@ def test_a_text_that_only_liftcheck_refuses_is_reduced_to_what_it_refuses(
 def test_a_file_without_a_function_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--isa", "x86-64", text="test run\ntarget x86_64\n") == 2
     assert "there is no function in this file" in capsys.readouterr().err
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PROGRAM.replace("v7 = bxor v0, v1", "v7 = ireduce.i32 v0"), "a.clif:24:1: %main: return"),
+        (PROGRAM.replace("v7 = bxor", "v7 = frobnicate"), "unknown opcode 'frobnicate'"),
+        (PROGRAM.replace("x86_64", "pulley64"), "not an ISA of liftcheck: pulley64"),
+        (PROGRAM.replace("== 84", "== 85"), "nothing disagrees here"),
+        ("", "there is no function in this file"),
+    ],
+)
+def test_what_both_refuse_or_nothing_is_wrong_with_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    assert run(tmp_path, "--out", str(tmp_path / "o.clif"), text=text) == 2
+    told = capsys.readouterr().err
+    assert message in told and "Traceback" not in told and not (tmp_path / "o.clif").exists()
