@@ -23,6 +23,7 @@ from liftcheck.campaign.execute.tasks import NO_TIME
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.store import Store
+from liftcheck.campaign.keep import kept
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.run import fuzz
@@ -189,6 +190,43 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         assert document["programs"] > 0
         assert [row for row in document["troubles"] if NO_TIME not in row["text"]] == []
         assert process.returncode in (0, 1), err
+
+
+@pytest.mark.needs_compiler
+def test_a_campaign_that_was_killed_goes_on_to_what_it_would_have_come_to(tmp_path: Path) -> None:
+    """Its parent is killed in its midst, with batches under way; the command line is that of its beginning."""
+    shaken, quiet = tmp_path / "shaken", tmp_path / "quiet"
+    process = start("--cases", "384", "--jobs", "2", "--out", str(shaken), "--json")
+    with ended(process):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None and len(_batches(shaken)) < 2:
+            time.sleep(0.1)
+        process.kill()
+    done = _batches(shaken)
+    assert 2 <= len(done) < 12
+    words = {"resumed": ["--resume", str(shaken), "--cases", "384"], "quiet": ["--cases", "384", "--out", str(quiet)]}
+    documents = {}
+    for name, more in words.items():
+        process = start("--jobs", "2", "--json", *more)
+        with ended(process):
+            out, err = process.communicate(timeout=300)
+        assert process.returncode in (0, 1), err
+        documents[name] = json.loads(out)
+        assert ("going on after" in err) == (name == "resumed")
+    assert documents["resumed"]["programs"] == 384
+    for document in documents.values():
+        for name in ("seconds", "time_share", "jobs", "worker_deaths"):
+            del document[name]
+        del document["isas"]["x86-64"]["pairs_per_second"]
+        document["findings"] = [(row["key"], row["count"], row["reduced"]) for row in document["findings"]]
+    assert documents["resumed"] == documents["quiet"]
+
+
+def _batches(folder: Path) -> set[int]:
+    try:
+        return {batch for one in kept.all_in(folder) for batch in one.done}
+    except (InputError, OSError):
+        return set()
 
 
 @pytest.mark.needs_compiler
