@@ -45,7 +45,7 @@ SCHEDULED: Final = 8
 """Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
 DIRECTED: Final = 8
 """Every eighth batch is made of the left-hand sides of the compiler's rules (`generators.rules`)."""
-_OF_RULES: Final = tuple(place for place in range(BATCH) if place % 4 != 2 and place % SCHEDULED != SCHEDULED - 1)
+_OF_RULES: Final = tuple(place for place in range(BATCH) if place % SCHEDULED not in (2, SCHEDULED - 1))
 """The programs of such a batch that hold them."""
 PLAIN, RICH = "plain", "rich"
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (

@@ -29,7 +29,7 @@ from liftcheck.isle import MID_END
 
 _STEPS: Final = 300
 """Operations that are typed in search of a tree."""
-_GROUP: Final = 6
+_GROUP: Final = 9
 """Rules of one program."""
 _ROUNDS: Final = 4
 """Rounds that are kept."""
