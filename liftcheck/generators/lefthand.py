@@ -262,7 +262,7 @@ class _Reader:
             by = found[1]
             if isinstance(by, Op):
                 return Atom(self._name())
-            found[1] = Atom(by.name, "kd" if by.constant else "odd", by.ty)
+            found[1] = Atom(by.name, _divisor(name, by.constant), by.ty)
         return Op(name, ty, condition, tuple(found))
 
     def _access(self, opcode: Opcode, rest: list[list[Tree]]) -> Op | None:
@@ -299,6 +299,14 @@ class _Reader:
         found = merged(inner) if tree[0] == "and" else inner[-1]
         tests = (tree[0], *found.tests) if tree[0] in TYPE_TESTS else found.tests
         return found._replace(variable=variable or found.variable, tests=tests)
+
+
+def _divisor(op: str, constant: str | None) -> str:
+    """The constant that a division may have for one that its rule wants: neither zero nor a quotient that traps."""
+    if constant is None:
+        return "odd"
+    traps = ("0", "-1") if op == "sdiv" else ("0",)
+    return constant if _NUMBER.fullmatch(constant) and constant not in traps else "kd"
 
 
 def merged(parts: list[TypeTest]) -> TypeTest:

@@ -81,6 +81,10 @@ def test_reading_rules() -> None:
         ("(atomic_rmw ty f (AtomicRmwOp.Xchg) a x)", Op("atomic_rmw", TypeTest("ty"), "xchg", (Atom("x"),))),
         ("(brif (icmp _ cc x y) a b)", Op("brif", ANY, "", (Op("icmp", ANY, "?", (Atom("x"), Atom("y"))),))),
         ("(extractlane $I64 v (u8_from_uimm8 3))", Op("extractlane", EXACT, "3", (Atom("v"),))),
+        ("(srem x (iconst_s ty -1))", Op("srem", ANY, "", (Atom("x"), Atom("-1", "-1", TypeTest("ty"))))),
+        ("(sdiv x (iconst_s ty -1))", Op("sdiv", ANY, "", (Atom("x"), Atom("-1", "kd", TypeTest("ty"))))),
+        ("(urem x (iconst_u ty 0))", Op("urem", ANY, "", (Atom("x"), Atom("0", "kd", TypeTest("ty"))))),
+        ("(udiv x y)", Op("udiv", ANY, "", (Atom("x"), Atom("y", "odd")))),
         ("(bnot (multi_lane 16 8) x)", Op("bnot", TypeTest("", None, ("multi_lane",), (16,), 8), "", (Atom("x"),))),
     ],
 )
