@@ -266,3 +266,16 @@ def test_what_both_refuse_or_nothing_is_wrong_with_is_told(
     assert run(tmp_path, "--out", str(tmp_path / "o.clif"), text=text) == 2
     told = capsys.readouterr().err
     assert message in told and "Traceback" not in told and not (tmp_path / "o.clif").exists()
+
+
+@pytest.mark.needs_compiler
+def test_a_function_without_run_lines_is_tried_with_inputs_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros do not show it: 0 - 0 is 0 + 0."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "support" / "toy_compiler"))
+    text = "function %f(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n    v2 = iadd v0, v1\n"
+    text += "    v3 = imul v2, v2\n    return v3\n}\n"
+    out = tmp_path / "o.clif"
+    assert run(tmp_path, "--compiler", "toy@wrong", "--isa", "x86-64", "--out", str(out), text=text) == 0
+    assert instructions(out.read_text().partition("function %run")[0]) <= 3 and "iadd" in out.read_text()

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from liftcheck import layout
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.edit import reachable
 from liftcheck.clif.ir import Module
@@ -31,6 +33,9 @@ from liftcheck.isa import ISAS
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.regalloc.compiler import varied
 from liftcheck.oracles.tally import Tally
+
+TRIED: Final = 32
+"""Inputs at hand that a function without run lines is tried with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +91,30 @@ def rejection(compiler: Cranelift, text: str) -> Rejection | None:
 
 
 def disagreements(desk: Investigator, test: FileTest, targets: Sequence[Target], tally: Tally) -> Iterator[Finding]:
-    """The findings of a well-formed file, target by target; `tally` counts what was judged."""
-    for target in targets:
-        for case in cases(test, target):
-            mismatches = desk.judge.judge([case], [target], tally)
-            groups: dict[str, list[Mismatch]] = {}
-            for mismatch in mismatches:
-                groups.setdefault(mismatch.verdict.klass, []).append(mismatch)
-            for group in groups.values():
-                yield from desk.investigate(case, group, tally)
+    """The findings of a well-formed file, target by target; `tally` counts what was judged. Only where nothing is
+    found, functions without run lines are tried with more inputs, which takes long where they loop."""
+    is_found = False
+    for more in (False, True):
+        for target in targets:
+            for case in cases(test, target, more):
+                for finding in _of_case(desk, case, target, tally):
+                    is_found = True
+                    yield finding
+        if is_found:
+            return
 
 
-def cases(test: FileTest, target: Target) -> Iterator[Case]:
-    """Each function of a file as cases: with its run lines, or with inputs at hand where it has none."""
+def _of_case(desk: Investigator, case: Case, target: Target, tally: Tally) -> Iterator[Finding]:
+    groups: dict[str, list[Mismatch]] = {}
+    for mismatch in desk.judge.judge([case], [target], tally):
+        groups.setdefault(mismatch.verdict.klass, []).append(mismatch)
+    for group in groups.values():
+        yield from desk.investigate(case, group, tally)
+
+
+def cases(test: FileTest, target: Target, more: bool) -> Iterator[Case]:
+    """Each function of a file as cases: with its run lines, or with zeros where it has none; or (`more`) those that
+    have none with inputs at hand."""
     module = test.module()
     readable = [function for function in test.functions if function.function is not None]
     for number, function in enumerate(readable):
@@ -106,14 +122,16 @@ def cases(test: FileTest, target: Target) -> Iterator[Case]:
         reached, entry = Module([module.functions[place] for place in numbers]), numbers.index(number)
         name = f"{Path(test.file).name} {function.name}"
         lines = function.run_lines
+        if not lines:
+            zeros = Case(reached, entry, ((0,) * len(module.functions[number].signature.params),), name=name)
+            yield narrow_inputs(varied(zeros, Random(name)), range(TRIED)) if more else zeros
+        if more:
+            continue
         plain = [line for line in lines if line.memory is None]
         for start in range(0, len(plain), layout.SLOTS):
             rows = tuple(line.args for line in plain[start : start + layout.SLOTS])
             yield Case(reached, entry, rows, name=name)
         yield from (_with_memory(reached, entry, line, target, name) for line in lines if line.memory is not None)
-        if not lines:
-            count = len(module.functions[number].signature.params)
-            yield varied(Case(reached, entry, ((0,) * count,), name=name), Random(name))
 
 
 def _with_memory(module: Module, entry: int, line: RunLine, target: Target, name: str) -> Case:
