@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -319,6 +320,16 @@ def test_what_steers_the_next_batches_is_kept_by_epochs(tmp_path: Path) -> None:
         kept_journal.complete(batch, BATCH, tally, False)
     assert any(size > 1 for (size,) in held.rows("SELECT count FROM batch"))
     held.close()
+
+
+def test_who_reads_a_folder_leaves_nothing_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy(monkeypatch, options(tmp_path, cases=96))
+    names = sorted(place.name for place in tmp_path.iterdir() if place.is_file())
+    assert names == ["campaign.lock", "campaign.sqlite"]
+    kept.all_in(tmp_path)
+    assert sorted(place.name for place in tmp_path.iterdir() if place.is_file()) == names
+    with contextlib.closing(database.make(tmp_path / database.NAME)) as held:
+        assert held.rows("PRAGMA journal_mode") == [("wal",)] and held.rows("PRAGMA synchronous") == [(2,)]
 
 
 def test_another_campaign_in_the_folder_leaves_the_first_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,8 +65,9 @@ def unpacked(data: bytes) -> Any:
 class Database:
     """An open `campaign.sqlite`. sqlite3.Error from `write` leaves it as it was."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, is_writer: bool = False) -> None:
         self.path: Final = path
+        self.is_writer: Final = is_writer
         self._connection: Final = connection
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -87,13 +88,18 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Puts all into the one file, if the disk lets it."""
+        """A writer puts all into the one file, if the disk and other readers let it: then who reads it later leaves no
+        files beside it."""
+        if self.is_writer:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout=100")
+                self._connection.execute("PRAGMA journal_mode=DELETE")
         self._connection.close()
 
 
 def make(path: Path) -> Database:
     """The folder's database, made if there is none; sqlite3.Error or InputError."""
-    database = Database(path, sqlite3.connect(path, timeout=BUSY, isolation_level=None))
+    database = Database(path, sqlite3.connect(path, timeout=BUSY, isolation_level=None), is_writer=True)
     try:
         _prepare(database)
         _check(database)
@@ -112,8 +118,9 @@ def make(path: Path) -> Database:
 def _prepare(database: Database) -> None:
     connection = database._connection
     connection.execute(f"PRAGMA synchronous={FLUSHES}")
-    if connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,):
-        connection.execute("PRAGMA journal_mode=WAL")
+    is_new = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
+    connection.execute("PRAGMA journal_mode=WAL")
+    if is_new:
         database.write((sql, ()) for sql in _TABLES)
 
 
