@@ -7,7 +7,11 @@ slope        of log(time) over log(size) for functions of about 10 to 20,000 mac
 sizes        per ISA: (machine instructions, seconds) of those functions; with `--plot` also as a picture on stderr
 peak_mb      the process's peak of memory after it all, `half_mb` at half of the programs
 
+With `--against TREE` (a worktree of another commit) nothing of that, but how much faster this tree is than that one, on
+the same functions and in turns, and whether they give the same verdicts (`validation_turns`).
+
     python ci/bench/validation.py [--programs 150] [--z3-programs 15] [--compiler cranelift] [--plot]
+    python ci/bench/validation.py --against TREE [--programs 150] [--rounds 5] [--isa ISA]
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import validation_turns
 
 from liftcheck.case import Target
 from liftcheck.clif.text.printer import print_module
@@ -191,6 +198,18 @@ def picture(rows: dict[str, list[tuple[int, float]]]) -> str:
     return "\n".join([*lines, " " * 13 + "".join(axis).rstrip() + " machine instructions"])
 
 
+def against(compiler: Cranelift, tree: Path, isas: Sequence[str], programs: int, rounds: int) -> dict[str, object]:
+    """This tree and another one in turns: an entry for each of `isas`."""
+    found: dict[str, object] = {}
+    for isa in isas:
+        first, counted = (
+            [function for functions, _ in generated(compiler, isa, seeds) for function in functions]
+            for seeds in (range(programs // 3), range(WARM_UP, WARM_UP + programs))
+        )
+        found |= validation_turns.compare(tree, {isa: [*first, *counted]}, len(first), rounds)
+    return found
+
+
 def peak() -> int:
     """Megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -203,9 +222,16 @@ def main() -> None:
     parser.add_argument("--z3-programs", type=int, default=15)
     parser.add_argument("--plot", action="store_true")
     parser.add_argument("--profile-python", metavar="FILE", help="write a cProfile of the syntactic part to FILE")
+    parser.add_argument("--against", metavar="TREE", type=Path, help="compare with another worktree, in turns")
+    parser.add_argument("--rounds", type=int, default=5, help="of --against")
+    parser.add_argument("--isa", choices=ISAS, help="of --against: this one alone")
     options = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     compiler = Cranelift(options.compiler, builds.REGALLOC)
+    if options.against:
+        isas = [options.isa] if options.isa else [*ISAS]
+        print(json.dumps(against(compiler, options.against.resolve(), isas, options.programs, options.rounds)))
+        return
     profiler = cProfile.Profile() if options.profile_python else None
     rate: dict[str, object] = {}
     half = 0
