@@ -29,8 +29,9 @@ from liftcheck.mach.insn import (
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
 from liftcheck.oracles.regalloc.code import order
-from liftcheck.oracles.regalloc.code.bases import baseless
+from liftcheck.oracles.regalloc.code.bases import baseless, made
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
+from liftcheck.oracles.regalloc.code.framed import Access, framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import ANY, FIXED, REUSE, USE, Allocation
@@ -133,6 +134,7 @@ class OwnRules:
         self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
         self.framed: Final[list[tuple[int, Sequence[Placed], int]]] = []
         """Instructions that access memory by the stack or frame pointer."""
+        self._framed: Final[dict[tuple[int, int], Sequence[Access]]] = {}
         self._window = 0
         self._pointed: Final[list[tuple[int, int]]] = []
         self._pointers_made: Final[list[tuple[int, Placed, tuple[Term, int], int]]] = []
@@ -149,6 +151,13 @@ class OwnRules:
         self._pending = self._compared = None
         self._window = len(self._stores)
         self.shift = 0
+
+    def accesses(self, instruction: int, own: Sequence[Placed], shift: int, body: Body) -> Sequence[Access]:
+        """`framed`, once for all rules that ask."""
+        found = self._framed.get((instruction, shift))
+        if found is None:
+            found = self._framed[instruction, shift] = tuple(framed(self.isa, own, shift, body.frame_pointer))
+        return found
 
     def moved(self, code: Sequence[Placed]) -> None:
         """A move's code stands here."""
@@ -275,7 +284,7 @@ class OwnRules:
             problems.append(self._problem(IDLE, instruction, own[0], min(own[0].machine.reads), set(), own))
         elif len(own) == 1 and not clobbers and (lacking := self._single(instruction, own[0].machine)):
             problems.append(self._problem("a use's register is not read", instruction, own[0], min(lacking), uses, own))
-        if any(access.base in scan.written for _, machine in own for access in machine.accesses):
+        if len(own) > 1:
             problems += self._baseless(instruction, own, uses)
         if scan.stores:
             self._note(instruction, own)
@@ -362,6 +371,8 @@ class OwnRules:
         return problems
 
     def _baseless(self, instruction: int, own: Sequence[Placed], uses: set[int]) -> list[Problem]:
+        if not made(self.isa, own):
+            return []
         lone = {place for place in uses if self._inputs_in(instruction, place) < 2}
         found = baseless(self.isa, own, lone)
         return [self._problem(BASELESS, instruction, *found, uses, own)] if found is not None else []

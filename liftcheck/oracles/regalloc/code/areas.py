@@ -14,7 +14,6 @@ from typing import Final
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
-from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -37,7 +36,7 @@ def outside(
         rows = [*explicit]
         if any(place >= SLOT for place in allocation.places[instruction]):
             rows += [(low, low + room) for low in spilled]
-        for placed, low, width, stores in framed(rules.isa, own, shift, body.frame_pointer):
+        for placed, low, width, stores in rules.accesses(instruction, own, shift, body):
             high = low + width
             # A callee's packed results are read in whole words, which reach past them all.
             called = bool(what.clobbers) and not stores
@@ -92,7 +91,7 @@ def arguments(rules: Rules, body: Body, size: int) -> Iterator[tuple[int, Placed
     end, least = rules.allocation.blocks[0].end, size + _pushed(rules) + _home(rules)
     for instruction, own, shift in rules.framed:
         if instruction < end and not rules.allocation.instructions[instruction].clobbers:
-            for placed, low, width, stores in framed(rules.isa, own, shift, body.frame_pointer):
+            for placed, low, width, stores in rules.accesses(instruction, own, shift, body):
                 if not stores and low >= least:
                     yield instruction, placed, low, width
 

@@ -34,6 +34,18 @@ def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, i
     return None
 
 
+def made(isa: str, own: Sequence[Placed]) -> bool:
+    """Whether an access has no index and a base that the bytes before it wrote: nothing else can lack one."""
+    written: set[int] = set()
+    kept = reserved(isa).readable
+    for _, machine in own:
+        for access in machine.accesses:
+            if access.base in written and access.scaled == NONE and access.base not in kept:
+                return True
+        written |= machine.writes
+    return False
+
+
 def _bases(isa: str, own: Sequence[Placed]) -> Iterator[tuple[Placed, int, frozenset[int], Term]]:
     """Accesses without an index by a base that bytes without loops have made themselves: instruction, base, what it was
     made of (registers before the bytes, MEMORY, PC; constants are nothing), and its value."""

@@ -14,7 +14,7 @@ from liftcheck.mach.insn import register
 from liftcheck.mach.regs import NONE
 from liftcheck.mach.state import WORD
 from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules, Taken
-from liftcheck.oracles.regalloc.code.framed import framed
+from liftcheck.oracles.regalloc.code.framed import Access
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -26,7 +26,7 @@ class Rules(OwnRules):
     def located(self, slots: Slots, body: Body) -> Iterator[Problem]:
         """Operands in spill slots are accessed where these lie. After it all slots are known."""
         for instruction, slot, stored, own, shift in self._in_slots:
-            if not self._accessed(slots, body, slot, stored, own, shift):
+            if not self._accessed(slots, stored, slot, self.accesses(instruction, own, shift, body)):
                 rule = "a result in a spill slot is not stored" if stored else "a use in a spill slot is not loaded"
                 expected = f"sp + {slots.offsets.get(slot, 'anywhere')}"
                 yield Problem(rule, instruction, own[0].offset, slot, expected, "", tuple(own))
@@ -50,7 +50,7 @@ class Rules(OwnRules):
             packed = self.calls.packed_results(instruction)
             loads = [
                 (offset, offset + size)
-                for placed, offset, size, stores in framed(self.isa, own, 0, body.frame_pointer)
+                for placed, offset, size, stores in self.accesses(instruction, own, 0, body)
                 if not stores and placed.offset >= returning
             ]
             end = max((end for _, end in loads), default=0)
@@ -69,8 +69,8 @@ class Rules(OwnRules):
                 continue
             ends = [
                 offset + size + taken.pushed
-                for _, own, shift in self._stores[taken.first : taken.last]
-                for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                for instruction, own, shift in self._stores[taken.first : taken.last]
+                for _, offset, size, stores in self.accesses(instruction, own, shift, body)
                 if stores and offset + size <= top and (offset >= 0 or shift)
             ]
             if taken.pushed:
@@ -94,7 +94,7 @@ class Rules(OwnRules):
                 [
                     (instruction, placed, offset, size)
                     for instruction, own, shift in self._stores[taken.first : taken.last]
-                    for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer)
+                    for placed, offset, size, stores in self.accesses(instruction, own, shift, body)
                     if stores and offset + size <= top and (offset >= 0 or shift)
                 ],
             )
@@ -149,7 +149,7 @@ class Rules(OwnRules):
         owners = {offset + at: slot for slot, offset in slots.offsets.items() for at in range(slots.sizes[slot])}
         stored_slots = {(instruction, slot) for instruction, slot, stored, *_ in self._in_slots if stored}
         for instruction, own, shift in self._stores:
-            for placed, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+            for placed, offset, size, stores in self.accesses(instruction, own, shift, body):
                 if stores:
                     yield from self._overlaps(instruction, placed, offset, size, owners, stored_slots, body)
 
@@ -182,11 +182,11 @@ class Rules(OwnRules):
                 )
                 return
 
-    def _accessed(self, slots: Slots, body: Body, slot: int, stored: bool, own: Sequence[Placed], shift: int) -> bool:
+    def _accessed(self, slots: Slots, stored: bool, slot: int, accesses: Sequence[Access]) -> bool:
         """Whether one of these instructions accesses the slot; one that nothing moves to or from is learnt here. A
         result is stored in whole words, and all that was loaded of it."""
         loaded = WORD
-        for _, offset, size, stores in framed(self.isa, own, shift, body.frame_pointer):
+        for _, offset, size, stores in accesses:
             whole = not stored or size >= loaded
             loaded = WORD if stores else max(WORD, size)
             if stores == stored and whole and slots.guess(slot, offset) == offset:

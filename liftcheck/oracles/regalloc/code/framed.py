@@ -7,6 +7,7 @@ address is a known distance from the body's stack pointer is one of the frame. I
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from liftcheck.bits.term import Term, var
 from liftcheck.isa.abi import reserved
@@ -16,10 +17,17 @@ from liftcheck.mach.state import State, parts
 from liftcheck.oracles.regalloc.code.layout import Placed
 
 
-def framed(
-    isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None
-) -> Iterator[tuple[Placed, int, int, bool]]:
-    """Accesses to the frame: instruction, distance from the body's stack pointer, size, whether it stores. Addresses
+class Access(NamedTuple):
+    """One of the frame: `offset` from the body's stack pointer, `size` in bytes, whether it `stores`."""
+
+    placed: Placed
+    offset: int
+    size: int
+    stores: bool
+
+
+def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | None) -> Iterator[Access]:
+    """Accesses to the frame. Addresses
     are followed through address arithmetic, those of far slots as well, which have an index; an access by any other
     register is not seen.
 
@@ -39,16 +47,16 @@ def framed(
                 found = parts(state.value(access.base))
                 if found is not None and found[0] is state.base:
                     if access.read:
-                        yield placed, found[1] + access.displacement, access.size, False
+                        yield Access(placed, found[1] + access.displacement, access.size, False)
                     if access.written:
-                        yield placed, found[1] + access.displacement, access.size, True
+                        yield Access(placed, found[1] + access.displacement, access.size, True)
         if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
             indexed = [(load.address, load.size, False) for load in machine.effect.loads]
             indexed += [(store.address, store.size, True) for store in machine.effect.stores]
             for where, size, stores in indexed:
                 distance = state.distance(where)
                 if distance is not None:
-                    yield placed, distance, size, stores
+                    yield Access(placed, distance, size, stores)
         if machine.flow == CALL:
             called = True
             state.registers.pop(kept.sp, None)

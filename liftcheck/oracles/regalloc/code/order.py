@@ -16,8 +16,9 @@ an input's place by its description, each read of that register is meant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from liftcheck.isa.abi import Abi
 from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Insn
@@ -25,6 +26,8 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 
 Step = tuple[Set[int], Set[int]]
 """What an instruction reads and writes: a call besides what its callee does."""
+
+_STAYS: Final = frozenset({ORDINARY, CALL})
 
 
 class Graph(NamedTuple):
@@ -40,8 +43,11 @@ class Graph(NamedTuple):
 def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[Step] | None = None) -> Graph:
     """`traps`: whether a branch to this offset is one to a trap; every other way out counts as one to the end."""
     steps = steps or [(machine.reads, machine.writes) for _, machine in own]
-    if all(machine.flow in (ORDINARY, CALL) for _, machine in own):
-        return Graph(own, [(number,) for number in range(1, len(own) + 1)], steps, False)
+    for _, machine in own:
+        if machine.flow not in _STAYS:
+            break
+    else:
+        return Graph(own, _straight(len(own)), steps, False)
     numbers = {offset: number for number, (offset, _) in enumerate(own)}
     follows = []
     for number, (offset, machine) in enumerate(own):
@@ -57,12 +63,16 @@ def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[S
     return Graph(own, follows, steps, branches)
 
 
+@lru_cache(maxsize=256)
+def _straight(count: int) -> Sequence[Sequence[int]]:
+    """What follows what where there is one way."""
+    return [(number,) for number in range(1, count + 1)]
+
+
 def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) -> tuple[Placed, int] | None:
     """The first read of one of these registers that may see something else than the input. `behind`: what is read
     after the bytes."""
-    for place in sorted(inputs):
-        if all(place not in writes for _, writes in found.steps):
-            continue
+    for place in sorted(inputs & _all_writes(found)):
         seen = _followed(found, place)
         for number, placed in enumerate(found.own):
             if place not in found.steps[number][0] or True not in seen[number]:
@@ -70,6 +80,10 @@ def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) 
             if len(seen[number]) == 2 or not _alone(found, number, place, behind):
                 return placed, place
     return None
+
+
+def _all_writes(found: Graph) -> set[int]:
+    return set().union(*[writes for _, writes in found.steps])
 
 
 def _alone(found: Graph, number: int, place: int, behind: Set[int]) -> bool:
@@ -115,21 +129,30 @@ def survives(found: Graph, place: int) -> bool:
 def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
     read after the bytes."""
-    live = _live(found, behind)
-    for number, (offset, machine) in enumerate(found.own):
-        if machine.flow != ORDINARY:
-            continue
-        after = _after(found, live, number)
-        unread = {p for p in machine.writes - after if p >= 0}
-        if machine.name.startswith(abi.storing_if):  # their outcome is not a result, whoever describes it
-            later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
-            unread |= {p for p in machine.writes - later if p >= 0}
-        if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
-            return found.own[number], min(unread)
-        if only_compares(machine) and FLAGS not in after:
-            return found.own[number], FLAGS
-        if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
-            return found.own[number], min(machine.reads)
+    vain: tuple[Placed, int] | None = None
+    for number, after in _afters(found, behind):
+        place = _vain(found, number, after, may_trap, abi)
+        if place is not None:
+            vain = found.own[number], place
+    return vain
+
+
+def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> int | None:
+    """What an instruction makes, or reads, in vain; `after`: what is read after it."""
+    offset, machine = found.own[number]
+    if machine.flow != ORDINARY:
+        return None
+    unread = set() if machine.writes <= after else {p for p in machine.writes - after if p >= 0}
+    if abi.storing_if and machine.name.startswith(abi.storing_if):
+        # their outcome is not a result, whoever describes it
+        later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
+        unread |= {p for p in machine.writes - later if p >= 0}
+    if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
+        return min(unread)
+    if FLAGS not in after and only_compares(machine):
+        return FLAGS
+    if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
+        return min(machine.reads)
     return None
 
 
@@ -143,8 +166,24 @@ def only_reads(machine: Insn) -> bool:
     return machine.flow == ORDINARY and not machine.writes and bool(machine.reads)
 
 
+def _afters(found: Graph, behind: Set[int]) -> Iterator[tuple[int, Set[int]]]:
+    """Each instruction's number, the last one first, and what is read after it: valid until the next is asked for."""
+    if found.branches:
+        live = _live(found, behind)
+        for number in range(len(found.own) - 1, -1, -1):
+            yield number, _after(found, live, number)
+        return
+    after = set(behind)
+    for number in range(len(found.own) - 1, -1, -1):
+        yield number, after
+        reads, writes = found.steps[number]
+        kept = found.own[number].machine.kept
+        after.difference_update(writes - kept if kept else writes)
+        after.update(reads)
+
+
 def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
-    """What is read from each instruction on, and from the end on."""
+    """What is read from each instruction on, and from the end on, where there are several ways."""
     count = len(found.own)
     live: list[set[int]] = [*(set() for _ in range(count)), set(behind)]
     changed = True
@@ -157,8 +196,6 @@ def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
             before = _after(found, live, number).difference(gone).union(reads)
             if before != live[number]:
                 live[number], changed = before, True
-        if not found.branches:
-            break
     return live
 
 
