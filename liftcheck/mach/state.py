@@ -241,19 +241,17 @@ class State:
 
     def _evaluated(self, t: Term, env: dict[Term, Term]) -> Term:
         """The term over the state's values; env is added to."""
-        known = env.get(t)
-        if known is not None:
-            return known
+        if env:
+            known = env.get(t)
+            if known is not None:
+                return known
         if t.prim == "var":
-            return self._variable(t)
+            place = self._places.get(t)
+            return t if place is None else self.registers.get(place, t)
         if not t.args:
             return t
         result = env[t] = _rebuilt(t, tuple([self._evaluated(a, env) for a in t.args]))
         return result
-
-    def _variable(self, t: Term) -> Term:
-        place = self._places.get(t)
-        return t if place is None else self.registers.get(place, t)
 
     def load(self, offset: int, size: int) -> Term:
         """The value of `size` bytes, in the ISA's order."""

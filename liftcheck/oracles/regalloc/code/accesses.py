@@ -167,7 +167,7 @@ class OwnRules:
     def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """What is wrong with these own bytes. Returns are `frame`'s."""
         what = self.allocation.instructions[instruction]
-        unread = self._unread(instruction, own)
+        unread = [] if self._compared is None else self._unread(instruction, own)
         if what.is_return and not traps(own):
             return unread
         uses, definitions = self._places(instruction)
@@ -175,6 +175,8 @@ class OwnRules:
             return [*unread, *self._empty(instruction, uses, definitions)]
         if not definitions and not what.clobbers and FLAGS in own[-1].machine.writes and self._only_compares(own):
             self._compared = instruction, own[-1]
+        if len(own) == 1 and not what.clobbers and self._plain(instruction, own[0].machine, uses, definitions):
+            return unread
         return [*unread, *self._scan(instruction, own, uses, definitions)]
 
     def _only_compares(self, own: Sequence[Placed]) -> bool:
@@ -244,12 +246,44 @@ class OwnRules:
             and len(what.operands) > 3
         )
 
+    def _plain(self, instruction: int, machine: Insn, uses: set[int], definitions: set[int]) -> bool:
+        """Whether a lone instruction is one of nearly all: it reads its uses and writes its definitions, and has
+        nothing that `_scan` would look into or note. What it changes for the next one is done then."""
+        reads, writes, kept = machine.reads, machine.writes, self.kept
+        plain = (
+            machine.flow == ORDINARY
+            and uses <= reads
+            and definitions <= writes
+            and (len(reads) == len(uses) or reads - uses <= self._readable)
+            and (len(writes) == len(definitions) or writes - definitions <= self._writable)
+            and FLAGS not in reads
+            and bool(writes and (uses or definitions))
+            and not machine.twice
+            and not self.shift
+            and self._pending is None
+            and self._pointers.isdisjoint(reads)
+            and (kept.scratch.isdisjoint(writes) or not self.abi.carries_scratch)
+        )
+        if not plain or (machine.accesses and not self._accesses_plainly(instruction, machine)):
+            return False
+        self._carried = frozenset()
+        self._fresh = FLAGS in writes or (self._fresh and self.abi.flags_wait and not uses)
+        return True
+
+    def _accesses_plainly(self, instruction: int, machine: Insn) -> bool:
+        """Whether there is a base, which no far slot's is, and no input is left unread."""
+        for access in machine.accesses:
+            if access.base == access.scaled == NONE or access.base in self.kept.scratch:
+                return False
+        return not self._single(instruction, machine)
+
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
         if self.abi.pushes_arguments and not uses and not definitions and (pushed := self._pushed(own)):
             self.shift += pushed
             return []
-        readable, writable = uses | self._carried, definitions.union(clobbers)
+        readable = uses | self._carried if self._carried else set(uses)
+        writable = definitions.union(clobbers)
         loads = not uses and not definitions and loads_link(self.allocation, instruction, self.kept)
         if loads:
             readable.add(self.kept.link)

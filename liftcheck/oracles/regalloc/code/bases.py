@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from liftcheck.bits.term import Term
 from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import BRANCH, CALL, MEMORY, PC, Insn, register
 from liftcheck.mach.regs import NONE
@@ -25,13 +24,31 @@ def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, i
     if any(machine.flow == BRANCH for _, machine in own):
         return None
     pointers = reserved(isa).readable
-    for placed, place, root, address in _bases(isa, own):
-        stored = len(root) == 1 and not root.isdisjoint(lone & placed.machine.reads)
-        found = parts(address)
-        apart = found is None or found[0] not in [register(isa, p) for p in pointers]
-        if not root or stored or (apart and not root.isdisjoint(pointers)):
-            return placed, place
+    states = enumerate(_states(isa, own))
+    at, state = next(states)
+    for number, place, root in _bases(isa, own):
+        stored = len(root) == 1 and not root.isdisjoint(lone & own[number].machine.reads)
+        if not root or stored:
+            return own[number], place
+        if not root.isdisjoint(pointers):
+            while at < number:
+                at, state = next(states)
+            found = parts(state.value(place))
+            if found is None or found[0] not in [register(isa, p) for p in pointers]:
+                return own[number], place
     return None
+
+
+def _states(isa: str, own: Sequence[Placed]) -> Iterator[State]:
+    """The state before each instruction: one object, which goes on when the next one is asked for."""
+    state = State(isa)
+    for _, machine in own:
+        yield state
+        effect = machine.effect
+        if effect is not None and not effect.loads and not effect.stores:
+            state.run(effect)
+        else:
+            state.registers.update({place: something(isa, place) for place in machine.writes if place >= 0})
 
 
 def made(isa: str, own: Sequence[Placed]) -> bool:
@@ -46,22 +63,17 @@ def made(isa: str, own: Sequence[Placed]) -> bool:
     return False
 
 
-def _bases(isa: str, own: Sequence[Placed]) -> Iterator[tuple[Placed, int, frozenset[int], Term]]:
-    """Accesses without an index by a base that bytes without loops have made themselves: instruction, base, what it was
-    made of (registers before the bytes, MEMORY, PC; constants are nothing), and its value."""
-    state, kept = State(isa), reserved(isa)
+def _bases(isa: str, own: Sequence[Placed]) -> Iterator[tuple[int, int, frozenset[int]]]:
+    """Accesses without an index by a base that bytes without loops have made themselves: the instruction's number, the
+    base, and what that was made of (registers before the bytes, MEMORY, PC; constants are nothing)."""
+    kept = reserved(isa).readable
     roots: dict[int, frozenset[int]] = {}
-    for placed in own:
-        machine, effect = placed.machine, placed.machine.effect
+    for number, (_, machine) in enumerate(own):
         for access in machine.accesses:
-            if access.base in roots and access.scaled == NONE and access.base not in kept.readable:
-                yield placed, access.base, roots[access.base], state.value(access.base)
-        written = [place for place in machine.writes if place >= 0]
-        roots.update(dict.fromkeys(written, _roots(machine, roots)))
-        if effect is not None and not effect.loads and not effect.stores:
-            state.run(effect)
-        else:
-            state.registers.update({place: something(isa, place) for place in written})
+            if access.base in roots and access.scaled == NONE and access.base not in kept:
+                yield number, access.base, roots[access.base]
+        made_of = _roots(machine, roots)
+        roots.update({place: made_of for place in machine.writes if place >= 0})
 
 
 def _roots(machine: Insn, roots: Mapping[int, frozenset[int]]) -> frozenset[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from liftcheck.bits.term import Term
@@ -35,6 +35,12 @@ Kept = Mapping[int, int]
 """Place -> how many of its bits survive."""
 
 
+@lru_cache(maxsize=64)
+def _offered(isa: str, groups: tuple[tuple[int, ...], ...]) -> frozenset[int]:
+    """Registers that an allocator may give out; environments are few."""
+    return frozenset(p for p in frozenset().union(*groups) if p < SLOT and WIDTHS[isa][p >> 6])
+
+
 class Calls:
     """The calls of one function. `sites`: by the address that the callee returns to."""
 
@@ -51,8 +57,7 @@ class Calls:
         self.code: Final = code.code
         self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
         self._descriptors: Final = sorted(r.offset for r in code.relocations if "TlsDesc" in r.kind)
-        offered = frozenset().union(*allocation.environment.offered)
-        self._offered: Final[frozenset[int]] = frozenset(p for p in offered if p < SLOT and WIDTHS[isa][p >> 6])
+        self._offered: Final = _offered(isa, allocation.environment.offered)
         self._library: Final = any(name.startswith(LIBCALL) for _, name in self.symbols)
 
     def conventions(self, instruction: int) -> frozenset[str]:

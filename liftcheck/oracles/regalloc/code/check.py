@@ -148,13 +148,13 @@ class Examination:
             code, reached = self.layout.code(piece.start, piece.end, piece.instruction == last and piece.edit == NONE)
             self.counts.machine_instructions += len(code)
             end = piece.end
-            if not code or (idle(code[0].machine) and all(idle(machine) for _, machine in code)):
+            if not code or (not code[0].machine.writes and all(idle(machine) for _, machine in code)):
                 end = piece.start  # of a jump into the next block nothing is left but where its label may stand
             elif not falls and self._left_out(block, code):
                 continue
             if code:
                 falls = code[-1].machine.flow not in LEAVES
-            configured, vectors = self._configured(code)
+            configured, vectors = (code, None) if self._sized is None else self._configured(code)
             if self._well_cut(piece, configured, reached):
                 self._piece(piece, configured)
             self.vectors = vectors
@@ -176,7 +176,7 @@ class Examination:
         known: Term | None = self.vectors
         found: Sequence[Placed] = code
         for at, (offset, machine) in enumerate(code):
-            if machine.accesses and VECTOR_CONFIGURATION in machine.reads and known is not None:
+            if known is not None and machine.accesses and VECTOR_CONFIGURATION in machine.reads:
                 found = [*found[:at], Placed(offset, self._sized(machine, value_of(known))), *found[at + 1 :]]
             if machine.flow == CALL or VECTOR_CONFIGURATION in machine.writes:
                 writes = dict(machine.effect.writes) if machine.effect is not None else {}

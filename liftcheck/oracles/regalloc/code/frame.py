@@ -485,11 +485,18 @@ def _written_by(
                 found.add(operand.value if place == NONE and operand.constraint == FIXED else place)
         if what.clobbers:
             found |= {kept.link} if number in unwound else _clobbered(isa, what, promised, kept) | {kept.link}
-    for instruction, placed in own.items():  # calls that keep all registers write it, too
-        exits = instruction < 0 or allocation.instructions[instruction].is_return
-        if not exits and kept.link not in found and any(kept.link in machine.writes for _, machine in placed):
-            found.add(kept.link)
+    if kept.link not in found and _links(allocation, own, kept.link):
+        found.add(kept.link)
     return _registers(isa, found, kept)
+
+
+def _links(allocation: Allocation, own: Mapping[int, Sequence[Placed]], link: int) -> bool:
+    """Whether the body's own bytes write the link register: calls that keep all registers do, too."""
+    for instruction, placed in own.items():
+        for _, machine in placed:
+            if link in machine.writes and instruction >= 0 and not allocation.instructions[instruction].is_return:
+                return True
+    return False
 
 
 def _carried(allocation: Allocation, base: frozenset[int], seeds: Mapping[int, frozenset[int]]) -> list[frozenset[int]]:

@@ -41,8 +41,9 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
     if kept.frame >= 0 and frame_pointer is not None:
         state.registers[kept.frame] = address(isa, kept.sp, frame_pointer)
     for placed in own:
-        machine = placed.machine
+        machine, indexed = placed.machine, False
         for access in machine.accesses:
+            indexed = indexed or access.scaled != NONE
             if access.base >= 0 and access.scaled == NONE:
                 found = parts(state.value(access.base))
                 if found is not None and found[0] is state.base:
@@ -50,10 +51,10 @@ def framed(isa: str, own: Sequence[Placed], shift: int, frame_pointer: int | Non
                         yield Access(placed, found[1] + access.displacement, access.size, False)
                     if access.written:
                         yield Access(placed, found[1] + access.displacement, access.size, True)
-        if machine.effect is not None and any(access.scaled != NONE for access in machine.accesses):
-            indexed = [(load.address, load.size, False) for load in machine.effect.loads]
-            indexed += [(store.address, store.size, True) for store in machine.effect.stores]
-            for where, size, stores in indexed:
+        if indexed and machine.effect is not None:
+            accesses = [(load.address, load.size, False) for load in machine.effect.loads]
+            accesses += [(store.address, store.size, True) for store in machine.effect.stores]
+            for where, size, stores in accesses:
                 distance = state.distance(where)
                 if distance is not None:
                     yield Access(placed, distance, size, stores)

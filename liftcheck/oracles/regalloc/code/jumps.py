@@ -39,7 +39,7 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
         if instruction < 0 or (layout.allocation.instructions[instruction].is_return and not traps(placed)):
             continue
         block = layout.lasts.get(instruction)
-        if block is None and all(machine.flow in _STAYS for _, machine in placed):
+        if block is None and (_stays(placed[0]) if len(placed) == 1 else all(map(_stays, placed))):
             continue  # nearly all
         chains = chains or _chains(layout, labels)
         yield from _traps(layout, instruction, placed)
@@ -50,6 +50,10 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
             before = () if placed else _before(layout, block, own)
             ends = Ends(chains, layout.allocation.blocks[block].successors)
             yield from _out(calls, layout, instruction, block, placed, before, ends, labels, relocated)
+
+
+def _stays(placed: Placed) -> bool:
+    return placed.machine.flow in _STAYS
 
 
 def not_there(layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> set[int]:

@@ -20,6 +20,7 @@ from liftcheck.mach.regs import NONE
 from liftcheck.regalloc.allocation import AFTER, BEFORE, Allocation
 
 LEAVES: Final = (JUMP, RETURN, TRAP)
+_TURNS: Final = frozenset({BRANCH, *LEAVES})
 
 
 class Placed(NamedTuple):
@@ -109,7 +110,8 @@ class Layout:
         for machine in decode(self.isa, self.bytes, start, end):
             found.append(Placed(at, machine))
             at += machine.size
-            jumps = jumps or machine.flow == JUMP
+            if machine.flow == JUMP:
+                jumps = True
         return self._around(start, end) if jumps else (found, at)
 
     def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
@@ -145,6 +147,12 @@ class Layout:
 
     def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
         """Up to the last unconditional jump that nothing inside leads past; without islands."""
+        machines = decode(self.isa, self.bytes, start, end)
+        for machine in machines[:-1]:
+            if machine.flow in _TURNS:
+                break
+        else:
+            return laid(machines, start)
         found: list[Placed] = []
         at, inside = start, -1
         while at < end:
