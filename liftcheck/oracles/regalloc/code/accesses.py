@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term
-from liftcheck.isa.abi import Abi, Reserved, abi_named, free_for_all, reserved
+from liftcheck.isa.abi import Abi, abi_named, free_for_all, reserved
 from liftcheck.mach.insn import (
     BRANCH,
     CALL,
@@ -28,12 +28,13 @@ from liftcheck.mach.insn import (
 )
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, parts
-from liftcheck.oracles.regalloc.code import order
+from liftcheck.oracles.regalloc.code import lone, order
 from liftcheck.oracles.regalloc.code.bases import baseless, made
-from liftcheck.oracles.regalloc.code.calls import Calls, offset_of, switches
+from liftcheck.oracles.regalloc.code.calls import Calls, loads_link, offset_of, switches
 from liftcheck.oracles.regalloc.code.framed import Access, framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.oracles.regalloc.code.unborn import used
 from liftcheck.regalloc.allocation import ANY, FIXED, REUSE, USE, Allocation
 
 _SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
@@ -116,7 +117,9 @@ class OwnRules:
         self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
         self._unasked: Final = (self._writable - kept.scratch) | self._pointers | {kept.link}
         """Registers that own bytes may leave behind without anybody that is known to read them."""
-        self._used: Final = _used(allocation)
+        carried = kept.scratch if self.abi.carries_scratch else frozenset()
+        self._free: Final = lone.Free(self._readable, self._writable, self._pointers, kept.scratch, carried)
+        self._used: Final = used(allocation)
         self._lasts: Final = {block.end - 1: len(block.successors) for block in allocation.blocks}
         self.unborn: Final[dict[int, int]] = {}
         """Virtual registers that nothing defines -> the instruction that has no bytes."""
@@ -247,35 +250,14 @@ class OwnRules:
         )
 
     def _plain(self, instruction: int, machine: Insn, uses: set[int], definitions: set[int]) -> bool:
-        """Whether a lone instruction is one of nearly all: it reads its uses and writes its definitions, and has
-        nothing that `_scan` would look into or note. What it changes for the next one is done then."""
-        reads, writes, kept = machine.reads, machine.writes, self.kept
-        plain = (
-            machine.flow == ORDINARY
-            and uses <= reads
-            and definitions <= writes
-            and (len(reads) == len(uses) or reads - uses <= self._readable)
-            and (len(writes) == len(definitions) or writes - definitions <= self._writable)
-            and FLAGS not in reads
-            and bool(writes and (uses or definitions))
-            and not machine.twice
-            and not self.shift
-            and self._pending is None
-            and self._pointers.isdisjoint(reads)
-            and (kept.scratch.isdisjoint(writes) or not self.abi.carries_scratch)
-        )
-        if not plain or (machine.accesses and not self._accesses_plainly(instruction, machine)):
+        """Whether a lone instruction needs no scan (`lone`). What it changes for the next one is done then."""
+        if self.shift or self._pending is not None or not lone.plain(machine, uses, definitions, self._free):
+            return False
+        if lone.unread(self.abi, self.allocation, instruction, machine):
             return False
         self._carried = frozenset()
-        self._fresh = FLAGS in writes or (self._fresh and self.abi.flags_wait and not uses)
+        self._fresh = FLAGS in machine.writes or (self._fresh and self.abi.flags_wait and not uses)
         return True
-
-    def _accesses_plainly(self, instruction: int, machine: Insn) -> bool:
-        """Whether there is a base, which no far slot's is, and no input is left unread."""
-        for access in machine.accesses:
-            if access.base == access.scaled == NONE or access.base in self.kept.scratch:
-                return False
-        return not self._single(instruction, machine)
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
         clobbers = self.allocation.instructions[instruction].clobbers
@@ -316,8 +298,11 @@ class OwnRules:
             problems += self._ways(instruction, own, at, frozenset(given), uses, definitions)
         elif order.only_reads(own[0].machine) and (own[0].machine.accesses or not self._may_trap(own[0])):
             problems.append(self._problem(IDLE, instruction, own[0], min(own[0].machine.reads), set(), own))
-        elif len(own) == 1 and not clobbers and (lacking := self._single(instruction, own[0].machine)):
-            problems.append(self._problem("a use's register is not read", instruction, own[0], min(lacking), uses, own))
+        elif len(own) == 1 and not clobbers:
+            lacking = lone.unread(self.abi, self.allocation, instruction, own[0].machine)
+            if lacking:
+                rule = "a use's register is not read"
+                problems.append(self._problem(rule, instruction, own[0], min(lacking), uses, own))
         if len(own) > 1:
             problems += self._baseless(instruction, own, uses)
         if scan.stores:
@@ -407,8 +392,8 @@ class OwnRules:
     def _baseless(self, instruction: int, own: Sequence[Placed], uses: set[int]) -> list[Problem]:
         if not made(self.isa, own):
             return []
-        lone = {place for place in uses if self._inputs_in(instruction, place) < 2}
-        found = baseless(self.isa, own, lone)
+        alone = {place for place in uses if self._inputs_in(instruction, place) < 2}
+        found = baseless(self.isa, own, alone)
         return [self._problem(BASELESS, instruction, *found, uses, own)] if found is not None else []
 
     def _inputs_in(self, instruction: int, place: int) -> int:
@@ -513,18 +498,6 @@ class OwnRules:
         if machine.name in self.abi.doubling:
             return set()
         return {place for place in machine.twice & inputs if self._inputs_in(instruction, place) < 2}
-
-    def _single(self, instruction: int, machine: Insn) -> set[int]:
-        """Registers of several inputs that one field of a lone access reads."""
-        if not machine.accesses or (self.abi.implicit and not machine.name.startswith("mov")):
-            return set()
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        if len(what.operands) < 2:
-            return set()
-        found = [p for o, p in zip(what.operands, places) if o.kind == USE and 0 <= p < SLOT]
-        if len(found) == len(set(found)):
-            return set()
-        return {p for p in found if p in machine.reads - machine.twice - machine.merged and found.count(p) > 1}
 
     def _as_data(self, machine: Insn, uses: set[int]) -> frozenset[int]:
         """The pointers to the frame that are read for something else than an address: only bases of accesses, moves and
@@ -721,20 +694,3 @@ def _call_in(own: Sequence[Placed]) -> int:
         if placed.machine.flow == CALL:
             return number
     return len(own)
-
-
-def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:
-    """Whether an instruction may write the link register, as those that take the return address from the frame do
-    (aarch64, signed addresses): it has no operands, and the register holds no values. Exits must give it back."""
-    if allocation.instructions[instruction].operands or kept.link < 0:
-        return False
-    environment = allocation.environment
-    return not any(kept.link in places for places in (*environment.preferred, *environment.others))
-
-
-def _used(allocation: Allocation) -> set[int]:
-    """Virtual registers that an instruction or a block's parameter uses."""
-    found = {o.vreg for what in allocation.instructions for o in what.operands if o.kind == USE}
-    for block in allocation.blocks:
-        found.update(*block.arguments)
-    return found

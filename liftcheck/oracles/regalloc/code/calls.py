@@ -18,7 +18,7 @@ from typing import Final
 from liftcheck.bits.term import Term
 from liftcheck.case import CallSite, FunctionCode
 from liftcheck.clif.ir import Signature
-from liftcheck.isa.abi import UNRESTORED, abi_named, owed, reserved
+from liftcheck.isa.abi import UNRESTORED, Reserved, abi_named, owed, reserved
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
@@ -26,7 +26,7 @@ from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import Source
-from liftcheck.regalloc.allocation import ANY, FIXED, USE
+from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
 
 LIBCALL: Final = "libcall:"
 LIBRARY: Final = frozenset({"system_v"})
@@ -300,3 +300,12 @@ def offset_of(isa: str, machine: Insn) -> int | None:
         return None
     last = machine.operands.rpartition(",")[2].strip()
     return int(last) if isa_named(isa).far and last.lstrip("-").isdigit() else 0
+
+
+def loads_link(allocation: Allocation, instruction: int, kept: Reserved) -> bool:
+    """Whether an instruction may write the link register, as those that take the return address from the frame do
+    (aarch64, signed addresses): it has no operands, and the register holds no values. Exits must give it back."""
+    if allocation.instructions[instruction].operands or kept.link < 0:
+        return False
+    environment = allocation.environment
+    return not any(kept.link in places for places in (*environment.preferred, *environment.others))

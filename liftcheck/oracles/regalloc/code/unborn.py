@@ -41,6 +41,14 @@ def check(
                 )
 
 
+def used(allocation: Allocation) -> set[int]:
+    """Virtual registers that an instruction or a block's parameter uses."""
+    found = {o.vreg for what in allocation.instructions for o in what.operands if o.kind == USE}
+    for block in allocation.blocks:
+        found.update(*block.arguments)
+    return found
+
+
 def _idle_use(own: Sequence[Placed], place: int, alike: set[int], merging: frozenset[str]) -> bool:
     """Whether a register is read in name only, against one that holds the same, or for what is left of it after an
     insertion. `alike`: where the same value is."""
