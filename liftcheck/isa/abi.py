@@ -71,6 +71,7 @@ class Abi:
     stack_unit    a callee that takes its arguments away takes a multiple of these bytes
     passing       how `tail` passes arguments; None: not known
     packing       conventions whose callees pack results on the stack
+    packing_arguments  conventions that pack arguments on the stack
     overstated    registers that the compiler counts as clobbered by calls although the convention keeps them
 
     The backend's code
@@ -114,6 +115,7 @@ class Abi:
     stack_unit: int = 16
     passing: Passing | None = None
     packing: frozenset[str] = frozenset()
+    packing_arguments: frozenset[str] = frozenset()
     overstated: frozenset[int] = frozenset()
     pushing: frozenset[str] = frozenset()
     pushes_arguments: bool = False

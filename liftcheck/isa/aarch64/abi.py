@@ -34,6 +34,7 @@ ABI: Final = Abi(
     clamps="csel",
     doubling=frozenset({"mov", "ror"}),
     passing=Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
+    packing_arguments=frozenset({"apple_aarch64"}),
     stops=frozenset({"brk"}),
     storing_if=("stxr", "stlxr", "stxp", "stlxp"),
     patched=_PATCHED,

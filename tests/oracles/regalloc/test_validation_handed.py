@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from support.validation_planting import called, flips, one, placed, put, refuted
+from support.validation_planting import called, flips, from_corpus, one, placed, put, refuted
 
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -100,6 +100,57 @@ def test_no_more_of_a_size_than_there_are_values(sizes: tuple[int, ...], fits: b
     step = Placed(0, decode("x86-64", bytes.fromhex("90"))[0])
     rows = [handed._Access(8 * n, size, step, 1) for n, size in enumerate(sizes)]
     assert handed._fits(rows, signature, False) == fits
+
+
+PACKED = "i16 uext, i8, i8 sext, i16 uext, i32"
+
+
+@pytest.mark.parametrize(
+    ("convention", "stored", "rows", "right"),
+    [
+        ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:4", True),
+        ("apple_aarch64", False, "0:8 2:1 3:1 4:1 8:4", False),  # no three of one byte
+        ("apple_aarch64", False, "0:8 2:8 3:8 4:8 8:4", False),  # none of these has an extension
+        ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:8", True),  # taken for the address of an area
+        ("apple_aarch64", False, "1:8 3:1", True),
+        ("apple_aarch64", False, "1:8 3:8 5:8", False),
+        ("apple_aarch64", True, "0:8 2:1 3:8 4:8 8:4", True),
+        ("apple_aarch64", True, "2:1 0:8 3:8 4:8 8:4", False),  # stored over
+        ("apple_aarch64", True, "3:8 0:8", False),
+        ("system_v", False, "0:8 2:1 3:8 4:8 8:4", False),
+        ("tail", True, "3:8", False),
+    ],
+)
+def test_words_are_extended_arguments_where_a_convention_packs(
+    convention: str, stored: bool, rows: str, right: bool
+) -> None:
+    body = ", ".join(f"v{n}: {ty.split()[0]}" for n, ty in enumerate(PACKED.split(", ")))
+    text = f"function %f({PACKED}) {convention} {{\nblock0({body}):\n    return\n}}\n"
+    signature = parse_filetest(text, "t").module().functions[0].signature
+    step = decode("aarch64", bytes.fromhex("1f2003d5"))[0]
+    found = [
+        handed._Access(int(low), int(size), Placed(4 * n, step), 1)
+        for n, (low, size) in enumerate(row.split(":") for row in rows.split())
+    ]
+    assert (not list(handed._judged("aarch64", found, [signature], stored))) == right
+
+
+@pytest.mark.parametrize("function", ["%gets", "%passes"])
+def test_a_narrow_argument_that_is_accessed_as_a_word_is_refuted(regalloc: Cranelift, function: str) -> None:
+    captured, source = from_corpus(regalloc, "extended-arguments.clif", "aarch64", function)
+    found, passed = 0, set()
+    for i in range(len(captured.allocation.instructions)):
+        for at, machine in placed("aarch64", captured, i):
+            if len(machine.accesses) != 1 or machine.accesses[0].size != 1:
+                continue  # behind the i32 there is nothing
+            word = bytearray(captured.code.code[at : at + 4])
+            word[3] |= 0xC0  # the size
+            other = decode("aarch64", bytes(word))[0]
+            if other.known and machine.accesses[0].base == reserved("aarch64").sp and other.accesses[0].size == 8:
+                found += 1
+                rule = refuted("aarch64", put("aarch64", captured, at, bytes(word), 4), source)
+                passed |= {(machine.text, other.text)} if rule != HANDED else set()
+    assert found and not passed
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -43,6 +43,7 @@ def rule(verdict: Verdict) -> str:
         ("packed-results.clif", 6),
         ("uninitialized-copies.clif", 2),
         ("tail-arguments.clif", 36),
+        ("extended-arguments.clif", 4),
     ],
 )
 def test_right_allocations_are_valid(regalloc: Cranelift, name: str, count: int, algorithm: str) -> None:

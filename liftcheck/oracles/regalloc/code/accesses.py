@@ -184,10 +184,7 @@ class OwnRules:
 
     def _only_compares(self, own: Sequence[Placed]) -> bool:
         """Whether bytes do nothing that anybody could want, but for the flags."""
-        return all(
-            m.flow == ORDINARY and m.writes <= {FLAGS, CONTROL} and not self.calls.layout.may_trap(at, m.size)
-            for at, m in own
-        )
+        return all(m.flow == ORDINARY and m.writes <= {FLAGS, CONTROL} for _, m in own)
 
     def _unread(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """A comparison is there for who reads its flags, in the same block."""

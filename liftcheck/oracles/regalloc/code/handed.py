@@ -3,7 +3,9 @@ function's own arguments.
 
 The one idea: each of these accesses is of one value of a signature, or of half of one. So it is aligned by its size
 (not so packed results), overlaps no other one, and there are no more of a size or a smaller one than the signature has
-values of such sizes. A call that may have one of several signatures need keep to one.
+values of such sizes. A call that may have one of several signatures need keep to one. Where a convention packs arguments,
+one with an extension is accessed as a whole word all the same, which runs into what lies behind it: a load's upper bits
+mean nothing, and what a store runs into is stored after it.
 
 Not asked: which value lies where, and which of them lie on the stack.
 """
@@ -11,9 +13,11 @@ Not asked: which value lies where, and which of them lie on the stack.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, zip_longest
 from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import Signature
+from liftcheck.isa.abi import abi_named
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.accesses import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
@@ -42,7 +46,7 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
     source = rules.calls.source
     for instruction, stores in rules.handed_over(body, top):
         rows = [_Access(low, size, placed, at) for at, placed, low, size in stores]
-        yield from _judged(rows, rules.calls.signatures(instruction), False, False)
+        yield from _judged(rules.isa, rows, rules.calls.signatures(instruction), True)
     for instruction, own, returning in rules.loading:
         loads = [
             _Access(low, size, placed, instruction)
@@ -52,11 +56,10 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
         alone = _alone(own, returning, rules.results_in(instruction))
         if alone is not None:
             yield Problem(ALONE, instruction, alone.offset, NONE, "a result that was loaded", "", tuple(own))
-        packed = PACKED in rules.calls.conventions(instruction)
-        yield from _judged(loads, rules.calls.signatures(instruction), True, packed)
+        yield from _results(loads, rules.calls.signatures(instruction), PACKED in rules.calls.conventions(instruction))
     if source is not None and source.signature is not None and not source.pointing:
         rows = [_Access(low, size, placed, at) for at, placed, low, size in given]
-        yield from _judged(rows, [source.signature], False, False)
+        yield from _judged(rules.isa, rows, [source.signature], False)
 
 
 def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:
@@ -74,23 +77,75 @@ def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Pla
 
 
 def _judged(
-    rows: list[_Access], signatures: Sequence[Signature] | None, results: bool, packed: bool
+    isa: str, rows: Iterable[_Access], signatures: Sequence[Signature] | None, stored: bool
 ) -> Iterator[Problem]:
-    """The first access that is wrong."""
-    rows = sorted(row for row in rows if row.size in (*_SIZES, 2 * _WORD))
-    wrong = next((row for row in rows if not packed and row.low % min(row.size, _WORD)), None)
-    end = rows[0].low if rows else 0
-    for row in rows if wrong is None and not packed else ():
-        if row.low < end:
-            wrong = row
-            break
-        end = row.low + row.size
-    if wrong is None and rows and signatures is not None and not any(_fits(rows, s, results) for s in signatures):
-        wrong = min(rows, key=lambda row: row.size)
+    """The first access of arguments that is wrong, if it is so by each of the signatures."""
+    rows = _whole(rows)
+    wrong = None
+    for signature in signatures or ():
+        found = _narrowed(isa, rows, signature, stored)
+        wrong = _misplaced(found) or (None if _fits(found, signature, False) else _least(found))
+        if wrong is None:
+            return
+    if not signatures:
+        wrong = _misplaced(rows) or (_least(rows) if signatures is not None and rows else None)
     if wrong is not None:
-        found = f"sp + {wrong.low}, {wrong.size} bytes"
-        where = wrong.placed.offset
-        yield Problem(HANDED, wrong.instruction, where, NONE, "one of the signature's", found, (wrong.placed,))
+        yield _problem(wrong)
+
+
+def _results(rows: Iterable[_Access], signatures: Sequence[Signature] | None, packed: bool) -> Iterator[Problem]:
+    """The same of results."""
+    rows = _whole(rows)
+    wrong = None if packed else _misplaced(rows)
+    if wrong is None and rows and signatures is not None and not any(_fits(rows, s, True) for s in signatures):
+        wrong = _least(rows)
+    if wrong is not None:
+        yield _problem(wrong)
+
+
+def _whole(rows: Iterable[_Access]) -> list[_Access]:
+    """Those of one value, or half of one, by their places."""
+    return sorted(row for row in rows if row.size in (*_SIZES, 2 * _WORD))
+
+
+def _least(rows: Iterable[_Access]) -> _Access:
+    return min(rows, key=lambda row: row.size)
+
+
+def _problem(wrong: _Access) -> Problem:
+    found = f"sp + {wrong.low}, {wrong.size} bytes"
+    return Problem(
+        HANDED, wrong.instruction, wrong.placed.offset, NONE, "one of the signature's", found, (wrong.placed,)
+    )
+
+
+def _misplaced(rows: Sequence[_Access]) -> _Access | None:
+    """The first one that is not aligned, or overlaps the one before it."""
+    wrong = next((row for row in rows if row.low % min(row.size, _WORD)), None)
+    over = (row for before, row in pairwise(rows) if row.low < before.low + before.size)
+    return wrong or next(over, None)
+
+
+def _narrowed(isa: str, rows: Sequence[_Access], signature: Signature, stored: bool) -> list[_Access]:
+    """Words that can be but narrow arguments with an extension, as narrow as those are."""
+    if signature.call_conv not in abi_named(isa).packing_arguments:
+        return list(rows)
+    sizes = sorted(p.type.bytes for p in signature.params if p.extension and p.type.bytes < _WORD)
+    found = []
+    for row, behind in zip_longest(rows, rows[1:]):
+        room = _WORD if behind is None else behind.low - row.low
+        if row.size == _WORD and (room < _WORD or row.low % _WORD) and not (stored and _stored_over(rows, row)):
+            fitting = [size for size in sizes if size <= room and not row.low % size]
+            if fitting:
+                sizes.remove(fitting[-1])
+                row = row._replace(size=fitting[-1])
+        found.append(row)
+    return found
+
+
+def _stored_over(rows: Iterable[_Access], row: _Access) -> bool:
+    """Whether a store runs into what was stored before it."""
+    return any(row.low < other.low < row.low + row.size and other.placed.offset < row.placed.offset for other in rows)
 
 
 def _fits(rows: Iterable[_Access], signature: Signature, results: bool) -> bool:
