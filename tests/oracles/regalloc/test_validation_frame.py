@@ -401,15 +401,17 @@ block0(v0: i64, v1: i64):
     [("s390x", "e33020000020"), ("x86-64", "483937"), ("aarch64", "1f0001eb")],
 )
 def test_a_comparison_that_nobody_asks_for_is_refuted(regalloc: Cranelift, isa: str, code: str) -> None:
-    """In the place of a store, which has the same inputs and no result."""
+    """In the place of a store, which has the same inputs and no result; that may trap, and if it may not."""
     captured, source = one(regalloc, isa, STORES)
+    assert captured.code.traps
     found = set()
     for i, what in enumerate(captured.allocation.instructions):
         for at, machine in placed(isa, captured, i) if not what.is_return else ():
             if MEMORY in machine.writes:
-                code_ = replace(captured.code, traps=())
-                changed = put(isa, captured._replace(code=code_), at, bytes.fromhex(code), machine.size)
-                found.add(refuted(isa, changed, source))
+                for traps in ((), captured.code.traps):
+                    code_ = replace(captured.code, traps=traps)
+                    changed = put(isa, captured._replace(code=code_), at, bytes.fromhex(code), machine.size)
+                    found.add(refuted(isa, changed, source))
     assert found == {"what an instruction's bytes make is not read"}
 
 
