@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.clif.cfg import edges
-from liftcheck.clif.ir import Function, Inst, Signature
+from liftcheck.clif.ir import AbiParam, Function, Inst, Signature
 from liftcheck.clif.opcodes import DIRECT_CALLS, INDIRECT_CALLS, OF_CONSTANT, OPCODES
 
 FEW: Final = 3
@@ -92,7 +92,7 @@ def source_of(function: Function) -> Source:
     few = len(parameters) <= FEW and all(
         p.type.bits <= 64 and not p.type.is_vector and not p.purpose for p in parameters
     )  # riscv64 passes vectors on the stack
-    room = sum(_SLOT * max(1, p.type.bits // 8 // _SLOT) + _by_value(p.purpose) for p in parameters)
+    room = sum(_SLOT * max(1, p.type.bits // 8 // _SLOT) + structure_bytes(p) for p in parameters)
     incoming = 0 if few else room
     ops = {inst.op for block in function.blocks for inst in block.insts}
     pointing = not ops.isdisjoint(_POINTERS)
@@ -114,8 +114,9 @@ def source_of(function: Function) -> Source:
     )
 
 
-def _by_value(purpose: str) -> int:
+def structure_bytes(parameter: AbiParam) -> int:
     """The size of a structure that is passed on the stack: `sarg(64)`."""
+    purpose = parameter.purpose
     return int(purpose[5:-1]) if purpose.startswith("sarg(") else 0
 
 

@@ -441,10 +441,9 @@ class OwnRules:
             problems.append(
                 self._problem("a use is read after a write to its register", instruction, seen[0], seen[1], uses, own)
             )
-        behind = {p for p in definitions if p < SLOT}.union(
-            self._unasked, self.kept.scratch if self._carries(instruction) else ()
-        )
-        vain = order.idle(found, behind, self.calls.layout.may_trap, self.abi)
+        results = {p for p in definitions if p < SLOT}
+        behind = wanted.union(self._unasked, self.kept.scratch if self._carries(instruction) else ())
+        vain = order.idle(found, behind, results - wanted, self.calls.layout.may_trap, self.abi)
         if vain is not None:
             problems.append(self._problem(IDLE, instruction, vain[0], vain[1], definitions, own))
         if found.branches:

@@ -40,10 +40,12 @@ def outside(
             high = low + width
             # A callee's packed results are read in whole words, which reach past them all.
             called = bool(what.clobbers) and not stores
-            handed = min(shift, 0) <= low and (
+            bottom = min(shift, 0) + (0 if called else rules.calls.least_area)
+            handed = bottom <= low and (
                 low < lowest if called else stores and high <= lowest and bool(rules.calls.calling)
             )
-            given = (pointing and not stores) or _given(rules, instruction, low, high, stores, size, body)
+            chained = rules.abi.back_chain and stores and (low, high) == (shift, shift + 8) and shift < 0
+            given = chained or (pointing and not stores) or _given(rules, instruction, low, high, stores, size, body)
             if not handed and not given and not any(first <= low and high <= end for first, end in rows):
                 rule, found = STORES_OUTSIDE if stores else READS_OUTSIDE, f"sp + {low}, {width} bytes"
                 yield Problem(rule, instruction, placed.offset, NONE, "a slot, an argument", found, (placed,))

@@ -25,7 +25,7 @@ from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
-from liftcheck.oracles.regalloc.source import Source
+from liftcheck.oracles.regalloc.source import Source, structure_bytes
 from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
 
 LIBCALL: Final = "libcall:"
@@ -187,7 +187,24 @@ class Calls:
         if not self.calling:
             return 0
         conventions = frozenset().union(*map(self.conventions, self.calling)) if self.abi.shadow else frozenset()
-        return max((self.abi.shadow.get(one, 0) for one in conventions), default=0) or self.abi.callee_area
+        shadow = max((self.abi.shadow.get(one, 0) for one in conventions), default=0)
+        return (shadow or self.abi.callee_area) + self._structures
+
+    @cached_property
+    def _structures(self) -> int:
+        """Bytes of the structures that a call passes on the stack at most, which are copied there by addresses."""
+        called = self.source.called.values() if self.source is not None else ()
+        sizes = [sum(structure_bytes(p) for p in one.params) for signatures in called for one in signatures]
+        return max(sizes, default=0)
+
+    @cached_property
+    def least_area(self) -> int:
+        """Where arguments on the stack begin at the lowest."""
+        shadow = self.abi.shadow
+        conventions = (
+            frozenset().union(*map(self.conventions, self.calling)) if shadow and self.calling else frozenset()
+        )
+        return min((shadow.get(one, 0) for one in conventions), default=0) + self.abi.callee_area
 
     @cached_property
     def calling(self) -> list[int]:

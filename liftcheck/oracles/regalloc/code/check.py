@@ -36,7 +36,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, slots, unborn
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, order, slots, unborn
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
@@ -111,10 +111,10 @@ class Examination:
 
     def run(self) -> Found:
         """Everything in the order of the code."""
-        order = self.layout.order
-        self._prologue(self.layout.starts[order[0]] if order else 0)
-        end, falls = self.layout.starts[order[0]] if order else 0, True
-        for block in order:
+        blocks = self.layout.order
+        self._prologue(self.layout.starts[blocks[0]] if blocks else 0)
+        end, falls = self.layout.starts[blocks[0]] if blocks else 0, True
+        for block in blocks:
             end, falls = self._block(block, end, falls)
         for block in jumps.not_there(self.layout, self.own, self.labels):
             del self.labels[block]
@@ -124,6 +124,7 @@ class Examination:
         self.problems.extend(
             links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
         )
+        self.problems.extend(links.literals(self.layout.isa, self.own, [r.offset for r in self.code.relocations]))
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)
@@ -134,6 +135,12 @@ class Examination:
         self.counts.machine_instructions += len(code)
         if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
             self.own[NONE], self.vectors = self._configured(code)
+            vain = order.unread(self.own[NONE], self.rules.kept.scratch)
+            if vain is not None:
+                placed, place = vain
+                self.problems.append(
+                    Problem(accesses.IDLE, NONE, placed.offset, place, "", show(place, self.isa), (placed,))
+                )
 
     def _block(self, block: int, end: int, falls: bool) -> tuple[int, bool]:
         """One block's pieces. `end`, `falls`: where the last piece before ended, and whether control goes on there."""

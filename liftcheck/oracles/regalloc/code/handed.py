@@ -3,9 +3,10 @@ function's own arguments.
 
 The one idea: each of these accesses is of one value of a signature, or of half of one. So it is aligned by its size
 (not so packed results), overlaps no other one, and there are no more of a size or a smaller one than the signature has
-values of such sizes. A call that may have one of several signatures need keep to one. Where a convention packs arguments,
-one with an extension is accessed as a whole word all the same, which runs into what lies behind it: a load's upper bits
-mean nothing, and what a store runs into is stored after it.
+values of such sizes. A call that may have one of several signatures need keep to one. Where a convention packs
+arguments, one with an extension is accessed as a whole word all the same, which runs into what lies behind it: a load's
+upper bits mean nothing, and what a store runs into is stored after it. What a call's bytes access after it is found by
+the stack or frame pointer: results where callees leave them, and places that they are stored to.
 
 Not asked: which value lies where, and which of them lie on the stack.
 """
@@ -26,6 +27,8 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
 HANDED: Final = "a value on the stack is not accessed as its type is"
+ASTRAY: Final = "bytes after a call access memory by another register"
+ELSEWHERE: Final = "a result is loaded from where no callee leaves one"
 ALONE: Final = "what is stored after a call is no result"
 PACKED: Final = "winch"
 """The convention whose callees may lay results side by side, whatever their sizes are."""
@@ -48,11 +51,15 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
         rows = [_Access(low, size, placed, at) for at, placed, low, size in stores]
         yield from _judged(rules.isa, rows, rules.calls.signatures(instruction), True)
     for instruction, own, returning in rules.loading:
-        loads = [
-            _Access(low, size, placed, instruction)
-            for placed, low, size, written in framed(rules.isa, own, 0, body.frame_pointer)
-            if not written and placed.offset >= returning and low < top
-        ]
+        found = [row for row in framed(rules.isa, own, 0, body.frame_pointer) if row[0].offset >= returning]
+        loads = [_Access(low, size, placed, instruction) for placed, low, size, written in found if not written]
+        by_pointer = {placed.offset for placed, *_ in found}
+        yield from (_elsewhere(row, top) for row in loads if row.low >= top)
+        yield from (
+            Problem(ASTRAY, instruction, at, NONE, "the stack pointer", machine.text, (Placed(at, machine),))
+            for at, machine in own
+            if at >= returning and machine.accesses and at not in by_pointer
+        )
         alone = _alone(own, returning, rules.results_in(instruction))
         if alone is not None:
             yield Problem(ALONE, instruction, alone.offset, NONE, "a result that was loaded", "", tuple(own))
@@ -60,6 +67,11 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
     if source is not None and source.signature is not None and not source.pointing:
         rows = [_Access(low, size, placed, at) for at, placed, low, size in given]
         yield from _judged(rules.isa, rows, [source.signature], False)
+
+
+def _elsewhere(row: _Access, top: int) -> Problem:
+    found = f"sp + {row.low}, {row.size} bytes"
+    return Problem(ELSEWHERE, row.instruction, row.placed.offset, NONE, f"below sp + {top}", found, (row.placed,))
 
 
 def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:

@@ -11,7 +11,7 @@ s390x Supplement ('Relocation'); the names are Cranelift's (`binemit::Reloc`).
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +21,7 @@ from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
+LITERAL: Final = "code is loaded as a constant"
 OTHER_FORM: Final = "an instruction is not of the form that its relocation patches"
 
 
@@ -37,6 +38,23 @@ def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[t
             inside = at - placed.offset
             if 0 <= inside < placed.machine.size and not _fits(abi, kind, inside, placed.machine):
                 yield Problem(OTHER_FORM, instruction, placed.offset, NONE, kind, placed.machine.text, (placed,))
+
+
+def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int]) -> Iterator[Problem]:
+    """Loads of code. `code`: all that is executed; `linked`: offsets of relocations. Where the assembler's tables have
+    no distances (aarch64, which jumps over its constants), nothing is known."""
+    ends = abi_named(isa).from_end
+    spans = sorted((at, at + machine.size) for row in code.values() for at, machine in row)
+    for instruction, row in code.items():
+        for at, machine in row:
+            for access in machine.accesses:
+                unknown = not access.displacement and not ends
+                if access.base != PC or unknown or any(at <= r < at + machine.size for r in linked):
+                    continue
+                low = at + access.displacement + (machine.size if ends else 0)
+                number = bisect_left(spans, (low + access.size,)) - 1
+                if low < 0 or (number >= 0 and spans[number][1] > low):
+                    yield Problem(LITERAL, instruction, at, NONE, "a constant", machine.text, (Placed(at, machine),))
 
 
 def _fits(abi: Abi, kind: str, inside: int, machine: Insn) -> bool:

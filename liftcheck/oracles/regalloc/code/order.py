@@ -126,15 +126,29 @@ def survives(found: Graph, place: int) -> bool:
     return False in _followed(found, place)[-1]
 
 
-def idle(found: Graph, behind: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> tuple[Placed, int] | None:
+def idle(
+    found: Graph, behind: Set[int], unused: Set[int], may_trap: Callable[[int, int], bool], abi: Abi
+) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
-    read after the bytes."""
+    read after the bytes; `unused`: results that nobody reads, which a loop makes for its own use."""
     vain: tuple[Placed, int] | None = None
-    for number, after in _afters(found, behind):
+    if unused and any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own):
+        vain = _made_for_nobody(found, behind, unused)
+    for number, after in _afters(found, behind | unused) if vain is None else ():
         place = _vain(found, number, after, may_trap, abi)
         if place is not None:
             vain = found.own[number], place
     return vain
+
+
+def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
+    """An instruction that makes but what nobody reads, not even the bytes themselves."""
+    for number, after in _afters(found, behind):
+        machine = found.own[number].machine
+        made = {p for p in machine.writes if p >= 0}
+        if machine.flow == ORDINARY and not machine.accesses and made and made <= unused - after:
+            return found.own[number], min(made)
+    return None
 
 
 def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, int], bool], abi: Abi) -> int | None:
@@ -154,6 +168,22 @@ def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, i
     if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
         return min(machine.reads)
     return None
+
+
+def unread(own: Sequence[Placed], scratch: Set[int]) -> tuple[Placed, int] | None:
+    """The first instruction of straight code that writes but a scratch register which nothing reads then."""
+    pending: dict[int, Placed] = {}
+    for placed in own:
+        if placed.machine.flow != ORDINARY:
+            return None
+        for place in placed.machine.reads & pending.keys():
+            del pending[place]
+        made = {place for place in placed.machine.writes if place >= 0}
+        for place in made & scratch if made <= scratch else ():
+            if place in pending:
+                return pending[place], place
+            pending[place] = placed
+    return next(((placed, place) for place, placed in pending.items()), None)
 
 
 def only_compares(machine: Insn) -> bool:

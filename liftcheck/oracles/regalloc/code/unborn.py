@@ -51,9 +51,9 @@ def used(allocation: Allocation) -> set[int]:
 
 def _idle_use(own: Sequence[Placed], place: int, alike: set[int], merging: frozenset[str]) -> bool:
     """Whether a register is read in name only, against one that holds the same, or for what is left of it after an
-    insertion. `alike`: where the same value is."""
+    insertion. `alike`: where the same value is; `merging` is empty where no backend has uninitialized values."""
     readers = [machine for _, machine in own if place in machine.reads]
-    return bool(readers) and all(
+    return bool(readers and merging) and all(
         place in m.merged or m.name in merging or (m.cancels and {p for p in m.reads if p >= 0} <= alike)
         for m in readers
     )

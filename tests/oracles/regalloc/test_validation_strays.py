@@ -1,0 +1,231 @@
+"""What own bytes reach that is nobody's: results where none is left, shadow space, code, values that nothing makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.validation_planting import CALLS, called, flips, one, placed, put, refuted
+
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
+from liftcheck.isa.abi import abi_named, reserved
+from liftcheck.mach.insn import CALL, decode
+from liftcheck.oracles.regalloc.code import links, order
+from liftcheck.oracles.regalloc.code.handed import ASTRAY, ELSEWHERE
+from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.regalloc.allocation import DEF
+
+LEFT = """\
+function %left(i64, i64) -> i64 system_v {
+    ss0 = explicit_slot 32
+    sig0 = (i64, i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 tail
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2 = stack_addr.i64 ss0
+    store v1, v2
+    v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16 = call fn0(v0, v1)
+    v20 = iadd v3, v13
+    v21 = isub v14, v15
+    v22 = bxor v20, v21
+    v23 = iadd v22, v16
+    v24 = iadd v23, v1
+    v25 = iadd v24, v0
+    v26 = load.i64 v2
+    v27 = iadd v25, v26
+    return v27
+}
+"""
+MADE = """\
+function %made(i64, i64) -> i64, i64x2 system_v {
+    const0 = 0x00000000000000000000000000000000
+block0(v0: i64, v1: i64):
+    v2 = iconst.i64 0x123456789abcdef0
+    v3 = imul v0, v2
+    v4 = vconst.i64x2 const0
+    v5 = insertlane v4, v1, 1
+    return v3, v5
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_results_are_loaded_from_where_a_callee_leaves_them(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, LEFT)
+    rules, passed, sp = set(), set(), reserved(isa).sp
+    for i in called(isa, captured):
+        own = placed(isa, captured, i)
+        at_call = next(n for n, (_, machine) in enumerate(own) if machine.flow == CALL)
+        for at, machine in own[at_call + 1 :]:
+            if not machine.accesses or not machine.accesses[0].read:
+                continue
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                alike = other.known and (other.size, other.name) == (machine.size, machine.name)
+                if not alike or len(other.accesses) != 1 or other.writes != machine.writes:
+                    continue
+                rule = refuted(isa, put(isa, captured, at, data, machine.size), source)
+                rules.add(rule)
+                if not rule and other.accesses[0].base != sp:
+                    passed.add((machine.text, other.text))
+    assert not passed
+    assert rules >= {ASTRAY, ELSEWHERE} or (isa == "aarch64" and not rules)  # has registers for them all
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_what_nothing_makes_is_not_even_inserted_into(regalloc: Cranelift, isa: str) -> None:
+    """An instruction without inputs that is told to have no bytes: what stands there is the next one's."""
+    captured, source = one(regalloc, isa, MADE, *([("has_v", "true")] if isa == "riscv64" else []))
+    rows, found = captured.allocation, 0
+    for i, what in enumerate(rows.instructions):
+        start, end = rows.offsets[i] or 0, rows.ends[i]
+        if i and start < end and what.operands and all(o.kind == DEF for o in what.operands):
+            ends = (*rows.ends[:i], start, *rows.ends[i + 1 :])
+            offsets = (*rows.offsets[: i + 1], start, *rows.offsets[i + 2 :])
+            told = captured._replace(allocation=replace(rows, ends=ends, offsets=offsets))
+            assert refuted(isa, put(isa, told, start, b"", end - start), source)
+            found += 1
+    assert found or isa == "x86-64"  # makes none here: a constant in memory, and zero from what nothing defines
+
+
+@pytest.mark.parametrize(
+    ("codes", "behind", "unused", "at"),
+    [
+        (("93060500", "1305f5ff", "e31cb5fe"), {10}, {13}, 0),  # mv a3, a0; addi a0, a0, -1; bne a0, a1, -8
+        (("93060500", "1305f5ff", "e31cb5fe"), {10, 13}, set(), None),
+        (("93060500", "1305f5ff", "e39cb6fe"), {10}, {13}, None),  # …; bne a3, a1, -8
+        (("93060500", "1305f5ff"), {10}, {13}, None),  # no loop
+    ],
+)
+def test_a_loop_makes_for_its_own_use(codes: tuple[str, ...], behind: set[int], unused: set[int], at: int) -> None:
+    own = []
+    for code in codes:
+        own.append(Placed(4 * len(own), decode("riscv64", bytes.fromhex(code))[0]))
+    found = order.idle(
+        order.graph(own, lambda offset: False), behind, unused, lambda offset, size: False, abi_named("riscv64")
+    )
+    assert (None if found is None else found[0].offset) == at
+
+
+def test_an_atomic_loop_that_stores_nothing_is_refuted(regalloc: Cranelift) -> None:
+    text = """\
+function %nands(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = atomic_rmw.i64 nand v0, v1
+    return v2
+}
+"""
+    captured, source = one(regalloc, "x86-64", text)
+    found = 0
+    for i in range(len(captured.allocation.instructions)):
+        for at, machine in placed("x86-64", captured, i):
+            if machine.name.endswith("cmpxchg"):
+                found += 1
+                assert refuted("x86-64", put("x86-64", captured, at, b"", machine.size), source)
+    assert found
+
+
+@pytest.mark.parametrize(
+    ("code", "right"),
+    [
+        ("488b0509000000", True),  # mov rax, [rip + 9]: behind all code
+        ("488b0500000000", False),  # the next instruction
+        ("488b05f9ffffff", False),  # itself
+        ("488b0502000000", False),
+        ("488b0508000000", True),
+        ("488b0500f0ffff", False),  # before the function
+    ],
+)
+def test_code_is_no_constant(code: str, right: bool) -> None:
+    own, at = [], 0
+    for data in (code, "4889c3", "4889c1", "c3"):  # …; mov rbx, rax; mov rcx, rax; ret
+        machine = decode("x86-64", bytes.fromhex(data))[0]
+        own.append(Placed(at, machine))
+        at += machine.size
+    # 8 bytes from 14 + 1 = 15 on are right
+    assert (not list(links.literals("x86-64", {0: own}, []))) == right
+    assert not list(links.literals("x86-64", {0: own}, [3]))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_structures_that_are_passed_lie_below_what_is_saved(regalloc: Cranelift, isa: str) -> None:
+    captured, source = one(regalloc, isa, CALLS)
+    text = "function %s(i64 sarg(4096)) system_v {\nblock0(v0: i64):\n return\n}\n"
+    large = parse_filetest(text, "t").module().functions[0].signature
+    other = replace(source, called=dict.fromkeys(source.called, (large,)))
+    assert refuted(isa, captured, other) in (
+        "a saved word lies where callees write",
+        "a spill slot lies outside of the frame",
+    )
+
+
+def test_structures_and_shadow_space_are_right_as_they_are(regalloc: Cranelift) -> None:
+    text = """\
+function %passes(i64, i64) -> i64 system_v {
+    sig0 = (i64 sarg(64), i64) -> i64 system_v
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2 = call fn0(v0, v1)
+    v3 = iadd v2, v1
+    return v3
+}
+"""
+    one(regalloc, "x86-64", text)  # the others have none
+
+
+def test_arguments_in_shadow_space_are_refuted(regalloc: Cranelift) -> None:
+    text = """\
+function %shadows(i64, i64) -> i64 system_v {
+    sig0 = (i64, i64, i64, i64, i64, i64) -> i64 windows_fastcall
+    fn0 = colocated %g sig0
+block0(v0: i64, v1: i64):
+    v2 = call fn0(v0, v1, v0, v1, v1, v0)
+    return v2
+}
+"""
+    captured, source = one(regalloc, "x86-64", text)
+    found, sp = 0, reserved("x86-64").sp
+    for i in range(len(captured.allocation.instructions)):
+        for at, machine in placed("x86-64", captured, i):
+            if (
+                machine.accesses
+                and machine.accesses[0].written
+                and machine.accesses[0].base == sp
+                and machine.size == 5
+            ):
+                found += 1
+                data = captured.code.code[at : at + 4] + bytes([captured.code.code[at + 4] - 0x20])
+                assert refuted("x86-64", put("x86-64", captured, at, data, 5), source)
+    assert found >= 2
+
+
+@pytest.mark.parametrize(
+    ("isa", "codes", "at"),
+    [
+        ("s390x", ("b904001f", "a7fbff00", "e310f0000024"), None),  # lgr %r1, %r15; aghi %r15, -256; stg %r1, 0(%r15)
+        ("s390x", ("b904001f", "a7fbff00", "e310f0000004"), 0),  # …; lg %r1, 0(%r15)
+        ("s390x", ("b904001f", "a7fbff00"), 0),
+        ("aarch64", ("100082d2", "ff6330cb"), None),  # mov x16, #0x1000; sub sp, sp, x16
+        ("aarch64", ("100082d2", "ff4300d1"), 0),  # …; sub sp, sp, #16
+    ],
+)
+def test_what_a_prologue_makes_is_read(isa: str, codes: tuple[str, ...], at: int | None) -> None:
+    own, offset = [], 0
+    for code in codes:
+        own.append(Placed(offset, decode(isa, bytes.fromhex(code))[0]))
+        offset += own[-1].machine.size
+    found = order.unread(own, reserved(isa).scratch)
+    assert (None if found is None else found[0].offset) == at
+
+
+def test_a_frame_that_is_not_chained_is_refuted(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, "s390x", CALLS, ("preserve_frame_pointers", "true"))
+    first = min(at for at in captured.allocation.offsets if at is not None)
+    at, found = 0, 0
+    for machine in decode("s390x", captured.code.code, 0, first):
+        if machine.name == "stg" and machine.accesses[0].displacement == 0:
+            found += 1
+            assert refuted("s390x", put("s390x", captured, at, b"", machine.size), source)
+        at += machine.size
+    assert found == 1
