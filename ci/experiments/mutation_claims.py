@@ -109,7 +109,11 @@ def _areas(isa: str, captured: Captured) -> list[tuple[int, int, int]]:
     found.append((kept.sp, 0, min(lows, default=0)))
     if kept.frame != NONE:
         found.append((kept.frame, 16, 1 << 31))
-    size = frame.get("frame_to_fp_offset")
+    size, taken = frame.get("frame_to_fp_offset"), frame.get("arguments")
+    if (
+        isinstance(size, int) and isinstance(taken, int) and isa == "s390x"
+    ):  # a `tail` function's own, which it takes away
+        found.append((kept.sp, size - taken, size))
     if isinstance(size, int):
         found.append((kept.sp, size + (160 if isa == "s390x" else 16), 1 << 31))
     return found

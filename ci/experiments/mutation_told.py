@@ -16,7 +16,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final
 
-from mutation_edits import MOVE, OWN, Change, Edited, Maker, Spot, put
+from mutation_edits import MOVE, OWN, Change, Edited, Maker, Spot, beyond, put
 from regalloc_edits import nothing
 
 from liftcheck.compilers.cranelift.capture import DAMAGES
@@ -233,11 +233,13 @@ def _shifted(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -
         return None
     a, b = rng.choice(pairs)
     spot, border = rng.choice(((b[0], b[0].end), (a[-1], a[-1].offset)))
-    changed = put(captured, [Change(spot, nothing(isa, spot.machine.size))])
+    change = [Change(spot, nothing(isa, spot.machine.size))]
+    changed = put(captured, change)
+    reason = beyond(isa, captured, changed, change)
     allocation = ranged(captured.allocation, a[0].role, a[0].piece, a[0].offset, border)
     allocation = ranged(allocation, b[0].role, b[0].piece, border, b[-1].end)
     words = f"{spot.offset:#x}: {spot.machine.text} dropped, and the border told at {border:#x}"
-    return Edited(changed._replace(allocation=allocation), words)
+    return Edited(changed._replace(allocation=allocation), words, reason)
 
 
 OFFSETS: Final[dict[str, Maker]] = {

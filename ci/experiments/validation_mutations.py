@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import reduce
 from itertools import groupby
 from multiprocessing import get_context
@@ -38,6 +39,7 @@ from mutation_watch import Call, Program, Ran, Watcher, called_otherwise, differ
 from regalloc_known import page as known_page
 
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
+from liftcheck.clif.ir import Function
 from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
@@ -48,6 +50,7 @@ from liftcheck.generators import generate as programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
+from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID
@@ -108,6 +111,14 @@ class Found(NamedTuple):
     text: str
 
 
+def _sized(isa: str, captured: Captured, function: Function) -> Captured:
+    """With the bytes of a `tail` function's own stack arguments, for `mutation_claims`."""
+    tail = function.signature.call_conv == "tail"
+    taken = stack_bytes(isa, function.signature) if tail else None
+    frame = {**captured.allocation.frame, "arguments": taken}
+    return captured._replace(allocation=replace(captured.allocation, frame=frame))
+
+
 class Fuzzer:
     """Edits programs of one ISA. Not shared between processes."""
 
@@ -133,7 +144,8 @@ class Fuzzer:
         if failed is not None:
             self.notes[f"program not compiled: {failed.kind}: {failed.reason[:60]}"] += 1
             return None
-        functions = [reply for reply in replies if isinstance(reply, Captured)]
+        rows = zip(replies, case.module.functions, strict=True)
+        functions = [_sized(self.isa, reply, function) for reply, function in rows if isinstance(reply, Captured)]
         sources = [source_of(function) for function in case.module.functions]
         made = self.compiler.compile_text(
             trampoline_text(case.module.functions[case.entry].signature), [trampoline_target(target)]
