@@ -3,7 +3,8 @@
 The one idea: a test says what it needs (`needs_compiler`, `needs_qemu`; who asks for a fixture below says it by that),
 and what it does not say it does not have: the cache of its environment is empty, cargo and rustc on its PATH fail, and
 runners find no qemu. So `pytest -m "not needs_compiler"` builds nothing and wants no toolchain, and a marker that is
-forgotten fails on the machine of whoever forgot it.
+forgotten fails on the machine of whoever forgot it. That run is to take a minute, so it leaves out the tests that are
+marked `slow`, and says so; every other run has them.
 A Cranelift is built before the first test that needs it, visibly: it takes minutes. One that cannot be built fails
 these tests. Without qemu-user those that need it are skipped, as it is not to be had everywhere.
 """
@@ -18,6 +19,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -37,6 +39,7 @@ UNMARKED = "a test that is not marked needs_compiler asks for a Cranelift (tests
 NO_QEMU = "a test that is not marked needs_qemu asks for qemu (tests/conftest.py)"
 REQUIRE = cargo.require
 _found: dict[str, str] = {}
+_LEFT_OUT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +67,49 @@ def runners() -> Iterator[RunnerPool]:
 # -- what a test says that it needs
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fixtures and the parameter 'qemu' are markers, too."""
     for item in items:
         for name in PROFILES.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.needs_compiler(PROFILES[name]))
         if "qemu" in _parameters(item):
             item.add_marker(pytest.mark.needs_qemu)
+    _leave_out_slow(config, items)
+
+
+def leaves_out_slow(expression: str) -> bool:
+    """The marker expression asks for no compiler, and does not speak of slow tests."""
+    return "not needs_compiler" in expression and "slow" not in expression
+
+
+def _leave_out_slow(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not leaves_out_slow(config.option.markexpr):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = [item for item in items if item not in slow]
+    config.hook.pytest_deselected(items=slow)
+    config.stash[_LEFT_OUT] = len([item for item in slow if not item.get_closest_marker("needs_compiler")])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells its controller, which collects nothing itself."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash.get(_LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every worker collects, and leaves out, the same tests."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[_LEFT_OUT] = max(node.config.stash.get(_LEFT_OUT, 0), output.get("left_out", 0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    count = config.stash.get(_LEFT_OUT, 0)
+    if count:
+        tests, them = ("test", "it") if count == 1 else ("tests", "them")
+        terminalreporter.write_line(f"{count} slow {tests} left out: pytest -m slow runs {them}")
 
 
 def _parameters(item: pytest.Item) -> list[object]:

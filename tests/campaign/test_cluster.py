@@ -109,6 +109,7 @@ def test_answers_come_in_the_order_of_the_tasks(address: str) -> None:
     assert answers(done(Cluster(ToyWork(), address, inf), words)) == words
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workers")
 def test_what_a_worker_lacks_ends_the_work(address: str) -> None:
     for work, tasks in ((ToyWork("missing"), ["a"]), (ToyWork(), ["a", "missing", "b"])):
@@ -116,6 +117,7 @@ def test_what_a_worker_lacks_ends_the_work(address: str) -> None:
             done(Cluster(work, address, inf), tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workers")
 def test_a_task_that_kills_its_process_is_given_up_alone(address: str) -> None:
     events = done(Cluster(ToyWork(), address, inf), ["a", "die", "b", "c"])
@@ -123,6 +125,7 @@ def test_a_task_that_kills_its_process_is_given_up_alone(address: str) -> None:
     assert [(event.task, event.lost) for event in events if isinstance(event, Death)] == [("die", True)]
 
 
+@pytest.mark.slow
 def test_workers_come_and_go_and_no_task_is_lost(
     address: str, workers: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +157,7 @@ def test_workers_come_and_go_and_no_task_is_lost(
         assert all(isinstance(event, Done) for event in events) and len(gone) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workers")
 def test_nothing_is_left_on_the_workers(address: str, workers: list[subprocess.Popen[bytes]]) -> None:
     done(Cluster(ToyWork(), address, inf), ["a", "b"])
@@ -173,6 +177,7 @@ def _words(pid: int) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workers")
 def test_another_liftcheck_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     executor: Cluster[str, str] = Cluster(ToyWork(), address, inf)
@@ -181,7 +186,14 @@ def test_another_liftcheck_is_refused(address: str, monkeypatch: pytest.MonkeyPa
         done(executor, ["a"])
 
 
-def test_a_scheduler_that_is_not_there_is_told() -> None:
+def test_a_worker_of_another_liftcheck_opens_no_seat() -> None:
+    with pytest.raises(UsageError, match=r"has another liftcheck: .*and here is 0\.0\.0"):
+        cluster.opened("y", 1, ToyWork(), "0.0.0 (another)", inf)
+    assert ("y", 1) not in cluster._KEPT
+
+
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1: no Dask scheduler answers .*dask scheduler"):
         Cluster(ToyWork(), "tcp://127.0.0.1:1", inf).start()
 

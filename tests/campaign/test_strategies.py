@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from support.scripts import ROOT
 
@@ -14,6 +14,7 @@ from liftcheck import strategies
 from liftcheck.case import Case
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.text.parser import parse_module
+from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import Type
 from liftcheck.clif.verify import verify
 from liftcheck.oracles.reference import interpret
@@ -92,6 +93,15 @@ def test_all_switches_off_leave_next_to_nothing() -> None:
         assert verify(thin.module) == [] and size(thin.module) == 1
 
 
+def test_a_case_shrinks_to_what_matters() -> None:
+    quick = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    small = find(
+        strategies.cases(profile="integers"), lambda case: "= iadd" in print_module(case.module), settings=quick
+    )
+    assert size(small.module) <= 6, print_module(small.module)
+
+
+@pytest.mark.slow
 def test_the_example_of_the_page_finds_its_fault_and_shrinks_it(capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs" / "hypothesis.md").read_text(encoding="utf-8").partition("## An example")[2]
     code = text.partition("It prints")[0].partition("    from hypothesis")[2]

@@ -141,6 +141,21 @@ def tiny(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_complete_compiler_of_the_page_is_right_and_its_fault_is_told(tmp_path: Path, tiny: Path) -> None:
+    file = tmp_path / "meet.clif"
+    file.write_text(
+        "test run\ntarget x86_64\nfunction %meet(i64, i64) -> i64 {\nblock0(v0: i64, v1: i64):\n"
+        "    v2 = band v0, v1\n    return v2\n}\n; run: %meet(12, 10) == 8\n"
+    )
+    found = {}
+    for spec in ("tiny", "tiny@wrong"):
+        found[spec] = liftcheck(tmp_path, "test", str(file), "--runner", "unicorn", "--compiler", spec, package=tiny)
+    assert (found["tiny"][0], found["tiny@wrong"][0]) == (0, 1), found
+    (failure,) = found["tiny@wrong"][1]["failures"]
+    assert "14" in json.dumps(failure) and "%meet" in json.dumps(failure)
+
+
+@pytest.mark.slow
 def test_the_complete_compiler_of_the_page_is_fuzzed(tmp_path: Path, tiny: Path) -> None:
     campaign = ("fuzz", "--isa", "x86-64", "--runner", "unicorn", "--seed", "1", "--jobs", "1", "--reduce", "5s")
     code, report, told = liftcheck(tmp_path, *campaign, "--cases", "32", "--compiler", "tiny", package=tiny)

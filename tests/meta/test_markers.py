@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import leaves_out_slow
 
 from liftcheck.compilers.cranelift import builds
 from liftcheck.errors import Unavailable
@@ -53,6 +54,10 @@ def test_asks_for_the_fixture(compiler):
 
 def test_needs_nothing():
     pass
+
+@pytest.mark.slow
+def test_takes_long():
+    pass
 """
 
 
@@ -60,8 +65,8 @@ def pytest_in(folder: Path, *words: str) -> str:
     """What pytest says of TESTS where neither a toolchain nor a build is, nor qemu."""
     shutil.copy(CONFTEST, folder / "conftest.py")
     (folder / "test_it.py").write_text(TESTS)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_compiler\n    needs_qemu\n")
-    bare = {"PATH": str(folder), "LIFTCHECK_CACHE": str(folder / "cache")}
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_compiler\n    needs_qemu\n    slow\n")
+    bare = {"PATH": str(folder), "LIFTCHECK_CACHE": str(folder / "cache"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *words, str(folder)],
         env=os.environ | bare,
@@ -84,15 +89,27 @@ def test_what_is_not_said_fails_and_what_is_missing_fails(tmp_path: Path) -> Non
         "test_says_so": "ERROR",
         "test_asks_for_the_fixture": "ERROR",
         "test_needs_nothing": "PASSED",
+        "test_takes_long": "PASSED",
     }, printed
     assert printed.count("a test that is not marked needs_compiler asks for a Cranelift") >= 3
     assert "begun without a compiler" not in printed
     assert 'The tests that need no Cranelift: pytest -m "not needs_compiler"' in printed
 
 
-def test_what_needs_no_compiler_can_be_chosen(tmp_path: Path) -> None:
-    printed = pytest_in(tmp_path, "-m", "not needs_compiler", "-k", "nothing or test_says_so or asks")
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist.plugin", "-n", "1")])
+def test_what_needs_no_compiler_can_be_chosen_and_slow_tests_are_left_out(
+    tmp_path: Path, processes: tuple[str, ...]
+) -> None:
+    words = ("-m", "not needs_compiler", "-k", "nothing or test_says_so or asks or long", *processes)
+    printed = pytest_in(tmp_path, *words)
     assert re.findall(r"^(?:FAILED|ERROR|PASSED) \S+::(\w+)", printed, re.M) == ["test_needs_nothing"], printed
+    assert "1 slow test left out: pytest -m slow runs it" in printed
+
+
+@pytest.mark.parametrize("expression", ["slow", "not needs_compiler and slow", "not needs_qemu and not needs_compiler"])
+def test_slow_tests_run_wherever_they_are_asked_for(expression: str) -> None:
+    assert leaves_out_slow(expression) == ("slow" not in expression)
+    assert not leaves_out_slow("") and not leaves_out_slow("not needs_qemu")
 
 
 def test_nothing_is_here_that_is_not_asked_for() -> None:

@@ -29,6 +29,8 @@ from liftcheck.errors import Unavailable, UsageError
 
 LOOK: Final = 1.0
 """Seconds between two looks at which workers there are."""
+ANSWER: Final = 10.0
+"""Seconds to wait for the scheduler's answer."""
 FIRST: Final = 60.0
 """Seconds to wait for the first worker."""
 ALONE: Final = 300.0
@@ -180,7 +182,7 @@ class Cluster(Generic[T, A]):
         except ImportError:
             raise Unavailable("--scheduler needs Dask: pip install 'liftcheck[cluster]'") from None
         try:
-            self._client = Client(self.address, timeout=10, set_as_default=False)
+            self._client = Client(self.address, timeout=ANSWER, set_as_default=False)
             self._client.wait_for_workers(1, timeout=FIRST)
         except (OSError, TimeoutError, ValueError) as error:
             missing = "no worker has come" if self._client is not None else f"no Dask scheduler answers ({error})"
