@@ -31,7 +31,7 @@ from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.run import fuzz
 from liftcheck.errors import Unavailable, UsageError
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 Event = Done[str, str] | Death[str]
 DASK = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--nthreads", "1"]
 SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host", "127.0.0.1"]
@@ -103,8 +103,17 @@ def answers(events: Sequence[Event]) -> list[str]:
     return [event.answer.split()[0] for event in events if isinstance(event, Done)]
 
 
+def test_answers_come_in_the_order_of_the_tasks() -> None:
+    """Of a scheduler and two workers in this process; only their seats' processes are others."""
+    words = ["slow", "b", "c", "d", "e"]
+    made = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**made) as cluster_here:
+        assert answers(done(Cluster(ToyWork(), cluster_here.scheduler_address, inf), words)) == words
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("workers")
-def test_answers_come_in_the_order_of_the_tasks(address: str) -> None:
+def test_answers_of_other_processes_come_in_the_order_of_the_tasks(address: str) -> None:
     words = ["slow", "b", "c", "d", "e"]
     assert answers(done(Cluster(ToyWork(), address, inf), words)) == words
 

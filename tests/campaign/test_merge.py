@@ -74,18 +74,29 @@ def test_different_seeds_add_up_and_equal_findings_become_one(tmp_path: Path, mo
     assert report.seeds == (1, 2) and [source.repeated for source in merged.sources] == [0, 0]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, int]]:
+    """The verdicts and the folders of the undivided campaign."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        return verdicts(toy(patch, options(out))), folders(out)
+
+
 @pytest.mark.parametrize("cases", [(320,), (320, 320), (160, 320), (320, 40), (40, 300, 320)])
-def test_the_same_seed_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cases: tuple[int, ...]) -> None:
-    wanted = verdicts(toy(monkeypatch, options(tmp_path / "whole")))
+def test_the_same_seed_counts_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: tuple[dict[str, Any], dict[str, int]],
+    cases: tuple[int, ...],
+) -> None:
     parts = [tmp_path / f"{number}" for number in range(len(cases))]
     for part, count in zip(parts, cases):
         toy(monkeypatch, options(part, cases=count), order=count)
     merged = merge(parts, tmp_path / "both")
     (report,) = merged.reports
-    assert verdicts(report) == wanted
+    assert (verdicts(report), folders(tmp_path / "both")) == whole
     (source,) = merged.sources
     assert source.programs == 320 and source.repeated == sum(cases) - 320
-    assert folders(tmp_path / "both") == folders(tmp_path / "whole")
 
 
 def test_parts_that_overlap_in_the_midst_come_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

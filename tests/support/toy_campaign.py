@@ -4,6 +4,7 @@ For what a campaign keeps: thousands of interrupted ones take seconds."""
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from liftcheck.campaign.execute.base import Death, Done, Feed
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
 from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.finding import Finding, fold_key
+from liftcheck.campaign.keep import database
 from liftcheck.campaign.options import FuzzOptions, batch_cases
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.case import Case, CompileFailure, Outcome, Target
@@ -165,8 +167,10 @@ def options(out: Path | None, **changes: Any) -> FuzzOptions:
 
 
 def play(monkeypatch: pytest.MonkeyPatch, order: int = 0, **more: Any) -> None:
-    """From now on campaigns are toys. `more`: as for `ToyExecutor`."""
+    """From now on campaigns are toys, which wait for no disk. `more`: as for `ToyExecutor`."""
     draw = random.Random(order)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(database, "FLUSHES", "OFF")
     monkeypatch.setattr(run, "Planner", ToyPlanner)
     monkeypatch.setattr(run, "Pool", lambda work, *_: ToyExecutor(work, draw, **more))
 
