@@ -143,7 +143,14 @@ def _load_address(code: bytes, r: _Registers) -> Effect:
 
 def _return(code: bytes, r: _Registers) -> Effect | None:
     """A return ignores bit 63 of the address, which is never set in an address of code."""
+    if code[1] >> 4 == 0:
+        return Effect()
     return Effect(((PC, _reg(r["2"])),)) if code[1] >> 4 == _ALWAYS and r["2"] else None
+
+
+def _never(code: bytes, r: _Registers) -> Effect | None:
+    """A branch on no condition is a no-operation."""
+    return Effect() if code[1] >> 4 == 0 else None
 
 
 # -- storage
@@ -262,7 +269,7 @@ _EXACT: Final[Mapping[str, _Writer]] = {
     "agr": _two(add), "agrk": _two(add), "algr": _two(add), "algrk": _two(add),
     "sgr": _two(sub), "sgrk": _two(sub), "slgr": _two(sub), "slgrk": _two(sub),
     "la": _load_address, "lay": _load_address,
-    "bcr": _return,
+    "bcr": _return, "brc": _never, "brcl": _never,
     "lg": _load(8, _set), "lgf": _load(4, _widened(True)), "llgf": _load(4, _widened(False)),
     "lgh": _load(2, _widened(True)), "llgh": _load(2, _widened(False)), "lgb": _load(1, _widened(True)),
     "llgc": _load(1, _widened(False)), "l": _load(4, _set_low), "ly": _load(4, _set_low),

@@ -208,6 +208,39 @@ def test_a_prologue_chains_its_frame(regalloc: Cranelift, isa: str, function: st
 
 
 @pytest.mark.parametrize("isa", CHAINED)
+def test_a_chain_is_not_far_from_the_frames_bottom(regalloc: Cranelift, isa: str) -> None:
+    """Addresses of far words take what made the chain's address; it was not for them."""
+    captured, source = one(regalloc, isa, FAR, ("preserve_frame_pointers", "true"))
+    (at,) = [at for at, m in prologue(isa, captured) if m.name == "stg" and m.accesses[0].displacement == 0]
+    code = captured.code.code
+    for where in ("0004", "0001"):  # 16384, 4096
+        data = code[at : at + 4] + bytes.fromhex(where)[1:] + code[at + 5 : at + 6]
+        assert refuted(isa, put(isa, captured, at, data, 6), source) == CHAIN
+
+
+@pytest.mark.parametrize("isa", CHAINED)
+def test_a_save_does_not_reach_into_the_callers_chain(regalloc: Cranelift, isa: str) -> None:
+    """A function that never returns restores nothing that would show it."""
+    text = """\
+function %ends(i64) tail {
+    sig0 = (i64, i64) system_v
+    fn0 = %g sig0
+block0(v0: i64):
+    call fn0(v0, v0)
+    trap user2
+}
+"""
+    captured, source = one(regalloc, isa, text, ("preserve_frame_pointers", "true"))
+    saves = [at for at, machine in prologue(isa, captured) if machine.name == "std"]
+    at, code = saves[-1], bytearray(captured.code.code)
+    for by in (2, 4, 7):
+        changed = code[:]
+        changed[at + 3] += by
+        rule = refuted(isa, captured._replace(code=replace(captured.code, code=bytes(changed))), source)
+        assert rule == "the prologue stores into the caller's frame"
+
+
+@pytest.mark.parametrize("isa", CHAINED)
 def test_a_program_that_looks_for_its_caller_needs_a_chain(regalloc: Cranelift, isa: str) -> None:
     """All that makes it is gone; where nobody looks there need not be one, as a setting has it."""
     captured, source = own(regalloc, isa, "%caller")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,10 @@ from liftcheck.isa import ISAS
 from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.mach.insn import CALL, decode
 from liftcheck.oracles.regalloc.code import links, order
-from liftcheck.oracles.regalloc.code.handed import ASTRAY, ELSEWHERE
+from liftcheck.oracles.regalloc.code.accesses import IDLE
+from liftcheck.oracles.regalloc.code.handed import ALONE, ASTRAY, ELSEWHERE
 from liftcheck.oracles.regalloc.code.layout import Placed
-from liftcheck.regalloc.allocation import DEF
+from liftcheck.regalloc.allocation import DEF, Captured
 
 LEFT = """\
 function %left(i64, i64) -> i64 system_v {
@@ -229,3 +231,84 @@ def test_a_frame_that_is_not_chained_is_refuted(regalloc: Cranelift) -> None:
             assert refuted("s390x", put("s390x", captured, at, b"", machine.size), source)
         at += machine.size
     assert found == 1
+
+
+def _behind_calls(isa: str, captured: Captured) -> Iterator[Placed]:
+    """What calls' own bytes do after the calls."""
+    for i in called(isa, captured):
+        own = placed(isa, captured, i)
+        yield from own[1 + next(n for n, (_, machine) in enumerate(own) if machine.flow == CALL) :]
+
+
+def test_no_result_is_in_the_save_area(regalloc: Cranelift) -> None:
+    """A callee of s390x's saves its registers there."""
+    captured, source = one(regalloc, "s390x", LEFT)
+    rules = set()
+    for at, machine in _behind_calls("s390x", captured):
+        if machine.name == "lg":
+            data = captured.code.code[at : at + 2] + b"\xf0\x58" + captured.code.code[at + 4 : at + 6]
+            rules.add(refuted("s390x", put("s390x", captured, at, data, 6), source))
+    assert rules == {ELSEWHERE}
+
+
+TURNED = """\
+function %turned(i64x2) -> i64x2 system_v {
+    sig0 = (i64x2) -> i64x2 tail
+    fn0 = colocated %g sig0
+block0(v0: i64x2):
+    v1 = call fn0(v0)
+    return v1
+}
+"""
+
+
+def test_a_result_that_is_not_turned_is_refuted(regalloc: Cranelift) -> None:
+    """It is where the callee left it and where it should be; a no-operation is left of what changes it in place."""
+    captured, source = one(regalloc, "s390x", TURNED)
+    turns = [step for step in _behind_calls("s390x", captured) if step.machine.name == "vpdi"]
+    assert len(turns) == 1
+    for at, machine in turns:
+        assert refuted("s390x", put("s390x", captured, at, b"", machine.size), source) == IDLE
+
+
+SPILT = f"""\
+function %spilt(i64, i64) -> i64 system_v {{
+    sig0 = (i64) -> {", ".join(["i8"] * 8 + ["i64"] * 24)} winch
+    sig1 = (i64) -> i64 winch
+    fn0 = colocated %g sig0
+    fn1 = colocated %h sig1
+block0(v0: i64, v1: i64):
+    {", ".join(f"v{n}" for n in range(10, 42))} = call fn0(v0)
+    v50 = call fn1(v1)
+    v60 = iadd v50, v18
+{"".join(f"    v{n + 42} = iadd v{n + 41}, v{n}{chr(10)}" for n in range(19, 42))}\
+    return v83
+}}
+"""
+
+
+def test_a_result_is_stored_as_wide_as_it_was_loaded(regalloc: Cranelift) -> None:
+    """x86-64's loads of one byte leave the rest of the register alone."""
+    captured, source = one(regalloc, "x86-64", SPILT)
+    rules = set()
+    for at, machine in _behind_calls("x86-64", captured):
+        code = captured.code.code[at : at + machine.size]
+        if machine.accesses and machine.accesses[0].read and code[1] == 0x8B:
+            data = code[:1] + b"\x8a" + code[2:]
+            rules.add(refuted("x86-64", put("x86-64", captured, at, data, machine.size), source))
+    assert ALONE in rules and "" not in rules
+
+
+def test_a_comparison_in_a_loop_is_for_its_flags(regalloc: Cranelift) -> None:
+    """Half of one of 128 bits also writes a register, which nobody reads."""
+    text = """\
+function %most(i64, i128) -> i128 system_v {
+block0(v0: i64, v1: i128):
+    v2 = atomic_rmw.i128 smax v0, v1
+    return v2
+}
+"""
+    captured, _ = one(regalloc, "x86-64", text, ("has_cmpxchg16b", "true"), ("enable_llvm_abi_extensions", "true"))
+    assert any(
+        m.name == "sbb" for i in range(len(captured.allocation.offsets)) for _, m in placed("x86-64", captured, i)
+    )

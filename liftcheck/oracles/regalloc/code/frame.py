@@ -224,8 +224,10 @@ class _Frame:
         stored = any(at < low + 8 <= at + size and size >= 8 for at, size, stores in self.entry.touched if stores)
         needed = source is not None and source.chained
         split = parts(found) if found is not None else None
-        made = (split is not None and split[0] is self.entry.base) or any(
-            self.entry.value(place) is wanted for place in self.kept.scratch
+        made = (
+            (split is not None and split[0] is self.entry.base)
+            or any(self.entry.value(place) is wanted for place in self.kept.scratch)
+            or any(at < 0 and value is wanted for at, value in self.entry.memory.items())  # saved above for the exits
         )
         if (needed or made or (stored and self.saved and 0 not in self.saved)) and found is not wanted:
             yield self._problem(
@@ -256,7 +258,8 @@ class _Frame:
             return
         room = self.abi.callee_area + self.away
         for offset, size, stored in self.entry.touched:
-            if stored and (offset + size > room or 0 <= offset < 16):  # there is the back chain, or a return address
+            # at the entry's stack pointer is the back chain, or a return address
+            if stored and (offset + size > room or -size < offset < 16):
                 yield self._problem(
                     "the prologue stores into the caller's frame",
                     NONE,

@@ -54,7 +54,8 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
         found = [row for row in framed(rules.isa, own, 0, body.frame_pointer) if row[0].offset >= returning]
         loads = [_Access(low, size, placed, instruction) for placed, low, size, written in found if not written]
         by_pointer = {placed.offset for placed, *_ in found}
-        yield from (_elsewhere(row, top) for row in loads if row.low >= top)
+        area = abi_named(rules.isa).callee_area
+        yield from (_elsewhere(row, area, top) for row in loads if not area <= row.low < top)
         yield from (
             Problem(ASTRAY, instruction, at, NONE, "the stack pointer", machine.text, (Placed(at, machine),))
             for at, machine in own
@@ -69,22 +70,25 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
         yield from _judged(rules.isa, rows, [source.signature], False)
 
 
-def _elsewhere(row: _Access, top: int) -> Problem:
-    found = f"sp + {row.low}, {row.size} bytes"
-    return Problem(ELSEWHERE, row.instruction, row.placed.offset, NONE, f"below sp + {top}", found, (row.placed,))
+def _elsewhere(row: _Access, area: int, top: int) -> Problem:
+    expected, found = f"sp + {area} to sp + {top}", f"sp + {row.low}, {row.size} bytes"
+    return Problem(ELSEWHERE, row.instruction, row.placed.offset, NONE, expected, found, (row.placed,))
 
 
 def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:
-    """A store after a call that no load of what it stores comes right before, of all accesses. `places`: the results',
-    which nothing is stored from."""
+    """A store after a call that no load of what it stores comes right before, of all accesses; one that left a part of
+    the register as it was stores no more than it loaded. `places`: the results', which nothing is stored from."""
     before: frozenset[int] = frozenset()
+    partly, most = before, 0
     for placed in own:
         if placed.offset < returning or not placed.machine.accesses:
             continue
-        stores = any(access.written for access in placed.machine.accesses)
-        if stores and before.isdisjoint(placed.machine.reads):
+        machine = placed.machine
+        stores, size = any(access.written for access in machine.accesses), max(a.size for a in machine.accesses)
+        if stores and (before.isdisjoint(machine.reads) or (size > most and not partly.isdisjoint(machine.reads))):
             return placed
-        before = frozenset() if stores else placed.machine.writes - places
+        before = frozenset() if stores else machine.writes - places
+        partly, most = machine.kept, size
     return None
 
 

@@ -21,12 +21,14 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from liftcheck.isa.abi import Abi
-from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Insn
+from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, RETURN, TRAP, Effect, Insn
+from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Placed
 
 Step = tuple[Set[int], Set[int]]
 """What an instruction reads and writes: a call besides what its callee does."""
 
+NOTHING: Final = Effect()
 _STAYS: Final = frozenset({ORDINARY, CALL})
 
 
@@ -146,7 +148,8 @@ def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[
     for number, after in _afters(found, behind):
         machine = found.own[number].machine
         made = {p for p in machine.writes if p >= 0}
-        if machine.flow == ORDINARY and not machine.accesses and made and made <= unused - after:
+        compares = FLAGS in machine.writes and FLAGS in after
+        if machine.flow == ORDINARY and not machine.accesses and made and made <= unused - after and not compares:
             return found.own[number], min(made)
     return None
 
@@ -167,7 +170,7 @@ def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, i
         return FLAGS
     if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
         return min(machine.reads)
-    return None
+    return NONE if does_nothing(machine) and not may_trap(offset, machine.size) else None
 
 
 def unread(own: Sequence[Placed], scratch: Set[int]) -> tuple[Placed, int] | None:
@@ -194,6 +197,11 @@ def only_compares(machine: Insn) -> bool:
 def only_reads(machine: Insn) -> bool:
     """An instruction that changes nothing, and is not a no-operation."""
     return machine.flow == ORDINARY and not machine.writes and bool(machine.reads)
+
+
+def does_nothing(machine: Insn) -> bool:
+    """A no-operation: what is known to have no effect, as fences are not."""
+    return machine.effect == NOTHING and machine.flow == ORDINARY and not (machine.reads or machine.writes)
 
 
 def _afters(found: Graph, behind: Set[int]) -> Iterator[tuple[int, Set[int]]]:
