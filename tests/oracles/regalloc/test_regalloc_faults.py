@@ -17,6 +17,7 @@ from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.oracles.regalloc.code.accesses import IDLE
 from liftcheck.oracles.regalloc.source import Source
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID, Counterexample, Verdict
@@ -117,7 +118,7 @@ WRITES = {"an instruction writes a register that is not its own", "a definition'
 NAMED = {"spill": MOVE | SLOTS | {"a spill does not store the value"}, "reload": MOVE | SLOTS, "move": MOVE,
          "pair": MOVE | SLOTS | {"an instruction's bytes reach into the next one's",
                                  "a spill does not store the value"},
-         "save": SAVED | SLOTS | FRAME, "restore": SAVED | FRAME, "frame": FRAME | SAVED | SLOTS,
+         "save": SAVED | SLOTS | FRAME | {IDLE}, "restore": SAVED | FRAME, "frame": FRAME | SAVED | SLOTS,
          "unframe": FRAME | SAVED | SLOTS}  # fmt: skip
 NO_HARM = {
     ("x86-64", "frame given back in part"): "the next instruction that needs the stack pointer sets it from the "
