@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import abi_named
-from liftcheck.mach.regs import NONE
+from liftcheck.mach.regs import FLOAT, NONE
 from liftcheck.oracles.regalloc.code.accesses import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.framed import framed
@@ -77,7 +77,7 @@ def _elsewhere(row: _Access, area: int, top: int) -> Problem:
 
 def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:
     """A store after a call that no load of what it stores comes right before, of all accesses; one that left a part of
-    the register as it was stores no more than it loaded. `places`: the results', which nothing is stored from."""
+    an integer register as it was stores no more than it loaded. `places`: the results', nothing is stored from them."""
     before: frozenset[int] = frozenset()
     partly, most = before, 0
     for placed in own:
@@ -88,7 +88,7 @@ def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Pla
         if stores and (before.isdisjoint(machine.reads) or (size > most and not partly.isdisjoint(machine.reads))):
             return placed
         before = frozenset() if stores else machine.writes - places
-        partly, most = machine.kept, size
+        partly, most = frozenset(place for place in machine.kept if place < FLOAT * 64), size
     return None
 
 
