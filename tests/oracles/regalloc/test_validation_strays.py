@@ -17,6 +17,8 @@ from liftcheck.oracles.regalloc.code import links, order
 from liftcheck.oracles.regalloc.code.accesses import IDLE
 from liftcheck.oracles.regalloc.code.handed import ALONE, ASTRAY, ELSEWHERE
 from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import VALID
 from liftcheck.regalloc.allocation import DEF, Captured
 
 LEFT = """\
@@ -312,3 +314,17 @@ block0(v0: i64, v1: i128):
     assert any(
         m.name == "sbb" for i in range(len(captured.allocation.offsets)) for _, m in placed("x86-64", captured, i)
     )
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("op", ["xchg", "add", "umax", "nand"])
+def test_a_narrow_exchange_whose_result_nothing_uses_is_valid(regalloc: Cranelift, isa: str, op: str) -> None:
+    text = f"""\
+function %into(i64, i16) system_v {{
+block0(v0: i64, v1: i16):
+    v2 = atomic_rmw.i16 {op} v0, v1
+    return
+}}
+"""
+    captured, source = one(regalloc, isa, text)
+    assert validate(isa, captured, source).status == VALID

@@ -132,9 +132,11 @@ def idle(
     found: Graph, behind: Set[int], unused: Set[int], may_trap: Callable[[int, int], bool], abi: Abi
 ) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
-    read after the bytes; `unused`: results that nobody reads, which a loop makes for its own use."""
+    read after the bytes; `unused`: results that nobody reads, which a loop makes for its own use (but where it stores
+    conditionally: an exchange needs not what it takes out of the word that was there)."""
     vain: tuple[Placed, int] | None = None
-    if unused and any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own):
+    loops = any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own)
+    if unused and loops and not any(m.name.startswith(abi.storing_if) for _, m in found.own if abi.storing_if):
         vain = _made_for_nobody(found, behind, unused)
     for number, after in _afters(found, behind | unused) if vain is None else ():
         place = _vain(found, number, after, may_trap, abi)
