@@ -328,3 +328,18 @@ block0(v0: i64, v1: i16):
 """
     captured, source = one(regalloc, isa, text)
     assert validate(isa, captured, source).status == VALID
+
+
+def test_half_a_vector_is_returned_in_an_area_for_results(regalloc: Cranelift) -> None:
+    text = """\
+function %whole(i64) -> f16x4 system_v {
+    sig0 = (i64) -> f16x4 tail
+    fn0 = %half sig0
+block0(v0: i64):
+    v1 = call fn0(v0)
+    return v1
+}
+"""
+    settings = (("has_v", "true"), ("has_zvfh", "true"), ("enable_multi_ret_implicit_sret", "true"))
+    captured, source = one(regalloc, "riscv64", text, *settings)
+    assert validate("riscv64", captured, source).status == VALID

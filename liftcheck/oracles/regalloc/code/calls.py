@@ -140,12 +140,14 @@ class Calls:
     @cached_property
     def by_address(self) -> bool:
         """Whether something may be handed over by an address in the memory at the stack pointer: an area for results,
-        copies of wide values, structures."""
+        copies of wide values and of vectors, structures."""
         if self.source is None:
             return True
         called = [one for signatures in self.source.called.values() for one in signatures]
         values = [value for one in called for value in (*one.params, *one.returns)]
-        return any(len(one.returns) > 1 for one in called) or any(v.type.bits > 64 or v.purpose for v in values)
+        return any(len(one.returns) > 1 for one in called) or any(
+            v.type.bits > 64 or v.type.is_vector or v.purpose for v in values
+        )
 
     def signatures(self, instruction: int) -> Sequence[Signature] | None:
         """Those that an instruction's call may have; None: not known."""
