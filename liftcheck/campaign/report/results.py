@@ -44,7 +44,7 @@ class Entry:
     suite    what it stands under: an ISA, or a file
     name     what is the same from run to run; with `suite` it is unique enough for a history
     rule     the kind of fault or of reason, as words
-    title    one line; `text` all that is to be message
+    title    one line; `text` all that is to be said
     program  CLIF that shows it, if there is one
     places   where it shows; `related`: places that may have to do with it
     count    how many units, pairs or findings it stands for

@@ -134,15 +134,18 @@ def idle(
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
     read after the bytes; `unused`: results that nobody reads, which a loop makes for its own use (but where it stores
     conditionally: an exchange needs not what it takes out of the word that was there)."""
-    vain: tuple[Placed, int] | None = None
-    loops = any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own)
-    if unused and loops and not any(m.name.startswith(abi.storing_if) for _, m in found.own if abi.storing_if):
-        vain = _made_for_nobody(found, behind, unused)
+    vain = _made_for_nobody(found, behind, unused) if unused and _makes_for_itself(found, abi) else None
     for number, after in _afters(found, behind | unused) if vain is None else ():
         place = _vain(found, number, after, may_trap, abi)
         if place is not None:
             vain = found.own[number], place
     return vain
+
+
+def _makes_for_itself(found: Graph, abi: Abi) -> bool:
+    """Whether the bytes are a loop that makes nothing but for its own use."""
+    loops = any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own)
+    return loops and not any(machine.name.startswith(abi.storing_if) for _, machine in found.own)
 
 
 def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
@@ -162,7 +165,7 @@ def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, i
     if machine.flow != ORDINARY:
         return None
     unread = set() if machine.writes <= after else {p for p in machine.writes - after if p >= 0}
-    if abi.storing_if and machine.name.startswith(abi.storing_if):
+    if machine.name.startswith(abi.storing_if):
         # their outcome is not a result, whoever describes it
         later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
         unread |= {p for p in machine.writes - later if p >= 0}
