@@ -236,3 +236,12 @@ def test_a_region_can_be_a_buffer_of_liftchecks_own_lines(compiler: Cranelift, r
     assert (right.passed, len(right.failures)) == (1, 0)
     wrong = verdict(Judge(compiler, runners, Hooks(code=instead(compiler, isa, ADDS))), runners, text)
     assert (wrong.passed, len(wrong.failures)) == (0, 1)
+
+
+def test_buffers_do_not_need_settings_that_an_old_version_lacks() -> None:
+    """0.95 knows not all of those that liftcheck always compiles with: the target's own come first."""
+    actual = Outcome("returned", (), bytes(layout.SLOT_SIZE))
+    case = with_memory(STORE, (5,))
+    finding = Finding(compare.WRONG_MEMORY, case, Target("s390x"), reduced=True, expected=actual, actual=actual)
+    said = [text for text, _ in reproduce._forms(finding) if "; liftcheck: run:" in text]
+    assert ["set enable_multi_ret_implicit_sret=true" in text for text in said] == [False, True]

@@ -36,10 +36,7 @@ from liftcheck.runners.base import NOISE
 from liftcheck.runners.patience import DEFAULT
 
 _TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
-_BUFFERS: Final = (
-    "upstream takes its run lines for prose: the fault needs noise in registers as liftcheck's own call "
-    "of the function brings it"
-)
+_BUFFERS: Final = "upstream takes its run lines for prose; with none that it reads does the program show the fault here"
 _LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
 """How what a unit did begins, where it did not return or trap."""
 
@@ -95,8 +92,10 @@ def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
         for form in islice(_of_runs(finding, traps), 2 if dear else None):
             yield filetest_text(finding.case, targets, finding.target.isa in BIG_ENDIAN, form), unsaid
     if finding.case.memories and not traps and not dear:
-        form = Form(buffers=True, runs=(finding.run,))
-        yield filetest_text(finding.case, [finding.target], finding.target.isa in BIG_ENDIAN, form), unsaid or _BUFFERS
+        for plain in (True, False):
+            form = Form(plain, buffers=True, runs=(finding.run,))
+            text = filetest_text(finding.case, [finding.target], finding.target.isa in BIG_ENDIAN, form)
+            yield text, unsaid or _BUFFERS
 
 
 def _targets(finding: Finding) -> list[list[Target]]:
