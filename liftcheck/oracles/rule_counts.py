@@ -7,6 +7,7 @@ may have lost to a cheaper form, and a block of a function may not be reached by
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Final
 
@@ -35,9 +36,15 @@ def count_rules(
                 for code in made:
                     names = code.extra.get("rules")
                     places.update(names if isinstance(names, tuple) else ())
-    for (number, isa), names in fired.items():
-        case = int(str(cases[number].tags.get("number", number)))
-        for name in names:
+    counts: dict[str, Counter[str]] = {}
+    firsts: dict[str, dict[str, int]] = {}
+    numbers = [int(str(case.tags.get("number", number))) for number, case in enumerate(cases)]
+    for (number, isa), names in sorted(fired.items(), key=lambda item: numbers[item[0][0]]):
+        counts.setdefault(isa, Counter()).update(names)
+        known = firsts.setdefault(isa, {})
+        known.update(dict.fromkeys(names.difference(known), numbers[number]))
+    for isa, count in counts.items():
+        for name, times in count.items():
             rule = isa, name.partition(" ")[0]
-            tally.fired[rule] += 1
-            tally.firsts[rule] = min(case, tally.firsts.get(rule, case))
+            tally.fired[rule] += times
+            tally.firsts[rule] = min(firsts[isa][name], tally.firsts.get(rule, firsts[isa][name]))
