@@ -33,7 +33,7 @@ from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import CALL, JUMP, RETURN, Insn, decode
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.oracles.regalloc.code import slots as validation_slots
-from liftcheck.oracles.regalloc.code.accesses import Body
+from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame import Checked
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.validate import validate

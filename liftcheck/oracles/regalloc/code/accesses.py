@@ -8,38 +8,23 @@ bytes are taken as straight lines. Calls are taken at their word: they read the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 from liftcheck.bits.term import Term
-from liftcheck.isa.abi import Abi, abi_named, free_for_all, reserved
-from liftcheck.mach.insn import (
-    BRANCH,
-    CALL,
-    CONTROL,
-    FLAGS,
-    JUMP,
-    MEMORY,
-    ORDINARY,
-    VECTOR_CONFIGURATION,
-    Insn,
-    register,
-    show,
-)
+from liftcheck.isa.abi import free_for_all
+from liftcheck.mach.insn import BRANCH, CONTROL, FLAGS, JUMP, MEMORY, ORDINARY, Insn, register, show
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.mach.state import State, parts
+from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.code import lone, order
 from liftcheck.oracles.regalloc.code.bases import baseless, made
-from liftcheck.oracles.regalloc.code.calls import Calls, loads_link, offset_of, switches
+from liftcheck.oracles.regalloc.code.called import SPECIAL, Body, CallRules, Scan, call_in
+from liftcheck.oracles.regalloc.code.calls import Calls, loads_link, switches
 from liftcheck.oracles.regalloc.code.framed import Access, framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
-from liftcheck.oracles.regalloc.code.unborn import used
-from liftcheck.regalloc.allocation import ANY, FIXED, REUSE, USE, Allocation
+from liftcheck.regalloc.allocation import FIXED, Allocation
 
-_SPECIAL: Final = frozenset({FLAGS, MEMORY, CONTROL, VECTOR_CONFIGURATION})
-
-TOLD: Final = "an unwinder is told of another place than the operand's"
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
 BASELESS: Final = "an address without a base"
 IDLE: Final = "what an instruction's bytes make is not read"
@@ -49,82 +34,22 @@ OVERSTORED: Final = frozenset({INTO_SLOT, OVER_SAVED, STORES_OUTSIDE})
 """What a program that stores outside of its own memory does, too."""
 
 
-class Body(NamedTuple):
-    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is not a frame
-    pointer; `saved`: words of memory, as distances from the stack pointer, that must stay until the function's end."""
-
-    frame_pointer: int | None
-    saved: Mapping[int, str]
-
-
-class _Scan:
-    """What the bytes of one instruction have read and written so far, and may: besides what every instruction may
-    read (`always`) and write (`freely`). Most instructions touch neither, so those are not copied."""
-
-    __slots__ = (
-        "always",
-        "framed",
-        "freely",
-        "reached",
-        "read",
-        "readable",
-        "stores",
-        "switches",
-        "writable",
-        "written",
-    )
-
-    def __init__(
-        self, always: frozenset[int], freely: frozenset[int], readable: set[int], writable: set[int], switches: bool
-    ) -> None:
-        self.switches: Final = switches
-        self.always = always
-        self.freely: Final = freely
-        self.readable: Final = readable
-        self.writable: Final = writable
-        self.read: set[int] = set()
-        self.written: set[int] = set()
-        self.stores = False
-        self.framed = False
-        self.reached = False
-
-
-class Taken(NamedTuple):
-    """How many bytes the compiler takes a call's callee to take away of the stack. `pushed`: it made room for them
-    before; `first`, `last`: the stores since the call before."""
-
-    instruction: int
-    own: Sequence[Placed]
-    bytes: int
-    pushed: int
-    first: int
-    last: int
-
-
-class OwnRules:
+class OwnRules(CallRules):
     """The rules about own bytes. Collects accesses to the frame for `frame_problems`."""
 
     def __init__(self, isa: str, allocation: Allocation, calls: Calls) -> None:
-        self.isa: Final = isa
-        self.abi: Final[Abi] = abi_named(isa)
-        self.allocation: Final = allocation
-        self.calls: Final = calls
-        kept = reserved(isa)
-        self.kept: Final = kept
+        super().__init__(isa, allocation, calls)
+        kept = self.kept
         pinned = free_for_all(isa, allocation.environment.offered)
-        self._readable: Final = frozenset(kept.readable | _SPECIAL | pinned)
-        self._writable: Final = frozenset(kept.scratch | _SPECIAL | pinned)
-        self._pointers: Final = frozenset({kept.sp, kept.frame}) - {NONE}
+        self._readable: Final = frozenset(kept.readable | SPECIAL | pinned)
+        self._writable: Final = frozenset(kept.scratch | SPECIAL | pinned)
         self._unasked: Final = (self._writable - kept.scratch) | self._pointers | {kept.link}
         """Registers that own bytes may leave behind without anybody that is known to read them."""
         carried = kept.scratch if self.abi.carries_scratch else frozenset()
         self._free: Final = lone.Free(self._readable, self._writable, self._pointers, kept.scratch, carried)
-        self._used: Final = used(allocation)
         self._lasts: Final = {block.end - 1: len(block.successors) for block in allocation.blocks}
         self.unborn: Final[dict[int, int]] = {}
         """Virtual registers that nothing defines -> the instruction that has no bytes."""
-        self.shift = 0
-        """How far the stack pointer is from the body's: see `_pushed`."""
         self._carried: frozenset[int] = frozenset()
         """Scratch registers written since the block's start by own bytes, not by moves: see `Abi.carries_scratch`."""
         self._fresh = False
@@ -134,18 +59,10 @@ class OwnRules:
         self._pending: tuple[Placed, int] | None = None
         """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
-        self._stores: Final[list[tuple[int, Sequence[Placed], int]]] = []
         self.framed: Final[list[tuple[int, Sequence[Placed], int]]] = []
         """Instructions that access memory by the stack or frame pointer."""
         self._framed: Final[dict[tuple[int, int], Sequence[Access]]] = {}
-        self._window = 0
-        self._pointed: Final[list[tuple[int, int]]] = []
         self._pointers_made: Final[list[tuple[int, Placed, tuple[Term, int], int]]] = []
-        self._taken: Final[list[Taken]] = []
-        self.loading: Final[list[tuple[int, Sequence[Placed], int]]] = []
-        """Calls with accesses of memory behind them, and where they return to."""
-        self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
-        """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
@@ -173,7 +90,7 @@ class OwnRules:
         unread = [] if self._compared is None else self._unread(instruction, own)
         if what.is_return and not traps(own):
             return unread
-        uses, definitions = self._places(instruction)
+        uses, definitions = self.operands.places(instruction)
         if not own:
             return [*unread, *self._empty(instruction, uses, definitions)]
         if not definitions and not what.clobbers and FLAGS in own[-1].machine.writes and self._only_compares(own):
@@ -198,27 +115,6 @@ class OwnRules:
         gone = self._lasts.get(instruction, 0) > 1  # of a branch whose ways are one nothing is left
         return [] if reads or gone else [self._problem(IDLE, at, placed, FLAGS, set(), [placed])]
 
-    def _places(self, instruction: int) -> tuple[set[int], set[int]]:
-        uses: set[int] = set()
-        definitions: set[int] = set()
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        for operand, place in zip(what.operands, places):
-            if place == NONE and operand.constraint == FIXED:
-                place = operand.value
-            (uses if operand.kind == USE else definitions).add(place)
-        return uses, definitions
-
-    def _fixed(self, instruction: int) -> set[int]:
-        """The registers that its description names: what is handed over to other code."""
-        return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
-
-    def _callees(self, instruction: int) -> set[int]:
-        """The places of the inputs that may be a call's callee: those that the allocator chose, and the register
-        that a convention has for it, which no argument is in."""
-        operands, places = self.allocation.instructions[instruction].operands, self.allocation.places[instruction]
-        callee = self.abi.callee
-        return {p for o, p in zip(operands, places) if o.kind == USE and (o.constraint != FIXED or o.value == callee)}
-
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
         """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
         lead to what follows (`jumps`); uninitialized values are defined by nothing, which is for those who
@@ -226,25 +122,13 @@ class OwnRules:
         what = self.allocation.instructions[instruction]
         if not uses:
             if instruction or any(o.constraint != FIXED for o in what.operands):
-                self.unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self._used})
+                self.unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self.operands.used})
             return []
-        if (what.is_branch and not definitions) or self._same_either_way(instruction, definitions):
+        if (what.is_branch and not definitions) or self.operands.same_either_way(instruction, definitions):
             return []
         offset, place = self.allocation.offsets[instruction] or 0, min(definitions - uses or uses)
         rule = "an instruction with a result has no bytes" if definitions else "an instruction with inputs has no bytes"
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
-
-    def _same_either_way(self, instruction: int, definitions: set[int]) -> bool:
-        """Where moves are made of a selection: none if both inputs are one value, in the result's place."""
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        there = [o.vreg for o, p in zip(what.operands, places) if o.kind == USE and p in definitions]
-        return (
-            self.abi.selects_by_moves
-            and what.text[:6] in ("", "select")
-            and len(definitions) == 1
-            and len(there) == 2 == len({*there}) + 1
-            and len(what.operands) > 3
-        )
 
     def _plain(self, instruction: int, machine: Insn, uses: set[int], definitions: set[int]) -> bool:
         """Whether a lone instruction needs no scan (`lone`). What it changes for the next one is done then."""
@@ -268,7 +152,7 @@ class OwnRules:
             readable.add(self.kept.link)
             writable.add(self.kept.link)
         given = readable | self._readable if len(own) > 1 else frozenset()
-        at = _call_in(own)
+        at = call_in(own)
         switched = bool(clobbers) and own[-1].machine.flow == JUMP and switches(self.isa, own)
         if at < len(own):
             writable.add(self.kept.link)
@@ -276,10 +160,10 @@ class OwnRules:
             at = len(own) - 1
             readable |= self._pointers
             writable |= self._pointers
-        scan = _Scan(self._readable, self._writable, readable, writable, switched)
+        scan = Scan(self._readable, self._writable, readable, writable, switched)
         problems = self._steps(instruction, own[:at], own, scan, uses, definitions)
         if at < len(own):
-            fixed = self._fixed(instruction)
+            fixed = self.operands.fixed(instruction)
             scan.read |= (uses & fixed) - scan.written
             if not switched:
                 problems += self._call(instruction, own, at, scan, uses, definitions)
@@ -325,7 +209,7 @@ class OwnRules:
         instruction: int,
         steps: Sequence[Placed],
         own: Sequence[Placed],
-        scan: _Scan,
+        scan: Scan,
         uses: set[int],
         definitions: set[int],
     ) -> list[Problem]:
@@ -369,7 +253,7 @@ class OwnRules:
                     problems.append(self._problem(BASELESS, instruction, placed, NONE, uses, own))
             if machine.target in (0, machine.size) and machine.flow == BRANCH and instruction not in self._lasts:
                 problems.append(self._problem("a branch that leads nowhere", instruction, placed, NONE, uses, own))
-            if machine.twice and (doubled := self._doubled(instruction, machine, uses - scan.written)):
+            if machine.twice and (doubled := self.operands.doubled(instruction, machine, uses - scan.written)):
                 problems.append(
                     self._problem(
                         "a use is read by more fields than there are operands",
@@ -389,19 +273,11 @@ class OwnRules:
     def _baseless(self, instruction: int, own: Sequence[Placed], uses: set[int]) -> list[Problem]:
         if not made(self.isa, own):
             return []
-        alone = {place for place in uses if self._inputs_in(instruction, place) < 2}
+        alone = {place for place in uses if self.operands.inputs_in(instruction, place) < 2}
         found = baseless(self.isa, own, alone)
         return [self._problem(BASELESS, instruction, *found, uses, own)] if found is not None else []
 
-    def _inputs_in(self, instruction: int, place: int) -> int:
-        """How many inputs are in a register."""
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        return sum(
-            o.kind == USE and (o.value if p == NONE and o.constraint == FIXED else p) == place
-            for o, p in zip(what.operands, places)
-        )
-
-    def _flags(self, instruction: int, own: Sequence[Placed], scan: _Scan, uses: set[int]) -> list[Problem]:
+    def _flags(self, instruction: int, own: Sequence[Placed], scan: Scan, uses: set[int]) -> list[Problem]:
         """Flags are read right behind who writes them, except for moves, other readers and constants
         (`Abi.flags_wait`): the compilers emit the two together. Bytes that compare have their own."""
         reads = FLAGS in scan.read
@@ -426,15 +302,15 @@ class OwnRules:
         """What own bytes read and write in which order, on all ways through them. `at`: where they call."""
         steps: list[order.Step] = [(machine.reads, machine.writes) for _, machine in own]
         if at < len(own):
-            fixed, clobbers = self._fixed(instruction), self.allocation.instructions[instruction].clobbers
+            fixed, clobbers = self.operands.fixed(instruction), self.allocation.instructions[instruction].clobbers
             reads, writes = steps[at]
             made = frozenset().union(*(m.writes for _, m in own[:at]))  # results' registers may hold arguments
             given = uses & fixed | made & definitions & fixed | made.intersection(clobbers)
             steps[at] = reads | given, writes | definitions & fixed
         found = order.graph(own, self.calls.layout.traps, steps)
         problems = []
-        shared = {p for p in uses if p < SLOT} - self._tied(instruction)
-        wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
+        shared = {p for p in uses if p < SLOT} - self.operands.tied(instruction)
+        wanted = self.operands.needed(instruction, {p for p in definitions if p < SLOT})
         before = found if at == len(own) else order.graph(own[: at + 1], self.calls.layout.traps)
         seen = order.overwritten(before, shared, wanted)
         if seen is not None:
@@ -455,7 +331,7 @@ class OwnRules:
     ) -> list[Problem]:
         """Own bytes with several ways: what is read or wanted is written on each."""
         own = found.own
-        wanted = self._needed(instruction, {p for p in definitions if p < SLOT})
+        wanted = self.operands.needed(instruction, {p for p in definitions if p < SLOT})
         lacking = order.unwritten(found, given, wanted - given)
         if lacking is None:
             return []
@@ -472,7 +348,7 @@ class OwnRules:
         """Whether the next instruction may read what this one leaves in scratch registers."""
         return self.abi.carries_scratch and instruction not in self._lasts
 
-    def _carry(self, own: Sequence[Placed], scan: _Scan) -> None:
+    def _carry(self, own: Sequence[Placed], scan: Scan) -> None:
         """What the next instruction may read in scratch registers: what nothing read after its last write, and then
         it must. Loops may leave any."""
         self._pending, self._carried = None, frozenset()
@@ -488,12 +364,6 @@ class OwnRules:
             pending.update(dict.fromkeys(placed.machine.writes & self.kept.scratch, placed))
         self._carried = frozenset(pending)
         self._pending = next(((placed, place) for place, placed in pending.items()), None)
-
-    def _doubled(self, instruction: int, machine: Insn, inputs: set[int]) -> set[int]:
-        """Inputs that several fields of one instruction read, though only one operand is there."""
-        if machine.name in self.abi.doubling:
-            return set()
-        return {place for place in machine.twice & inputs if self._inputs_in(instruction, place) < 2}
 
     def _as_data(self, machine: Insn, uses: set[int]) -> frozenset[int]:
         """The pointers to the frame that are read for something else than an address: only bases of accesses, moves and
@@ -517,132 +387,19 @@ class OwnRules:
             if found is not None and place not in self._pointers | self.kept.scratch:
                 self._pointers_made.append((instruction, placed, found, self.shift))
 
-    def _call(
-        self, instruction: int, own: Sequence[Placed], at: int, scan: _Scan, uses: set[int], definitions: set[int]
-    ) -> list[Problem]:
-        """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
-        behind itself. What its callee took away of the stack, the bytes after it may make up for."""
-        placed = own[at]
-        returning = placed.offset + placed.machine.size
-        pushed = -self.shift if self.shift else None
-        self.shift = 0
-        problems = self._contexts(instruction, placed, own)
-        scan.read.update(self.calls.context_uses(instruction))
-        clobbers = self.allocation.instructions[instruction].clobbers
-        missing = self.calls.required(instruction).difference(clobbers, definitions & self._fixed(instruction))
-        if missing and returning in self.calls.sites:
-            problems.append(
-                self._problem(
-                    "a call's clobbers lack a register that its callee may change",
-                    instruction,
-                    placed,
-                    min(missing),
-                    set(clobbers),
-                    own,
-                )
-            )
-        elif (missing or not clobbers) and returning not in self.calls.sites:
-            problems.append(
-                self._problem("a call that the allocator was not told of", instruction, placed, NONE, uses, own)
-            )
-        operands, callees = self.allocation.instructions[instruction].operands, self._callees(instruction)
-        free = [o for o in operands if o.kind == USE and o.constraint not in (FIXED, ANY)]
-        if len(free) > (1 if placed.machine.reads & callees - scan.written else 0):
-            rule = "an input of a call is in no register of its convention"
-            problems.append(self._problem(rule, instruction, placed, min(callees), set(clobbers), own))
-        link = {self.kept.link} - {NONE}
-        through = placed.machine.reads - {self.kept.sp, *_SPECIAL}
-        nowhere = not through and placed.machine.target is None and not placed.machine.accesses
-        aside = nowhere or (not through <= scan.written and offset_of(self.isa, placed.machine) != 0)
-        if not through <= scan.written | callees or aside or self.kept.sp in {a.base for a in placed.machine.accesses}:
-            problems.append(
-                self._problem(
-                    "a call through a register that is not its operand's",
-                    instruction,
-                    placed,
-                    min(through, default=self.kept.sp),
-                    callees,
-                    own,
-                )
-            )
-        if {p for p in placed.machine.writes if p >= 0} - {self.kept.sp} != link:
-            problems.append(
-                self._problem("a call that links in another register", instruction, placed, self.kept.link, link, own)
-            )
-        scan.read |= placed.machine.reads - scan.written
-        scan.written |= placed.machine.writes
-        scan.readable.update(placed.machine.writes - link)  # what returns is not for reading
-        scan.stores = True
-        if any(machine.accesses for _, machine in own[at + 1 :]):
-            self.loading.append((instruction, own, returning))
-        moved = self._moved(own[at + 1 :])
-        taken = moved if pushed is None else pushed
-        if moved and (moved % self.abi.stack_unit or pushed is not None or not self.calls.may_pop(instruction)):
-            problems.append(
-                self._problem("the stack pointer is moved after a call", instruction, placed, self.kept.sp, set(), own)
-            )
-        scan.writable.add(self.kept.sp)
-        self._taken.append(Taken(instruction, own, taken, pushed or 0, self._window, len(self._stores)))
-        return problems
-
-    def _address(self, own: Sequence[Placed]) -> None:
-        """An argument that is passed by its address lies among the stack arguments: 16 bytes from there on."""
-        for _, machine in own:
-            for place, value in machine.effect.writes if machine.effect is not None else ():
-                found = parts(value)
-                if place != self.kept.sp and found is not None and found[0] is register(self.isa, self.kept.sp):
-                    self._pointed.append((len(self._stores), found[1] + 16))
-
-    def _moved(self, behind: Sequence[Placed]) -> int:
-        """How far down the bytes after a call move the stack pointer, to make up for what its callee took away; an odd
-        number for anything else."""
-        state = State(self.isa)
-        for _, machine in behind:
-            if self.kept.sp in machine.writes:
-                if machine.effect is None or machine.effect.loads or machine.effect.stores:
-                    return 1
-                state.run(machine.effect)
-        found = parts(state.value(self.kept.sp))
-        return -found[1] if found is not None and found[0] is state.base and found[1] <= 0 else 1
-
-    def _contexts(self, instruction: int, placed: Placed, own: Sequence[Placed]) -> list[Problem]:
-        """What an unwinder is told must be the operands' places, in their order."""
-        uses = self.calls.context_uses(instruction)
-        told = self.calls.contexts(placed.offset + placed.machine.size)
-        wrong = [] if len(uses) == len(told) else [NONE]
-        for place, there in zip(uses, told):
-            if place >= SLOT and there >= SLOT:
-                self._told.append((instruction, place, there - SLOT, own))
-            elif place != there:
-                wrong.append(place)
-        return [self._problem(TOLD, instruction, placed, place, set(uses), own) for place in wrong[:1]]
-
-    def _pushed(self, own: Sequence[Placed]) -> int:
-        """An instruction without operands that only takes room for stack arguments: how far it moves the stack pointer.
-        The call that follows takes them away (`Abi.pushes_arguments`)."""
-        state = State(self.isa)
-        for _, machine in own:
-            if machine.effect is None or machine.effect.loads or machine.effect.stores:
-                return 0
-            state.run(machine.effect)
-        found = parts(state.value(self.kept.sp))
-        changed = {place for place in state.registers if place not in self.kept.scratch}
-        ours = found is not None and found[0] is state.base and changed <= {self.kept.sp}
-        return min(found[1], 0) if found is not None and ours else 0
-
     def _missing(
         self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int], definitions: set[int]
     ) -> list[Problem]:
         """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
         one of the results (conditional moves of vectors); and where a part of it is kept, if the two are
         tied."""
-        tied = self._tied(instruction) if unread else set()
+        tied = self.operands.tied(instruction) if unread else set()
         unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
         problems = []
         for place in dict.fromkeys(self.allocation.places[instruction]):
             if place >= SLOT and (place in unread or place in unwritten):
                 self._in_slots.append((instruction, place, place in unwritten, own, self.shift))
-        registers = self._needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
+        registers = self.operands.needed(instruction, {p for p in unwritten if p < SLOT}) if unwritten else unwritten
         if registers:
             problems.append(
                 self._problem(
@@ -658,35 +415,7 @@ class OwnRules:
             )
         return problems
 
-    def _tied(self, instruction: int) -> set[int]:
-        """The places of inputs that a result takes the place of."""
-        what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        return {places[o.value] for o in what.operands if o.constraint == REUSE}
-
-    def _needed(self, instruction: int, places: set[int]) -> set[int]:
-        """Those that define a value which something uses: temporaries may be left alone."""
-        what, given = self.allocation.instructions[instruction], self.allocation.places[instruction]
-        return {
-            place
-            for operand, place in zip(what.operands, given)
-            if place in places and operand.kind != USE and operand.vreg in self._used
-        }
-
     def _note(self, instruction: int, own: Sequence[Placed]) -> None:
         bases = (self.kept.sp, self.kept.frame, *self.kept.scratch)
         if any(access.written and access.base in bases for _, m in own for access in m.accesses):
             self._stores.append((instruction, own, self.shift))
-
-    def _problem(
-        self, rule: str, instruction: int, placed: Placed, place: int, expected: set[int], own: Sequence[Placed]
-    ) -> Problem:
-        names = ", ".join(show(p, self.isa) for p in sorted(expected)) or "none"
-        return Problem(rule, instruction, placed.offset, place, names, show(place, self.isa), tuple(own))
-
-
-def _call_in(own: Sequence[Placed]) -> int:
-    """The number of the call among these bytes, or how many there are."""
-    for number, placed in enumerate(own):
-        if placed.machine.flow == CALL:
-            return number
-    return len(own)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE, Body
+from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE
+from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots

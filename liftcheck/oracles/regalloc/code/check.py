@@ -6,7 +6,8 @@ instruction (what they compute is the compiler's business and not asked here). S
 
     layout               which bytes belong to which instruction or move, and what lies between
     moves                bytes against moves, over `mach.state` (equal_smt: by z3)
-    accesses             own bytes against operands
+    accesses, operands   own bytes against operands
+    called               own bytes that call
     lone                 instructions that `accesses` need not be asked about
     unborn               uses of values that nothing defines
     order                in which order own bytes read and write, on all ways through them

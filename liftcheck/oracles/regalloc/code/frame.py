@@ -22,7 +22,7 @@ from liftcheck.isa.abi import Abi, Owed, Reserved, abi_named, free_for_all, owed
 from liftcheck.mach.insn import JUMP, PC, RETURN, WIDTHS, address, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import State, describe, parts, sliced
-from liftcheck.oracles.regalloc.code.accesses import Body
+from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.calls import Calls, offset_of
 from liftcheck.oracles.regalloc.code.executed import Doubt, Execution
 from liftcheck.oracles.regalloc.code.layout import Placed, traps

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from liftcheck.mach.insn import register
 from liftcheck.mach.regs import NONE
 from liftcheck.mach.state import WORD
-from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, TOLD, Body, OwnRules, Taken
+from liftcheck.oracles.regalloc.code.accesses import INTO_SLOT, OVER_SAVED, OwnRules
+from liftcheck.oracles.regalloc.code.called import TOLD, Body, Taken
 from liftcheck.oracles.regalloc.code.framed import Access
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
@@ -83,7 +84,7 @@ class Rules(OwnRules):
 
     def results_in(self, instruction: int) -> frozenset[int]:
         """Where an instruction's results are."""
-        return frozenset(self._places(instruction)[1])
+        return frozenset(self.operands.places(instruction)[1])
 
     def handed_over(self, body: Body, top: int) -> Iterator[tuple[int, list[tuple[int, Placed, int, int]]]]:
         """For each call the stores into the memory at the stack pointer since the one before: instruction, machine

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import abi_named
 from liftcheck.mach.regs import FLOAT, NONE
-from liftcheck.oracles.regalloc.code.accesses import Body
+from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed
