@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -31,7 +31,7 @@ from liftcheck.generators.lefthand import Rules
 from liftcheck.generators.tables import Context
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles.base import Oracle
-from liftcheck.oracles.registry import oracle
+from liftcheck.oracles.registry import ORACLES, oracle
 from liftcheck.runners.pool import RunnerPool
 
 INPUTS: Final = 8
@@ -47,6 +47,8 @@ DIRECTED: Final = 8
 """Every eighth batch is made of the left-hand sides of the compiler's rules (`generators.rules`)."""
 _OF_RULES: Final = tuple(place for place in range(BATCH) if place % SCHEDULED not in (2, SCHEDULED - 1))
 """The programs of such a batch that hold them."""
+APART: Final = 10
+"""Batches between the turns of two oracles that are sampled; even, so that no directed batch has one."""
 PLAIN, RICH = "plain", "rich"
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
@@ -70,6 +72,7 @@ class Plan:
     context: Context
     directed: bool = False
     cold: bytes = b""
+    oracles: tuple[Oracle, ...] = ()
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
@@ -259,7 +262,17 @@ class Planner:
             targets += [self.target(world, isa, level, (*more, *off)) for level in dict.fromkeys(levels)]
         cases = batch_cases(self.options, batch)
         directed = batch % DIRECTED == DIRECTED - 1
-        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed, cold)
+        oracles = (*self.oracles, *self._sampled(batch))
+        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed, cold, oracles)
+
+    def _sampled(self, batch: int) -> Iterator[Oracle]:
+        """The oracles that have their turn in this batch without being asked for, one at most; none where an oracle
+        has a build of its own."""
+        if innermost(self.open_compiler()) is not self.open_compiler():
+            return
+        for place, (name, row) in enumerate(ORACLES.items()):
+            if row.every and batch % row.every == place * APART and name not in self.options.oracles:
+                yield oracle(name)
 
     def _switched_off(self, isa: str, draw: random.Random) -> tuple[tuple[str, str], ...]:
         """In a quarter of the batches each optional extension is off with a chance of one half."""

@@ -10,7 +10,7 @@ Sources of the sentences on filetests: upstream's `cranelift/filetests`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -36,6 +36,7 @@ class FindingClass:
     says            what a page says of the compiler, with {target}; of a failure {message} ({first_line} and the rest,
                     {more}), {place}, and {shown}: whether a run shows it, too
     kin             classes of one kin may take each other's place while a program gets smaller
+    folds_by_program  its failures fold by the opcodes of the reduced program, too: the reason alone says too little
     folds_as        the name under which equal findings of several classes are one; '': its own
     steady          False: which of its kin is seen depends on what lies about; a fresh runner's word counts
     ours            the reference is accused, by all ISAs: the fault is most likely liftcheck's
@@ -56,6 +57,7 @@ class FindingClass:
     says: str = "compiles this program for `{target}` to code that does something else than CLIF's semantics say."
     failure: FailureKind | None = None
     kin: str = ""
+    folds_by_program: bool = False
     folds_as: str = ""
     steady: bool = True
     ours: bool = False
@@ -153,11 +155,17 @@ class Runners(Protocol):
     def pick(self, target: Target, program: Program) -> Runner | str: ...
 
 
+class Again(Protocol):
+    """Compiles a batch once more: see `Compiled`."""
+
+    def __call__(self, texts: Sequence[str], backwards: bool = False) -> Code: ...
+
+
 class Compiled(NamedTuple):
     """A batch as an oracle sees it: the cases with their texts, the targets, the compiler and what it made of them.
 
     tally   counts; `validated` is for the verdicts of oracles, those that find nothing wrong too
-    again   compiles other texts of the same cases, or the same ones once more
+    again   compiles other texts of the same cases, or the same ones once more, if wanted from the last to the first
     """
 
     compiler: Compiler
@@ -166,7 +174,7 @@ class Compiled(NamedTuple):
     targets: Sequence[Target]
     code: Code
     tally: Tally
-    again: Callable[[Sequence[str]], Code]
+    again: Again
 
     def programs(self) -> Iterator[tuple[int, int, Program]]:
         """(number of the target, number of the case, code) of all that was compiled."""

@@ -24,7 +24,7 @@ from liftcheck.compilers.base import Compiler, Program, Reply, innermost
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.oracles import compare
-from liftcheck.oracles.base import CLASS_OF_FAILURE, Compiled, Mismatch, Oracle, Runners
+from liftcheck.oracles.base import CLASS_OF_FAILURE, Code, Compiled, Mismatch, Oracle, Runners
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
@@ -131,7 +131,15 @@ class Judge:
 
     def on(self, runners: Runners) -> Judge:
         """The same judge with other runners; what is known of trampolines and refusals is common to both."""
-        other = Judge(self.compiler, runners, self.hooks, self.longest, self.oracles)
+        return self._like(runners, self.oracles)
+
+    def asking(self, oracles: Sequence[Oracle]) -> Judge:
+        """The same judge that asks these oracles besides its own."""
+        more = [oracle for oracle in oracles if oracle not in self.oracles]
+        return self._like(self.runners, (*self.oracles, *more)) if more else self
+
+    def _like(self, runners: Runners, oracles: Sequence[Oracle]) -> Judge:
+        other = Judge(self.compiler, runners, self.hooks, self.longest, oracles)
         other.deadline = self.deadline
         other.trampolines, other.refusals = self.trampolines, self.refusals
         return other
@@ -171,7 +179,12 @@ class Judge:
     ) -> None:
         """Code that an oracle refutes is mismatch, whatever its runs do."""
         started = time.perf_counter()
-        again = partial(self.compile, batch.cases, batch.targets, Tally(), wants)
+
+        def again(texts: Sequence[str], backwards: bool = False) -> Code:
+            step = -1 if backwards else 1
+            columns = self.compile(batch.cases[::step], batch.targets, Tally(), wants, texts[::step])
+            return [column[::step] for column in columns]
+
         seen = Compiled(self.compiler, batch.cases, texts, batch.targets, compiled, batch.tally, again)
         for oracle in self.oracles:
             batch.mismatches.extend(oracle.judge(seen))

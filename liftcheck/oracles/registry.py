@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """The module whose `ORACLE` it is, and what it proves, for `--help`."""
+    """The module whose `ORACLE` it is, and what it proves, for `--help`. `every`: without being named it is asked in
+    one batch in so many, so that it costs next to nothing; 0: in none."""
 
     module: str
     proves: str
+    every: int = 0
 
 
 ORACLES: Final = {
     "regalloc": Row("liftcheck.oracles.allocations", "registers are allocated rightly, with a build of its own"),
+    "repeat": Row("liftcheck.oracles.repeat", "compiled again, elsewhere, after others, the code is the same", 256),
+    "text": Row("liftcheck.oracles.texts", "what the compiler prints, read again, compiles to the same code", 256),
+    "optimized": Row("liftcheck.oracles.optimized", "the optimized CLIF is well-formed and computes the same", 512),
 }  # fmt: skip
 
 

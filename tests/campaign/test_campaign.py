@@ -83,6 +83,21 @@ def test_the_job_count_decides_neither_what_stands_for_a_finding_nor_what_is_red
 
 
 @pytest.mark.needs_compiler
+def test_a_fault_of_one_register_allocator_is_found() -> None:
+    """The sweep has batches with the other allocator, and their code is run like any other."""
+    seed = next(seed for seed in range(100) if has_single_pass(seed))
+    report = fuzz(options(isas=("riscv64",), cases=BATCH, seed=seed), hooks=campaign_hooks.single_pass_is_wrong)
+    found = [finding for finding in report.findings if finding.failure is None]
+    assert found and all(("regalloc_algorithm", "single_pass") in finding.target.settings for finding in found)
+
+
+def has_single_pass(seed: int) -> bool:
+    """Whether the first batch draws it; three of sixteen do."""
+    (target, *_) = Planner(options(isas=("riscv64",), seed=seed)).plan(0).targets
+    return ("regalloc_algorithm", "single_pass") in target.settings
+
+
+@pytest.mark.needs_compiler
 def test_programs_do_not_depend_on_who_generates_them() -> None:
     texts = []
     for _ in range(2):

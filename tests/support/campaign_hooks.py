@@ -106,6 +106,15 @@ def _or(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
     return dataclasses.replace(code, code=bytes(words))
 
 
+def _or_of_single_pass(code: FunctionCode, target: Target) -> FunctionCode | CompileFailure:
+    return _or(code, target) if ("regalloc_algorithm", "single_pass") in target.settings else code
+
+
+def single_pass_is_wrong() -> Hooks:
+    """The same, of one register allocator alone."""
+    return Hooks(code=_or_of_single_pass)
+
+
 def code_is_wrong() -> Hooks:
     """Where xor stands on riscv64 at the higher level, the code has or."""
     return Hooks(code=_or)

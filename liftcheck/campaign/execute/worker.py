@@ -26,7 +26,7 @@ from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter
 from liftcheck.case import Case, Target
 from liftcheck.errors import Unavailable, Unsupported
-from liftcheck.oracles.base import Mismatch
+from liftcheck.oracles.base import Mismatch, Oracle
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.hooks import Hooks
@@ -64,6 +64,7 @@ class FuzzWorker:
         self._ready = time.monotonic()
         self._alike: Counter[str] = Counter()
         self._wants: frozenset[str] = frozenset()
+        self._oracles: tuple[Oracle, ...] = ()
 
     def close(self) -> None:
         """Ends the compiler's child and the runners' processes."""
@@ -92,6 +93,7 @@ class FuzzWorker:
     def _batch(self, task: Task) -> Answer:
         answer = Answer()
         plan = self.planner.plan(task.number, task.cold)
+        self._oracles = plan.oracles
         self._wants = RULES if plan.directed and self.planner.traces_rules else frozenset()
         cases: list[Case] = []
         prepared: list[Prepared] = []
@@ -133,7 +135,7 @@ class FuzzWorker:
     ) -> None:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
-        mismatches = self.judge.judge(cases, targets, tally, self._wants, prepared)
+        mismatches = self.judge.asking(self._oracles).judge(cases, targets, tally, self._wants, prepared)
         self.judge.deadline += VOTES
         found: list[Finding] = []
         started = time.perf_counter()

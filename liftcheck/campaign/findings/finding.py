@@ -97,7 +97,7 @@ def fold_key(finding: Finding) -> str:
     known and proven it stands for all of that, on all ISAs."""
     if finding.fault:
         return f"known | {finding.fault}"
-    if finding.failure is not None:
+    if finding.failure is not None and not finding.row.folds_by_program:
         return f"{finding.klass} | {finding.target.isa} | {finding.failure.reason} | {finding.failure.place}"
     if finding.damaged:
         return f"{finding.klass} | {finding.target.isa} | {' '.join(finding.damaged)}"

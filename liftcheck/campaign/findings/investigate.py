@@ -27,11 +27,12 @@ from liftcheck.isa import BIG_ENDIAN, ISAS
 from liftcheck.mach.disassembly import with_names
 from liftcheck.oracles import admissible, canaries, compare
 from liftcheck.oracles.base import Mismatch, Runners
-from liftcheck.oracles.classes import class_of
+from liftcheck.oracles.classes import class_of, oracles_for
 from liftcheck.oracles.confirm import Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.reference import FUEL, Expected, interpret, reads_garbage
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
+from liftcheck.oracles.registry import oracle
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Job
 
@@ -68,6 +69,10 @@ class Investigator:
             cleared.append(mismatch.target)
             clear(mismatch, verdict.reason, tally)
         return []
+
+    def judge_for(self, finding: Finding) -> Judge:
+        """The judge, with the oracle that findings of this class come from."""
+        return self.judge.asking([oracle(name) for name in oracles_for(finding.klass)])
 
     def vote(self, case: Case, mismatch: Mismatch) -> Confirmed:
         """The vote on a mismatch; where all stand against the reference, it may appeal."""
@@ -185,7 +190,8 @@ class Investigator:
             return "" if first != second else "do not go wrong"
         tally = Tally()
         prepared = [Prepared(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
-        mismatches = [s for s in self.judge.judge([case], targets, tally, prepared=prepared) if alike(s, finding)]
+        judge = self.judge_for(finding)
+        mismatches = [s for s in judge.judge([case], targets, tally, prepared=prepared) if alike(s, finding)]
         bad = {s.target for s in mismatches}
         if finding.row.asked == "judged everywhere":
             return "" if len(bad) == len(targets) else "do not go wrong everywhere"

@@ -127,7 +127,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     """Votes on the reduced case and fills in what its page needs."""
     case = done.case
     smaller = dataclasses.replace(finding, target=target)
-    mismatches = [s for s in desk.judge.judge([case], [target], Tally()) if alike(s, smaller)]
+    mismatches = [s for s in desk.judge_for(finding).judge([case], [target], Tally()) if alike(s, smaller)]
     yield from meter.pause()
     if not mismatches:
         return [
@@ -140,7 +140,8 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
         return [desk.told(dataclasses.replace(finding, note=f"Not reduced: in the vote on the smaller program {why}."))]
     named = dataclasses.replace(case, tags=finding.case.tags, name=finding.case.name)
     others = [t for t in finding.targets if t != finding.target]
-    again = {s.target for s in desk.judge.judge([named], others, Tally()) if alike(s, finding)} if others else set()
+    seen = desk.judge_for(finding).judge([named], others, Tally()) if others else []
+    again = {s.target for s in seen if alike(s, finding)}
     yield from meter.pause()
     made = desk.finding(named, mismatches[0], (target, *(t for t in others if t in again and t != target)), verdict)
     note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."

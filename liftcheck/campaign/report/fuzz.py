@@ -104,7 +104,7 @@ class FuzzReport:
             "findings": [self._finding(finding) for finding in self.findings],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),
-            **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if self.options.oracles else {}),
+            **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if tally.validated else {}),
             "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
             "behaviour": {name: round(share, 4) for name, share in self.shares().items()},
             "executed": {isa: dict(sorted(tally.executed.get(isa, Counter()).items())) for isa in isas},
@@ -173,7 +173,7 @@ def tables(report: FuzzReport) -> RenderableType:
         reasons = _by_reason(counts)
         if reasons:
             parts.append(_reasons(title, reasons))
-    if report.options.oracles:
+    if report.tally.validated:
         parts.append(_validated(report))
     parts.append(_times(report))
     if report.kept and report.tally.traced:
@@ -219,7 +219,8 @@ def _reasons(title: str, reasons: dict[str, int]) -> Text:
 
 def _validated(report: FuzzReport) -> Text:
     lines = [f"  {count:>8,}  {isa} {verdict}" for (isa, verdict), count in sorted(report.tally.validated.items())]
-    return Text("\n".join([f"validated by {', '.join(report.options.oracles)}:", *lines]))
+    asked = ", ".join(report.options.oracles) or "samples, see --validate"
+    return Text("\n".join([f"validated by {asked}:", *lines]))
 
 
 def _times(report: FuzzReport) -> Text:
