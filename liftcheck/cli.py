@@ -42,6 +42,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("regalloc", "regalloc", "prove each function's register allocation and code right, or show where not"),
         Command("coverage", "coverage", "which of the compiler's own rules a campaign's programs have executed"),
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),
+        Command("triage", "triage", "sort findings of campaigns by their causes; write a list of known ones"),
         Command("report", "report", "make an HTML page of a campaign's folder, and of what changed since another"),
         Command("reduce", "reduce", "make a finding or a file as small as it gets while it still disagrees"),
     )),

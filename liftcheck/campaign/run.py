@@ -29,6 +29,7 @@ from liftcheck.campaign.execute.tasks import Answer, Task
 from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.docket import Docket, Entry
 from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.known import Known
 from liftcheck.campaign.keep.disk import Watch
 from liftcheck.campaign.keep.keeper import Keeper
 from liftcheck.campaign.keep.kept import Kept
@@ -92,10 +93,13 @@ def fuzz(
     hooks: Callable[[], Hooks] | None = None,
     executor: Callable[[FuzzWork], Executor[Task, Answer]] = processes,
     is_resumed: bool = False,
+    known: Known = (),
 ) -> FuzzReport:
-    """Runs a campaign, or goes on with the one in `options.out`, and gives its report. Unavailable if the machine lacks
+    """Runs a campaign, or goes on with the one in `options.out`, and gives its report, in which findings with `known`
+    causes are told from new ones. Unavailable if the machine lacks
     something; OSError if --out cannot be made."""
     campaign = Campaign(options, progress or Silent(), executor(FuzzWork(options, hooks)))
+    campaign.report.known = known
     with campaign.interruptible():
         campaign.run(is_resumed)
     return campaign.report

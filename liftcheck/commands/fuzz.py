@@ -2,8 +2,10 @@
 compares it with the reference interpreter.
 
 The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases the
-same findings too. Findings are written to the folder of --out while the campaign runs, and are made smaller in at most
-a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one smaller that was left.
+same findings too. A finding whose cause is on a list of known ones (--known, docs/known.md) is shown and counted, but
+the exit code is 1 only if there are others. Findings are written to the folder of --out while the campaign runs, and
+are made smaller in at most a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one
+smaller that was left.
 
 Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
 and is traced: `liftcheck coverage` shows which rules that were.
@@ -88,6 +90,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="have the work done by the workers of this Dask scheduler, tcp://HOST:PORT (liftcheck[cluster]; "
         "docs/cluster.md)",
     )
+    options.add_known(parser)
     options.add_json(parser)
     reports.add(parser)
     parser.set_defaults(compiler=None, runner=None, reduce=None)  # whether they were given: `--resume` asks
@@ -97,11 +100,13 @@ def run(args: argparse.Namespace) -> int:
     """Fuzzes; prints tables, or the report as one object."""
     from rich.console import Console
 
+    from liftcheck.campaign.findings import known
     from liftcheck.campaign.report.fuzz import show
     from liftcheck.campaign.report.live import LiveProgress
     from liftcheck.campaign.run import fuzz
 
     reports.check(args)
+    listed = known.gather(args.known)
     chosen = campaign_options(args) if args.resume is None else resumed.campaign_options(args)
 
     if args.scheduler is not None:
@@ -114,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
             super().started(f"{compiler} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
 
     with Seeded(Console(stderr=True)) as progress:
-        report = fuzz(chosen, progress, executor=executor(args), is_resumed=args.resume is not None)
+        report = fuzz(chosen, progress, executor=executor(args), is_resumed=args.resume is not None, known=listed)
     if args.json:
         output.print_json("fuzz", report.document())
     else:

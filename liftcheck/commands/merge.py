@@ -1,7 +1,8 @@
 """Makes one folder of several campaigns': statistics add up, equal findings become one with the sum of their counts.
 
 Batches of the same seed, options and compiler that are in several folders count once. Campaigns on different compilers
-or versions are told apart. The folders are only read. Exit code 1 if there are findings.
+or versions are told apart. The folders are only read. Exit code 1 if there are findings
+that no list of known ones has (docs/known.md).
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ if TYPE_CHECKING:
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", metavar="DIR", help="the folder of a campaign (`fuzz --out`)")
     parser.add_argument("--into", metavar="DIR", help="the folder to make")
+    options.add_known(parser)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Merges; prints where each campaign came from, and the report of each compiler."""
+    from liftcheck.campaign.findings import known
     from liftcheck.campaign.merge import merge
     from liftcheck.campaign.report.fuzz import show
 
     if args.into is None:
         raise UsageError("liftcheck merge: --into DIR: where to?")
+    listed = known.gather(args.known)
     merged = merge([Path(folder) for folder in args.folders], Path(args.into))
+    for report in merged.reports:
+        report.known = listed
     if args.json:
         output.print_json("merge", document(merged))
         return merged.exit_code

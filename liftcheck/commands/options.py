@@ -231,6 +231,18 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=positive, metavar="N", help="worker processes (default: the cores)")
 
 
+def add_known(parser: argparse.ArgumentParser) -> None:
+    """`--known FILE`: for the commands that tell new findings from known ones."""
+    parser.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="findings whose cause is in this list do not count as found (docs/known.md); repeatable. What liftcheck "
+        "itself knows of Cranelift's versions comes first; none leaves that out",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",

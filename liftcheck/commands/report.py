@@ -22,15 +22,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="the folder of a campaign (`fuzz --out`)")
     parser.add_argument("--against", metavar="DIR", help="the folder of an earlier campaign")
     parser.add_argument("--out", metavar="FILE", help="the page (default: report.html in DIR)")
+    options.add_known(parser)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page."""
+    from liftcheck.campaign.findings import known
     from liftcheck.campaign.report.gather import change, gather
     from liftcheck.campaign.report.html import page
 
-    gathered = gather(Path(args.folder), _statistics(Path(args.folder)))
+    gathered = gather(Path(args.folder), _statistics(Path(args.folder)), known.gather(args.known))
     compared = change(gathered, gather(Path(args.against))) if args.against else None
     place = Path(args.out) if args.out else gathered.folder / "report.html"
     try:
@@ -41,11 +43,20 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         unreadable = [{"folder": name, "reason": why} for name, why in gathered.unreadable]
         output.print_json(
-            "report", {"page": str(place), "findings": len(gathered.findings), "unreadable": unreadable, **keys}
+            "report",
+            {
+                "page": str(place),
+                "findings": len(gathered.findings),
+                "known": sum(map(gathered.is_known, gathered.findings)),
+                "unreadable": unreadable,
+                **keys,
+            },
         )
     else:
         told = "".join(f", {len(found)} {name}" for name, found in keys.items())
-        print(f"{place}: {len(gathered.findings)} findings{told}")
+        listed = sum(map(gathered.is_known, gathered.findings))
+        of_them = f" ({listed} known)" if listed else ""
+        print(f"{place}: {len(gathered.findings)} findings{of_them}{told}")
         for name, why in gathered.unreadable:
             output.note(f"not a finding: {name}: {why}")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import re
 import zlib
 from collections.abc import Mapping
@@ -83,6 +84,9 @@ class Finding:
     """The known fault that is proven to be its cause: the page, or of a page on several the cause with the page."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
+    fired: tuple[str, ...] = ()
+    """All rules that fired for the program at the bad target, less those that fire for programs that compute nothing.
+    """
 
     @property
     def row(self) -> FindingClass:
@@ -91,7 +95,7 @@ class Finding:
 
 
 def fold_key(finding: Finding) -> str:
-    """What equal findings share: class, ISA, and the opcodes with types of the reduced program. A compiler's own
+    """What equal findings share: class, ISA, opcodes with types and rules of the reduced program. A compiler's own
     failure is known by its reason and place, ABI damage by the registers. A calling convention that the reduction could
     not do without stands for the fault alone: then the opcodes only happen to use what it loses. Where the cause is
     known and proven it stands for all of that, on all ISAs."""
@@ -104,8 +108,52 @@ def fold_key(finding: Finding) -> str:
     if finding.row.ours:
         return f"{finding.klass} | reference | {' '.join(sorted(opcodes(finding.case)))}"
     needed = {function.signature.call_conv for function in finding.case.module.functions} - {"", "system_v"}
-    what = needed if needed and finding.reduced else opcodes(finding.case)
-    return f"{finding.row.fold_name} | {finding.target.isa} | {' '.join(sorted(what))}"
+    if needed and finding.reduced:
+        return f"{finding.row.fold_name} | {finding.target.isa} | {' '.join(sorted(needed))}"
+    rules = _digest(finding) if finding.reduced else ""
+    what = " ".join(sorted(opcodes(finding.case)))
+    return " | ".join(filter(None, [finding.row.fold_name, finding.target.isa, what, rules]))
+
+
+def _digest(finding: Finding) -> str:
+    """The rules of the code that is wrong, in a word."""
+    if not finding.fired:
+        return ""
+    return f"rules {hashlib.blake2b(' '.join(sorted(finding.fired)).encode(), digest_size=5).hexdigest()}"
+
+
+def cause_key(finding: Finding) -> str:
+    """What findings with the same cause share, in any campaign, whatever program showed it: the page that proves it;
+    else class, ISA, what failed (a panic's words and place, registers), opcodes with types and rules of the reduced
+    program. As narrow as can be told: another rule, opcode or type is another cause. '' for a finding that was not
+    reduced, since its program has much that is no part of it."""
+    if finding.fault:
+        return f"page | {page_name(finding.fault)}"
+    if not finding.reduced:
+        return ""
+    parts = [finding.row.fold_name, "reference" if finding.row.ours else finding.target.isa]
+    if ("opt_level", "none") not in finding.target.settings and any(
+        n == "opt_level" for n, _ in finding.target.settings
+    ):
+        parts[1] += " optimized"
+    if finding.failure is not None:
+        parts += [finding.failure.reason, finding.failure.place]
+    parts += [" ".join(finding.damaged)] if finding.damaged else []
+    conventions = {function.signature.call_conv or "fast" for function in finding.case.module.functions} - {"system_v"}
+    parts.append(" ".join([*sorted(opcodes(finding.case)), *sorted(conventions)]))
+    return " | ".join(filter(None, [*parts, _digest(finding)]))
+
+
+_PAGE: Final = re.compile(r"(?:(?P<words>.*) \()?(?:\S*/)?(?P<name>[\w-]+)\.md\)?$")
+
+
+def page_name(fault: str) -> str:
+    """A known fault without the place of its page, which differs between installations."""
+    found = _PAGE.match(fault)
+    if found is None:
+        return fault
+    words = (found["words"] or "").rpartition(": ")[2]
+    return f"{found['name']} | {words}" if words else found["name"]
 
 
 DULL: Final = frozenset({"return", "iconst", "jump", "f32const", "f64const", "vconst"})
@@ -220,6 +268,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "unsaid": finding.unsaid,
         "fault": finding.fault,
         "suspects": list(finding.suspects),
+        "fired": list(finding.fired),
         "seed": finding.seed,
         "case": finding.number,
         "profile": finding.profile,
@@ -227,6 +276,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "note": finding.note,
         "seconds": round(finding.seconds, 3),
         "key": finding.key,
+        "cause": cause_key(finding),
         "count": finding.count,
         "recipe": encode_case(finding.case),
         "original": encode_case(finding.original) if finding.original is not None else None,
@@ -263,6 +313,7 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             count=data["count"],
             note=data.get("note", ""),
             fault=data.get("fault", ""),
+            fired=tuple(data.get("fired", ())),
             seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None,
         )

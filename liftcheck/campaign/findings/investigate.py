@@ -17,8 +17,12 @@ from liftcheck import layout
 from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.appeal import appeal
 from liftcheck.campaign.findings.finding import Finding, VoteRecord, fold_key
+from liftcheck.campaign.reduce.dead_code import tidy
+from liftcheck.campaign.reduce.edit import with_function
+from liftcheck.campaign.reduce.proposals import return_zeros
 from liftcheck.campaign.reduce.visible import left_open, prediction
 from liftcheck.case import Case, CompileFailure, Target
+from liftcheck.clif.edit import copy_function
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Program
@@ -226,6 +230,7 @@ class Investigator:
                 texts[str(target)] = with_names(target.isa, text)
         suspects = [r for r in dict.fromkeys(rules[0]) if len(rules) > 1 and r not in rules[1]]
         same_isa = finding.witness is not None and finding.witness.isa == finding.target.isa
+        plain = self._fired_for_nothing(finding) if rules[0] else frozenset()
         damaged, detail = finding.damaged, finding.detail
         if finding.row.names_registers and not damaged:
             damaged, whose = self._damaged(finding.case, finding.target, finding.run)
@@ -236,7 +241,21 @@ class Investigator:
             damaged=damaged,
             detail=detail,
             suspects=tuple((suspects if same_isa else rules[0])[:_RULES_SHOWN]),
+            fired=tuple(rule for rule in dict.fromkeys(rules[0]) if rule not in plain),
         )
+
+    def _fired_for_nothing(self, finding: Finding) -> frozenset[str]:
+        """The rules that fire for functions like those of a finding's program that only return."""
+        case = finding.case
+        for number, function in enumerate(case.module.functions):
+            bare = copy_function(function)
+            bare.blocks[0].insts[:-1] = []
+            made = return_zeros(with_function(case, number, bare), number, 0)
+            case = with_function(made, number, tidy(made.module.functions[number]))
+        replies = self._listed(case, [finding.target])
+        code = replies[0][0] if replies else None
+        compiled = code if code is not None and not isinstance(code, CompileFailure) else []
+        return frozenset(str(rule) for one in compiled for rule in _items(one.extra.get("rules")))
 
     def _damaged(self, case: Case, target: Target, run: int) -> tuple[tuple[str, ...], str]:
         """The callee-saved registers that a run changes, and ' by the trampoline …' if that alone does."""

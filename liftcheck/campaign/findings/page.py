@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from liftcheck import __version__, layout
-from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.finding import Finding, cause_key
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.text.printer import print_module
 from liftcheck.isa import LISTED
@@ -190,6 +190,7 @@ def _provenance(finding: Finding, name: str) -> str:
         + (f", profile {finding.profile}" if finding.profile else "")
         + (f", {finding.seconds:.0f} s into the campaign" if finding.seconds else ""),
         f"- seen on: {', '.join(finding.runners) or 'the compiler alone'}",
+        *([f"- cause, for lists of known findings: `{cause}`"] if (cause := cause_key(finding)) else []),
     ]
     if finding.count > 1:
         lines.append(

@@ -15,7 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from liftcheck.campaign.findings import page
-from liftcheck.campaign.findings.finding import Finding, encode
+from liftcheck.campaign.findings.finding import Finding, cause_key, encode
+from liftcheck.campaign.findings.known import Known, Standing, Standings, standings
 from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.report.fit import Fitting
@@ -54,11 +55,20 @@ class FuzzReport:
     """Why the campaign's database does not have all of it, if so."""
     seeds: tuple[int, ...] = ()
     """Of the campaigns that it is the sum of, if it is one."""
+    known: Known = ()
+    """Causes that are reported already."""
+
+    @property
+    def standings(self) -> Standings:
+        """What is known of the findings."""
+        return standings(self.known, self.findings, self.compiler, self.options, self.tally.programs_by_isa)
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was found, 3 if something could not be written or the disk ended it, else 0."""
-        if self.findings:
+        """1 if anything was found that is not known, 3 if something could not be written or the disk ended it, else
+        0."""
+        known = self.standings
+        if any(not known.is_known(finding) for finding in self.findings):
             return 1
         return 3 if self.storage or self.stopped else 0
 
@@ -91,6 +101,7 @@ class FuzzReport:
         """The object that `--json` prints."""
         tally = self.tally
         isas = [isa for isa in self.options.isas if tally.programs_by_isa[isa]]
+        known = self.standings
         return {
             "compiler": self.compiler,
             "seed": self.options.seed,
@@ -101,7 +112,9 @@ class FuzzReport:
             "programs": tally.programs,
             "pairs": self.pairs,
             "seconds": round(self.seconds, 3),
-            "findings": [self._finding(finding) for finding in self.findings],
+            "findings": [self._finding(finding, known.of(finding)) for finding in self.findings],
+            "new": sum(not known.is_known(finding) for finding in self.findings),
+            "not_seen": [{"cause": entry.cause, "link": entry.link} for entry in known.unseen],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),
             **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if tally.validated else {}),
@@ -117,13 +130,17 @@ class FuzzReport:
             "storage": self.storage,
         }
 
-    def _finding(self, finding: Finding) -> dict[str, Any]:
+    def _finding(self, finding: Finding, standing: Standing) -> dict[str, Any]:
         path = self.store.paths.get(finding.key)
         brief = {
             "class": finding.klass,
             "isa": finding.target.isa,
             "target": str(finding.target),
             "key": finding.key,
+            "cause": cause_key(finding),
+            "known": standing.entry is not None,
+            "link": standing.entry.link if standing.entry else "",
+            "lapsed": standing.why,
             "count": finding.count,
             "fault": finding.fault,
             "seed": finding.seed,
@@ -180,6 +197,8 @@ def tables(report: FuzzReport) -> RenderableType:
         parts.append(Text(report.kept.line(report.tally)))
     if report.findings:
         parts.append(_findings(report))
+    if (said := _of_lists(report)) is not None:
+        parts.append(said)
     if report.troubles:
         parts.append(_troubles(report))
     return Group(*parts)
@@ -233,14 +252,30 @@ def _times(report: FuzzReport) -> Text:
 
 
 def _findings(report: FuzzReport) -> Fitting:
-    rows = []
+    rows, known = [], report.standings
     for finding in report.findings:
         place = report.store.paths.get(finding.key)
         where = str(place) if place else finding.detail.partition("\n")[0]
-        seconds = f"{finding.seconds:.0f} s"
-        rows.append((finding.klass, finding.target.isa, str(finding.count), seconds, finding.fault or "-", where))
-    columns = ("class", "ISA", "times", "found after", "known fault", "where")
-    return Fitting(f"{len(report.findings)} findings", columns, rows, frozenset({"times", "found after"}))
+        seconds, entry = f"{finding.seconds:.0f} s", known.of(finding).entry
+        status = "known" if entry is not None else "new"
+        what = finding.fault or (entry.link if entry is not None else "") or "-"
+        rows.append((status, finding.klass, finding.target.isa, str(finding.count), seconds, what, where))
+    new = sum(row[0] == "new" for row in rows)
+    columns = ("", "class", "ISA", "times", "found after", "known fault", "where")
+    title = f"{len(rows)} findings" + (f", {new} new" if new < len(rows) else "")
+    return Fitting(title, columns, rows, frozenset({"times", "found after"}))
+
+
+def _of_lists(report: FuzzReport) -> Text | None:
+    """What lists of known findings say besides."""
+    known = report.standings
+    lines = [
+        f"{finding.klass} on {finding.target.isa}: {why}"
+        for finding in report.findings
+        if (why := known.of(finding).why)
+    ]
+    lines += [f"not seen any more, maybe fixed: {entry.cause} ({entry.file}:{entry.line})" for entry in known.unseen]
+    return Text("\n".join(lines)) if lines else None
 
 
 def _troubles(report: FuzzReport) -> Text:

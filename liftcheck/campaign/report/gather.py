@@ -6,6 +6,7 @@ read is listed with its reason, and statistics that nobody kept are missing and 
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.known import Known, standing
 from liftcheck.campaign.findings.store import RECIPE, load
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError
@@ -62,12 +64,17 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One folder. `unreadable`: (folder, why)."""
+    """One folder. `unreadable`: (folder, why); `known`: causes that are reported already."""
 
     folder: Path
     findings: tuple[Shown, ...]
     unreadable: tuple[tuple[str, str], ...]
     kept: Statistics
+    known: Known = ()
+
+    def is_known(self, one: Shown) -> bool:
+        """Whether a list has the cause of a finding."""
+        return standing(self.known, one.finding, one.finding.compiler, datetime.date.today()).entry is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Change:
 NOTHING: Final = Statistics()
 
 
-def gather(folder: Path, kept: Statistics = NOTHING) -> Gathered:
+def gather(folder: Path, kept: Statistics = NOTHING, known: Known = ()) -> Gathered:
     """The findings of a folder, as found; InputError if there is no such folder."""
     if not folder.is_dir():
         raise InputError.at("no such folder: name the folder of a campaign's findings (`fuzz --out`)", str(folder))
@@ -97,7 +104,7 @@ def gather(folder: Path, kept: Statistics = NOTHING) -> Gathered:
         except (OSError, ValueError, InputError) as error:
             unreadable.append((place.name, str(error)))
     found.sort(key=lambda one: (one.finding.seconds, one.folder.name))
-    return Gathered(folder, tuple(found), tuple(unreadable), kept)
+    return Gathered(folder, tuple(found), tuple(unreadable), kept, known)
 
 
 def shown(place: Path) -> Shown:

@@ -67,7 +67,15 @@ def _about(gathered: Gathered) -> str:
 
 def _tiles(gathered: Gathered) -> str:
     document = gathered.kept.document
-    tiles = [("findings", f"{len(gathered.findings):,}", "bad" if gathered.findings else "good")]
+    known = sum(map(gathered.is_known, gathered.findings))
+    tiles = [
+        (
+            "new findings" if known else "findings",
+            f"{len(gathered.findings) - known:,}",
+            "bad" if len(gathered.findings) > known else "good",
+        )
+    ]
+    tiles += [("known findings", f"{known:,}", "")] if known else []
     if document is not None:
         speed = document["pairs"] / document["seconds"] if document["seconds"] else 0.0
         tiles += [
@@ -113,7 +121,7 @@ def _findings(gathered: Gathered, compared: Change | None) -> str:
     for klass, count in classes.most_common():
         parts.append(f"<h3>{html.escape(klass)} <small>{count}</small></h3>")
         parts += [
-            finding(one, one.folder in new, len(gathered.findings) == 1)
+            finding(one, one.folder in new, len(gathered.findings) == 1, gathered.is_known(one))
             for one in gathered.findings
             if one.finding.klass == klass
         ]

@@ -32,16 +32,17 @@ def caption(shown: Shown) -> str:
     """One line, as HTML."""
     found = shown.finding
     parts = found.key.split(" | ")
-    what = f"<code>{html.escape(parts[2])}</code> " if found.failure is None and len(parts) == 3 else ""
+    what = f"<code>{html.escape(parts[2])}</code> " if found.failure is None and len(parts) >= 3 else ""
     return (
         f"<b>{html.escape(found.target.isa)}</b> {what}{html.escape(found.detail.partition(_NEWLINE)[0] or found.key)}"
     )
 
 
-def finding(shown: Shown, is_new: bool, is_open: bool) -> str:
+def finding(shown: Shown, is_new: bool, is_open: bool, is_known: bool = False) -> str:
     """The finding as something that opens."""
     found, data = shown.finding, shown.data
     badges = [
+        "known" if is_known else "",
         f"{found.count} times" if found.count > 1 else "",
         "new" if is_new else "",
         "" if found.reduced else "not reduced",

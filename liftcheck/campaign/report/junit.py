@@ -1,8 +1,8 @@
 """Results as JUnit XML, which Jenkins, GitLab and most others read.
 
-The one idea: an entry is a test case, and its suite is the ISA or the file. What is undecided or refused is skipped
-with its reason, a failure of liftcheck itself is an error. Test cases keep their names from run to run, so that a
-server can tell new failures from old ones. Characters that XML cannot have are written as escapes.
+The one idea: an entry is a test case, and its suite is the ISA or the file. What is known, undecided or refused is
+skipped with its reason, a failure of liftcheck itself is an error. Test cases keep their names from run to run, so that
+a server can tell new failures from old ones. Characters that XML cannot have are written as escapes.
 Sources: the schema of Jenkins' xunit plugin, GitLab's documentation of unit test reports.
 """
 
@@ -20,6 +20,7 @@ from liftcheck.campaign.report.results import Entry, Results
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RESULTS: Final[Mapping[str, type[Failure] | type[Skipped] | type[Error]]] = {
     "failed": Failure,
+    "known": Skipped,
     "undecided": Skipped,
     "skipped": Skipped,
     "broken": Error,

@@ -21,7 +21,8 @@ def text(found: Results) -> str:
     """The whole page."""
     wrong = found.of("failed", "broken")
     mark = "❌" if wrong else "✅"
-    end = "".join(_table("Undecided", found.of("undecided")))
+    end = "".join(_known(found))
+    end += "".join(_table("Undecided", found.of("undecided")))
     end += "".join(_table("Skipped or refused", found.of("skipped")))
     made = [f"## {mark} liftcheck {found.command}\n\n", f"{plain(found.headline)}, {found.seconds:.0f} s"]
     made += [f", `{found.compiler}`\n\n" if found.compiler else "\n\n", *_passed(found)]
@@ -53,6 +54,15 @@ def _passed(found: Results) -> Iterator[str]:
     if rows:
         yield "| where | what |\n|---|---|\n"
         yield from (f"| {plain(entry.suite)} | {plain(entry.title)} |\n" for entry in rows)
+        yield "\n"
+
+
+def _known(found: Results) -> Iterator[str]:
+    """Findings that are on a list, in a line each."""
+    entries = found.of("known")
+    if entries:
+        yield "### Known findings\n\n| times | what | cause |\n|---:|---|---|\n"
+        yield from (f"| {entry.count:,} | {plain(entry.title)} | {plain(entry.name)} |\n" for entry in entries)
         yield "\n"
 
 

@@ -18,7 +18,7 @@ from liftcheck.compilers.cranelift.sources import at_path
 from liftcheck.errors import UsageError
 from liftcheck.oracles.classes import CLASSES
 
-State = Literal["passed", "failed", "undecided", "skipped", "broken"]
+State = Literal["passed", "failed", "known", "undecided", "skipped", "broken"]
 COMPILER_SOURCE: Final = "CRANELIFT_CODEGEN"
 """The base of places in the compiler's own sources, whose folder a report does not know."""
 _DIAGNOSTIC: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
@@ -110,14 +110,17 @@ def _fuzz(document: Document, exit_code: int) -> Results:
     undecided, refused = (sum(document[name].values()) for name in ("undecided", "refused"))
     totals = {
         "findings": len(document["findings"]),
+        "new": document["new"],
         "programs": document["programs"],
         "pairs": document["pairs"],
         "undecided": undecided,
         "refused": refused,
         "troubles": len(document["troubles"]),
     }
+    number = len(document["findings"])
+    listed = f", {document['new']} new" if document["new"] < number else ""
     headline = (
-        f"{document['programs']:,} programs, {document['pairs']:,} pairs judged, {len(document['findings'])} findings "
+        f"{document['programs']:,} programs, {document['pairs']:,} pairs judged, {number} findings{listed} "
         f"(seed {document['seed']})"
     )
     return Results("fuzz", headline, tuple(entries), totals, document["compiler"], document["seconds"], exit_code)
@@ -134,20 +137,21 @@ def _finding(found: Document, compiler: str) -> Entry:
     place = (Place((Path(folder) / "program.clif").as_posix(), found.get("line", 0)),) if folder else ()
     title = f"{found['class']} on {found['target']}: {_first(found['detail'])}".removesuffix(": ")
     fault = f"known fault: {found['fault']}" if found["fault"] else ""
-    text = [found["detail"], fault, found["note"], f"liftcheck replay {folder}" if folder else ""]
+    listed = f"known: {found['link'] or found['cause']}" if found["known"] else found["lapsed"]
+    text = [found["detail"], fault, listed, found["note"], f"liftcheck replay {folder}" if folder else ""]
     if found["count"] > 1:
         text.insert(1, f"{found['count']} findings are one here.")
     return Entry(
         found["isa"],
-        found["key"] or f"{found['class']} of case {found['case']}",
-        "failed",
+        found["cause"] or found["key"] or f"{found['class']} of case {found['case']}",
+        "known" if found["known"] else "failed",
         found["class"],
         title,
         "\n\n".join(filter(None, text)),
         found.get("program", ""),
         place,
         tuple(_located(compiler, (*rules_named(found["detail"]), *rule_places(found["suspects"])))),
-        found["key"],
+        found["cause"] or found["key"],
         found["count"],
     )
 

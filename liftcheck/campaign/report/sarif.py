@@ -1,7 +1,8 @@
 """Results as SARIF 2.1.0, which GitHub's code scanning and editors read.
 
 The one idea: a finding is a result of level error whose first location is the reduced program, and whose related
-locations are rules in the compiler's `.isle` files, below a base that names the compiler's sources. What is undecided
+locations are rules in the compiler's `.isle` files, below a base that names the compiler's sources. One that a list
+knows is suppressed. What is undecided
 at a place is a result of kind 'open'; what is counted by its reason is a notification. A fingerprint is made of the
 finding's key, so that a finding is the same from run to run.
 Sources: the OASIS standard SARIF 2.1.0 (errata 01) and its schema.
@@ -20,7 +21,7 @@ from liftcheck.campaign.report.results import COMPILER_SOURCE, Entry, Place, Res
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _BASE: Final = "%SRCROOT%"
-_AS_RESULT: Final = ("failed", "undecided", "broken")
+_AS_RESULT: Final = ("failed", "known", "undecided", "broken")
 
 
 def text(found: Results) -> str:
@@ -30,7 +31,7 @@ def text(found: Results) -> str:
 
 def log(found: Results) -> dict[str, Any]:
     """The document as data."""
-    shown = [entry for entry in found.of(*_AS_RESULT) if entry.places or entry.state == "failed"]
+    shown = [entry for entry in found.of(*_AS_RESULT) if entry.places or entry.state in ("failed", "known")]
     rules = list(dict.fromkeys(entry.rule for entry in shown))
     run = {
         "tool": {"driver": {"name": "liftcheck", "version": found.version, "rules": list(map(_rule, rules))}},
@@ -63,6 +64,10 @@ def _result(entry: Entry, rule: int) -> dict[str, Any]:
         "occurrenceCount": max(entry.count, 1),
         "properties": {"key": entry.key, "suite": entry.suite},
     }
+    if entry.state == "known":
+        made["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": "on a list of known findings"}
+        ]
     if entry.places:
         made["locations"] = list(map(_location, entry.places))
     if entry.related:

@@ -96,10 +96,11 @@ def fold(message: str) -> str:
 
 
 def shorten(place: str) -> str:
-    """A panic's place from the crate's name on: the rest names somebody's home folder."""
-    found = re.search(r"(?:registry/src/[^/]+/|/)((?:cranelift|regalloc|wasmtime)[^/]*/.*)$", place)
+    """A panic's place from the crate's name on: the rest names somebody's home folder. The crate's version, and what
+    cargo adds for a build, are left out, so that a place is the same in all builds."""
+    found = re.search(r"(?:registry/src/[^/]+/|/)((?:cranelift|regalloc|wasmtime)[^/]*)(/.*)$", place)
     if found:
-        return found.group(1)
+        return re.sub(r"-(?:\d+\.\d+\.\d+[^/]*|[0-9a-f]{16})$", "", found.group(1)) + found.group(2)
     generated = re.search(r"/out/(isle_\w+\.rs:.*)$", place)
     return generated.group(1) if generated else place
 
