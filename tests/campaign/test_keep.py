@@ -481,6 +481,7 @@ def whole_finding() -> Finding:
         program="test run\n",
         unsaid="much",
         suspects=("lower.isle:1",),
+        fired=("lower.isle:2",),
         fault="a page",
     )
 
