@@ -105,6 +105,8 @@ class Isa:
     Instructions, for people and at a runner's stop
     trapping      the regular expression of mnemonics that stop a runner which has them
     beyond_capstone  the regular expression of instructions that Capstone has no names for: vectors
+    listing       'module:function' that says whether machine instructions are those that the compiler's own text of an
+                  instruction names, given that text; '' where nobody has written one
     text          'module:function' that writes such an instruction as an assembler reads it
     with_names    'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
 
@@ -175,6 +177,7 @@ class Isa:
     far_jump: str = ""
     sized: str = ""
     beyond_capstone: bytes = b""
+    listing: str = ""
     text: str = ""
     with_names: str = ""
     stack_probe: str = "stack_probe:taken"

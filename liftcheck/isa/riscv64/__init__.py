@@ -57,6 +57,7 @@ _REGISTERS: Final = (
 
 ISA: Final = Isa(
     name="riscv64",
+    listing="listing:agrees",
     reader="insts:read",
     sizes=tuple(4 if first & 3 == 3 else 2 for first in range(256)),
     alignment=2,

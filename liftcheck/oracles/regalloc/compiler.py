@@ -72,7 +72,7 @@ class Validating:
         """As the compiler inside; functions whose allocation is refuted bear the refutation."""
         if wants or text.startswith(_TRAMPOLINE):
             return self.inner.compile_text(text, targets, wants)
-        columns = self.inner.allocations(text, targets)
+        columns = self.inner.allocations(text, targets, with_text=True)
         started = time.perf_counter()
         sources = [source_of(function) for function in parse_filetest(text, "").module().functions]
         judged = [

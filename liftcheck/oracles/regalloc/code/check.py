@@ -37,7 +37,7 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, order, slots, unborn
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, listed, order, slots, unborn
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
@@ -108,6 +108,8 @@ class Examination:
         self.z3_only: Final = z3_only
         self.vectors: Term | None = None
         """The vector configuration, where there is one and it is known."""
+        self._unlisted: Final[list[Problem]] = []
+        """Told where no rule says better what is wrong."""
         self._sized: Final = isa_named(isa).part(isa_named(isa).sized)
 
     def run(self) -> Found:
@@ -126,6 +128,7 @@ class Examination:
             links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
         )
         self.problems.extend(links.literals(self.layout.isa, self.own, [r.offset for r in self.code.relocations]))
+        self.problems.extend(() if self.problems else self._unlisted)
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)
@@ -215,6 +218,7 @@ class Examination:
         if piece.edit == NONE:
             self.own[piece.instruction] = code
             self.problems.extend(self.rules.check(piece.instruction, code))
+            self._unlisted.extend(listed.check(self.isa, self.allocation, piece.instruction, code))
         else:
             self._move(piece, code)
 
