@@ -25,8 +25,8 @@ from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
-from liftcheck.oracles.regalloc.source import Source, structure_bytes
-from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation
+from liftcheck.oracles.regalloc.source import POINTERS, Source, structure_bytes
+from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation, Operand
 
 LIBCALL: Final = "libcall:"
 LIBRARY: Final = frozenset({"system_v"})
@@ -64,12 +64,32 @@ class Calls:
         """Those that an instruction's call may have; none: not known."""
         if self.source is None:
             return frozenset()
-        start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
-        names = set(self._linked(start, end))
+        names = frozenset(self.symbols_of(instruction))
+        if not names and (self._library or len(self.source.any_callee) > 1):
+            names = self._loaded(instruction)
+            if names and (pointers := self.source.callees.get(POINTERS)):  # or the program calls it by its address
+                library = LIBRARY if any(name.startswith(LIBCALL) for name in names) else frozenset()
+                return pointers.union(library, *(self.source.callees.get(name, ()) for name in names))
         if any(name.startswith(LIBCALL) for name in names):
             return LIBRARY
-        found = self.source.conventions(frozenset(names))
+        found = self.source.conventions(names)
         return found if names & self.source.callees.keys() or not self._library else found | LIBRARY
+
+    def _loaded(self, instruction: int) -> frozenset[str]:
+        """The symbols whose address another instruction made for a call through a register: far functions."""
+        callees = (o.vreg for o in self.allocation.instructions[instruction].operands if self._may_be_callee(o))
+        makers = (self._makers[vreg] for vreg in callees if vreg in self._makers)
+        return frozenset(name for maker in makers for name in self.symbols_of(maker))
+
+    def _may_be_callee(self, operand: Operand) -> bool:
+        fixed = operand.constraint in (FIXED, ANY) and operand.value != self.abi.callee
+        return operand.kind == USE and not fixed
+
+    @cached_property
+    def _makers(self) -> Mapping[int, int]:
+        """Virtual register -> the instruction that defines it."""
+        rows = enumerate(self.allocation.instructions)
+        return {o.vreg: number for number, what in rows for o in what.operands if o.kind != USE}
 
     def lost(self, instruction: int, owing: Kept, unwound: bool) -> list[frozenset[int]]:
         """Of the registers that are owed, those that a call loses where it returns, or where an unwinder enters its
