@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from functools import cache
 from typing import Final
 
 from liftcheck.case import Case, CompileFailure, Target
@@ -27,7 +28,6 @@ def count_rules(
     tally: Tally,
 ) -> None:
     """Counts the rules of code that was traced and ran: once a program and ISA, whatever the level."""
-    tally.traced += len(cases)
     fired: dict[tuple[int, str], set[str]] = {}
     for target, column in zip(targets, compiled):
         for number, made in enumerate(column):
@@ -36,15 +36,27 @@ def count_rules(
                 for code in made:
                     names = code.extra.get("rules")
                     places.update(names if isinstance(names, tuple) else ())
-    counts: dict[str, Counter[str]] = {}
-    firsts: dict[str, dict[str, int]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    firsts: dict[tuple[str, str], int] = {}
     numbers = [int(str(case.tags.get("number", number))) for number, case in enumerate(cases)]
-    for (number, isa), names in sorted(fired.items(), key=lambda item: numbers[item[0][0]]):
-        counts.setdefault(isa, Counter()).update(names)
-        known = firsts.setdefault(isa, {})
-        known.update(dict.fromkeys(names.difference(known), numbers[number]))
-    for isa, count in counts.items():
-        for name, times in count.items():
-            rule = isa, name.partition(" ")[0]
-            tally.fired[rule] += times
-            tally.firsts[rule] = min(firsts[isa][name], tally.firsts.get(rule, firsts[isa][name]))
+    for (number, isa), names in sorted(fired.items(), key=lambda item: -numbers[item[0][0]]):
+        keys = set(map(_rules(isa).__getitem__, names))
+        counts.update(keys)
+        firsts.update(dict.fromkeys(keys, numbers[number]))
+    tally.add(Tally(traced=len(cases), fired=counts, firsts=firsts))
+
+
+class _Rules(dict[str, tuple[str, str]]):
+    """The keys of an ISA's rules, which the compiler calls by their places and their terms."""
+
+    def __init__(self, isa: str) -> None:
+        self.isa = isa
+
+    def __missing__(self, name: str) -> tuple[str, str]:
+        key = self[name] = self.isa, name.partition(" ")[0]
+        return key
+
+
+@cache
+def _rules(isa: str) -> _Rules:
+    return _Rules(isa)

@@ -47,8 +47,7 @@ class Tally:
         self.programs += other.programs
         self.traced += other.traced
         self.fired.update(other.fired)
-        for rule, number in other.firsts.items():
-            self.firsts[rule] = min(number, self.firsts.get(rule, number))
+        self.firsts = _least(self.firsts, other.firsts)
         for name in (
             "pairs",
             "agreed",
@@ -64,3 +63,10 @@ class Tally:
             self.spend(stage, seconds)
         for isa, counts in other.executed.items():
             self.executed.setdefault(isa, Counter()).update(counts)
+
+
+def _least(some: dict[tuple[str, str], int], more: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """The lesser number of each key."""
+    if not some or not more:
+        return {**some, **more}
+    return some | more | {key: min(some[key], more[key]) for key in some.keys() & more.keys()}
