@@ -45,7 +45,7 @@ BASE_SETTINGS: Final = frozenset(
 )
 """Settings without which much does not compile at all: the last to be dropped, and kept for other ISAs' votes."""
 _RULES_SHOWN: Final = 12
-_NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
+NOT_RUN: Final = dict.fromkeys((False, True), Expected([], "a compiler's failure needs no run", {}))
 
 
 class AllRunners(Runners, RunnerChoice, Protocol):
@@ -162,12 +162,12 @@ class Investigator:
         cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show."""
         if _holds_addresses(case):
             return "hold addresses that mean nothing elsewhere"
-        if finding.failure is None and (why := self._unsound(case, finding, fuel, shown)):
+        if finding.failure is None and (why := self.unsound(case, finding, fuel, shown)):
             return why
         return self._verdict(case, finding)
 
     @staticmethod
-    def _unsound(case: Case, finding: Finding, fuel: int, shown: bool) -> str:
+    def unsound(case: Case, finding: Finding, fuel: int, shown: bool = False) -> str:
         """Why what a case does is not to be compared."""
         by_value, big_endian = finding.row.may_be_open, finding.target.isa in BIG_ENDIAN
         if trouble := interpret(case, big_endian, fuel).trouble:
@@ -193,7 +193,7 @@ class Investigator:
             first, second = (self.judge.compile([case], targets[:1], Tally()) for _ in range(2))
             return "" if first != second else "do not go wrong"
         tally = Tally()
-        prepared = [Prepared(print_module(case.module), _NOT_RUN, {})] if finding.failure is not None else None
+        prepared = [Prepared(print_module(case.module), NOT_RUN, {})] if finding.failure is not None else None
         judge = self.judge_for(finding)
         mismatches = [s for s in judge.judge([case], targets, tally, prepared=prepared) if alike(s, finding)]
         bad = {s.target for s in mismatches}
