@@ -8,10 +8,11 @@ campaign's options and b; at which rules of the compiler a directed batch aims, 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import liftcheck
 from liftcheck.isa import ISAS
@@ -21,9 +22,14 @@ BATCH: Final = 32
 16 each program takes a tenth more time."""
 
 
+EXHAUSTIVE: Final = "exhaustive"
+"""The profile of all small programs (`generators.exhaustive`), which ends when each has been judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class FuzzOptions:
-    """One campaign. `cases` bounds it by programs, `seconds` by time; with neither it runs until it is interrupted.
+    """One campaign. `cases` bounds it by programs, `seconds` by time; with neither it runs until it is interrupted,
+    with both until the first of them is met.
 
     runners    names in order of preference; 'auto' takes the best there is for each program
     profiles   only these generator profiles; () means all of them, drawn by batch
@@ -47,6 +53,23 @@ class FuzzOptions:
     sweep: bool = True
     reduce_seconds: float = 20.0
     oracles: tuple[str, ...] = ()
+
+
+class Extent(NamedTuple):
+    """How far a campaign over all small programs goes (`--profile exhaustive`).
+
+    numbers   case numbers from 0 on, of which a few at the end of a world have no program
+    programs  how many there are to be judged, of `whole` in all
+    typings   (opcode, types) in them, `pairs` of those with an edge between them; each world counts its own
+    left_out  typings that the compiler has and no program holds, with the reason
+    """
+
+    numbers: int
+    programs: int
+    whole: int
+    typings: int
+    pairs: int
+    left_out: Mapping[str, str]
 
 
 def case_seed(seed: int, number: int) -> int:

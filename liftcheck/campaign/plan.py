@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Final
 
 from liftcheck import isle
-from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, batch_seed, case_seed
+from liftcheck.campaign.options import BATCH, EXHAUSTIVE, Extent, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler, Setting, innermost
@@ -27,6 +27,8 @@ from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import generate as programs
 from liftcheck.generators import profiles
 from liftcheck.generators.choices import RandomChoices
+from liftcheck.generators.exhaustive import Space
+from liftcheck.generators.exhaustive_emit import emit
 from liftcheck.generators.lefthand import Rules
 from liftcheck.generators.tables import Context
 from liftcheck.isa.base import isa_named
@@ -73,34 +75,42 @@ class Plan:
     directed: bool = False
     cold: bytes = b""
     oracles: tuple[Oracle, ...] = ()
+    space: Space | None = None
+    space_start: int = 0
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
         out."""
         first = self.numbers.start
-        cases = []
+        cases: list[Case] = []
         for number in self.numbers if only is None else [only] if only in self.numbers else []:
             name = f"seed {self.options.seed} case {number}"
-            choices = RandomChoices(case_seed(self.options.seed, number))
-            turn = number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None
-            rule_turn = self._rule_turn(number)
+            make = self._random if self.space is None else self._numbered
             try:
-                cases.append(
-                    programs.generate(
-                        choices,
-                        self.profile,
-                        self.context,
-                        slot=(number - first) * INPUTS,
-                        name=name,
-                        turn=turn,
-                        rule_turn=rule_turn,
-                        cold=self.cold,
-                        tags={"seed": self.options.seed, "number": number},
-                    )
-                )
+                cases += make(number, (number - first) * INPUTS, name)
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
                 troubles.append((name, f"generator: {type(error).__name__}: {error}"))
         return cases
+
+    def _random(self, number: int, slot: int, name: str) -> Iterator[Case]:
+        choices = RandomChoices(case_seed(self.options.seed, number))
+        yield programs.generate(
+            choices,
+            self.profile,
+            self.context,
+            slot=slot,
+            name=name,
+            turn=number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None,
+            rule_turn=self._rule_turn(number),
+            cold=self.cold,
+            tags={"seed": self.options.seed, "number": number},
+        )
+
+    def _numbered(self, number: int, slot: int, name: str) -> Iterator[Case]:
+        """A program of a space; the last batch of a world may have fewer."""
+        space, place = self.space, number - self.space_start
+        if space is not None and place < len(space):
+            yield emit(space, place, slot, name, {"seed": self.options.seed, "number": number})
 
     def _rule_turn(self, number: int) -> int | None:
         """Which of all turns of rules a program has; None if it has none."""
@@ -156,8 +166,11 @@ class Planner:
         """Does once, in the parent, what takes long: builds the compiler, asks its matrices. Gives the compiler's name.
         UsageError for settings and profiles that do not exist, Unavailable for a compiler or runners that are
         missing."""
-        for name in self.options.profiles:
-            profiles.by_name(name)
+        if not self.is_exhaustive:
+            for name in self.options.profiles:
+                profiles.by_name(name)
+        elif len(self.options.profiles) > 1:
+            raise UsageError(f"--profile {EXHAUSTIVE}: it goes with no other profile")
         compiler = self.open_compiler()
         self.build = str(getattr(compiler, "cache_key", ""))
         try:
@@ -247,6 +260,8 @@ class Planner:
 
     def plan(self, batch: int, cold: bytes = b"") -> Plan:
         """What batch `batch` consists of. `cold`: the rules that a directed batch aims at in addition."""
+        if self.is_exhaustive:
+            return self._exhaustive(batch)
         draw = random.Random(batch_seed(self.options.seed, batch))
         world = draw.choice(self.worlds)
         profile = draw.choice(self.options.profiles) if self.options.profiles else "all"
@@ -264,6 +279,50 @@ class Planner:
         directed = batch % DIRECTED == DIRECTED - 1
         oracles = (*self.oracles, *self._sampled(batch))
         return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed, cold, oracles)
+
+    @property
+    def is_exhaustive(self) -> bool:
+        return EXHAUSTIVE in self.options.profiles
+
+    @cached_property
+    def spaces(self) -> list[tuple[str, int, Space]]:
+        """Of each world all small programs, and the number of the first; each begins with a batch."""
+        found, start = [], 0
+        for world in self.worlds:
+            space = Space(self.context(world))
+            found.append((world, start, space))
+            start += -(-len(space) // BATCH) * BATCH
+        return found
+
+    @cached_property
+    def extent(self) -> Extent:
+        """All small programs, those within `--cases` alone."""
+        _, start, space = self.spaces[-1]
+        numbers = start + -(-len(space) // BATCH) * BATCH
+        bound = numbers if self.options.cases is None else min(self.options.cases, numbers)
+        spaces = [space for _, _, space in self.spaces]
+        left_out: dict[str, str] = {}
+        for one in spaces:
+            left_out |= one.left_out()
+        return Extent(
+            bound,
+            sum(min(len(space), max(0, bound - start)) for _, start, space in self.spaces),
+            sum(len(space) for space in spaces),
+            sum(space.typings() for space in spaces),
+            sum(space.pairs() for space in spaces),
+            left_out,
+        )
+
+    def _exhaustive(self, batch: int) -> Plan:
+        """A batch of small programs, with the settings of its world alone."""
+        cases = batch_cases(self.options, batch)
+        world, start, space = next(one for one in reversed(self.spaces) if one[1] <= batch * BATCH)
+        levels = dict.fromkeys(self.options.opt_levels)
+        targets = tuple(self.target(world, isa, level, ()) for isa in self.options.isas for level in levels)
+        oracles = (*self.oracles, *self._sampled(batch))
+        return Plan(
+            self.options, cases, targets, EXHAUSTIVE, space.context, oracles=oracles, space=space, space_start=start
+        )
 
     def _sampled(self, batch: int) -> Iterator[Oracle]:
         """The oracles that have their turn in this batch without being asked for, one at most; none where an oracle

@@ -34,7 +34,7 @@ from liftcheck.campaign.keep.disk import Watch
 from liftcheck.campaign.keep.keeper import Keeper
 from liftcheck.campaign.keep.kept import Kept
 from liftcheck.campaign.keep.shelf import Shelf
-from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, made_by
+from liftcheck.campaign.options import BATCH, EXHAUSTIVE, FuzzOptions, batch_cases, made_by
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.fuzz import FuzzReport
@@ -165,6 +165,8 @@ class Campaign:
     def _run(self) -> None:
         planner = Planner(self.options)
         self.report.compiler = planner.prepare(self.progress.message)
+        if EXHAUSTIVE in self.options.profiles:
+            self.report.extent = planner.extent
         self.progress.started(self.report.compiler)
         self.keeper.begin(self.report.compiler, f"liftcheck {made_by()}, compiler {planner.build}", self.docket)
         if planner.traces_rules and planner.rules is not None:

@@ -20,6 +20,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from liftcheck.campaign.options import EXHAUSTIVE
 from liftcheck.commands import options, output, reports, resumed
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
@@ -57,7 +58,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--profile",
         action="append",
         metavar="NAME",
-        help="generate only this profile's programs; repeatable (default: all profiles)",
+        help="generate only this profile's programs; repeatable (default: all profiles). exhaustive: every opcode and "
+        "type with operands of every kind, and every pair along one edge, until all are judged (docs/exhaustive.md)",
     )
     parser.add_argument(
         "--no-sweep",
@@ -109,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
     listed = known.gather(args.known)
     chosen = campaign_options(args) if args.resume is None else resumed.campaign_options(args)
 
+    if EXHAUSTIVE in chosen.profiles:
+        chosen = all_small(chosen)
     if args.scheduler is not None:
         chosen = dataclasses.replace(chosen, compiler=exactly(chosen.compiler))
 
@@ -125,6 +129,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(report, output.table_console())
     return reports.write(args, "fuzz", report.document(), report.exit_code)
+
+
+def all_small(chosen: FuzzOptions) -> FuzzOptions:
+    """A campaign over all small programs: bounded by their number."""
+    from liftcheck.campaign.plan import Planner
+
+    planner = Planner(chosen)
+    planner.prepare(None)
+    return dataclasses.replace(chosen, cases=planner.extent.numbers)
 
 
 def exactly(spec: str) -> str:
@@ -153,7 +166,8 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
     """What the command line asks for, as the campaign wants it."""
     from liftcheck.campaign.options import FuzzOptions
 
-    seconds = args.time if args.time is not None or args.cases is not None else DEFAULT_SECONDS
+    bounded = args.time is not None or args.cases is not None or EXHAUSTIVE in (args.profile or ())
+    seconds = args.time if bounded else DEFAULT_SECONDS
     return FuzzOptions(
         isas=options.flat(args.isa, ISAS),
         compiler=args.compiler or options.DEFAULT_COMPILER,

@@ -82,7 +82,7 @@ def _differences(args: argparse.Namespace, held: Kept) -> Iterator[tuple[str, st
 def _length(args: argparse.Namespace, held: Kept) -> dict[str, Any]:
     """How far it goes: --time from now on, --cases from its beginning."""
     own, folder = held.options, held.folder
-    if args.time is not None and own.cases is not None:
+    if args.time is not None and own.cases is not None and own.seconds is None:
         raise UsageError(
             f"--time: the campaign in {folder} is bounded by --cases {own.cases}, on which its findings depend: "
             "give a larger --cases"

@@ -18,7 +18,7 @@ from liftcheck.campaign.findings import page
 from liftcheck.campaign.findings.finding import Finding, cause_key, encode
 from liftcheck.campaign.findings.known import Known, Standing, Standings, standings
 from liftcheck.campaign.findings.store import Store
-from liftcheck.campaign.options import FuzzOptions
+from liftcheck.campaign.options import Extent, FuzzOptions
 from liftcheck.campaign.report.fit import Fitting
 from liftcheck.campaign.report.rule_coverage import Kept
 from liftcheck.clif.text.printer import print_module
@@ -35,6 +35,7 @@ class FuzzReport:
     deaths     workers that died and were replaced
     given_up   programs that were under way at the end and are not counted
     kept       what is kept of the compiler's rules, if it tells of them
+    extent     of a campaign over all small programs how far it goes
     """
 
     options: FuzzOptions
@@ -49,6 +50,7 @@ class FuzzReport:
     given_up: int = 0
     interrupted: bool = False
     kept: Kept | None = None
+    extent: Extent | None = None
     stopped: str = ""
     """What ended it before its time, if it was not the user."""
     unkept: str = ""
@@ -81,6 +83,11 @@ class FuzzReport:
     def pairs(self) -> int:
         """(program, target) pairs that got a verdict: they agreed or they did not."""
         return self.tally.pairs.total()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every program of all small ones has been judged."""
+        return self.extent is not None and self.tally.programs >= self.extent.whole
 
     def time_share(self) -> dict[str, float]:
         """Stage -> share of the workers' time."""
@@ -117,6 +124,7 @@ class FuzzReport:
             "not_seen": [{"cause": entry.cause, "link": entry.link} for entry in known.unseen],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),
+            **({"exhaustive": self._extent(self.extent)} if self.extent else {}),
             **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if tally.validated else {}),
             "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
             "behaviour": {name: round(share, 4) for name, share in self.shares().items()},
@@ -128,6 +136,16 @@ class FuzzReport:
             "given_up": self.given_up,
             "rules": self.kept.summary(self.tally) if self.kept else None,
             "storage": self.storage,
+        }
+
+    def _extent(self, extent: Extent) -> dict[str, Any]:
+        return {
+            "complete": self.is_complete,
+            "programs": extent.whole,
+            "left": max(extent.whole - self.tally.programs, 0),
+            "typings": extent.typings,
+            "pairs": extent.pairs,
+            "left_out": dict(extent.left_out),
         }
 
     def _finding(self, finding: Finding, standing: Standing) -> dict[str, Any]:
@@ -186,6 +204,8 @@ def _of(counts: Counter[tuple[str, str]], isa: str) -> dict[str, int]:
 def tables(report: FuzzReport) -> RenderableType:
     """The end of a campaign for people."""
     parts: list[RenderableType] = [_isa_table(report)]
+    if report.extent is not None:
+        parts.append(Text(_how_far(report, report.extent)))
     for title, counts in (("undecided", report.tally.undecided), ("refused", report.tally.refused)):
         reasons = _by_reason(counts)
         if reasons:
@@ -202,6 +222,15 @@ def tables(report: FuzzReport) -> RenderableType:
     if report.troubles:
         parts.append(_troubles(report))
     return Group(*parts)
+
+
+def _how_far(report: FuzzReport, extent: Extent) -> str:
+    """Whether a campaign over all small programs has judged them all."""
+    what = f"{extent.typings:,} typings with operands of every kind, {extent.pairs:,} pairs along one edge"
+    if report.is_complete:
+        return f"complete: all {extent.whole:,} programs, {what}, in {report.seconds:,.0f} s"
+    left = f"{max(extent.whole - report.tally.programs, 0):,} of {extent.whole:,} programs are left ({what})"
+    return f"not complete: {left}; --resume goes on"
 
 
 def _isa_table(report: FuzzReport) -> Fitting:

@@ -74,10 +74,16 @@ def time_left(report: FuzzReport) -> str:
     """How much is left to do, in the unit in which the campaign is bounded."""
     options = report.options
     if options.cases is not None:
-        return f"{max(options.cases - report.tally.programs, 0):,} programs left"
+        whole = report.extent.programs if report.extent else options.cases
+        programs = f"{max(whole - report.tally.programs, 0):,} programs left"
+        return programs if options.seconds is None else f"{programs}, {_clock(report, options.seconds)}"
     if options.seconds is None:
         return f"{report.seconds:.0f} s so far, Ctrl-C ends it"
-    left = max(options.seconds - report.seconds, 0.0)
+    return _clock(report, options.seconds)
+
+
+def _clock(report: FuzzReport, seconds: float) -> str:
+    left = max(seconds - report.seconds, 0.0)
     return f"{left // 60:.0f}:{left % 60:02.0f} left" if left else "finishing"
 
 
