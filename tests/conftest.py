@@ -64,6 +64,14 @@ def runners() -> Iterator[RunnerPool]:
     pool.close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Workers are worth their start for rooms of tests, not for files that are named; who says -n has them anyway."""
+    asked = any(word.startswith(("-n", "--numprocesses")) for word in config.invocation_params.args)
+    named = all(Path(word.partition("::")[0]).suffix == ".py" for word in config.args)
+    return 0 if named and not asked else None
+
+
 # -- what a test says that it needs
 
 

@@ -28,7 +28,7 @@ def draws(typing: support.Typing) -> int:
     widest = max((t.bits for t in typing.args), default=0)
     slow = any(t.is_float and t.lane_bits == 128 for t in (*typing.args, *typing.results))
     few = typing.op in ("icmp", "fcmp", "icmp_imm", "atomic_rmw_op", "bitcast")
-    return 2 if slow or few or widest > 128 else 3 if widest > 64 else 5
+    return 2 if slow or few or widest > 64 else 3
 
 
 @pytest.mark.parametrize("op", OPS)

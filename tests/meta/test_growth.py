@@ -30,8 +30,8 @@ from liftcheck.oracles.admissible import Reference
 from liftcheck.oracles.regalloc.code.chains import Chains, Ends
 from liftcheck.oracles.regalloc.source import source_of
 
-SMALL, FACTOR, LIMIT = 64, 4, 5.0
-"""4 log(256) / log(64) is 5.3 with all of the time in sorting, which is in C and counts nothing here."""
+SMALL, FACTOR, LIMIT = 32, 4, 5.0
+"""4 log(128) / log(32) is 5.6 with all of the time in sorting, which is in C and counts nothing here."""
 
 
 load("bench/growth_inputs")  # the next imports it

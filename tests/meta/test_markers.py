@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from conftest import leaves_out_slow
+from conftest import leaves_out_slow, pytest_xdist_auto_num_workers
 
 from liftcheck.compilers.cranelift import builds
 from liftcheck.errors import Unavailable
@@ -110,6 +111,24 @@ def test_what_needs_no_compiler_can_be_chosen_and_slow_tests_are_left_out(
 def test_slow_tests_run_wherever_they_are_asked_for(expression: str) -> None:
     assert leaves_out_slow(expression) == ("slow" not in expression)
     assert not leaves_out_slow("") and not leaves_out_slow("not needs_qemu")
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"),
+    [
+        ((), None),
+        (("tests/clif", "tests/bits/test_bits_terms.py"), None),
+        (("tests/bits/test_bits_terms.py",), 0),
+        (("tests/bits/test_bits_terms.py::test_a.py", "tests/conftest.py"), 0),
+        (("-n", "auto", "tests/bits/test_bits_terms.py"), None),
+        (("-nauto", "tests/bits/test_bits_terms.py"), None),
+        (("--numprocesses=auto", "tests/bits/test_bits_terms.py"), None),
+    ],
+)
+def test_rooms_are_shared_out_and_files_that_are_named_are_not(words: tuple[str, ...], workers: int | None) -> None:
+    named = [word for word in words if word.startswith("tests/")] or ["tests"]
+    config = SimpleNamespace(invocation_params=SimpleNamespace(args=words), args=named)
+    assert pytest_xdist_auto_num_workers(config) == workers  # type: ignore[arg-type]
 
 
 def test_nothing_is_here_that_is_not_asked_for() -> None:

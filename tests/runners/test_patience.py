@@ -135,7 +135,7 @@ class _ImpatientRunner:
 
 @pytest.mark.parametrize(("name", "isa"), RUNNERS)
 def test_a_runner_gives_the_time_it_is_told_to(name: str, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "AT_LEAST", 0.1)
+    monkeypatch.setattr(patience, "AT_LEAST", 0.05)
     runner = opened(name, isa)
     program = [FunctionCode("%f", SAMPLES[isa].faults["endless"])]
     image = link([program], isa)
@@ -226,7 +226,7 @@ def test_a_call_ends_when_it_is_told_to_however_many_do_not(name: str, isa: str)
     job = Job(trampoline(isa), image.entry(0, "%f"), SIGNATURE, [(1, 2, 3)] * 8)
     runner.run(image, [job._replace(inputs=[(1, 2, 3)])])
     started = time.monotonic()
-    outcomes = runner.run(image, [job] * 60, until=started + 0.3)
+    outcomes = runner.run(image, [job] * 60, until=started + 0.15)
     assert time.monotonic() - started < 5.0
     kinds = [outcome for rows in outcomes for outcome in rows]
     assert len(kinds) == 480 and {outcome.kind for outcome in kinds} == {"out_of_fuel"}

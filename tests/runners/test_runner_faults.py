@@ -172,14 +172,14 @@ def test_a_row_whose_process_is_killed_runs_once_more(name: str, isa: str, times
     def kill() -> None:
         victims: set[int | None] = {None}
         while len(victims) <= times:
-            time.sleep(0.2)
+            time.sleep(0.1)
             if runner.pid not in victims:
                 victims.add(runner.pid)
                 os.kill(runner.pid or 0, 9)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    outcomes = runner.run(image, jobs, seconds=1.0)
+    outcomes = runner.run(image, jobs, seconds=0.5)
     killer.join()
     assert_good(isa, outcomes[0])
     assert_good(isa, outcomes[2])
