@@ -37,6 +37,7 @@ class FuzzOptions:
     sweep      whether batches also draw settings of their own (register allocators, extensions, …)
     out        the folder for findings; None: they are only reported
     oracles    that judge the code besides its runs (`oracles.registry`)
+    baseline   the compiler that `compiler` is compared with, on the same programs; '' for none
     """
 
     isas: tuple[str, ...] = ISAS
@@ -53,6 +54,7 @@ class FuzzOptions:
     sweep: bool = True
     reduce_seconds: float = 20.0
     oracles: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 class Extent(NamedTuple):

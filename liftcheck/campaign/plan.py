@@ -21,7 +21,7 @@ from liftcheck import isle
 from liftcheck.campaign.options import BATCH, EXHAUSTIVE, Extent, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
-from liftcheck.compilers.base import Compiler, Setting, innermost
+from liftcheck.compilers.base import Compiler, Setting, innermost, shared_settings
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.generators import generate as programs
@@ -127,18 +127,24 @@ class Planner:
         self._known: dict[str, Mapping[str, Setting]] = {}
         self._contexts: dict[tuple[str, ...], Context] = {}
         self._compiler: Compiler | None = None
+        self._baseline: Compiler | None = None
         self.build = ""
         """What identifies the compiler's build, once it is prepared."""
 
     def open_compiler(self) -> Compiler:
         """The compiler under test; the same one at every call."""
         if self._compiler is None:
-            self._compiler = self._open_compiler()
+            self._compiler = self._open(self.options.compiler)
         return self._compiler
 
-    def _open_compiler(self) -> Compiler:
+    def open_baseline(self) -> Compiler | None:
+        """The compiler that it is compared with, if there are two; the same one at every call."""
+        if self._baseline is None and self.options.baseline:
+            self._baseline = self._open(self.options.baseline)
+        return self._baseline
+
+    def _open(self, spec: str) -> Compiler:
         """In the build that an oracle needs, if one does."""
-        spec = self.options.compiler
         opened = {one.name: made for one in self.oracles if (made := one.open(spec)) is not None}
         telling = [one.name for one in self.oracles if one.wants and one.name not in opened]
         if opened and len(opened) + len(telling) > 1:
@@ -171,8 +177,8 @@ class Planner:
                 profiles.by_name(name)
         elif len(self.options.profiles) > 1:
             raise UsageError(f"--profile {EXHAUSTIVE}: it goes with no other profile")
-        compiler = self.open_compiler()
-        self.build = str(getattr(compiler, "cache_key", ""))
+        compiler, baseline = self.open_compiler(), self.open_baseline()
+        self.build = " and ".join(str(getattr(one, "cache_key", "")) for one in (compiler, baseline) if one is not None)
         try:
             self._check_settings(compiler)
             self._check_runners()
@@ -181,6 +187,8 @@ class Planner:
             return compiler.name
         finally:
             compiler.close()
+            if baseline is not None:
+                baseline.close()
             self.runners.close()
 
     def _check_runners(self) -> None:
@@ -201,9 +209,10 @@ class Planner:
                 raise UsageError(f"{compiler.name} has no setting {name!r} on {', '.join(self.options.isas)}{hint}")
 
     def settings_of(self, isa: str) -> Mapping[str, Setting]:
-        """The settings that the compiler has on an ISA, by name."""
+        """The settings that the compiler has on an ISA, by name; of two, those that both have."""
         if isa not in self._known:
-            self._known[isa] = self.open_compiler().settings(isa)
+            own, baseline = self.open_compiler().settings(isa), self.open_baseline()
+            self._known[isa] = own if baseline is None else shared_settings(own, baseline.settings(isa))
         return self._known[isa]
 
     @cached_property
@@ -233,12 +242,15 @@ class Planner:
         """For what programs are made in a world."""
         isas = self.options.isas
         if (world,) not in self._contexts:
-            compiler = self.open_compiler()
-            matrices: Mapping[str, Container[str]] = {
-                isa: matrix.load(compiler, isa, self.target(world, isa, "none", ()).settings) for isa in isas
-            }
+            matrices: Mapping[str, Container[str]] = {isa: self._matrix(world, isa) for isa in isas}
             self._contexts[world,] = Context(isas, matrices, SIZE, INPUTS, rules=self.rules)
         return self._contexts[world,]
+
+    def _matrix(self, world: str, isa: str) -> matrix.Matrix:
+        """What the compiler has, of two what both have."""
+        settings, baseline = self.target(world, isa, "none", ()).settings, self.open_baseline()
+        own = matrix.load(self.open_compiler(), isa, settings)
+        return own if baseline is None else matrix.common(own, matrix.load(baseline, isa, settings))
 
     def target(self, world: str, isa: str, level: str, more: tuple[tuple[str, str], ...]) -> Target:
         """An ISA's target: base settings, extensions, the batch's draws, the user's settings; unknown ones left out."""

@@ -10,6 +10,9 @@ smaller that was left.
 Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
 and is traced: `liftcheck coverage` shows which rules that were.
 
+Two compilers (`--compiler A --compiler B`) get the same programs: exit code 1 is for what B gets wrong and A does not,
+a release's or a pull request's regressions; what both get wrong, and what only A does, is listed besides.
+
 Ctrl-C or SIGTERM ends it with its report. Whatever stopped it, `--resume` goes on with it (docs/campaigns.md).
 """
 
@@ -41,7 +44,7 @@ OUT: Final = "findings"
 
 def declare(parser: argparse.ArgumentParser) -> None:
     options.add_isa(parser, "fuzz this ISA (default: all four)")
-    options.add_compiler(parser)
+    options.add_compilers(parser)
     options.add_opt(parser, "none,speed")
     options.add_settings(parser)
     options.add_runner(parser)
@@ -115,12 +118,15 @@ def run(args: argparse.Namespace) -> int:
         chosen = all_small(chosen)
     if args.scheduler is not None:
         chosen = dataclasses.replace(chosen, compiler=exactly(chosen.compiler))
+    if chosen.baseline:
+        chosen = dataclasses.replace(chosen, baseline=exactly(chosen.baseline))
 
     class Seeded(LiveProgress):
         """Says the seed with the compiler, so that even a campaign that is killed can be repeated."""
 
         def started(self, compiler: str) -> None:
-            super().started(f"{compiler} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
+            what = compiler + (f" against {chosen.baseline}" if chosen.baseline else "")
+            super().started(f"{what} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
 
     with Seeded(Console(stderr=True)) as progress:
         report = fuzz(chosen, progress, executor=executor(args), is_resumed=args.resume is not None, known=listed)
@@ -168,9 +174,10 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
 
     bounded = args.time is not None or args.cases is not None or EXHAUSTIVE in (args.profile or ())
     seconds = args.time if bounded else DEFAULT_SECONDS
+    baseline, compiler = options.two_compilers(args.compiler)
     return FuzzOptions(
         isas=options.flat(args.isa, ISAS),
-        compiler=args.compiler or options.DEFAULT_COMPILER,
+        compiler=compiler,
         opt_levels=options.flat(args.opt, ("none", "speed")),
         settings=tuple(args.settings),
         runners=tuple(args.runner or ("auto",)),
@@ -183,4 +190,5 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
         sweep=not args.no_sweep,
         reduce_seconds=args.reduce or DEFAULT_REDUCE,
         oracles=tuple(args.validate or ()),
+        baseline=baseline,
     )

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from liftcheck.errors import UsageError
 from liftcheck.isa import ISA_ALIASES, ISAS
 from liftcheck.runners.table import NAMES
 
@@ -150,6 +151,27 @@ def add_compiler(parser: argparse.ArgumentParser) -> None:
         help="compiler under test: cranelift, cranelift@0.130.0, or a name from "
         "`liftcheck compiler list` (default: the newest Cranelift that cargo here builds)",
     )
+
+
+def add_compilers(parser: argparse.ArgumentParser) -> None:
+    """One compiler, or two to compare."""
+    parser.add_argument(
+        "--compiler",
+        action="append",
+        metavar="NAME[@VERSION]",
+        help="compiler under test: cranelift, cranelift@0.130.0, or a name from `liftcheck compiler list` "
+        "(default: the newest Cranelift that cargo here builds); given twice, the second is compared with the first",
+    )
+
+
+def two_compilers(given: Sequence[str] | None) -> tuple[str, str]:
+    """(the first of two, or '', and the compiler under test)."""
+    several = list(given or [DEFAULT_COMPILER])
+    if len(several) > 2:
+        raise UsageError(
+            f"--compiler {' '.join(several)}: one compiler under test, or two, the second against the first"
+        )
+    return several[0] if len(several) == 2 else "", several[-1]
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

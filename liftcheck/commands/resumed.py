@@ -73,8 +73,12 @@ def _differences(args: argparse.Namespace, held: Kept) -> Iterator[tuple[str, st
             yield name, ",".join(asked), ",".join(has) or "not given"
     if args.seed is not None and args.seed != own.seed:
         yield "--seed", str(args.seed), str(own.seed)
-    if args.compiler is not None and args.compiler not in (own.compiler, held.compiler, name_of(held.compiler)):
-        yield "--compiler", args.compiler, held.compiler
+    if args.compiler is not None:
+        baseline, compiler = options.two_compilers(args.compiler)
+        if compiler not in (own.compiler, held.compiler, name_of(held.compiler)):
+            yield "--compiler", compiler, held.compiler
+        if baseline not in (own.baseline, name_of(own.baseline)):
+            yield "--compiler", f"{baseline or 'once'} as the first", own.baseline or "once"
     if args.no_sweep and own.sweep:
         yield "--no-sweep", "given", "not given"
 

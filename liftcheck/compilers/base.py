@@ -7,7 +7,7 @@ one a function and target. What *we* ask wrongly is raised: `UnknownSetting` for
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -69,6 +69,15 @@ class Setting(NamedTuple):
 OPT_LEVEL: Final = Setting(
     "opt_level", "enum", ("none", "speed", "speed_and_size"), "none", "how much is optimized", True
 )
+
+
+def shared_settings(one: Mapping[str, Setting], other: Mapping[str, Setting]) -> dict[str, Setting]:
+    """The settings that two compilers both have, with the values that both take."""
+    return {
+        name: setting._replace(values=tuple(value for value in setting.values if value in other[name].values))
+        for name, setting in one.items()
+        if name in other and other[name].kind == setting.kind
+    }
 
 
 class Complaint(NamedTuple):

@@ -63,6 +63,27 @@ class Matrix:
         return self.lacks.get(key) or self.invalid.get(key, "unknown to this version")
 
 
+def common(one: Matrix, other: Matrix) -> Matrix:
+    """What two compilers both have: programs within it are for either."""
+    has = one.has & other.has
+    partial = {
+        key: _shared(one.choices.get(key), other.choices.get(key))
+        for key in (one.choices.keys() | other.choices.keys()) - has
+        if all(key in side.has or key in side.choices for side in (one, other))
+    }
+    lacks = {**other.lacks, **one.lacks}
+    invalid, panics = {**other.invalid, **one.invalid}, {**other.panics, **one.panics}
+    choices = {key: some for key, some in partial.items() if some}
+    return Matrix(f"{one.compiler}, {other.compiler}", one.target, has, lacks, choices, panics, invalid)
+
+
+def _shared(some: tuple[str, ...] | None, others: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Those in both; None stands for all."""
+    if some is None or others is None:
+        return some or others or ()
+    return tuple(one for one in some if one in others)
+
+
 def load(compiler: Compiler, isa: str, settings: Settings = ()) -> Matrix:
     """The matrix of `compiler` on `isa` under `settings` (the optimization level is not looked at)."""
     plain = tuple(sorted(pair for pair in settings if pair[0] != "opt_level"))

@@ -21,6 +21,7 @@ class Tally:
     traced   programs of which the compiler said which of its rules matched
     fired    (ISA, rule's place) -> how many of them held code of the rule that was run and compared
     firsts   the same -> the least number of such a program
+    baseline (ISA, 'pairs' or 'agreed') of the other compiler, if there are two
     """
 
     programs: int = 0
@@ -37,6 +38,7 @@ class Tally:
     traced: int = 0
     fired: Counter[tuple[str, str]] = field(default_factory=Counter)
     firsts: dict[tuple[str, str], int] = field(default_factory=dict)
+    baseline: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def spend(self, stage: str, seconds: float) -> None:
         """Counts time to a stage."""
@@ -57,6 +59,7 @@ class Tally:
             "validated",
             "programs_by_isa",
             "behaviour",
+            "baseline",
         ):
             getattr(self, name).update(getattr(other, name))
         for stage, seconds in other.seconds.items():

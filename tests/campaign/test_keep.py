@@ -482,6 +482,9 @@ def whole_finding() -> Finding:
         unsaid="much",
         suspects=("lower.isle:1",),
         fired=("lower.isle:2",),
+        other="cranelift@0.130.0",
+        beside="right",
+        spared=True,
         fault="a page",
     )
 

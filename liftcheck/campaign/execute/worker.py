@@ -13,10 +13,12 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from math import inf
 from typing import Final
 
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
+from liftcheck.campaign.findings.beside import Other, shared, tally_of
 from liftcheck.campaign.findings.docket import is_sample, twin
 from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
 from liftcheck.campaign.findings.investigate import Investigator, clear, recount
@@ -59,6 +61,7 @@ class FuzzWorker:
         self.runners = self.planner.runners
         self.judge = Judge(self.compiler, self.runners, hooks, oracles=self.planner.oracles)
         self.investigator = Investigator(self.judge, self.runners)
+        self.baseline = self._beside_baseline()
         self._reductions: dict[int, tuple[Finding, Steps]] = {}
         self._task = Task("batch")
         self._ready = time.monotonic()
@@ -66,10 +69,22 @@ class FuzzWorker:
         self._wants: frozenset[str] = frozenset()
         self._oracles: tuple[Oracle, ...] = ()
 
+    def _beside_baseline(self) -> Investigator | None:
+        """Of two compilers, who investigates the first; either asks the other. Planted faults are of the second."""
+        compiler = self.planner.open_baseline()
+        if compiler is None:
+            return None
+        hooks = dataclasses.replace(self.hooks, code=None)
+        judge = Judge(compiler, self.runners, hooks, oracles=self.planner.oracles)
+        self.investigator.other = Other(judge, is_baseline=True)
+        return Investigator(judge, self.runners, Other(self.judge, is_baseline=False))
+
     def close(self) -> None:
-        """Ends the compiler's child and the runners' processes."""
+        """Ends the compilers' children and the runners' processes."""
         self.runners.close()
         self.compiler.close()
+        if self.baseline is not None:
+            self.baseline.judge.compiler.close()
 
     def do(self, task: Task, /) -> Answer:
         """Does one task. While a batch is alive nothing of it is garbage in cycles, and looking for such takes a
@@ -87,6 +102,8 @@ class FuzzWorker:
             return self._batch(task)
         finally:
             self.judge.deadline = inf
+            if self.baseline is not None:
+                self.baseline.judge.deadline = inf
             if task.number % SELDOM == 0:
                 gc.collect(1)
 
@@ -136,20 +153,46 @@ class FuzzWorker:
         tally = Tally()
         self.judge.deadline = max(self._task.until, self._ready + FIRST)
         mismatches = self.judge.asking(self._oracles).judge(cases, targets, tally, self._wants, prepared)
-        self.judge.deadline += VOTES
+        found = self._confirmed(self.investigator, cases, mismatches, tally, answer)
+        answer.tally.add(tally)
+        answer.findings += found
+        if self.baseline is not None:
+            self._judge_baseline(self.baseline, cases, targets, answer, prepared, shared(found))
+
+    def _judge_baseline(
+        self,
+        baseline: Investigator,
+        cases: Sequence[Case],
+        targets: Sequence[Target],
+        answer: Answer,
+        prepared: Sequence[Prepared] | None,
+        both: AbstractSet[tuple[str, str, str]],
+    ) -> None:
+        """What the first of two compilers gets wrong, but for what `both` do."""
+        tally = Tally()
+        baseline.judge.deadline = self.judge.deadline
+        mismatches = baseline.judge.asking(self._oracles).judge(cases, targets, tally, prepared=prepared)
+        left = [one for one in mismatches if (cases[one.case].name, one.verdict.klass, one.target.isa) not in both]
+        answer.findings += self._confirmed(baseline, cases, left, tally, answer)
+        answer.tally.add(tally_of(tally, self.options.baseline))
+
+    def _confirmed(
+        self, desk: Investigator, cases: Sequence[Case], mismatches: Sequence[Mismatch], tally: Tally, answer: Answer
+    ) -> list[Finding]:
+        """The findings that a vote leaves of mismatches."""
         found: list[Finding] = []
         started = time.perf_counter()
+        desk.judge.deadline += VOTES
         for group in _grouped(mismatches):
             if self._needs_no_vote(cases[group[0].case], group, tally, answer):
                 continue
             try:
-                found += self.investigator.investigate(cases[group[0].case], group, tally)
+                found += desk.investigate(cases[group[0].case], group, tally)
             except OutOfTime:
                 self._leave_open(cases[group[0].case], group, tally, answer)
         if mismatches:
             tally.spend("confirm", time.perf_counter() - started)
-        answer.tally.add(tally)
-        answer.findings += found
+        return found
 
     def _needs_no_vote(self, case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> bool:
         """Whether mismatches look like a known finding, or it is too late."""
@@ -159,6 +202,8 @@ class FuzzWorker:
         if time.monotonic() > self.judge.deadline:
             self._leave_open(case, group, tally, answer)
             return True
+        if self.baseline is not None:  # which of them is wrong, its vote tells
+            return False
         key = twin(self._task.known.likes, mismatch.verdict.klass, mismatch.target.isa, opcodes(case))
         if key is None:
             return False
@@ -195,13 +240,18 @@ class FuzzWorker:
         answer.tally.programs += 1
         answer.troubles.append((case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
 
+    def _desk(self, finding: Finding) -> Investigator:
+        """Who asks the compiler that a finding is of."""
+        own = self.baseline is None or finding.compiler == self.compiler.name
+        return self.investigator if own or self.baseline is None else self.baseline
+
     def _state(self, task: Task) -> Answer:
         """A finding as it is, with the filetest that shows it."""
         answer, finding = Answer(), task.finding
         assert finding is not None
         started = time.perf_counter()
         try:
-            answer.findings = [self.investigator.stated(finding)]
+            answer.findings = [self._desk(finding).stated(finding)]
         except Exception as error:
             answer.troubles.append((finding.case.name, "".join(traceback.format_exception(error, limit=-LAYERS))))
         answer.longest = time.perf_counter() - started
@@ -214,7 +264,10 @@ class FuzzWorker:
         gc.enable()
         if task.finding is not None:
             limits = dataclasses.replace(limits_of(self.options), until=task.until)
-            self._reductions[task.ident] = task.finding, reduction(self.investigator, task.finding, Meter(limits))
+            self._reductions[task.ident] = (
+                task.finding,
+                reduction(self._desk(task.finding), task.finding, Meter(limits)),
+            )
         finding, steps = self._reductions[task.ident]
         started = now = time.perf_counter()
         try:

@@ -70,7 +70,7 @@ class Docket:
     def arrived(self, finding: Finding, seconds: float) -> None:
         """A confirmed, unreduced finding, `seconds` into the campaign."""
         finding = dataclasses.replace(finding, seconds=seconds)
-        self._enter(finding, (int(finding.row.is_long), finding.number or 0))
+        self._enter(finding, (int(finding.row.is_long or finding.spared), finding.number or 0))
         self.settle()
 
     def _enter(self, finding: Finding, rank: Rank) -> None:
@@ -248,7 +248,8 @@ class Docket:
             return
         self._keep(new, old.key)
         if new.failure is None and new.reduced:
-            self._reduced.append(Like(new.key, new.row.fold_name, new.target.isa, opcodes(new.case)))
+            like = Like(new.key, new.row.fold_name, new.target.isa, opcodes(new.case), new.whose)
+            self._reduced.append(like)
 
     def _remove(self, entry: Entry) -> None:
         self.waiting.remove(entry)
@@ -265,7 +266,7 @@ class Docket:
         return (
             None
             if finding.failure is not None
-            else twin(self._reduced, finding.klass, finding.target.isa, entry.opcodes)
+            else twin(self._reduced, finding.klass, finding.target.isa, entry.opcodes, finding.whose)
         )
 
     @property
@@ -336,10 +337,10 @@ class Docket:
                 self.store.save(key, finding)
 
 
-def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str]) -> str | None:
-    """The key of the first of the same kind all of whose opcodes are `present`."""
-    kind = class_of(klass).fold_name
-    return next((one.key for one in likes if (one.kind, one.isa) == (kind, isa) and one.opcodes <= present), None)
+def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str], whose: str = "") -> str | None:
+    """The key of the first of the same kind, of the same of two compilers, all of whose opcodes are `present`."""
+    same = (class_of(klass).fold_name, isa, whose)
+    return next((one.key for one in likes if (one.kind, one.isa, one.whose) == same and one.opcodes <= present), None)
 
 
 def is_sample(number: int) -> bool:

@@ -82,6 +82,12 @@ class Finding:
     """What that filetest does not say or show."""
     fault: str = ""
     """The known fault that is proven to be its cause: the page, or of a page on several the cause with the page."""
+    other: str = ""
+    """The other of two compilers, if a campaign has two."""
+    beside: str = ""
+    """What that one does with the program (`beside`)."""
+    spared: bool = False
+    """It fails no campaign: of two compilers it is not the second alone that has it."""
     suspects: tuple[str, ...] = ()
     """Rules of the compiler that fired at the bad target and not at the witness."""
     fired: tuple[str, ...] = ()
@@ -93,8 +99,20 @@ class Finding:
         """What is done for its class."""
         return class_of(self.klass)
 
+    @property
+    def whose(self) -> str:
+        """Of two compilers, which have the fault: 'both', 'only NAME'; '' where there is one."""
+        return "" if not self.other else "both" if self.beside == "wrong" else f"only {self.compiler}"
+
 
 def fold_key(finding: Finding) -> str:
+    """What equal findings share: the fault (`_fault_key`) and, of two compilers, which of them have it."""
+    if not finding.other:
+        return _fault_key(finding)
+    return f"{_fault_key(finding)} | {finding.whose}"
+
+
+def _fault_key(finding: Finding) -> str:
     """What equal findings share: class, ISA, opcodes with types and rules of the reduced program. A compiler's own
     failure is known by its reason and place, ABI damage by the registers. A calling convention that the reduction could
     not do without stands for the fault alone: then the opcodes only happen to use what it loses. Where the cause is
@@ -269,6 +287,9 @@ def encode(finding: Finding) -> dict[str, Any]:
         "fault": finding.fault,
         "suspects": list(finding.suspects),
         "fired": list(finding.fired),
+        "other": finding.other,
+        "beside": finding.beside,
+        "spared": finding.spared,
         "seed": finding.seed,
         "case": finding.number,
         "profile": finding.profile,
@@ -314,6 +335,9 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             note=data.get("note", ""),
             fault=data.get("fault", ""),
             fired=tuple(data.get("fired", ())),
+            other=data.get("other", ""),
+            beside=data.get("beside", ""),
+            spared=data.get("spared", False),
             seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None,
         )
@@ -328,6 +352,7 @@ class Like(NamedTuple):
     kind: str
     isa: str
     opcodes: frozenset[str]
+    whose: str = ""
 
 
 class Familiar(NamedTuple):

@@ -52,12 +52,26 @@ class AllRunners(Runners, RunnerChoice, Protocol):
     """A pool of runners for judging and for votes."""
 
 
-class Investigator:
-    """Turns mismatches into findings with one judge. Part of a worker, or of `replay` and `reduce`."""
+class OtherCompiler(Protocol):
+    """The other of two compilers: what it does with a case that goes wrong as a finding does (`beside.Other`)."""
 
-    def __init__(self, judge: Judge, runners: AllRunners) -> None:
+    @property
+    def is_baseline(self) -> bool: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def answer(self, case: Case, target: Target, finding: Finding) -> str: ...
+
+
+class Investigator:
+    """Turns mismatches into findings with one judge. Part of a worker, or of `replay` and `reduce`. Of two compilers
+    `other` is the one that is not this judge's."""
+
+    def __init__(self, judge: Judge, runners: AllRunners, other: OtherCompiler | None = None) -> None:
         self.judge = judge
         self.runners = runners
+        self.other = other
 
     def investigate(self, case: Case, group: Sequence[Mismatch], tally: Tally) -> list[Finding]:
         """The finding that a case's mismatches of one class make, or none; `tally` is put right."""
@@ -118,6 +132,10 @@ class Investigator:
             number=number if isinstance(number, int) else None,
             profile=str(case.tags.get("profile", "")),
         )
+        if self.other is not None:
+            answer = self.other.answer(case, finding.target, finding)
+            spared = answer == "wrong" or not self.other.is_baseline
+            finding = dataclasses.replace(finding, other=self.other.name, beside=answer, spared=spared)
         if finding.row.names_registers:
             finding = self.illustrated(finding)
         if finding.row.seeks_run:
@@ -164,7 +182,16 @@ class Investigator:
             return "hold addresses that mean nothing elsewhere"
         if finding.failure is None and (why := self.unsound(case, finding, fuel, shown)):
             return why
-        return self._verdict(case, finding)
+        return self._verdict(case, finding) or self._apart(case, finding)
+
+    def _apart(self, case: Case, finding: Finding) -> str:
+        """Why the other compiler does not stand to a case as to the finding."""
+        if self.other is None or not finding.other:
+            return ""
+        now, then = (
+            text.partition(":")[0] for text in (self.other.answer(case, finding.target, finding), finding.beside)
+        )
+        return "" if now == then else f"are {now} with {self.other.name}, not {then}"
 
     @staticmethod
     def unsound(case: Case, finding: Finding, fuel: int, shown: bool = False) -> str:

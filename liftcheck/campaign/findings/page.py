@@ -82,6 +82,8 @@ def _summary(finding: Finding) -> str:
     lines = [f"`{finding.compiler}` {_what(finding)}", ""]
     if finding.detail and (finding.failure is None or finding.detail != finding.failure.message):
         lines += [finding.detail, ""]
+    if finding.other:
+        lines += [f"`{finding.other}`, with the same program on the same target: {finding.beside}.", ""]
     if finding.fault:
         lines += [f"A known fault, proven to be the cause: {finding.fault}.", ""]
     if len(finding.targets) > 1:

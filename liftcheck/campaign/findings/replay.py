@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from liftcheck.campaign.findings import store
+from liftcheck.campaign.findings.beside import Other
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
@@ -21,6 +22,7 @@ from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import CompileFailure, Target
+from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.classes import oracles_for
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.tally import Tally
@@ -119,12 +121,17 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     planner.prepare(None)
     opened = planner.open_compiler()
     pool = planner.runners
+    other = open_compiler(finding.other) if finding.other else None
     try:
         judge = Judge(opened, pool, oracles=planner.oracles)
-        reduced = reduce_finding(Investigator(judge, pool), finding, Limits(seconds, questions=sys.maxsize))[0]
+        beside = Other(Judge(other, pool, oracles=planner.oracles), not finding.spared) if other is not None else None
+        desk = Investigator(judge, pool, beside)
+        reduced = reduce_finding(desk, finding, Limits(seconds, questions=sys.maxsize))[0]
     finally:
         pool.close()
         opened.close()
+        if other is not None:
+            other.close()
     reduced = dataclasses.replace(
         reduced,
         count=finding.count,

@@ -67,10 +67,10 @@ class FuzzReport:
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was found that is not known, 3 if something could not be written or the disk ended it, else
-        0."""
+        """1 if anything was found that is not known and that counts, 3 if something could not be written or the disk
+        ended it, else 0."""
         known = self.standings
-        if any(not known.is_known(finding) for finding in self.findings):
+        if any(not finding.spared and not known.is_known(finding) for finding in self.findings):
             return 1
         return 3 if self.storage or self.stopped else 0
 
@@ -111,6 +111,7 @@ class FuzzReport:
         known = self.standings
         return {
             "compiler": self.compiler,
+            **({"baseline": self._baseline()} if self.options.baseline else {}),
             "seed": self.options.seed,
             **({"seeds": list(self.seeds)} if self.seeds else {}),
             "jobs": self.options.jobs,
@@ -148,6 +149,12 @@ class FuzzReport:
             "left_out": dict(extent.left_out),
         }
 
+    def _baseline(self) -> dict[str, Any]:
+        """The compiler that was compared with, and what came of it."""
+        of = self.tally.baseline
+        isas = {isa: {what: of[isa, what] for what in ("pairs", "agreed")} for isa in self.options.isas}
+        return {"compiler": self.options.baseline, "isas": isas}
+
     def _finding(self, finding: Finding, standing: Standing) -> dict[str, Any]:
         path = self.store.paths.get(finding.key)
         brief = {
@@ -161,6 +168,7 @@ class FuzzReport:
             "lapsed": standing.why,
             "count": finding.count,
             "fault": finding.fault,
+            **(self._two(finding) if finding.other else {}),
             "seed": finding.seed,
             "case": finding.number,
             "detail": finding.detail,
@@ -175,6 +183,16 @@ class FuzzReport:
         if path is None:
             brief["finding"] = encode(finding)
         return brief
+
+    def _two(self, finding: Finding) -> dict[str, Any]:
+        """Of two compilers."""
+        return {
+            "compiler": finding.compiler,
+            "other": finding.other,
+            "beside": finding.beside,
+            "whose": finding.whose,
+            "spared": finding.spared,
+        }
 
     def _isa(self, isa: str) -> dict[str, Any]:
         tally = self.tally
@@ -215,6 +233,8 @@ def tables(report: FuzzReport) -> RenderableType:
     parts.append(_times(report))
     if report.kept and report.tally.traced:
         parts.append(Text(report.kept.line(report.tally)))
+    if report.options.baseline:
+        parts.append(_against(report))
     if report.findings:
         parts.append(_findings(report))
     if (said := _of_lists(report)) is not None:
@@ -280,6 +300,22 @@ def _times(report: FuzzReport) -> Text:
     )
 
 
+def _against(report: FuzzReport) -> Text:
+    """What two compilers come to."""
+    whose = Counter(finding.whose for finding in report.findings)
+    first, second = report.options.baseline, report.compiler
+    parts = [
+        f"{whose[f'only {second}']} only {second}",
+        f"{whose[f'only {first}']} only {first}",
+        f"{whose['both']} both",
+    ]
+    agreed = sum(count for (_, what), count in report.tally.baseline.items() if what == "agreed")
+    pairs = sum(count for (_, what), count in report.tally.baseline.items() if what == "pairs")
+    return Text(
+        f"{second} against {first}, which agreed in {agreed:,} of {pairs:,} pairs. Findings: {', '.join(parts)}"
+    )
+
+
 def _findings(report: FuzzReport) -> Fitting:
     rows, known = [], report.standings
     for finding in report.findings:
@@ -288,9 +324,11 @@ def _findings(report: FuzzReport) -> Fitting:
         seconds, entry = f"{finding.seconds:.0f} s", known.of(finding).entry
         status = "known" if entry is not None else "new"
         what = finding.fault or (entry.link if entry is not None else "") or "-"
-        rows.append((status, finding.klass, finding.target.isa, str(finding.count), seconds, what, where))
+        whose = (finding.whose,) if report.options.baseline else ()
+        rows.append((status, finding.klass, finding.target.isa, *whose, str(finding.count), seconds, what, where))
     new = sum(row[0] == "new" for row in rows)
-    columns = ("", "class", "ISA", "times", "found after", "known fault", "where")
+    whose = ("whose",) if report.options.baseline else ()
+    columns = ("", "class", "ISA", *whose, "times", "found after", "known fault", "where")
     title = f"{len(rows)} findings" + (f", {new} new" if new < len(rows) else "")
     return Fitting(title, columns, rows, frozenset({"times", "found after"}))
 

@@ -103,7 +103,7 @@ def explained(rule: str) -> str:
 def _fuzz(document: Document, exit_code: int) -> Results:
     entries = [
         *_isas(document),
-        *(_finding(one, document["compiler"]) for one in document["findings"]),
+        *(_finding(one, one.get("compiler", document["compiler"])) for one in document["findings"]),
         *_reasons(document),
         *_troubles(document),
     ]
@@ -138,15 +138,17 @@ def _finding(found: Document, compiler: str) -> Entry:
     title = f"{found['class']} on {found['target']}: {_first(found['detail'])}".removesuffix(": ")
     fault = f"known fault: {found['fault']}" if found["fault"] else ""
     listed = f"known: {found['link'] or found['cause']}" if found["known"] else found["lapsed"]
-    text = [found["detail"], fault, listed, found["note"], f"liftcheck replay {folder}" if folder else ""]
+    whose = f" ({found['whose']})" if "whose" in found else ""
+    two = f"{found['whose']}; {found['other']}: {found['beside']}" if "whose" in found else ""
+    text = [found["detail"], two, fault, listed, found["note"], f"liftcheck replay {folder}" if folder else ""]
     if found["count"] > 1:
         text.insert(1, f"{found['count']} findings are one here.")
     return Entry(
         found["isa"],
-        found["cause"] or found["key"] or f"{found['class']} of case {found['case']}",
-        "known" if found["known"] else "failed",
+        (found["cause"] or found["key"] or f"{found['class']} of case {found['case']}") + whose,
+        "known" if found["known"] or found.get("spared") else "failed",
         found["class"],
-        title,
+        title + whose,
         "\n\n".join(filter(None, text)),
         found.get("program", ""),
         place,
