@@ -20,7 +20,7 @@ from mutation_claims import alike, inside
 from regalloc_edits import nothing, read
 
 from liftcheck.isa.abi import reserved
-from liftcheck.mach.insn import MEMORY, ORDINARY, STACK_POINTERS, Access, Insn, decode
+from liftcheck.mach.insn import JUMP, MEMORY, ORDINARY, STACK_POINTERS, Access, Insn, decode
 from liftcheck.mach.regs import NONE
 from liftcheck.regalloc.allocation import Captured
 
@@ -68,7 +68,7 @@ Maker = Callable[[str, Captured, Sequence[Spot], Random], Edited | None]
 
 def spots(isa: str, captured: Captured) -> list[Spot]:
     """The instructions of prologue, own bytes, exits and moves, in the order of the code. What is not known (tables,
-    constants) and what stands after it in its piece are left out."""
+    constants) and what stands after it in its piece are left out, and what a jump leads over."""
     rows = captured.allocation
     begins = [at or 0 for at in (*rows.offsets, *(start for start, _ in rows.edit_ranges))]
     pieces = [(0, min(begins, default=0), PROLOGUE, NONE)]
@@ -79,12 +79,19 @@ def spots(isa: str, captured: Captured) -> list[Spot]:
     ]
     found: list[Spot] = []
     for start, end, role, number in sorted(pieces):
-        for machine in decode(isa, captured.code.code, start, end):
-            if not machine.known or start + machine.size > end:
-                break
-            found.append(Spot(start, machine, role, number))
-            start += machine.size
+        found.extend(Spot(at, machine, role, number) for at, machine in _passed(isa, captured.code.code, start, end))
     return found
+
+
+def _passed(isa: str, code: bytes, start: int, end: int) -> Iterator[tuple[int, Insn]]:
+    """The known instructions of [start, end). What a jump leads over is data: constants, an island."""
+    while start < end:
+        machine = decode(isa, code, start, start + 1)[0]
+        if not machine.known or start + machine.size > end:
+            return
+        yield start, machine
+        over = machine.flow == JUMP and machine.target is not None and machine.size < machine.target <= end - start
+        start += machine.target if over and machine.target is not None else machine.size
 
 
 def _code(captured: Captured, spot: Spot) -> bytes:

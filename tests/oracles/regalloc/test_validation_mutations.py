@@ -339,3 +339,11 @@ def test_flags_are_read_right_behind_who_writes_them(isa: str) -> None:
             verdict = validate(isa, changed, source)
             rules.add(verdict.counterexample.rule if verdict.counterexample else verdict.reason)
     assert "flags are read that nothing wrote" in rules, rules
+
+
+def test_what_a_jump_leads_over_is_not_code() -> None:
+    """An island among own bytes has constants, which are not claimed to be right."""
+    code = bytes.fromhex("e78002006f000001000000001300000000cb00008326c100")
+    assert [at for at, _ in edits._passed("riscv64", code, 0, len(code))] == [0, 4, 20]
+    back = bytes.fromhex("130000006ff0dfff13000000")
+    assert [at for at, _ in edits._passed("riscv64", back, 0, len(back))] == [0, 4, 8]
