@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from support import campaign_hooks
 
 from liftcheck.campaign.findings import store
@@ -143,7 +145,12 @@ def test_the_report_says_everything() -> None:
     assert abs(sum(document["time_share"].values()) - 1) < 0.01
     assert tables(report)
     assert "64 programs" in headline(report)
-    assert picture(report).row_count == 1 + len(ISAS)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(picture(report, "rules executed: none"))
+    shown = console.export_text().splitlines()
+    assert len(shown) == 3 + len(ISAS) and "64 programs" in shown[0] and "rules executed" in shown[-1]
+    for isa, line in zip(report.options.isas, shown[2:]):
+        assert line.split()[0] == isa and line.split()[2] == f"{document['isas'][isa]['pairs']:,}"
 
 
 @pytest.mark.needs_compiler

@@ -1,5 +1,5 @@
-"""The live line of a campaign on a terminal: pairs judged per second by ISA, findings, time left. Plain lines
-elsewhere."""
+"""The live picture of a campaign on a terminal: pairs judged per second by ISA, verdicts, findings and how many of them
+are new, time left, the compiler's rules. Plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +16,8 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.report.fuzz import FuzzReport
 
 _PLAIN_EVERY: Final = 30.0
+_RULES_EVERY: Final = 5.0
+"""Seconds; counting the rules takes some milliseconds."""
 
 
 class LiveProgress:
@@ -25,6 +27,7 @@ class LiveProgress:
         self.console = console
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._printed = 0.0
+        self._counted, self._rules = 0.0, ""
         self._began = time.monotonic()
 
     def __enter__(self) -> LiveProgress:
@@ -55,7 +58,9 @@ class LiveProgress:
     def update(self, report: FuzzReport) -> None:
         """The state of things, several times a second."""
         if self._live is not None:
-            self._live.update(picture(report))
+            if report.kept is not None and report.tally.traced and time.monotonic() - self._counted > _RULES_EVERY:
+                self._rules, self._counted = report.kept.shares(report.tally), time.monotonic()
+            self._live.update(picture(report, self._rules))
         elif time.monotonic() - self._printed > _PLAIN_EVERY:
             self._printed = time.monotonic()
             self.message(headline(report))
@@ -66,8 +71,19 @@ def headline(report: FuzzReport) -> str:
     speed = report.pairs / report.seconds if report.seconds > 0 else 0.0
     return (
         f"{report.tally.programs:,} programs, {report.pairs:,} pairs judged ({speed:,.0f}/s), "
-        f"{len(report.findings)} findings, {time_left(report)}"
+        f"{findings(report)}, {time_left(report)}"
     )
+
+
+def findings(report: FuzzReport) -> str:
+    """How many findings, and how many of them are new."""
+    return f"{len(report.findings)} findings" + (f", {new_findings(report)} new" if report.known else "")
+
+
+def new_findings(report: FuzzReport) -> int:
+    """Findings that no list of known ones has."""
+    standings = report.standings
+    return sum(not standings.is_known(finding) for finding in report.findings)
 
 
 def time_left(report: FuzzReport) -> str:
@@ -87,13 +103,15 @@ def _clock(report: FuzzReport, seconds: float) -> str:
     return f"{left // 60:.0f}:{left % 60:02.0f} left" if left else "finishing"
 
 
-def picture(report: FuzzReport) -> Table:
-    """The live picture: a line for the whole, a line for each ISA."""
-    table = Table.grid(padding=(0, 2))
-    table.add_row(Text(headline(report), style="bold"))
+def picture(report: FuzzReport, rules: str = "") -> Group:
+    """The live picture: a line for the whole, a table with a row for each ISA, a line of the rules."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for name in ("ISA", "pairs/s", "judged", "disagree", "undecided", "refused"):
+        table.add_column(name, justify="left" if name == "ISA" else "right", no_wrap=True)
     for isa in report.options.isas:
-        speed = report.tally.pairs[isa] / report.seconds if report.seconds > 0 else 0.0
-        wrong = sum(n for (where, _), n in report.tally.disagreed.items() if where == isa)
-        line = f"  {isa:<8} {speed:>7,.0f} pairs/s  {report.tally.pairs[isa]:>10,} judged"
-        table.add_row(Text(line + (f"  {wrong} disagree" if wrong else ""), style="red" if wrong else ""))
-    return table
+        tally, speed = report.tally, report.tally.pairs[isa] / report.seconds if report.seconds > 0 else 0.0
+        counts = [sum(n for (where, _), n in of.items() if where == isa) for of in (tally.disagreed, tally.undecided)]
+        refused = sum(n for (where, _), n in tally.refused.items() if where == isa)
+        table.add_row(isa, f"{speed:,.0f}", f"{tally.pairs[isa]:,}", *(f"{n:,}" for n in (*counts, refused)))
+    said = Text(headline(report), style="bold red" if new_findings(report) else "bold")
+    return Group(said, table, *([Text(rules, style="dim")] if rules else []))

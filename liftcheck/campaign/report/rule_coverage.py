@@ -234,10 +234,14 @@ class Kept:
         """What this campaign has executed so far."""
         return of_campaign(self.compiler, self.version, self.seed, tally)
 
+    def shares(self, tally: Tally) -> str:
+        """What the campaign says of it while it runs."""
+        return line(self.campaign(tally), self.rules)
+
     def line(self, tally: Tally) -> str:
         """What the campaign says of it at its end."""
         where = f"; `liftcheck coverage {self.folder}` shows the rest" if self.folder else ""
-        return line(self.campaign(tally), self.rules) + where
+        return self.shares(tally) + where
 
     def summary(self, tally: Tally) -> dict[str, Any]:
         """The same as data."""
