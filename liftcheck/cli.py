@@ -44,6 +44,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),
         Command("triage", "triage", "sort findings of campaigns by their causes; write a list of known ones"),
         Command("report", "report", "make an HTML page of a campaign's folder, and of what changed since another"),
+        Command("blame", "blame", "say which rule, instruction, settings and versions are at fault for a finding"),
         Command("reduce", "reduce", "make a finding or a file as small as it gets while it still disagrees"),
     )),
     ("Look at one program", (

@@ -69,6 +69,7 @@ class Unicorn:
     host_calls    number of an interrupt by which the stub has the host compute a fused multiply-add -> its width
     first_vector  the register of its first operand, which is that of its result
     page_size     where the emulator's own is too small; 0: it is not
+    results       registers that results of instructions are in, as its constants name them
     """
 
     constants: str
@@ -85,6 +86,7 @@ class Unicorn:
     call_in_code: bool = False
     host_calls: Mapping[int, int] = field(default_factory=dict)
     first_vector: str = ""
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -481,6 +481,7 @@ def whole_finding() -> Finding:
         program="test run\n",
         unsaid="much",
         suspects=("lower.isle:1",),
+        blame={"stage": {"where": "backend", "why": ""}, "needed": ("opt_level",)},
         fired=("lower.isle:2",),
         other="cranelift@0.130.0",
         beside="right",

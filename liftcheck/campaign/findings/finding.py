@@ -94,6 +94,9 @@ class Finding:
     """All rules that fired for the program at the bad target, less those that fire for programs that compute nothing.
     """
 
+    blame: Mapping[str, object] | None = None
+    """What `liftcheck blame` found out (`blamed.document`)."""
+
     @property
     def row(self) -> FindingClass:
         """What is done for its class."""
@@ -299,6 +302,7 @@ def encode(finding: Finding) -> dict[str, Any]:
         "key": finding.key,
         "cause": cause_key(finding),
         "count": finding.count,
+        "blame": dict(finding.blame) if finding.blame is not None else None,
         "recipe": encode_case(finding.case),
         "original": encode_case(finding.original) if finding.original is not None else None,
     }
@@ -338,6 +342,7 @@ def decode(data: dict[str, Any], where: str) -> Finding:
             other=data.get("other", ""),
             beside=data.get("beside", ""),
             spared=data.get("spared", False),
+            blame=data.get("blame"),
             seconds=data["seconds"],
             original=decode_case(data["original"], where) if data["original"] else None,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from liftcheck import __version__, layout
+from liftcheck.campaign.findings.blamed import section
 from liftcheck.campaign.findings.finding import Finding, cause_key
 from liftcheck.case import Case, Outcome
 from liftcheck.clif.text.printer import print_module
@@ -72,7 +73,7 @@ def page(finding: Finding, name: str) -> str:
         _program(finding),
         _difference(finding),
         _voters(finding),
-        _suspects(finding),
+        section(finding.blame) if finding.blame is not None else _suspects(finding),
         _provenance(finding, name),
     ]
     return "\n".join(part for part in parts if part)

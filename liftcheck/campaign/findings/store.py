@@ -8,6 +8,7 @@ end.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from liftcheck.campaign.findings import page
-from liftcheck.campaign.findings.finding import Finding, decode, encode, folder_name
+from liftcheck.campaign.findings.finding import Finding, decode, encode, encode_case, folder_name
 from liftcheck.errors import InputError
 
 RECIPE: Final = "finding.json"
@@ -91,6 +92,18 @@ def load(folder: Path) -> Finding:
     return decode(data, str(path))
 
 
+def _with_blame(finding: Finding, place: Path) -> Finding:
+    """The finding with what its folder says of who is to blame, if it is there with the same program."""
+    if finding.blame is not None or not (place / RECIPE).exists():
+        return finding
+    try:
+        older = load(place)
+    except InputError:
+        return finding
+    same = encode_case(older.case)["clif"] == encode_case(finding.case)["clif"] and older.target == finding.target
+    return dataclasses.replace(finding, blame=older.blame) if same else finding
+
+
 @dataclass(slots=True)
 class Store:
     """The findings of one campaign. `out` None keeps them in memory only."""
@@ -116,7 +129,7 @@ class Store:
         old = self.paths.get(old_key) if old_key is not None else None
         place = self.paths.get(key) or self._place(finding, old)
         try:
-            write_folder(place, files(finding, place.name))
+            write_folder(place, files(_with_blame(finding, place), place.name))
         except OSError as error:
             self.trouble = f"{place}: {error.strerror or error}"
             self.unsaved[key] = finding

@@ -27,6 +27,7 @@ from liftcheck.campaign.findings.stage import NO_VALUE, Stage, stage_of
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished
 from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.case import Case, CompileFailure, Target
+from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.isle import MID_END
@@ -39,9 +40,11 @@ LIMITS: Final = Limits(20.0, 200)
 """Neighbours that are judged, and the time for it, where nothing else is asked for."""
 OF_RELATIVES: Final = "it is not compiled, so these are rules of programs like it that are compiled"
 NO_RULE: Final = "no rule saves registers, or decides whether output is the same twice"
+CONVENTION: Final = "what a convention saves, passes and returns is no rule's"
 NONE_FIRED: Final = "no rule of this half of the compiler fired: what is wrong is not a rule"
 _DOUBT: Final = 1.0
 """Right programs that count without being seen: one wrong program alone proves little."""
+TAIL_CALLS: Final = frozenset(name for name, row in OPCODES.items() if row.is_call and row.is_return)
 _ROOTS: Final = ("lower", "lower_branch", "simplify", "simplify_skeleton")
 """Terms whose rules match CLIF itself; the rules of others are called by theirs."""
 
@@ -112,6 +115,8 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
     """The rules that a finding's target is suspected for, in steps."""
     if finding.row.names_registers or finding.row.asked == "compiled twice":
         return Suspicion(Stage("", NO_VALUE), why=NO_RULE)
+    if finding.reduced and (convention := _convention(finding.case)):
+        return Suspicion(stage_of(desk, finding), why=f"it takes the convention {convention}: {CONVENTION}")
     own, reason = fired(desk, finding.case, finding.target)
     stage = stage_of(desk, finding)
     if reason and finding.failure is None:
@@ -134,6 +139,13 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
     own = tuple(rule for rule in own if _is_written(rule) and stage.where in ("", _half(rule)))
     why = OF_RELATIVES if inferred and own else reason
     return Suspicion(stage, ranked(own, seen), bad, len(seen) - bad, why if own or why else NONE_FIRED)
+
+
+def _convention(case: Case) -> str:
+    """The calling convention that a reduced program could not do without, unless an instruction of its needs that."""
+    ops = {inst.op for function in case.module.functions for block in function.blocks for inst in block.insts}
+    found = {function.signature.call_conv for function in case.module.functions} - {"", "system_v", "fast"}
+    return "" if ops & TAIL_CALLS or not found else min(found)
 
 
 def _distinct(cases: Iterable[Case], known: set[str]) -> Iterator[Case]:

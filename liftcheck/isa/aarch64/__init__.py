@@ -23,6 +23,7 @@ _UNICORN: Final = Unicorn(
     system_call=2,
     call_number="UC_ARM64_REG_X8",
     page_size=0x1000,
+    results=(*(f"X{n}" for n in range(31)), *(f"Q{n}" for n in range(32))),
 )
 
 ISA: Final = Isa(

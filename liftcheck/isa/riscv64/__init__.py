@@ -32,6 +32,7 @@ _UNICORN: Final = Unicorn(
     system_call=8,
     call_number="UC_RISCV_REG_A7",
     switched_on=(("UC_RISCV_REG_MSTATUS", 0x2000, True),),
+    results=tuple(f"{kind}{n}" for kind, count in (("A", 8), ("T", 7), ("S", 12), ("F", 32)) for n in range(count)),
 )
 
 _OPTIONAL: Final = (

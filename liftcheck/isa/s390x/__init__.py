@@ -23,6 +23,7 @@ _UNICORN: Final = Unicorn(
     call_number="UC_S390X_REG_R1",
     call_in_code=True,
     switched_on=(("UC_S390X_REG_CR0", 0x60000, False), ("UC_S390X_REG_PSWM", 0x180000000, False)),
+    results=tuple(f"{kind}{n}" for kind in "RF" for n in range(16)),
 )
 
 ISA: Final = Isa(

@@ -87,7 +87,9 @@ _UNICORN: Final = Unicorn(
     call_number="UC_X86_REG_RAX",
     host_calls={0x81: 32, 0x82: 64},
     first_vector="UC_X86_REG_XMM0",
-)
+    results=("RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", *(f"R{n}" for n in range(8, 16)),
+             *(f"XMM{n}" for n in range(16))),
+)  # fmt: skip
 
 _PLAIN: Final = ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
                  "has_sse41", "has_sse42")  # fmt: skip

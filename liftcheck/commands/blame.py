@@ -1,0 +1,85 @@
+"""Says what of a compiler is at fault for a finding: a folder, or what disagrees first in a .clif file.
+
+It is made small first. Then: which level, allocator, settings, extensions and ISAs matter; the middle end or the
+backend; the rule that fired in what goes wrong and not in right programs beside it; the instruction that first gives a
+wrong value; the first bad and the last good version. What cannot be told says why. A folder gets the answer on its
+page and in finding.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from liftcheck.commands import options, output
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", metavar="FINDING|FILE", help="a finding's folder, or a .clif file (- for standard input)"
+    )
+    parser.add_argument(
+        "--versions",
+        nargs="?",
+        const="all",
+        default="built",
+        metavar="LIST",
+        help="versions to ask, commas between them, built if need be; without a LIST all that can be built here, "
+        "halving (default: those that are built already)",
+    )
+    parser.add_argument(
+        "--time",
+        type=options.duration,
+        default=60.0,
+        metavar="DURATION",
+        help="give up making it smaller after this long (default: 60s)",
+    )
+    parser.add_argument(
+        "--compiler", metavar="NAME[@VERSION]", help="blame this instead of what the finding names, or the newest"
+    )
+    options.add_isa(parser, "of a file: only this ISA (default: those that it names, else all four)")
+    options.add_opt(parser, "the file's own, else speed")
+    options.add_settings(parser)
+    options.add_runner(parser)
+    options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Blames a finding; 0 if it is told, 2 if nothing goes wrong."""
+    from liftcheck.campaign import blame
+    from liftcheck.campaign.findings import blamed
+    from liftcheck.compilers.choice import Wish
+    from liftcheck.errors import UsageError
+
+    place = Path(args.what)
+    is_folder = place.is_dir() or place.name == "finding.json"
+    given = [name for name in ("isa", "opt", "settings") if getattr(args, name)]
+    if is_folder and given:
+        name = "set" if given[0] == "settings" else given[0]
+        raise UsageError(f"liftcheck blame: --{name} is for files; a finding's folder says all that itself")
+    wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
+    wanted = blame.Wanted(args.compiler or "", wish, tuple(args.runner), args.time, args.versions)
+    if is_folder:
+        found = blame.of_folder(place, wanted, output.note)
+    else:
+        name = "<stdin>" if args.what == "-" else args.what
+        found = blame.of_text(output.read_text(args.what), name, wanted, output.note)
+    document: dict[str, object] = {
+        "folder": str(place) if is_folder else None,
+        "class": found.finding.klass,
+        "target": str(found.finding.target),
+        "text": blame.program(found),
+        "before": found.before,
+        "after": found.after,
+        "blame": found.answer,
+    }
+    if args.json:
+        output.print_json("blame", document)
+        return 0
+    print(f"{document['class']} on {document['target']}: {found.before} lines before, {document['after']} now\n")
+    print(blame.program(found))
+    if is_folder and not found.is_kept:
+        output.note("the folder stays as it is, since it is of another compiler")
+    for heading, text in blamed.lines(found.answer):
+        print(f"{heading + ':':<13}" + text.replace("\n", "\n" + " " * 13))
+    return 0
