@@ -48,6 +48,7 @@ _THROUGH_INTEGER: Final[Mapping[str, tuple[str, ...]]] = {"fsh": ("fmv.x.w", "sh
 _ATOMIC: Final[Mapping[str, str]] = {"i8": "b", "i16": "h", "i32": "w", "i64": "d"}
 _ORDER: Final = re.compile(r"\.(aqrl|aq|rl)$")
 _WORDS: Final = re.compile(r"(?:^|; )([^ ;]+)")
+_MOVES: Final = re.compile(r"(addi|ori) ")
 _POINTERS: Final = frozenset({2, 8})
 _IN_FRAME: Final = ("(sp)", "(slot)", "(fp)", "(incoming_arg)")
 
@@ -56,6 +57,8 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
     """See `isa.base.Isa.listing`."""
     if text.startswith("li "):
         return [m.name for m in machines] == ["addi"] and not machines[0].reads
+    if text.endswith(",0") and _MOVES.match(text) and len(machines) == 1 and machines[0].name == "add":
+        return machines[0].operands.split(", ")[1] == "x0"  # `c.mv`
     words = tuple(_WORDS.findall(text)) if ";" in text else (text.partition(" ")[0],)
     if words[0] == "load_addr":
         return _makes_address(text, machines)
