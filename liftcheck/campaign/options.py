@@ -21,6 +21,9 @@ BATCH: Final = 32
 """Programs a batch: few compile requests and two starts of each emulator. 32 programs x 8 inputs fill all slots; with
 16 each program takes a tenth more time."""
 
+Avoided = tuple[tuple[str, str], ...]
+"""(ISA, typing or convention) that programs do without."""
+
 
 EXHAUSTIVE: Final = "exhaustive"
 """The profile of all small programs (`generators.exhaustive`), which ends when each has been judged."""

@@ -18,7 +18,16 @@ from functools import cached_property
 from typing import Final
 
 from liftcheck import isle
-from liftcheck.campaign.options import BATCH, EXHAUSTIVE, Extent, FuzzOptions, batch_cases, batch_seed, case_seed
+from liftcheck.campaign.options import (
+    BATCH,
+    EXHAUSTIVE,
+    Avoided,
+    Extent,
+    FuzzOptions,
+    batch_cases,
+    batch_seed,
+    case_seed,
+)
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler, Setting, innermost, shared_settings
@@ -51,6 +60,8 @@ _OF_RULES: Final = tuple(place for place in range(BATCH) if place % SCHEDULED no
 """The programs of such a batch that hold them."""
 APART: Final = 10
 """Batches between the turns of two oracles that are sampled; even, so that no directed batch has one."""
+_KEPT: Final = 4
+"""Contexts of programs that steer around something: two worlds, now and before."""
 PLAIN, RICH = "plain", "rich"
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
@@ -65,7 +76,7 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One batch."""
+    """One batch. `around`: for what its programs are made that nothing is due in, if they steer around something."""
 
     options: FuzzOptions
     numbers: range
@@ -77,6 +88,7 @@ class Plan:
     oracles: tuple[Oracle, ...] = ()
     space: Space | None = None
     space_start: int = 0
+    around: Context | None = None
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
@@ -94,14 +106,17 @@ class Plan:
 
     def _random(self, number: int, slot: int, name: str) -> Iterator[Case]:
         choices = RandomChoices(case_seed(self.options.seed, number))
+        turn = number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None
+        rule_turn = self._rule_turn(number)
+        is_free = turn is None and rule_turn is None
         yield programs.generate(
             choices,
             self.profile,
-            self.context,
+            self.around if self.around is not None and is_free else self.context,
             slot=slot,
             name=name,
-            turn=number // SCHEDULED if number % SCHEDULED == SCHEDULED - 1 else None,
-            rule_turn=self._rule_turn(number),
+            turn=turn,
+            rule_turn=rule_turn,
             cold=self.cold,
             tags={"seed": self.options.seed, "number": number},
         )
@@ -126,6 +141,7 @@ class Planner:
         self.options = options
         self._known: dict[str, Mapping[str, Setting]] = {}
         self._contexts: dict[tuple[str, ...], Context] = {}
+        self._around: dict[tuple[str, Avoided], Context] = {}
         self._compiler: Compiler | None = None
         self._baseline: Compiler | None = None
         self.build = ""
@@ -238,6 +254,16 @@ class Planner:
             if name in known and self.runners.names(Target(isa, ((name, "true"),)))
         )
 
+    def around(self, world: str, avoided: Avoided) -> Context | None:
+        """For what programs are made in a world that steer around what goes wrong; the last few are kept."""
+        if not avoided:
+            return None
+        if (world, avoided) not in self._around:
+            while len(self._around) >= _KEPT:
+                del self._around[next(iter(self._around))]
+            self._around[world, avoided] = self.context(world).without(avoided)
+        return self._around[world, avoided]
+
     def context(self, world: str) -> Context:
         """For what programs are made in a world."""
         isas = self.options.isas
@@ -270,8 +296,9 @@ class Planner:
         """Whether the compiler says which of its rules matched, and they are known."""
         return self.rules is not None and bool(getattr(innermost(self.open_compiler()), "traces_rules", False))
 
-    def plan(self, batch: int, cold: bytes = b"") -> Plan:
-        """What batch `batch` consists of. `cold`: the rules that a directed batch aims at in addition."""
+    def plan(self, batch: int, cold: bytes = b"", avoided: Avoided = ()) -> Plan:
+        """What batch `batch` consists of. `cold`: the rules that a directed batch aims at in addition; `avoided`: what
+        most of its programs do without."""
         if self.is_exhaustive:
             return self._exhaustive(batch)
         draw = random.Random(batch_seed(self.options.seed, batch))
@@ -290,7 +317,10 @@ class Planner:
         cases = batch_cases(self.options, batch)
         directed = batch % DIRECTED == DIRECTED - 1
         oracles = (*self.oracles, *self._sampled(batch))
-        return Plan(self.options, cases, tuple(targets), profile, self.context(world), directed, cold, oracles)
+        around = self.around(world, avoided)
+        return Plan(
+            self.options, cases, tuple(targets), profile, self.context(world), directed, cold, oracles, around=around
+        )
 
     @property
     def is_exhaustive(self) -> bool:

@@ -24,7 +24,7 @@ from typing import Final, Protocol
 
 from liftcheck.campaign.execute.base import Death, Executor
 from liftcheck.campaign.execute.local import Pool
-from liftcheck.campaign.execute.slices import Slices
+from liftcheck.campaign.execute.slices import EARLY, LATER, LEARNING, MANY, SHARE, Slices
 from liftcheck.campaign.execute.tasks import Answer, Task
 from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.docket import Docket, Entry
@@ -34,7 +34,7 @@ from liftcheck.campaign.keep.disk import Watch
 from liftcheck.campaign.keep.keeper import Keeper
 from liftcheck.campaign.keep.kept import Kept
 from liftcheck.campaign.keep.shelf import Shelf
-from liftcheck.campaign.options import BATCH, EXHAUSTIVE, FuzzOptions, batch_cases, made_by
+from liftcheck.campaign.options import BATCH, EXHAUSTIVE, Avoided, FuzzOptions, batch_cases, made_by
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.fuzz import FuzzReport
@@ -122,6 +122,7 @@ class Campaign:
         self.again: deque[int] = deque()
         self.unanswered: dict[int, int] = {}
         self.steering = Steering()
+        self._steered: set[tuple[str, str]] = set()
         self.interrupts = 0
         self.is_working = False
         self.started = time.monotonic()
@@ -281,6 +282,7 @@ class Campaign:
         """The next task for the worker at a seat: a slice of a reduction if there is one and they have not had their
         share, else the next batch."""
         wanted = not self._is_over()
+        self.slices.share = share(self.elapsed, self.docket)
         if not wanted and idle and (entry := self.docket.untold()) is not None:
             return self.slices.statement(seat, entry)
         task, wait = self.slices.task(seat, idle, wanted, lambda: self._following(not wanted))
@@ -291,8 +293,16 @@ class Campaign:
             return None
         self._take(number)
         self.unanswered[number] = len(batch_cases(self.options, number))
-        until, cold = self.slices.until - RESPITE + RUNS, self.steering.cold(number)
-        return Task("batch", number, until=until, cold=cold, known=self.docket.familiar)
+        until, cold, avoided = self.slices.until - RESPITE + RUNS, self.steering.cold(number), self._avoided(number)
+        return Task("batch", number, until=until, cold=cold, avoided=avoided, known=self.docket.familiar)
+
+    def _avoided(self, number: int) -> Avoided:
+        """What most programs of a batch do without; says so where that changes."""
+        avoided = self.steering.avoided(number) if EXHAUSTIVE not in self.options.profiles else ()
+        if new := [f"{key} on {isa}" for isa, key in avoided if (isa, key) not in self._steered]:
+            self.progress.message(f"most programs steer around {', '.join(new)} from case {number * BATCH} on")
+        self._steered |= {*avoided}
+        return avoided
 
     def _take(self, number: int) -> None:
         """A batch is handed out: those that were under way when the campaign was stopped come first."""
@@ -318,6 +328,7 @@ class Campaign:
             for key, count in answer.alike.items():
                 self.docket.alike(key, count)
             self.steering.answered(task.number, answer.tally)
+            self.docket.aim(self.steering.triggers)
             self.keeper.judged(task.number, findings, answer, self.docket)
             self._complete(task)
             if findings:
@@ -375,3 +386,13 @@ class Campaign:
         self.report.interrupted = bool(self.interrupts)
         if self.report.kept is not None:
             self.report.kept.save(self.report.tally, seldom=True)
+
+
+def share(elapsed: float, docket: Docket) -> float:
+    """What share of the time slices of reductions get. By their order, a campaign that is bounded by cases has the same
+    one always; else most is learned early, where much looks like nothing known, and later programs come first."""
+    if docket.strict:
+        return SHARE
+    if elapsed >= EARLY:
+        return LATER
+    return LEARNING if docket.unexplained > MANY else SHARE

@@ -4,8 +4,8 @@ compares it with the reference interpreter.
 The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases the
 same findings too. A finding whose cause is on a list of known ones (--known, docs/known.md) is shown and counted, but
 the exit code is 1 only if there are others. Findings are written to the folder of --out while the campaign runs, and
-are made smaller in at most a seventh of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one
-smaller that was left.
+are made smaller in a small part of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one smaller
+that was left. Most programs steer around what goes wrong most often (docs/campaigns.md).
 
 Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
 and is traced: `liftcheck coverage` shows which rules that were.

@@ -9,7 +9,7 @@ It holds no weights (see `profiles.py`) and emits nothing.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -185,6 +185,23 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Less:
+    """A matrix without some keys."""
+
+    whole: Container[str]
+    gone: frozenset[str]
+
+    def __contains__(self, key: object) -> bool:
+        return key not in self.gone and key in self.whole
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """The conditions of keys of which there are some."""
+        parts: Mapping[str, tuple[str, ...]] = getattr(self.whole, "choices", {})
+        return {key: part for key, part in parts.items() if key not in self.gone}
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """For what programs are made: build one per campaign, it caches tables.
 
@@ -210,6 +227,23 @@ class Context:
     subset_cache: list[tuple[tuple[str, ...], int]] = field(default_factory=list, compare=False)
     schedule: Schedule = field(default_factory=Schedule, compare=False)
     rule_rounds: dict[tuple[int, bytes], Any] = field(default_factory=dict, compare=False)
+
+    def without(self, avoided: Iterable[tuple[str, str]]) -> Context:
+        """The same, but for what programs on some ISAs are to do without: typings, and conventions as `call_conv=NAME`,
+        which are then for no program. Others may still hold these typings, for the ISAs that are left."""
+        gone: dict[str, set[str]] = {}
+        for isa, key in avoided:
+            gone.setdefault(isa, set()).add(key)
+        names = {key.partition("=")[2] for keys in gone.values() for key in keys if "=" in key}
+        return Context(
+            self.isas,
+            {isa: Less(matrix, frozenset(gone.get(isa, ()))) for isa, matrix in self.matrices.items()},
+            self.size,
+            self.inputs,
+            self.features,
+            {isa: tuple(one for one in ours if one not in names) or ours for isa, ours in self.conventions.items()},
+            self.rules,
+        )
 
     def keys(self) -> dict[str, tuple[str, ...]]:
         """Every typing that at least one of the ISAs has, with the ISAs that have it."""

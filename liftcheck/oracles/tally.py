@@ -22,6 +22,8 @@ class Tally:
     fired    (ISA, rule's place) -> how many of them held code of the rule that was run and compared
     firsts   the same -> the least number of such a program
     baseline (ISA, 'pairs' or 'agreed') of the other compiler, if there are two
+    held     (ISA, typing or '' for all) -> programs of sampled batches that hold it (`campaign.suspicion`)
+    suspects (ISA, kind of finding, typings with spaces between) -> programs that go wrong and hold just these
     """
 
     programs: int = 0
@@ -39,6 +41,8 @@ class Tally:
     fired: Counter[tuple[str, str]] = field(default_factory=Counter)
     firsts: dict[tuple[str, str], int] = field(default_factory=dict)
     baseline: Counter[tuple[str, str]] = field(default_factory=Counter)
+    held: Counter[tuple[str, str]] = field(default_factory=Counter)
+    suspects: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def spend(self, stage: str, seconds: float) -> None:
         """Counts time to a stage."""
@@ -49,6 +53,8 @@ class Tally:
         self.programs += other.programs
         self.traced += other.traced
         self.fired.update(other.fired)
+        self.held.update(other.held)
+        self.suspects.update(other.suspects)
         self.firsts = _least(self.firsts, other.firsts)
         for name in (
             "pairs",

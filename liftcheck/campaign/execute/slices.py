@@ -1,7 +1,7 @@
 """Reductions in slices: who gets the next one, and whether they have had their share.
 
 The one idea: while programs are wanted, a slice is given out only if in the last `WINDOW` seconds all slices together,
-those under way included, stay below `SHARE` of the workers' time. So whatever a campaign finds, it goes on judging.
+those under way included, stay below `share` of the workers' time. So whatever a campaign finds, it goes on judging.
 A reduction lives in the worker that began it (`seat`); if that dies it begins anew elsewhere, twice at most.
 A finding's filetest (`campaign.findings.reproduce`) comes before its reduction, as a slice of its own: so it costs no
 batch anything. It decides neither what is reduced nor what comes of it: `campaign/findings/docket.py` does.
@@ -18,9 +18,15 @@ from typing import Final
 from liftcheck.campaign.execute.tasks import Task
 from liftcheck.campaign.findings.docket import Entry
 
-WINDOW: Final = 10.0
+WINDOW: Final = 20.0
 SHARE: Final = 0.13
-"""Of all workers' time. The longest step comes on top: a step is not interrupted."""
+LEARNING: Final = 0.4
+LATER: Final = 0.06
+"""Of all workers' time: as a rule; while a campaign is young and much of what it found looks like nothing known; when
+it is not young any more. The longest step comes on top: a step is not interrupted."""
+EARLY: Final = 240.0
+MANY: Final = 6
+"""Seconds for which a campaign is young; so many findings are much."""
 SLICE: Final = 0.25
 LONG_SLICE: Final = 1.0
 """Seconds of a slice while programs are wanted, and afterwards."""
@@ -46,11 +52,12 @@ class _Running:
 
 
 class Slices:
-    """See the module. `until`: when their searches must end, by the monotonic clock."""
+    """See the module. `share`: of the workers' time; `until`: when their searches must end, by the monotonic clock."""
 
     def __init__(self, jobs: int, until: float) -> None:
         self.jobs = jobs
         self.until = until
+        self.share = SHARE
         self.running: dict[int, _Running] = {}
         self._forgotten: deque[tuple[int, int]] = deque()
         self._spent: deque[tuple[float, float]] = deque()
@@ -65,7 +72,7 @@ class Slices:
         slice_ = SLICE + min(self._longest, USUAL)
         under_way = sum(max(slice_, one.longest) for one in self.running.values() if one.out)
         spent = sum(seconds for _, seconds in self._spent) + under_way
-        return spent + max(slice_, SLICE + step) <= SHARE * WINDOW * self.jobs
+        return spent + max(slice_, SLICE + step) <= self.share * WINDOW * self.jobs
 
     def task(self, seat: int, idle: bool, wanted: bool, following: Next) -> tuple[Task | None, bool]:
         """The next slice for the worker at `seat`, and whether it is to be left to become idle for one. `wanted`:

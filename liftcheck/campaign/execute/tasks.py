@@ -11,6 +11,7 @@ from math import inf
 from typing import Final, Literal, NamedTuple
 
 from liftcheck.campaign.findings.finding import Familiar, Finding
+from liftcheck.campaign.options import Avoided
 from liftcheck.oracles.tally import Tally
 
 NO_TIME: Final = "mismatch at the end of the campaign: no time for its vote"
@@ -24,6 +25,7 @@ class Task(NamedTuple):
 
     until   the moment of the monotonic clock after which no program is run and no search goes on
     cold    the rules that are to be aimed at (`campaign.steering`)
+    avoided (ISA, typing) that most programs are to do without (the same)
     known   findings that are known: what looks like one needs no vote, except for a sample
     """
 
@@ -35,6 +37,7 @@ class Task(NamedTuple):
     seconds: float = 0.0
     until: float = inf
     cold: bytes = b""
+    avoided: Avoided = ()
     known: Familiar = Familiar()
 
 

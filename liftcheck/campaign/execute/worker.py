@@ -20,15 +20,17 @@ from typing import Final
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
 from liftcheck.campaign.findings.beside import Other, shared, tally_of
 from liftcheck.campaign.findings.docket import is_sample, twin
-from liftcheck.campaign.findings.finding import Finding, fold_key, opcodes
+from liftcheck.campaign.findings.finding import Finding, fold_key, held
 from liftcheck.campaign.findings.investigate import Investigator, clear, recount
 from liftcheck.campaign.findings.reduction import Steps, counted, reduction
+from liftcheck.campaign.findings.suspicion import count_held, count_wrong, is_sampled
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter
 from liftcheck.case import Case, Target
 from liftcheck.errors import Unavailable, Unsupported
 from liftcheck.oracles.base import Mismatch, Oracle
+from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.confirm import OutOfTime
 from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.hooks import Hooks
@@ -109,7 +111,7 @@ class FuzzWorker:
 
     def _batch(self, task: Task) -> Answer:
         answer = Answer()
-        plan = self.planner.plan(task.number, task.cold)
+        plan = self.planner.plan(task.number, task.cold, task.avoided)
         self._oracles = plan.oracles
         self._wants = RULES if plan.directed and self.planner.traces_rules else frozenset()
         cases: list[Case] = []
@@ -122,6 +124,8 @@ class FuzzWorker:
             cases += made
             with contextlib.suppress(Exception):  # judging will meet it again, and say of which case
                 prepared += [self.judge.prepare(case, plan.targets, tally) for case in made]
+        if is_sampled(task.number):
+            count_held(cases, self.options.isas, tally)
         if self.hooks.before is not None:
             self.hooks.before(cases, self.compiler)
         self._judge_all(cases, plan.targets, answer, prepared if len(prepared) == len(cases) else None)
@@ -184,12 +188,18 @@ class FuzzWorker:
         started = time.perf_counter()
         desk.judge.deadline += VOTES
         for group in _grouped(mismatches):
-            if self._needs_no_vote(cases[group[0].case], group, tally, answer):
+            case = cases[group[0].case]
+            if self._needs_no_vote(case, group, tally, answer):
                 continue
             try:
-                found += desk.investigate(cases[group[0].case], group, tally)
+                made = desk.investigate(case, group, tally)
             except OutOfTime:
-                self._leave_open(cases[group[0].case], group, tally, answer)
+                self._leave_open(case, group, tally, answer)
+                continue
+            for finding in made:
+                isas = {target.isa for target in (finding.targets if finding.failure is None else _targets(group))}
+                count_wrong(case, isas, finding.row.fold_name, tally)
+            found += made
         if mismatches:
             tally.spend("confirm", time.perf_counter() - started)
         return found
@@ -204,13 +214,15 @@ class FuzzWorker:
             return True
         if self.baseline is not None:  # which of them is wrong, its vote tells
             return False
-        key = twin(self._task.known.likes, mismatch.verdict.klass, mismatch.target.isa, opcodes(case))
-        if key is None:
+        like = twin(self._task.known.likes, mismatch.verdict.klass, mismatch.target.isa, held(case))
+        if like is None:
             return False
-        self._alike[key] += 1
-        if is_sample(self._alike[key]):
+        key, before = like.key, self._alike[like.key]
+        self._alike[key] = max(before, like.seen) + 1
+        if is_sample(self._alike[key], before):
             return False
         answer.alike[key] += 1
+        count_wrong(case, {one.isa for one in _targets(group)}, class_of(mismatch.verdict.klass).fold_name, tally)
         return True
 
     def _is_known_failure(self, case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> bool:
@@ -220,7 +232,12 @@ class FuzzWorker:
         number, first = case.tags.get("number"), self._task.known.failures.get(key)
         if first is None or not isinstance(number, int) or number <= first:
             return False
+        if self.options.cases is None:
+            self._alike[key] += 1
+            if is_sample(self._alike[key]):
+                return False
         recount(group, (), mismatch, mismatch.verdict.klass, tally)
+        count_wrong(case, {one.isa for one in _targets(group)}, class_of(mismatch.verdict.klass).fold_name, tally)
         answer.alike[key] += 1
         return True
 
@@ -286,6 +303,10 @@ class FuzzWorker:
         answer.longest = max(answer.longest, time.perf_counter() - now)
         answer.tally.spend("reduce", time.perf_counter() - started)
         return answer
+
+
+def _targets(group: Sequence[Mismatch]) -> tuple[Target, ...]:
+    return tuple(one.target for one in group)
 
 
 def _grouped(mismatches: Sequence[Mismatch]) -> list[list[Mismatch]]:

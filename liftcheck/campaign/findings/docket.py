@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from liftcheck.campaign.findings.finding import Familiar, Finding, Like, fold_key, opcodes
+from liftcheck.campaign.findings.finding import Familiar, Finding, Like, fold_key, held
 from liftcheck.campaign.findings.store import Store
+from liftcheck.campaign.findings.suspicion import Trigger
+from liftcheck.case import Case
 from liftcheck.oracles.classes import class_of
 
 MANY_WAIT: Final = 8
@@ -35,7 +37,8 @@ Rank = tuple[int, ...]
 @dataclass(slots=True, eq=False)
 class Entry:
     """A finding that waits for its turn. `rank`: its place; `result`: what its reduction gave; `chosen`: it is to be
-    reduced for certain; `busy`: a worker has it; `told`: its filetest was made, or takes too long before it is reduced.
+    reduced for certain; `busy`: a worker has it; `told`: its filetest was made, or takes too long before it is reduced;
+    `like`: the key of the known fault that it fails like.
     """
 
     finding: Finding
@@ -45,6 +48,7 @@ class Entry:
     chosen: bool = False
     busy: bool = False
     told: bool = False
+    like: str = ""
     result: list[Finding] | None = None
 
 
@@ -66,6 +70,11 @@ class Docket:
         self._complete: Rank = (0,)
         self._renamed: dict[str, str] = {}
         """Key of a failure of the compiler -> that of its fault."""
+        self._moved: dict[str, str] = {}
+        """Key of any other finding that is gone -> that of the one that stands for it."""
+        self.triggers: tuple[Trigger, ...] = ()
+        self._provisional: tuple[Like, ...] = ()
+        self._holds: dict[str, tuple[Case, frozenset[str]]] = {}
 
     def arrived(self, finding: Finding, seconds: float) -> None:
         """A confirmed, unreduced finding, `seconds` into the campaign."""
@@ -78,7 +87,13 @@ class Docket:
             finding = dataclasses.replace(finding, key=fold_key(finding))
         key = self._renamed.get(finding.key, finding.key)
         if key != finding.key and key in self.known:
-            self._fold(key, finding.count)
+            if self.strict:
+                self._fold(key, finding.count)
+                return
+            # Words and place are shared by many faults: samples are reduced, for which page proves them.
+            alone = dataclasses.replace(finding, key=f"{finding.key} | {finding.case.name}")
+            entry = Entry(alone, rank, frozenset(), told=bool(finding.program), like=key)
+            bisect.insort(self.waiting, entry, key=lambda one: one.rank)
             return
         key = finding.key
         rival = self._holder(key)
@@ -88,7 +103,7 @@ class Docket:
             self._fold(key, finding.count)
             return
         told = bool(finding.program) or finding.row.dies
-        entry = Entry(finding, rank, opcodes(finding.case), told=told)
+        entry = Entry(finding, rank, held(finding.case), told=told)
         bisect.insort(self.waiting, entry, key=lambda one: one.rank)
         if key not in self.known and self._twin(entry) is None:
             self._write(entry)
@@ -121,9 +136,42 @@ class Docket:
         self._complete = (2,)
         self.settle()
 
+    def aim(self, triggers: tuple[Trigger, ...]) -> None:
+        """What most of the frequent wrong programs have in common. Unless the order is strict, a finding stands for
+        all that hold a trigger before it is reduced."""
+        if triggers != self.triggers:
+            self.triggers = triggers
+            self.settle()
+
+    @property
+    def unexplained(self) -> int:
+        """How many wait that look like nothing known."""
+        return sum(not entry.chosen and not entry.busy for entry in self.waiting)
+
+    def _stand_for(self, trigger: Trigger) -> Iterator[Like]:
+        """The finding that stands for a trigger: one that is reduced to it, else the first that holds it."""
+        alike = [
+            one
+            for one in self.known.values()
+            if (one.failure, one.row.fold_name, one.target.isa) == (None, trigger.kind, trigger.isa)
+        ]
+        alike.sort(key=lambda one: not one.reduced)
+        first = next((one for one in alike if trigger.key in self._held_by(one)), None)
+        if first is not None:
+            yield Like(first.key, trigger.kind, trigger.isa, frozenset({trigger.key}), first.whose)
+
+    def _held_by(self, finding: Finding) -> frozenset[str]:
+        """`held` of a finding's program, which is asked for often."""
+        case, keys = self._holds.get(finding.key, (None, frozenset[str]()))
+        if case is not finding.case:
+            keys = held(finding.case)
+            self._holds[finding.key] = finding.case, keys
+        return keys
+
     def settle(self) -> None:
         """Decides whatever can be decided now."""
         if not self.strict:
+            self._provisional = tuple(like for one in self.triggers for like in self._stand_for(one))
             for entry in [entry for entry in self.waiting if not entry.chosen]:
                 self._choose(entry)
             return
@@ -140,12 +188,15 @@ class Docket:
             return True
         key = entry.finding.key
         other = key if not entry.written and key in self.known else self._twin(entry)
+        if other == key and entry.written:
+            other = None
         if other is not None:
             self._alike[other] += 1
             if other == key or not is_sample(self._alike[other]):
                 self._remove(entry)
                 if entry.written:
-                    del self.known[key]
+                    entry.finding = dataclasses.replace(entry.finding, count=self.known.pop(key).count)
+                    self._moved[key] = other
                     self.store.forget(key)
                 self._fold(other, entry.finding.count)
                 return False
@@ -162,6 +213,8 @@ class Docket:
             for entry in self._eligible(ahead)
             if not entry.busy and entry.result is None and entry.written and (dear or not entry.finding.row.is_long)
         ]
+        first = {like.key for like in self._provisional}
+        idle.sort(key=lambda entry: entry.finding.key not in first)
         return next((entry for entry in idle if self._twin(entry) is None), idle[0] if idle else None)
 
     def untold(self) -> Entry | None:
@@ -187,8 +240,7 @@ class Docket:
         if key == old or not entry.written:
             return
         known = self.known.pop(old)
-        if known.failure is not None:
-            self._renamed[old] = key
+        (self._moved if known.failure is None else self._renamed)[old] = key
         if key in self.known:
             self._remove(entry)
             self.store.forget(old)
@@ -224,6 +276,10 @@ class Docket:
         self._remove(entry)
         old = self.known[entry.finding.key]
         first, *rest = result or [old]
+        if entry.like in self.known and not first.reduced and not first.fault:
+            self._fold(entry.like, self.known.pop(old.key).count)
+            self.store.forget(old.key)
+            return
         new = dataclasses.replace(first, count=old.count, seconds=old.seconds)
         key = fold_key(new) if new.reduced or new.fault else old.key
         if first.reduced or key != old.key:
@@ -237,8 +293,8 @@ class Docket:
         """A reduced finding, or one whose cause is known, takes the place of its first form, unless an equal one is
         known."""
         del self.known[old.key]
-        if old.failure is not None and new.key != old.key:
-            self._renamed[old.key] = new.key
+        if new.key != old.key:
+            (self._moved if old.failure is None else self._renamed)[old.key] = new.key
         later = self._holder(new.key)
         if later is not None:
             new = self._overtake(later, new)
@@ -248,7 +304,7 @@ class Docket:
             return
         self._keep(new, old.key)
         if new.failure is None and new.reduced:
-            like = Like(new.key, new.row.fold_name, new.target.isa, opcodes(new.case), new.whose)
+            like = Like(new.key, new.row.fold_name, new.target.isa, held(new.case), new.whose)
             self._reduced.append(like)
 
     def _remove(self, entry: Entry) -> None:
@@ -261,13 +317,14 @@ class Docket:
             self.dropped(entry)
 
     def _twin(self, entry: Entry) -> str | None:
-        """The key of the first reduced finding that an entry looks like."""
+        """The key of the first reduced finding that an entry looks like, or of the one that stands for its trigger."""
         finding = entry.finding
-        return (
-            None
-            if finding.failure is not None
-            else twin(self._reduced, finding.klass, finding.target.isa, entry.opcodes, finding.whose)
-        )
+        if finding.failure is not None:
+            return entry.like if entry.like in self.known else None
+        others = [like for like in self._provisional if like.key != finding.key and like.key in self.known]
+        likes = (*self._reduced, *others)
+        found = twin(likes, finding.klass, finding.target.isa, entry.opcodes, finding.whose)
+        return found.key if found is not None else None
 
     @property
     def familiar(self) -> Familiar:
@@ -284,7 +341,11 @@ class Docket:
         return Familiar(
             failures,
             (
-                *self._reduced,
+                *(
+                    like._replace(seen=self.known[like.key].count)
+                    for like in (*self._reduced, *self._provisional)
+                    if like.key in self.known
+                ),
                 *(
                     Like(keys[0], class_of(klass).fold_name, isa, frozenset())
                     for (klass, isa), keys in waiting.items()
@@ -296,6 +357,8 @@ class Docket:
     def alike(self, key: str, count: int) -> bool:
         """So many mismatches looked like the finding of that key; whether there is one."""
         key = self._renamed.get(key, key)
+        while key not in self.known and key in self._moved:
+            key = self._moved[key]
         if key not in self.known:
             return False
         self._fold(key, count)
@@ -317,8 +380,8 @@ class Docket:
             self.store.save(key, more)
 
     def close(self) -> None:
-        """The end: what is reduced takes its place; what waits is folded or stays unreduced and says so; counts that
-        grew are written."""
+        """The end: what is reduced takes its place; what waits is folded, if it looks like a known one, or stays
+        unreduced and says so; counts that grew are written."""
         for entry in [entry for entry in self.waiting if entry.result is not None]:
             self._commit(entry, entry.result or [])
         for entry in list(self.waiting):
@@ -329,6 +392,11 @@ class Docket:
                     self._fold(other, entry.finding.count)
                     continue
                 self._write(entry)
+            elif not self.strict and not entry.finding.fault and (other := self._twin(entry)) is not None:
+                self.waiting.remove(entry)
+                self._fold(other, self.known.pop(entry.finding.key).count)
+                self.store.forget(entry.finding.key)
+                continue
             key = entry.finding.key
             self.known[key] = dataclasses.replace(self.known[key], note=NO_TIME)
             self.store.save(key, self.known[key])
@@ -337,12 +405,13 @@ class Docket:
                 self.store.save(key, finding)
 
 
-def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str], whose: str = "") -> str | None:
-    """The key of the first of the same kind, of the same of two compilers, all of whose opcodes are `present`."""
+def twin(likes: Iterable[Like], klass: str, isa: str, present: frozenset[str], whose: str = "") -> Like | None:
+    """The first of the same kind, of the same of two compilers, all of whose opcodes are `present`."""
     same = (class_of(klass).fold_name, isa, whose)
-    return next((one.key for one in likes if (one.kind, one.isa, one.whose) == same and one.opcodes <= present), None)
+    return next((one for one in likes if (one.kind, one.isa, one.whose) == same and one.opcodes <= present), None)
 
 
-def is_sample(number: int) -> bool:
-    """Whether the `number`-th that looks like a known one is looked at all the same: the 1st, 2nd, 4th, 8th, …"""
-    return number & (number - 1) == 0
+def is_sample(number: int, before: int | None = None) -> bool:
+    """Whether the `number`-th that looks like a known one is looked at all the same: the 1st, 2nd, 4th, 8th, … If the
+    last that was counted is the one `before`, whether such a one lies between."""
+    return number.bit_length() > (number - 1 if before is None else before).bit_length()

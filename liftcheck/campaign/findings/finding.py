@@ -192,6 +192,12 @@ def opcodes(case: Case) -> frozenset[str]:
     )
 
 
+def held(case: Case) -> frozenset[str]:
+    """What of a case may be to blame: opcodes with types, and conventions as `call_conv=NAME`."""
+    conventions = {function.signature.call_conv for function in case.module.functions} - {"", "system_v"}
+    return opcodes(case) | {f"call_conv={name}" for name in conventions}
+
+
 def _rarity(key: str) -> tuple[bool, bool, str]:
     """Loads and stores, which most cases have, come last."""
     row = OPCODES[key.partition(".")[0]]
@@ -351,13 +357,14 @@ def decode(data: dict[str, Any], where: str) -> Finding:
 
 
 class Like(NamedTuple):
-    """A reduced finding, as far as others may look like it: its kind, its ISA, its opcodes with types."""
+    """A finding that others may look like: its kind, its ISA, its opcodes with types; how many were folded into it."""
 
     key: str
     kind: str
     isa: str
     opcodes: frozenset[str]
     whose: str = ""
+    seen: int = 0
 
 
 class Familiar(NamedTuple):

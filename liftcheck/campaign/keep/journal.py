@@ -5,7 +5,8 @@ journal keeps what arrived, and a docket that hears it again is the docket that 
 not at all: what is known of others is dropped when a campaign goes on, and they are judged again.
 
 Kinds of events, with the batch that they belong to: 'found' (a confirmed finding), 'alike' (mismatches that looked like
-a known one), 'trouble', 'reduced' and 'stated' (what came of a finding's reduction and filetest).
+a known one), 'triggers' (what frequent ones have in common by then), 'trouble', 'reduced' and 'stated' (what came of a
+finding's reduction and filetest).
 It writes no folders (`shelf.py`) and decides nothing.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from liftcheck.campaign.findings.docket import Docket, Entry, Rank
 from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.suspicion import Trigger
 from liftcheck.campaign.keep.database import GROUP, Database, Statement, packed
 from liftcheck.campaign.keep.plain import plain, read
 from liftcheck.campaign.options import BATCH
@@ -61,6 +63,9 @@ class Journal:
     def alike(self, batch: int, counts: Mapping[str, int]) -> None:
         if counts:
             self._event(batch, "alike", dict(counts))
+
+    def aimed(self, batch: int, triggers: Sequence[Trigger]) -> None:
+        self._event(batch, "triggers", plain(triggers))
 
     def troubles(self, batch: int, troubles: Iterable[tuple[str, str]]) -> None:
         for name, text in troubles:
@@ -163,6 +168,8 @@ def replay(docket: Docket, events: Iterable[Event], complete: int) -> Counter[st
             for key, count in event.data.items():
                 if not docket.alike(key, count):
                     homeless[key] += count
+        elif event.kind == "triggers":
+            docket.aim(read(tuple[Trigger, ...], event.data))
         elif event.kind in ("reduced", "stated") and not _worked(docket, event):
             later.append(event)
     docket.complete(complete)

@@ -20,6 +20,7 @@ from typing import Any, Final
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer
 from liftcheck.campaign.findings.docket import Docket, Entry
 from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.suspicion import Trigger
 from liftcheck.campaign.keep import database, kept
 from liftcheck.campaign.keep.journal import Journal, replay
 from liftcheck.campaign.keep.kept import Kept
@@ -53,6 +54,7 @@ class Keeper:
         self._parts: dict[int, Tally] = {}
         self._reducing = 0.0
         self._deaths = 0
+        self._triggers: tuple[Trigger, ...] = ()
         self._lock: Lock | None = None
         self._database: database.Database | None = None
         self._journal: Journal | None = None
@@ -178,6 +180,9 @@ class Keeper:
         for finding in findings:
             self._journal.found(batch, finding)
         self._journal.alike(batch, answer.alike)
+        if docket.triggers != self._triggers and not docket.strict:
+            self._triggers = docket.triggers
+            self._journal.aimed(batch, docket.triggers)
         self._journal.troubles(batch, answer.troubles)
 
     def completed(self, batch: int) -> None:

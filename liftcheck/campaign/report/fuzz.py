@@ -18,6 +18,7 @@ from liftcheck.campaign.findings import page
 from liftcheck.campaign.findings.finding import Finding, cause_key, encode
 from liftcheck.campaign.findings.known import Known, Standing, Standings, standings
 from liftcheck.campaign.findings.store import Store
+from liftcheck.campaign.findings.suspicion import Trigger, triggers
 from liftcheck.campaign.options import Extent, FuzzOptions
 from liftcheck.campaign.report.fit import Fitting
 from liftcheck.campaign.report.rule_coverage import Kept
@@ -94,6 +95,17 @@ class FuzzReport:
         total = sum(self.tally.seconds.values()) or 1.0
         return {stage: self.tally.seconds.get(stage, 0.0) / total for stage in STAGES}
 
+    def activity(self) -> dict[str, float]:
+        """What the workers' time went to: judging programs, votes on what went wrong, making findings small."""
+        shares = self.time_share()
+        votes, reduction = shares["confirm"], shares["reduce"]
+        return {"judging": sum(shares.values()) - votes - reduction, "votes": votes, "reduction": reduction}
+
+    @property
+    def triggers(self) -> tuple[Trigger, ...]:
+        """What frequent wrong programs have in common, around which most programs steer."""
+        return triggers(self.tally.held, self.tally.suspects)
+
     def shares(self) -> dict[str, float]:
         """What share of programs looped, called, and was compared; what share of runs trapped."""
         seen, programs = self.tally.behaviour, max(self.tally.programs, 1)
@@ -128,6 +140,8 @@ class FuzzReport:
             **({"exhaustive": self._extent(self.extent)} if self.extent else {}),
             **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if tally.validated else {}),
             "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
+            "activity": {name: round(share, 4) for name, share in self.activity().items()},
+            "steered": [one._asdict() for one in self.triggers],
             "behaviour": {name: round(share, 4) for name, share in self.shares().items()},
             "executed": {isa: dict(sorted(tally.executed.get(isa, Counter()).items())) for isa in isas},
             "isas": {isa: self._isa(isa) for isa in isas},
@@ -235,6 +249,9 @@ def tables(report: FuzzReport) -> RenderableType:
         parts.append(Text(report.kept.line(report.tally)))
     if report.options.baseline:
         parts.append(_against(report))
+    if report.triggers:
+        lines = [f"  {one}" for one in report.triggers]
+        parts.append(Text("\n".join(["most programs steer around what goes wrong most often:", *lines])))
     if report.findings:
         parts.append(_findings(report))
     if (said := _of_lists(report)) is not None:
@@ -294,8 +311,10 @@ def _validated(report: FuzzReport) -> Text:
 def _times(report: FuzzReport) -> Text:
     times = "  ".join(f"{stage} {share:.0%}" for stage, share in report.time_share().items() if share >= 0.005)
     what = report.shares()
+    activity = ", ".join(f"{name} {share:.0%}" for name, share in report.activity().items())
     return Text(
-        f"time: {times}\nprograms: {what['looped']:.0%} loop, {what['called']:.0%} call another function, "
+        f"time: {times}\nof it: {activity}\n"
+        f"programs: {what['looped']:.0%} loop, {what['called']:.0%} call another function, "
         f"{what['compared']:.0%} have a result or memory to compare; {what['trapped']:.1%} of runs trap"
     )
 

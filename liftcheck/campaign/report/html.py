@@ -157,7 +157,18 @@ def _isas(document: Mapping[str, Any] | None) -> str:
         for isa, row in document["isas"].items()
     ]
     shares = charts.shares(document.get("time_share", {}))
-    return f"<section><h2>Throughput</h2>{table(names, rows)}{shares}</section>"
+    return f"<section><h2>Throughput</h2>{table(names, rows)}{shares}{_activity(document)}</section>"
+
+
+def _activity(document: Mapping[str, Any]) -> str:
+    """What the time went to, in three numbers; and what programs steer around."""
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in document.get("activity", {}).items())
+    lines = [f"<p>Of the workers' time: {shares}.</p>"] if shares else []
+    rows = [(one["isa"], one["key"], one["kind"], one["wrong"], one["programs"]) for one in document.get("steered", ())]
+    if rows:
+        lines.append("<p>What frequent wrong programs have in common, around which most programs steer:</p>")
+        lines.append(table(("ISA", "typing", "kind", "wrong", "programs (about)"), rows, 3))
+    return "".join(lines)
 
 
 def _reasons(document: Mapping[str, Any] | None, name: str, title: str, what: str) -> str:
