@@ -186,7 +186,7 @@ def test_a_command_that_hangs_is_not_waited_for_for_ever(tmp_path: Path, monkeyp
 def test_ctrl_c_keeps_the_best_so_far(tmp_path: Path) -> None:
     (tmp_path / "a.clif").write_text(PROGRAM)
     log = tmp_path / "log"
-    command = f"echo x >> {log}; sleep 0.05; {GREP}"
+    command = f"echo x >> {log}; test $(wc -l < {log}) -lt 12 || sleep 60; {GREP}"  # it is in the midst of it
     words = [sys.executable, "-m", "liftcheck", "reduce", "a.clif", "--test", command, "--out", "o.clif"]
     process = subprocess.Popen(words, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE)
     until = time.monotonic() + 30
