@@ -128,3 +128,21 @@ def test_what_two_modules_both_import_is_no_circle(tmp_path: Path) -> None:
 )
 def test_a_broken_house_rule_is_reported(text: str) -> None:
     assert len(list(house.check("liftcheck/bad.py", text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "stands"),
+    [
+        ("tests/bits/test_a.py", True),
+        ("tests/meta/test_a.py", True),
+        ("tests/support/a.py", True),
+        ("tests/test_a.py", False),
+        ("tests/rooms/test_a.py", False),
+        ("tests/bits/rooms/test_a.py", False),
+    ],
+)
+def test_tests_stand_in_the_rooms_of_the_source(tmp_path: Path, place: str, stands: bool) -> None:
+    (tmp_path / "liftcheck/bits").mkdir(parents=True)
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).write_text("")
+    assert [line.partition(":")[0] for line in house.complaints(tmp_path)] == ([] if stands else [place])
