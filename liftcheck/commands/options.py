@@ -89,7 +89,7 @@ def duration(text: str) -> float:
     else:
         raise argparse.ArgumentTypeError(f"'{text}' is not a duration: write 90s, 10m, 1h or 1h30m")
     if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no time at all: write 90s, 10m or 1h")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time: write 90s, 10m or 1h")
     return seconds
 
 

@@ -165,8 +165,8 @@ class Code:
     `ordered` are the operations that depend on the byte order, from this place of a segment's list on: a plain access
     (what `access` needs of it), or an instruction to be lowered again."""
 
-    __slots__ = ("address", "align", "copies", "entered", "entry", "frame", "function", "hot", "index", "lowerer",
-                 "ordered", "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large")  # fmt: skip
+    __slots__ = ("address", "align", "copies", "entered", "entry", "frame", "function", "hot", "index", "ordered",
+                 "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large", "translator")  # fmt: skip
 
     def __init__(self, program: Program, index: int, function: Function) -> None:
         self.program = program
@@ -177,7 +177,7 @@ class Code:
         self.segments: list[Segment] = []
         self.sp = -1
         self.hot: HotCode | None = None
-        self.lowerer: Translator | None = None
+        self.translator: Translator | None = None
         self.ordered: list[tuple[list[Op], int, Inst | AccessKind]] = []
         self.slots: dict[int, int] = {}
         self.frame, self.align, self.stack_bytes = self._lay_out()
@@ -206,7 +206,7 @@ class Code:
         del self.entry
         self.segments.clear()
         self.ordered.clear()
-        self.lowerer = None
+        self.translator = None
         self.hot = None
 
 

@@ -57,8 +57,8 @@ class _Writer:
 
     def __init__(self, code: Code) -> None:
         self.code = code
-        assert code.lowerer is not None
-        self.low = code.lowerer
+        assert code.translator is not None
+        self.low = code.translator
         self.labels = _labels(code)
         self.number = {segment: i for i, segment in enumerate(self.labels)}
         self.trees = {label: list(self._tree(label)) for label in self.labels}

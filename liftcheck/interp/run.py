@@ -31,7 +31,7 @@ from liftcheck.interp.code import CALL, GO, HOT, INDIRECT, LOWER, RETURN, TAIL_I
 from liftcheck.interp.libcalls import UNHANDLED, WALK, Libcall, Thrown
 from liftcheck.interp.memory import STACK_TOP, Crash, Meaningless, Memory, Mismatch, Refusal
 from liftcheck.interp.translate import mismatch, set_byte_order, translate
-from liftcheck.interp.world_steps import WorldLowerer
+from liftcheck.interp.world_steps import WorldTranslator
 from liftcheck.interp.worlds import World
 
 DEFAULT_FUEL: Final = 4_000_000
@@ -301,9 +301,9 @@ class Prepared:
     def _called(self, segment: Segment, value: list[int]) -> tuple[Code | Libcall, list[int]]:
         """Whom a call calls, and with what."""
         callee, problem = segment.callee, segment.problem
-        lowerer = segment.code.lowerer
-        if isinstance(lowerer, WorldLowerer):  # a routine asks, and so does a struct that is copied
-            lowerer.mark(segment.insts[-1])
+        translator = segment.code.translator
+        if isinstance(translator, WorldTranslator):  # a routine asks, and so does a struct that is copied
+            translator.mark(segment.insts[-1])
         if segment.kind in (INDIRECT, TAIL_INDIRECT):
             callee = self._program.at(value[0])
             if callee is None:
@@ -370,10 +370,10 @@ def _not_reached(segment: Segment, operands: tuple[Any, ...] | None) -> list[str
     left = next((at for at, op in enumerate(segment.ops, 1) if op[1] is operands), None)
     if left is None:
         return []
-    lowerer = segment.code.lowerer
-    assert lowerer is not None
+    translator = segment.code.translator
+    assert translator is not None
     for at, inst in enumerate(segment.insts[:-1]):
-        left -= len(lowerer.translate(inst))
+        left -= len(translator.translate(inst))
         if left <= 0:
-            return _keys_of(segment.insts[at + 1 :], lowerer.types)
+            return _keys_of(segment.insts[at + 1 :], translator.types)
     return []

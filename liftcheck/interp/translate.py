@@ -20,7 +20,7 @@ from liftcheck.interp.code import CALL, GO, INDIRECT, RETURN, TAIL, TAIL_INDIREC
 from liftcheck.interp.libcalls import Libcall
 from liftcheck.interp.recipes import Op, Run, compiled, plain, pure, refusing
 from liftcheck.interp.steps import SP, TRANSLATORS, Translator, access
-from liftcheck.interp.world_steps import SPECIAL, WorldLowerer
+from liftcheck.interp.world_steps import SPECIAL, WorldTranslator
 from liftcheck.interp.worlds import World
 
 
@@ -31,14 +31,14 @@ def translate(code: Code) -> None:
 
 def set_byte_order(code: Code, big_endian: bool) -> None:
     """Make the accesses of a function that is lowered, and not hot, for the other byte order."""
-    lowerer = code.lowerer
-    if lowerer is not None:
-        lowerer.big_endian = big_endian
+    translator = code.translator
+    if translator is not None:
+        translator.big_endian = big_endian
         for ops, at, what in code.ordered:
             if isinstance(what, tuple):
                 ops[at] = access(what, big_endian)[0], ops[at][1]
                 continue
-            for recipe, extras, outs, ins in lowerer.translate(what):
+            for recipe, extras, outs, ins in translator.translate(what):
                 ops[at] = recipe.run, (*extras, *outs, *ins)
                 at += 1
 
@@ -50,10 +50,10 @@ class _Translation:
         self.code = code
         self.function = code.function
         careful = isinstance(code.program.memory, World)
-        self.lowerer = code.lowerer = WorldLowerer(code) if careful else Translator(code)
+        self.translator = code.translator = WorldTranslator(code) if careful else Translator(code)
         self.special = SPECIAL if careful else TRANSLATORS.keys()
         self.plain_accesses = frozenset() if careful else _PLAIN_ACCESSES
-        self.reg = self.lowerer.reg
+        self.reg = self.translator.reg
         self.heads: dict[int, Segment] = {}
         self.segments = code.segments
 
@@ -66,7 +66,7 @@ class _Translation:
         for block in blocks:
             self._block(block)
         tail = [0] * self.reg.count
-        for register, value in self.lowerer.constants.items():
+        for register, value in self.translator.constants.items():
             tail[register] = value
         del tail[: len(blocks[0].params)]
         self.code.tail = tail
@@ -81,8 +81,8 @@ class _Translation:
     def _block(self, block: Block) -> None:
         segment = self._head(block.number)
         ops, start = segment.ops, 0
-        lowerer, insts, reg, types = self.lowerer, block.insts, self.reg, self.lowerer.types
-        constants, ordered = lowerer.constants, self.code.ordered
+        translator, insts, reg, types = self.translator, block.insts, self.reg, self.translator.types
+        constants, ordered = translator.constants, self.code.ordered
         special, plain_accesses = self.special, self.plain_accesses
         for at, inst in enumerate(insts):
             op = inst.op
@@ -112,22 +112,22 @@ class _Translation:
             else:
                 if op in ORDERED:
                     ordered.append((ops, len(ops), inst))
-                for recipe, extras, outs, ins in lowerer.translate(inst):
+                for recipe, extras, outs, ins in translator.translate(inst):
                     ops.append((recipe.run, (*extras, *outs, *ins)))
 
     def _access(self, ops: list[Op], inst: Inst) -> None:
         """A plain load or store, the commonest access."""
-        lowerer, flags, offset = self.lowerer, inst.flags, inst.offset
+        translator, flags, offset = self.translator, inst.flags, inst.offset
         operands = inst.results + inst.args
         value, address = operands
-        what = (inst.op, lowerer.types[value], flags, address in lowerer.on_stack, offset != 0)
+        what = (inst.op, translator.types[value], flags, address in translator.on_stack, offset != 0)
         if not flags.endianness:
             self.code.ordered.append((ops, len(ops), what))
-        run, trap = access(what, lowerer.big_endian)
+        run, trap = access(what, translator.big_endian)
         if offset:
-            ops.append((run, (lowerer.memory, offset, trap, *self.reg.of(operands))))
+            ops.append((run, (translator.memory, offset, trap, *self.reg.of(operands))))
         else:
-            ops.append((run, (lowerer.memory, trap, *self.reg.of(operands))))
+            ops.append((run, (translator.memory, trap, *self.reg.of(operands))))
 
     def _end(self, segment: Segment, inst: Inst) -> Segment:
         """Write the terminator; answers the segment for what follows a call in the block."""
@@ -222,7 +222,7 @@ class _Translation:
         name = self.function.func_refs[inst.imm].name  # type: ignore[index]
         callee = segment.callee = self.code.program.named(name)
         segment.problem = "" if callee is None else mismatch(callee, signature)
-        asks = isinstance(self.lowerer, WorldLowerer) and isinstance(callee, Code) and callee.copies
+        asks = isinstance(self.translator, WorldTranslator) and isinstance(callee, Code) and callee.copies
         if isinstance(callee, Code) and not segment.problem and not asks:
             segment.direct = callee
 

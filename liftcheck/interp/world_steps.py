@@ -28,7 +28,7 @@ SPECIAL: Final = TRANSLATORS.keys() | CREATES
 """Opcodes that are more in a world than a meaning applied to registers."""
 
 
-class WorldLowerer(Translator):
+class WorldTranslator(Translator):
     """Lowers for a `World`."""
 
     def __init__(self, code: Code) -> None:
@@ -81,7 +81,7 @@ class WorldLowerer(Translator):
         return [(step, (self.memory, self._site, name, known, offset), (out,), ())]
 
 
-def _opaque(low: WorldLowerer, inst: Inst) -> list[Step]:
+def _opaque(low: WorldTranslator, inst: Inst) -> list[Step]:
     """An address of the frame that programs can ask for."""
     step = plain("{d0} = {k0}.opaque({a0}, {k1}, {k2})", 3, 1, 1)
     what = _FRAME_WORDS.index(inst.op)
@@ -92,4 +92,4 @@ def _opaque(low: WorldLowerer, inst: Inst) -> list[Step]:
 
 
 _FRAME_WORDS: Final = ("get_stack_pointer", "get_frame_pointer", "get_return_address", "get_exception_handler_address")
-_OWN: Final[dict[str, Callable[[WorldLowerer, Inst], list[Step]]]] = dict.fromkeys(_FRAME_WORDS, _opaque)
+_OWN: Final[dict[str, Callable[[WorldTranslator, Inst], list[Step]]]] = dict.fromkeys(_FRAME_WORDS, _opaque)

@@ -159,7 +159,7 @@ def _ask(judge: Judge, case: Case, target: Target) -> list[Vote]:
 
 
 def _nearest(ballots: Sequence[Vote], target: Target) -> list[Vote]:
-    """Ballots in the order of how much they have in common with `target`: its ISA first."""
+    """Votes in the order of how much they have in common with `target`: its ISA first."""
     return sorted(ballots, key=lambda b: (b.target.isa != target.isa, b.target.big_endian != target.big_endian))
 
 

@@ -425,7 +425,7 @@ def _another_isa(target: Target) -> Target:
 
 
 def votes(case: Case, ballots: Sequence[Vote]) -> tuple[VoteRecord, ...]:
-    """Ballots as a page shows them."""
+    """Votes as a page shows them."""
     sides = {compare.AGREE: True, compare.DISAGREE: False}
     return tuple(
         VoteRecord(

@@ -149,7 +149,9 @@ def _check(database: Database) -> None:
     ((version,),) = database.rows("PRAGMA user_version")
     if version != FORMAT:
         raise InputError.at(
-            f"format {version} is not {FORMAT}, the one this liftcheck reads" if version else "this is no campaign's",
+            f"format {version} is not {FORMAT}, the one this liftcheck reads"
+            if version
+            else "not the database of a campaign",
             str(database.path),
         )
 
