@@ -33,14 +33,15 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.oracles": 9,
     "liftcheck.oracles.filetests": 10,
     "liftcheck.campaign.options": 11, "liftcheck.campaign.reduce": 11,
-    "liftcheck.campaign.plan": 12,
-    "liftcheck.campaign.findings": 13,
-    "liftcheck.campaign.report": 14, "liftcheck.campaign.execute": 14,
-    "liftcheck.campaign.keep": 15,
-    "liftcheck.campaign": 16, "liftcheck.doctor": 16,
-    "liftcheck.strategies": 17, "liftcheck.commands": 17,
-    "liftcheck.cli": 18, "liftcheck.pytest_plugin": 18,
-    "liftcheck.__main__": 19,
+    "liftcheck.campaign.seeds": 12,
+    "liftcheck.campaign.plan": 13,
+    "liftcheck.campaign.findings": 14,
+    "liftcheck.campaign.report": 15, "liftcheck.campaign.execute": 15,
+    "liftcheck.campaign.keep": 16,
+    "liftcheck.campaign": 17, "liftcheck.doctor": 17,
+    "liftcheck.strategies": 18, "liftcheck.commands": 18,
+    "liftcheck.cli": 19, "liftcheck.pytest_plugin": 19,
+    "liftcheck.__main__": 20,
 }  # fmt: skip
 """Package or module -> layer; the longest prefix of a module's name counts. The package of an ISA has the layer of
 OF_AN_ISA: it has instructions, and a value that anybody may ask for (by a string: `isa.base`)."""

@@ -41,6 +41,7 @@ class FuzzOptions:
     out        the folder for findings; None: they are only reported
     oracles    that judge the code besides its runs (`oracles.registry`)
     baseline   the compiler that `compiler` is compared with, on the same programs; '' for none
+    seeds      a folder of `.clif` files whose functions, edited, are the programs; None: they are generated
     """
 
     isas: tuple[str, ...] = ISAS
@@ -58,6 +59,7 @@ class FuzzOptions:
     reduce_seconds: float = 20.0
     oracles: tuple[str, ...] = ()
     baseline: str = ""
+    seeds: Path | None = None
 
 
 class Extent(NamedTuple):

@@ -28,6 +28,7 @@ from liftcheck.campaign.options import (
     batch_seed,
     case_seed,
 )
+from liftcheck.campaign.seeds import Seeds, Stock
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
 from liftcheck.compilers.base import Compiler, Setting, innermost, shared_settings
@@ -89,6 +90,7 @@ class Plan:
     space: Space | None = None
     space_start: int = 0
     around: Context | None = None
+    seeds: Seeds | None = None
 
     def generate(self, only: int | None, troubles: list[tuple[str, str]]) -> list[Case]:
         """The batch's cases, or the one numbered `only`. Each has its place among the data regions, whatever is left
@@ -97,7 +99,7 @@ class Plan:
         cases: list[Case] = []
         for number in self.numbers if only is None else [only] if only in self.numbers else []:
             name = f"seed {self.options.seed} case {number}"
-            make = self._random if self.space is None else self._numbered
+            make = self._mutant if self.seeds else self._random if self.space is None else self._numbered
             try:
                 cases += make(number, (number - first) * INPUTS, name)
             except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
@@ -120,6 +122,12 @@ class Plan:
             cold=self.cold,
             tags={"seed": self.options.seed, "number": number},
         )
+
+    def _mutant(self, number: int, slot: int, name: str) -> Iterator[Case]:
+        """A program made of a seed."""
+        choices = random.Random(case_seed(self.options.seed, number))
+        if self.seeds is not None:
+            yield self.seeds.case(choices, self.context, slot, name, {"seed": self.options.seed, "number": number})
 
     def _numbered(self, number: int, slot: int, name: str) -> Iterator[Case]:
         """A program of a space; the last batch of a world may have fewer."""
@@ -188,6 +196,8 @@ class Planner:
         """Does once, in the parent, what takes long: builds the compiler, asks its matrices. Gives the compiler's name.
         UsageError for settings and profiles that do not exist, Unavailable for a compiler or runners that are
         missing."""
+        if self.options.seeds is not None and self.options.profiles:
+            raise UsageError("--seeds with --profile: programs are made of the files, or of a profile")
         if not self.is_exhaustive:
             for name in self.options.profiles:
                 profiles.by_name(name)
@@ -195,6 +205,8 @@ class Planner:
             raise UsageError(f"--profile {EXHAUSTIVE}: it goes with no other profile")
         compiler, baseline = self.open_compiler(), self.open_baseline()
         self.build = " and ".join(str(getattr(one, "cache_key", "")) for one in (compiler, baseline) if one is not None)
+        if self.seeds is not None:
+            self.build += f", seeds {self.seeds.digest}"
         try:
             self._check_settings(compiler)
             self._check_runners()
@@ -319,8 +331,26 @@ class Planner:
         oracles = (*self.oracles, *self._sampled(batch))
         around = self.around(world, avoided)
         return Plan(
-            self.options, cases, tuple(targets), profile, self.context(world), directed, cold, oracles, around=around
+            self.options,
+            cases,
+            tuple(targets),
+            profile,
+            self.context(world),
+            directed,
+            cold,
+            oracles,
+            around=around,
+            seeds=self.seeds,
         )
+
+    @cached_property
+    def seeds(self) -> Seeds | None:
+        """The files that programs are made of; InputError if there are none."""
+        return None if self.options.seeds is None else Seeds(self.options.seeds)
+
+    def stock(self) -> Stock | None:
+        """What there is in them; InputError if nothing can be a seed."""
+        return None if self.seeds is None else self.seeds.stock(self.context(PLAIN))
 
     @property
     def is_exhaustive(self) -> bool:

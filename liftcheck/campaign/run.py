@@ -166,6 +166,9 @@ class Campaign:
     def _run(self) -> None:
         planner = Planner(self.options)
         self.report.compiler = planner.prepare(self.progress.message)
+        if self.options.seeds is not None and (stock := planner.stock()) is not None:
+            self.report.stock = stock
+            self.progress.message(stock.says())
         if EXHAUSTIVE in self.options.profiles:
             self.report.extent = planner.extent
         self.progress.started(self.report.compiler)

@@ -65,6 +65,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "type with operands of every kind, and every pair along one edge, until all are judged (docs/exhaustive.md)",
     )
     parser.add_argument(
+        "--seeds",
+        metavar="DIR",
+        help="make programs of the functions in the .clif files below DIR, by edits, instead of generating them "
+        "(docs/seeds.md)",
+    )
+    parser.add_argument(
         "--no-sweep",
         action="store_true",
         help="only the settings of --set and --opt (default: batches draw more settings of their own)",
@@ -191,4 +197,5 @@ def campaign_options(args: argparse.Namespace) -> FuzzOptions:
         reduce_seconds=args.reduce or DEFAULT_REDUCE,
         oracles=tuple(args.validate or ()),
         baseline=baseline,
+        seeds=Path(args.seeds).resolve() if args.seeds else None,
     )

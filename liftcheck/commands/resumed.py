@@ -67,6 +67,7 @@ def _differences(args: argparse.Namespace, held: Kept) -> Iterator[tuple[str, st
         ("--runner", args.runner, own.runners),
         ("--profile", args.profile, own.profiles),
         ("--validate", args.validate, own.oracles),
+        ("--seeds", args.seeds and [str(Path(args.seeds).resolve())], [str(own.seeds)] if own.seeds else []),
     ]  # fmt: skip
     for name, asked, has in given:
         if asked and list(asked) != list(has):

@@ -22,6 +22,7 @@ from liftcheck.campaign.findings.suspicion import Trigger, triggers
 from liftcheck.campaign.options import Extent, FuzzOptions
 from liftcheck.campaign.report.fit import Fitting
 from liftcheck.campaign.report.rule_coverage import Kept
+from liftcheck.campaign.seeds import Stock
 from liftcheck.clif.text.printer import print_module
 from liftcheck.oracles.tally import STAGES, Tally
 
@@ -37,6 +38,7 @@ class FuzzReport:
     given_up   programs that were under way at the end and are not counted
     kept       what is kept of the compiler's rules, if it tells of them
     extent     of a campaign over all small programs how far it goes
+    stock      of a campaign over files what there is in them
     """
 
     options: FuzzOptions
@@ -52,6 +54,7 @@ class FuzzReport:
     interrupted: bool = False
     kept: Kept | None = None
     extent: Extent | None = None
+    stock: Stock | None = None
     stopped: str = ""
     """What ended it before its time, if it was not the user."""
     unkept: str = ""
@@ -137,6 +140,7 @@ class FuzzReport:
             "not_seen": [{"cause": entry.cause, "link": entry.link} for entry in known.unseen],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),
+            **({"seed_files": self.stock.document()} if self.stock else {}),
             **({"exhaustive": self._extent(self.extent)} if self.extent else {}),
             **({"validated": {isa: _of(tally.validated, isa) for isa in isas}} if tally.validated else {}),
             "time_share": {stage: round(share, 4) for stage, share in self.time_share().items()},
@@ -236,6 +240,8 @@ def _of(counts: Counter[tuple[str, str]], isa: str) -> dict[str, int]:
 def tables(report: FuzzReport) -> RenderableType:
     """The end of a campaign for people."""
     parts: list[RenderableType] = [_isa_table(report)]
+    if report.stock is not None:
+        parts.append(Text(report.stock.says()))
     if report.extent is not None:
         parts.append(Text(_how_far(report, report.extent)))
     for title, counts in (("undecided", report.tally.undecided), ("refused", report.tally.refused)):
