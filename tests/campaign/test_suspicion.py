@@ -267,3 +267,10 @@ def test_a_sample_that_was_not_reduced_in_time_is_no_new_finding() -> None:
     docket.reduced(sample, [])
     docket.close()
     assert [one.count for one in docket.known.values()] == [3]
+
+
+def test_what_most_programs_hold_is_no_trigger_though_all_wrong_ones_hold_it() -> None:
+    tally = Tally(held=Counter({("s390x", ""): 430, ("s390x", "iadd"): 390, ("s390x", "a"): 6, ("s390x", "b"): 8}))
+    for keys in ("a iadd", "a iadd", "b iadd", "a b iadd"):
+        tally.suspects["s390x", KIND, keys] += 30
+    assert {one.key for one in triggers(tally.held, tally.suspects)} == {"a", "b"}

@@ -1,7 +1,8 @@
 """Reductions in slices: who gets the next one, and whether they have had their share.
 
 The one idea: while programs are wanted, a slice is given out only if in the last `WINDOW` seconds all slices together,
-those under way included, stay below `share` of the workers' time. So whatever a campaign finds, it goes on judging.
+those under way included, stay below `share` of the workers' time. One that takes more than all of it alone is given out
+too, and none after it for as long as makes it that share. So whatever a campaign finds, it goes on judging.
 A reduction lives in the worker that began it (`seat`); if that dies it begins anew elsewhere, twice at most.
 A finding's filetest (`campaign.findings.reproduce`) comes before its reduction, as a slice of its own: so it costs no
 batch anything. It decides neither what is reduced nor what comes of it: `campaign/findings/docket.py` does.
@@ -67,12 +68,12 @@ class Slices:
     def may(self, step: float = 0.0) -> bool:
         """Whether one more slice is within their share, if its last step takes `step` seconds or as long as others'."""
         now = time.monotonic()
-        while self._spent and self._spent[0][0] < now - WINDOW:
+        while self._spent and self._spent[0][0] < now - max(WINDOW, self._spent[0][1] / (self.share * self.jobs)):
             self._spent.popleft()
         slice_ = SLICE + min(self._longest, USUAL)
         under_way = sum(max(slice_, one.longest) for one in self.running.values() if one.out)
         spent = sum(seconds for _, seconds in self._spent) + under_way
-        return spent + max(slice_, SLICE + step) <= self.share * WINDOW * self.jobs
+        return not spent or spent + max(slice_, SLICE + step) <= self.share * WINDOW * self.jobs
 
     def task(self, seat: int, idle: bool, wanted: bool, following: Next) -> tuple[Task | None, bool]:
         """The next slice for the worker at `seat`, and whether it is to be left to become idle for one. `wanted`:

@@ -68,7 +68,7 @@ def count_wrong(case: Case, isas: Iterable[str], kind: str, tally: Tally) -> Non
 
 
 def triggers(held_by: Counter[tuple[str, str]], suspects: Counter[tuple[str, str, str]]) -> tuple[Trigger, ...]:
-    """The triggers that counts show, by ISA and kind, the first that explains most."""
+    """The triggers that counts show, by ISA and kind, the clearest first."""
     groups: dict[tuple[str, str], list[tuple[frozenset[str], int]]] = {}
     for (isa, kind, keys), count in sorted(suspects.items()):
         groups.setdefault((isa, kind), []).append((frozenset(keys.split()), count))
@@ -83,7 +83,8 @@ def triggers(held_by: Counter[tuple[str, str]], suspects: Counter[tuple[str, str
 def _first(
     isa: str, kind: str, wrong: Sequence[tuple[frozenset[str], int]], held_by: Counter[tuple[str, str]]
 ) -> Trigger | None:
-    """The trigger that explains most of the wrong programs, if there is one."""
+    """The trigger whose programs go wrong most often, if there is one: what most wrong programs hold is what most
+    programs hold. A typing that half of all programs have is none, for nothing steers around it."""
     total = sum(count for _, count in wrong)
     if total < ENOUGH:
         return None
@@ -98,7 +99,7 @@ def _first(
         having = max(count, SAMPLED * (held_by[isa, key] + 1))
         share, others = count / having, (total - count + 1) / max(programs - having, 1)
         is_one = any(share > least and share > times * others for least, times in (OFTEN, SELDOM))
-        score = count * log(share / others) if is_one else 0.0
+        score = share * log(count) if is_one and 2 * having < programs else 0.0
         if score > best_score:
             best, best_score = Trigger(isa, kind, key, count, having), score
     return best
