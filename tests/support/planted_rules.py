@@ -27,7 +27,7 @@ ENDS = {
 
 class Planted:
     """`inner`, with `rule` ('file:line') wrong: by a patch, or with `fails` by a failure in place of the code. `only`
-    says for which functions' code the fault shows at all."""
+    says for which functions' code the fault shows at all; `change` is another patch."""
 
     def __init__(
         self,
@@ -35,11 +35,13 @@ class Planted:
         rule: str,
         fails: CompileFailure | None = None,
         only: Callable[[FunctionCode], bool] = lambda _: True,
+        change: Callable[[FunctionCode, str], FunctionCode] | None = None,
     ) -> None:
         self.inner = inner
         self.rule = rule
         self.fails = fails
         self.only = only
+        self.change = change or patched
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -60,12 +62,12 @@ class Planted:
             return reply
         if self.rule.startswith("src/opts/"):
             reply = other_middle_end(reply)
-        return self.fails or patched(reply, target.isa)
+        return self.fails or self.change(reply, target.isa)
 
 
 def other_middle_end(code: FunctionCode) -> FunctionCode:
-    """The code with another optimized CLIF, whose first result is zero."""
-    text = re.sub(r"return (v\d+)", r"v99999 = bxor \1, \1\n    return v99999", str(code.extra.get("clif", "")))
+    """The code with another optimized CLIF, whose first result has all bits turned round."""
+    text = re.sub(r"return (v\d+)", r"v99999 = bnot \1\n    return v99999", str(code.extra.get("clif", "")))
     return dataclasses.replace(code, extra={**code.extra, "clif": text})
 
 

@@ -36,6 +36,7 @@ def document(
                          for one in suspicion.suspects[:12]],
             "wrong": suspicion.wrong,
             "right": suspicion.right,
+            "inferred": suspicion.inferred,
             "why": suspicion.why,
         },
         "instruction": culprit._asdict() | {"code": [list(row) for row in culprit.code]},
@@ -76,9 +77,13 @@ def _rules(found: Mapping[str, Any]) -> str:
     for number, one in enumerate(suspects[:SHOWN]):
         rules = one["rules"]
         more = f", and {len(rules) - RULES} more" if len(rules) > RULES else ""
-        counts = f"of the kinds of programs where it fired {one['wrong']} go wrong, {one['right']} are right"
+        wrong, right = one["wrong"], one["right"]
+        counts = f"of the kinds of programs where it fired {wrong} go wrong, {right} are right"
+        if found["inferred"]:
+            counts = f"it fired in {wrong} kinds of programs like it, and in {right} others that are right"
         out.append(f"{'' if number == 0 else 'else '}{', '.join(rules[:RULES])}{more}: {counts}")
-    seen = f"{found['wrong']} programs that go wrong and {found['right']} right ones beside them were seen"
+    like = "programs like it" if found["inferred"] else "programs that go wrong"
+    seen = f"{found['wrong']} {like} and {found['right']} right ones beside them were seen"
     return "\n".join([*out, _reasoned(seen, found["why"])])
 
 

@@ -57,6 +57,13 @@ def relatives(case: Case, run: int) -> Iterator[Case]:
     yield from (with_inputs(made, Random(case.name)) for made in _retyped(narrow))
 
 
+def distance(case: Case, other: Case) -> tuple[int, int]:
+    """How far the types of a relative are from the program's: values of another type, and of another width."""
+    own, types = (one.module.functions[one.entry].types for one in (case, other))
+    pairs = [(ty, types[value]) for value, ty in own.items() if value in types]
+    return sum(a is not b for a, b in pairs), sum(a.bits != b.bits for a, b in pairs)
+
+
 def _in_turn(kinds: Sequence[Iterator[Case]]) -> Iterator[Case]:
     left = list(kinds)
     while left:
@@ -248,8 +255,9 @@ def others(ty: Type) -> list[Type]:
     if not ty.is_vector:
         own, other = (INTS, FLOATS) if ty.is_int else (FLOATS, INTS)
         return [*(t for t in own if t is not ty), *(t for t in other if t.bits == ty.bits)]
+    whole = [t for t in (*INTS, *FLOATS) if t.bits == ty.bits]
     vectors = [t for t in TYPES.values() if t.is_vector and t is not ty and t.bits in (64, 128)]
-    return sorted(vectors, key=lambda t: (t.is_float != ty.is_float, t.bits != ty.bits, t.lanes != ty.lanes))
+    return sorted([*vectors, *whole], key=lambda t: (t.is_float != ty.is_float, t.bits != ty.bits, t.lanes != ty.lanes))
 
 
 def retyped(case: Case, change: Callable[[int, Type], Type]) -> Case | None:

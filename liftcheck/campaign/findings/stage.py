@@ -15,26 +15,29 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import Investigator, alike, voters
+from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, alike, voters
 from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.ir import Module
 from liftcheck.clif.text.parser import parse_module
+from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Program
 from liftcheck.compilers.choice import LEVEL
 from liftcheck.errors import InputError, Unsupported
 from liftcheck.oracles import compare
+from liftcheck.oracles.differential import Prepared
 from liftcheck.oracles.filetests.optimized import CLIF, with_flags
 from liftcheck.oracles.filetests.runs import BACKEND
 from liftcheck.oracles.reference import FUEL, interpret
-from liftcheck.oracles.refusals import at_level
+from liftcheck.oracles.refusals import WRONG, at_level
 from liftcheck.oracles.tally import Tally
 
 Where = Literal["mid-end", "backend", ""]
 NO_VALUE: Final = "what is wrong is not what the code computes"
-_MIDDLE: Final = ("opt.rs", "/opts/", "prelude_opt", "egraph", "alias_analysis", "legalizer", "nan_canonicalization")
-"""Parts of a panic's place or message that are of the middle end."""
+_MIDDLE: Final = ("opt.rs", "/opts/", "prelude_opt", "egraph", "alias_analysis", "legalizer", "nan_canonicalization",
+                  "src/verifier/")  # fmt: skip
+"""Parts of a panic's place or message that are of the middle end, or judge what it made."""
 
 
 class Stage(NamedTuple):
@@ -93,15 +96,26 @@ def _of_failure(desk: Investigator, finding: Finding, failure: CompileFailure) -
     if any(part in words for part in _MIDDLE):
         return Stage("mid-end", f"it fails there: {failure.place or failure.reason}")
     plain = at_level(finding.target, "none")
-    if dict(finding.target.settings).get(LEVEL, "none") == "none" or not desk.judge.refusals.compiles(
-        finding.case.module, plain
-    ):
-        backend = any(part in words for part in BACKEND)
-        at = f"it fails there: {failure.place}" if backend and failure.place else "it fails without optimization, too"
-        return Stage("backend", at)
+    is_plain = dict(finding.target.settings).get(LEVEL, "none") == "none"
+    if is_plain or _fails_alike(desk, finding, finding.case, plain):
+        is_there = any(part in words for part in BACKEND) and failure.place
+        return Stage(
+            "backend", f"it fails there: {failure.place}" if is_there else "it fails without optimization, too"
+        )
+    if not desk.judge.refusals.compiles(finding.case.module, plain):
+        return Stage("", "without optimization it is refused for another reason")
+    if finding.failure is not None and finding.failure.kind == WRONG:
+        return Stage("mid-end", "what optimization makes of it is refused; without that it compiles")
     if _is_made(desk, finding, plain):
         return Stage("mid-end", "it makes a form that the backend does not take; without optimization it compiles")
     return Stage("", "it compiles without optimization, and what optimization makes of it is not to be seen")
+
+
+def _fails_alike(desk: Investigator, finding: Finding, case: Case, target: Target) -> bool:
+    """Whether a case fails on a target as the finding does."""
+    prepared = [Prepared(print_module(case.module), NOT_RUN, {})]
+    seen = desk.judge_for(finding).judge([case], [target], Tally(), prepared=prepared)
+    return any(alike(one, finding) for one in seen)
 
 
 def _is_made(desk: Investigator, finding: Finding, plain: Target) -> bool:
@@ -113,6 +127,5 @@ def _is_made(desk: Investigator, finding: Finding, plain: Target) -> bool:
             continue
         optimized, _ = optimized_case(finding.case, code, target)
         if optimized is not None:
-            seen = desk.judge.judge([optimized], [plain], Tally())
-            return any(alike(one, finding) or one.failure is not None for one in seen)
+            return _fails_alike(desk, finding, optimized, plain)
     return False

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, alike, effort, probe, voters
-from liftcheck.campaign.findings.neighbours import neighbours, relatives
+from liftcheck.campaign.findings.neighbours import distance, neighbours, relatives
 from liftcheck.campaign.findings.stage import NO_VALUE, Stage, stage_of
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished
 from liftcheck.campaign.reduce.passes import narrow_inputs
@@ -42,6 +42,8 @@ OF_RELATIVES: Final = "it is not compiled, so these are rules of programs like i
 NO_RULE: Final = "no rule saves registers, or decides whether output is the same twice"
 CONVENTION: Final = "what a convention saves, passes and returns is no rule's"
 NONE_FIRED: Final = "no rule of this half of the compiler fired: what is wrong is not a rule"
+_COVER: Final = 0.5
+"""What it counts that a rule fired in all that goes wrong: half, for a fault may be in several rules alike."""
 _DOUBT: Final = 1.0
 """Right programs that count without being seen: one wrong program alone proves little."""
 TAIL_CALLS: Final = frozenset(name for name, row in OPCODES.items() if row.is_call and row.is_return)
@@ -69,13 +71,14 @@ class Suspect(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Suspicion:
     """What came of it: the `stage` at fault; `suspects`, the most suspect first; `wrong` and `right` programs that were
-    seen; `why` there is none, or what to know about them."""
+    seen; `inferred`: the wrong ones are relatives that compile; `why` there is none, or what to know about them."""
 
     stage: Stage
     suspects: tuple[Suspect, ...] = ()
     wrong: int = 0
     right: int = 0
     why: str = ""
+    inferred: bool = False
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -85,8 +88,9 @@ class Suspicion:
 
 def ranked(own: Sequence[str], seen: Iterable[Sight]) -> tuple[Suspect, ...]:
     """The rules of a wrong program, in groups that nothing tells apart, the most suspect first: by the share of what
-    they fired in that is wrong, times their share in all that is. Programs in which the same rules fired are one, and
-    wrong if one of them is: the others hide it by their data. Of equals those that match CLIF itself come first."""
+    they fired in that is wrong, times the root of their share in all that is. Programs in which the same rules fired
+    are one, and wrong if one of them is: the others hide it by their data. Of equals those that match CLIF itself come
+    first."""
     paths: dict[frozenset[str], bool] = {}
     for rules, is_wrong in seen:
         paths[rules] = paths.get(rules, False) or is_wrong
@@ -97,7 +101,7 @@ def ranked(own: Sequence[str], seen: Iterable[Sight]) -> tuple[Suspect, ...]:
     for fired_in, members in together.items():
         verdicts = [is_wrong for is_wrong, fires in zip(paths.values(), fired_in) if fires]
         bad, count = sum(verdicts), len(verdicts)
-        score = bad / (count + _DOUBT) * bad / max(total, 1)
+        score = bad / (count + _DOUBT) * (bad / max(total, 1)) ** _COVER
         found.append(Suspect(tuple(sorted(members, key=_depth)), bad, count - bad, score))
     return tuple(sorted(found, key=lambda s: (-s.score, -s.wrong, min(map(_depth, s.rules)))))
 
@@ -115,8 +119,6 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
     """The rules that a finding's target is suspected for, in steps."""
     if finding.row.names_registers or finding.row.asked == "compiled twice":
         return Suspicion(Stage("", NO_VALUE), why=NO_RULE)
-    if finding.reduced and (convention := _convention(finding.case)):
-        return Suspicion(stage_of(desk, finding), why=f"it takes the convention {convention}: {CONVENTION}")
     own, reason = fired(desk, finding.case, finding.target)
     stage = stage_of(desk, finding)
     if reason and finding.failure is None:
@@ -137,8 +139,16 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
             break
     bad = sum(sight.wrong for sight in seen)
     own = tuple(rule for rule in own if _is_written(rule) and stage.where in ("", _half(rule)))
-    why = OF_RELATIVES if inferred and own else reason
-    return Suspicion(stage, ranked(own, seen), bad, len(seen) - bad, why if own or why else NONE_FIRED)
+    why = "; ".join([OF_RELATIVES if inferred else reason, *_reservations(finding)]) if own else reason or NONE_FIRED
+    return Suspicion(stage, ranked(own, seen), bad, len(seen) - bad, why.removeprefix("; "), inferred)
+
+
+def _reservations(finding: Finding) -> Iterator[str]:
+    """Why it may be no rule at all."""
+    if finding.failure is not None and _is_elsewhere(finding.failure.place):
+        yield f"it fails at {finding.failure.place}, which is no rule: one may have made what fails there"
+    if finding.reduced and (convention := _convention(finding.case)):
+        yield f"it takes the convention {convention}: {CONVENTION}"
 
 
 def _convention(case: Case) -> str:
@@ -146,6 +156,11 @@ def _convention(case: Case) -> str:
     ops = {inst.op for function in case.module.functions for block in function.blocks for inst in block.insts}
     found = {function.signature.call_conv for function in case.module.functions} - {"", "system_v", "fast"}
     return "" if ops & TAIL_CALLS or not found else min(found)
+
+
+def _is_elsewhere(place: str) -> bool:
+    """Whether a panic's place is in code that is neither a rule's nor called by one."""
+    return bool(place) and "isle" not in place
 
 
 def _distinct(cases: Iterable[Case], known: set[str]) -> Iterator[Case]:
@@ -160,22 +175,23 @@ def _distinct(cases: Iterable[Case], known: set[str]) -> Iterator[Case]:
 def _stand_ins(
     desk: Investigator, finding: Finding, meter: Meter, known: set[str]
 ) -> Generator[None, None, list[Sight]]:
-    """What a program that does not compile would have fired: see the module."""
+    """What a program that does not compile would have fired: see the module. Of its relatives those nearest to it that
+    compile, since the others escape the fault in other ways, too."""
     seen = []
     for target in voters(finding.target):
         rules, why = fired(desk, finding.case, target)
-        if target.isa != finding.target.isa:
-            rules = tuple(rule for rule in rules if is_mid_end(rule))
-        if not why and rules:
-            seen.append(Sight(frozenset(rules), True))
+        optimizing = frozenset(filter(is_mid_end, rules))
+        if not why and optimizing:
+            seen.append(Sight(optimizing, True))
         yield from meter.pause()
+    near: dict[tuple[int, int], list[Sight]] = {}
     for case in _distinct(relatives(finding.case, finding.run), known):
         meter.charge()
         rules, why = fired(desk, case, finding.target)
         if not why:
-            seen.append(Sight(frozenset(rules), True))
+            near.setdefault(distance(finding.case, case), []).append(Sight(frozenset(rules), True))
         yield from meter.pause()
-    return seen
+    return [*seen, *(near[min(near)] if near else [])]
 
 
 def is_mid_end(rule: str) -> bool:

@@ -51,8 +51,9 @@ def _bare(compiler: Compiler) -> Compiler:
 
 def candidates(wanted: str) -> list[str]:
     """The versions that a wish means: BUILT, ALL, or a list with commas."""
-    built = [one.version for one in builds.listed() if one.profile == builds.FUZZ and "=" not in one.spec]
-    found = built if wanted == BUILT else [*built, *builds.available()] if wanted == ALL else wanted.split(",")
+    built = {one.version for one in builds.listed() if one.profile == builds.FUZZ and "=" not in one.spec}
+    ready = [version for version in built if builds.find(f"cranelift@{version}") is not None]
+    found = ready if wanted == BUILT else [*ready, *builds.available()] if wanted == ALL else wanted.split(",")
     sources = [builds.source_of(f"cranelift@{version.strip()}").version for version in found]
     return sorted(set(sources), key=numbers)
 
