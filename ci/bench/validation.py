@@ -71,7 +71,7 @@ def generated(compiler: Cranelift, isa: str, seeds: range) -> Iterator[tuple[lis
     for seed in seeds:
         text = print_module(generate.generate(RandomChoices(seed), "all", context).module)
         started = time.perf_counter()
-        columns = compiler.allocations(text, targets(isa))
+        columns = compiler.allocations(text, targets(isa), with_text=True)
         spent = time.perf_counter() - started
         yield [reply for column in columns for reply in column if isinstance(reply, Captured)], spent
 
@@ -160,7 +160,7 @@ def growth(compiler: Cranelift, isa: str) -> list[tuple[int, float]]:
     """(machine instructions, seconds) of ever longer functions, the best of three."""
     found = []
     for rounds in ROUNDS:
-        (captured,) = compiler.allocations(long_function(rounds), [targets(isa)[0]], timeout=60.0)[0]
+        (captured,) = compiler.allocations(long_function(rounds), [targets(isa)[0]], with_text=True, timeout=60.0)[0]
         assert isinstance(captured, Captured), captured
         best, size = math.inf, 0
         for _ in range(3):
