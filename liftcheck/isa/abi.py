@@ -22,14 +22,16 @@ FLOATS: Final = 64
 VECTORS: Final = 128
 Saved = tuple[tuple[int, ...], tuple[int, ...]]
 """Integer registers and float registers, by number."""
-HALVES, PAIR, COPIED = "halves", "pair", "copied"
+HALVES, PAIR, UNEVEN, SPENT, COPIED = "halves", "pair", "uneven", "spent", "copied"
 """How a value that fills no one register is passed: each half as an integer of its own; both in registers from an even
-number on, or both on the stack; a copy after all arguments, by its address."""
+number on, or both on the stack; the same from any number on; the same, and no later argument is in a register then; a
+copy after all arguments, by its address."""
+EACH, ALL = "each", "all"
 
 
 class Passing(NamedTuple):
-    """How `tail` passes arguments: registers of the classes integer, float, vector; what has none left, or is of class
-    'stack', lies on the stack, one after the other, aligned to its size."""
+    """How a convention passes arguments: registers of the classes integer, float, vector; what has none left, or is of
+    class 'stack', lies on the stack, one after the other, aligned to its size."""
 
     arguments: tuple[int, int, int]
     results: tuple[int, int, int]
@@ -48,6 +50,25 @@ class Passing(NamedTuple):
     """The arguments fill a multiple of these bytes."""
     behind: int = 0
     """Bytes behind stack arguments that belong to them."""
+    more_results: tuple[int, int, int] | None = None
+    """The registers of results by another setting (`enable_llvm_abi_extensions`)."""
+    result_i128: str = ""
+    """As `i128`, for results; '': alike."""
+    copied_vectors: bool = False
+    """Arguments of 128 bits that an allocator has in a float register are copied; results are not."""
+    sret: bool = True
+    """The address of a structure that is returned is an argument like any other."""
+    positional: bool = False
+    """An argument's register is that of its position, whatever the class."""
+    shadow: int = 0
+    """Bytes below the stack arguments."""
+    packed: bool = False
+    """An argument takes no more bytes than it has."""
+    packs_results: str = ""
+    """All results but the last are on the stack, the first on top, each in the bytes that it has: EACH, but for those
+    with an extension; ALL, if none has one, nor is of two bytes in a float register."""
+    widens: bool = False
+    """A value with an extension is accessed as a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +90,10 @@ class Abi:
     back_chain    the word at the stack pointer is the caller's
     shadow        convention -> bytes at the stack pointer that its callees may write
     stack_unit    a callee that takes its arguments away takes a multiple of these bytes
-    passing       how `tail` passes arguments; None: not known
+    passing       convention -> how it passes arguments and results, where that is known
+    whole_words   an integer that was handed over is loaded as a whole word, what is in a float register accessed as
+                  four bytes at least; None: how is not known
     packing       conventions whose callees pack results on the stack
-    packing_arguments  conventions that pack arguments on the stack
     overstated    registers that the compiler counts as clobbered by calls although the convention keeps them
 
     The backend's code
@@ -79,6 +101,7 @@ class Abi:
     pushes_arguments  an instruction without operands takes room for arguments that a callee takes away
     carries_scratch   loops get values in scratch registers from the instruction before
     flags_wait        constants stand between who writes flags and who reads them
+    flags_asked       nothing writes flags but for who reads them
     turns_unused      after a call the lanes of results are turned that nothing uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves
@@ -87,6 +110,8 @@ class Abi:
     stops             traps of the backend's own, for a debugger: no table has them
     merging           mnemonics that put a part into a register and leave the rest of it
     storing_if        beginnings of conditional stores' mnemonics: who describes them gives their outcome no result
+    by_frame          functions access their arguments by the frame pointer, not by the stack pointer
+    folds_pointers    loads through the stack or frame pointer that a program asks for are by the pointer itself
     half_jump         the half of a far jump round an island that is left in a function's bytes
     patched           relocation -> the mnemonics that it patches
     from_end          relocations of four bytes at the end of an instruction that addresses relatively to it
@@ -113,14 +138,15 @@ class Abi:
     back_chain: bool = False
     shadow: Mapping[str, int] = field(default_factory=dict)
     stack_unit: int = 16
-    passing: Passing | None = None
+    passing: Mapping[str, Passing] = field(default_factory=dict)
+    whole_words: bool | None = None
     packing: frozenset[str] = frozenset()
-    packing_arguments: frozenset[str] = frozenset()
     overstated: frozenset[int] = frozenset()
     pushing: frozenset[str] = frozenset()
     pushes_arguments: bool = False
     carries_scratch: bool = False
     flags_wait: bool = False
+    flags_asked: bool = False
     turns_unused: bool = False
     selects_by_moves: bool = False
     doubling: frozenset[str] = frozenset()
@@ -129,6 +155,8 @@ class Abi:
     stops: frozenset[str] = frozenset()
     merging: frozenset[str] = frozenset()
     storing_if: tuple[str, ...] = ()
+    by_frame: bool = False
+    folds_pointers: bool = False
     half_jump: str = ""
     patched: Mapping[str, frozenset[str]] = field(default_factory=dict)
     from_end: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import PAIR, Abi, Passing, run
+from liftcheck.isa.abi import EACH, PAIR, UNEVEN, Abi, Passing, run
 
 _PATCHED: Final = {
     "Arm64Call": frozenset({"bl", "b"}),
@@ -20,6 +20,8 @@ _PATCHED: Final = {
     "Aarch64Ld64GotLo12Nc": frozenset({"ldr"}), "Aarch64TlsDescLd64Lo12": frozenset({"ldr"}),
     "MachOAarch64TlsAdrPageOff12": frozenset({"ldr"}), "Aarch64TlsDescCall": frozenset({"blr"}),
 }  # fmt: skip
+
+_PASSING: Final = Passing((8, 8, 0), (8, 8, 0), "float", i128=PAIR, area=False, sret=False)
 
 ABI: Final = Abi(
     frame=29,
@@ -33,8 +35,14 @@ ABI: Final = Abi(
     indexed=r"x\d+, \[x\d+, w\d+, uxtw #2\]",
     clamps="csel",
     doubling=frozenset({"mov", "ror"}),
-    passing=Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
-    packing_arguments=frozenset({"apple_aarch64"}),
+    passing={
+        "tail": Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
+        **dict.fromkeys(("system_v", "fast", "preserve_all"), _PASSING),
+        "apple_aarch64": _PASSING._replace(i128=UNEVEN, packed=True, widens=True),
+        "winch": _PASSING._replace(area=True, packs_results=EACH),
+    },
+    whole_words=False,
+    flags_asked=True,
     stops=frozenset({"brk"}),
     storing_if=("stxr", "stlxr", "stxp", "stlxp"),
     patched=_PATCHED,

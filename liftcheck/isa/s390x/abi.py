@@ -29,9 +29,11 @@ ABI: Final = Abi(
     through_table=("larl", "agf", "bcr"),
     indexed=".*",
     return_address=112,
-    passing=Passing(
-        (6, 4, 8), (6, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, behind=160
-    ),
+    passing={
+        "tail": Passing(
+            (6, 4, 8), (6, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, behind=160
+        )
+    },
     patched={
         "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}),
         "S390xPCRel32Dbl": frozenset({"larl", "lgrl"}),

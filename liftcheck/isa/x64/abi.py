@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import Abi, Passing, run
+from liftcheck.isa.abi import ALL, COPIED, HALVES, SPENT, Abi, Passing, run
+
+_PASSING: Final = Passing((6, 8, 0), (2, 2, 0), "float", more_results=(3, 2, 0), widens=True)
 
 ABI: Final = Abi(
     frame=5,
@@ -28,7 +30,17 @@ ABI: Final = Abi(
     through_table=("lea", "movsxd", "add", "jmp"),
     indexed=r"r\w+, dword ptr \[\w+ \+ \w+\*4\]",
     pushing=frozenset({"push", "pop", "call", "ret", "leave"}),
-    passing=Passing((6, 8, 0), (8, 8, 0), "float"),
+    passing={
+        "tail": Passing((6, 8, 0), (8, 8, 0), "float", widens=True),
+        **dict.fromkeys(("fast", "preserve_all"), _PASSING),
+        "system_v": _PASSING._replace(i128=SPENT, result_i128=HALVES),
+        "winch": _PASSING._replace(packs_results=ALL),
+        "windows_fastcall": Passing(
+            (4, 4, 0), (2, 1, 0), "float", f128=COPIED, positional=True, shadow=32, widens=True, copied_vectors=True
+        ),
+    },
+    whole_words=True,
+    by_frame=True,
     stops=frozenset({"int3"}),
     merging=frozenset(f"{v}pinsr{size}" for v in ("", "v") for size in "bwdq"),
     from_end=frozenset(

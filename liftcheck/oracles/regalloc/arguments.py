@@ -1,85 +1,174 @@
-"""How many bytes of arguments a `tail` function is handed on the stack, and takes away.
+"""Where arguments and results lie on the stack, and how many bytes of them a `tail` function takes away.
 
-The one idea: the convention is Cranelift's own, so it is stated here once, as a walk over a signature with the numbers
-of registers that an ISA's row gives (`isa.abi.Passing`), and not read off code. Other conventions' callees take nothing
-away; where their arguments lie is not asked.
+The one idea: a walk over a signature with the numbers of registers that an ISA's row gives for its convention
+(`isa.abi.Passing`), and not read off code. It has `tail` of every ISA (the convention is Cranelift's own), and of some
+ISAs the others. Only of `tail` callees take anything away.
 
 Sources: cranelift-codegen 0.135, `compute_arg_locs` of isa/*/abi.rs, and `SigSet::from_func_sig` of machinst/abi.rs (an
-area for results is an argument); 0.130 has the same for `tail`.
+area for results is an argument; results lie behind the arguments); 0.130 has the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from liftcheck.clif.ir import Signature
+from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import Type
-from liftcheck.isa.abi import COPIED, PAIR, Passing, abi_named
+from liftcheck.isa.abi import ALL, COPIED, EACH, HALVES, PAIR, SPENT, Passing, abi_named
 
 _INT, _FLOAT, _VECTOR = range(3)
 _STACK: Final = -1
 """Class of what is never in a register."""
 _WORD: Final = 8
+_ODD: Final = frozenset({"f16", "i8x2"})
+
+
+class Lies(NamedTuple):
+    """A value, or a half of one, on the stack: `offset` from where the stack pointer is at the call, bytes; whether it
+    is an integer, accessed as a word whatever its type has, a copy, which is made through its address."""
+
+    offset: int
+    size: int
+    integer: bool
+    widened: bool
+    copied: bool = False
+
+
+class Stacked(NamedTuple):
+    """All that a call of a signature has on the stack."""
+
+    arguments: tuple[Lies, ...]
+    results: tuple[Lies, ...]
 
 
 @cache
 def stack_bytes(isa: str, signature: Signature) -> int | None:
     """Bytes of stack arguments of a function of this signature by `tail`; None if that is not known."""
-    passing = abi_named(isa).passing
-    params, returns = signature.params, [result.type for result in signature.returns]
-    if passing is None or any(p.type.bits > passing.widest for p in params):
+    passing = abi_named(isa).passing.get("tail")
+    if passing is None or any(p.type.bits > passing.widest for p in signature.params):
         return None
-    taken = int(passing.area and bool(_Walk(passing, passing.results).over(returns, returning=True)))
-    walk = _Walk(passing, passing.arguments, taken)
-    for param in params:
-        if param.purpose.startswith("sarg("):
-            walk.top += int(param.purpose[5:-1])
-        else:
-            walk.over([param.type])
-    return walk.end()
+    return _arguments(passing, signature, _results(passing, passing.results, signature)).end()
+
+
+@cache
+def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
+    """What lies where on the stack, by each setting that it may depend on; None if that is not known: there is no row,
+    or a structure is copied there."""
+    abi = abi_named(isa)
+    passing = abi.passing.get(signature.call_conv)
+    values = (*signature.params, *signature.returns)
+    if passing is None or abi.whole_words is None or any(v.purpose.startswith("sarg(") for v in values):
+        return None
+    found = []
+    for registers in filter(None, (passing.results, passing.more_results)):
+        results = _results(passing, registers, signature)
+        arguments = _arguments(passing, signature, results)
+        behind = arguments.end()
+        lies = tuple(one._replace(offset=one.offset + behind) for one in results.found)
+        found.append(Stacked((*arguments.found, *arguments.copied()), lies))
+    return tuple(dict.fromkeys(found))
+
+
+def _results(passing: Passing, registers: tuple[int, int, int], signature: Signature) -> _Walk:
+    returns = signature.returns
+    odd = any(value.extension or value.type.name in _ODD for value in returns)
+    walk = _Walk(passing, registers, returning=True)
+    walk.packed = passing.packs_results == EACH or (passing.packs_results == ALL and not odd)
+    for number, value in enumerate(returns):
+        walk.last = number == len(returns) - 1
+        walk.over([value])
+    if passing.packs_results:
+        walk.turn()
+    return walk
+
+
+def _arguments(passing: Passing, signature: Signature, results: _Walk) -> _Walk:
+    walk = _Walk(passing, passing.arguments, int(passing.area and bool(results.top)))
+    walk.over(signature.params)
+    return walk
 
 
 class _Walk:
     """Where the next argument goes."""
 
-    def __init__(self, passing: Passing, registers: tuple[int, int, int], taken: int = 0) -> None:
+    def __init__(
+        self, passing: Passing, registers: tuple[int, int, int], taken: int = 0, *, returning: bool = False
+    ) -> None:
         self.passing: Final = passing
         self.registers: Final = registers
+        self.returning: Final = returning
         self.next: Final = [taken, 0, 0]
-        self.top = self.copies = 0
+        self.position = taken
+        self.packed = passing.packed
+        self.last = True
+        """Whether this is the last value."""
+        self.top = 0 if returning else passing.shadow
+        self.copies: Final[list[int]] = []
+        self.found: Final[list[Lies]] = []
 
-    def over(self, types: Iterable[Type], *, returning: bool = False) -> int:
-        """Take these, and say how many bytes lie on the stack now. Results that are copied are never in registers."""
-        for ty in types:
-            parts = list(self._parts(ty, returning))
-            pair = len(parts) == 2 and self.passing.i128 == PAIR
-            if pair and self.registers[_INT] - self.next[_INT] >= 2:
-                self.next[_INT] += 2 + self.next[_INT] % 2  # from an even number on
-                continue
-            for cls, size in [(_STACK, 16)] if pair else parts:
-                self._take(cls, size)
-        return self.top
+    def over(self, values: Iterable[AbiParam]) -> None:
+        """Take these."""
+        for value in values:
+            if value.purpose.startswith("sarg("):
+                self.top += int(value.purpose[5:-1])
+            elif value.purpose != "sret" or self.passing.sret:
+                self._value(value)
 
-    def _take(self, cls: int, size: int) -> None:
-        if cls != _STACK and self.next[cls] < self.registers[cls]:
+    def _value(self, value: AbiParam) -> None:
+        parts = list(self._parts(value.type))
+        how = (self.returning and self.passing.result_i128) or self.passing.i128
+        widened = bool(value.extension) and value.type.bytes < _WORD and self.passing.widens
+        if len(parts) == 1 or value.type.name != "i128" or how == HALVES:
+            integer, whole = value.type.is_int and not value.type.is_vector, bool(value.extension) and self.returning
+            for number, (cls, size) in enumerate(parts):
+                last = self.last and number == len(parts) - 1
+                stays = self.returning and bool(self.passing.packs_results) and not last
+                self._take(_STACK if stays else cls, Lies(0, size, integer, widened), whole)
+        elif self.registers[_INT] - self.next[_INT] >= 2:
+            self.next[_INT] += 2 + (how == PAIR and self.next[_INT] % 2)
+        else:
+            self.next[_INT] += 2 * (how == SPENT)
+            at = self._place(2 * _WORD)
+            self.found.extend(Lies(half, _WORD, True, False) for half in (at, at + _WORD))
+
+    def _take(self, cls: int, part: Lies, whole: bool) -> None:
+        """A part of a value, which fills a `whole` word at least."""
+        self.position += 1
+        positional = self.passing.positional and not self.returning
+        number = self.position - 1 if positional else self.next[cls]
+        if cls != _STACK and number < self.registers[cls]:
             self.next[cls] += 1
             return
-        size = max(size, _WORD)
-        align = min(size, self.passing.most_aligned)
-        self.top = -(-self.top // align) * align + size
+        room = part.size if self.packed and not whole else max(part.size, _WORD)
+        self.found.append(part._replace(offset=self._place(room)))
 
-    def _parts(self, ty: Type, returning: bool) -> Iterator[tuple[int, int]]:
+    def turn(self) -> None:
+        """The first one on top."""
+        least = 1 if self.packed else _WORD
+        self.found[:] = [one._replace(offset=self.top - one.offset - max(one.size, least)) for one in self.found]
+
+    def _place(self, size: int) -> int:
+        packs = self.packed and self.returning and self.passing.packs_results
+        align = 1 if packs else min(size, self.passing.most_aligned)
+        at = -(-self.top // align) * align
+        self.top = at + size
+        return at
+
+    def _parts(self, ty: Type) -> Iterator[tuple[int, int]]:
         """The register class and the bytes of each part of a value."""
         rule = self.passing
         if ty.is_vector:
             how = rule.vectors if ty.bits == 128 or not rule.whole_vectors else COPIED
+            how = COPIED if rule.copied_vectors and ty.bits == 128 else how
         else:
             how = {"i128": rule.i128, "f128": rule.f128}.get(ty.name, "float" if ty.is_float else "int")
+        if how == COPIED and rule.copied_vectors and self.returning:
+            how = "float"
         if how == COPIED:
-            self.copies += ty.bytes
-            yield (_STACK if returning else _INT), _WORD
+            self.copies.append(ty.bytes)
+            yield (_STACK if self.returning else _INT), _WORD
         elif how in ("float", "vector", "stack"):
             yield {"float": _FLOAT, "vector": _VECTOR, "stack": _STACK}[how], ty.bytes
         elif how == "int":
@@ -87,8 +176,18 @@ class _Walk:
         else:
             yield from ((_INT, _WORD), (_INT, _WORD))
 
+    def _filled(self) -> int:
+        unit = self.passing.unit
+        return -(-self.top // unit) * unit
+
     def end(self) -> int:
         """How many bytes there are in all."""
-        unit = self.passing.unit
-        top = -(-self.top // unit) * unit + self.copies
+        top = self._filled() + sum(self.copies)
         return top + self.passing.behind if top else 0
+
+    def copied(self) -> Iterator[Lies]:
+        """Where the copies are."""
+        at = self._filled()
+        for size in self.copies:
+            yield Lies(at, size, False, False, True)
+            at += size

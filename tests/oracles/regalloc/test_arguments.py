@@ -6,17 +6,30 @@ from __future__ import annotations
 
 import pytest
 
+from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.isa import ISAS
-from liftcheck.oracles.regalloc.arguments import stack_bytes
+from liftcheck.oracles.regalloc.arguments import stack_bytes, stacked
+
+
+def signed(params: str, returns: str, convention: str) -> Signature:
+    head = (
+        f"function %f({params})" + (f" -> {returns}" if returns else "") + f" {convention} {{\nBODY\n trap user1\n}}\n"
+    )
+    body = f"block0({', '.join(f'v{n}: {p.split()[0]}' for n, p in enumerate(_split(params)))}):"
+    return parse_filetest(head.replace("BODY", body), "t").module().functions[0].signature
 
 
 def taken(isa: str, params: str, returns: str = "") -> int | None:
-    head = f"function %f({params})" + (f" -> {returns}" if returns else "") + " tail {\nblock0:\n trap user1\n}\n"
-    text = head.replace(
-        "block0:", f"block0({', '.join(f'v{n}: {p.split()[0]}' for n, p in enumerate(_split(params)))}):"
-    )
-    return stack_bytes(isa, parse_filetest(text, "t").module().functions[0].signature)
+    return stack_bytes(isa, signed(params, returns, "tail"))
+
+
+def lies(isa: str, convention: str, params: str, returns: str = "") -> list[str]:
+    """By each setting, arguments and results as 'offset:bytes'; '+' is accessed as a word."""
+    found = stacked(isa, signed(params, returns, convention))
+    assert found is not None
+    rows = [[f"{one.offset}:{one.size}{'+' * one.widened}" for one in (*s.arguments, *s.results)] for s in found]
+    return [" ".join(row) for row in rows]
 
 
 def _split(params: str) -> list[str]:
@@ -74,3 +87,33 @@ def test_what_is_not_known_is_not_guessed() -> None:
     assert taken("x86-64", "i64x8") is None
     assert taken("riscv64", "i64x8") == 64
     assert taken("x86-64", "i64 sarg(64), i64") == 64
+    assert stacked("x86-64", signed("i64 sarg(64), i64", "", "system_v")) is None
+    assert stacked("riscv64", signed("i64", "", "system_v")) is None
+
+
+@pytest.mark.parametrize(
+    ("isa", "convention", "params", "returns", "expected"),
+    [
+        ("aarch64", "system_v", times(8, "i64"), "", [""]),
+        ("aarch64", "system_v", times(8, "i64") + ", i8, i128, i32", "", ["0:1 16:8 24:8 32:4"]),
+        ("aarch64", "system_v", times(7, "i64") + ", i128, i64, i64", "", ["0:8 8:8 16:8"]),  # the first takes x7
+        ("aarch64", "apple_aarch64", times(8, "i64") + ", i8, i16, i32 sext", "", ["0:1 2:2 4:4+"]),
+        ("aarch64", "system_v", "i64 sret, " + times(8, "i64"), "", [""]),
+        ("aarch64", "tail", times(7, "i64"), times(7, "i64"), ["0:8 16:8"]),
+        ("aarch64", "winch", "i64", "i16 sext, i8, i8 uext, i64", ["15:2 8:1 7:1"]),
+        ("aarch64", "winch", times(8, "i64"), "i32, i64", ["0:8 16:4"]),  # the area's address is in x0
+        ("x86-64", "system_v", times(6, "i64") + ", i8, i16 uext, f32, i8x16", "", ["0:1 8:2+"]),
+        ("x86-64", "system_v", times(5, "i64") + ", i128, i64", "", ["0:8 8:8 16:8"]),  # no register is left then
+        ("x86-64", "fast", times(5, "i64") + ", i128, i64", "", ["0:8 8:8"]),  # half in r9
+        ("x86-64", "system_v", "i64", times(3, "i64"), ["0:8", ""]),  # by a setting
+        ("x86-64", "windows_fastcall", "i64, f64, i8x16, i64, i8, f32", "", ["32:1 40:4 48:16"]),
+        ("x86-64", "windows_fastcall", "i64", "i64, i64, i64", ["32:8"]),
+        ("x86-64", "winch", "i64", "i32, i8, i64", ["1:4 0:1"]),
+        ("x86-64", "winch", "i64", "i32, i8 uext, i64", ["8:4 0:1+"]),
+        ("x86-64", "tail", "i64", times(9, "i64"), ["0:8"]),
+    ],
+)
+def test_values_lie_where_the_convention_has_them(
+    isa: str, convention: str, params: str, returns: str, expected: list[str]
+) -> None:
+    assert lies(isa, convention, params, returns) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 from support.validation_planting import called, flips, from_corpus, one, placed, put, refuted
@@ -103,29 +104,32 @@ def test_no_more_of_a_size_than_there_are_values(sizes: tuple[int, ...], fits: b
 
 
 PACKED = "i16 uext, i8, i8 sext, i16 uext, i32"
+"""After eight that are in registers."""
 
 
 @pytest.mark.parametrize(
     ("convention", "stored", "rows", "right"),
     [
         ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:4", True),
-        ("apple_aarch64", False, "0:8 2:1 3:1 4:1 8:4", False),  # no three of one byte
-        ("apple_aarch64", False, "0:8 2:8 3:8 4:8 8:4", False),  # none of these has an extension
-        ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:8", True),  # taken for the address of an area
-        ("apple_aarch64", False, "1:8 3:1", True),
-        ("apple_aarch64", False, "1:8 3:8 5:8", False),
+        ("apple_aarch64", False, "0:8 2:1 3:1 4:1 8:4", False),  # these two have an extension
+        ("apple_aarch64", False, "0:8 2:8 3:8 4:8 8:4", False),  # the second has none
+        ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:8", False),
+        ("apple_aarch64", False, "2:1 8:4", True),
+        ("apple_aarch64", False, "2:1 2:1", False),
+        ("apple_aarch64", False, "1:1", False),
         ("apple_aarch64", True, "0:8 2:1 3:8 4:8 8:4", True),
         ("apple_aarch64", True, "2:1 0:8 3:8 4:8 8:4", False),  # stored over
         ("apple_aarch64", True, "3:8 0:8", False),
-        ("system_v", False, "0:8 2:1 3:8 4:8 8:4", False),
-        ("tail", True, "3:8", False),
+        ("system_v", False, "0:2 8:1 16:1 24:2 32:4", True),
+        ("system_v", False, "0:2 8:1 16:1 24:4 32:4", False),
+        ("tail", True, "0:8 8:8 16:2 24:1 32:1 40:2 48:4", True),  # eight, six registers
+        ("tail", True, "0:8 8:8 16:2 24:1 32:1 40:2", False),
     ],
 )
-def test_words_are_extended_arguments_where_a_convention_packs(
-    convention: str, stored: bool, rows: str, right: bool
-) -> None:
-    body = ", ".join(f"v{n}: {ty.split()[0]}" for n, ty in enumerate(PACKED.split(", ")))
-    text = f"function %f({PACKED}) {convention} {{\nblock0({body}):\n    return\n}}\n"
+def test_values_lie_where_a_convention_has_them(convention: str, stored: bool, rows: str, right: bool) -> None:
+    types = ", ".join(["i64"] * 8) + ", " + PACKED
+    body = ", ".join(f"v{n}: {ty.split()[0]}" for n, ty in enumerate(types.split(", ")))
+    text = f"function %f({types}) {convention} {{\nblock0({body}):\n    return\n}}\n"
     signature = parse_filetest(text, "t").module().functions[0].signature
     step = decode("aarch64", bytes.fromhex("1f2003d5"))[0]
     found = [
@@ -133,6 +137,51 @@ def test_words_are_extended_arguments_where_a_convention_packs(
         for n, (low, size) in enumerate(row.split(":") for row in rows.split())
     ]
     assert (not list(handed._judged("aarch64", found, [signature], stored))) == right
+
+
+MIXED_TYPES = ", ".join(["i64"] * 9 + ["i8", "i64", "i32", "i64", "i16"])
+MIXED = f"""\
+function %mixed({MIXED_TYPES}) -> i64 CONVENTION {{
+    sig0 = ({MIXED_TYPES}) -> {MIXED_TYPES} CONVENTION
+    fn0 = colocated %g sig0
+block0({", ".join(f"v{n}: {ty}" for n, ty in enumerate(MIXED_TYPES.split(", ")))}):
+    {", ".join(f"v{n}" for n in range(20, 34))} = call fn0(v1, v2, v3, v4, v5, v6, v7, v8, v0, v9, v10, v11, v12, v13)
+    v40 = uextend.i64 v29
+    v41 = uextend.i64 v31
+    v42 = uextend.i64 v33
+    v43 = iadd v40, v41
+    v44 = iadd v42, v43
+    v45 = bxor v30, v32
+    v46 = isub v44, v45
+    v47 = iadd v46, v12
+    return v47
+}}
+"""
+
+
+@pytest.mark.parametrize("convention", ["system_v", "tail", "fast"])
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
+def test_no_value_is_accessed_as_another_one_that_is_handed_over(
+    regalloc: Cranelift, isa: str, convention: str
+) -> None:
+    """Narrower, wider, or at the place of another: though the signature has values of all sizes."""
+    captured, source = one(regalloc, isa, MIXED.replace("CONVENTION", convention))
+    pointers, tried, passed = reserved(isa).readable, 0, set()
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if not what.is_return else ():
+            if len(machine.accesses) != 1 or machine.accesses[0].base not in pointers:
+                continue
+            for data in islice(flips(captured.code.code[at : at + machine.size]), 8 * machine.size):
+                other: Insn = decode(isa, data + bytes(16), 0, 1)[0]
+                alike = other.known and other.size == machine.size and len(other.accesses) == 1
+                if not alike or (other.reads, other.writes) != (machine.reads, machine.writes):
+                    continue
+                if other.accesses != machine.accesses:
+                    tried += 1
+                    rule = refuted(isa, put(isa, captured, at, data, machine.size), source)
+                    passed |= {(machine.text, other.text)} if not rule else set()
+    assert tried
+    assert not passed
 
 
 @pytest.mark.parametrize("function", ["%gets", "%passes"])

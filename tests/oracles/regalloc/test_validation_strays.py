@@ -15,7 +15,8 @@ from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.mach.insn import CALL, decode
 from liftcheck.oracles.regalloc.code import links, order
 from liftcheck.oracles.regalloc.code.accesses import IDLE
-from liftcheck.oracles.regalloc.code.handed import ALONE, ASTRAY, ELSEWHERE
+from liftcheck.oracles.regalloc.code.flags import Flags
+from liftcheck.oracles.regalloc.code.handed import ALONE, ASTRAY, ELSEWHERE, HANDED
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import VALID
@@ -298,7 +299,7 @@ def test_a_result_is_stored_as_wide_as_it_was_loaded(regalloc: Cranelift) -> Non
         if machine.accesses and machine.accesses[0].read and code[1] == 0x8B:
             data = code[:1] + b"\x8a" + code[2:]
             rules.add(refuted("x86-64", put("x86-64", captured, at, data, machine.size), source))
-    assert ALONE in rules and "" not in rules
+    assert {ALONE, HANDED} & rules and "" not in rules
 
 
 def test_a_comparison_in_a_loop_is_for_its_flags(regalloc: Cranelift) -> None:
@@ -343,3 +344,80 @@ block0(v0: i64):
     settings = (("has_v", "true"), ("has_zvfh", "true"), ("enable_multi_ret_implicit_sret", "true"))
     captured, source = one(regalloc, "riscv64", text, *settings)
     assert validate("riscv64", captured, source).status == VALID
+
+
+ASKING = """\
+function %asking(i64) -> i64 tail {
+    ss0 = explicit_slot 32
+    sig0 = (i64, i64, i64) -> i64 system_v
+    fn0 = %g sig0
+block0(v0: i64):
+    v1 = get_frame_pointer.i64
+    v2 = get_return_address.i64
+    v6 = stack_addr.i64 ss0+8
+    store v0, v6
+    v3 = call fn0(v0, v1, v2)
+    v4 = load.i64 v6
+    v5 = iadd v3, v4
+    return v5
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
+def test_a_word_of_the_frame_is_read_by_the_pointer_that_compilers_read_it_by(regalloc: Cranelift, isa: str) -> None:
+    """The return address by the frame pointer, slots by the stack pointer, and nothing of the caller's, though the
+    program has its frame pointer."""
+    captured, source = one(regalloc, isa, ASKING)
+    assert not refuted(isa, captured, source)
+    pointers, tried = reserved(isa).readable, 0
+    for i, what in enumerate(captured.allocation.instructions):
+        for at, machine in placed(isa, captured, i) if not what.is_return else ():
+            bases = {access.base for access in machine.accesses}
+            if not bases or not bases <= pointers:
+                continue
+            for data in flips(captured.code.code[at : at + machine.size]):
+                other = decode(isa, data + bytes(16), 0, 1)[0]
+                alike = other.known and (other.size, other.name) == (machine.size, machine.name)
+                if not alike or len(other.accesses) != 1 or other.writes != machine.writes:
+                    continue
+                far = other.accesses[0].displacement - machine.accesses[0].displacement
+                if other.accesses[0].base != machine.accesses[0].base or (far and reserved(isa).frame in bases):
+                    tried += 1
+                    assert refuted(isa, put(isa, captured, at, data, machine.size), source), other.text
+    assert tried
+
+
+@pytest.mark.parametrize(
+    ("codes", "unread"),
+    [
+        ("bf0214eb 4100819a", []),  # cmp x21, x20; csel x1, x2, x1, eq
+        ("bf0214eb 00f01e72 4100819a", [0]),  # ands w0, ... between
+        ("bf0214eb 00f01e72", [0, 1]),  # and nobody at all
+        ("bf0214eb 4100819a 00f01e72", [2]),
+        ("bf0214eb 00f0b772 4100819a 4100819a", []),  # movk between
+    ],
+)
+def test_flags_are_written_for_who_reads_them(codes: str, unread: list[int]) -> None:
+    """On aarch64, where nothing else writes any; at a block's end at the latest."""
+    machines = [decode("aarch64", bytes.fromhex(code))[0] for code in codes.split()]
+    flags = Flags(abi_named("aarch64"), {len(machines): 1})
+    found = [
+        at
+        for number, machine in enumerate([*machines, decode("aarch64", bytes.fromhex("1f2003d5"))[0]])
+        for at, _ in flags.unread(number, [Placed(4 * number, machine)], True)
+    ]
+    assert found == unread
+
+
+def test_a_constant_that_writes_flags_is_refuted(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, "aarch64", MADE)
+    found = 0
+    for i in range(len(captured.allocation.instructions)):
+        for at, machine in placed("aarch64", captured, i):
+            if machine.name == "movk":
+                (place,) = machine.writes
+                ands = (0xEA000000 | place << 16 | place << 5 | place).to_bytes(4, "little")
+                found += 1
+                assert refuted("aarch64", put("aarch64", captured, at, ands, 4), source)
+    assert found

@@ -13,13 +13,14 @@ from typing import Final
 
 from liftcheck.bits.term import Term
 from liftcheck.isa.abi import free_for_all
-from liftcheck.mach.insn import BRANCH, CONTROL, FLAGS, JUMP, MEMORY, ORDINARY, Insn, register, show
+from liftcheck.mach.insn import BRANCH, FLAGS, JUMP, MEMORY, Insn, register, show
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.code import lone, order
 from liftcheck.oracles.regalloc.code.bases import baseless, made
 from liftcheck.oracles.regalloc.code.called import SPECIAL, Body, CallRules, Scan, call_in
 from liftcheck.oracles.regalloc.code.calls import Calls, loads_link, switches
+from liftcheck.oracles.regalloc.code.flags import Flags
 from liftcheck.oracles.regalloc.code.framed import Access, framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -48,14 +49,11 @@ class OwnRules(CallRules):
         carried = kept.scratch if self.abi.carries_scratch else frozenset()
         self._free: Final = lone.Free(self._readable, self._writable, self._pointers, kept.scratch, carried)
         self._lasts: Final = {block.end - 1: len(block.successors) for block in allocation.blocks}
+        self.flags: Final = Flags(self.abi, self._lasts)
         self.unborn: Final[dict[int, int]] = {}
         """Virtual registers that nothing defines -> the instruction that has no bytes."""
         self._carried: frozenset[int] = frozenset()
         """Scratch registers written since the block's start by own bytes, not by moves: see `Abi.carries_scratch`."""
-        self._fresh = False
-        """Whether flags may be read: see `_flags`."""
-        self._compared: tuple[int, Placed] | None = None
-        """A comparison whose flags nobody has read yet, and its instruction."""
         self._pending: tuple[Placed, int] | None = None
         """What was written to a scratch register and is still to be read, by the next instruction."""
         self._in_slots: Final[list[tuple[int, int, bool, Sequence[Placed], int]]] = []
@@ -67,8 +65,8 @@ class OwnRules(CallRules):
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
         self._carried = frozenset()
-        self._fresh = False
-        self._pending = self._compared = None
+        self._pending = None
+        self.flags.enter_block()
         self._window = len(self._stores)
         self.shift = 0
 
@@ -87,33 +85,16 @@ class OwnRules(CallRules):
     def check(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
         """What is wrong with these own bytes. Returns are `frame`'s."""
         what = self.allocation.instructions[instruction]
-        unread = [] if self._compared is None else self._unread(instruction, own)
+        uses, definitions = self.operands.places(instruction)
+        found = self.flags.unread(instruction, own, bool(definitions or what.clobbers))
+        unread = [self._problem(IDLE, at, placed, FLAGS, set(), [placed]) for at, placed in found]
         if what.is_return and not traps(own):
             return unread
-        uses, definitions = self.operands.places(instruction)
         if not own:
             return [*unread, *self._empty(instruction, uses, definitions)]
-        if not definitions and not what.clobbers and FLAGS in own[-1].machine.writes and self._only_compares(own):
-            self._compared = instruction, own[-1]
         if len(own) == 1 and not what.clobbers and self._plain(instruction, own[0].machine, uses, definitions):
             return unread
         return [*unread, *self._scan(instruction, own, uses, definitions)]
-
-    def _only_compares(self, own: Sequence[Placed]) -> bool:
-        """Whether bytes do nothing that anybody could want, but for the flags."""
-        return all(m.flow == ORDINARY and m.writes <= {FLAGS, CONTROL} for _, m in own)
-
-    def _unread(self, instruction: int, own: Sequence[Placed]) -> list[Problem]:
-        """A comparison is there for who reads its flags, in the same block."""
-        if self._compared is None:
-            return []
-        reads = any(FLAGS in machine.reads for _, machine in own)
-        writes = any(FLAGS in machine.writes for _, machine in own)
-        if not reads and not writes and instruction not in self._lasts:
-            return []
-        (at, placed), self._compared = self._compared, None
-        gone = self._lasts.get(instruction, 0) > 1  # of a branch whose ways are one nothing is left
-        return [] if reads or gone else [self._problem(IDLE, at, placed, FLAGS, set(), [placed])]
 
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
         """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
@@ -137,7 +118,7 @@ class OwnRules(CallRules):
         if lone.unread(self.abi, self.allocation, instruction, machine):
             return False
         self._carried = frozenset()
-        self._fresh = FLAGS in machine.writes or (self._fresh and self.abi.flags_wait and not uses)
+        self.flags.plain(machine, bool(uses))
         return True
 
     def _scan(self, instruction: int, own: Sequence[Placed], uses: set[int], definitions: set[int]) -> list[Problem]:
@@ -174,7 +155,8 @@ class OwnRules(CallRules):
                 scan.always = scan.always - (lost - self._pointers)
             scan.readable.update(definitions & fixed)
             problems += self._steps(instruction, own[at if switched else at + 1 :], own, scan, uses, definitions)
-        problems += self._flags(instruction, own, scan, uses)
+        if (stale := self.flags.stale(own, scan.read, scan.written, bool(uses))) is not None:
+            problems.append(self._problem("flags are read that nothing wrote", instruction, stale, FLAGS, set(), own))
         if len(own) > 1 and not switched:
             problems += self._ways(instruction, own, at, frozenset(given), uses, definitions)
         elif order.only_reads(own[0].machine) and (own[0].machine.accesses or not self._may_trap(own[0])):
@@ -276,19 +258,6 @@ class OwnRules(CallRules):
         alone = {place for place in uses if self.operands.inputs_in(instruction, place) < 2}
         found = baseless(self.isa, own, alone)
         return [self._problem(BASELESS, instruction, *found, uses, own)] if found is not None else []
-
-    def _flags(self, instruction: int, own: Sequence[Placed], scan: Scan, uses: set[int]) -> list[Problem]:
-        """Flags are read right behind who writes them, except for moves, other readers and constants
-        (`Abi.flags_wait`): the compilers emit the two together. Bytes that compare have their own."""
-        reads = FLAGS in scan.read
-        compares = reads and any(order.only_compares(m) and FLAGS not in m.reads for _, m in own)
-        stale = reads and (compares or not self._fresh)
-        stays = reads or (self.abi.flags_wait and not uses)
-        self._fresh = FLAGS in scan.written or (stays and self._fresh)
-        if not stale:
-            return []
-        placed = next(step for step in own if FLAGS in step.machine.reads)
-        return [self._problem("flags are read that nothing wrote", instruction, placed, FLAGS, set(), own)]
 
     def _ways(
         self,

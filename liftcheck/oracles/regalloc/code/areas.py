@@ -9,15 +9,20 @@ against stores by `accesses`. Accesses by computed addresses are not seen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Final
 
+from liftcheck.clif.ir import Signature
+from liftcheck.mach.insn import Access
 from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE
 from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.moves import Slots
 from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.oracles.regalloc.code.stacked import STORED, tables
 
 READS_OUTSIDE: Final = "an instruction reads the frame outside of what is its own"
 
@@ -29,7 +34,7 @@ def outside(
     the lowest slot or saved word. A program that asks for its stack pointer may read whatever it likes by it."""
     allocation = rules.allocation
     spilled = {at - 8 * (slot - SLOT) for slot, at in slots.offsets.items()}
-    pointing = rules.calls.source is not None and rules.calls.source.pointing
+    reads = free(rules)
     room = 8 * allocation.slots
     for instruction, own, shift in rules.framed:
         yield from _unframed(rules, body, instruction, own)
@@ -46,22 +51,37 @@ def outside(
                 low < lowest if called else stores and high <= lowest and bool(rules.calls.calling)
             )
             chained = rules.abi.back_chain and stores and (low, high) == (shift, shift + 8) and shift < 0
-            given = chained or (pointing and not stores) or _given(rules, instruction, low, high, stores, size, body)
+            given = chained or (reads and not stores) or _given(rules, instruction, low, high, stores, size, body)
             if not handed and not given and not any(first <= low and high <= end for first, end in rows):
                 rule, found = STORES_OUTSIDE if stores else READS_OUTSIDE, f"sp + {low}, {width} bytes"
                 yield Problem(rule, instruction, placed.offset, NONE, "a slot, an argument", found, (placed,))
 
 
+def free(rules: Rules) -> bool:
+    """Whether the program may read whatever it likes by the stack and frame pointer."""
+    source = rules.calls.source
+    return rules.abi.folds_pointers and source is not None and source.pointing
+
+
 def _unframed(rules: Rules, body: Body, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
-    """Accesses by a frame pointer that is the caller's, or with an index, which no compiler makes."""
+    """Accesses by a frame pointer that is the caller's, or by the frame pointer otherwise than compilers do."""
     frame = rules.kept.frame
     for placed in own:
         if body.frame_pointer is None and not placed.machine.accesses and frame in placed.machine.reads:
             yield Problem(READS_OUTSIDE, instruction, placed.offset, frame, "a slot, an argument", "", (placed,))
         for access in placed.machine.accesses:
-            if access.base == frame >= 0 and (body.frame_pointer is None or access.scaled != NONE):
+            if access.base == frame >= 0 and (body.frame_pointer is None or not _by_frame(rules, access)):
                 rule = STORES_OUTSIDE if access.written else READS_OUTSIDE
                 yield Problem(rule, instruction, placed.offset, frame, "a slot, an argument", "", (placed,))
+
+
+def _by_frame(rules: Rules, access: Access) -> bool:
+    """Whether a compiler makes this access by the frame pointer: it has no index, and reads the return address, or is
+    one of the function's arguments, where these are accessed so."""
+    at, returning = access.displacement, rules.abi.return_address
+    address = at == returning and access.size == 8 and not access.written
+    given = rules.abi.by_frame and at >= returning + 8
+    return access.scaled == NONE and (address or given or (free(rules) and not access.written))
 
 
 def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, size: int, body: Body) -> bool:
@@ -91,12 +111,17 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
 
 def arguments(rules: Rules, body: Body, size: int) -> Iterator[tuple[int, Placed, int, int]]:
     """Loads of what the caller handed over: instruction, machine instruction, distance from the stack pointer, size."""
-    end, least = rules.allocation.blocks[0].end, size + _pushed(rules) + _home(rules)
+    end, least = rules.allocation.blocks[0].end, entry(rules, size) + _home(rules)
     for instruction, own, shift in rules.framed:
         if instruction < end and not rules.allocation.instructions[instruction].clobbers:
             for placed, low, width, stores in rules.accesses(instruction, own, shift, body):
                 if not stores and low >= least:
                     yield instruction, placed, low, width
+
+
+def entry(rules: Rules, size: int) -> int:
+    """How far the stack pointer of the function's entry, without the return address, is from the body's."""
+    return size + _pushed(rules)
 
 
 def _home(rules: Rules) -> int:
@@ -109,6 +134,19 @@ def _pushed(rules: Rules) -> int:
     return 8 if rules.kept.link < 0 else 0
 
 
+@cache
+def _tail_stores(isa: str, signatures: tuple[Signature, ...]) -> frozenset[tuple[int, int]] | None:
+    """The stores of arguments of tail calls of these signatures: distances from where they end, bytes. None if they are
+    not known."""
+    found: set[tuple[int, int]] = set()
+    for signature in signatures:
+        known, end = tables(isa, signature, STORED), stack_bytes(isa, signature)
+        if known is None or end is None:
+            return None
+        found.update((low - end, size) for table in known for low, size in table)
+    return frozenset(found)
+
+
 def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> bool:
     """Whether these bytes are an argument for the callee of a tail call: they end where the function's own do. On
     s390x they begin after the register save area, which has the callee's back chain."""
@@ -118,5 +156,8 @@ def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> boo
     if taken is None or left is None:
         return low >= behind
     end = size + _pushed(rules) + taken
+    stores = None if source is None else _tail_stores(rules.isa, source.tail_called)
+    if stores is not None:
+        return (low - end, high - low) in stores
     chains = {(end - by, end - by + 8) for by in left if by and rules.abi.back_chain}
     return (low, high) in chains or (end - max(left) + rules.abi.callee_area <= low and high <= end)

@@ -209,15 +209,17 @@ class Calls:
         if not self.calling:
             return 0
         conventions = frozenset().union(*map(self.conventions, self.calling)) if self.abi.shadow else frozenset()
-        shadow = max((self.abi.shadow.get(one, 0) for one in conventions), default=0)
-        return (shadow or self.abi.callee_area) + self._structures
-
-    @cached_property
-    def _structures(self) -> int:
-        """Bytes of the structures that a call passes on the stack at most, which are copied there by addresses."""
         called = self.source.called.values() if self.source is not None else ()
-        sizes = [sum(structure_bytes(p) for p in one.params) for signatures in called for one in signatures]
-        return max(sizes, default=0)
+        found = [self._area(one) for one in conventions] + [self.abi.callee_area]
+        found += [
+            self._area(one.call_conv) + sum(structure_bytes(p) for p in one.params)
+            for signatures in called
+            for one in signatures
+        ]
+        return max(found)
+
+    def _area(self, convention: str) -> int:
+        return self.abi.shadow.get(convention, 0) or self.abi.callee_area
 
     @cached_property
     def least_area(self) -> int:

@@ -10,10 +10,11 @@ instruction (what they compute is the compiler's business and not asked here). S
     called               own bytes that call
     lone                 instructions that `accesses` need not be asked about
     unborn               uses of values that nothing defines
+    flags                who reads flags, and for whom they are written
     order                in which order own bytes read and write, on all ways through them
     bases                addresses that own bytes make
     framed, areas        accesses of the frame against what lies there
-    handed               arguments and results on the stack against signatures
+    handed, stacked      arguments and results on the stack against signatures
     links                what is linked with a symbol
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps, tables        jumps against blocks, by tables as well
@@ -302,19 +303,18 @@ class Examination:
         yield from self.rules.unbalanced(checked.body, low)
         explicit = slots.explicit(self.allocation)
         yield from self.rules.stray_pointers(self.slots, explicit, low, checked.size or 0)
-        given = [] if checked.size is None else [*areas.arguments(self.rules, checked.body, checked.size)]
-        yield from handed.check(self.rules, checked.body, low, given)
-        outside = (
-            ()
-            if checked.size is None
-            else areas.outside(self.rules, self.slots, checked.body, explicit, checked.size, low)
-        )
-        for problem in (*self.rules.stray_stores(self.slots, checked.body), *outside):
+        yield from handed.check(self.rules, checked.body, low)
+        reads: list[Problem] = []
+        if checked.size is not None:
+            loads = [*areas.arguments(self.rules, checked.body, checked.size)]
+            reads += handed.given(self.rules, loads, areas.entry(self.rules, checked.size))
+            reads += areas.outside(self.rules, self.slots, checked.body, explicit, checked.size, low)
+        for problem in (*self.rules.stray_stores(self.slots, checked.body), *reads):
             if self.source is None:
                 yield problem
             elif problem.rule in accesses.OVERSTORED and self.source.may_stray:
                 self.doubts.append(PROGRAMS_FAULT)
-            elif problem.rule == areas.READS_OUTSIDE and self.source.may_read:
+            elif problem.rule in (areas.READS_OUTSIDE, handed.HANDED) and self.source.may_read:
                 self.doubts.append(PROGRAM_READS)
             else:
                 yield problem

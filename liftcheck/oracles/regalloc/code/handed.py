@@ -1,30 +1,33 @@
 """Whether what is handed over on the stack is accessed as its types are: arguments of calls and their results, and the
 function's own arguments.
 
-The one idea: each of these accesses is of one value of a signature, or of half of one. So it is aligned by its size
-(not so packed results), overlaps no other one, and there are no more of a size or a smaller one than the signature has
-values of such sizes. A call that may have one of several signatures need keep to one. Where a convention packs
-arguments, one with an extension is accessed as a whole word all the same, which runs into what lies behind it: a load's
-upper bits mean nothing, and what a store runs into is stored after it. What a call's bytes access after it is found by
-the stack or frame pointer: results where callees leave them, and places that they are stored to.
+The one idea: where a signature says which bytes of the stack each value has, each access is of one of these values, as
+a whole, and no two are of one (`stacked`). Where that is not known, each access is of one value of a signature, or of
+half of one: aligned by its size, clear of the others, and there are no more of a size or a smaller one than the
+signature has values of such sizes. A call that may have one of several signatures need keep to one. Where a convention
+packs arguments, one with an extension is accessed as a whole word all the same, which runs into what lies behind it:
+what a store runs into is stored after it. What a call's bytes access after it is found by the stack or frame pointer:
+results where callees leave them, and places that they are stored to.
 
-Not asked: which value lies where, and which of them lie on the stack.
+Not asked: which register a value is stored from or loaded to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import abi_named
 from liftcheck.mach.regs import FLOAT, NONE
+from liftcheck.oracles.regalloc.code import areas
 from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.framed import framed
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.oracles.regalloc.code.stacked import LOADED, RETURNED, STORED, Table, first_wrong, tables
 
 HANDED: Final = "a value on the stack is not accessed as its type is"
 ASTRAY: Final = "bytes after a call access memory by another register"
@@ -43,10 +46,8 @@ class _Access(NamedTuple):
     instruction: int
 
 
-def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed, int, int]]) -> Iterator[Problem]:
-    """`top`: where what callees are handed ends; `given`: loads of the function's own arguments (instruction, machine
-    instruction, distance, size)."""
-    source = rules.calls.source
+def check(rules: Rules, body: Body, top: int) -> Iterator[Problem]:
+    """What callees are handed, and give back. `top`: where it ends."""
     for instruction, stores in rules.handed_over(body, top):
         rows = [_Access(low, size, placed, at) for at, placed, low, size in stores]
         yield from _judged(rules.isa, rows, rules.calls.signatures(instruction), True)
@@ -64,9 +65,16 @@ def check(rules: Rules, body: Body, top: int, given: Sequence[tuple[int, Placed,
         alone = _alone(own, returning, rules.results_in(instruction))
         if alone is not None:
             yield Problem(ALONE, instruction, alone.offset, NONE, "a result that was loaded", "", tuple(own))
-        yield from _results(loads, rules.calls.signatures(instruction), PACKED in rules.calls.conventions(instruction))
-    if source is not None and source.signature is not None and not source.pointing:
-        rows = [_Access(low, size, placed, at) for at, placed, low, size in given]
+        packed = PACKED in rules.calls.conventions(instruction)
+        yield from _results(rules.isa, loads, rules.calls.signatures(instruction), packed)
+
+
+def given(rules: Rules, loads: Sequence[tuple[int, Placed, int, int]], entry: int) -> Iterator[Problem]:
+    """`loads` of the function's own arguments: instruction, machine instruction, distance, size; `entry`: where these
+    lie, from the stack pointer. A program that reads out of bounds may read them, too."""
+    source = rules.calls.source
+    if source is not None and source.signature is not None and not areas.free(rules):
+        rows = [_Access(low - entry, size, placed, at) for at, placed, low, size in loads]
         yield from _judged(rules.isa, rows, [source.signature], False)
 
 
@@ -96,11 +104,16 @@ def _judged(
     isa: str, rows: Iterable[_Access], signatures: Sequence[Signature] | None, stored: bool
 ) -> Iterator[Problem]:
     """The first access of arguments that is wrong, if it is so by each of the signatures."""
-    rows = _whole(rows)
+    given = list(rows)
+    rows = _whole(given)
     wrong = None
     for signature in signatures or ():
-        found = _narrowed(isa, rows, signature, stored)
-        wrong = _misplaced(found) or (None if _fits(found, signature, False) else _least(found))
+        found = tables(isa, signature, STORED if stored else LOADED)
+        if found is None:
+            wrong = _misplaced(rows) or (None if _fits(rows, signature, False) else _least(rows))
+        else:
+            over = [row for row in given if _stored_over(given, row)] if stored else []
+            wrong = over[0] if over else _strange(given, found, whole=stored)
         if wrong is None:
             return
     if not signatures:
@@ -109,8 +122,24 @@ def _judged(
         yield _problem(wrong)
 
 
-def _results(rows: Iterable[_Access], signatures: Sequence[Signature] | None, packed: bool) -> Iterator[Problem]:
+def _strange(rows: Sequence[_Access], found: Sequence[Table], *, whole: bool) -> _Access | None:
+    """The first access that is none of a value that lies there, whatever the settings are."""
+    accesses = [(row.low, row.size) for row in rows]
+    wrong = [first_wrong(accesses, table, whole=whole) for table in found]
+    known = [number for number in wrong if number is not None]
+    return rows[max(known)] if len(known) == len(wrong) else None
+
+
+def _results(
+    isa: str, rows: Sequence[_Access], signatures: Sequence[Signature] | None, packed: bool
+) -> Iterator[Problem]:
     """The same of results."""
+    found = [tables(isa, signature, RETURNED) for signature in signatures or ()]
+    if found and None not in found:
+        strange = [_strange(rows, each, whole=True) for each in found if each is not None]
+        if strange and None not in strange:
+            yield from (_problem(one) for one in strange[:1] if one is not None)
+        return
     rows = _whole(rows)
     wrong = None if packed else _misplaced(rows)
     if wrong is None and rows and signatures is not None and not any(_fits(rows, s, True) for s in signatures):
@@ -140,23 +169,6 @@ def _misplaced(rows: Sequence[_Access]) -> _Access | None:
     wrong = next((row for row in rows if row.low % min(row.size, _WORD)), None)
     over = (row for before, row in pairwise(rows) if row.low < before.low + before.size)
     return wrong or next(over, None)
-
-
-def _narrowed(isa: str, rows: Sequence[_Access], signature: Signature, stored: bool) -> list[_Access]:
-    """Words that can be but narrow arguments with an extension, as narrow as those are."""
-    if signature.call_conv not in abi_named(isa).packing_arguments:
-        return list(rows)
-    sizes = sorted(p.type.bytes for p in signature.params if p.extension and p.type.bytes < _WORD)
-    found = []
-    for row, behind in zip_longest(rows, rows[1:]):
-        room = _WORD if behind is None else behind.low - row.low
-        if row.size == _WORD and (room < _WORD or row.low % _WORD) and not (stored and _stored_over(rows, row)):
-            fitting = [size for size in sizes if size <= room and not row.low % size]
-            if fitting:
-                sizes.remove(fitting[-1])
-                row = row._replace(size=fitting[-1])
-        found.append(row)
-    return found
 
 
 def _stored_over(rows: Iterable[_Access], row: _Access) -> bool:
