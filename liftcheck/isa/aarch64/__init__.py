@@ -28,6 +28,7 @@ _UNICORN: Final = Unicorn(
 
 ISA: Final = Isa(
     name="aarch64",
+    listing="listing:agrees",
     reader="insts:read",
     sizes=(4,) * 256,
     alignment=4,

@@ -96,6 +96,7 @@ _PLAIN: Final = ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_b
 
 ISA: Final = Isa(
     name="x86-64",
+    listing="listing:agrees",
     reader="insts:read",
     alignment=1,
     capstone=("CS_ARCH_X86", "CS_MODE_64"),

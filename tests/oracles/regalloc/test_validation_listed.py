@@ -8,15 +8,17 @@ import pytest
 from support.validation_planting import CALLS, LOOPS, RESULTS, TAIL, WIDE, flips, one, placed, refuted
 
 from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa.aarch64.listing import agrees as aarch64
 from liftcheck.isa.riscv64.listing import agrees as riscv64
 from liftcheck.isa.s390x.listing import agrees as s390x
+from liftcheck.isa.x64.listing import agrees as x64
 from liftcheck.mach.insn import TRAP, decode
 from liftcheck.oracles.regalloc.code.listed import OTHER, check
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID
 from liftcheck.regalloc.allocation import Captured
 
-LISTED = ("riscv64", "s390x")
+LISTED = ("x86-64", "aarch64", "riscv64", "s390x")
 MEMORY = """\
 function %memory(i64, i64, i32, f32, f64) -> i64, f64 system_v {
     ss0 = explicit_slot 64
@@ -48,6 +50,24 @@ block2(v15: i64):
 }
 """
 RIGHT = {
+    "x86-64": [
+        ("xorq %v196, (%v197 <- %v196)", "4d33ca"), ("movq %v193, (%v197)", "4c8901"), ("movw %v1, (%v2)", "66890a"),
+        ("movzbl 8(%v192), %v195", "0fb64808"), ("movslq (%v1), %v2", "486301"), ("leaq -1(%v192), %v202", "4883c1ff"),
+        ("cqto  ;; implicit: %v195, %v192", "4899"), ("jnbe    label4; j label5", "0f8600000000"),
+        ("jp,nz   label5; j label4", "0f8a000000000f8500000000"), ("lock addq %v193, (%v2)", "f0480101"),
+        ("movapd %v194, %v196; jz $next; movapd %v193, %v196; $next:", "7404660f28c1"),
+        ("u64_to_f64_seq %v1, %v2, %v3, %v4", "4883f8007c05"), ("cvtsi2sdl %v196, (%v197 <- %v195)", "f20f2ac8"),
+        ("call    *%v197", "ffd0488b442408"), ("unheard_of %v1", "4d33ca"),
+    ],
+    "aarch64": [
+        ("movk %v1, %v1, #48, LSL #16", "00f0b772"), ("add %v1, %v2, %v3", "4a010b8b"),
+        ("str %v224, [sp, #8]", "e38300b8"), ("ldrh %v1, [sp]", "e3034078"), ("subs xzr, %v1, %v2", "bf0214eb"),
+        ("b.eq label3 ; b label2", "41000054"), ("cbz %v1, label3 ; b label2", "400000b4"),
+        ("movz w16, #34464 ; movk w16, w16, #1, LSL #16", "10d4905230 00a072"),
+        ("atomic_rmw_loop_add_64 addr=%v1", "3bff5fc87c031a8b3cff18c8b8ffffb5"),
+        ("blr %v198", "c0013fd6e30340f8"), ("unheard.of %v1", "4a010b8b"),
+        ("bic %v1, %v2, #18446744073709535231", "4af8718a"),
+    ],
     "riscv64": [
         ("sd v194,16(v212)", "2338a600"), ("sd v194,4056(v192)", "3715000013050500b305a50023b0a500"),
         ("ori v231,v232,0", "3e88"), ("addi v231,v232,0", "3e88"),
@@ -65,6 +85,21 @@ RIGHT = {
     ],
 }  # fmt: skip
 WRONG = {
+    "x86-64": [
+        ("xorq %v196, (%v197 <- %v196)", "4d13ca"), ("movq %v193, (%v197)", "4c2901"), ("movq %v1, (%v2)", "66890a"),
+        ("movzbl 8(%v192), %v195", "0fb74808"), ("movslq (%v1), %v2", "488b01"), ("leaq -1(%v192), %v202", "4883c9ff"),
+        ("cqto  ;; implicit: %v195, %v192", "4898"), ("jnbe    label4; j label5", "0f8400000000"),
+        ("lock addq %v193, (%v2)", "480101"), ("addq %v193, (%v2)", "f0480101"),
+        ("movapd %v194, %v196; jz $next; movapd %v193, %v196; $next:", "7404660ff5c1"),
+        ("u64_to_f64_seq %v1, %v2, %v3, %v4", "480fafc07c05"), ("call    *%v197", "ffd0480303"),
+    ],
+    "aarch64": [
+        ("movk %v1, %v1, #48, LSL #16", "00f01e72"), ("add %v1, %v2, %v3", "4a010b6a"),
+        ("str %v224, [sp, #8]", "e3830038"), ("ldrh %v1, [sp]", "e3030078"), ("subs xzr, %v1, %v2", "bf0214cb"),
+        ("b.eq label3 ; b label2", "4a000054"), ("cbz %v1, label3 ; b label2", "40000036"),
+        ("atomic_rmw_loop_add_64 addr=%v1", "3bff5fc87c031acb3cff18c8b8ffffb5"),
+        ("blr %v198", "c0013fd64a010b8b"),
+    ],
     "riscv64": [
         ("sd v194,16(v212)", "2328a600"), ("ld v1,0(v2)", "23b00500"), ("lb v1,0(v2)", "23800500"),
         ("ori v231,v232,1", "3e88"), ("ori v231,v232,0", "33880700"), ("addi v231,v232,16", "3e88"),
@@ -83,7 +118,7 @@ WRONG = {
         ("la %v1, 160(%r15)", "5810f0a0"),
     ],
 }  # fmt: skip
-READERS = {"riscv64": riscv64, "s390x": s390x}
+READERS = {"x86-64": x64, "aarch64": aarch64, "riscv64": riscv64, "s390x": s390x}
 
 
 @pytest.mark.parametrize(("isa", "text", "code"), [(isa, *row) for isa in LISTED for row in RIGHT[isa]])
@@ -112,7 +147,8 @@ def test_what_is_emitted_agrees(regalloc: Cranelift, isa: str, text: str) -> Non
 
 @pytest.mark.parametrize("isa", LISTED)
 def test_an_access_more_or_less_is_refuted(regalloc: Cranelift, isa: str) -> None:
-    """Whatever one bit makes of own bytes: another access of memory, narrower, wider, another way, or none."""
+    """Whatever one bit makes of own bytes: another access of memory, narrower, wider, another way, or none. How wide
+    the register of aarch64's `ldr` is, is not in its mnemonic."""
     captured, source = one(regalloc, isa, MEMORY)
     kinds = set()
     for number, what in enumerate(captured.allocation.instructions):
@@ -121,6 +157,8 @@ def test_an_access_more_or_less_is_refuted(regalloc: Cranelift, isa: str) -> Non
             for data in flips(captured.code.code[at : at + machine.size]):
                 after = decode(isa, data + bytes(16), 0, 1)[0]
                 found = [(a.size, a.read, a.written) for a in after.accesses]
+                if isa == "aarch64" and {machine.name, after.name} <= {"ldr", "ldur", "str", "stur"}:
+                    continue
                 if machine.flow != TRAP and after.known and after.size == machine.size and found != before:
                     rule = refuted(isa, _with(captured, at, data), source)
                     assert rule, f"{what.text}: {machine.text} becomes {after.text}"
