@@ -12,6 +12,8 @@ from liftcheck.isa.abi import FLOATS, HALVES, Abi, Passing, run
 
 _SAVED: Final = (8, 9, *run(18, 27))
 
+_PASSING: Final = Passing((8, 8, 0), (2, 2, 0), "stack", f128=HALVES, widest=512, widens=True)
+
 ABI: Final = Abi(
     frame=8,
     link=1,
@@ -29,7 +31,8 @@ ABI: Final = Abi(
     indexed=r"x\d+, x\d+, 3",
     clamps="bltu",
     folds_pointers=True,
-    passing={"tail": Passing((8, 8, 0), (2, 2, 0), "stack", f128=HALVES, widest=512)},
+    passing=dict.fromkeys(("tail", "system_v", "fast", "preserve_all"), _PASSING),
+    whole_words=False,
     stops=frozenset({"ebreak"}),
     storing_if=("sc.",),
     half_jump="auipc",

@@ -22,6 +22,8 @@ _INT, _FLOAT, _VECTOR = range(3)
 _STACK: Final = -1
 """Class of what is never in a register."""
 _WORD: Final = 8
+_WIDEST: Final = 128
+"""Bits that a vector register has for certain (`Isa.widths`)."""
 _ODD: Final = frozenset({"f16", "i8x2"})
 
 
@@ -55,11 +57,11 @@ def stack_bytes(isa: str, signature: Signature) -> int | None:
 @cache
 def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
     """What lies where on the stack, by each setting that it may depend on; None if that is not known: there is no row,
-    or a structure is copied there."""
+    a structure is copied there, or a value is wider than how much an access of it is taken for."""
     abi = abi_named(isa)
     passing = abi.passing.get(signature.call_conv)
     values = (*signature.params, *signature.returns)
-    if passing is None or abi.whole_words is None or any(v.purpose.startswith("sarg(") for v in values):
+    if passing is None or abi.whole_words is None or any(_is_unknown(value) for value in values):
         return None
     found = []
     for registers in filter(None, (passing.results, passing.more_results)):
@@ -69,6 +71,10 @@ def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
         lies = tuple(one._replace(offset=one.offset + behind) for one in results.found)
         found.append(Stacked((*arguments.found, *arguments.copied()), lies))
     return tuple(dict.fromkeys(found))
+
+
+def _is_unknown(value: AbiParam) -> bool:
+    return value.purpose.startswith("sarg(") or value.type.bits > _WIDEST
 
 
 def _results(passing: Passing, registers: tuple[int, int, int], signature: Signature) -> _Walk:

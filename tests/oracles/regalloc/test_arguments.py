@@ -88,7 +88,8 @@ def test_what_is_not_known_is_not_guessed() -> None:
     assert taken("riscv64", "i64x8") == 64
     assert taken("x86-64", "i64 sarg(64), i64") == 64
     assert stacked("x86-64", signed("i64 sarg(64), i64", "", "system_v")) is None
-    assert stacked("riscv64", signed("i64", "", "system_v")) is None
+    assert stacked("riscv64", signed("i64x4", "", "system_v")) is None
+    assert stacked("s390x", signed("i64", "", "system_v")) is None
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,10 @@ def test_what_is_not_known_is_not_guessed() -> None:
         ("x86-64", "winch", "i64", "i32, i8, i64", ["1:4 0:1"]),
         ("x86-64", "winch", "i64", "i32, i8 uext, i64", ["8:4 0:1+"]),
         ("x86-64", "tail", "i64", times(9, "i64"), ["0:8"]),
+        ("riscv64", "system_v", times(8, "i64") + ", f32, i8, i16 uext, i128, i8x16", "", ["0:1 8:2+ 16:8 24:8 32:16"]),
+        ("riscv64", "fast", "i64", "i8, i8, i8, f32, f64, f32, i32 sext, f16", ["0:1 8:4 16:4+ 24:2"]),
+        ("riscv64", "tail", times(7, "i64"), "i64, i64, i8", ["0:1"]),
+        ("riscv64", "tail", times(8, "i64"), "i64, i64, i8", ["0:8 16:1"]),  # an address of results is one more
     ],
 )
 def test_values_lie_where_the_convention_has_them(
