@@ -56,6 +56,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("Compilers and this machine", (
         Command("compiler", "compiler", "list, add and remove compilers under test"),
         Command("matrix", "matrix", "which (opcode, type) a compiler has on an ISA and which it lacks"),
+        Command("growth", "growth", "how a compiler's time and memory grow with the size of a program"),
         Command("doctor", "doctor", "what this machine can do, and the command that closes each gap"),
     )),
 )  # fmt: skip

@@ -30,16 +30,14 @@ from typing import Final, NamedTuple
 import growth_campaign
 import growth_page
 from growth_files import BROKEN, SHAPES
-from growth_inputs import TESTS
 from growth_page import Row
 
 from liftcheck import cli
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
-
-FITTED: Final = 4
-"""So many of the largest sizes make the exponent."""
+from liftcheck.compilers.growth import exponent
+from liftcheck.generators.shapes import TESTS
 
 
 class Time(NamedTuple):
@@ -159,16 +157,6 @@ def _work(command: Command, path: Path, isa: str, seconds: float, outlet: int) -
         sent = [sent[0] + sent[1], 0.0, code]
     os.write(outlet, json.dumps(sent).encode())
     os._exit(0)
-
-
-def exponent(times: dict[int, float], base: float, floor: float) -> float | None:
-    """The slope through the larger sizes; None if even the largest takes less than `floor`."""
-    sizes = sorted(times)[-FITTED:]
-    points = [(math.log(size), math.log(times[size] - base)) for size in sizes if times[size] - base > floor / 2]
-    if len(points) < 2 or times[sizes[-1]] - base < floor:
-        return None
-    mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
 
 
 def measure(name: str, shape: str, folder: Path, args: argparse.Namespace) -> Row:

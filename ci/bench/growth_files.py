@@ -1,6 +1,7 @@
 """Files of a given size in each dimension in which what stands around functions can grow; `SHAPES` are all shapes.
 
-The one idea: as in `growth_inputs.py`. `BROKEN` are files in which everything is wrong: how long it takes to say so.
+The one idea: as in `liftcheck.generators.shapes`. `BROKEN` are files in which everything is wrong: how long it takes to
+say so.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from growth_inputs import BODIES, TARGETS, filetest, function
+from liftcheck.generators.shapes import BODIES, TARGETS, filetest, function
 
 
 def signatures(n: int) -> str:

@@ -21,11 +21,12 @@ INTRO: Final = """# How the time of each command grows
 
 Made by `ci/bench/growth.py --save ROWS` and `ci/bench/growth_page.py ROWS docs/growth.md`, not by hand.
 
-For every command and every *shape* (`ci/bench/growth_inputs.py`, `growth_files.py`: files in which one thing is long
-and all else short) the size doubles from 500 to 32,000 of what the shape is named for, unless a run takes longer than
-the limit. The exponent is the slope of log(time) over log(size) through the four largest sizes; linear is 1.0, n log n
-about 1.1, above 1.2 is called too steep. Time is processor time, on a machine that others were using: an exponent is
-good to about 0.05, and seconds say little. A time below 0.3 s at the largest size is too short to say anything.
+For every command and every *shape* (`liftcheck/generators/shapes.py`, `ci/bench/growth_files.py`: files in which one
+thing is long and all else short) the size doubles from 500 to 32,000 of what the shape is named for, unless a run takes
+longer than the limit. The exponent is the slope of log(time) over log(size) through the four largest sizes; linear is
+1.0, n log n about 1.1, above 1.2 is called too steep. Time is processor time, on a machine that others were using: an
+exponent is good to about 0.05, and seconds say little. A time below 0.3 s at the largest size is too short to say
+anything.
 
 The time of liftcheck itself is judged. That of its children (the compiler, qemu) is the compiler's own growth and is
 shown apart, below. `fuzz` does its work in children, so there all time counts. What is not in the tables has not been

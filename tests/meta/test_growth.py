@@ -34,7 +34,6 @@ SMALL, FACTOR, LIMIT = 32, 4, 5.0
 """4 log(128) / log(32) is 5.6 with all of the time in sorting, which is in C and counts nothing here."""
 
 
-load("bench/growth_inputs")  # the next imports it
 SHAPES: dict[str, Callable[[int], str]] = load("bench/growth_files").SHAPES
 
 

@@ -2,7 +2,7 @@
 
 The one idea: each shape makes one thing long and keeps everything else short; every file is well-formed, has a run
 line and compiles on all ISAs, so that one file serves every command. What stands around functions grows in
-`growth_files.py`.
+`ci/bench/growth_files.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Final
 
-TARGETS: Final = ("target x86_64", "target aarch64", "target riscv64", "target s390x")
+from liftcheck.isa import LISTED
+
+TARGETS: Final = tuple(f"target {row.triple}" for row in LISTED.values())
 TESTS: Final = ("test interpret", "test run")
 
 
