@@ -4,7 +4,8 @@ The one idea: the text is as an assembler would write it, one mnemonic for each 
 the size of elements or a condition in it, which `insts` leaves out, and the emitter has a shorter form of many. So each
 word means a set of machine mnemonics, or (floating point, which has many forms) any that does not access memory. How
 an address is made before an access is left out on both sides: it depends on the frame, which is not known where the
-text is made. Of calls (whose results are stored between loads) only the loads are compared, operands never.
+text is made. Of calls (whose results are stored between loads) only the loads are compared, operands never, but
+of what turns a call's results.
 A word that is not known here says nothing of its instruction.
 
 Source: cranelift-codegen 0.135 isa/s390x/inst/mod.rs (`print_with_state`), inst/emit.rs.
@@ -36,6 +37,10 @@ _FORMS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Other instructions that are emitted for a word."""
 _CALLS: Final = frozenset({"basr", "brasl"})
+_TURNS: Final = frozenset({"vpdi", "verll"})
+"""How the lanes of a call's results are turned: in registers that the convention fixes."""
+_TURNED: Final = re.compile(r"\b(vpdi|verll)[bhfg]? ([^;]*)")
+_REGISTER: Final = re.compile(r"%v\d+")
 _SILENT: Final = frozenset({"callee_pop_size", "data", ""})
 _UNKNOWN: Final = frozenset({"args", "rets", ".word", "label_address", "sequence_point", "jt_entries"})
 _LABEL: Final = re.compile(r"^\d+: ?")
@@ -46,6 +51,10 @@ _ANYTHING: Final = frozenset({""})
 def agrees(text: str, machines: Sequence[Insn]) -> bool:
     """See `isa.base.Isa.listing`."""
     words = _words(text) if ";" in text or "#" in text else (text.partition(" ")[0],)
+    if words[0] in _CALLS and "vpdi" in words:
+        turned = Counter(_registers(m.name, m.operands) for m in machines if m.name in _TURNS)
+        if turned != Counter(_registers(found[1], found[2]) for found in _TURNED.finditer(text)):
+            return False
     return _agree(words, tuple([m.name for m in machines]))
 
 
@@ -64,6 +73,10 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
         return loads == Counter(next(filter(loads.get, names), "") for names in wanted if any(map(_loads, names)))
     found = [*(name for name in machines[:-1] if name not in _ADDRESSES), *machines[-1:]]
     return len(found) == len(wanted) and all(map(_means, wanted, found))
+
+
+def _registers(name: str, operands: str) -> tuple[str, ...]:
+    return (name, *_REGISTER.findall(operands))
 
 
 def _loads(name: str) -> bool:

@@ -81,6 +81,7 @@ RIGHT = {
         ("lay %r1, -56(%r15) ; vl %v2, 0(%r1)", "e700f0a00006"), ("wfcdb %v1, %v2", "b3190002"),
         ("jglh label4 ; jg label5", "c0640000000a"), ("unheard %v1", "b9080023"),
         ("basr %r14, %v1 ; vl %v2, 160(%r15)", "0de2e700f0a00006e700f0b0000e"),
+        ("basr %r14, %v1 ; vpdi %v25, %v25, %v25, 4", "0de2e79990004e84"),
         ("vceqgs %v1, %v2, %v3", "e701213030f8"),
     ],
 }  # fmt: skip
@@ -115,6 +116,7 @@ WRONG = {
         ("wfcdb %v1, %v2", "68002000"), ("jglh label4 ; jg label5", "e300f0a00024"),
         ("stg %v1, 8(%v2)", "50102008"),
         ("basr %r14, %v1 ; vl %v2, 160(%r15)", "0de2e700f0a00002e700f0b0000e"),
+        ("basr %r14, %v1 ; vpdi %v25, %v25, %v25, 4", "0de2e79890004e84"),
         ("la %v1, 160(%r15)", "5810f0a0"),
     ],
 }  # fmt: skip
