@@ -399,7 +399,7 @@ def test_a_later_format_and_a_strange_database_are_told(tmp_path: Path) -> None:
         kept.all_in(tmp_path)
     connection = sqlite3.connect(tmp_path / database.NAME)
     connection.executescript("CREATE TABLE t(x)")
-    with pytest.raises(InputError, match="no campaign's"):
+    with pytest.raises(InputError, match="not the database of a campaign"):
         kept.all_in(tmp_path)
     connection.executescript("PRAGMA user_version=99")
     with pytest.raises(InputError, match="format 99 is not 1"):
