@@ -50,7 +50,7 @@ _STEPS: Final[Mapping[str, frozenset[str]]] = {
 _MANY: Final[Mapping[str, frozenset[str]]] = {
     "load_ext_name_near": frozenset({"adrp", "add"}),
     "load_ext_name_far": frozenset({"ldr", "b", "udf"}),
-    "br_table": frozenset({"mov", "movk", "csel", "csdb", "adr", "ldrsw", "add", "br"}),
+    "br_table": frozenset({"mov", "movk", "csel", "csdb", "adr", "ldrsw", "add", "br", "b.hs"}),
     "vcsel": frozenset({"mov", "b", *(f"b.{condition}" for condition in _EITHER)}),
 }
 
@@ -69,10 +69,10 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     word = words[0]
     if word in ("bl", "blr"):
         return machines[0] == word and all(map(_RESULTS.fullmatch, machines[1:]))
-    if _CONDITION.fullmatch(word):
-        return _branches(word, machines)
     if "csdb" in words:
         word = "br_table"
+    elif _CONDITION.fullmatch(word):
+        return _branches(word, machines)
     elif len(words) > 1:
         return _all_mean(words, machines)
     if word.startswith("atomic_"):

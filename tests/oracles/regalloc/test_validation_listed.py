@@ -67,6 +67,7 @@ RIGHT = {
         ("atomic_rmw_loop_add_64 addr=%v1", "3bff5fc87c031a8b3cff18c8b8ffffb5"),
         ("blr %v198", "c0013fd6e30340f8"), ("unheard.of %v1", "4a010b8b"),
         ("bic %v1, %v2, #18446744073709535231", "4af8718a"),
+        ("b.hs label1 ; csel x1, xzr, x2, hs ; csdb ; adr x3, pc+16", "420000544100819a"),
     ],
     "riscv64": [
         ("sd v194,16(v212)", "2338a600"), ("sd v194,4056(v192)", "3715000013050500b305a50023b0a500"),
