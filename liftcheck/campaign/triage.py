@@ -147,7 +147,7 @@ def _entry(cause: Cause, programs: Mapping[tuple[str, str], int], today: datetim
     lines = [
         "[[known]]",
         *(f"# {line}" for line in (f"{finding.klass} on {finding.target}", *finding.detail.split("\n")[:1]) if line),
-        *(f"# {rule}" for rule in finding.fired),
+        *(f"# {rule}" for rule in finding.fired[:_RULES]),
         f"cause = {_text(cause.key)}",
         f"link = {_text(cause.link)}",
         *([f"compiler = {_text(name_of(finding.compiler))}"] if name_of(finding.compiler) != "cranelift" else []),
@@ -179,6 +179,8 @@ def _unknown(found: Triage) -> list[Cause]:
     return [cause for cause in found.causes if cause.key and cause.standing.entry is None]
 
 
+_RULES: Final = 6
+"""Rules that are named beside an entry."""
 HEADER: Final = """\
 # Known findings: `liftcheck fuzz --known FILE` shows and counts them, and fails for others alone. A cause is as
 # `liftcheck triage` prints it; `link` says where it is reported, `until` when it is to be looked at again.

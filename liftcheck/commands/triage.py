@@ -77,6 +77,7 @@ def _document(cause: Cause) -> dict[str, Any]:
         "smallest": str(smallest.folder),
         "program": smallest.program,
         "rules": list(smallest.finding.fired),
+        "blame": next((one.finding.blame for one in cause.findings if one.finding.blame is not None), None),
         "folders": [str(one.folder) for one in cause.findings],
     }
 
