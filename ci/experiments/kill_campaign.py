@@ -31,7 +31,7 @@ from liftcheck.campaign.keep import kept
 from liftcheck.errors import InputError
 
 FUZZ = [sys.executable, "-m", "liftcheck", "fuzz", "--json"]
-TIMES = ("seconds", "pairs_per_second", "time_share", "jobs", "worker_deaths")
+TIMES = ("seconds", "pairs_per_second", "time_share", "activity", "jobs", "worker_deaths")
 
 
 def processes(pid: int) -> list[int]:

@@ -6,8 +6,9 @@ slices beside the programs (`campaign/execute/slices.py`), replaces it later. So
 lose it.
 
 Ctrl-C or SIGTERM once: no new work, what is under way is stopped, the report is made. Twice, or before the workers
-start: at once. A campaign that is bounded by time ends at most `GRACE` seconds after it: what is under way then is
-given up, and said. What happens is kept in the folder as it happens (`campaign/keep`), so that any end is a pause.
+start: at once. A campaign that is bounded by time ends at most `GRACE` seconds after it (`PROOFS` where a list of known
+findings waits for their proofs): what is under way then is given up, and said. What happens is kept in the folder as it
+happens (`campaign/keep`), so that any end is a pause.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ TICK: Final = 0.2
 RUNS: Final = 2.0
 RESPITE: Final = 3.5
 GRACE: Final = 7.0
+PROOFS: Final = 30.0
 START: Final = 60.0
 FIRST: Final = 10.0
 SILENCE: Final = 120.0
 """Seconds after a campaign's time: until no program is run, except for votes; until searches for smaller programs stop;
-until nothing is waited for, filetests neither; until no worker's start is. Seconds after that: until no first verdict
-is. Seconds without an answer after which a worker counts as hung.
+until nothing is waited for, filetests neither; until not for these where they tell findings that are known from new
+ones; until no worker's start is. Seconds after that: until no first verdict is. Seconds without an answer after which a
+worker counts as hung.
 """
 
 __all__ = ["FuzzOptions", "FuzzReport", "Progress", "fuzz"]
@@ -265,7 +268,11 @@ class Campaign:
             and time.monotonic() < self.executor.ready_at + FIRST
         ):
             return False
-        return self.elapsed > seconds + GRACE or not (self.unanswered or self.slices.running or self.docket.untold())
+        proofs = self.docket.untold() is not None or self.slices.states()
+        if self.elapsed > seconds + GRACE:
+            listed = any(entry.is_for(self.report.compiler) for entry in self.report.known)
+            return self.elapsed > seconds + PROOFS or not (proofs and listed)
+        return not (self.unanswered or self.slices.running or proofs)
 
     def _step(self) -> None:
         self.slices.jobs = self.executor.seats

@@ -215,7 +215,7 @@ def test_a_campaign_that_was_killed_goes_on_to_what_it_would_have_come_to(tmp_pa
         assert ("going on after" in err) == (name == "resumed")
     assert documents["resumed"]["programs"] == 384
     for document in documents.values():
-        for name in ("seconds", "time_share", "jobs", "worker_deaths"):
+        for name in ("seconds", "time_share", "activity", "jobs", "worker_deaths"):
             del document[name]
         del document["isas"]["x86-64"]["pairs_per_second"]
         document["findings"] = [(row["key"], row["count"], row["reduced"]) for row in document["findings"]]

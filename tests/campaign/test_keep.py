@@ -41,7 +41,7 @@ from liftcheck.errors import InputError, UsageError
 from liftcheck.isle import Rule
 from liftcheck.oracles.tally import Tally
 
-TIMES = ("seconds", "pairs_per_second", "time_share")
+TIMES = ("seconds", "pairs_per_second", "time_share", "activity")
 
 
 def outcome(report: FuzzReport, out: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def test_a_folder_remembers_the_report(tmp_path: Path, monkeypatch: pytest.Monke
     (held,) = kept.all_in(tmp_path)
     again = recalled(held).document()
     for document in (told, again):
-        for name in ("seconds", "pairs_per_second", "time_share"):
+        for name in ("seconds", "pairs_per_second", "time_share", "activity"):
             document.pop(name, None)
         for row in document["isas"].values():
             row.pop("pairs_per_second")

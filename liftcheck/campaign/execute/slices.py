@@ -128,6 +128,10 @@ class Slices:
         del self.running[ident]
         return one.entry
 
+    def states(self) -> bool:
+        """Whether a filetest is being made."""
+        return any(not one.entry.told for one in self.running.values())
+
     def died(self, seat: int, guilty: int) -> Entry | None:
         """A worker died: what it was reducing begins anew; what killed TRIES of them (ident `guilty`) is given back."""
         for one in self.running.values():
