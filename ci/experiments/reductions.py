@@ -47,7 +47,7 @@ SHARE = 3
 """Real findings that have one key."""
 FAILS = {
     "panic": CompileFailure("panic", "planted panic", "planted panic", "somewhere.rs:1:2"),
-    "refusal": CompileFailure("unsupported", "planted refusal", "planted refusal"),
+    "refusal": CompileFailure("refusal", "planted refusal", "planted refusal"),
     "time-out": CompileFailure("timeout", "planted time-out", "planted time-out"),
 }
 CLOBBER = {"x86-64": "31db", "aarch64": "130080d2", "riscv64": "93040000", "s390x": "a7690000"}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
+from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import dead_values, is_constant, with_function
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
@@ -327,4 +328,4 @@ def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
 
 PASSES: Final[tuple[Pass, ...]] = (
     one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, instructions,
-    params, memory, attributes, constants, input_values)  # fmt: skip
+    params, callee_params, callee_returns, memory, attributes, constants, input_values)  # fmt: skip
