@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.from_file import Rejection, disagreements, rejection
-from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
-from liftcheck.campaign.reduce.engine import Limits, Meter, cost, finished, size
+from liftcheck.campaign.findings.replay import reduce_again
+from liftcheck.campaign.findings.watched import Watched
+from liftcheck.campaign.reduce.engine import Limits, Meter, finished, size
 from liftcheck.campaign.reduce.text import Shrunk, shrink
 from liftcheck.case import Case
 from liftcheck.clif.text.parser import parse_filetest
@@ -33,7 +34,6 @@ from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import InputError
 from liftcheck.generators.filetests import header
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.reference import FUEL
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
@@ -189,7 +189,7 @@ def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wan
         raise InputError.at(f"nothing disagrees here: {_judged(tally)}{hint}", file)
     first, *others = found.values()
     named = tuple(f"{one.klass} on {one.target}: {one.detail.partition(chr(10))[0]}" for one in others)
-    desk.finding_to_show = first
+    desk.show(first)
     watch.best, before = desk.in_print(first.case), size(first.case)
     try:
         done = reduce_finding(desk, first, wanted.limits)[0]
@@ -207,26 +207,30 @@ def _judged(tally: Tally) -> str:
     return ", ".join([f"{tally.agreed.total()} functions on targets agree with the reference", *reasons[:6]])
 
 
-class Watching(Investigator):
-    """An investigator whose every good answer is watched."""
+class Watching(Watched):
+    """An investigator whose every good answer is watched as a text."""
 
-    def __init__(self, judge: Judge, runners: Any, watch: Watch) -> None:
-        super().__init__(judge, runners)
-        self.watch: Final = watch
+    def __init__(self, judge: Judge, runners: RunnerPool, watch: Watch) -> None:
+        super().__init__(judge, runners, lambda case: watch.heard("" if case is None else self.in_print(case)))
         self.finding_to_show: Finding | None = None
-        self.smallest: Case | None = None
 
-    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
-        """See `Investigator.objection`."""
-        why = super().objection(case, finding, fuel, shown)
-        is_good = not why and not shown and self.finding_to_show is not None
-        if is_good and (self.smallest is None or cost(case) <= cost(self.smallest)):
-            self.smallest = case
-        self.watch.heard(self.in_print(case) if is_good else "")
-        return why
+    def show(self, finding: Finding) -> None:
+        """From now on it is about this finding."""
+        self.finding_to_show = finding
+        self.is_on = True
 
     def in_print(self, case: Case) -> str:
         """The functions for the target at fault, without run lines: those are made at the end."""
         found = self.finding_to_show
         assert found is not None
         return "\n".join(["test compile", *header([found.target], False), "", print_module(case.module)])
+
+
+def by_folder(folder: Path, seconds: float, watch: Watch) -> tuple[Finding, Path, bool]:
+    """Reduces a finding's folder: the finding, its folder, and whether that was interrupted (the best so far is
+    kept)."""
+
+    def heard(case: Case | None) -> None:
+        watch.heard("" if case is None else print_module(case.module))
+
+    return reduce_again(folder, seconds, heard)

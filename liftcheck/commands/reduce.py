@@ -5,7 +5,7 @@ reader or verifier refuses what the other takes, the compiler panics, hangs or r
 else than the reference does (for the file's run lines, or for inputs at hand where it has none). With --test it is
 reduced while COMMAND ends with 0, with {} for the name of a file that holds the candidate.
 
-Ctrl-C ends it; of a file the best so far is kept, a folder stays as it is.
+Ctrl-C ends it, and the best so far is kept.
 """
 
 from __future__ import annotations
@@ -61,16 +61,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _finding(args: argparse.Namespace, place: Path) -> int:
-    from liftcheck.campaign.findings.replay import reduce_again
     from liftcheck.campaign.findings.store import load
     from liftcheck.campaign.reduce.engine import size
+    from liftcheck.campaign.shrink import Watch, by_folder
 
     given = [name for name in ("test", "out", "isa", "opt", "settings") if getattr(args, name)]
     if given:
         name = "set" if given[0] == "settings" else given[0]
         raise UsageError(f"liftcheck reduce: --{name} is for files; a finding's folder says all that itself")
     before = size(load(place).case)
-    finding, folder = reduce_again(place, args.time)
+    line = _progress()
+    finding, folder, interrupted = by_folder(place, args.time, Watch(line))
+    line.close()
     after = size(finding.case)
     if args.json:
         document = {
@@ -79,13 +81,14 @@ def _finding(args: argparse.Namespace, place: Path) -> int:
             "after": after,
             "class": finding.klass,
             "note": finding.note,
+            "interrupted": interrupted,
         }
         output.print_json("reduce", document)
     else:
         print(f"{folder}: {before} lines before, {after} now")
         if finding.note:
             print(finding.note)
-    return 0
+    return _INTERRUPTED if interrupted else 0
 
 
 def _file(args: argparse.Namespace) -> int:

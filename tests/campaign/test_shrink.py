@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,10 +18,20 @@ from typing import Any
 import pytest
 
 from liftcheck import cli
-from liftcheck.campaign.reduce.engine import Limits, Meter, finished
+from liftcheck.campaign.findings import store
+from liftcheck.campaign.findings.from_file import disagreements
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.replay import reduce_again, replay
+from liftcheck.campaign.findings.watched import INTERRUPTED, Watched
+from liftcheck.campaign.reduce.engine import Limits, Meter, finished, size
 from liftcheck.campaign.reduce.text import fewer, shrink
 from liftcheck.campaign.shrink import Watch, lines_of
+from liftcheck.case import Case, Target
 from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.tally import Tally
+from liftcheck.runners.pool import RunnerPool
 
 PROGRAM = """\
 test interpret
@@ -279,3 +290,48 @@ def test_a_function_without_run_lines_is_tried_with_inputs_at_hand(
     out = tmp_path / "o.clif"
     assert run(tmp_path, "--compiler", "toy@wrong", "--isa", "x86-64", "--out", str(out), text=text) == 0
     assert instructions(out.read_text().partition("function %run")[0]) <= 3 and "iadd" in out.read_text()
+
+
+LONG_FAULT = """\
+target aarch64
+function %f(f128, i64, i64) -> i64 {
+block0(v0: f128, v1: i64, v2: i64):
+    v3 = iadd v1, v2
+    v4 = imul v3, v1
+    v5 = bxor v4, v2
+    v6 = fdemote.f32 v0
+    v7 = bitcast.i32 v6
+    v8 = uextend.i64 v7
+    v9 = iadd v8, v5
+    return v9
+}
+; run: %f(0x1.0p0, 3, 4) == 0x3f800011
+"""
+
+
+@pytest.mark.needs_compiler
+def test_ctrl_c_keeps_the_best_so_far_of_a_folder(
+    compiler: Cranelift, runners: RunnerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = parse_filetest(LONG_FAULT, "a.clif")
+    desk = Investigator(Judge(compiler, runners), runners)
+    found = next(disagreements(desk, test, [Target("aarch64")], Tally()))
+    place = tmp_path / "one"
+    store.write_folder(place, store.files(dataclasses.replace(found, count=4), "one"))
+    good: list[Case] = []
+
+    def heard(case: Case | None) -> None:
+        good.extend([case] if case is not None else [])
+        if len(good) == 4:
+            raise KeyboardInterrupt
+
+    some, _, interrupted = reduce_again(place, 60.0, heard)
+    kept = store.load(place)
+    assert interrupted and size(kept.case) == size(some.case) < size(found.case) and kept.count == 4
+    assert kept.note == INTERRUPTED and kept.original == found.case
+    assert replay(place).still
+    done, _, interrupted = reduce_again(place, 60.0)
+    assert not interrupted and size(done.case) <= size(some.case) and done.note != INTERRUPTED and done.reduced
+    monkeypatch.setattr(Investigator, "objection", lambda *_args, **_more: pytest.fail("asked"))
+    untouched = Watched(desk.judge, runners, lambda _: None)
+    assert untouched.best(found) is found

@@ -218,5 +218,5 @@ def test_a_finding_is_reduced_later_against_the_other(tmp_path: Path) -> None:
     """`reduce` keeps to what the campaign asked: without the planted fault nothing stands for the finding."""
     report = fuzz(options(isas=("riscv64",), sweep=False, out=tmp_path), hooks=campaign_hooks.code_is_wrong)
     folder = next(report.store.paths[one.key] for one in report.findings if not one.spared)
-    reduced, _ = reduce_again(folder, 1.0)
+    reduced, *_ = reduce_again(folder, 1.0)
     assert reduced.other == store.load(folder).other and "Not reduced" in reduced.note

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from typing import Any
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.beside import Other
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
+from liftcheck.campaign.findings.watched import Watched
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.reduce.engine import Limits
-from liftcheck.case import CompileFailure, Target
+from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.classes import oracles_for
 from liftcheck.oracles.differential import Judge
@@ -113,8 +114,11 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
     return not isinstance(judge.compile([finding.case], [target], Tally())[0][0], CompileFailure)
 
 
-def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
-    """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then."""
+def reduce_again(
+    folder: Path, seconds: float, heard: Callable[[Case | None], None] = lambda _: None
+) -> tuple[Finding, Path, bool]:
+    """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then, and whether
+    Ctrl-C ended it: then it is the best so far. `heard`: as for `Watched`."""
     finding = store.load(folder)
     options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, oracles=oracles_for(finding.klass))
     planner = Planner(options)
@@ -125,8 +129,12 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     try:
         judge = Judge(opened, pool, oracles=planner.oracles)
         beside = Other(Judge(other, pool, oracles=planner.oracles), not finding.spared) if other is not None else None
-        desk = Investigator(judge, pool, beside)
-        reduced = reduce_finding(desk, finding, Limits(seconds, questions=sys.maxsize))[0]
+        desk = Watched(judge, pool, heard, beside)
+        desk.is_on, interrupted = True, False
+        try:
+            reduced = reduce_finding(desk, finding, Limits(seconds, questions=sys.maxsize))[0]
+        except KeyboardInterrupt:
+            reduced, interrupted = desk.best(finding), True
     finally:
         pool.close()
         opened.close()
@@ -142,4 +150,4 @@ def reduce_again(folder: Path, seconds: float) -> tuple[Finding, Path]:
     )
     place = folder if folder.is_dir() else folder.parent
     store.write_folder(place, store.files(reduced, place.name))
-    return reduced, place
+    return reduced, place, interrupted
