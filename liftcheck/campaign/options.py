@@ -25,10 +25,6 @@ Avoided = tuple[tuple[str, str], ...]
 """(ISA, typing or convention) that programs do without."""
 
 
-EXHAUSTIVE: Final = "exhaustive"
-"""The profile of all small programs (`generators.exhaustive`), which ends when each has been judged."""
-
-
 @dataclass(frozen=True, slots=True)
 class FuzzOptions:
     """One campaign. `cases` bounds it by programs, `seconds` by time; with neither it runs until it is interrupted,

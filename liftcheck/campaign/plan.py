@@ -18,16 +18,7 @@ from functools import cached_property
 from typing import Final
 
 from liftcheck import isle
-from liftcheck.campaign.options import (
-    BATCH,
-    EXHAUSTIVE,
-    Avoided,
-    Extent,
-    FuzzOptions,
-    batch_cases,
-    batch_seed,
-    case_seed,
-)
+from liftcheck.campaign.options import BATCH, Avoided, Extent, FuzzOptions, batch_cases, batch_seed, case_seed
 from liftcheck.campaign.seeds import Seeds, Stock
 from liftcheck.case import Case, Target
 from liftcheck.compilers import matrix
@@ -40,6 +31,7 @@ from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.exhaustive import Space
 from liftcheck.generators.exhaustive_emit import emit
 from liftcheck.generators.lefthand import Rules
+from liftcheck.generators.profiles import EXHAUSTIVE
 from liftcheck.generators.tables import Context
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles.base import Oracle

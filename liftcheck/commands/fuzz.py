@@ -23,9 +23,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from liftcheck.campaign.options import EXHAUSTIVE
 from liftcheck.commands import options, output, reports, resumed
 from liftcheck.errors import UsageError
+from liftcheck.generators.profiles import EXHAUSTIVE
 from liftcheck.isa import ISAS
 from liftcheck.oracles.registry import ORACLES, explained
 

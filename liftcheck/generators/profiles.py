@@ -9,6 +9,7 @@ Source of swarm testing: Groce, Zhang, Eide, Chen, Regehr, "Swarm Testing" (ISST
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -106,11 +107,17 @@ PROFILES: Final[dict[str, Profile]] = {
 }
 
 
+EXHAUSTIVE: Final = "exhaustive"
+"""The profile of all small programs (`generators.exhaustive`), which ends when each has been judged."""
+
+
 def by_name(name: str) -> Profile:
     """The profile called `name` ('swarm' is another name of 'default'); UsageError names the others."""
     found = PROFILES.get("default" if name == "swarm" else name)
     if found is None:
-        raise UsageError(f"no profile {name!r}: choose one of {', '.join(PROFILES)}")
+        near = difflib.get_close_matches(name, (*PROFILES, EXHAUSTIVE), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"no profile {name!r}: choose one of {', '.join((*PROFILES, EXHAUSTIVE))}{hint}")
     return found
 
 

@@ -12,7 +12,7 @@ from support import campaign_hooks
 
 from liftcheck import cli
 from liftcheck.campaign.execute.serial import SerialExecutor
-from liftcheck.campaign.options import BATCH, EXHAUSTIVE, FuzzOptions
+from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport, show
 from liftcheck.campaign.report.live import time_left
@@ -20,6 +20,7 @@ from liftcheck.campaign.run import fuzz
 from liftcheck.commands import fuzz as command
 from liftcheck.commands.output import table_console
 from liftcheck.generators import exhaustive
+from liftcheck.generators.profiles import EXHAUSTIVE
 from liftcheck.generators.rows import Row
 from liftcheck.generators.tables import Context
 
