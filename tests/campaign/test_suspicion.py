@@ -33,9 +33,11 @@ from liftcheck.campaign.plan import DIRECTED, SCHEDULED, Planner
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.run import share
 from liftcheck.campaign.steering import EPOCH, Steering
-from liftcheck.case import Case
+from liftcheck.case import Case, CompileFailure
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.generators.tables import Context
+from liftcheck.oracles import compare
+from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.tally import Tally
 
 KEYS = [f"op{number}.i64" for number in range(60)]
@@ -99,8 +101,13 @@ def test_what_is_counted() -> None:
     case, tally = Case(parse_module(text), 0, ((1,),), tags={"isas": ("s390x",)}), Tally()
     count_held([case], ("s390x", "riscv64"), tally)
     assert tally.held == {("s390x", ""): 1, ("s390x", "iadd.i64"): 1, ("s390x", "call_conv=fast"): 1}
-    count_wrong(case, {"s390x"}, KIND, tally)
-    assert tally.suspects == {("s390x", KIND, "call_conv=fast iadd.i64"): 1}
+    failure = CompileFailure("panic", "it broke", "it broke 7", "lib.rs:1")
+    count_wrong(case, {"s390x"}, class_of(compare.WRONG_MEMORY), None, tally)
+    count_wrong(case, {"s390x"}, class_of(compare.COMPILER_PANIC), failure, tally)
+    assert tally.suspects == {
+        ("s390x", KIND, "call_conv=fast iadd.i64"): 1,
+        ("s390x", "compiler panic: it broke", "call_conv=fast iadd.i64"): 1,
+    }
     assert 0 < sum(map(is_sampled, range(SAMPLED * DIRECTED))) == DIRECTED
     assert not any(is_sampled(number) for number in range(DIRECTED - 1, 800, DIRECTED))
 
@@ -274,3 +281,18 @@ def test_what_most_programs_hold_is_no_trigger_though_all_wrong_ones_hold_it() -
     for keys in ("a iadd", "a iadd", "b iadd", "a b iadd"):
         tally.suspects["s390x", KIND, keys] += 30
     assert {one.key for one in triggers(tally.held, tally.suspects)} == {"a", "b"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_only_needs_large_programs_has_no_trigger(seed: int) -> None:
+    """A fault of large programs, which hold four times as much of everything."""
+    draw, tally = random.Random(seed), Tally()
+    for _ in range(1500):
+        is_large = draw.random() < 0.05
+        more = 4 if is_large else 1
+        keys = [key for place, key in enumerate(KEYS) if draw.random() < (0.05 + 0.1 * place / 60) * more]
+        tally.held.update(("riscv64", key) for key in ("", *keys) if draw.random() < 1 / SAMPLED or not key)
+        if is_large and draw.random() < 0.5:
+            tally.suspects["riscv64", KIND, " ".join(keys)] += 1
+    tally.held["riscv64", ""] //= SAMPLED
+    assert tally.suspects.total() > 20 and keys_of(tally) == set()

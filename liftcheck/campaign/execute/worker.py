@@ -198,7 +198,7 @@ class FuzzWorker:
                 continue
             for finding in made:
                 isas = {target.isa for target in (finding.targets if finding.failure is None else _targets(group))}
-                count_wrong(case, isas, finding.row.fold_name, tally)
+                count_wrong(case, isas, finding.row, finding.failure, tally)
             found += made
         if mismatches:
             tally.spend("confirm", time.perf_counter() - started)
@@ -222,7 +222,7 @@ class FuzzWorker:
         if is_sample(self._alike[key], before):
             return False
         answer.alike[key] += 1
-        count_wrong(case, {one.isa for one in _targets(group)}, class_of(mismatch.verdict.klass).fold_name, tally)
+        count_wrong(case, {one.isa for one in _targets(group)}, class_of(mismatch.verdict.klass), None, tally)
         return True
 
     def _is_known_failure(self, case: Case, group: Sequence[Mismatch], tally: Tally, answer: Answer) -> bool:
@@ -237,7 +237,8 @@ class FuzzWorker:
             if is_sample(self._alike[key]):
                 return False
         recount(group, (), mismatch, mismatch.verdict.klass, tally)
-        count_wrong(case, {one.isa for one in _targets(group)}, class_of(mismatch.verdict.klass).fold_name, tally)
+        row = class_of(mismatch.verdict.klass)
+        count_wrong(case, {one.isa for one in _targets(group)}, row, mismatch.failure, tally)
         answer.alike[key] += 1
         return True
 

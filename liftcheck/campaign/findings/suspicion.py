@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import log
+from math import log, sqrt
+from statistics import median
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import held
-from liftcheck.case import Case
+from liftcheck.case import Case, CompileFailure
+from liftcheck.oracles.base import FindingClass
 from liftcheck.oracles.tally import Tally
 
 SAMPLED: Final = 8
@@ -30,12 +32,14 @@ ENOUGH: Final = 6
 OFTEN: Final = (0.04, 6.0)
 SELDOM: Final = (0.01, 20.0)
 """The least share of a trigger's programs that go wrong, and how many times that of the others it is: where few of its
-programs do, it must be the clearer."""
+programs do, it must be the clearer, and twice as many."""
+COMMON: Final = 0.03
+"""The share of programs that hold a typing for it not to be rare."""
 
 
 class Trigger(NamedTuple):
-    """A typing or convention whose programs go wrong on an ISA, in a way (`FindingClass.fold_name`): `wrong` of about
-    `programs`."""
+    """A typing or convention whose programs go wrong on an ISA, in a way (`FindingClass.fold_name`, with a failure's
+    words): `wrong` of about `programs`."""
 
     isa: str
     kind: str
@@ -61,8 +65,11 @@ def count_held(cases: Iterable[Case], isas: Sequence[str], tally: Tally) -> None
             tally.held.update((isa, key) for key in keys)
 
 
-def count_wrong(case: Case, isas: Iterable[str], kind: str, tally: Tally) -> None:
-    """Counts what a program holds that goes wrong on some ISAs."""
+def count_wrong(
+    case: Case, isas: Iterable[str], row: FindingClass, failure: CompileFailure | None, tally: Tally
+) -> None:
+    """Counts what a program holds that goes wrong on some ISAs; failures of the compiler by their words."""
+    kind = row.fold_name + (f": {failure.reason}" if failure is not None else "")
     keys = " ".join(sorted(held(case)))
     tally.suspects.update((isa, kind, keys) for isa in isas)
 
@@ -92,14 +99,29 @@ def _first(
     for keys, count in wrong:
         counts.update(dict.fromkeys(keys, count))
     programs = SAMPLED * (held_by[isa, ""] + 1)
+    usual = _usual(isa, counts, total, held_by)
     best, best_score = None, 0.0
     for key, count in sorted(counts.items()):
         if count < ENOUGH:
             continue
-        having = max(count, SAMPLED * (held_by[isa, key] + 1))
+        sampled = held_by[isa, key]  # at most so many, and a little more, for it is a sample
+        having = max(count, round(SAMPLED * (sampled + sqrt(sampled) + 1)))
         share, others = count / having, (total - count + 1) / max(programs - having, 1)
-        is_one = any(share > least and share > times * others for least, times in (OFTEN, SELDOM))
+        sure = (OFTEN, SELDOM) if count >= 2 * ENOUGH else (OFTEN,)
+        is_one = any(share > least and share > times * usual * others for least, times in sure)
         score = share * log(count) if is_one and 2 * having < programs else 0.0
         if score > best_score:
             best, best_score = Trigger(isa, kind, key, count, having), score
     return best
+
+
+def _usual(isa: str, counts: Counter[str], total: int, held_by: Counter[tuple[str, str]]) -> float:
+    """How many times as often wrong programs hold a typing as others do, in the middle of all that are not rare: some
+    faults need large programs, which hold more of everything. At least 1."""
+    programs = held_by[isa, ""]
+    times = [
+        counts[key] / total / (number / programs)
+        for (where, key), number in held_by.items()
+        if where == isa and key and COMMON * programs <= number
+    ]
+    return max(1.0, median(times)) if times else 1.0

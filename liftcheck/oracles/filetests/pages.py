@@ -116,10 +116,9 @@ PAGES: Final = (
         "vany_true", vectors_below(128), frozenset({I8}), always_true)),
     Page(_PANICS, _ALL, Panic(r"no rule matched for term (iconst_[us]|cmp_true|all_zero) ", _ops(""), half_vector,
          "the mid-end folds a 64-bit vector to a constant that it cannot make")),
-    Page(_PANICS, _ALL, Panic(r"no rule matched for term all_zero ", _ops("bxor"), scalar_float,
-         "the mid-end folds a float to a zero that it cannot make")),
-    *(Page(_PANICS, _ALL, Panic(r"no rule matched for term all_zero ", _ops(ops), floats,
-           "the mid-end folds a float to a zero that it cannot make")) for ops in ("bxor", "bnot band")),
+    *(Page(_PANICS, _ALL, Panic(r"no rule matched for term all_zero ", _ops(ops), on,
+           "the mid-end folds a float to a zero that it cannot make"))
+      for ops in ("bxor", "bnot band") for on in (scalar_float, floats)),
     Page(_PANICS, _ALL, Panic(r"Could not canonicalize NaN", _ops(""), floats,
          "enable_nan_canonicalization and a 64-bit vector of floats")),
     Page(_PANICS, "riscv64", Panic(_NO_REGISTER, _ops("select_spectre_guard"), scalar_float,

@@ -56,6 +56,11 @@ def test_panics_of_the_same_fault_in_other_programs() -> None:
     float_zero = "compiler panic: the mid-end folds a float to a zero that it cannot make"
     assert told("riscv64", both.format("f16x8"), ZERO, "isle_opt.rs:1:1") == float_zero
     assert told("riscv64", both.format("i32x4"), ZERO, "isle_opt.rs:1:1") == ""
+    of_complement = (
+        "function %f({0}) -> {0} {{\nblock0(v0: {0}):\n    v1 = bnot v0\n    v2 = band v0, v1\n    return v2\n}}\n"
+    )
+    assert told("riscv64", of_complement.format("f128"), ZERO, "isle_opt.rs:1:1") == float_zero
+    assert told("riscv64", of_complement.format("i128"), ZERO, "isle_opt.rs:1:1") == ""
     shifts = "function %f({0}, i64) -> {0} {{\nblock0(v0: {0}, v1: i64):\n    v2 = ishl v0, v1\n    return v2\n}}\n"
     made, place = (
         "compiler panic: the mid-end makes an iconst of a 64-bit vector",
