@@ -43,7 +43,7 @@ from liftcheck.oracles.reference import Expected, interpret, reads_garbage
 SOON: Final = 4_000
 """Instructions of a run: longer ones are left to other campaigns."""
 ATTEMPTS: Final = 8
-SEEDS: Final = 20
+SEEDS: Final = 64
 """Seeds that are drawn for a program, at most."""
 KEEPING: Final = 4
 """Every fourth program on average has edits alone that keep its meaning."""
@@ -245,9 +245,10 @@ def _objection(seed: Seed, context: Context) -> str:
 
 
 def isas_of(module: Module, context: Context) -> tuple[str, ...]:
-    """The ISAs that have every instruction of a module, and every immediate; of big-endian accesses those alone that
-    are so themselves."""
-    keys, isas = context.keys(), set(context.isas)
+    """The ISAs that have every type, instruction and immediate of a module; of big-endian accesses those alone that are
+    so themselves. A compiler may take a vector here and there where it has none."""
+    types = {ty for function in module.functions for ty in function.types.values()}
+    keys, isas = context.keys(), {isa for isa in context.isas if types.issubset(context.table((isa,)).const)}
     for function in module.functions:
         for block in function.blocks:
             for inst in block.insts:
@@ -302,21 +303,42 @@ def _judged(case: Case) -> Expected | None:
 
 
 def _depends_on_its_stack(case: Case, big: bool) -> bool:
-    """Whether it reads what it has not written there, or an index may lead from one slot into what is beside it."""
-    if reads_garbage(case, big, SOON):
+    """Whether it reads what it has not written there, or something leads from one slot into what is beside it."""
+    if reads_garbage(case, big, SOON) or any(map(_is_beside_its_slots, case.module.functions)):
         return True
-    return _computes_with_slots(case.module) and _leaves_its_slots(case, big)
+    return any(map(_computes_with_slots, case.module.functions)) and _leaves_its_slots(case, big)
 
 
-def _computes_with_slots(module: Module) -> bool:
+def _is_beside_its_slots(function: Function) -> bool:
+    """Whether an access by the address of a slot reaches beyond it, by its offsets."""
+    insts = [inst for block in function.blocks for inst in block.insts]
+    rooms = {
+        inst.results[0]: (inst.offset, function.stack_slots[inst.imm].size)
+        for inst in insts
+        if inst.op == "stack_addr" and isinstance(inst.imm, int)
+    }
+    if any(not 0 <= start < size for start, size in rooms.values()):
+        return True
+    for inst in insts:
+        opcode = OPCODES[inst.op]
+        if opcode.address is None or opcode.access is None or inst.args[opcode.address] not in rooms:
+            continue
+        start, size = rooms[inst.args[opcode.address]]
+        value = inst.results[0] if opcode.stored is None else inst.args[opcode.stored]
+        start += inst.offset
+        if start < 0 or start + opcode.access.type_in_memory(function.types[value]).bytes > size:
+            return True
+    return False
+
+
+def _computes_with_slots(function: Function) -> bool:
     """Whether anything but an access reads the address of a stack slot."""
-    for function in module.functions:
-        insts = [inst for block in function.blocks for inst in block.insts]
-        held = {inst.results[0] for inst in insts if inst.op == "stack_addr"}
-        for inst in insts:
-            place = OPCODES[inst.op].address
-            if held & (values_read(inst) - ({inst.args[place]} if place is not None else set())):
-                return True
+    insts = [inst for block in function.blocks for inst in block.insts]
+    held = {inst.results[0] for inst in insts if inst.op == "stack_addr"}
+    for inst in insts:
+        place = OPCODES[inst.op].address
+        if held & (values_read(inst) - ({inst.args[place]} if place is not None else set())):
+            return True
     return False
 
 

@@ -170,6 +170,24 @@ def test_big_endian_accesses_are_for_big_endian_isas(context: Context) -> None:
     assert isas_of(parse_module(text), context) == ("s390x",)
 
 
+def test_an_isa_without_a_type_has_no_program_with_it(context: Context) -> None:
+    """Though its compiler takes one instruction of the type."""
+    few = {key for key in context.matrices["x86-64"] if "x16" not in key or key.startswith("splat")}
+    here = Context(ISAS, {isa: few if isa == "riscv64" else context.matrices[isa] for isa in ISAS})
+    text = "function %f(i8) -> i8x16 tail {\nblock0(v0: i8):\n    v1 = splat.i8x16 v0\n    return v1\n}\n"
+    assert isas_of(parse_module(text), here) == ("x86-64", "aarch64", "s390x")
+
+
+def test_what_lies_beside_a_slot_is_no_program(tmp_path: Path, context: Context) -> None:
+    text = GOOD.replace("block0(v0", "    ss0 = explicit_slot 8\nblock0(v0").replace(
+        "v2 = band v0, v1", "v9 = stack_addr.i64 ss0+OFFSET\n    store v1, v9\n    v2 = load.i64 v9"
+    )
+    for offset in (8, -8, 4):
+        (tmp_path / f"{offset}.clif").write_text(text.replace("+OFFSET", f"{offset:+}"))
+    (tmp_path / "good.clif").write_text(text.replace("+OFFSET", ""))
+    assert {str(case.tags["file"]) for case in cases(tmp_path, context, 30)} == {"good.clif %f"}
+
+
 @pytest.mark.needs_compiler
 def test_a_fault_that_no_seed_shows_is_found_by_an_edit(tmp_path: Path) -> None:
     """xor is wrong, and no file has one."""
