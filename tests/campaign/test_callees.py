@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from liftcheck.campaign.reduce import passes
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns
+from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case
 from liftcheck.case import Case
 from liftcheck.clif.text.parser import parse_module
@@ -69,3 +73,46 @@ def test_a_reduction_leaves_the_parameter_that_matters() -> None:
 def test_a_function_whose_address_is_taken_keeps_its_signature() -> None:
     text = PROGRAM.replace("v5 = iadd v3, v0", "v6 = func_addr.i64 fn0\n    v5 = iadd v3, v6")
     assert callee_params(case_of(text), 0, None) is None and callee_returns(case_of(text), 0, None) is None
+
+
+RECURSIVE = """
+function %f(i64, i64) -> i64 system_v {
+    fn0 = colocated %f(i64, i64) -> i64 system_v
+block0(v0: i64, v1: i64):
+    brif v0, block1, block2
+block1:
+    v2 = iconst.i64 -1
+    v3 = iadd v0, v2
+    v4 = call fn0(v3, v1)
+    jump block3(v4)
+block2:
+    jump block3(v1)
+block3(v5: i64):
+    v6 = iadd v5, v1
+    return v6
+}
+"""
+
+
+def test_candidates_of_a_recursive_entry_are_called_as_they_are_defined() -> None:
+    asked: list[Case] = []
+
+    def question(case: Case) -> str:
+        asked.append(case)
+        return (
+            "" if any(inst.op == "brif" for block in case.module.functions[0].blocks for inst in block.insts) else "no"
+        )
+
+    start = Case(parse_module(RECURSIVE), 0, ((3, 5),))
+    assert is_coherent(start)
+    probe = lambda case: interpret(case, False).outcomes[0].values  # noqa: E731
+    finished(reduce_case(start, question, probe, Meter(Limits(20.0))))
+    assert len(asked) > 5 and all(map(is_coherent, asked))
+    wrong = dataclasses.replace(start, inputs=((3,),))
+    assert not is_coherent(wrong)
+
+
+def test_a_parameter_of_a_recursive_entry_goes_on_both_sides() -> None:
+    [made] = passes.params(Case(parse_module(RECURSIVE), 0, ((3, 5),)), 1, lambda _: None) or ()
+    assert is_coherent(made) and not verify(made.module)
+    assert interpret(made, False).outcomes[0].values == (25,)

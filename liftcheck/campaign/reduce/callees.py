@@ -26,6 +26,17 @@ def callee_returns(case: Case, site: int, _probe: object) -> Sequence[Case] | No
     return _at_site(case, site, True)
 
 
+def calls_shortened(case: Case, doomed: frozenset[int], returns: bool) -> Case:
+    """The case with all calls of its entry, from which parameters (or results) are gone, without these."""
+    name = case.module.functions[case.entry].name
+    if not any(ref.name == name for function in case.module.functions for ref in function.func_refs.values()):
+        return case
+    functions = [copy_function(function) for function in case.module.functions]
+    for function in functions:
+        _shorten_calls(function, name, doomed, returns)
+    return dataclasses.replace(case, module=Module(functions))
+
+
 def _at_site(case: Case, site: int, returns: bool) -> Sequence[Case] | None:
     spots = []
     for number, function in enumerate(case.module.functions):

@@ -27,6 +27,21 @@ def with_function(case: Case, index: int, function: Function) -> Case:
     return dataclasses.replace(case, module=Module(functions))
 
 
+def is_coherent(case: Case) -> bool:
+    """Whether functions are called as they are defined, and the entry with as many arguments as it has parameters. The
+    verifier sees one function at a time, so it does not ask that."""
+    functions = case.module.functions
+    count = len(functions[case.entry].signature.params)
+    if any(len(row) != count for row in case.inputs):
+        return False
+    defined = {function.name: function.signature for function in functions}
+    return all(
+        defined.get(ref.name, function.signatures[ref.sig]) == function.signatures[ref.sig]
+        for function in functions
+        for ref in function.func_refs.values()
+    )
+
+
 def is_constant(inst: Inst) -> bool:
     """Whether the instruction only makes a constant."""
     return inst.op in CONSTANTS

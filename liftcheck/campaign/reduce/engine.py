@@ -25,7 +25,7 @@ from math import inf
 from typing import Final, NamedTuple, TypeVar
 
 from liftcheck.campaign.reduce.dead_code import tidy
-from liftcheck.campaign.reduce.edit import dead_values, is_constant, renumber
+from liftcheck.campaign.reduce.edit import dead_values, is_coherent, is_constant, renumber
 from liftcheck.campaign.reduce.passes import PASSES, Pass, Probe, complexity
 from liftcheck.case import Case, Target
 from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
@@ -160,12 +160,13 @@ def _constant_cost(function: Function, inst: Inst) -> int:
 
 @dataclass(slots=True)
 class _Door:
-    """Judges candidates; counts what it refused, and knows when to stop. `credit`: by form, the questions in vain that
-    it still has."""
+    """Judges candidates; counts what it refused, and knows when to stop. `coherent`: the program was, so its candidates
+    have to be (`is_coherent`). `credit`: by form, the questions in vain that it still has."""
 
     question: Question
     meter: Meter
     share: float
+    coherent: bool
     seen: set[int] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     credit: list[int] = field(default_factory=lambda: [_PATIENCE] * 3)
@@ -198,7 +199,7 @@ class _Door:
         if key in self.seen:
             return False
         self.seen.add(key)
-        if verify(case.module):
+        if (self.coherent and not is_coherent(case)) or verify(case.module):
             self.refused[ILL_FORMED] += 1
             return False
         self.meter.charge()
@@ -235,7 +236,7 @@ def reduce_case(
 ) -> Generator[None, None, Reduced]:
     """The smallest case found to which `question` has no objection, in steps; it must have none to `case` itself. It
     may use `share` of the meter's limits."""
-    door = _Door(question, meter, share)
+    door = _Door(question, meter, share, is_coherent(case))
     passes = tuple(passes)
     while not door.closed:
         before = cost(case)

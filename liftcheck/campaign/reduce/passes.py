@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
-from liftcheck.campaign.reduce.callees import callee_params, callee_returns
+from liftcheck.campaign.reduce.callees import callee_params, callee_returns, calls_shortened
 from liftcheck.campaign.reduce.edit import dead_values, is_constant, with_function
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
@@ -193,7 +193,7 @@ def params(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
     """Makes a parameter of the entry function the constant that it is for the first input."""
     if site >= len(case.module.functions[case.entry].signature.params) or not case.inputs:
         return None
-    return [without_param(case, site)]
+    return [calls_shortened(without_param(case, site), frozenset([site]), False)]
 
 
 def returns(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
@@ -208,7 +208,7 @@ def returns(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
         last = block.insts[-1]
         if last.op == "return":
             block.insts[-1] = dataclasses.replace(last, args=(*last.args[:site], *last.args[site + 1 :]))
-    return [with_function(case, case.entry, changed)]
+    return [calls_shortened(with_function(case, case.entry, changed), frozenset([site]), True)]
 
 
 def constants(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
