@@ -31,8 +31,8 @@ from liftcheck.oracles.filetests.proofs import (
     Register,
     floats,
     half_vector,
+    is_made_scalar,
     is_min_max,
-    is_of_splat,
     scalar_float,
 )
 
@@ -99,7 +99,7 @@ PAGES: Final = (
     Page("min-max-i128-refused-at-speed", "x86-64 aarch64", Refused(
         r"no lowering of [us](min|max)\.i128|lacks a case for this type .*aarch64/lower/isle\.rs", is_min_max)),
     Page("riscv64-fcvt-of-splat-f16-refused", "riscv64", Refused(
-        r"no lowering of (fcvt_from_[us]int)\.f16", is_of_splat)),
+        r"no lowering of (fcvt_from_[us]int)\.f16", is_made_scalar)),
     *(Page("mid-end-fmin-fmax-of-zero", _ALL, Rewrite(
         op, frozenset({F16, F128}), frozenset({F16, F128}), first_of_constants)) for op in ("fmin", "fmax")),
     Page("aarch64-fdemote-from-f128", "aarch64 x86-64", Rewrite(

@@ -86,13 +86,12 @@ def is_min_max(function: Function, inst: Inst, made: Mapping[int, Inst], _said: 
     )
 
 
-def is_of_splat(function: Function, inst: Inst, made: Mapping[int, Inst], match: re.Match[str]) -> bool:
-    """A conversion, to lanes of f16, of a splat; which one is refused the compiler says."""
+def is_made_scalar(function: Function, inst: Inst, made: Mapping[int, Inst], match: re.Match[str]) -> bool:
+    """A conversion to lanes of f16, where the compiler refuses one to the scalar, which the program has nowhere: the
+    mid-end made it, of lanes that it knows to be equal (a splat, a constant, `x ^ x`)."""
     ty = function.types[inst.results[0]]
-    if inst.op != match[1] or not ty.is_vector or ty.lane != F16:
-        return False
-    source = made.get(function.aliases.get(inst.args[0], inst.args[0]))
-    return source is not None and source.op == "splat"
+    scalars = {function.types[other.results[0]] for other in made.values() if other.op == inst.op}
+    return inst.op == match[1] and ty.is_vector and ty.lane == F16 and F16 not in scalars
 
 
 def half_vector(ty: Type) -> bool:
