@@ -1,7 +1,7 @@
 """Wrong answers and wrong descriptions at the seam of the allocator, and code offsets that are told wrong.
 
 The one idea: a wrong description alone does no harm, as the code is right; what does is code made from an allocation
-that is right by the wrong description. So the stand-in for regalloc2 damages the answer, the compiler makes code of it,
+that is right by the wrong description. So the shim for regalloc2 damages the answer, the compiler makes code of it,
 and then the description is changed until part 1 of the proof has nothing to say: a result that is written early is
 called a late one, a lost register is taken off the clobbers, an input is not told of, a fixed or shared register is
 called a free choice. What is left is part 2's to see. Offsets are told as a compiler would that dropped or exchanged

@@ -1,6 +1,6 @@
 """Plants faults in register allocation and asks three judges: the validator, upstream's checker, plain execution.
 
-Three families of faults. At the seam: the stand-in for regalloc2 hands the compiler a damaged answer
+Three families of faults. At the seam: the shim for regalloc2 hands the compiler a damaged answer
 (`capture.DAMAGES`). In the description: the same, and operands are described such that the answer is a right one (a
 result that is written early is called a late one). In the bytes: one machine instruction that belongs to the allocation
 is replaced (`regalloc_edits.py`). Programs are the

@@ -1,4 +1,4 @@
-"""Register allocation as the stand-in for regalloc2 shows it: what Cranelift makes anyway, every byte accounted for."""
+"""Register allocation as the shim for regalloc2 shows it: what Cranelift makes anyway, every byte accounted for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.generators import context
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
-from liftcheck.compilers.cranelift import builds, sources, standin
+from liftcheck.compilers.cranelift import builds, shim, sources
 from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported, UsageError
@@ -315,7 +315,7 @@ def test_the_stand_in_beside_its_project(tmp_path: Path) -> None:
     (project / "Cargo.toml").write_text(sources.manifest(source, builds.REGALLOC))
     (project / "Cargo.lock").write_text('[[package]]\nname = "regalloc2"\nversion = "0.15.2"\n')
     package = {"name": "regalloc2", "version": "0.15.2", "manifest_path": str(registry / "Cargo.toml")}
-    standin.install(project, json.dumps({"packages": [package]}))
+    shim.install(project, json.dumps({"packages": [package]}))
     assert (project / "regalloc2-real/src/lib.rs").read_text() == "// theirs\n"
     real = (project / "regalloc2-real/Cargo.toml").read_text()
     assert 'name = "regalloc2-real"' in real and 'name = "regalloc2_real"' in real
@@ -328,7 +328,7 @@ def test_the_stand_in_beside_its_project(tmp_path: Path) -> None:
 
 def test_a_modified_crate_keeps_its_own_patch() -> None:
     text = '[dependencies]\nlog = "0.4"\n[patch.crates-io]\ncranelift-codegen = { path = "x" }\n'
-    patched = standin._patched(text, "0.13.99")
+    patched = shim._patched(text, "0.13.99")
     assert patched.count("[patch.crates-io]") == 1
     assert 'regalloc2 = { path = "regalloc2" }\ncranelift-codegen = { path = "x" }' in patched
 
@@ -339,6 +339,6 @@ def test_the_ordinary_build_does_not_depend_on_the_stand_in(tmp_path: Path, monk
     shutil.copytree(sources.BRIDGE, copy)
     monkeypatch.setattr(sources, "BRIDGE", copy)
     before = {profile: sources.key(source, profile, "1.95.0") for profile in builds.PROFILES}
-    (copy / "standin/bridge/allocation.rs").write_text("// changed\n")
+    (copy / "shim/bridge/allocation.rs").write_text("// changed\n")
     after = {profile: sources.key(source, profile, "1.95.0") for profile in builds.PROFILES}
     assert [profile for profile in builds.PROFILES if before[profile] != after[profile]] == [builds.REGALLOC]

@@ -225,7 +225,7 @@ def _install(source: Source, profile: str, rustc: str, work: Path, report: Repor
     done.mkdir()
     _write_project(source, profile, project)
     label = source.spec if profile == FUZZ else f"{source.spec} ({profile})"
-    cargo.build(project, source, report, label, with_standin=profile == REGALLOC)
+    cargo.build(project, source, report, label, with_shim=profile == REGALLOC)
     shutil.copy2(project / "target" / "release" / BINARY, done / BINARY)
     shutil.copy2(project / "Cargo.lock", done / "Cargo.lock")
     record = {

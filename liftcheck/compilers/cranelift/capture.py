@@ -1,8 +1,8 @@
-"""What a bridge with the stand-in for regalloc2 says of register allocation, as an `Allocation`.
+"""What a bridge with the shim for regalloc2 says of register allocation, as an `Allocation`.
 
-The one idea: the reply is lists of plain numbers in the order that `bridge/standin/bridge/allocation.rs` states;
+The one idea: the reply is lists of plain numbers in the order that `bridge/shim/bridge/allocation.rs` states;
 operands are packed into one number each, and a number always means the same operand, so it is unpacked once.
-Nothing here judges an allocation; how the stand-in gets at it is told in `standin.py`.
+Nothing here judges an allocation; how the shim gets at it is told in `shim.py`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ DAMAGES: Final[Mapping[str, str]] = {
     "edge-edit": "a move that passes a block its parameter reads another register",
     "reuse-copy": "the move that copies an input into the register that the result overwrites is missing",
 }  # fmt: skip
-"""Kinds of damage (`bridge/standin/bridge/damage.rs`). Some compilations panic with it: then the message says what was
+"""Kinds of damage (`bridge/shim/bridge/damage.rs`). Some compilations panic with it: then the message says what was
 damaged. A function without a place for it comes out undamaged, and `Allocation.damage` begins with 'nothing'."""
 
 _MOST: Final = 200_000

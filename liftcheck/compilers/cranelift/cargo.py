@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from liftcheck.compilers.cranelift import standin
+from liftcheck.compilers.cranelift import shim
 from liftcheck.compilers.cranelift.sources import Source
 from liftcheck.errors import Unavailable, UsageError
 
@@ -154,11 +154,11 @@ def _last(words: str) -> str:
     return " ".join(dict.fromkeys(errors))[:600]
 
 
-def build(project: Path, source: Source, report: Report, label: str, with_standin: bool = False) -> None:
+def build(project: Path, source: Source, report: Report, label: str, with_shim: bool = False) -> None:
     """Resolves and builds the project, in its own folder `target`."""
     _resolve(project, source)
-    if with_standin:
-        _install_standin(project, source)
+    if with_shim:
+        _install_shim(project, source)
     total = _crates(project)
     report.begin(label, total)
     try:
@@ -183,15 +183,15 @@ def _resolve(project: Path, source: Source) -> None:
         _pin(project, source.version)
 
 
-def _install_standin(project: Path, source: Source) -> None:
+def _install_shim(project: Path, source: Source) -> None:
     done = _run(["cargo", "metadata", "--format-version", "1", "--locked"], project)
     if done.returncode:
         _complain_if_offline(done.stderr)
         raise Unavailable(f"cargo cannot fetch {source.spec}: {_last(done.stderr)}")
-    standin.install(project, done.stdout)
+    shim.install(project, done.stdout)
     done = _run(["cargo", "update", "--workspace", "--offline"], project)
     if done.returncode:
-        raise Unavailable(f"cargo cannot resolve {source.spec} with the stand-in: {_last(done.stderr)}")
+        raise Unavailable(f"cargo cannot resolve {source.spec} with the shim: {_last(done.stderr)}")
 
 
 def _pin(project: Path, version: str) -> None:

@@ -20,7 +20,7 @@ from liftcheck.compilers.cranelift import failures
 NONE: Final = 0xFFFFFFFF
 ALLOCATION: Final = 1 << len(WANTS)
 TEXT: Final = ALLOCATION << 1
-"""Wants that only a bridge with the stand-in for regalloc2 knows: see `capture.py`."""
+"""Wants that only a bridge with the shim for regalloc2 knows: see `capture.py`."""
 _BITS: Final = {name: 1 << number for number, name in enumerate(WANTS)}
 _decode: Final = json.JSONDecoder().decode
 _relocation: Final = Relocation._make

@@ -22,7 +22,7 @@ BRIDGE: Final = Path(__file__).parent / "bridge"
 FUZZ, RELEASE, REGALLOC = "fuzz", "release", "regalloc"
 PROFILES: Final = (FUZZ, RELEASE, REGALLOC)
 """fuzz: optimized, with Cranelift's assertions and overflow checks on (20 to 30 % slower); release: without them;
-regalloc: fuzz, with a stand-in for regalloc2 that shows register allocation (`standin.py`)."""
+regalloc: fuzz, with a shim for regalloc2 that shows register allocation (`shim.py`)."""
 
 KNOWN: Final = {
     "0.95.1": (1, 65), "0.96.4": (1, 66), "0.100.1": (1, 70), "0.105.4": (1, 73), "0.110.3": (1, 76),
@@ -178,8 +178,8 @@ def key(source: Source, profile: str, rustc: str) -> str:
     for path in (*_files(BRIDGE / "src"), BRIDGE / "build.rs", *([lock] if lock else [])):
         _feed(digest, path.name, path)
     if profile == REGALLOC:
-        for path in _files(BRIDGE / "standin"):
-            _feed(digest, f"standin/{path.name}", path)
+        for path in _files(BRIDGE / "shim"):
+            _feed(digest, f"shim/{path.name}", path)
     if source.path is not None:
         for path in _files(source.path / "cranelift" if source.checkout else source.path):
             _feed(digest, str(path.relative_to(source.path)), path)

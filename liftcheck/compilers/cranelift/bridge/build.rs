@@ -18,7 +18,7 @@ fn main() {
             println!("cargo:rustc-cfg=cl{step}");
         }
     }
-    println!("cargo:rustc-check-cfg=cfg(feature, values(\"standin\"))");
+    println!("cargo:rustc-check-cfg=cfg(feature, values(\"shim\"))");
     println!("cargo:rustc-env=BRIDGE_CRANELIFT={version}");
     println!("cargo:rustc-env=BRIDGE_REGALLOC={regalloc}");
     println!("cargo:rerun-if-changed={}", lock.display());

@@ -1,7 +1,7 @@
 //! Requests and their replies; compiling one text for many targets.
 //!
 //! C request, after its letter, all u32: wants (bits below), number of handles, the handles, number of pairs to skip,
-//! the pairs (function, target), the only function to compile or 0xffffffff; then the text (with the feature `standin`,
+//! the pairs (function, target), the only function to compile or 0xffffffff; then the text (with the feature `shim`,
 //! what `allocation.rs` says in front of it).
 //! Head of the reply: {"names": […], "results": [target][function], "rules": […]}. A result is
 //!   [length of code, alignment, relocations, traps, call sites, extra?]   lists are flat: offset, kind, name, addend, …
@@ -10,7 +10,7 @@
 //!   {"kind", "message", "place", "line"}   a failure, classified further by the client
 //! The code of all results follows the head in order.
 
-#[cfg(feature = "standin")]
+#[cfg(feature = "shim")]
 use crate::allocation;
 use crate::isa;
 use crate::json;
@@ -48,7 +48,7 @@ struct Request<'a> {
     handles: Vec<usize>,
     skip: Vec<(usize, usize)>,
     only: Option<usize>,
-    #[cfg(feature = "standin")]
+    #[cfg(feature = "shim")]
     allocation: allocation::Wanted,
     text: &'a str,
 }
@@ -246,7 +246,7 @@ impl Bridge {
             context.clear();
             context.func = numbered.map_or(function, |n| &n.function).clone();
             context.set_disasm(wants & VCODE != 0);
-            #[cfg(feature = "standin")]
+            #[cfg(feature = "shim")]
             allocation::begin(&mut context.func, &request.allocation);
             if faults {
                 misbehave(&function.name.to_string());
@@ -269,13 +269,13 @@ impl Bridge {
             Ok(Err(error)) => record.json = refusal(error, function, details, isa),
             Err(panic) => {
                 self.context = Context::new();
-                #[cfg(feature = "standin")]
+                #[cfg(feature = "shim")]
                 let panic = allocation::explain(panic);
                 record.json = panicked(panic, function, details, isa);
             }
         }
         rules::take();
-        #[cfg(feature = "standin")]
+        #[cfg(feature = "shim")]
         allocation::end();
         record
     }
@@ -503,7 +503,7 @@ fn extras(out: &mut String, compiled: &CompiledCode, extra: &Extra, fired: &mut 
         json::key(out, "blocks");
         json::array(out, &compiled.bb_starts, |out, start| write!(out, "{start}").unwrap());
     }
-    #[cfg(feature = "standin")]
+    #[cfg(feature = "shim")]
     allocation::write(out, compiled, extra.function);
 }
 
@@ -584,7 +584,7 @@ impl<'a> Request<'a> {
         let skip = (0..next()?).map(|_| Some((next()?, next()?))).collect::<Option<_>>()?;
         let only = Some(next()?).filter(|only| *only != NONE as usize);
         let known = targets.iter().all(|handle| *handle < handles);
-        #[cfg(feature = "standin")]
+        #[cfg(feature = "shim")]
         let (allocation, rest) = allocation::Wanted::parse(wants, rest)?;
         let text = std::str::from_utf8(rest).ok()?;
         known.then_some(Self {
@@ -592,7 +592,7 @@ impl<'a> Request<'a> {
             handles: targets,
             skip,
             only,
-            #[cfg(feature = "standin")]
+            #[cfg(feature = "shim")]
             allocation,
             text,
         })

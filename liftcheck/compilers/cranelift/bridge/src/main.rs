@@ -11,7 +11,7 @@
 //! function is being compiled for which target, so that the parent knows whom to blame if this process dies.
 //! One source for all versions; `cfg(clN)` holds from cranelift 0.N on (`build.rs`).
 
-#[cfg(feature = "standin")]
+#[cfg(feature = "shim")]
 mod allocation;
 mod compile;
 mod isa;

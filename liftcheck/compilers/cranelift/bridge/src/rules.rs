@@ -28,7 +28,7 @@ impl Log for Tap {
         if let Some(text) = record.args().as_str().filter(|text| text.starts_with("ISLE ")) {
             RULES.with(|rules| rules.borrow_mut().note(text));
         }
-        #[cfg(feature = "standin")]
+        #[cfg(feature = "shim")]
         crate::allocation::log(record);
     }
 

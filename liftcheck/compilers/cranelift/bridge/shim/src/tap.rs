@@ -1,4 +1,4 @@
-//! What is asked of the stand-in on this thread.
+//! What is asked of the shim on this thread.
 
 use real::{Function, MachineEnv, Output};
 use std::cell::{Cell, RefCell};

@@ -2,7 +2,7 @@
 //! functions that Cranelift calls pass through here, and what goes in and comes out is recorded on request (`tap`).
 //!
 //! While nothing is asked for, a call is a call of the published crate. Asked for `markers`, the allocator still gets
-//! exactly the function that it would get without them (`view`). A other answer is given only where the watcher changes it.
+//! exactly the function that it would get without them (`view`). Another answer is given only where the watcher changes it.
 
 mod output;
 pub mod tap;

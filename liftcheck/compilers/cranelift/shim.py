@@ -1,7 +1,7 @@
 """The build variant that shows register allocation: a crate in the place of `regalloc2`, put there by a Cargo patch.
 
 The one idea: Cranelift is the published one, unmodified, and so is its allocator. The registry's `regalloc2` is copied
-under another name, and a crate of ours (`bridge/standin`) bears its name, passes every call on and records what goes in
+under another name, and a crate of ours (`bridge/shim`) bears its name, passes every call on and records what goes in
 and comes out. (Depending on the registry's crate from a crate that patches it does not resolve; hence the copy.)
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from liftcheck.errors import InternalError
 
-FOLDER: Final = Path(__file__).parent / "bridge" / "standin"
+FOLDER: Final = Path(__file__).parent / "bridge" / "shim"
 REAL: Final = "regalloc2-real"
 
 
@@ -29,7 +29,7 @@ def locked_version(lock: str) -> str:
 
 
 def install(project: Path, metadata: str) -> None:
-    """Makes a resolved bridge project one with the stand-in. `metadata` is what `cargo metadata` prints for it."""
+    """Makes a resolved bridge project one with the shim. `metadata` is what `cargo metadata` prints for it."""
     version = locked_version((project / "Cargo.lock").read_text())
     own = re.sub(r"\d+$", "99", version)
     real = project / REAL
@@ -91,4 +91,4 @@ def _patched(manifest: str, version: str) -> str:
         manifest = manifest.replace(header, header + patch, 1)
     else:
         manifest += "\n" + header + patch
-    return manifest + '\n[features]\ndefault = ["standin"]\nstandin = []\n'
+    return manifest + '\n[features]\ndefault = ["shim"]\nshim = []\n'

@@ -1,4 +1,4 @@
-//! What went into register allocation and what came out, as JSON: the bridge's side of the stand-in (`recorded.rs`, `damage.rs`).
+//! What went into register allocation and what came out, as JSON: the bridge's side of the shim (`recorded.rs`, `damage.rs`).
 //!
 //! Wants: ALLOCATION, and ALLOCATION_TEXT for the instructions as text with virtual registers. Behind the other numbers of a
 //! `C` request then stand the damage's seed, the length of its kind (0: none) and the kind.
