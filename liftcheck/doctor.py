@@ -258,10 +258,10 @@ def _builds() -> Iterator[Check]:
     built = {build.name: build for build in builds.listed()}
     for build in built.values():
         took = f"{build.version}, built in {build.seconds:.0f} s"
-        yield Check("Compilers", build.name, OK, took + _rules(build.version))
+        yield Check("Compilers", build.name, OK, took + _rules(build.version, build.spec))
     try:
         newest = f"cranelift@{builds.newest()}"
-        ready = builds.find("cranelift") is not None
+        ready, why = builds.find("cranelift") is not None, builds.why_newest()
     except Unavailable as error:
         yield Check(
             "Compilers",
@@ -278,14 +278,19 @@ def _builds() -> Iterator[Check]:
             "Compilers",
             f"{newest} now",
             LIMITED,
-            f"{state}; its next use builds it (about three minutes)",
+            f"{why}; {state}; its next use builds it (about three minutes)",
             f"liftcheck compiler add {newest}",
         )
+    else:
+        yield Check("Compilers", "cranelift", OK, f"{newest}: {why}")
+    if newer := builds.newer_published():
+        detail = "is on crates.io; this liftcheck was not tried with it"
+        yield Check("Compilers", f"cranelift@{newer}", LIMITED, detail, f"liftcheck compiler add cranelift@{newer}")
 
 
-def _rules(version: str) -> str:
+def _rules(version: str, compiler: str) -> str:
     """Whether the generator can read this version's own rules."""
-    return "" if isle.find(version) else "; no sources in cargo's registry: no programs from its own rules"
+    return "" if isle.find(version, compiler) else "; no sources in cargo's registry: no programs from its own rules"
 
 
 def _disk() -> Iterator[Check]:

@@ -62,8 +62,12 @@ class Rule(NamedTuple):
         return self.parts[0]
 
 
-def find(version: str) -> Path | None:
-    """The `src` folder of a published Cranelift in cargo's registry, if cargo has fetched it."""
+def find(version: str, compiler: str = "") -> Path | None:
+    """The `src` folder of a compiler's cranelift-codegen: of 'cranelift=PATH' the one at that path, of a published
+    version the one that cargo has fetched; None if it is not there."""
+    if "=" in compiler:
+        path = Path(compiler.partition("=")[2])
+        return next((src for src in (path / "cranelift/codegen/src", path / "src") if (src / "opts").is_dir()), None)
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     found = sorted((home / "registry" / "src").glob(f"*/cranelift-codegen-{version}/src"))
     return found[0] if found else None

@@ -23,6 +23,9 @@ Exit codes: 0 nothing found; 1 findings, failed tests, or a finding that still d
 141 the reader of the output went away. Messages and progress go to standard error, results to standard output; with
 `--json` standard output is exactly one JSON object ([json.md](json.md)). Durations are written `90s`, `10m`, `1h30m`.
 ISAs are `x86-64`, `aarch64`, `riscv64`, `s390x`; `x86_64`, `amd64`, `x64`, `arm64` and `riscv` are understood.
+Plain `cranelift` means the newest version that liftcheck knows and that the Rust toolchain here builds; `liftcheck
+doctor` and `liftcheck fuzz` say which that is and why it is no newer one. `LIFTCHECK_CRANELIFT=0.135.8` in the
+environment makes it that version.
 `LIFTCHECK_TRACEBACK=1` in the environment shows the traceback of a bug in liftcheck.
 """
 

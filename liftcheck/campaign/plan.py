@@ -246,7 +246,8 @@ class Planner:
     @cached_property
     def rules(self) -> Rules | None:
         """The compiler's own rules as shapes of programs; None if its sources are not on this machine."""
-        source = isle.find(self.open_compiler().version)
+        compiler = self.open_compiler()
+        source = isle.find(compiler.version, compiler.name)
         return Rules(source, self.options.isas) if source is not None else None
 
     def features(self, world: str, isa: str) -> tuple[tuple[str, str], ...]:

@@ -1,7 +1,7 @@
 """Lists, adds and removes compilers under test.
 
   liftcheck compiler list
-  liftcheck compiler add cranelift@0.130.0        a published version, 0.95 to 0.135; cranelift@0.130 is its
+  liftcheck compiler add cranelift@0.130.0        a published version, 0.95 to 0.137; cranelift@0.130 is its
                                                   newest patch, cranelift@latest the newest that cargo here builds
   liftcheck compiler add cranelift=PATH           a wasmtime checkout, or a folder with just a modified
                                                   cranelift-codegen crate (the rest comes from the registry)
@@ -72,6 +72,7 @@ def _list(args: argparse.Namespace) -> int:
     known = {build.version for build in built if build.profile == builds.FUZZ}
     others = [version for version in builds.available() if version not in known]
     print(f"can be added: {', '.join(others)}; other published versions from 0.95 on are tried")
+    print(f"cranelift means cranelift@{builds.newest()}: {builds.why_newest()}")
     plugins = [name for name in names() if name != "cranelift"]
     if plugins:
         print(f"from other packages: {', '.join(plugins)}")

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
         one for folder in args.folders or ["findings"] for one in rule_coverage.load(Path(folder))
     )
     coverage = _chosen(several)
-    source = isle.find(coverage.version)
+    source = isle.find(coverage.version, coverage.compiler)
     if source is None:
         raise Unavailable(
-            f"the sources of Cranelift {coverage.version} are not in cargo's registry: `liftcheck compiler add"
-            f" {coverage.version}` fetches them"
+            f"the sources of {coverage.compiler} are not on this machine: `liftcheck compiler add"
+            f" {coverage.compiler}` fetches those of a published version"
         )
     sources = isle.read_below(source, isas)
     rules, why = sources.rules, _reasons(sources, isle.rust_below(source))

@@ -115,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign.report.fuzz import show
     from liftcheck.campaign.report.live import LiveProgress
     from liftcheck.campaign.run import fuzz
+    from liftcheck.compilers.cranelift import builds
 
     reports.check(args)
     listed = known.gather(args.known)
@@ -131,7 +132,8 @@ def run(args: argparse.Namespace) -> int:
         """Says the seed with the compiler, so that even a campaign that is killed can be repeated."""
 
         def started(self, compiler: str) -> None:
-            what = compiler + (f" against {chosen.baseline}" if chosen.baseline else "")
+            why = f" ({builds.why_newest()})" if chosen.compiler == options.DEFAULT_COMPILER else ""
+            what = f"{compiler}{why}" + (f" against {chosen.baseline}" if chosen.baseline else "")
             super().started(f"{what} on {', '.join(chosen.isas)}: seed {chosen.seed}, {chosen.jobs} jobs")
 
     with Seeded(Console(stderr=True)) as progress:

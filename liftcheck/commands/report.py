@@ -100,11 +100,9 @@ def _with_rules(folder: Path, statistics: Statistics) -> Statistics:
     coverage, *others = several
     remarks = [f"rules of {one.compiler} that were executed: `liftcheck coverage` shows them" for one in others]
     found: list[tuple[str, str, int, int]] = []
-    source = isle.find(coverage.version)
+    source = isle.find(coverage.version, coverage.compiler)
     if source is None:
-        remarks.append(
-            f"the sources of Cranelift {coverage.version} are not in cargo's registry: rules are not counted"
-        )
+        remarks.append(f"the sources of {coverage.compiler} are not on this machine: rules are not counted")
     else:
         isas = tuple(statistics.document["isas"]) if statistics.document is not None else ISAS
         for part, mine in rule_coverage.parts(isle.read_below(source, isas).rules).items():

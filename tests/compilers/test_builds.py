@@ -24,7 +24,8 @@ case "$1" in
 info) case "$3" in
   *0.129) echo "version: 0.129.2 (latest 0.137.1)"; echo "rust-version: 1.91.0";;
   *0.131.0*) echo "version: 0.131.0"; echo "rust-version: 1.92.0";;
-  *0.137.1*) echo "version: 0.137.1"; echo "rust-version: 1.97.0";;
+  *0.138.0*) echo "version: 0.138.0"; echo "rust-version: 1.98.0";;
+  cranelift-codegen) echo "version: 0.135.8 (latest ${LATEST:-0.137.1})";;
   *0.132.0*) echo "error: failed to download from crates.io" >&2; exit 101;;
   *) echo "error: could not find it" >&2; exit 101;; esac;;
 update) test -e Cargo.lock || printf '[[package]]\\nname = "%s"\\nversion = "%s"\\n' cranelift-codegen 0.131.0 \\
@@ -57,6 +58,7 @@ def toolchain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).symlink_to(shutil.which(name) or name)
     monkeypatch.setenv("PATH", str(tools))
     monkeypatch.setenv("LOG", str(log))
+    monkeypatch.delenv(builds.PIN, raising=False)
     monkeypatch.setenv("LIFTCHECK_CACHE", str(tmp_path / "cache"))
     log.touch()
     return log
@@ -220,9 +222,26 @@ def test_unknown_names_are_told_at_once(toolchain: Path, spec: str, says: str) -
     assert time.monotonic() - start < 1
 
 
+def set_rustc(version: str) -> None:
+    cargo._rustc_version.cache_clear()
+    (Path(os.environ["PATH"]) / "rustc").write_text(f"#!/bin/sh\necho 'rustc {version} (fake)'\n")
+
+
 def test_a_toolchain_that_is_too_old(toolchain: Path) -> None:
-    with pytest.raises(Unavailable, match=r"wants rustc 1\.97, here is 1\.95\.0: rustup update"):
+    builds.ensure("cranelift@0.131.0", report=quiet()[0])
+    set_rustc("1.94.1")
+    with pytest.raises(Unavailable, match=r"wants rustc 1\.95, here is 1\.94\.1: rustup update stable$"):
         builds.ensure("cranelift@0.137.1")
+    builds.ensure("cranelift@0.131.0", report=quiet()[0])
+    with pytest.raises(Unavailable, match=r"rustup update stable\nready here: --compiler cranelift@0\.131\.0$"):
+        builds.ensure("cranelift@0.137.1")
+
+
+def test_what_only_the_manifest_of_an_unknown_version_wants_is_tried(toolchain: Path) -> None:
+    report, words = quiet()
+    assert builds.ensure("cranelift@0.138.0", report=report).binary.exists()
+    assert "cranelift 0.138.0 wants rustc 1.98; trying it with 1.95.0" in words.getvalue()
+    assert "build --release --locked --ignore-rust-version" in toolchain.read_text()
 
 
 def test_offline(toolchain: Path) -> None:
@@ -238,16 +257,41 @@ def test_a_cache_folder_that_cannot_be_made(toolchain: Path, tmp_path: Path, mon
 
 
 def test_the_newest_fits_the_toolchain(toolchain: Path) -> None:
-    assert builds.newest() == "0.135.8"
-    rustc = Path(os.environ["PATH"]) / "rustc"
-    cargo._rustc_version.cache_clear()
-    rustc.write_text("#!/bin/sh\necho 'rustc 1.84.1 (fake)'\n")
+    best = max(sources.KNOWN, key=builds.numbers)
+    assert builds.newest() == best and "its manifest wants rustc 1.97, yet 1.95.0 builds it" in builds.why_newest()
+    set_rustc("1.84.1")
     assert builds.newest() == "0.120.2"
-    rustc.write_text("#!/bin/sh\necho 'rustc 1.20.0 (fake)'\n")
-    cargo._rustc_version.cache_clear()
+    assert builds.why_newest() == "0.125.4 and newer want rustc 1.88, here is 1.84.1: rustup update stable"
+    set_rustc("1.99.0")
+    assert builds.newest() == best and builds.why_newest() == "the newest that this liftcheck knows"
+    set_rustc("1.20.0")
     with pytest.raises(Unavailable, match="rustup update"):
         builds.newest()
     cargo._rustc_version.cache_clear()
+
+
+def test_what_plain_cranelift_means_can_be_said(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(builds.PIN, "0.130")
+    assert builds.source_of("cranelift").spec == "cranelift@0.130.2" == builds.source_of("cranelift@latest").spec
+    assert builds.PIN in builds.why_newest()
+    monkeypatch.setenv(builds.PIN, "new")
+    with pytest.raises(UsageError, match="'new' is not a version"):
+        builds.newest()
+
+
+def test_a_newer_version_on_crates_io_is_told(toolchain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert builds.newer_published() == ""
+    monkeypatch.setenv("LATEST", "0.999.0")
+    assert builds.newer_published() == "0.999.0"
+    set_rustc("1.95.0")
+    (Path(os.environ["PATH"]) / "rustc").unlink()
+    assert builds.newer_published() == ""
+
+
+def test_the_versions_that_are_known_say_what_builds_them() -> None:
+    assert set(sources.STATED) <= set(sources.KNOWN)
+    assert all(stated > sources.KNOWN[version] for version, stated in sources.STATED.items())
+    assert (sources.BRIDGE / "locks" / f"{max(sources.KNOWN, key=builds.numbers)}.lock").exists()
 
 
 def crate(folder: Path, version: str = "0.135.8") -> Path:

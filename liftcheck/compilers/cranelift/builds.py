@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import fcntl
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -27,9 +28,11 @@ from liftcheck.compilers.cranelift.sources import FUZZ, PROFILES, REGALLOC, RELE
 from liftcheck.errors import Unavailable, UsageError
 
 __all__ = ["FUZZ", "PROFILES", "REGALLOC", "RELEASE", "Build", "add", "available", "cache", "ensure", "listed",
-           "newest", "numbers", "remove", "source_of"]  # fmt: skip
+           "newer_published", "newest", "numbers", "remove", "source_of", "why_newest"]  # fmt: skip
 
 BINARY: Final = "liftcheck-bridge"
+PIN: Final = "LIFTCHECK_CRANELIFT"
+"""The environment variable that says which version plain 'cranelift' means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,9 @@ def available() -> list[str]:
 
 
 def newest() -> str:
-    """The version that plain 'cranelift' means: the newest known one that this toolchain builds."""
+    """The version that plain 'cranelift' means: the newest known one that this toolchain builds, or the one pinned."""
+    if pinned := os.environ.get(PIN):
+        return source_of(f"cranelift@{pinned}").version
     if cargo.rustc_version() is None:
         built = [build.version for build in listed() if build.spec == f"cranelift@{build.version}"]
         return max(built, key=numbers) if built else max(sources.KNOWN, key=numbers)
@@ -94,6 +99,31 @@ def newest() -> str:
     if not versions:
         raise Unavailable(f"rustc {cargo.rustc_version()} is too old for every known Cranelift: rustup update stable")
     return versions[0]
+
+
+def why_newest() -> str:
+    """Why plain 'cranelift' means that version and no newer one, as far as this machine knows without asking."""
+    if os.environ.get(PIN):
+        return f"{PIN} says so"
+    rustc, best = cargo.rustc_version(), max(sources.KNOWN, key=numbers)
+    if rustc is None:
+        return "the newest that is built here: no Rust toolchain" if listed() else "no Rust toolchain yet"
+    chosen = newest()
+    if chosen != best:
+        after = min((v for v in sources.KNOWN if numbers(v) > numbers(chosen)), key=numbers)
+        wants = ".".join(map(str, sources.KNOWN[after]))
+        return f"{after} and newer want rustc {wants}, here is {rustc}: rustup update stable"
+    stated = sources.STATED.get(chosen)
+    if stated is not None and stated > numbers(rustc):
+        return f"its manifest wants rustc {'.'.join(map(str, stated))}, yet {rustc} builds it"
+    return "the newest that this liftcheck knows"
+
+
+def newer_published() -> str:
+    """The newest version on crates.io if it is newer than all that are known here, else ''. Asks crates.io; '' if that
+    cannot be reached soon."""
+    found = cargo.latest_published() if cargo.rustc_version() else None
+    return found if found and numbers(found) > max(map(numbers, sources.KNOWN)) else ""
 
 
 def source_of(spec: str) -> Source:
@@ -144,11 +174,17 @@ def ensure(spec: str, profile: str = FUZZ, report: Report | None = None) -> Buil
     found = find(spec, profile)
     if found is not None:
         return found
-    source = source_of(spec)
+    source, report = source_of(spec), report or Report()
     rustc = cargo.require()
-    _check_version(source, rustc)
-    with _only_one(report):
-        return _find(source, profile, rustc) or _make(source, profile, rustc, report)
+    try:
+        _check_version(source, rustc, report)
+        with _only_one(report):
+            return _find(source, profile, rustc) or _make(source, profile, rustc, report)
+    except Unavailable as error:
+        others = [build.spec for build in listed() if build.profile == profile and build == find(build.spec, profile)]
+        if not others:
+            raise
+        raise Unavailable(f"{error}\nready here: --compiler {' or '.join(others)}") from error
 
 
 add = ensure
@@ -169,21 +205,25 @@ def remove(spec: str) -> list[Build]:
     return gone
 
 
-def _check_version(source: Source, rustc: str) -> None:
-    """Unknown versions and toolchains that are too old are told at once, not after a minute of building."""
-    wants: tuple[int, ...] | None = sources.KNOWN.get(source.version)
-    if wants is None and source.path is None:
-        wants = cargo.published_wants(source.version)
-        if wants is None:
-            raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known(source.version)}")
+def _check_version(source: Source, rustc: str, report: Report) -> None:
+    """Versions that do not exist and toolchains that are known to be too old are told at once, not after a minute of
+    building. What only the manifest of an unknown version wants is tried: 0.137 builds with less."""
+    if source.path is not None:
+        return
+    wants = sources.KNOWN.get(source.version)
     if wants is not None and wants > numbers(rustc):
         raise Unavailable(
             f"cranelift {source.version} wants rustc {'.'.join(map(str, wants))}, here is {rustc}: rustup update stable"
         )
+    stated = wants or cargo.published_wants(source.version)
+    if stated is None:
+        raise UsageError(f"cranelift {source.version} is not on crates.io; {sources.known(source.version)}")
+    if stated > numbers(rustc):
+        report.say(f"cranelift {source.version} wants rustc {'.'.join(map(str, stated))}; trying it with {rustc}")
 
 
 @contextlib.contextmanager
-def _only_one(report: Report | None) -> Iterator[None]:
+def _only_one(report: Report) -> Iterator[None]:
     """Holds the one lock of the cache folder; says so if another process has it."""
     folder = cache()
     try:
@@ -197,18 +237,18 @@ def _only_one(report: Report | None) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            (report or cargo.Report()).say("another process is building a Cranelift; waiting for it")
+            report.say("another process is building a Cranelift; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _make(source: Source, profile: str, rustc: str, report: Report | None) -> Build:
+def _make(source: Source, profile: str, rustc: str, report: Report) -> Build:
     folder = cache()
     for stale in folder.glob("making-*"):
         shutil.rmtree(stale, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix="making-", dir=folder))
     try:
-        return _install(source, profile, rustc, work, report or cargo.Report())
+        return _install(source, profile, rustc, work, report)
     except OSError as error:
         raise Unavailable(
             f"building in {folder} fails ({error}); a build wants 1 GB there: "

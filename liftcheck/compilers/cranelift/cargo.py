@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 RUSTUP: Final = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+SOON: Final = 5.0
+"""Seconds that a question to crates.io may take which nothing depends on."""
 _OFFLINE: Final = ("failed to download", "Could not resolve", "network failure", "failed to query", "spurious network",
                    "failed to fetch", "download of config.json failed", "Unable to update registry")  # fmt: skip
 
@@ -119,6 +121,17 @@ def newest_published(minor: str) -> str | None:
     return found.group(1) if found else None
 
 
+def latest_published() -> str | None:
+    """The newest version on crates.io, whatever rustc it wants; None if that cannot be told within seconds."""
+    command = ["cargo", "info", "--color=never", "cranelift-codegen"]
+    try:
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, env=_environment(), timeout=SOON)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"^version: (\S+)(?: \(latest (\S+)\))?", done.stdout, re.MULTILINE)
+    return (found.group(2) or found.group(1)) if found else None
+
+
 @cache
 def _published(version: str) -> str:
     """What cargo knows of a version on crates.io, or of the newest that it begins; '' if there is none."""
@@ -213,7 +226,7 @@ def _crates(project: Path) -> int:
 def _compile(project: Path, total: int, report: Report) -> tuple[str, int]:
     """All of cargo's words, and its exit status."""
     process = subprocess.Popen(
-        ["cargo", "build", "--release", "--locked"],
+        ["cargo", "build", "--release", "--locked", "--ignore-rust-version"],
         cwd=project,
         env=_environment(),
         text=True,

@@ -29,8 +29,11 @@ KNOWN: Final = {
     "0.113.1": (1, 78), "0.115.1": (1, 81), "0.118.0": (1, 83), "0.120.2": (1, 84), "0.125.4": (1, 88),
     "0.127.4": (1, 89), "0.128.4": (1, 90), "0.130.0": (1, 91), "0.130.2": (1, 91), "0.131.3": (1, 92),
     "0.132.3": (1, 93), "0.133.3": (1, 94), "0.134.4": (1, 94), "0.135.8": (1, 95),
+    "0.136.5": (1, 95), "0.137.1": (1, 95),
 }  # fmt: skip
-"""Versions that the bridge was compiled against, with the rustc that each wants. Others from 0.95 on are tried."""
+"""Versions that the bridge was compiled against, with the rustc that builds each. Others from 0.95 on are tried."""
+STATED: Final = {"0.136.5": (1, 96), "0.137.1": (1, 97)}
+"""What the manifest wants where it is more than what was seen to build it."""
 OLDEST: Final = (0, 95)
 
 _SKIPPED: Final = frozenset({".git", "target", "filetests", "fuzz", "docs", "tests", "examples", "__pycache__"})

@@ -4,7 +4,7 @@
 use std::{env, fs, path::Path};
 
 /// Minor versions at which the API that the bridge uses changed.
-const STEPS: [u32; 8] = [96, 100, 102, 113, 120, 125, 127, 130];
+const STEPS: [u32; 9] = [96, 100, 102, 113, 120, 125, 127, 130, 137];
 
 fn main() {
     let lock = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("Cargo.lock");

@@ -12,6 +12,7 @@
 
 #[cfg(feature = "shim")]
 use crate::allocation;
+use crate::api;
 use crate::isa;
 use crate::json;
 use crate::panics::{caught, Panic};
@@ -251,7 +252,7 @@ impl Bridge {
             if faults {
                 misbehave(&function.name.to_string());
             }
-            run(context, isa)
+            api::run(context, isa)
         });
         let mut record = Record { json: String::new(), code: Vec::new() };
         match outcome {
@@ -279,16 +280,6 @@ impl Bridge {
         allocation::end();
         record
     }
-}
-
-#[cfg(cl96)]
-fn run(context: &mut Context, isa: &dyn TargetIsa) -> Result<(), CodegenError> {
-    context.compile(isa, &mut Default::default()).map(|_| ()).map_err(|error| error.inner)
-}
-
-#[cfg(not(cl96))]
-fn run(context: &mut Context, isa: &dyn TargetIsa) -> Result<(), CodegenError> {
-    context.compile(isa).map(|_| ()).map_err(|error| error.inner)
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, String> {
@@ -374,7 +365,7 @@ struct Extra<'a> {
 
 fn describe(compiled: &CompiledCode, extra: &Extra, fired: &mut Fired) -> String {
     let mut out = String::with_capacity(256);
-    write!(out, "[{},{},", compiled.buffer.data().len(), alignment(compiled)).unwrap();
+    write!(out, "[{},{},", compiled.buffer.data().len(), api::alignment(compiled)).unwrap();
     relocations(&mut out, compiled, extra.function);
     out.push(',');
     json::array(&mut out, compiled.buffer.traps(), |out, trap| write!(out, "{},\"{}\"", trap.offset, trap.code).unwrap());
@@ -389,26 +380,13 @@ fn describe(compiled: &CompiledCode, extra: &Extra, fired: &mut Fired) -> String
     out
 }
 
-#[cfg(cl100)]
-fn alignment(compiled: &CompiledCode) -> u32 {
-    compiled.buffer.alignment
-}
-
-#[cfg(not(cl100))]
-fn alignment(compiled: &CompiledCode) -> u32 {
-    compiled.alignment
-}
-
 fn relocations(out: &mut String, compiled: &CompiledCode, function: &Function) {
     json::array(out, compiled.buffer.relocs(), |out, reloc| {
         write!(out, "{},\"{:?}\",", reloc.offset, reloc.kind).unwrap();
+        #[cfg(cl102)]
+        api::target(out, &reloc.target, |name| symbol(name, function));
         #[cfg(not(cl102))]
         json::string(out, &symbol(&reloc.name, function));
-        #[cfg(cl102)]
-        match &reloc.target {
-            cranelift_codegen::FinalizedRelocTarget::ExternalName(name) => json::string(out, &symbol(name, function)),
-            cranelift_codegen::FinalizedRelocTarget::Func(offset) => write!(out, "\"func:{offset}\"").unwrap(),
-        }
         write!(out, ",{}", reloc.addend).unwrap();
     });
 }
@@ -434,38 +412,11 @@ fn call_sites(out: &mut String, compiled: &CompiledCode) {
         out.push_str("null");
         out.push(',');
         #[cfg(cl120)]
-        json::array(out, site.exception_handlers, handler);
+        json::array(out, site.exception_handlers, api::handler);
         #[cfg(not(cl120))]
         out.push_str("[]");
         out.push(']');
     });
-}
-
-#[cfg(cl125)]
-fn handler(out: &mut String, handler: &cranelift_codegen::FinalizedMachExceptionHandler) {
-    use cranelift_codegen::{ExceptionContextLoc as Loc, FinalizedMachExceptionHandler as Handler};
-    match handler {
-        Handler::Tag(tag, offset) => write!(out, "[\"tag\",{},{offset}]", tag.as_u32()).unwrap(),
-        Handler::Default(offset) => write!(out, "[\"default\",{offset}]").unwrap(),
-        Handler::Context(Loc::SPOffset(offset)) => write!(out, "[\"context\",\"sp\",{offset}]").unwrap(),
-        Handler::Context(Loc::GPR(register)) => write!(out, "[\"context\",\"gpr\",{register}]").unwrap(),
-    }
-}
-
-/// (tag or none, offset): before 0.125 the type changed from version to version, its Debug form did not.
-#[cfg(all(cl120, not(cl125)))]
-fn handler(out: &mut String, handler: &impl std::fmt::Debug) {
-    let text = format!("{handler:?}");
-    let numbers: Vec<String> = text
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|digits| !digits.is_empty())
-        .map(str::to_string)
-        .collect();
-    match &numbers[..] {
-        [tag, offset] => write!(out, "[\"tag\",{tag},{offset}]").unwrap(),
-        [offset] => write!(out, "[\"default\",{offset}]").unwrap(),
-        _ => panic!("unknown exception handler {text}"),
-    }
 }
 
 fn extras(out: &mut String, compiled: &CompiledCode, extra: &Extra, fired: &mut Fired) {
@@ -480,16 +431,15 @@ fn extras(out: &mut String, compiled: &CompiledCode, extra: &Extra, fired: &mut 
     }
     if let Some(numbered) = extra.numbered {
         json::key(out, "srclocs");
-        // Ranges without a location (prologue, moves) have the default one.
-        let ranges = compiled.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
-        json::array(out, ranges, |out, range| {
-            let ordinal = range.loc.bits() as usize;
+        let ranges = compiled.buffer.get_srclocs_sorted().iter();
+        let numbers = ranges.filter_map(|range| Some((range, api::location(range.loc)?)));
+        json::array(out, numbers, |out, (range, ordinal)| {
             write!(out, "[{},{},{ordinal},{}]", range.start, range.end, numbered.lines[ordinal]).unwrap();
         });
     }
     if wants & FRAME != 0 {
         json::key(out, "frame");
-        frame(out, compiled, extra.function);
+        api::frame(out, compiled, extra.function);
     }
     if wants & RULES != 0 {
         json::key(out, "rules");
@@ -519,24 +469,6 @@ fn disassembly(compiled: &CompiledCode, extra: &Extra) -> String {
         },
         Err(error) => format!("; {error}"),
     }
-}
-
-#[cfg(cl127)]
-fn frame(out: &mut String, compiled: &CompiledCode, function: &Function) {
-    let Some(layout) = compiled.buffer.frame_layout() else {
-        out.push_str("null");
-        return;
-    };
-    write!(out, "{{\"frame_to_fp_offset\":{},\"slots\":", layout.frame_to_fp_offset).unwrap();
-    json::array(out, function.sized_stack_slots.keys(), |out, slot| {
-        write!(out, "{}", layout.stackslots[slot].offset).unwrap();
-    });
-    out.push('}');
-}
-
-#[cfg(not(cl127))]
-fn frame(out: &mut String, compiled: &CompiledCode, _: &Function) {
-    write!(out, "{{\"frame_size\":{}}}", compiled.frame_size).unwrap();
 }
 
 fn failure(kind: &str, message: &str, place: &str, line: usize) -> String {

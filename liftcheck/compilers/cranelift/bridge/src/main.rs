@@ -13,6 +13,7 @@
 
 #[cfg(feature = "shim")]
 mod allocation;
+mod api;
 mod compile;
 mod isa;
 mod json;
