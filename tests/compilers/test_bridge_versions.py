@@ -1,4 +1,4 @@
-"""Every Cranelift that is built on this machine speaks the same protocol. Only the newest is built for the tests."""
+"""Every Cranelift that is built on this machine speaks the same protocol. Only one is built for them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ pytestmark = pytest.mark.needs_compiler
 
 
 def specs() -> list[str]:
-    """What is built here, and the newest in any case."""
-    own = {build.spec for build in builds.listed() if build.profile == builds.FUZZ and "=" not in build.spec}
+    """What is built here by this liftcheck, and what tests are of in any case."""
+    fuzz = [build for build in builds.listed() if build.profile == builds.FUZZ and "=" not in build.spec]
+    own = {build.spec for build in fuzz if builds.find(build.spec) == build}
     return sorted(own | {f"cranelift@{builds.newest()}"})
 
 
