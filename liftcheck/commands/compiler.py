@@ -16,7 +16,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from liftcheck.commands import options, output
-from liftcheck.errors import UsageError
+from liftcheck.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from liftcheck.compilers.cranelift.builds import Build
@@ -60,6 +60,7 @@ def _list(args: argparse.Namespace) -> int:
             {
                 "built": [_document(build) for build in built],
                 "available": builds.available(),
+                **_meaning(),
                 "names": names(),
                 "folder": str(builds.cache()),
             },
@@ -72,11 +73,21 @@ def _list(args: argparse.Namespace) -> int:
     known = {build.version for build in built if build.profile == builds.FUZZ}
     others = [version for version in builds.available() if version not in known]
     print(f"can be added: {', '.join(others)}; other published versions from 0.95 on are tried")
-    print(f"cranelift means cranelift@{builds.newest()}: {builds.why_newest()}")
+    print("cranelift means {default}: {why}".format(**_meaning()))
     plugins = [name for name in names() if name != "cranelift"]
     if plugins:
         print(f"from other packages: {', '.join(plugins)}")
     return 0
+
+
+def _meaning() -> dict[str, str]:
+    """What plain 'cranelift' means, and why."""
+    from liftcheck.compilers.cranelift import builds
+
+    try:
+        return {"default": f"cranelift@{builds.newest()}", "why": builds.why_newest()}
+    except Unavailable as error:
+        return {"default": "nothing here", "why": str(error)}
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from liftcheck import cli
+from liftcheck.compilers.cranelift import builds
 from liftcheck.isa import ISAS
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "run"
@@ -184,5 +185,6 @@ def test_the_matrix_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 def test_compilers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     listed = document(capsys, "compiler", "list")
     assert "cranelift" in listed["names"] and listed["available"]
+    assert (listed["default"], listed["why"]) == (f"cranelift@{builds.newest()}", builds.why_newest())
     assert cli.main(["compiler", "remove", "cranelift@0.0.1"]) == 2
     assert "not built" in capsys.readouterr().err

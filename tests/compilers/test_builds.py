@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from liftcheck.cli import main
 from liftcheck.compilers.cranelift import builds, cargo, sources
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, UsageError
@@ -367,3 +368,12 @@ def test_shipped_locks_pin_every_crate_of_cranelift() -> None:
         }
         assert versions == {f'version = "{path.stem}"'}
     assert (sources.BRIDGE / "locks/0.135.8.lock").exists()
+
+
+def test_a_toolchain_that_builds_nothing_is_listed_all_the_same(
+    toolchain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_rustc("1.20.0")
+    assert main(["compiler", "list"]) == 0
+    assert "cranelift means nothing here: rustc 1.20.0 is too old" in capsys.readouterr().out
+    cargo._rustc_version.cache_clear()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 RUSTUP: Final = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
-SOON: Final = 5.0
+SOON: Final = 3.0
 """Seconds that a question to crates.io may take which nothing depends on."""
 _OFFLINE: Final = ("failed to download", "Could not resolve", "network failure", "failed to query", "spurious network",
                    "failed to fetch", "download of config.json failed", "Unable to update registry")  # fmt: skip
