@@ -15,6 +15,7 @@ from support.toy_campaign import options, toy
 
 from liftcheck import cli
 from liftcheck.campaign.findings.finding import Finding
+from liftcheck.campaign.findings.page import functions
 from liftcheck.campaign.findings.store import Store
 from liftcheck.campaign.report.gather import Statistics, change, gather
 from liftcheck.campaign.report.html import page
@@ -99,6 +100,18 @@ def test_a_page_has_program_code_outcomes_rules_and_the_command(tmp_path: Path) 
     for part in ("v1 = iadd", "add a0, a0, a0", "returned 0x0000000000000007", "returned 0x0000000000000009"):
         assert part in text
     assert f"src/isa/riscv64/lower.isle:12 {NASTY}".split("\r")[0] in text and "liftcheck replay " in text
+
+
+def test_what_blame_found_is_marked_and_said(tmp_path: Path) -> None:
+    instruction = {"clif": "v1 = iadd.i64 v0, v0", "code": [[0, "add a0, a0, a0"]], "offset": 0, "register": "a0"}
+    clif = next(line.strip() for line in functions(wrong().case).split("\n") if "iadd" in line)
+    blame = {"instruction": {**instruction, "clif": clif, "expected": "0x7", "actual": "0x9", "why": ""}}
+    text = page(gather(folder(tmp_path, wrong(blame=blame))))
+    assert "the first that gives a wrong value" in text and "gives the first wrong value" in text
+    assert re.search(r"<mark>[^<]*add a0, a0, a0</mark>", text) and f"<mark>    {clif}</mark>" in text
+    assert "who is to blame" in text and "makes it anew" in text
+    strange = page(gather(folder(tmp_path / "b", wrong(blame={"instruction": {"code": [3, [1]], "clif": NASTY}}))))
+    assert "the only instruction that computes anything" in strange
 
 
 def test_code_of_another_target_is_not_shown_as_the_wrong_code(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection
 from typing import Final
 
+from liftcheck.campaign.findings import blamed
 from liftcheck.campaign.findings.finding import DULL, Finding, decode_outcome
 from liftcheck.campaign.findings.page import SIDES, outcome_text
 from liftcheck.campaign.report.gather import Shown
@@ -55,7 +56,7 @@ def finding(shown: Shown, is_new: bool, is_open: bool, is_known: bool = False) -
         _what(found),
         _code(shown),
         _outcomes(shown),
-        _rules(data.get("suspects")),
+        _blame(found.blame) or _rules(data.get("suspects")),
         _votes(data.get("votes")),
         f"<pre>liftcheck replay {html.escape(str(shown.folder))}</pre>",
         "</details>",
@@ -77,19 +78,49 @@ def _what(found: Finding) -> str:
 
 
 def _code(shown: Shown) -> str:
-    suspects = only_one(shown.program)
-    boxes = [_box("CLIF", shown.program, suspects, "the only instruction that computes anything")]
+    clif, machine = _blamed_places(shown.finding.blame)
+    first = _those(shown.program, clif)
+    why = "the first that gives a wrong value" if first else "the only instruction that computes anything"
+    boxes = [_box("CLIF", shown.program, first or only_one(shown.program), why)]
     bad = next((one for one in shown.listings if one[0] == str(shown.finding.target)), None)
     good = next((one for one in shown.listings if one is not bad), None)
     if bad is not None:
         is_same = good is not None and good[0].split()[0] == bad[0].split()[0]
         marked = foreign(bad[1], good[1]) if good is not None and is_same else set()
-        boxes.append(_box(bad[0], bad[1], marked, "not in the code that is right"))
+        guilty = _those(bad[1], machine)
+        why = "gives the first wrong value" if guilty else "not in the code that is right"
+        boxes.append(_box(bad[0], bad[1], guilty or marked, why))
     if good is not None:
         how = "which is right" if bad is not None else "for which it is compiled"
         boxes.append(f"<details><summary>{html.escape(good[0])}, {how}</summary>{lines(good[1], ())}</details>")
     count = 2 if bad is not None else 1
     return f'<div class="side">{"".join(boxes[:count])}</div>{"".join(boxes[count:])}'
+
+
+def _blamed_places(blame: object) -> tuple[str, str]:
+    """The CLIF instruction and the machine instruction that blame found; '' where it found none."""
+    found = blame.get("instruction") if isinstance(blame, dict) else None
+    if not isinstance(found, dict):
+        return "", ""
+    code = [row for row in found.get("code", ()) if isinstance(row, list | tuple) and len(row) == 2]
+    machine = next((str(text) for offset, text in code if offset == found.get("offset")), "")
+    return str(found.get("clif", "")), machine
+
+
+def _those(text: str, instruction: str) -> set[int]:
+    """The line of an instruction, if it is one line only."""
+    if not instruction:
+        return set()
+    found = {number for number, line in enumerate(text.split("\n")) if line.strip().endswith(instruction)}
+    return found if len(found) == 1 else set()
+
+
+def _blame(blame: object) -> str:
+    """What blame found, part by part."""
+    if not isinstance(blame, dict):
+        return ""
+    rows = [f"<dt>{name}</dt><dd><pre>{html.escape(text)}</pre></dd>" for name, text in blamed.lines(blame)]
+    return f"<details><summary>who is to blame</summary><dl>{''.join(rows)}</dl></details>"
 
 
 def _box(title: str, text: str, marked: Collection[int], why: str) -> str:
