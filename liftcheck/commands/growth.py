@@ -11,14 +11,16 @@ Exit code 1 if an exponent is above --limit, or the compiler fails on a size.
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from liftcheck.commands import options, output, targets
+from liftcheck.commands import options, output
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
 
 if TYPE_CHECKING:
+    from liftcheck.compilers.base import Compiler
     from liftcheck.compilers.growth import Growth
 
 LIMIT: Final = 1.35
@@ -44,6 +46,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--most", type=options.positive, default=LARGEST, metavar="N", help=f"the largest size (default: {LARGEST:,})"
+    )
+    parser.add_argument(
+        "--release",
+        action="store_true",
+        help="measure a Cranelift without its assertions, as embedders have it; it is built first if it is not there",
     )
     parser.add_argument("--plot", metavar="FILE", help="write a picture, as SVG")
     options.add_json(parser)
@@ -73,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.most < 1000:
         raise UsageError(f"--most {args.most}: an exponent needs at least the sizes 500 and 1,000")
     rows: list[Growth] = []
-    with targets.opened(args.compiler) as compiler:
+    with closing(_opened(args.compiler, args.release)) as compiler:
         name = compiler.name
         places = choice.make_targets(
             compiler, options.flat(args.isa, ISAS), options.flat(args.opt, ("speed",)), args.settings
@@ -94,9 +101,23 @@ def run(args: argparse.Namespace) -> int:
     return int(document["steeper"] > 0)
 
 
+def _opened(spec: str, release: bool) -> Compiler:
+    from liftcheck.compilers.registry import OWN, name_of, open_compiler
+
+    if not release:
+        return open_compiler(spec)
+    if name_of(spec) != OWN:
+        raise UsageError(f"--release: {spec} has no builds; {OWN}, {OWN}@VERSION and {OWN}=PATH do")
+    from liftcheck.compilers.cranelift.builds import RELEASE
+    from liftcheck.compilers.cranelift.client import Cranelift
+
+    return Cranelift(spec, RELEASE)
+
+
 def _line(row: Growth, limit: float) -> str:
     words = [f"time {row.time:.2f}" if row.time is not None else "too short to say"]
     words += [f"memory {row.memory:.2f}"] if row.memory is not None else []
+    words += [f"reading {row.reading:.2f}"] if row.reading is not None else []
     words += ["too steep"] if row.is_steeper(limit) else []
     return ", ".join(words + ([row.stopped] if row.stopped else []))
 

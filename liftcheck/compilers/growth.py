@@ -20,6 +20,8 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from liftcheck.case import CompileFailure, Target
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler, innermost
 from liftcheck.generators.shapes import BODIES
 
@@ -41,29 +43,32 @@ SHAPES: Final[Mapping[str, Callable[[int], str]]] = {
 
 
 class Point(NamedTuple):
-    """What a program of some size costs: seconds of processor time, mebibytes (None: not known)."""
+    """What a program of some size costs: seconds of processor time without those of reading its text, mebibytes (None:
+    not known). Of a compiler that does not say what reading costs, that is a part of the seconds."""
 
     size: int
     seconds: float
     memory: float | None
+    reading: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """One shape on one target. `time`, `memory`: the exponents, None where they are too small to say; `stopped`: why it
-    was not measured further; `failure`: the compiler's, if it is a bug by itself."""
+    """One shape on one target. `time`, `memory`, `reading`: the exponents, None where they are too small to say;
+    `stopped`: why it was not measured further; `failure`: the compiler's, if it is a bug by itself."""
 
     shape: str
     target: Target
     points: tuple[Point, ...]
     time: float | None
     memory: float | None
+    reading: float | None = None
     stopped: str = ""
     failure: CompileFailure | None = None
 
     def is_steeper(self, limit: float) -> bool:
         """Whether either grows too fast, or the compiler fails."""
-        steep = max(self.time or 0.0, self.memory or 0.0) > limit
+        steep = max(self.time or 0.0, self.memory or 0.0, self.reading or 0.0) > limit
         return steep or self.failure is not None
 
 
@@ -119,6 +124,7 @@ class Growing:
         self.seconds: Final = seconds
         self.limit: Final = limit
         self.meter: Final = meter or Meter(compiler)
+        self._old: Final[set[str]] = set()
 
     def measure(self, shape: str, target: Target) -> Growth:
         """The growth of a shape on a target."""
@@ -135,16 +141,19 @@ class Growing:
         points: list[Point] = []
         for size in (_TINY, *_sizes(self.most)):
             point = self._point(shape, target, size)
+            if isinstance(point, CompileFailure) and point.kind == "input" and shape not in self._old:
+                self._old.add(shape)
+                point = self._point(shape, target, size)
             if isinstance(point, CompileFailure):
                 return points, _why(point, size), point if point.kind in ("panic", "abort") else None
             points.append(point)
-            if point.seconds > self.seconds:
+            if point.seconds + point.reading > self.seconds:
                 return points, "" if size == self.most else f"a compilation takes more than {self.seconds:g} s", None
         return points, "", None
 
     def _point(self, shape: str, target: Target, size: int) -> Point | CompileFailure:
         """What one size costs, in a new process."""
-        text = SHAPES[shape](size)
+        text = self._text(shape, size)
         self.compiler.close()
         spent: list[float] = []
         while len(spent) < REPEATS and sum(spent) <= self.seconds:
@@ -154,7 +163,26 @@ class Growing:
             if failed is not None:
                 return failed
             spent.append(self.meter.seconds() - before)
-        return Point(size, median(spent), self.meter.mebibytes())
+        memory, reading = self.meter.mebibytes(), self._reading(text)
+        return Point(size, max(median(spent) - reading, 0.0), memory, reading)
+
+    def _text(self, shape: str, size: int) -> str:
+        """The program; without opcodes of older versions, if the compiler does not know them."""
+        text = SHAPES[shape](size)
+        return print_module(parse_filetest(text, shape).module()) if shape in self._old else text
+
+    def _reading(self, text: str) -> float:
+        """What reading alone costs; 0 of a compiler that does not do that alone."""
+        inner = innermost(self.compiler)
+        read = getattr(inner, "read_filetest", None)
+        if read is None:
+            return 0.0
+        spent = []
+        for _ in range(REPEATS):
+            before = self.meter.seconds()
+            read(text)
+            spent.append(self.meter.seconds() - before)
+        return median(spent)
 
     def _started(self, target: Target) -> float:
         """A new process has compiled something; its time so far."""
@@ -167,7 +195,8 @@ class Growing:
         if isinstance(again, CompileFailure):
             return point
         known = [memory for memory in (point.memory, again.memory) if memory is not None]
-        return Point(point.size, min(point.seconds, again.seconds), min(known, default=None))
+        reading = min(point.reading, again.reading)
+        return Point(point.size, min(point.seconds, again.seconds), min(known, default=None), reading)
 
     def _fitted(
         self, shape: str, target: Target, points: Sequence[Point], stopped: str, failure: CompileFailure | None
@@ -175,13 +204,15 @@ class Growing:
         tiny, rest = points[:1], points[1:]
         seconds = {point.size: point.seconds for point in rest}
         memory = {point.size: point.memory for point in rest if point.memory is not None}
-        base = (tiny[0].seconds, tiny[0].memory or 0.0) if tiny else (0.0, 0.0)
+        reading = {point.size: point.reading for point in rest}
+        base = (tiny[0].seconds, tiny[0].memory or 0.0, tiny[0].reading) if tiny else (0.0, 0.0, 0.0)
         return Growth(
             shape,
             target,
             tuple(rest),
             exponent(seconds, base[0], FLOOR) if seconds else None,
             exponent(memory, base[1], FLOOR_MEMORY) if memory else None,
+            exponent(reading, base[2], FLOOR) if reading else None,
             stopped,
             failure,
         )

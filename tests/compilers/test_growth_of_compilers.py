@@ -80,6 +80,20 @@ def test_linear_is_silent_and_quadratic_is_seen() -> None:
     assert large.memory == pytest.approx(2.0, abs=0.05) and large.is_steeper(1.35) and large.time is not None
 
 
+def test_reading_is_told_apart_from_compiling() -> None:
+    class Reader(Toy):
+        """Its reader is quadratic, and a part of each compilation."""
+
+        def read_filetest(self, text: str) -> list[object]:
+            self.spent += quadratic(text.count("\n"))
+            return []
+
+    toy = Reader(lambda lines: linear(lines) + quadratic(lines), linear)
+    found = growing(toy).measure("instructions", TARGET)
+    assert found.time == pytest.approx(1.0, abs=0.05) and found.reading == pytest.approx(2.0, abs=0.05)
+    assert found.is_steeper(1.35)
+
+
 def test_n_log_n_and_what_costs_nothing_are_silent() -> None:
     near = growing(Toy(lambda lines: linear(lines) * (lines + 2).bit_length() / 10, linear)).measure("chain", TARGET)
     assert near.time is not None and 1.0 < near.time < 1.35
@@ -143,6 +157,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
         (["--limit", "0"], "'0' is no exponent"),
         (["--most", "5"], "at least the sizes 500 and 1,000"),
         (["--isa", "vax"], "unknown ISA"),
+        (["--release", "--compiler", "mine"], "--release: mine has no builds"),
     ):
         assert cli.main(["growth", *words]) == 2
         assert said in capsys.readouterr().err

@@ -36,6 +36,7 @@ def _row(row: Growth, limit: float) -> dict[str, Any]:
         "isa": row.target.isa,
         "time": None if row.time is None else round(row.time, 3),
         "memory": None if row.memory is None else round(row.memory, 3),
+        "reading": None if row.reading is None else round(row.reading, 3),
         "steeper": row.is_steeper(limit),
         "stopped": row.stopped,
         "points": [point._asdict() for point in row.points],
@@ -44,7 +45,7 @@ def _row(row: Growth, limit: float) -> dict[str, Any]:
 
 def table(compiler: str, limit: float, rows: Sequence[Growth]) -> Fitting:
     """The steepest first."""
-    columns = ("shape", "target", "time", "memory", "largest", "takes", "has", "")
+    columns = ("shape", "target", "time", "memory", "reading", "largest", "takes", "has", "")
     ordered = sorted(rows, key=lambda row: (not row.is_steeper(limit), -(row.time or 0.0), row.shape))
     found = [
         (
@@ -52,6 +53,7 @@ def table(compiler: str, limit: float, rows: Sequence[Growth]) -> Fitting:
             f"{row.target.isa} {dict(row.target.settings).get('opt_level', '')}".strip(),
             _exponent(row.time),
             _exponent(row.memory),
+            _exponent(row.reading),
             f"{row.points[-1].size:,}" if row.points else "-",
             f"{row.points[-1].seconds:.2f} s" if row.points else "-",
             f"{row.points[-1].memory:,.0f} MiB" if row.points and row.points[-1].memory is not None else "-",
@@ -60,7 +62,7 @@ def table(compiler: str, limit: float, rows: Sequence[Growth]) -> Fitting:
         for row in ordered
     ]
     return Fitting(
-        f"{compiler}: exponents of time and memory, limit {limit:g}", columns, found, frozenset(columns[2:7])
+        f"{compiler}: exponents of time and memory, limit {limit:g}", columns, found, frozenset(columns[2:8])
     )
 
 
