@@ -48,8 +48,6 @@ class Passing(NamedTuple):
     most_aligned: int = 64
     unit: int = 16
     """The arguments fill a multiple of these bytes."""
-    behind: int = 0
-    """Bytes behind stack arguments that belong to them."""
     more_results: tuple[int, int, int] | None = None
     """The registers of results by another setting (`enable_llvm_abi_extensions`)."""
     result_i128: str = ""
@@ -62,6 +60,8 @@ class Passing(NamedTuple):
     """An argument's register is that of its position, whatever the class."""
     shadow: int = 0
     """Bytes below the stack arguments."""
+    to_the_right: bool = False
+    """What is narrower than a word and has no extension lies at its word's end."""
     packed: bool = False
     """An argument takes no more bytes than it has."""
     packs_results: str = ""

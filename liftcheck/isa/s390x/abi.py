@@ -11,6 +11,13 @@ from typing import Final
 
 from liftcheck.isa.abi import COPIED, Abi, Passing, run
 
+_SAVE_AREA: Final = 160
+
+_PASSING: Final = Passing(
+    (5, 4, 8), (4, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, shadow=_SAVE_AREA,
+    widens=True, to_the_right=True,
+)  # fmt: skip
+
 ABI: Final = Abi(
     link=14,
     scratch=frozenset({0, 1}),
@@ -18,7 +25,7 @@ ABI: Final = Abi(
     saved_bits=(64, 64),
     half="f",
     counts=(16, 32, 0),
-    callee_area=160,
+    callee_area=_SAVE_AREA,
     back_chain=True,
     stack_unit=8,
     pushes_arguments=True,
@@ -30,10 +37,10 @@ ABI: Final = Abi(
     indexed=".*",
     return_address=112,
     passing={
-        "tail": Passing(
-            (6, 4, 8), (6, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, behind=160
-        )
+        "tail": _PASSING._replace(arguments=(6, 4, 8), results=(6, 4, 8)),
+        **dict.fromkeys(("system_v", "fast", "preserve_all"), _PASSING),
     },
+    whole_words=False,
     patched={
         "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}),
         "S390xPCRel32Dbl": frozenset({"larl", "lgrl"}),

@@ -28,8 +28,9 @@ _ODD: Final = frozenset({"f16", "i8x2"})
 
 
 class Lies(NamedTuple):
-    """A value, or a half of one, on the stack: `offset` from where the stack pointer is at the call, bytes; whether it
-    is an integer, accessed as a word whatever its type has, a copy, which is made through its address."""
+    """A value, or a half of one, on the stack: `offset` from where the stack pointer is at the call (a result's: after
+    it), bytes; whether it is an integer, accessed as a word whatever its type has, a copy, which is made through its
+    address."""
 
     offset: int
     size: int
@@ -51,7 +52,8 @@ def stack_bytes(isa: str, signature: Signature) -> int | None:
     passing = abi_named(isa).passing.get("tail")
     if passing is None or any(p.type.bits > passing.widest for p in signature.params):
         return None
-    return _arguments(passing, signature, _results(passing, passing.results, signature)).end()
+    end = _arguments(passing, signature, _results(passing, passing.results, signature)).end()
+    return end if end > passing.shadow else 0
 
 
 @cache
@@ -67,10 +69,15 @@ def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
     for registers in filter(None, (passing.results, passing.more_results)):
         results = _results(passing, registers, signature)
         arguments = _arguments(passing, signature, results)
-        behind = arguments.end()
+        # A callee that took away arguments which were pushed for it leaves the results where these began.
+        behind = passing.shadow if abi.pushes_arguments and _pops(signature) else arguments.end()
         lies = tuple(one._replace(offset=one.offset + behind) for one in results.found)
         found.append(Stacked((*arguments.found, *arguments.copied()), lies))
     return tuple(dict.fromkeys(found))
+
+
+def _pops(signature: Signature) -> bool:
+    return signature.call_conv == "tail"
 
 
 def _is_unknown(value: AbiParam) -> bool:
@@ -148,7 +155,10 @@ class _Walk:
             self.next[cls] += 1
             return
         room = part.size if self.packed and not whole else max(part.size, _WORD)
-        self.found.append(part._replace(offset=self._place(room)))
+        at = self._place(room)
+        if self.passing.to_the_right and not part.widened:
+            at += room - part.size
+        self.found.append(part._replace(offset=at))
 
     def turn(self) -> None:
         """The first one on top."""
@@ -172,9 +182,11 @@ class _Walk:
             how = {"i128": rule.i128, "f128": rule.f128}.get(ty.name, "float" if ty.is_float else "int")
         if how == COPIED and rule.copied_vectors and self.returning:
             how = "float"
-        if how == COPIED:
+        if how == COPIED and self.returning:
+            yield _STACK, ty.bytes
+        elif how == COPIED:
             self.copies.append(ty.bytes)
-            yield (_STACK if self.returning else _INT), _WORD
+            yield _INT, _WORD
         elif how in ("float", "vector", "stack"):
             yield {"float": _FLOAT, "vector": _VECTOR, "stack": _STACK}[how], ty.bytes
         elif how == "int":
@@ -188,8 +200,7 @@ class _Walk:
 
     def end(self) -> int:
         """How many bytes there are in all."""
-        top = self._filled() + sum(self.copies)
-        return top + self.passing.behind if top else 0
+        return self._filled() + sum(self.copies)
 
     def copied(self) -> Iterator[Lies]:
         """Where the copies are."""

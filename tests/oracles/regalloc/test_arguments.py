@@ -89,7 +89,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
     assert taken("x86-64", "i64 sarg(64), i64") == 64
     assert stacked("x86-64", signed("i64 sarg(64), i64", "", "system_v")) is None
     assert stacked("riscv64", signed("i64x4", "", "system_v")) is None
-    assert stacked("s390x", signed("i64", "", "system_v")) is None
+    assert stacked("s390x", signed("i64", "", "winch")) is None
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,13 @@ def test_what_is_not_known_is_not_guessed() -> None:
         ("riscv64", "fast", "i64", "i8, i8, i8, f32, f64, f32, i32 sext, f16", ["0:1 8:4 16:4+ 24:2"]),
         ("riscv64", "tail", times(7, "i64"), "i64, i64, i8", ["0:1"]),
         ("riscv64", "tail", times(8, "i64"), "i64, i64, i8", ["0:8 16:1"]),  # an address of results is one more
+        ("s390x", "system_v", times(5, "i64") + ", i8, i16 uext, f32, i64", "", ["167:1 168:2+ 176:8"]),  # f32 in f0
+        ("s390x", "system_v", times(4, "f64") + ", f32, f16, f64", "", ["164:4 174:2 176:8"]),
+        ("s390x", "fast", times(5, "i64") + ", i128, i8", "", ["160:8 175:1 176:16"]),  # an address, and what is there
+        ("s390x", "system_v", times(4, "i64") + ", f128, i8", "", ["167:1 168:16"]),
+        ("s390x", "system_v", times(6, "i64"), times(5, "i64") + ", i16, i128", ["160:8 168:8 176:8 190:2 192:16"]),
+        ("s390x", "system_v", times(9, "i8x16"), "i8x8", ["160:16 176:8"]),
+        ("s390x", "tail", times(8, "i32"), times(6, "i64") + ", i32, i8 sext", ["164:4 172:4 180:4 164:4 168:1+"]),
     ],
 )
 def test_values_lie_where_the_convention_has_them(

@@ -160,7 +160,7 @@ block0({", ".join(f"v{n}: {ty}" for n, ty in enumerate(MIXED_TYPES.split(", ")))
 
 
 @pytest.mark.parametrize("convention", ["system_v", "tail", "fast"])
-@pytest.mark.parametrize("isa", ["x86-64", "aarch64", "riscv64"])
+@pytest.mark.parametrize("isa", ISAS)
 def test_no_value_is_accessed_as_another_one_that_is_handed_over(
     regalloc: Cranelift, isa: str, convention: str
 ) -> None:

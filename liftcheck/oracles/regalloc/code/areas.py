@@ -92,9 +92,9 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     behind = 0 if chain is None else chain + rules.abi.return_address + 8
     if stores:
         return _handed_on(rules, low, high, size, behind)
-    ends = {size, rules.allocation.frame.get("frame_to_fp_offset")}
-    if rules.abi.back_chain and high == low + 8 and low in {0, *ends}:
+    if _chain(rules, instruction, low, high, size):
         return True
+    ends = _ends(rules, size)
     word = low - rules.abi.return_address in ends if chain is None else low == behind - 8
     if word and high == low + 8:
         return source is None or source.returning
@@ -109,13 +109,29 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     )
 
 
+def _ends(rules: Rules, size: int) -> set[object]:
+    """Where the frame ends: without and with the arguments that the function takes away."""
+    return {size, rules.allocation.frame.get("frame_to_fp_offset")}
+
+
+def _chain(rules: Rules, instruction: int, low: int, high: int, size: int) -> bool:
+    """Whether an instruction loads a back chain, and may: the program looks for its caller, or what was loaded is
+    stored next, where a callee is handed arguments of its own."""
+    if not rules.abi.back_chain or high != low + 8 or low not in {0, *_ends(rules, size)}:
+        return False
+    source, rows = rules.calls.source, rules.allocation.instructions
+    loaded = {operand.vreg for operand in rows[instruction].operands}
+    stored = ({operand.vreg for operand in what.operands} for what in rows[instruction + 1 : instruction + 3])
+    return source is None or source.chained or loaded in stored
+
+
 def arguments(rules: Rules, body: Body, size: int) -> Iterator[tuple[int, Placed, int, int]]:
     """Loads of what the caller handed over: instruction, machine instruction, distance from the stack pointer, size."""
     end, least = rules.allocation.blocks[0].end, entry(rules, size) + _home(rules)
     for instruction, own, shift in rules.framed:
         if instruction < end and not rules.allocation.instructions[instruction].clobbers:
             for placed, low, width, stores in rules.accesses(instruction, own, shift, body):
-                if not stores and low >= least:
+                if not stores and low >= least and not _chain(rules, instruction, low, low + width, size):
                     yield instruction, placed, low, width
 
 
@@ -157,7 +173,7 @@ def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> boo
         return low >= behind
     end = size + _pushed(rules) + taken
     stores = None if source is None else _tail_stores(rules.isa, source.tail_called)
-    if stores is not None:
-        return (low - end, high - low) in stores
     chains = {(end - by, end - by + 8) for by in left if by and rules.abi.back_chain}
+    if stores is not None:
+        return (low - end, high - low) in stores or (low, high) in chains
     return (low, high) in chains or (end - max(left) + rules.abi.callee_area <= low and high <= end)

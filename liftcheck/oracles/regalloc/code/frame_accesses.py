@@ -88,12 +88,12 @@ class Rules(OwnRules):
 
     def handed_over(self, body: Body, top: int) -> Iterator[tuple[int, list[tuple[int, Placed, int, int]]]]:
         """For each call the stores into the memory at the stack pointer since the one before: instruction, machine
-        instruction, distance, size."""
+        instruction, distance from the stack pointer at the call, size."""
         for taken in self._taken:
             yield (
                 taken.instruction,
                 [
-                    (instruction, placed, offset, size)
+                    (instruction, placed, offset + taken.pushed, size)
                     for instruction, own, shift in self._stores[taken.first : taken.last]
                     for placed, offset, size, stores in self.accesses(instruction, own, shift, body)
                     if stores and offset + size <= top and (offset >= 0 or shift)

@@ -48,14 +48,14 @@ class _Access(NamedTuple):
 
 def check(rules: Rules, body: Body, top: int) -> Iterator[Problem]:
     """What callees are handed, and give back. `top`: where it ends."""
+    area = abi_named(rules.isa).callee_area  # stores into it are for `areas`
     for instruction, stores in rules.handed_over(body, top):
-        rows = [_Access(low, size, placed, at) for at, placed, low, size in stores]
+        rows = [_Access(low, size, placed, at) for at, placed, low, size in stores if low >= area]
         yield from _judged(rules.isa, rows, rules.calls.signatures(instruction), True)
     for instruction, own, returning in rules.loading:
         found = [row for row in framed(rules.isa, own, 0, body.frame_pointer) if row[0].offset >= returning]
         loads = [_Access(low, size, placed, instruction) for placed, low, size, written in found if not written]
         by_pointer = {placed.offset for placed, *_ in found}
-        area = abi_named(rules.isa).callee_area
         yield from (_elsewhere(row, area, top) for row in loads if not area <= row.low < top)
         yield from (
             Problem(ASTRAY, instruction, at, NONE, "the stack pointer", machine.text, (Placed(at, machine),))
