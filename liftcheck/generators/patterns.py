@@ -19,7 +19,7 @@ Sources: what the left-hand sides in Cranelift's `src/opts/*.isle` and `src/isa/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple
@@ -33,31 +33,17 @@ from liftcheck.errors import InternalError
 from liftcheck.generators.body import Body
 from liftcheck.generators.rows import Leaf, Node, Row, Table
 from liftcheck.generators.templates import TEMPLATES
-
-
-def _tokens(text: str) -> Iterator[str]:
-    yield from text.replace("(", " ( ").replace(")", " ) ").split()
-
-
-Tree = str | list["Tree"]
+from liftcheck.isle import Tree, forms
 
 
 def parse(text: str) -> Tree:
-    """An s-expression as nested lists of strings."""
-    stack: list[list[Tree]] = [[]]
-    for token in _tokens(text):
-        if token == "(":
-            stack.append([])
-        elif token != ")":
-            stack[-1].append(token)
-        elif len(stack) > 1:
-            done = stack.pop()
-            stack[-1].append(done)
-        else:
-            raise _Wrong("a parenthesis too many")
-    if len(stack) > 1 or len(stack[0]) != 1:
+    """The one s-expression of a text."""
+    found = [form.tree for form in forms(f"({text})")]
+    if text.count("(") < text.count(")"):
+        raise _Wrong("a parenthesis too many")
+    if text.count("(") > text.count(")") or len(found) != 1 or len(found[0]) != 1:
         raise _Wrong("not one expression, or a parenthesis is missing")
-    return stack[0][0]
+    return found[0][0]
 
 
 _CLASSES: Final[dict[str, tuple[str, ...]]] = {

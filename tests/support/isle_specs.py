@@ -12,11 +12,11 @@ demote), two arithmetic NaNs are equal, which is the specification's own `fp_equ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from liftcheck import isle
 from liftcheck.bits import floats
 
 Tree = Any  # str, or a list of trees
@@ -60,7 +60,7 @@ def read(paths: list[Path]) -> Library:
     bodies: dict[str, tuple[list[str], list[Tree]]] = {}
     typings: dict[str, list[Tree]] = {}
     for path in paths:
-        for tree in parse(path.read_text(encoding="utf-8")):
+        for tree in (form.tree for form in isle.forms(path.read_text(encoding="utf-8"))):
             match tree:
                 case ["form", str(name), *rows]:
                     forms[name] = rows
@@ -79,22 +79,6 @@ def _spec(op: str, params: list[str], clauses: list[Tree], typings: list[Tree]) 
     formulas = [f for clause in clauses if clause[0] == "provide" for f in clause[1:]]
     relaxed = any(clause[:2] == ["modifies", "relax_nan"] for clause in clauses) or op in ("fpromote", "fdemote")
     return Spec(op, params, formulas, relaxed, [(row[0][1:], row[1][1]) for row in typings])
-
-
-def parse(text: str) -> list[Tree]:
-    """The s-expressions of a text."""
-    stack: list[list[Tree]] = [[]]
-    for token in re.findall(r"[()]|[^\s();]+", re.sub(r";[^\n]*", "", text)):
-        if token == "(":
-            stack.append([])
-        elif token == ")":
-            done = stack.pop()
-            stack[-1].append(done)
-        else:
-            stack[-1].append(token)
-    if len(stack) != 1:
-        raise ValueError("unbalanced parentheses")
-    return stack[0]
 
 
 class Evaluator:

@@ -91,8 +91,11 @@ _UNICORN: Final = Unicorn(
              *(f"XMM{n}" for n in range(16))),
 )  # fmt: skip
 
-_PLAIN: Final = ("has_cmpxchg16b", "has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse3", "has_ssse3",
-                 "has_sse41", "has_sse42")  # fmt: skip
+_CHOICES: Final = ("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_ssse3", "has_sse3")
+_PLAIN: Final = ("has_cmpxchg16b", *_CHOICES)
+_WIDER: Final = ("has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg",
+                 "has_avx512vbmi", "has_avx512vnni")  # fmt: skip
+"""What a plain world has, and what only a rich one has, the widest last; any but cmpxchg16b may be off."""
 
 ISA: Final = Isa(
     name="x86-64",
@@ -110,11 +113,8 @@ ISA: Final = Isa(
     conventions=("system_v", "fast", "tail", "windows_fastcall", "preserve_all", "winch"),
     struct_arguments=True,
     plain=_PLAIN,
-    rich=(*_PLAIN, "has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg",
-          "has_avx512vbmi", "has_avx512vnni"),
-    optional=("has_popcnt", "has_lzcnt", "has_bmi1", "has_bmi2", "has_sse42", "has_sse41", "has_ssse3", "has_sse3",
-              "has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl", "has_avx512dq", "has_avx512bitalg",
-              "has_avx512vbmi", "has_avx512vnni"),
+    rich=(*_PLAIN, *_WIDER),
+    optional=(*_CHOICES, *_WIDER),
     indifferent=EVERY,
     presets=_PRESETS,
     probes=_PROBES,
