@@ -37,9 +37,9 @@ class Command(NamedTuple):
 GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("Find wrong code", (
         Command("fuzz", "fuzz", "generate programs, compile, run, compare with the reference interpreter"),
-        Command("merge", "merge", "make one folder of several campaigns'"),
+        Command("merge", "merge", "merge the folders of several campaigns into one"),
         Command("test", "filetests", "run Cranelift's own filetests on every ISA and setting they name"),
-        Command("regalloc", "regalloc", "prove each function's register allocation and code right, or show where not"),
+        Command("regalloc", "regalloc", "prove each function's register allocation and code, or refute them"),
         Command("coverage", "coverage", "which of the compiler's own rules a campaign's programs have executed"),
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),
         Command("triage", "triage", "sort findings of campaigns by their causes; write a list of known ones"),

@@ -29,12 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("liftcheck", "Cranelift's CLIF files as tests")
     group.addoption("--liftcheck", action="store_true", help="collect .clif files and judge them with liftcheck")
     group.addoption("--liftcheck-compiler", metavar="NAME[@VERSION]", help="compiler under test (default: cranelift)")
-    group.addoption("--liftcheck-isa", metavar="ISAS", help="only these ISAs, commas between")
+    group.addoption("--liftcheck-isa", metavar="ISAS", help="only these ISAs, separated by commas")
     group.addoption("--liftcheck-interpreter-only", action="store_true", help="compile nothing")
-    group.addoption("--liftcheck-reduce", metavar="SECONDS", type=float, help="make failing files small for so long")
+    group.addoption(
+        "--liftcheck-reduce", metavar="SECONDS", type=float, help="make failing files smaller for this long"
+    )
     parser.addini("liftcheck", "collect .clif files and judge them with liftcheck", type="bool", default=False)
     parser.addini("liftcheck_compiler", "compiler under test", default="cranelift")
-    parser.addini("liftcheck_isa", "only these ISAs, commas between", default="")
+    parser.addini("liftcheck_isa", "only these ISAs, separated by commas", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:

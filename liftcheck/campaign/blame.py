@@ -112,7 +112,7 @@ def of_text(text: str, file: str, wanted: Wanted, say: Say) -> Blamed:
             raise InputError(wrong)
         choice = choose(desk.judge.compiler, test, wanted.wish)
         if not choice.targets:
-            raise InputError.at(f"no target of an ISA that liftcheck has: {'; '.join(choice.notes)}", file)
+            raise InputError.at(f"no target for an ISA that liftcheck supports: {'; '.join(choice.notes)}", file)
         if choice.exact:
             desk = Investigator(Judge(Exactly(desk.judge.compiler), desk.runners), desk.runners)
         tally = Tally()
@@ -150,7 +150,7 @@ def blame(desk: Investigator, finding: Finding, wanted: Wanted, say: Say) -> Bla
     say("which rule")
     rules = suspected(desk, finding, Limits(max(5.0, _RULES_TIME * wanted.seconds), 200))
     if ALLOCATOR in needed(asked):
-        why = f"the allocator matters, so it may be no rule at all{'; ' + rules.why if rules.why else ''}"
+        why = f"the allocator matters, so the fault may not lie in a rule{'; ' + rules.why if rules.why else ''}"
         rules = dataclasses.replace(rules, why=why)
     say("which instruction")
     where = culprit(desk, finding)

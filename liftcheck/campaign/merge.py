@@ -60,7 +60,7 @@ class Merged:
 def merge(folders: Sequence[Path], into: Path) -> Merged:
     """Makes `into` of campaigns' folders. UsageError if it is there, InputError for what is no campaign's."""
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError(f"--into {into}: it is there already; name a new folder (and {into} as one more to merge)")
+        raise UsageError(f"--into {into}: it exists already; name a new folder (and {into} as one more to merge)")
     campaigns: dict[str, list[Kept]] = {}
     for folder in dict.fromkeys(path.resolve() for path in folders):
         for one in kept.all_in(folder):

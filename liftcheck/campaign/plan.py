@@ -194,7 +194,7 @@ class Planner:
             for name in self.options.profiles:
                 profiles.by_name(name)
         elif len(self.options.profiles) > 1:
-            raise UsageError(f"--profile {EXHAUSTIVE}: it goes with no other profile")
+            raise UsageError(f"--profile {EXHAUSTIVE}: it cannot be combined with another profile")
         compiler, baseline = self.open_compiler(), self.open_baseline()
         self.build = " and ".join(str(getattr(one, "cache_key", "")) for one in (compiler, baseline) if one is not None)
         if self.seeds is not None:

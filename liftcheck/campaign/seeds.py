@@ -90,7 +90,7 @@ class Stock:
         """One line for people."""
         line = f"{self.seeds:,} seeds of {self.files:,} files in {self.folder}"
         if self.left_out:
-            line += f"; {self.left_out.total():,} functions are none ({self.left_out.most_common(1)[0][0]}, …)"
+            line += f"; {self.left_out.total():,} functions cannot be seeds ({self.left_out.most_common(1)[0][0]}, …)"
         if self.unread:
             first, why = next(iter(self.unread.items()))
             line += f"; {len(self.unread):,} files are not read: {first} ({why})" + ", …" * (len(self.unread) > 1)

@@ -137,7 +137,7 @@ def _shrunk(text: str, klass: str, ask: Callable[[str], str], limits: Limits, wa
     except KeyboardInterrupt:
         return Small(watch.best, klass, lines_of(text), lines_of(watch.best), interrupted=True)
     notes = [f"Cut by lines only: {done.by_lines}." if done.by_lines else ""]
-    notes.append("" if done.complete else "The limit was met: it may get smaller yet.")
+    notes.append("" if done.complete else "The limit was reached: it may get smaller still.")
     return Small(done.text, klass, lines_of(text), lines_of(done.text), " ".join(filter(None, notes)))
 
 
@@ -178,7 +178,7 @@ def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wan
         raise InputError(wrong)
     choice = choose(compiler, test, wanted.wish)
     if not choice.targets:
-        raise InputError.at(f"no target of an ISA that liftcheck has: {'; '.join(choice.notes)}", file)
+        raise InputError.at(f"no target for an ISA that liftcheck supports: {'; '.join(choice.notes)}", file)
     judge = Judge(Exactly(compiler) if choice.exact else compiler, pool)
     desk = Watching(judge, pool, watch)
     tally = Tally()

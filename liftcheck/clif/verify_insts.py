@@ -354,6 +354,6 @@ class InstVerifier:
         if source.bits != ty.bits:
             yield f"bitcast from {source.bits} to {ty.bits} bits"
         elif inst.flags not in _BITCAST_FLAGS:
-            yield "bitcast takes no flags but 'little' and 'big'"
+            yield "bitcast takes only the flags 'little' and 'big'"
         elif not inst.flags.endianness and source.lanes != ty.lanes:
             yield "bitcast between different lane counts needs 'little' or 'big'"

@@ -1,9 +1,9 @@
-"""Says what of a compiler is at fault for a finding: a folder, or what disagrees first in a .clif file.
+"""Says which part of a compiler is at fault for a finding: a folder, or what disagrees first in a .clif file.
 
-It is made small first. Then: which level, allocator, settings, extensions and ISAs matter; the middle end or the
-backend; the rule that fired in what goes wrong and not in right programs beside it; the instruction that first gives a
-wrong value; the first bad and the last good version. What cannot be told says why. A folder gets the answer on its
-page and in finding.json.
+The program is made small first. The answer then says which level, allocator, settings, extensions and ISAs matter;
+whether it is the middle end or the backend; which rule fired in programs that go wrong and not in similar ones that are
+right; which instruction is the first to give a wrong value; and the first bad and the last good version. Where one of
+these cannot be told, it says why. A folder gets the answer on its page and in finding.json.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
         const="all",
         default="built",
         metavar="LIST",
-        help="versions to ask, commas between them, built if need be; without a LIST all that can be built here, "
-        "halving (default: those that are built already)",
+        help="versions to try, separated by commas, built if need be; without a LIST all that can be built here, "
+        "by bisection (default: those that are built already)",
     )
     parser.add_argument(
         "--time",
         type=options.duration,
         default=60.0,
         metavar="DURATION",
-        help="give up making it smaller after this long (default: 60s)",
+        help="stop making it smaller after this long (default: 60s)",
     )
     parser.add_argument(
-        "--compiler", metavar="NAME[@VERSION]", help="blame this instead of what the finding names, or the newest"
+        "--compiler", metavar="NAME[@VERSION]", help="blame this one instead of the finding's own, or the newest"
     )
-    options.add_isa(parser, "of a file: only this ISA (default: those that it names, else all four)")
+    options.add_isa(parser, "for a file: only this ISA (default: those that it names, else all four)")
     options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)
     options.add_runner(parser)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{document['class']} on {document['target']}: {found.before} lines before, {document['after']} now\n")
     print(blame.program(found))
     if is_folder and not found.is_kept:
-        output.note("the folder stays as it is, since it is of another compiler")
+        output.note("the folder is left as it is, since it is of another compiler")
     for heading, text in blamed.lines(found.answer):
         print(f"{heading + ':':<13}" + text.replace("\n", "\n" + " " * 13))
     return 0

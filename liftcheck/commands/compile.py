@@ -27,9 +27,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     options.add_compiler(parser)
     options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)
-    parser.add_argument("--vcode", action="store_true", help="the compiler's own text of its instructions as well")
-    parser.add_argument("--clif", action="store_true", help="the optimized CLIF as well")
-    parser.add_argument("--rules", action="store_true", help="the ISLE rules that matched as well")
+    parser.add_argument("--vcode", action="store_true", help="also the compiler's own text of its instructions")
+    parser.add_argument("--clif", action="store_true", help="also the optimized CLIF")
+    parser.add_argument("--rules", action="store_true", help="also the ISLE rules that matched")
     options.add_json(parser)
 
 

@@ -1,6 +1,6 @@
 """Says what this machine can do: packages, cargo, runners and what each lacks, Cranelift versions built, disk space.
 
-For each gap stands the command that closes it. Exit code 0 if the main job (fuzzing and testing) can run, else 3.
+Each gap comes with the command that closes it. Exit code 0 if the main job (fuzzing and testing) can run, else 3.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Compiles a file for an ISA, links it, runs it there and prints the results beside the reference interpreter's.
 
-Without --function every run line of the file is run; with it that function on --args. Exit code 1 if a result differs
-from the reference or from the run line's expectation, 2 if a function cannot be compiled or run on a target. What CLIF
-leaves open (the bits of an arithmetic NaN, what a slot holds at first, addresses) is undecided, with what opens it.
+Without --function every run line of the file is run; with it that function is run on --args. Exit code 1 if a result
+differs from the reference or from the run line's expectation, 2 if a function cannot be compiled or run on a target.
+What CLIF leaves open (the bits of an arithmetic NaN, what a slot holds at first, addresses) is undecided, and the
+message says what leaves it open.
 """
 
 from __future__ import annotations

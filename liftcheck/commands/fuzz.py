@@ -1,19 +1,21 @@
 """Generates random CLIF programs, compiles each for every ISA and optimization level, runs the machine code and
 compares it with the reference interpreter.
 
-The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases the
-same findings too. A finding whose cause is on a list of known ones (--known, docs/known.md) is shown and counted, but
-the exit code is 1 only if there are others. Findings are written to the folder of --out while the campaign runs, and
-are made smaller in a small part of its time; `liftcheck replay` runs one again, `liftcheck reduce` makes one smaller
-that was left. Most programs steer around what goes wrong most often (docs/campaigns.md).
+The same seed, version and options give the same programs and the same verdicts, whatever --jobs is; with --cases also
+the same findings. A finding whose cause is on a list of known ones (--known, docs/known.md) is shown and counted, but
+the exit code is 1 only if there are others. Findings are written to the folder given by --out while the campaign runs,
+and a small part of its time goes into making them smaller; `liftcheck replay` runs one again, `liftcheck reduce` makes
+smaller one that was left. Most programs steer around what goes wrong most often (docs/campaigns.md).
 
-Every eighth batch is made of programs that the compiler's own rules match, aims at those that were hardly executed yet,
-and is traced: `liftcheck coverage` shows which rules that were.
+Every eighth batch is made of programs that the compiler's own rules match, aims at the rules that have been executed
+least, and is traced: `liftcheck coverage` shows which rules were executed.
 
-Two compilers (`--compiler A --compiler B`) get the same programs: exit code 1 is for what B gets wrong and A does not,
-a release's or a pull request's regressions; what both get wrong, and what only A does, is listed besides.
+Two compilers (`--compiler A --compiler B`) get the same programs. The exit code is 1 if B gets something wrong that A
+does not: the regressions of a release or of a pull request. What both get wrong, and what only A does, is listed
+separately.
 
-Ctrl-C or SIGTERM ends it with its report. Whatever stopped it, `--resume` goes on with it (docs/campaigns.md).
+Ctrl-C or SIGTERM ends the campaign with its report. However it was stopped, `--resume` continues it
+(docs/campaigns.md).
 """
 
 from __future__ import annotations
@@ -67,20 +69,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds",
         metavar="DIR",
-        help="make programs of the functions in the .clif files below DIR, by edits, instead of generating them "
+        help="make programs by editing the functions in the .clif files below DIR, instead of generating them "
         "(docs/seeds.md)",
     )
     parser.add_argument(
         "--no-sweep",
         action="store_true",
-        help="only the settings of --set and --opt (default: batches draw more settings of their own)",
+        help="use only the settings of --set and --opt (default: batches draw more settings at random)",
     )
     parser.add_argument(
         "--reduce",
         type=options.duration,
         metavar="DURATION",
         help="make each finding smaller for at most this long (default: 20s); with --cases a second "
-        "stands for 40 questions, so that the result depends on no clock",
+        "counts as 40 questions, so that the result does not depend on a clock",
     )
     parser.add_argument(
         "--validate",
@@ -92,8 +94,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on with the campaign in DIR, however it was stopped, with its options; --time: so much longer, "
-        "--cases: to so many programs in all (default: what was left of it)",
+        help="continue the campaign in DIR, however it was stopped, with its options; --time: this much longer, "
+        "--cases: up to this many programs in all (default: what was left of it)",
     )
     parser.add_argument(
         "--scheduler",

@@ -25,7 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", metavar="NAME", help="profile of the programs (default: drawn for each program)")
     options.add_isa(parser, "only what this ISA can compile (default: what all four can)")
     options.add_compiler(parser)
-    parser.add_argument("--out", metavar="DIR", help="write one file a program into this folder instead of printing")
+    parser.add_argument("--out", metavar="DIR", help="write one file per program into this folder instead of printing")
     options.add_json(parser)
 
 

@@ -62,7 +62,7 @@ def _exponent(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 1.0 <= value <= 10.0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no exponent from 1 to 10, e.g. 1.5")
+        raise argparse.ArgumentTypeError(f"'{text}' is not an exponent from 1 to 10, e.g. 1.5")
     return value
 
 

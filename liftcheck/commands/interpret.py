@@ -28,13 +28,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help=f"memory as on {', '.join(sorted(BIG_ENDIAN))} "
-        "(default: so if the file names targets and all of them are big-endian)",
+        "(default if the file names targets and all of them are big-endian)",
     )
     order.add_argument(
         "--little-endian",
         action="store_false",
         dest="big_endian",
-        help="memory as on the other ISAs, whatever the file's targets",
+        help="memory as on the other ISAs, whatever the file's targets are",
     )
     options.add_fuel(parser)
     options.add_json(parser)
@@ -43,7 +43,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def add_call(parser: argparse.ArgumentParser) -> None:
     """`--function` and `--args`: one call instead of the file's run lines."""
     parser.add_argument("--function", metavar="NAME", help="run this function, not the file's run lines")
-    parser.add_argument("--args", default="", metavar="VALUES", help="its arguments, as in a run line, commas between")
+    parser.add_argument(
+        "--args", default="", metavar="VALUES", help="its arguments, as in a run line, separated by commas"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

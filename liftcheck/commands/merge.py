@@ -1,4 +1,5 @@
-"""Makes one folder of several campaigns': statistics add up, equal findings become one with the sum of their counts.
+"""Merges the folders of several campaigns into one: statistics add up, equal findings become one with the sum of their
+counts.
 
 Batches of the same seed, options and compiler that are in several folders count once. Campaigns on different compilers
 or versions are told apart. The folders are only read. Exit code 1 if there are findings

@@ -149,7 +149,7 @@ def add_compiler(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_COMPILER,
         metavar="NAME[@VERSION]",
         help="compiler under test: cranelift, cranelift@0.130.0, or a name from "
-        "`liftcheck compiler list` (default: the newest Cranelift that cargo here builds)",
+        "`liftcheck compiler list` (default: the newest Cranelift that cargo here can build)",
     )
 
 
@@ -160,7 +160,7 @@ def add_compilers(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME[@VERSION]",
         help="compiler under test: cranelift, cranelift@0.130.0, or a name from `liftcheck compiler list` "
-        "(default: the newest Cranelift that cargo here builds); given twice, the second is compared with the first",
+        "(default: the newest Cranelift that cargo here can build); given twice, the second is compared with the first",
     )
 
 
@@ -182,7 +182,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="settings",
         metavar="NAME=VALUE",
-        help="a compiler setting for every compilation, shared or of the ISA; repeatable",
+        help="a compiler setting for every compilation, shared or the ISA's own; repeatable",
     )
 
 
@@ -192,7 +192,7 @@ def add_opt(parser: argparse.ArgumentParser, default: str) -> None:
         action="append",
         type=opt_levels,
         metavar="LEVELS",
-        help=f"optimization levels, commas between: none, speed, speed_and_size (default: {default})",
+        help=f"optimization levels, separated by commas: none, speed, speed_and_size (default: {default})",
     )
 
 
@@ -218,8 +218,8 @@ def add_time(parser: argparse.ArgumentParser) -> None:
         default=LONGEST,
         metavar="T",
         dest="longest",
-        help="processor time before compiled code is given up, all calls of a function on a target "
-        "together: then it is undecided (default: 10s)",
+        help="processor time after which compiled code is given up and counts as undecided; all calls of "
+        "a function on a target together (default: 10s)",
     )
 
 
@@ -245,12 +245,12 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
         action=_MoreNames,
         default=["auto"],
         metavar="NAMES",
-        help=f"who runs the code: auto (the fastest that can), {', '.join(NAMES)}; commas between",
+        help=f"what runs the code: auto (the fastest that can), {', '.join(NAMES)}; separated by commas",
     )
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=positive, metavar="N", help="worker processes (default: the cores)")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="worker processes (default: one per core)")
 
 
 def add_known(parser: argparse.ArgumentParser) -> None:
@@ -260,8 +260,8 @@ def add_known(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="findings whose cause is in this list do not count as found (docs/known.md); repeatable. What liftcheck "
-        "itself knows of Cranelift's versions comes first; none leaves that out",
+        help="findings whose cause is in this list do not count as found (docs/known.md); repeatable. liftcheck's "
+        "own list for Cranelift's versions comes first; 'none' leaves it out",
     )
 
 

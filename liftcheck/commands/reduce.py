@@ -1,11 +1,11 @@
-"""Makes a program smaller while it still shows the same: a finding's folder, or a .clif file.
+"""Makes a program smaller while it still goes wrong in the same way: a finding's folder, or a .clif file.
 
-A folder is rewritten with the smaller program. Of a file that is reduced what disagrees there first, of every kind: one
-reader or verifier refuses what the other takes, the compiler panics, hangs or refuses what it has, code does something
-else than the reference does (for the file's run lines, or for inputs at hand where it has none). With --test it is
-reduced while COMMAND ends with 0, with {} for the name of a file that holds the candidate.
+A folder is rewritten with the smaller program. A file is reduced for the first disagreement in it, of any kind: one
+reader or verifier refuses what the other accepts; the compiler panics, hangs or refuses what it supports; the code does
+something else than the reference (for the file's run lines, or for inputs at hand if it has none). With --test it is
+reduced as long as COMMAND exits with 0; {} in it stands for the name of a file that holds the candidate.
 
-Ctrl-C ends it, and the best so far is kept.
+Ctrl-C ends it, and the best result so far is kept.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=options.duration,
         default=60.0,
         metavar="DURATION",
-        help="give up making it smaller after this long (default: 60s)",
+        help="stop making it smaller after this long (default: 60s)",
     )
     parser.add_argument(
-        "--test", metavar="COMMAND", help="of a file: what it is reduced for, a shell's command with {}"
+        "--test", metavar="COMMAND", help="for a file: the shell command, with {}, that it is reduced for"
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="of a file: where the result goes, - for standard output (default: NAME.reduced.clif)",
+        help="for a file: where the result goes, - for standard output (default: NAME.reduced.clif)",
     )
-    options.add_isa(parser, "of a file: only this ISA (default: those that it names, else all four)")
+    options.add_isa(parser, "for a file: only this ISA (default: those that it names, else all four)")
     options.add_compiler(parser)
     options.add_opt(parser, "the file's own, else speed")
     options.add_settings(parser)

@@ -1,13 +1,14 @@
-"""Proves that each function's register allocation, and the code made from it, mean the program; or shows where not.
+"""Proves that each function's register allocation, and the code made from it, do what the program says, or shows where
+they do not.
 
 The compiler says what it gave to its register allocator and what it got back; liftcheck proves that every use reads the
 value that the program means on every path, and that the emitted bytes do what the allocation says. Files that name
 targets are compiled for these with their own settings, others for --isa, --opt and --set; --generate takes the programs
-of `liftcheck fuzz` with the same seed instead, those of directed batches without their aim (docs/coverage.md). What is
-proved, and from which assumptions: docs/validation.md.
+of `liftcheck fuzz` with the same seed instead, without the aim of its directed batches (docs/coverage.md). What is
+proved, and under which assumptions: docs/validation.md.
 
-A function is valid, invalid (with a counterexample), undecided (with a reason: one is that its compilation does not
-end), or refused by the compiler. Exit code 1 if anything is invalid.
+A function is valid, invalid (with a counterexample), undecided (with a reason, for example that its compilation does
+not end), or refused by the compiler. Exit code 1 if anything is invalid.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=algorithms,
         metavar="NAMES",
-        help="register allocators, commas between: " + ", ".join(ALGORITHMS) + " (default: both)",
+        help="register allocators, separated by commas: " + ", ".join(ALGORITHMS) + " (default: both)",
     )
     parser.add_argument(
         "--z3-only",
         action="store_true",
-        help="give every equality of values to z3, also those that terms decide by themselves",
+        help="give every equality of values to z3, even those that can be decided without it",
     )
     parser.add_argument(
         "--seed", type=options.whole, default=0, metavar="N", help="seed of --generate (default: %(default)s)"

@@ -1,7 +1,7 @@
 """Runs a finding again from its folder and says whether it still disagrees.
 
-Exit code 1 if it still does, 0 if it no longer does. With --compiler the same program, inputs and settings meet
-another version: so one learns where a bug came in and where it was fixed.
+Exit code 1 if it does, 0 if it no longer does. With --compiler the same program, inputs and settings are tried on
+another version, which shows where a bug came in and where it was fixed.
 """
 
 from __future__ import annotations

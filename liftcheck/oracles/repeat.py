@@ -94,7 +94,7 @@ class Repeat(Oracle):
 
 def _again(compiled: Compiled) -> Iterator[tuple[str, str, Code]]:
     """The circumstances: as a page says them, as equal findings have them, and the code."""
-    yield "compiled once more", "other code once more", compiled.again(compiled.texts)
+    yield "compiled once more", "other code when compiled again", compiled.again(compiled.texts)
     compiled.compiler.close()
     yield "in a new process", "other code in a new process", compiled.again(compiled.texts, backwards=True)
     compiled.compiler.compile_text(NEIGHBOURS, compiled.targets)

@@ -58,7 +58,7 @@ def machine_for(target: Target, failure: CompileFailure | None) -> Target:
 
 def own_vectors(isa: Isa) -> str:
     """Why a program with vectors counts as refused."""
-    return f"vectors without {isa.vectors[0]}, for which it makes vector instructions all the same"
+    return f"vectors without {isa.vectors[0]}, although it makes vector instructions for them"
 
 
 @cache

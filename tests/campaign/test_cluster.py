@@ -196,7 +196,7 @@ def test_another_liftcheck_is_refused(address: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_worker_of_another_liftcheck_opens_no_seat() -> None:
-    with pytest.raises(UsageError, match=r"has another liftcheck: .*and here is 0\.0\.0"):
+    with pytest.raises(UsageError, match=r"runs another liftcheck: .*but this is 0\.0\.0"):
         cluster.opened("y", 1, ToyWork(), "0.0.0 (another)", inf)
     assert ("y", 1) not in cluster._KEPT
 

@@ -375,7 +375,7 @@ def test_another_compiler_is_refused_and_another_liftcheck_is_told(
 ) -> None:
     toy(monkeypatch, options(tmp_path, cases=64))
     monkeypatch.setattr(ToyPlanner, "compiler", "toy@2.0")
-    with pytest.raises(UsageError, match=r"on toy@1\.0, and here is toy@2\.0"):
+    with pytest.raises(UsageError, match=r"on toy@1\.0, not on toy@2\.0"):
         toy(monkeypatch, options(tmp_path, cases=96), is_resumed=True)
     monkeypatch.undo()
     monkeypatch.setattr(ToyPlanner, "build", "2")

@@ -171,7 +171,7 @@ def test_what_is_not_read_or_not_made(tmp_path: Path, monkeypatch: pytest.Monkey
     toy(monkeypatch, options(tmp_path / "a", cases=64))
     with pytest.raises(InputError, match="no campaign here"):
         merge([tmp_path / "a", tmp_path / "nowhere"], tmp_path / "c")
-    with pytest.raises(UsageError, match="it is there already"):
+    with pytest.raises(UsageError, match="it exists already"):
         merge([tmp_path / "a"], tmp_path / "a")
 
     def fails(*_: Any) -> None:

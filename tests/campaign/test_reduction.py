@@ -149,7 +149,7 @@ def test_questions_that_take_long_leave_time_for_the_end() -> None:
     started = time.monotonic()
     (found,) = reduce_finding(desk(compiler), panicking(with_dead(generated(2), TWINS)), Limits(8.0))
     assert time.monotonic() - started < 9.0
-    assert found.reduced and "The limit was met" in found.note
+    assert found.reduced and "The limit was reached" in found.note
 
 
 def test_counted_limits_ask_for_no_clock() -> None:

@@ -214,7 +214,7 @@ def test_what_nobody_calls_or_makes_is_out_of_reach(crate: Path) -> None:
     told = told_of(
         crate, rust="fn f() { generated::constructor_from_rust(ctx, x) } Flags::Other", runs=lambda isa, name: False
     )
-    assert told == {2: "", 3: "", 4: "nobody makes Flags.Never", 5: "", 6: uncalled, 7: CALLERS + uncalled,
+    assert told == {2: "", 3: "", 4: "nothing makes Flags.Never", 5: "", 6: uncalled, 7: CALLERS + uncalled,
                     8: "", 9: "", 10: "", 11: ""}  # fmt: skip
     assert not any(told_of(crate, runs=lambda isa, name: False).values())
 

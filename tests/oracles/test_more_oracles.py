@@ -165,7 +165,7 @@ def test_state_that_leaks_into_the_next_function_is_found(compiler: Compiler, ru
     tally = Tally()
     judge = Judge(compiler, runners, Hooks(code=Leak()), oracles=(repeat.ORACLE,))
     found = judge.judge([case(OTHER, (7,)), case(PLAIN)], X64, tally)
-    assert [one.failure and one.failure.reason for one in found] == ["other code once more"]
+    assert [one.failure and one.failure.reason for one in found] == ["other code when compiled again"]
 
 
 def test_neighbours_leave_their_mark_on_a_single_program(compiler: Compiler, runners: RunnerPool) -> None:

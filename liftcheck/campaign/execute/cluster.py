@@ -73,7 +73,7 @@ def _with_children() -> Iterator[None]:
 def opened(campaign: str, seat: int, work: Work[Any, Any], maker: str, silence: float) -> float:
     """Opens a seat on this machine, and says what time it is here."""
     if maker != work.maker():
-        raise UsageError(f"a worker of the cluster has another liftcheck: {work.maker()}, and here is {maker}")
+        raise UsageError(f"a worker of the cluster runs another liftcheck: {work.maker()}, but this is {maker}")
     kept = _kept(campaign, seat, work, silence)
     with kept.lock, _with_children():
         while kept.pool.ready_at == inf and not kept.is_over:

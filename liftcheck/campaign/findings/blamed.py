@@ -62,7 +62,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("versions", _versions(found["versions"])),
         ]
     except (KeyError, TypeError, AttributeError, ValueError):
-        return [("blame", "what this folder has of it is not of this liftcheck: `liftcheck blame` makes it anew")]
+        return [("blame", "this folder's answer is from another liftcheck: run `liftcheck blame` again")]
 
 
 def _reasoned(answer: str, why: str) -> str:
@@ -83,7 +83,7 @@ def _rules(found: Mapping[str, Any]) -> str:
             counts = f"it fired in {wrong} kinds of programs like it, and in {right} others that are right"
         out.append(f"{'' if number == 0 else 'else '}{', '.join(rules[:RULES])}{more}: {counts}")
     like = "programs like it" if found["inferred"] else "programs that go wrong"
-    seen = f"{found['wrong']} {like} and {found['right']} right ones beside them were seen"
+    seen = f"{found['wrong']} {like} and {found['right']} similar ones that are right were seen"
     return "\n".join([*out, _reasoned(seen, found["why"])])
 
 

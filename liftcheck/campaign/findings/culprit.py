@@ -35,7 +35,7 @@ from liftcheck.runners.pool import RunnerPool
 from liftcheck.runners.steps_unicorn import Step, Stepper
 
 STEPPER: Final = "unicorn"
-_READS: Final = "it reads memory, so what wrote there before is as suspect"
+_READS: Final = "it reads memory, so what wrote there earlier is just as suspect"
 _SRCLOCS: Final = frozenset({"srclocs"})
 
 
@@ -65,7 +65,7 @@ class _Ended(NamedTuple):
 def culprit(desk: Investigator, finding: Finding) -> Culprit:
     """Where a finding's first wrong value comes from."""
     if finding.failure is not None:
-        return Culprit(why="there is no code that runs")
+        return Culprit(why="there is no code to run")
     if finding.row.names_registers:
         return Culprit(why="what is wrong is a register that comes back changed, not a value")
     run = finding.run if finding.run < len(finding.case.inputs) else 0
@@ -75,7 +75,7 @@ def culprit(desk: Investigator, finding: Finding) -> Culprit:
         wrong = [m for m in desk.judge_for(finding).judge([ended.case], [finding.target], tally) if alike(m, finding)]
         if wrong and not desk.unsound(ended.case, finding, effort(finding)):
             return _machine(desk, ended, wrong[0], finding.target)
-    return Culprit(why="each value is right where the function ends with it: it takes the whole program")
+    return Culprit(why="each value is right if the function ends there: the fault needs the whole program")
 
 
 def _ended(case: Case, finding: Finding) -> Iterator[_Ended]:
@@ -109,23 +109,23 @@ def _machine(desk: Investigator, ended: _Ended, wrong: Mismatch, target: Target)
     made = Culprit(ended.text, _shown(wrong.expected, at), _shown(wrong.actual, at))
     program = desk.judge.compile([ended.case], [target], Tally(), _SRCLOCS)[0][0]
     if program is None or isinstance(program, CompileFailure):
-        return made._replace(why="its code is not to be had a second time")
+        return made._replace(why="it does not compile to the same code a second time")
     own = program[ended.case.entry]
     rows = own.extra.get("srclocs")
     spans = [(row[0], row[1]) for row in rows if row[2] == ended.number] if isinstance(rows, (list, tuple)) else []
     if not spans:
-        return made._replace(why="the compiler says of no machine instruction that it comes from it")
+        return made._replace(why="the compiler maps no machine instruction to it")
     code = tuple((o, text) for o, _, text in disassembly(target.isa, own.code) if any(a <= o < b for a, b in spans))
     made = made._replace(code=code)
     if at < 0 or wrong.actual is None:
-        return made._replace(why="no returned value is wrong that could be looked for in registers")
+        return made._replace(why="no wrong returned value can be looked for in registers")
     if not isinstance(desk.runners, RunnerPool) or STEPPER not in desk.runners.names(target):
-        return made._replace(why=f"no emulator here that can be stepped runs {target}")
+        return made._replace(why=f"no emulator that can single-step here runs {target}")
     steps = _steps(desk, ended.case, program, target)
     bits = types[at].bits
     found = _first(steps, {o for o, _ in code}, wrong.actual.values[at], bits)
     if found is None:
-        return made._replace(why="the run did not come to one of them in the emulator")
+        return made._replace(why="the run reached none of them in the emulator")
     reads = OPCODES[ended.op].can_load
     return made._replace(offset=found[0], register=found[1], why=_READS if reads else "")
 

@@ -66,7 +66,7 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
 
     start, why = yield from _start(desk, finding, fuel, meter)
     if start is None:
-        note = f"Not reduced: the program itself, asked again, is one of those that {why}."
+        note = f"Not reduced: the program itself, when tried again, is one of those that {why}."
         return [desk.told(dataclasses.replace(finding, note=note))]
     done = yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH)
     if cost(done.case) >= cost(finding.case):
@@ -111,8 +111,8 @@ def nowhere(done: Reduced) -> str:
     tried = sum(done.refused.values())
     what = "Not made smaller"
     if not tried:
-        return f"{what}: " + ("there is nothing to take away." if done.complete else "the limit was met at once.")
-    limit = "" if done.complete else " The limit was met before all were tried."
+        return f"{what}: " + ("there is nothing to take away." if done.complete else "the limit was reached at once.")
+    limit = "" if done.complete else " The limit was reached before all were tried."
     return f"{what}: of {tried} smaller programs {reasons(done.refused)}.{limit}"
 
 
@@ -120,7 +120,7 @@ def reasons(refused: Counter[str]) -> str:
     """Why candidates were no good, the most frequent first."""
     shown = [f"{count} {why}" for why, count in sorted(refused.items(), key=lambda item: (-item[1], item[0]))]
     more = sum(refused.values()) - sum(count for _, count in refused.most_common(_REASONS))
-    return "; ".join([*shown[:_REASONS], *([f"{more} are no good otherwise"] if more else [])])
+    return "; ".join([*shown[:_REASONS], *([f"{more} are unsuitable for other reasons"] if more else [])])
 
 
 def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Target, meter: Meter) -> Steps:
@@ -131,7 +131,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     yield from meter.pause()
     if not mismatches:
         return [
-            desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong once more."))
+            desk.told(dataclasses.replace(finding, note="Not reduced: the smaller program did not go wrong again."))
         ]
     verdict = desk.vote(case, mismatches[0])
     yield from meter.pause()
@@ -144,7 +144,7 @@ def _finished(desk: Investigator, finding: Finding, done: Reduced, target: Targe
     again = {s.target for s in seen if alike(s, finding)}
     yield from meter.pause()
     made = desk.finding(named, mismatches[0], (target, *(t for t in others if t in again and t != target)), verdict)
-    note = "" if done.complete else "The limit was met: `liftcheck reduce` may make it smaller yet."
+    note = "" if done.complete else "The limit was reached: `liftcheck reduce` may make it smaller still."
     made = dataclasses.replace(
         made,
         original=finding.case,

@@ -36,7 +36,9 @@ from liftcheck.runners.base import NOISE
 from liftcheck.runners.patience import DEFAULT
 
 _TRAP: Final = "upstream has no run line that expects a trap: liftcheck alone reads `== trap`"
-_BUFFERS: Final = "upstream takes its run lines for prose; with none that it reads does the program show the fault here"
+_BUFFERS: Final = (
+    "upstream takes its run lines for prose; the program does not show the fault here with any that it reads"
+)
 _LOST: Final = ("crashed", "endless", "out_of_fuel", "abi", "changed")
 """How what a unit did begins, where it did not return or trap."""
 
@@ -141,7 +143,7 @@ def _shortfall(finding: Finding, text: str, engine: Engine) -> tuple[str, str]:
     if len({unit.where for _, unit in units}) > 1 and finding.failure is None:
         return f"it fails on {units[1][1].where} too, where the finding's program is right", fault
     if "; liftcheck:" not in text and any(cause.startswith(UPPER_BITS) for cause, _ in units):
-        return "it passes where narrow arguments come without noise above them, as in upstream's harness", fault
+        return "it passes when the bits above narrow arguments are clean, as in upstream's harness", fault
     return "", fault
 
 

@@ -105,10 +105,10 @@ def _of_failure(desk: Investigator, finding: Finding, failure: CompileFailure) -
     if not desk.judge.refusals.compiles(finding.case.module, plain):
         return Stage("", "without optimization it is refused for another reason")
     if finding.failure is not None and finding.failure.kind == WRONG:
-        return Stage("mid-end", "what optimization makes of it is refused; without that it compiles")
+        return Stage("mid-end", "its optimized CLIF is refused; without optimization it compiles")
     if _is_made(desk, finding, plain):
         return Stage("mid-end", "it makes a form that the backend does not take; without optimization it compiles")
-    return Stage("", "it compiles without optimization, and what optimization makes of it is not to be seen")
+    return Stage("", "it compiles without optimization, and its optimized CLIF cannot be seen")
 
 
 def _fails_alike(desk: Investigator, finding: Finding, case: Case, target: Target) -> bool:

@@ -40,7 +40,7 @@ LIMITS: Final = Limits(20.0, 200)
 """Neighbours that are judged, and the time for it, where nothing else is asked for."""
 OF_RELATIVES: Final = "it is not compiled, so these are rules of programs like it that are compiled"
 NO_RULE: Final = "no rule saves registers, or decides whether output is the same twice"
-CONVENTION: Final = "what a convention saves, passes and returns is no rule's"
+CONVENTION: Final = "no rule decides what a convention saves, passes and returns"
 NONE_FIRED: Final = "no rule of this half of the compiler fired: what is wrong is not a rule"
 _COVER: Final = 0.5
 """What it counts that a rule fired in all that goes wrong: half, for a fault may be in several rules alike."""
@@ -146,7 +146,7 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
 def _reservations(finding: Finding) -> Iterator[str]:
     """Why it may be no rule at all."""
     if finding.failure is not None and _is_elsewhere(finding.failure.place):
-        yield f"it fails at {finding.failure.place}, which is no rule: one may have made what fails there"
+        yield f"it fails at {finding.failure.place}, which is not a rule: a rule may have made what fails there"
     if finding.reduced and (convention := _convention(finding.case)):
         yield f"it takes the convention {convention}: {CONVENTION}"
 

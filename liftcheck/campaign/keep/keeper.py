@@ -98,7 +98,7 @@ class Keeper:
             return
         if self.held is not None:
             if made_by != self.held.made_by:
-                self.changed = f"it began with {self.held.made_by}, and here is {made_by}"
+                self.changed = f"it began with {self.held.made_by}, but this is {made_by}"
             self._continue(self._database, self.held, compiler, docket)
             return
         entered = plain(dataclasses.replace(self.options, out=None))
@@ -121,8 +121,8 @@ class Keeper:
     def _continue(self, held_in: database.Database, held: Kept, compiler: str, docket: Docket) -> None:
         if compiler != held.compiler:
             raise UsageError(
-                f"{held.folder} is a campaign on {held.compiler}, and here is {compiler}: "
-                "`liftcheck fuzz` without --resume begins one on it"
+                f"{held.folder} is a campaign on {held.compiler}, not on {compiler}: "
+                "`liftcheck fuzz` without --resume begins one on that"
             )
         done = held.done
         journal = Journal(held_in, held.ident)

@@ -70,7 +70,7 @@ def _uncalled(
     if rule.term not in elsewhere and not any(map(_with(rule), callers.get(rule.term, ()))):
         return "no rule and no Rust code calls it"
     lacking = (f"{name}.{variant}" for name, variant in variants if variant not in made[name])
-    return next((f"nobody makes {word}" for word in lacking), "")
+    return next((f"nothing makes {word}" for word in lacking), "")
 
 
 def _spread(

@@ -32,7 +32,7 @@ def page(gathered: Gathered, compared: Change | None = None) -> str:
         _findings(gathered, compared),
         charts.timeline(gathered),
         _isas(gathered.kept.document),
-        _reasons(gathered.kept.document, "undecided", "Undecided", "pairs of which nobody can say who is right"),
+        _reasons(gathered.kept.document, "undecided", "Undecided", "pairs for which it cannot be said who is right"),
         _reasons(gathered.kept.document, "refused", "Refused", "pairs that the compiler does not compile"),
         charts.rules(gathered.kept.rules),
         charts.coverage(gathered.kept.document),

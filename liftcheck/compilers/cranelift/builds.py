@@ -137,7 +137,7 @@ def source_of(spec: str) -> Source:
         version = spec.removeprefix("cranelift@")
         return sources.published(_newest_patch(version) if re.fullmatch(r"\d+\.\d+", version) else version)
     hint = f"; did you mean cranelift@{spec.rpartition('@')[2]}?" if re.search(r"(^|@)\d+\.\d+[\d.]*$", spec) else ""
-    raise UsageError(f"'{spec}' is no Cranelift{hint}: say cranelift, cranelift@VERSION or cranelift=PATH")
+    raise UsageError(f"'{spec}' is not a Cranelift{hint}: say cranelift, cranelift@VERSION or cranelift=PATH")
 
 
 def _newest_patch(minor: str) -> str:

@@ -45,7 +45,7 @@ DAMAGES: Final[Mapping[str, str]] = {
     "resource-edit": "a move reads another register or slot",
     "swap-edits": "two moves of one place, one of which writes what the other reads or writes, change their order",
     "edit-side": "a move stands on the other side of its instruction, which touches one of its places",
-    "edit-neighbour": "a move stands at the instruction before or behind",
+    "edit-neighbour": "a move stands at the instruction before or after",
     "extra-edit": "a register is overwritten just before an instruction reads it",
     "merge-slots": "two spill slots are one",
     "half-slot": "a value of two slots is moved by one slot, into its neighbour's",

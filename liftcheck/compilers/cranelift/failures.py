@@ -22,8 +22,8 @@ _NUMBER: Final = re.compile(r"\b(?:0x[0-9a-fA-F]+|[a-z]{0,5}\d+)\b")
 
 _REFUSING_PANICS: Final = (
     # (text of the panic, part of its place, reason)
-    ("put_in_xmm_mem_128: expected a 128-bit value", "", "operand is no 128-bit vector"),
-    ("put_in_xmm_mem_64: expected", "", "operand is no 64-bit vector"),
+    ("put_in_xmm_mem_128: expected a 128-bit value", "", "operand is not a 128-bit vector"),
+    ("put_in_xmm_mem_64: expected", "", "operand is not a 64-bit vector"),
     ("Invalid OperandSize", "", "operand size without an instruction"),
     ("implicit argument size is not properly aligned", "", "argument in memory is not aligned"),
     ("internal error: entered unreachable code", "/isa/x64/inst/emit.rs", "unreachable for this type"),

@@ -52,7 +52,7 @@ ROWS: Final[tuple[Erratum, ...]] = (
         re.compile(rb"[\x1b\x9b][\x10-\x1f\x90-\x9f][\x10-\x1f]\x60", re.DOTALL), _has_ctzw,
     ),
     Erratum(
-        "qemu", ISA.name, "vfcvt.rtz behind vsetvli", "aborts on an assertion of its translator (qemu 7.2)",
+        "qemu", ISA.name, "vfcvt.rtz after vsetvli", "aborts on an assertion of its translator (qemu 7.2)",
         re.compile(rb"[\x57\xd7][\x10-\x1f\x90-\x9f][%s][\x48-\x4b]"
                    % re.escape(bytes(high << 4 | low for high in range(16) for low in (3, 7, 10, 11))), re.DOTALL),
         _rounds_first,

@@ -110,7 +110,7 @@ FRAME = {
     "the prologue leaves the stack pointer above the caller's",
 }
 USES = {
-    "an instruction reads a register that is none of its uses",
+    "an instruction reads a register that is not one of its uses",
     "a use's register is not read",
     "a use is read by more fields than there are operands",
 }

@@ -336,7 +336,7 @@ def test_only_who_asks_for_the_stack_pointer_reads_by_it(regalloc: Cranelift, is
     moved = captured._replace(allocation=replace(captured.allocation, frame=frame))
     assert refuted(isa, moved, asks) in (
         "an instruction reads the frame outside of what is its own",
-        "a pointer to nothing that the program has",
+        "a pointer to nothing in the program",
     )
     assert "reads" not in refuted(isa, moved, dataclasses.replace(source, may_stray=False))
 

@@ -19,7 +19,7 @@ from liftcheck.oracles.regalloc.code.handed import HANDED
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.regalloc.allocation import Captured
 
-STRAY = "a pointer to nothing that the program has"
+STRAY = "a pointer to nothing in the program"
 KEPT = """\
 function %kept(i64, i64) -> i64 system_v {
     sig0 = (i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 tail

@@ -249,7 +249,7 @@ def test_a_trap_in_the_place_of_something_else_is_refuted(regalloc: Cranelift, i
         for at, machine in placed(isa, captured, i):
             if machine.size >= len(trap):
                 rules.add(refuted(isa, put(isa, captured, at, trap, machine.size), source))
-    assert "" not in rules and "control ends in a trap that the program has not" in rules
+    assert "" not in rules and "control ends in a trap that the program does not have" in rules
 
 
 # Control.

@@ -203,7 +203,7 @@ class OwnRules(CallRules):
             if not reads <= scan.readable and (bad := reads - scan.readable - scan.always - machine.merged):
                 problems.append(
                     self._problem(
-                        "an instruction reads a register that is none of its uses",
+                        "an instruction reads a register that is not one of its uses",
                         instruction,
                         placed,
                         min(bad),

@@ -91,7 +91,7 @@ class Execution:
             if not self.calls.layout.traps(offset):
                 self.problems.append(
                     Problem(
-                        f"{where} ends in a trap that the program has not",
+                        f"{where} ends in a trap that the program does not have",
                         NONE,
                         offset,
                         NONE,

@@ -126,7 +126,7 @@ class Rules(OwnRules):
                 right = (not at and by_frame) or at >= self.abi.return_address + 8
             if not right:
                 yield Problem(
-                    "a pointer to nothing that the program has",
+                    "a pointer to nothing in the program",
                     instruction,
                     placed.offset,
                     NONE,

@@ -32,7 +32,7 @@ from liftcheck.oracles.regalloc.code.stacked import LOADED, RETURNED, STORED, Ta
 HANDED: Final = "a value on the stack is not accessed as its type is"
 ASTRAY: Final = "bytes after a call access memory by another register"
 ELSEWHERE: Final = "a result is loaded from where no callee leaves one"
-ALONE: Final = "what is stored after a call is no result"
+ALONE: Final = "what is stored after a call is not a result"
 PACKED: Final = "winch"
 """The convention whose callees may lay results side by side, whatever their sizes are."""
 _WORD: Final = 8

@@ -89,7 +89,7 @@ def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[
         known = machine.flow != TRAP or machine.name in abi_named(layout.isa).stops or layout.traps(offset)
         if not known:
             yield Problem(
-                "control ends in a trap that the program has not",
+                "control ends in a trap that the program does not have",
                 instruction,
                 offset,
                 NONE,
