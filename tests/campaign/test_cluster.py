@@ -191,7 +191,7 @@ def _words(pid: int) -> str:
 def test_another_liftcheck_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     executor: Cluster[str, str] = Cluster(ToyWork(), address, inf)
     monkeypatch.setattr(ToyWork, "maker", lambda _: "0.0.0 (another)")
-    with pytest.raises(UsageError, match="has another liftcheck"):
+    with pytest.raises(UsageError, match="runs another liftcheck"):
         done(executor, ["a"])
 
 

@@ -154,7 +154,7 @@ def test_the_picture_and_the_table_name_the_steepest() -> None:
 def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for words, said in (
         (["--shape", "presure"], "did you mean pressure?"),
-        (["--limit", "0"], "'0' is no exponent"),
+        (["--limit", "0"], "'0' is not an exponent"),
         (["--most", "5"], "at least the sizes 500 and 1,000"),
         (["--isa", "vax"], "unknown ISA"),
         (["--release", "--compiler", "mine"], "--release: mine has no builds"),
