@@ -19,6 +19,7 @@ from liftcheck.campaign.execute.base import Death, Done, Feed
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
 from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.finding import Finding, fold_key
+from liftcheck.campaign.findings.suspicion import count_wrong, is_sampled
 from liftcheck.campaign.keep import database
 from liftcheck.campaign.options import FuzzOptions, batch_cases
 from liftcheck.campaign.report.fuzz import FuzzReport
@@ -68,8 +69,11 @@ def judged(options: FuzzOptions, task: Task) -> Answer:
         tally = Tally(programs=1, pairs=Counter({"riscv64": 2}), agreed=Counter({"riscv64": 1 + number % 2}))
         tally.refused["riscv64", f"lacks {number % 5}"] += 1
         tally.executed["riscv64"] = Counter({"iadd.i64": number % 7, "imul.i64": 1})
+        if is_sampled(task.number):
+            tally.held.update({("riscv64", ""): 1, ("riscv64", f"op{number % 4}"): 1, ("riscv64", "iadd.i64"): 1})
         if number % 17 == 3:
             answer.findings.append(wrong(options.seed, number))
+            count_wrong(answer.findings[-1].case, {"riscv64"}, answer.findings[-1].row, None, tally)
             tally.disagreed["riscv64", compare.WRONG_RESULT] += 1
         if number % 23 == 5:
             _panics(panic(options.seed, number), task, answer)
