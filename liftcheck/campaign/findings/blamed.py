@@ -113,11 +113,11 @@ def _change(name: str, value: str) -> str:
 def _versions(found: Mapping[str, Any]) -> str:
     asked = ", ".join(f"{version} {_reasoned(state, why)}" for version, state, why in found["asked"])
     words = []
-    if found["first_bad"]:
-        words.append(f"first bad {found['first_bad']}")
-        words.append(
-            f"last good {found['last_good']}" if found["last_good"] else f"no good one before it: {found['why']}"
-        )
+    good = found["last_good"]
+    if found["first_bad"] and good:
+        words += [f"first bad {found['first_bad']}", f"last good {good}"]
+    elif found["first_bad"]:
+        words += [f"bad from {found['first_bad']} on", found["why"]]
     elif found["why"]:
         words.append(found["why"])
     if found["fixed"]:
