@@ -74,10 +74,10 @@ class Growth:
 
 def exponent(costs: Mapping[int, float], base: float, floor: float) -> float | None:
     """The slope through the larger sizes, without what next to nothing costs (`base`); None if even the largest costs
-    less than `floor`."""
+    less than `floor`, or fewer than three cost anything: two points are a slope of whatever disturbed one of them."""
     sizes = sorted(costs)[-FITTED:]
-    points = [(math.log(size), math.log(costs[size] - base)) for size in sizes if costs[size] - base > floor / 2]
-    if len(points) < 2 or costs[sizes[-1]] - base < floor:
+    points = [(math.log(size), math.log(costs[size] - base)) for size in sizes if costs[size] - base > floor / 6]
+    if len(points) < max(2, min(3, len(sizes))) or costs[sizes[-1]] - base < floor:
         return None
     mean_x, mean_y = (sum(column) / len(points) for column in zip(*points, strict=True))
     slope: float = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)

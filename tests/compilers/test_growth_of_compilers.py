@@ -126,6 +126,8 @@ def test_an_exponent_needs_two_sizes_that_cost_something() -> None:
     assert exponent({500: 1.0}, 0.0, 0.1) is None
     assert exponent({500: 0.001, 1000: 0.002}, 0.0, 0.1) is None
     assert exponent({500: 1.0, 1000: 8.0}, 0.0, 0.1) == pytest.approx(3.0)
+    disturbed = {8000: 0.0001, 16_000: 0.001, 32_000: 0.02, 64_000: 0.08}
+    assert exponent(disturbed, 0.0, 0.05) is None
 
 
 @pytest.mark.parametrize("name", list(SHAPES))
