@@ -72,7 +72,7 @@ class CallSite(NamedTuple):
 class FunctionCode:
     """What a compiler says of one function for one target. Offsets are bytes from the function's start.
 
-    traps are (offset, code text); `extra` holds what was asked for besides ('disassembly', 'vcode', 'srclocs',
+    traps are (offset, code text); `extra` holds what else was asked for ('disassembly', 'vcode', 'srclocs',
     'rules', 'clif', 'frame', …).
     """
 
@@ -122,7 +122,7 @@ class Outcome(NamedTuple):
 
     kind     'returned', 'trapped', 'out_of_fuel' (did not end in the time or fuel it got), 'endless' (makes no
              progress: runners/patience.py), 'abi' (callee-saved state or stack pointer damaged), 'crashed' (a fault
-             that no trap-table entry explains: detail says what and where), 'unsupported', 'unknown' (nobody ran it)
+             that no trap-table entry explains: detail says what and where), 'unsupported', 'unknown' (nothing ran it)
     values   returned values, in signature order, unsigned (kind 'returned')
     memory   the data region afterwards (also after a trap), b'' if the case has none
     detail   the trap code ('heap_oob', 'int_divz', 'int_ovf', 'bad_toint', 'stk_ovf', 'user7'), or the reason

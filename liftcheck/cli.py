@@ -148,8 +148,8 @@ def _message(error: LiftcheckError) -> str:
 
 
 def _own_bug(error: Exception) -> int:
-    """An exception that nobody expected is our bug: say so in one line, and where it came from."""
-    import traceback  # costs 10 ms, and nobody hopes to need it
+    """An unexpected exception is our bug: say so in one line, and where it came from."""
+    import traceback  # costs 10 ms, and is rarely needed
 
     if os.environ.get("LIFTCHECK_TRACEBACK"):
         traceback.print_exception(error)
@@ -236,7 +236,7 @@ def overview() -> str:
 
 
 def _complain(text: str) -> None:
-    """One message on standard error; when that is closed too, there is nobody to tell."""
+    """One message on standard error; when that is closed too, there is no one to tell."""
     try:
         print(f"liftcheck: {text}" if not text.startswith("liftcheck ") else text, file=sys.stderr, flush=True)
     except OSError:

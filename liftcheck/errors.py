@@ -79,7 +79,7 @@ class InternalError(LiftcheckError):
 
 def own_fault(action: Callable[[], None]) -> str:
     """Does `action`; what it raises for one file of many that is neither the machine's nor the command line's fault, in
-    a line, '' if nothing. So a bug of ours costs that file's verdicts, not all others'; whoever asks must report it."""
+    a line, '' if nothing. So a bug of ours costs that file's verdicts, not all others'; the caller must report it."""
     try:
         action()
     except (Unavailable, UsageError, OSError):
@@ -92,7 +92,7 @@ def own_fault(action: Callable[[], None]) -> str:
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8 text of `data`; InputError names line and column of the first byte that is none."""
+    """UTF-8 text of `data`; InputError names line and column of the first byte that is not."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -26,7 +26,7 @@ _TOKEN: Final = re.compile(r"\(;.*?;\)|;[^\n]*|\"[^\"]*\"|[()]|@|[^\s()@;\"]+", 
 _NUMBER: Final = re.compile(r"-?[0-9]+$")
 MID_END: Final = "mid-end"
 SHARED: Final = "shared"
-"""Parts of the compiler that are no ISA: the optimizer's rules, and the lowering rules that all ISAs have."""
+"""Parts of the compiler that are not an ISA: the optimizer's rules, and the lowering rules that all ISAs have."""
 
 
 class Form(NamedTuple):
@@ -74,7 +74,7 @@ def find(version: str, compiler: str = "") -> Path | None:
 
 
 def forms(text: str) -> Iterator[Form]:
-    """Top-level s-expressions; `x @ (…)` keeps its `@` as a token of its own. Ends at what is none."""
+    """Top-level s-expressions; `x @ (…)` keeps its `@` as a token of its own. Ends at a parenthesis too many."""
     stack: list[list[Tree]] = [[]]
     line, at, first, inner, seen = 1, 0, 0, 0, 0
     for match in _TOKEN.finditer(text):

@@ -42,7 +42,7 @@ UNRESOLVED_SIZE: Final = 0x40_0000
 UNRESOLVED_STRIDE: Final = 0x1000
 UNRESOLVED_PAGES: Final = UNRESOLVED_SIZE // UNRESOLVED_STRIDE
 UNRESOLVED_SHARE: Final = 0x40
-"""Unmapped: one page for each symbol that a program names and nobody has. Whoever calls or reads one is known by it.
+"""Unmapped: one page for each symbol that a program names and nothing defines. A call or read of one is known by it.
 Of more symbols than pages several share one, so many bytes apart."""
 
 DATA: Final = ARENA + 0x300_0000

@@ -1,7 +1,7 @@
 """A pytest plugin: `.clif` files are tests, each judged as `liftcheck test` does it.
 
 The one idea: off unless asked for, by `--liftcheck` or `liftcheck = true` in pytest's own settings, so that installing
-liftcheck changes nobody's suite; and nothing of liftcheck is imported before. A file is one test: it fails if a unit of
+liftcheck changes no one's suite; and nothing of liftcheck is imported before. A file is one test: it fails if a unit of
 it fails or is a finding, and is skipped if none was judged. With `--liftcheck-reduce` a failure shows the file made
 small. docs/pytest.md has an example.
 """

@@ -2,7 +2,7 @@
 
 The one idea: a program is drawn as a seed of the generator, which decides what it is about, and then thinned out by
 switches, one an instruction, block and result, that Hypothesis draws. The simplest switch leaves out, so shrinking is
-what Hypothesis does best: it turns off what the failure does not need, and what nobody reads is swept away.
+what Hypothesis does best: it turns off what the failure does not need, and what is never read is swept away.
 
     @given(strategies.functions())
     def test_my_pass(function): ...
@@ -161,7 +161,7 @@ def thinned(case: Case, switch: Callable[[], int]) -> Case:
 
 
 def _ended(case: Case, switches: Mapping[int, int]) -> Case:
-    """The case whose entry ends behind the first instruction of which a switch says so."""
+    """The case whose entry ends after the first instruction of which a switch says so."""
     for block, at in enumerate(case.module.functions[case.entry].blocks):
         for position, inst in enumerate(at.insts):
             if switches.get(id(inst)) == 1 and inst.results and not _is_called(case):
@@ -211,7 +211,7 @@ def _insts(function: Function) -> Iterator[Inst]:
 
 
 def _swept(case: Case) -> Case:
-    """Without what nobody reads, calls or is given."""
+    """Without what is never read, called or passed."""
     case = tidied(case)
     numbers = reachable(case.module, case.entry)
     kept = Module([case.module.functions[number] for number in numbers])

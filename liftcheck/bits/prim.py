@@ -6,7 +6,7 @@ where the value itself is as cheap. `flat` writes all lanes of a vector at once 
 one-bit vectors. `show` is a format string over the operands. Rows that are not lane-wise (`var`, `const`, `shape`,
 `splat`, `permute`, `gather`) are known to the emitter and to `smt` by name.
 
-Division by zero is outside the domain of the four divisions: whoever uses them states the trap. Shifts are total.
+Division by zero is outside the domain of the four divisions: their users state the trap. Shifts are total.
 Float rows work on bit patterns, round to nearest even, and give the positive quiet NaN without payload for every NaN.
 Source of the float rows: IEEE 754-2019 (5.4, 5.7, 9.6 for minimum and maximum).
 """

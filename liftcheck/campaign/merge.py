@@ -58,7 +58,7 @@ class Merged:
 
 
 def merge(folders: Sequence[Path], into: Path) -> Merged:
-    """Makes `into` of campaigns' folders. UsageError if it is there, InputError for what is no campaign's."""
+    """Makes `into` of campaigns' folders. UsageError if it is there, InputError for what is not a campaign's."""
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"--into {into}: it exists already; name a new folder (and {into} as one more to merge)")
     campaigns: dict[str, list[Kept]] = {}

@@ -35,7 +35,7 @@ class FuzzOptions:
     settings   `--set k=v`, applied to every target whose ISA knows them
     sweep      whether batches also draw settings of their own (register allocators, extensions, …)
     out        the folder for findings; None: they are only reported
-    oracles    that judge the code besides its runs (`oracles.registry`)
+    oracles    that judge the code itself, not its runs (`oracles.registry`)
     baseline   the compiler that `compiler` is compared with, on the same programs; '' for none
     seeds      a folder of `.clif` files whose functions, edited, are the programs; None: they are generated
     """

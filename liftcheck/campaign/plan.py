@@ -173,7 +173,7 @@ class Planner:
 
     @cached_property
     def oracles(self) -> tuple[Oracle, ...]:
-        """Those that judge the code besides its runs."""
+        """Those that judge the code itself, not its runs."""
         return tuple(map(oracle, dict.fromkeys(self.options.oracles)))
 
     @cached_property

@@ -68,7 +68,7 @@ class Seed(NamedTuple):
 
 @dataclass(slots=True)
 class Stock:
-    """What there is in a folder. `unread`: file -> why it is not read; `left_out`: why functions are no seeds."""
+    """What there is in a folder. `unread`: file -> why it is not read; `left_out`: why functions are not seeds."""
 
     folder: str
     files: int = 0
@@ -196,7 +196,7 @@ class Seeds:
 
 
 def _seed(test: FileTest, number: int) -> Seed | str:
-    """A function of a file with what it calls, in today's dialect; or why it is none."""
+    """A function of a file with what it calls, in today's dialect; or why it is not a seed."""
     at = test.readable().index(number)
     module = test.module()
     numbers = reachable(module, at)
@@ -222,7 +222,7 @@ def _unpromising(function: Function) -> Function:
 
 
 def _objection(seed: Seed, context: Context) -> str:
-    """Why a function is no seed, by what can be seen of it."""
+    """Why a function is not a seed, by what can be seen of it."""
     names = [function.name for function in seed.module.functions]
     for function in seed.module.functions:
         if any(ref.name not in names for ref in function.func_refs.values()):

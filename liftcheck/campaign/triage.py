@@ -160,13 +160,13 @@ def _entry(cause: Cause, programs: Mapping[tuple[str, str], int], today: datetim
 
 
 def _text(text: str) -> str:
-    """A basic string of TOML, whose escapes are JSON's but for surrogates and DEL."""
+    """A basic string of TOML, whose escapes are JSON's except for surrogates and DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write(path: Path, found: Triage, today: datetime.date) -> int:
     """Adds the causes that are not known to a list, which is made if it is not there; how many. What stands in it stays
-    as it is. OSError passes; InputError if it is no list."""
+    as it is. OSError passes; InputError if it is not a list."""
     there = read(path) if path.exists() else ()
     had = {entry.cause for entry in there}
     new = [text for cause, text in zip(_unknown(found), entries(found, today)) if cause.key not in had]

@@ -244,7 +244,7 @@ class Judge:
                     self._validate(unit, place, target, reply, sources[place])
 
     def _failed(self, unit: str, function: Function, target: Target, reply: CompileFailure) -> None:
-        """A compiler that does not end refuses nothing: nobody knows what it would have said."""
+        """A compiler that does not end refuses nothing: it is not known what it would have said."""
         name, reason = str(function.name), f"{reply.kind}: {reply.reason}"
         if reply.kind == "timeout":
             self.report.count(unit, name, function.line, target, Verdict(UNDECIDED, reason))

@@ -1,6 +1,6 @@
 """Small edits of IR: copies, new values, constants, other values in the place of some.
 
-The one idea: whoever edits a function copies it first (`copy_function`), since records that were handed out are not to
+The one idea: an editor of a function copies it first (`copy_function`), since records that were handed out are not to
 be changed; what is edited may be ill-formed, and `verify` says so. Which edits make sense is their users' business: the
 reducer's proposals, known faults written as programs.
 """

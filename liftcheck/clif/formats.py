@@ -1,4 +1,4 @@
-"""Instruction formats: what an instruction of each format carries besides its opcode and which operand tells its type.
+"""Instruction formats: what an instruction carries in addition to its opcode, and which operand tells its type.
 
 The one idea: a format is data read by parser, printer, verifier and builder alike. `values` is the number of value
 operands (None: as many as the instruction has), `inferred_from` the value operand whose type is the controlling type if
@@ -81,7 +81,7 @@ _NAMED_TRAPS: Final = frozenset(TRAP_CODES) | frozenset(OLD_TRAP_CODES)
 
 
 def trap_code(text: str) -> str | None:
-    """A trap code's text in its one spelling, or None if the text is none (older versions have user0 to user65535)."""
+    """A trap code's text in its one spelling, or None if it is not one (older versions have user0 to user65535)."""
     if text in _NAMED_TRAPS:
         return text
     digits = text[4:]

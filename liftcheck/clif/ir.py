@@ -3,7 +3,7 @@
 The one idea: an instruction is one flat record, whatever its format, because the generator makes thousands a second
 and every consumer dispatches on `op` anyway. What an opcode's operands mean is the row of `opcodes.py` named by `op`.
 Values are plain integers (`v7` is 7), blocks, stack slots, signatures and function references are integers too.
-Records are mutable while a builder owns them; nobody changes one that was handed out.
+Records are mutable while a builder owns them; one that was handed out is never changed.
 Sources: Cranelift's `ir/` modules (extfunc, exception_table, memflags, stackslot, function), both text dialects.
 """
 

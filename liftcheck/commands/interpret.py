@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Result(NamedTuple):
-    """A call, what the reference says of it, whether that is as the run line expects, why nobody can say so; what
+    """A call, what the reference says of it, whether that is as the run line expects, why that cannot be said; what
     qualifies the verdict."""
 
     call: Call

@@ -16,7 +16,7 @@ from liftcheck.mach.disassembly import disassembly
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One instruction, or bytes that are none (`text` begins with a dot). `line` is the CLIF line, 0 if unknown."""
+    """One instruction, or bytes that are not one (`text` begins with a dot). `line` is the CLIF line, 0 if unknown."""
 
     offset: int
     code: bytes

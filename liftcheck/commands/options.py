@@ -34,7 +34,7 @@ def near_miss(word: str, choices: Iterable[str]) -> str:
 
 
 def choice_error(what: str, word: str, choices: Sequence[str]) -> argparse.ArgumentTypeError:
-    """The complaint that `word` is none of `choices`."""
+    """The complaint that `word` is not one of `choices`."""
     return argparse.ArgumentTypeError(
         f"unknown {what} '{word}'{near_miss(word, choices)} (there are: {', '.join(choices)})"
     )

@@ -19,7 +19,7 @@ Program = Sequence[FunctionCode]
 """The code of a case: of all its functions, in their order."""
 
 WANTS: Final = ("disassembly", "vcode", "srclocs", "frame", "rules", "clif", "blocks")
-"""What `FunctionCode.extra` can hold besides the code:
+"""What `FunctionCode.extra` can hold in addition to the code:
 
 disassembly, vcode, clif (optimized)    text
 srclocs    rows [first byte, end, ordinal of the instruction in layout order, its line in the text]
@@ -38,7 +38,7 @@ class UnknownSetting(UsageError):
 
 
 def innermost(compiler: Compiler) -> Compiler:
-    """The compiler inside one that validates besides (its `inner`), or the compiler itself."""
+    """The compiler inside one that also validates (its `inner`), or the compiler itself."""
     inner: Compiler = getattr(compiler, "inner", compiler)
     return inner
 

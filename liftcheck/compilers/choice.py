@@ -2,7 +2,7 @@
 
 The one idea: a file that names targets is compiled for these with exactly the settings that it states, as upstream's
 filetests are; one that names none for the ISAs asked for, with its `set` lines on top of liftcheck's own defaults. An
-option overrides what the file says, and every override is a sentence in `notes`, so that nobody takes one for the
+option overrides what the file says, and every override is a sentence in `notes`, so that none is taken for the
 other. What the compiler lacks (a setting of another version) is not an error here but a refusal of that target.
 Sources: cranelift-reader 0.135 `parse_target_specs`.
 """

@@ -3,7 +3,7 @@
 The one idea: operands are parameters, so nothing folds away and each probe asks for one lowering. What a signature
 cannot carry on some ISA is asked again through memory (`by_memory`), so a gap in the ABI hides no lowering.
 Keys are `opcodes.Variant.key`, and for conventions `param.CONV.T`, `return.CONV.T`, `call.CONV`, `return_call.CONV`,
-`try_call.CONV`, and `text.WHAT` for what the text of older versions cannot say. It asks nobody (`matrix.py`).
+`try_call.CONV`, and `text.WHAT` for what the text of older versions cannot say. `matrix.py` asks.
 """
 
 from __future__ import annotations

@@ -306,7 +306,7 @@ class Body:
         return pool[-1 - self.bits(4) % min(3, len(pool))]
 
     def supplied(self, ty: Type) -> int:
-        """A value of a type of which there is none yet: converted from what there is, else a constant."""
+        """A value of a type that has none in scope yet: converted from one in scope, else a constant."""
         producers = self.program.producers(ty)
         if producers:
             pools = self.pools

@@ -368,7 +368,7 @@ def _producer(maker: Maker, row: Row, with_constants: bool, salt: int) -> int:
 
 
 def _other(maker: Maker, row: Row, place: int, is_constant: bool, salt: int) -> int:
-    """An operand that is no result."""
+    """An operand that is not a result."""
     ty = row.args[place]
     if is_constant:
         values = values_of(row, place, CONSTANTS)

@@ -50,7 +50,7 @@ class Form(NamedTuple):
     """How a case is said.
 
     plain    without the settings that liftcheck always compiles with
-    noise    narrow arguments come as an i64 with these bits above them, so that whoever calls, the callee's registers
+    noise    narrow arguments come as an i64 with these bits above them, so that, whatever calls, the callee's registers
              hold them; 0: as they are
     whole    the whole initial memory is filled in
     traps    an expected trap is a run line, which liftcheck alone reads

@@ -331,7 +331,7 @@ def generate(
 
     `profile` 'all' draws one of `profiles.MIX`. With `turn` the program holds what is due on the schedule then,
     with `rule_turn` the rules' left-hand sides that are, three times of four of those that are `cold`.
-    Tags, besides those given: 'profile', 'isas' (the program is for these only), 'may_trap',
+    Tags, in addition to those given: 'profile', 'isas' (the program is for these only), 'may_trap',
     'endian_sensitive' (interpret it once per endianness if both kinds of ISA are among them).
     """
     bits = choices.bits

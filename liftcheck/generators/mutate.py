@@ -95,7 +95,7 @@ class Editor:
         self.function.blocks[place.block].insts[place.at] = inst
 
     def operand(self) -> tuple[Place, Inst, int] | None:
-        """An operand that is no address: where, whose, which."""
+        """An operand that is not an address: where, whose, which."""
         found = self.some(lambda inst: bool(_free_operands(inst)))
         if found is None:
             return None

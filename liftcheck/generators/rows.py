@@ -98,7 +98,7 @@ class Derived:
     sources      the type from which a constant of a type is bitcast
     passable     the types that are passed and returned in a convention
     texts        whether the compilers' text knows something
-    addresses    opcodes of addresses that nobody may see
+    addresses    opcodes of addresses that must not be seen
     patterns     the templates that can be emitted
     rule_index   the rows that rules may use
     """
@@ -129,7 +129,7 @@ def kept(known: dict[K, V], key: K, make: Callable[[K], V]) -> V:
 class Table:
     """All that may be emitted for `isas`. `groups` is sorted; `exclusive` holds rows that no other ISA of the campaign
     has; `const` says how a constant is made: 'iconst', 'fconst', 'vconst', 'wide' (i128), 'load' or 'bitcast';
-    `choices` names the conditions, operations or lanes of keys of which there are some only."""
+    `choices` names, for keys that are only partly supported, which conditions, operations or lanes are."""
 
     isas: tuple[str, ...]
     allowed: frozenset[str]

@@ -36,7 +36,7 @@ _ROUNDS: Final = 4
 _ENDS: Final = ("trapz", "trapnz", OVERFLOWS)
 _ACCESSES: Final = ("load", "store", "atomic")
 _OTHERS: Final = frozenset({*DIVISIONS, *BRANCHES, OVERFLOWS})
-"""What trees are made of besides plain opcodes and accesses."""
+"""What trees are made of in addition to plain opcodes and accesses."""
 _NO_CONDITIONS: Final = ("", "?", "=")
 
 

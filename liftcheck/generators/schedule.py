@@ -98,7 +98,7 @@ def emit_goals(body: Body, keys: tuple[str, ...]) -> None:
 
 
 def _provide(body: Body, row: Row) -> None:
-    """Operands that are not constants, from memory, of types of which there is no value yet."""
+    """Operands that are not constants, from memory, of types that have no value in scope yet."""
     for ty in row.args:
         if not body.pools[ty] and body.table.has(f"load.{ty.name}"):
             at, offset = _place(body, ty)

@@ -337,7 +337,7 @@ def atomics(n: int) -> str:
 
 
 def immediates(n: int) -> str:
-    """Opcodes that are no more, which every compiler of today gets translated."""
+    """Removed opcodes, which every compiler of today gets translated."""
     ops = ("iadd_imm", "bxor_imm", "imul_imm", "ishl_imm")
     body = [f"    v{i} = {ops[i % len(ops)]} v{i - 1}, {i % 60}" for i in range(1, n + 1)]
     return filetest(function(["block0(v0: i64):", *body, f"    return v{n}"]))
@@ -391,7 +391,7 @@ def returns(n: int) -> str:
 
 
 def unreachable(n: int) -> str:
-    """Blocks that nobody jumps to, except for one another."""
+    """Blocks that nothing jumps to, except one another."""
     body = [f"block{i}:\n    v{i} = iadd v0, v0\n    jump block{i + 1}" for i in range(1, n)]
     return filetest(function(["block0(v0: i64):", "    return v0", *body, f"block{n}:", "    return v0"]))
 

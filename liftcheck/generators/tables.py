@@ -54,7 +54,7 @@ BY_NAME: Final = frozenset({
 
 
 def unreached() -> list[str]:
-    """Opcodes that nothing emits, and of which nobody says why: there must be none."""
+    """Opcodes that nothing emits and that no list explains: there must be none."""
     return [
         name
         for name, opcode in OPCODES.items()
@@ -196,7 +196,7 @@ class Less:
 
     @property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """The conditions of keys of which there are some."""
+        """For keys that are only partly supported: what of them is."""
         parts: Mapping[str, tuple[str, ...]] = getattr(self.whole, "choices", {})
         return {key: part for key, part in parts.items() if key not in self.gone}
 
@@ -229,7 +229,7 @@ class Context:
     rule_rounds: dict[tuple[int, bytes], Any] = field(default_factory=dict, compare=False)
 
     def without(self, avoided: Iterable[tuple[str, str]]) -> Context:
-        """The same, but for what programs on some ISAs are to do without: typings, and conventions as `call_conv=NAME`,
+        """The same without what programs on some ISAs are to avoid: typings, and conventions as `call_conv=NAME`,
         which are then for no program. Others may still hold these typings, for the ISAs that are left."""
         gone: dict[str, set[str]] = {}
         for isa, key in avoided:

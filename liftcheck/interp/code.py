@@ -107,7 +107,7 @@ class Segment:
         self.label = 0
 
     def take_place_of(self, other: Segment) -> None:
-        """Become what `other` is, with an own visit counter."""
+        """Become what `other` is, with its own visit counter."""
         for name in (
             "after",
             "callee",
@@ -129,7 +129,7 @@ class Segment:
 
 
 class HotCode:
-    """What compiling a function left behind: the cold twins of its labels, and a counter for each path of segments."""
+    """What compiling a function left: the cold twins of its labels, and a counter for each path of segments."""
 
     __slots__ = ("cold_copies", "counts", "paths")
 

@@ -100,7 +100,7 @@ def _throw(m: Memory, args: Sequence[int]) -> tuple[int, ...]:
 
 
 UNHANDLED: Final = "unhandled exception"
-"""The trap of an exception that nobody handles."""
+"""The trap of an exception that is not handled."""
 WALK: Final = "an exception that is not thrown from the caller's frame to one of its callers"
 _HARNESS: Final = {"__cranelift_throw": ((I64, I64, I64, I32, I64, I64), (), _throw)}
 """What upstream's harness gives to filetests."""

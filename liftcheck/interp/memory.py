@@ -137,7 +137,7 @@ class Memory:
         self.stack_buf[at : at + size] = bytes([self.garbage]) * size if self.garbage else bytes(size)
 
     def excuses(self, address: int, size: int) -> bool:
-        """Whether a misaligned access is none: where it lies in its slot is aligned, and so is the slot in practice."""
+        """Whether a misaligned access is none: it is aligned within its slot, and so in practice is the slot."""
         return False
 
     def copy_in(self, address: int, content: bytes) -> int:

@@ -352,7 +352,7 @@ def _keys_of(insts: Sequence[Inst], types: Mapping[int, Type]) -> list[str]:
 
 @cache
 def _key(op: str, ty: Type | None, operand: Type | None) -> str:
-    """The key, the same object each time: whoever counts it need not compute its hash."""
+    """The key, the same object each time: to count it, its hash need not be computed."""
     return key_of(Inst(op, ty, args=(0,) * 3), {} if operand is None else {0: operand})
 
 

@@ -4,7 +4,7 @@ The one idea: a *world* is a `Memory` whose windows show only what is closed (a 
 known), so that every other access comes here, and with an answer to each open question: the bits of an arithmetic NaN,
 what a slot holds before it is written, where slots, functions and frames lie, the pinned register. The answer is a
 function of a seed and of the question's *choice*: its kind and the place in the program that asks. `chosen` gives
-single choices another seed, so that whoever sees two worlds differ can find which choice it is (`oracles.admissible`).
+single choices another seed, so that when two worlds differ, it can be found which choice it is (`oracles.admissible`).
 `used` records what was asked. A read around a frame (past a slot, the chain of frames, what a return address points at)
 finds bytes that the world chooses. What no answer makes meaningful (a write there, memory that is not the program's, a
 function's code read as data) ends the run with `Meaningless`.
@@ -311,7 +311,7 @@ class World(Memory):
         return word
 
     def frame_pointer(self, frame: int) -> int | None:
-        """The frame pointer of a frame that is alive; None if nobody asked for it."""
+        """The frame pointer of a frame that is alive; None if it was not asked for."""
         return self._words.get((frame, FRAME_POINTER))
 
     @property
@@ -417,7 +417,7 @@ class World(Memory):
         yield from ((word, what) for what, left in self._left.items() for word in left)
 
     def _is_around(self, address: int, size: int) -> bool:
-        """Whether a read that hits nothing of the program's finds something in every runner, and nobody knows what."""
+        """Whether a read that hits nothing of the program's finds something unknown in every runner."""
         end = address + size
         for word, what in self._known_words():
             low, high = (0, AFTER_CALL) if what >= FIRST_CODE else (AROUND, AROUND)

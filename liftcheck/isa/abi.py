@@ -65,7 +65,7 @@ class Passing(NamedTuple):
     packed: bool = False
     """An argument takes no more bytes than it has."""
     packs_results: str = ""
-    """All results but the last are on the stack, the first on top, each in the bytes that it has: EACH, but for those
+    """All results but the last are on the stack, the first on top, each in the bytes that it has: EACH, except those
     with an extension; ALL, if none has one, nor is of two bytes in a float register."""
     widens: bool = False
     """A value with an extension is accessed as a word."""
@@ -101,7 +101,7 @@ class Abi:
     pushes_arguments  an instruction without operands takes room for arguments that a callee takes away
     carries_scratch   loops get values in scratch registers from the instruction before
     flags_wait        constants stand between who writes flags and who reads them
-    flags_asked       nothing writes flags but for who reads them
+    flags_asked       nothing writes flags except for what reads them
     turns_unused      after a call the lanes of results are turned that nothing uses, too
     selects_by_moves  a selection is made of moves: none, where both its inputs are one
     doubling          mnemonics that are given one input twice: tests for NaN, moves, rotations, exchanges of halves

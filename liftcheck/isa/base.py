@@ -108,7 +108,7 @@ class Isa:
     trapping      the regular expression of mnemonics that stop a runner which has them
     beyond_capstone  the regular expression of instructions that Capstone has no names for: vectors
     listing       'module:function' that says whether machine instructions are those that the compiler's own text of an
-                  instruction names, given that text; '' where nobody has written one
+                  instruction names, given that text; '' where there is none yet
     text          'module:function' that writes such an instruction as an assembler reads it
     with_names    'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
 

@@ -1,14 +1,14 @@
 """What the reference says of one run, and which parts of that CLIF leaves open.
 
-The one idea: CLIF leaves some things to the machine (see `clif.worlds`), and a program may let them be seen. So where a
+The one idea: CLIF leaves some things to the machine (`interp.worlds`), and a program may let them be seen. So where a
 cheap look says that something open can be met, the reference runs in several admissible worlds. What all of them agree
-on is closed, and is compared; what differs is open, and nobody is right or wrong about it. Between two worlds that
+on is closed, and is compared; what differs is open, and no answer is right or wrong. Between two worlds that
 differ a bisection over the choices finds one that alone makes the difference: the instruction that opens it.
 
 A run that leaves the meaning of CLIF altogether (a call that does not match its callee, memory that is not the
 program's) has no closed part. A part is the way a run ends, a lane of a returned value, a byte of the first region.
 Lanes that are a NaN in every world are closed: `compare` admits any NaN there; `nans` marks those whose bits differ,
-for whoever looks at bits.
+for a reader who looks at bits.
 It does not compare with what machines did (`compare.compare_open`)."""
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _ARITHMETIC: Final = frozenset({"int_divz", "int_ovf", "bad_toint"})
 
 
 class Opening(NamedTuple):
-    """What lets something open in: `what`, and the instruction (`text`, '' if it is none) in a function, with its line.
+    """What lets something open in: `what`, and the instruction (`text`, or '') in a function, with its line.
     `head`: whose doing it is; `kind`: without names and places, for counting."""
 
     what: str
@@ -138,7 +138,7 @@ def judge(prediction: Prediction, actual: Outcome, types: Sequence[Type]) -> com
 
 
 def missing(actual: Outcome) -> Opening | None:
-    """A run that reached a symbol that nobody has."""
+    """A run that reached a symbol that is not defined."""
     if actual.kind != "trapped" or not actual.detail.startswith("unresolved "):
         return None
     return Opening(f"it reaches {actual.detail.removeprefix('unresolved ')}, which is not in the file", head=INCOMPLETE)
@@ -290,7 +290,7 @@ class Reference:
         started: float,
     ) -> Prediction:
         """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
-        whoever disagrees looks again."""
+        a disagreement is looked at again."""
         seen = [first]
         places = all(choice.kind in (Kind.SLOT, Kind.FUNCTION) for choice in first.used)  # what hardly ends a loop
         while not places and len(seen) < FEW and time.process_time() - started < PATIENCE:

@@ -33,7 +33,7 @@ class Allocations(Oracle):
         return open_validating(spec)
 
     def begin(self, compiler: Compiler) -> None:
-        """What votes and reductions had compiled since counts for no batch."""
+        """Discards what votes and reductions compiled in between."""
         if isinstance(compiler, Validating):
             compiler.take()
 

@@ -38,7 +38,7 @@ class FindingClass:
     kin             classes of one kin may take each other's place while a program gets smaller
     folds_by_program  its failures fold by the opcodes of the reduced program, too: the reason alone says too little
     folds_as        the name under which equal findings of several classes are one; '': its own
-    steady          False: which of its kin is seen depends on what lies about; a fresh runner's word counts
+    steady          False: which class of its kin is seen depends on what lies around; a fresh runner decides
     ours            the reference is accused, by all ISAs: the fault is most likely liftcheck's
     may_be_open     what differs may be what CLIF leaves open: then it is excused
     counts_as_pair  a failure stands for a pair; False: its code runs, and the run counts
@@ -191,7 +191,7 @@ class Oracle(Protocol):
 
     name      as in `--validate NAME`
     classes   of its findings
-    wants     what the compiler has to tell besides the code (`compilers.base.WANTS`)
+    wants     what the compiler has to tell in addition to the code (`compilers.base.WANTS`)
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Confirms a mismatch: is it so again, on another runner, and who else sees it?
 
-The one idea: a disagreement between the reference and one run convicts nobody. It is run again in a fresh runner, on
+The one idea: a disagreement between the reference and one run proves nothing yet. It is run again in a fresh runner, on
 every other runner that can run it, on every other ISA and at other levels, and compiled once more. Then:
 
 - the reference traps on a wild access that would hit another run's data region: undecided;

@@ -134,7 +134,7 @@ class Judge:
         return self._like(runners, self.oracles)
 
     def asking(self, oracles: Sequence[Oracle]) -> Judge:
-        """The same judge that asks these oracles besides its own."""
+        """The same judge, which asks these oracles in addition to its own."""
         more = [oracle for oracle in oracles if oracle not in self.oracles]
         return self._like(self.runners, (*self.oracles, *more)) if more else self
 
@@ -311,7 +311,7 @@ class Judge:
             if illegal is not None:
                 self._refuse(batch, number, target, illegal)
                 if illegal.kind != beyond.ILLEGAL:
-                    continue  # else a runner may have what the target lacks, and something may be wrong besides
+                    continue  # else a runner may have what the target lacks, and something else may be wrong
             trouble = batch.prepared[number].expected[target.big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1

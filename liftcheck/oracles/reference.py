@@ -1,5 +1,5 @@
 """What the reference says of a case: its outcomes for each byte order, or why there are none; how long a run is, and
-what its result depends on besides the inputs.
+what its result depends on in addition to the inputs.
 
 It is the interpreter (`interp.run`) driven over a case's inputs; it compares nothing (`compare.py`).
 """
@@ -52,7 +52,7 @@ def interpret(case: Case, big_endian: bool, fuel: int = FUEL) -> Expected:
 
 def interpret_orders(case: Case, orders: Sequence[bool], fuel: int = FUEL) -> dict[bool, Expected]:
     """The reference's outcomes by byte order (True: big-endian). Only the very first run is looked into: that costs as
-    much as a run, and the orders take the same paths except for what they load."""
+    much as a run, and both byte orders take the same paths except where loaded values differ."""
     found: dict[bool, Expected] = {}
     prepared: Prepared | None = None
     stats: Stats | None = None

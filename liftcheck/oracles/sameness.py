@@ -1,7 +1,7 @@
 """Whether two compilations of a program gave the same code, and if not, what the first difference is.
 
 The one idea: the code of a program is all that a linker and a runner see of it: bytes, alignment, relocations, traps,
-call sites. What a compiler says besides (`FunctionCode.extra`) is for people.
+call sites. What else a compiler says (`FunctionCode.extra`) is for people.
 """
 
 from __future__ import annotations

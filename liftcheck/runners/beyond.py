@@ -8,7 +8,7 @@ it is looked for in the code, at places that control can come to (constants and 
 Cranelift has vectors with `has_v`, or with a `has_zvl…b`, which is the size that its rules ask for. Without, it should
 refuse a program's vectors; some opcodes it does not refuse. That is a gap of its checks, and a refusal here, since
 such a program is for no machine without vectors. In a function that has no vector at all it is the compiler's bug; a
-campaign then runs the program besides (`machine_for`), since something else may be wrong with it.
+campaign then also runs the program (`machine_for`), since something else may be wrong with it.
 
 What it does not do: other extensions, whose instructions are under their own settings in every rule; what only an
 indirect jump or a handler comes to.

@@ -10,12 +10,12 @@ qemu    The emulator starts under it (stub `launch`): calls that it needs later 
         the listener, who lets them pass while the emulator starts, and after the first answer never: a call then is the
         guest's, or that of an emulator that dies. The process is ended before the call is done, and the call named.
         Calls of the emulator's own second thread, which a busy host may start late, pass: the guest has but one.
-        A guest's call that qemu answers itself (with ENOSYS, say, to ptrace) reaches nobody, and is not named.
+        A guest's call that qemu answers itself (with ENOSYS, say, to ptrace) reaches no one, and is not named.
 
-Besides: no new privileges, no open file but two pipes (and one for an emulator's last words), limits on memory, files,
+Also: no new privileges, no open file but two pipes (and one for an emulator's last words), limits on memory, files,
 processes, core dumps and, against a process that is forgotten, processor time.
 What it does not do: it does not hide memory (what qemu's own process holds may be read and written by wild guest code),
-and on hosts other than x86-64 Linux it confines nobody. Then `doctor` says so, and the runner on standard error.
+and on hosts other than x86-64 Linux nothing is confined. Then `doctor` says so, and the runner on standard error.
 Sources: Linux `seccomp(2)`, `seccomp_unotify(2)`, `include/uapi/linux/{seccomp,filter,audit}.h`.
 """
 
@@ -222,7 +222,7 @@ def limit_time(pid: int, seconds: float) -> None:
 
 
 def _virtual_memory(pid: int) -> int:
-    """Bytes of address space that a process has mapped; 0 if nobody says."""
+    """Bytes of address space that a process has mapped; 0 if that is not known."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[0]) * resource.getpagesize()

@@ -47,7 +47,7 @@ def rows(runner: str, isa: str) -> tuple[Erratum, ...]:
 
 def first(runner: str, isa: str, program: Sequence[FunctionCode], exact: bool = False) -> str:
     """The name of a shortcoming of the runner that the program would meet, or ''. `exact`: take the time to be sure,
-    since nobody else runs it."""
+    since no other runner runs it."""
     for row in rows(runner, isa):
         pattern = row.pattern
         if row.whole is not None and row.whole(program) and not (exact and row.exact and not row.exact(program)):

@@ -110,7 +110,7 @@ def link(
     lenient: bool = False,
 ) -> Image:
     """Links programs into one image; Unsupported names an unknown symbol or relocation kind. `lenient`: a symbol that
-    nobody has is not an error before it is reached: a run then traps with 'unresolved NAME'."""
+    is defined nowhere is not an error before it is reached: a run then traps with 'unresolved NAME'."""
     parts: list[bytes] = []
     addresses: list[dict[str, int]] = []
     placed: list[tuple[int, FunctionCode]] = []

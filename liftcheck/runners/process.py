@@ -2,7 +2,7 @@
 
 The one idea: the guest is a static ELF file of one page or two, made here of the stub's bytes: the same loop over rows
 as in Unicorn, with a server around it that maps the arena from a shared file, waits for a byte, runs the batch, answers
-with a byte. It is no Python process, so wild stores hurt nobody, and its death (the answer's end of file) leaves the
+with a byte. It is not a Python process, so wild stores hurt no one, and its death (the answer's end of file) leaves the
 address of the guilty row in the shared control block: that row is noted, a new process goes on after it.
 A fault enters the stub's signal handler, which writes signal, PC and address into the row and goes on with the next.
 Endless rows are ended by the process's own timer of user time, so a busy host changes nothing and an orphan ends
@@ -36,7 +36,7 @@ from liftcheck.runners.worker import Worker, memory_file
 
 TICK: Final = 0.01
 TICKS: Final = 12
-"""Ticks (seconds of user time) that a row may take, if nobody asks for more; the first may be partial."""
+"""Ticks (seconds of user time) that a row may take, unless more is asked for; the first may be partial."""
 HURRY: Final = 1.0
 HURRIED: Final = 2
 """Seconds after which the rows of a call, that are usually done in milliseconds, get so few ticks only: many do not
@@ -211,7 +211,7 @@ class ProcessRunner(BaseRunner):
         self.arena.set_word(layout.CONTROL, following)
 
     def _death(self, worker: Worker, hung: bool, seconds: float) -> Outcome:
-        """What it means that the process is no more: an emulator's own words come first, then what it asked for."""
+        """What it means that the process is gone: an emulator's own words come first, then what it asked for."""
         words = worker.last_words()
         own = errata.own_words(words)
         if own:

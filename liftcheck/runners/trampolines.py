@@ -69,8 +69,8 @@ def _offsets(params: tuple[AbiParam, ...], start: int) -> tuple[tuple[int, ...],
 def trampoline_text(signature: Signature, name: str = "%trampoline", pinned: bool = False) -> str:
     """The CLIF text of the trampoline for `signature`, as one function called `name`. `pinned`: the callee may leave
     anything in the pinned register, which the loop counts among those that are saved; so it is put back."""
-    arguments, behind = _offsets(signature.params, HEADER)
-    results, _ = _offsets(signature.returns, behind)
+    arguments, after = _offsets(signature.params, HEADER)
+    results, _ = _offsets(signature.returns, after)
     lines = [
         f"v0 = iconst.i64 {layout.CONTROL:#x}",
         "v1 = load.i64 notrap aligned v0",

@@ -36,13 +36,13 @@ _READ_WRITE, _READ_EXECUTE = 3, 5
 _PAGE = 12
 _CODE_BUFFER: Final = 32 << 20
 LIMITS: Final = (0.02, 0.02, 0.25)
-"""Seconds of processor time that a row gets at its first, second and last try, if nobody asks for more."""
+"""Seconds of processor time that a row gets at its first, second and last try, unless more is asked for."""
 MANY: Final = 4
 """Jobs of a call that did not end, after which rows get no second try: who asks gives a longer one (patience.py)."""
 _TICK: Final = 0.005
 _IDLE: Final = 0.05
-"""Seconds between looks of the watchdog while an emulator runs, and while none does: each look takes Python's lock from
-whoever works."""
+"""Seconds between checks by the watchdog while an emulator runs, and while none does: each check takes the GIL from
+the working thread."""
 
 
 def _permissions() -> bytes:

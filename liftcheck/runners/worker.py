@@ -1,6 +1,6 @@
 """The process of a process runner: a static ELF file made of the stub's bytes, started natively or under qemu-user.
 
-The one idea: the process is no Python and inherits nothing but what it needs: two pipes, the file of the arena (which
+The one idea: the process is not Python and inherits nothing but what it needs: two pipes, the file of the arena (which
 it closes when it has mapped it), a file for the emulator's last words. It is confined (confine.py): the stub does that
 itself where it is native; an emulator is started by the launcher, and asks us about every system call but a few.
 A worker knows no rows: `answered` says how its turn ended.
@@ -157,7 +157,7 @@ class Worker:
                 return "answered" if os.read(self.answers, 1) else "dead"
             assert self.listener is not None
             if not events[self.listener.descriptor] & select.POLLIN:
-                self.poll.unregister(self.listener.descriptor)  # nobody is left to ask
+                self.poll.unregister(self.listener.descriptor)  # no one is left to ask
                 continue
             asked = self.listener.receive()
             if asked is None:

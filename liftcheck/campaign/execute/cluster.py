@@ -2,7 +2,7 @@
 
 The one idea: a thread of a Dask worker is a seat. On the worker's machine it keeps one process of its own (a `Pool` of
 one), so a task that takes its process down costs the cluster nothing, and what a pool decides of deaths it decides
-there. What goes through the scheduler is a task and the events that came of it. A Dask worker that leaves is nobody's
+there. What goes through the scheduler is a task and the events that came of it. A Dask worker that leaves is no task's
 fault: its tasks go to others, and what it had begun is begun anew.
 Compilers are built once a machine: their cache has a lock. Clocks differ between machines, so a task's moments are
 moved by the difference, which is measured when a seat opens.
@@ -96,7 +96,7 @@ def _kept(campaign: str, seat: int, work: Work[Any, Any], silence: float) -> _Ke
 
 
 def _watch(campaign: str, seat: int) -> None:
-    """Ends a seat's process when nobody asks it any more."""
+    """Ends a seat's process when it is no longer asked for."""
     while (kept := _KEPT.get((campaign, seat))) is not None:
         if time.monotonic() - kept.used > ALONE and not kept.lock.locked():
             _end(campaign, seat)

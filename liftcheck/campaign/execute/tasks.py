@@ -15,7 +15,7 @@ from liftcheck.campaign.options import Avoided
 from liftcheck.oracles.tally import Tally
 
 NO_TIME: Final = "mismatch at the end of the campaign: no time for its vote"
-"""Why a mismatch is undecided that nobody had time to vote on."""
+"""Why a mismatch is undecided that there was no time to vote on."""
 
 
 class Task(NamedTuple):

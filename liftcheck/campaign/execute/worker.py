@@ -172,7 +172,7 @@ class FuzzWorker:
         prepared: Sequence[Prepared] | None,
         both: AbstractSet[tuple[str, str, str]],
     ) -> None:
-        """What the first of two compilers gets wrong, but for what `both` do."""
+        """What the first of two compilers gets wrong, except for what `both` do."""
         tally = Tally()
         baseline.judge.deadline = self.judge.deadline
         mismatches = baseline.judge.asking(self._oracles).judge(cases, targets, tally, prepared=prepared)

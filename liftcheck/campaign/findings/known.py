@@ -29,7 +29,7 @@ PACKAGED: Final = Path(__file__).parents[2] / "compilers" / "cranelift" / "known
 EVERY: Final = 5_000
 """One program in so many shows a cause of which a list says nothing else."""
 SURE: Final = 20
-"""So many times that many programs without it are no chance any more."""
+"""So many times that many programs without it are no longer chance."""
 _BOUND: Final = re.compile(r"(>=|<=|==|>|<)?\s*(\d+(?:\.\d+){0,2})")
 
 

@@ -117,7 +117,7 @@ def nowhere(done: Reduced) -> str:
 
 
 def reasons(refused: Counter[str]) -> str:
-    """Why candidates were no good, the most frequent first."""
+    """Why candidates were unsuitable, the most frequent first."""
     shown = [f"{count} {why}" for why, count in sorted(refused.items(), key=lambda item: (-item[1], item[0]))]
     more = sum(refused.values()) - sum(count for _, count in refused.most_common(_REASONS))
     return "; ".join([*shown[:_REASONS], *([f"{more} are unsuitable for other reasons"] if more else [])])

@@ -70,7 +70,7 @@ class Replayed:
 
 
 def replay(folder: Path, compiler: str | None = None, runners: tuple[str, ...] = ("auto",)) -> Replayed:
-    """Judges the finding in `folder` again. InputError if it is none, Unavailable if the compiler or a runner is
+    """Judges the finding in `folder` again. InputError if it is not one, Unavailable if the compiler or a runner is
     missing."""
     finding = store.load(folder)
     options = FuzzOptions(

@@ -144,7 +144,7 @@ def suspicion(desk: Investigator, finding: Finding, meter: Meter) -> Generator[N
 
 
 def _reservations(finding: Finding) -> Iterator[str]:
-    """Why it may be no rule at all."""
+    """Why the fault may not lie in a rule."""
     if finding.failure is not None and _is_elsewhere(finding.failure.place):
         yield f"it fails at {finding.failure.place}, which is not a rule: a rule may have made what fails there"
     if finding.reduced and (convention := _convention(finding.case)):
@@ -164,7 +164,7 @@ def _is_elsewhere(place: str) -> bool:
 
 
 def _distinct(cases: Iterable[Case], known: set[str]) -> Iterator[Case]:
-    """Each well-formed program once, but for those `known`."""
+    """Each well-formed program once, except for those `known`."""
     for case in cases:
         key = repr(case.module)
         if key not in known and not verify(case.module):

@@ -3,7 +3,7 @@
 The one idea: a frequent fault shows by counting. Of every eighth batch it is counted which programs hold which opcodes
 with types (and conventions), and of every program that goes wrong what it holds; a typing whose programs on an ISA go
 wrong many times as often as those without it is a *trigger*. The wrong programs that hold it are explained by it, and
-of those that are left the next trigger is sought; so what only stands beside a trigger is none.
+of those that are left the next trigger is sought; so what only occurs beside a trigger is not one.
 It says what to look for, not what is wrong: a program may hold a trigger and go wrong for another reason. That is why
 who uses it (`steering`, the docket) always lets a part of such programs through.
 Counts are in the tallies, so triggers are a function of the batches that are summed up.
@@ -91,7 +91,7 @@ def _first(
     isa: str, kind: str, wrong: Sequence[tuple[frozenset[str], int]], held_by: Counter[tuple[str, str]]
 ) -> Trigger | None:
     """The trigger whose programs go wrong most often, if there is one: what most wrong programs hold is what most
-    programs hold. A typing that half of all programs have is none, for nothing steers around it."""
+    programs hold. A typing that half of all programs have is not one, since nothing can steer around it."""
     total = sum(count for _, count in wrong)
     if total < ENOUGH:
         return None

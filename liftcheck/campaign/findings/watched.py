@@ -1,7 +1,7 @@
 """An investigator that remembers the smallest program that still goes wrong: what an interruption leaves.
 
 The one idea: whatever drives a reduction, every candidate passes `objection`; so the best so far is known at any
-moment, and whoever watches hears of every question.
+moment, and a watcher hears of every question.
 """
 
 from __future__ import annotations

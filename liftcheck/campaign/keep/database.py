@@ -55,7 +55,7 @@ def packed(data: object) -> bytes:
 
 
 def unpacked(data: bytes) -> Any:
-    """The inverse; ValueError if it is no such thing."""
+    """The inverse; ValueError for anything else."""
     try:
         return json.loads(zlib.decompress(data))
     except (zlib.error, TypeError) as error:

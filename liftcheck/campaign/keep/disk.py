@@ -1,6 +1,6 @@
 """Watches how much room there is for a campaign's folder.
 
-The one idea: a campaign ends while there is still room for its report, its database and whoever else writes to that
+The one idea: a campaign ends while there is still room for its report, its database and whatever else writes to that
 disk. Where the disk is nearly full from the start, it runs unwatched: what it cannot write, it prints at its end.
 """
 

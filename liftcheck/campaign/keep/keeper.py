@@ -93,7 +93,7 @@ class Keeper:
 
     def begin(self, compiler: str, made_by: str, docket: Docket) -> None:
         """The compiler is there: writes that the campaign has begun, or lets the docket hear what came before.
-        `made_by`: what its programs and their code depend on besides options."""
+        `made_by`: what its programs and their code depend on in addition to options."""
         if self._database is None:
             return
         if self.held is not None:

@@ -1,7 +1,7 @@
 """A folder's campaigns, read back.
 
-The one idea: a `Kept` is one campaign as far as the folder knows it. Who continues, merges or reports reads this, and
-nobody reads the tables. It changes nothing.
+The one idea: a `Kept` is one campaign as far as the folder knows it. What continues, merges or reports reads this, and
+nothing else reads the tables. It changes nothing.
 """
 
 from __future__ import annotations

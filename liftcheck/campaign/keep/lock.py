@@ -1,7 +1,7 @@
 """A folder belongs to one live campaign at a time.
 
 The one idea: the kernel's lock of an open file (`flock`), which ends with the process that holds it, however that
-ends; so a lock is never left behind. The file says who holds it, for the message alone.
+ends; so a lock never outlives its process. The file says who holds it, for the message alone.
 """
 
 from __future__ import annotations

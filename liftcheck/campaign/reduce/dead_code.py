@@ -64,7 +64,7 @@ def _drop_unreachable(function: Function) -> None:
 
 
 def _merge_chains(function: Function) -> None:
-    """Joins a block to the one that jumps to it when nobody else does."""
+    """Joins a block to the one that jumps to it when no other block does."""
     entered = Counter(edge.block for block in function.blocks for edge in edges(block.insts[-1]))
     by_number = {block.number: block for block in function.blocks}
     handled = _handled(function)

@@ -7,7 +7,7 @@ place?") has no objection. Every acceptance lowers the cost, so it ends; passes 
 A candidate is asked swept of what nothing reads. If that loses the fault it is asked again unswept, for faults that lie
 in dead code; where that never helps it is soon given up.
 
-It is done in steps: a reduction is a generator that yields between two questions, so that whoever drives it may do
+It is done in steps: a reduction is a generator that yields between two questions, so that its driver may do
 something else meanwhile, and its `Meter` counts only its own time.
 
 What it does not do: it does not know what a fault is, and it never asks a compiler itself.
@@ -32,7 +32,7 @@ from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
 from liftcheck.clif.verify import verify
 
 Question = Callable[[Case], str]
-"""'' if a case still shows the fault, else why it is no good."""
+"""'' if a case still shows the fault, else why it does not."""
 Kept = Callable[[str, int], bool]
 """Whether a value of the function of that name stays though nothing reads it."""
 ILL_FORMED: Final = "are ill-formed"

@@ -41,7 +41,7 @@ def replacements(function: Function, block: int, position: int, ty: Type) -> lis
 
 
 def renamed_result(function: Function, block: int, position: int, value: int) -> Function:
-    """The instruction goes; whoever read its result reads `value`."""
+    """The instruction goes; what read its result reads `value`."""
     changed = copy_function(function)
     inst = changed.blocks[block].insts.pop(position)
     replace_uses(changed, {inst.results[0]: value})

@@ -1,6 +1,6 @@
 """Why a rule of the compiler was never executed, as far as its sources tell.
 
-The one idea: a rule that asks for an extension that nobody here runs, or is about an opcode that no program holds, is
+The one idea: a rule that asks for an extension that no runner here has, or is about an opcode that no program holds, is
 out of reach, and so is a helper all of whose callers are. All others are open: no program has made them fire yet. A
 reason is said by the rule's own text or by its callers'; what only a look at the compiler's Rust tells is not known
 here (docs/coverage.md has what was found by looking).
@@ -35,7 +35,7 @@ Runs = Callable[[str, str], bool]
 
 def reasons(sources: Sources, runs: Runs, rust: str = "") -> dict[str, str]:
     """The rules that are out of reach, by place, with the reason. `rust`: the crate's other sources, which call rules
-    too; without them nobody is said to be uncalled."""
+    too; without them no rule is said to be uncalled."""
     rules = sources.rules
     helpers = {rule.term for rule in rules}
     found = {rule.place: why for rule in rules if (why := _own(rule, runs, helpers))}
@@ -62,7 +62,7 @@ def _made(rules: Sequence[Rule], rust: str) -> dict[str, set[str]]:
 def _uncalled(
     rule: Rule, callers: Mapping[str, list[Rule]], elsewhere: Container[str], made: Mapping[str, Container[str]]
 ) -> str:
-    """Why nobody can call a rule as it is. Of what takes an enumeration that is made in files that are not published
+    """Why nothing can call a rule as it is. Of what takes an enumeration that is made in files that are not published
     nothing is known."""
     variants = [word.split(".") for word in _words(rule.left) if _ENUM.fullmatch(word)]
     if any(name not in made for name, _ in variants):

@@ -359,7 +359,7 @@ def _findings(report: FuzzReport) -> Fitting:
 
 
 def _of_lists(report: FuzzReport) -> Text | None:
-    """What lists of known findings say besides."""
+    """What else lists of known findings say."""
     known = report.standings
     lines = [
         f"{finding.klass} on {finding.target.isa}: {why}"

@@ -1,7 +1,7 @@
 """A findings folder as the HTML page wants it: its findings with their files; and what two folders do not share.
 
 The one idea: a folder is read as it lies there, whatever wrote it and however far it came: a finding that cannot be
-read is listed with its reason, and statistics that nobody kept are missing and not zero.
+read is listed with its reason, and statistics that were not kept are missing, not zero.
 """
 
 from __future__ import annotations

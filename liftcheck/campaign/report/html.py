@@ -1,6 +1,6 @@
 """A campaign as one HTML page: no script, no network, readable on a wide screen and on a phone.
 
-The one idea: whoever gets the page by mail can act on it: every finding has its program beside the machine code, with
+The one idea: who gets the page by mail can act on it: every finding has its program beside the machine code, with
 the lines marked that are suspect; then how the campaign went. What the folder does not know is said, not drawn as zero.
 Parts that are pictures: `charts.py`; a finding: `html_finding.py`. It reads nothing (`gather.py` does).
 """

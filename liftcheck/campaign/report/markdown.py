@@ -49,7 +49,7 @@ def _section(entry: Entry) -> str:
 
 
 def _passed(found: Results) -> Iterator[str]:
-    """What passes, as a table by ISA; not by file, of which there may be thousands."""
+    """What passes, as a table by ISA; not by file, since there may be thousands."""
     rows = [entry for entry in found.of("passed") if not entry.suite.endswith(".clif")]
     if rows:
         yield "| where | what |\n|---|---|\n"

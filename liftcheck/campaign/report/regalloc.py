@@ -111,7 +111,7 @@ class Report(Counted):
 
     texts      files or programs that were read; `unreadable`: files that were not
     notes      what options override in files -> in how many
-    skipped    pairs that are none of liftcheck's business, by reason: other ISAs
+    skipped    pairs that do not concern liftcheck, by reason: other ISAs
     troubles   (case, text) of failures of liftcheck itself
     """
 

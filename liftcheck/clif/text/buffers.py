@@ -4,7 +4,7 @@ The one idea: everything is said by name and type, and becomes addresses and byt
 and its byte order (`RunLine.at`): buffers lie one after the other in the region of their run, so the same line means
 the same on every ISA, in the interpreter and in machine code. The notation is read in `runlines`, explained in
 docs/files.md.
-Bytes between and behind buffers are `FILL`, so that reading past an end gives no zeros by chance.
+Bytes between and after buffers are `FILL`, so that reading past an end gives no zeros by chance.
 """
 
 from __future__ import annotations

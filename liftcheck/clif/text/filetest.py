@@ -24,7 +24,7 @@ Settings = tuple[tuple[str, str], ...]
 
 _ISAS: Final = {**{word: row.name for row in LISTED.values() for word in (row.triple, *row.spellings)}, **ISA_ALIASES}
 """Architectures of a triple as target-lexicon spells them, and as people do. What
-Cranelift reads besides is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
+Cranelift also reads is another ISA (`pulley64`, `aarch64_be`) or none of its own (`x86_64h`, `i686`)."""
 
 
 _BIG_ENDIAN: Final = BIG_ENDIAN | {"pulley32be", "pulley64be", "aarch64_be"}
@@ -142,7 +142,7 @@ def read_text(path: Path) -> str:
 
 
 def read_header(text: str, file: str, errors: list[Diagnostic]) -> FileTest:
-    """The commands before the first function; the first line that is none is an error and ends the reading."""
+    """The commands before the first function; the first line that is not one is an error and ends the reading."""
     test = FileTest(file)
     dangling = 0
     for number, line in enumerate(text.split("\n"), 1):
@@ -196,7 +196,7 @@ def _target(shared: Settings, words: list[str], line: int) -> FileTarget:
 
 
 def isa_of(triple: str) -> str:
-    """liftcheck's name of a triple's architecture; what is none of its ISAs, as written."""
+    """liftcheck's name of a triple's architecture; what is not one of its ISAs, as written."""
     for row in LISTED.values():
         triple = triple.replace(row.name, row.triple, 1)  # a name may have a dash
     arch = triple.split("-")[0]

@@ -1,6 +1,6 @@
 """The older dialect's opcodes in terms of those that every supported version has.
 
-The one idea: one rewriting rule for each removed opcode, each a few new instructions in the place of one; whoever
+The one idea: one rewriting rule for each removed opcode, each a few new instructions in the place of one; what
 prints or interprets a function calls `modern` first and needs to know one dialect only. Values keep their numbers.
 It does not touch opcodes that are new in one version (`blendv`) or whose meaning has no other spelling
 (`resumable_trap`, `fcvt_low_from_sint`).

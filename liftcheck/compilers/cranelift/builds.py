@@ -1,7 +1,7 @@
 """Bridges that are built: list, add, remove, ensure. Built by cargo on first use, kept in the user's cache folder.
 
 The one idea: a build is a folder named by its key, made elsewhere and moved into place when finished; so it is there or
-not, whoever is killed when. One process builds at a time; the others wait and then find it.
+not, whatever is killed when. One process builds at a time; the others wait and then find it.
 Where: `bridges/VERSION-PROFILE-KEY` in `base.cache_folder()`.
 """
 

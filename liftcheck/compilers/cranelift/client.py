@@ -47,7 +47,7 @@ _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One compile request: the text, targets with settings as given, what is wanted besides code, time a pair.
+    """One compile request: the text, targets with settings as given, what is wanted in addition to code, time per pair.
 
     ahead: what stands in front of the text in the request (see `capture.py`).
     """
@@ -384,7 +384,7 @@ def _complete(columns: list[protocol.Column]) -> list[list[Reply]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Each function of a text on its own, behind as many lines as stood before it: empty except for a first `test run`,
+    """Each function of a text on its own, after as many lines as stood before it: empty except for a first `test run`,
     which says what a signature without a convention means."""
     starts = [found.start() for found in _FUNCTION.finditer(text)]
     first = "test run" if text.startswith("test run\n") else ""

@@ -67,7 +67,7 @@ def sort(raw: Mapping[str, Any]) -> CompileFailure:
 
 def _panic(message: str, place: str) -> CompileFailure:
     term = _MISSING_TERM.search(message)
-    if term and "isle_opt" in place:  # rewriting is optional: a missing rule there is no missing lowering
+    if term and "isle_opt" in place:  # rewriting is optional: a missing rule there is not a missing lowering
         return CompileFailure("panic", f"no mid-end rule for {term.group(1)}", message, place)
     if term:
         return CompileFailure("unsupported", f"no rule for {term.group(1)}", message, place)

@@ -80,8 +80,8 @@ def results(answer: dict[str, Any], reply: bytes, at: int) -> list[Column]:
 
 
 class _Received(FunctionCode):
-    """A function's code whose tables of traps and calls are made when they are first asked for: for most code nobody
-    does."""
+    """A function's code whose tables of traps and calls are made when they are first asked for, which for most code
+    never happens."""
 
     __slots__ = ("_row",)
     _row: list[Any]

@@ -36,7 +36,7 @@ _UNKNOWN: Final = frozenset(
 )  # fmt: skip
 _FRAME: Final = 29
 _RESULTS: Final = re.compile(r"b|ldu?r[bhw]?|stu?r[bhw]?|sub|mov|movk")
-"""What stands behind a call: results are taken from the stack, and the stack pointer may be moved."""
+"""What follows a call: results are taken from the stack, and the stack pointer may be moved."""
 _CONDITION: Final = re.compile(r"b\.(\w\w)|(cbn?z)|(tbn?z)")
 _OPPOSITE: Final = (("eq", "ne"), ("hs", "lo"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
 _EITHER: Final = {one: pair for pair in _OPPOSITE for one in pair}
@@ -102,7 +102,7 @@ def _all_mean(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
 
 
 def _branches(word: str, machines: tuple[str, ...]) -> bool:
-    """A branch either way, with or without the jump behind it; nothing, if both ways are one."""
+    """A branch either way, with or without the jump after it; nothing, if both ways are one."""
     found = _CONDITION.fullmatch(word)
     assert found is not None
     if found[1]:

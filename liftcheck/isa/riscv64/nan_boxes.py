@@ -138,7 +138,7 @@ class _Function:
         return _Borders(calls, returns)
 
     def _is_lost(self, machine: Insn) -> bool:
-        """Whether nobody knows where control goes, in a function where that matters."""
+        """Whether it is unknown where control goes, in a function where that matters."""
         unknown = not machine.known or (machine.flow == m.JUMP and machine.target is None)
         return unknown and self.checks
 

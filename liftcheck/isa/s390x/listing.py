@@ -95,7 +95,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _wanted(words: tuple[str, ...]) -> list[frozenset[str]] | None:
-    """What each instruction may be, but for those that make an address; None if that is not known."""
+    """What each instruction may be, except for those that make an address; None if that is not known."""
     if not _UNKNOWN.isdisjoint(words):
         return None
     words = tuple(word for word in words if word not in _SILENT)

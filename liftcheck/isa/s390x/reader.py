@@ -4,7 +4,7 @@ The one idea: the format of an instruction says which half bytes name registers,
 written, so a line of the table is all there is to know. What the lines cannot say (which masks a branch waits for, what
 a rotation leaves of its target) is in a function each here; the exact meanings are in `effects`.
 
-The stack pointer is r15, and `br %r14` is a return. Register 0 is none as a base or an index. `bras` steps over a
+The stack pointer is r15, and `br %r14` is a return. Register 0 as a base or an index means none. `bras` steps over a
 literal and is a jump. Traps under a condition (`crt`, `cgit`) fall through.
 Source: z/Architecture Principles of Operation SA22-7832-13, chapters 5 ('Instruction formats'), 7, 9, 18, 19, 21 to 24.
 """
@@ -131,7 +131,7 @@ class _Reading:
         return {"p": [number, number + 1], "o": [number + 1]}.get(kind, [number])
 
     def _address(self) -> tuple[Access, ...]:
-        """The operand in memory; also addresses and shift amounts, which are none."""
+        """The operand in memory; also addresses and shift amounts, which access none."""
         row, code = self.row, self.code
         base = index = 0
         if "b" in self.fields:

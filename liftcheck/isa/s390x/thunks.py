@@ -577,7 +577,7 @@ def thunk_for(code: bytes) -> Thunk | None:
 
 TEST: Final = re.compile(rb"\xec.[\x80-\xff]..[\x54\x56\x57]", re.DOTALL)
 _TESTS: Final = re.compile(rb"(?=\xec.[\x80-\xff]..[\x54\x56\x57])", re.DOTALL)
-"""A test of bits; all of them, also those that begin within one that is none."""
+"""A test of bits; all of them, also those that begin within another instruction."""
 
 
 class Thunks:
@@ -640,7 +640,7 @@ def missed_conversion(code: bytes) -> bool:
 
 def _is_missed(code: bytes, places: set[int]) -> bool:
     """Whether an instruction may begin at one of these places that control flow is not seen to reach. What lies within
-    an instruction that it reaches (a constant) is none."""
+    an instruction that it reaches (a constant) is not one."""
     if not places:
         return False
     reached = _reached(code, 0, len(code))

@@ -31,7 +31,7 @@ _CONDITIONS: Final = ("o no", "b ae nb c nc", "e ne z nz", "be a nbe", "s ns", "
 _OF: Final = {one: frozenset(row.split()) for row in _CONDITIONS for one in row.split()}
 _JUMPS: Final = re.compile(r"j(\w+?)(?:,(n?z))?")
 _RESULTS: Final = re.compile(r"v?mov\w*|v?pinsr\w|sub|jmp")
-"""What stands behind a call: results are taken from the stack, and the stack pointer may be moved."""
+"""What follows a call: results are taken from the stack, and the stack pointer may be moved."""
 _MANY: Final[Mapping[str, str]] = {
     "br_table": "add j lea movsxd",
     "trap_if": "j ud2",

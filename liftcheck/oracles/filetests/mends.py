@@ -4,7 +4,7 @@ The one idea: a page says what the fault needs: a float that comes back from a c
 register, an extended argument on the stack. So the program is written anew so that it means the same and does not have
 that, or is compiled without the setting, and the same compiler and runner are asked again. If the line then passes, the
 page explains it. Since any change may happen to move another bug away, a mend that adds instructions has a control: the
-same instructions, but whoever used the old value still does. The control must fail like the program itself.
+same instructions, but users of the old value keep it. The control must fail like the program itself.
 
 Which page is for what: `pages.py`. Faults that are programs: `faults.py`.
 """
@@ -121,7 +121,7 @@ def _through_memory(function: Function, value: int, ty: Type) -> tuple[int, list
 
 
 def _use_instead(function: Function, value: int, copy: int) -> None:
-    """Whoever reads a value, or what is an alias of it, reads the copy."""
+    """What reads a value, or an alias of it, reads the copy."""
     names = {value}
     while more := {name for name, of in function.aliases.items() if of in names} - names:
         names |= more
@@ -129,7 +129,7 @@ def _use_instead(function: Function, value: int, copy: int) -> None:
 
 
 def unextended(function: Function, _: bool) -> Function | None:
-    """No argument that is on the stack is to be extended (`apple_aarch64`): whoever is called does not count on it."""
+    """No argument that is on the stack is to be extended (`apple_aarch64`): the callee does not count on it."""
     signature = _unextended(function.signature)
     signatures = {number: _unextended(one) for number, one in function.signatures.items()}
     if (signature, signatures) == (function.signature, function.signatures):

@@ -3,7 +3,7 @@
 The one idea: whatever a pass does, what comes out must be well-formed and compute what went in. So a unit passes if the
 optimized CLIF, as the compiler under test prints it, verifies and means the same (`meaning`). The compiler
 offers no single pass and no inliner: all commands are judged by the whole middle end with the file's settings, and of
-`test inline precise-output` besides the text that the file itself records, against the functions before it.
+`test inline precise-output` also the text that the file itself records, against the functions before it.
 It does not compare that text with the compiler's.
 Sources: upstream's `cranelift/filetests`: `test_optimize.rs`, `test_inline.rs`, `test_alias_analysis.rs`.
 """
@@ -25,7 +25,7 @@ from liftcheck.oracles.filetests.meaning import Comparison, compare_forms
 from liftcheck.oracles.filetests.report import Failure, Report
 
 CLIF: Final = frozenset({"clif"})
-"""What the compiler is to say besides the code."""
+"""What the compiler is to say in addition to the code."""
 _FLAGS_NOT_PRINTED: Final = ("atomic_rmw", "atomic_cas")
 
 

@@ -2,7 +2,7 @@
 
 The one idea: a proof, not a list of names. A register that comes back changed is ABI damage whatever the results. Where
 the compiler's words have to do, they are not enough: a panic's words and place are shared by many faults
-(`Option::unwrap()` on None), so each row asks besides for what the page says is to blame: opcodes, the types that they
+(`Option::unwrap()` on None), so each row also asks for what the page blames: opcodes, the types that they
 are on, instructions that the mid-end makes others of. A new fault in the same place then stays a failure.
 
 Which page is told by what: `pages.py`. Results that are wrong: `faults.py`, by the fault as a program, and `mends.py`,

@@ -5,7 +5,7 @@ interpreter), or one function on one target; each gets one verdict, and `settle`
 number of units that were found beforehand. A unit that could not be judged is a skip with a reason, and reasons are
 counted; so are units for ISAs that liftcheck does not have. A unit in which the compiler is proven wrong (see
 `known`) is a finding: listed with its cause, neither passed nor failed. A unit that ran, but whose outcome
-nobody can call right or wrong (CLIF leaves it open, there was no time), is undecided.
+cannot be called right or wrong (CLIF leaves it open, there was no time), is undecided.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def unjudged(file: str, where: str, line: RunLine, why: str) -> Failure:
 class Report(Counted):
     """Sums over files.
 
-    unasked    what would be units, but for `--isa`
+    unasked    what would be units without `--isa`
     undecided  the reason, without names and places, and the unit
     outside    skipped units by architecture that is not one of ours
     broken     what is wrong with files that could not be read; `unreadable`: how many these are

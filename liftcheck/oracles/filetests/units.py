@@ -2,7 +2,7 @@
 
 The one idea: a table says of every test command whether its units are run lines or functions, whether each is judged on
 every target or once, and whether upstream verifies the file before it. `Plan` is one file under these rules: its units
-are counted here, and whoever judges it must account for as many (`Report.settle`).
+are counted here, and the judge must account for as many (`Report.settle`).
 It does not judge; what passes is said in docs/filetests.md.
 Sources: upstream's `cranelift/filetests`: `lib.rs` (the commands there are), `runone.rs` (`needs_verifier`,
 `needs_isa`), of versions from 0.60 on for the commands whose passes are gone.
@@ -38,7 +38,7 @@ class Command(NamedTuple):
 COMPILING: Final = frozenset({
     "compile", "unwind", "safepoint", "stack_maps", "stackmaps", "regalloc", "binemit", "rodata", "vcode", "fde"})
 # fmt: on
-"""Judged by whether the function compiles; what upstream's text says besides is not compared."""
+"""Judged by whether the function compiles; what else upstream's text says is not compared."""
 OPTIMIZING: Final = frozenset({
     "optimize", "alias-analysis", "inline", "legalizer", "licm", "dce", "simple-gvn", "simple_gvn", "simple_preopt",
     "simple-preopt", "preopt", "postopt", "shrink", "peepmatic"})  # fmt: skip
@@ -136,7 +136,7 @@ class Plan:
 
 
 def command(name: str) -> Command:
-    """The rules of a test command; of one that nobody knows too."""
+    """The rules of a test command, also of an unknown one."""
     return COMMANDS.get(name, _UNKNOWN)
 
 

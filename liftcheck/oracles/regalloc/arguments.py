@@ -5,7 +5,7 @@ The one idea: a walk over a signature with the numbers of registers that an ISA'
 ISAs the others. Only of `tail` callees take anything away.
 
 Sources: cranelift-codegen 0.135, `compute_arg_locs` of isa/*/abi.rs, and `SigSet::from_func_sig` of machinst/abi.rs (an
-area for results is an argument; results lie behind the arguments); 0.130 has the same.
+area for results is an argument; results lie after the arguments); 0.130 has the same.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def read(program: Program, contents: Contents, place: int, cls: int) -> object:
 
 
 def class_of(program: Program, value: object) -> int:
-    """The class of a value of `Contents`, NONE for what is none."""
+    """The class of a value of `Contents`, NONE for what is not a value."""
     if isinstance(value, int):
         return program.allocation.classes[value] if value >= 0 else NONE
     assert isinstance(value, tuple)

@@ -19,7 +19,7 @@ from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.regalloc.allocation import AFTER, DEF, Allocation
 
 JUNK: Final = -1
-"""What nobody may rely on: left by a clobber, by half a value, by a move out of such a place."""
+"""What must not be relied on: left by a clobber, by half a value, by a move out of such a place."""
 
 Moves = list[tuple[int, int]]
 

@@ -20,7 +20,7 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 
 
 def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, int] | None:
-    """The first access whose base is none, and that. `lone`: registers of one input."""
+    """The first access whose base is not one, and that base. `lone`: registers of one input."""
     if any(machine.flow == BRANCH for _, machine in own):
         return None
     pointers = reserved(isa).readable

@@ -28,7 +28,7 @@ TOLD: Final = "an unwinder is told of another place than the operand's"
 
 
 class Body(NamedTuple):
-    """What the prologue leaves behind: `frame_pointer`: its distance from the stack pointer, None if it is not a frame
+    """What the prologue leaves: `frame_pointer`: its distance from the stack pointer, None if it is not a frame
     pointer; `saved`: words of memory, as distances from the stack pointer, that must stay until the function's end."""
 
     frame_pointer: int | None

@@ -262,7 +262,7 @@ class Calls:
 
     def tail_callee(self, instruction: int) -> int:
         """The register that an exit's tail call jumps through by its description: its first input, in a register that
-        is fixed for that; NONE if it is no such call."""
+        is fixed for that; NONE if it is another call."""
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
         for operand, place in zip(what.operands, places):
             if operand.kind == USE:

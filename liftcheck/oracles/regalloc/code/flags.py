@@ -1,9 +1,9 @@
 """Flags between own instructions: who reads them, and for whom they were written.
 
-The one idea: the compilers emit who writes flags and who reads them together, so flags are read right behind who wrote
-them, except for moves, other readers and constants (`Abi.flags_wait`), and what only compares is read in its block.
-Where nothing writes flags but what is asked to (`Abi.flags_asked`), that holds of all that writes them. Which flags
-are meant is not asked.
+The one idea: compilers emit the writer of flags and its reader together, so flags are read right after the instruction
+that wrote them, except for moves, other readers and constants (`Abi.flags_wait`), and what only compares is read in its
+block. Where nothing writes flags except what is asked to (`Abi.flags_asked`), that holds of all writers.
+Which of the flags are meant is not asked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Flags:
         self._fresh = False
         """Whether they may be read."""
         self._compared: tuple[int, Placed] | None = None
-        """Who wrote them, and its instruction, if nobody has read them yet, and somebody must."""
+        """What wrote them, and its instruction, if they are unread and must be read."""
 
     def enter_block(self) -> None:
         """Nothing is carried over from another block."""
@@ -35,7 +35,7 @@ class Flags:
         self._compared = None
 
     def unread(self, instruction: int, own: Sequence[Placed], results: bool) -> list[tuple[int, Placed]]:
-        """Who wrote flags that nobody read before these bytes were through. `results`: they may do something that
+        """What wrote flags that were not read before the end of these bytes. `results`: they may do something that
         somebody wants besides."""
         found = [] if self._compared is None else self._overwritten(instruction, own)
         if self._abi.flags_asked:
@@ -86,5 +86,5 @@ class Flags:
 
 
 def _only_compares(own: Sequence[Placed]) -> bool:
-    """Whether bytes do nothing that anybody could want, but for the flags."""
+    """Whether bytes have no useful effect except on flags."""
     return all(m.flow == ORDINARY and m.writes <= {FLAGS, CONTROL} for _, m in own)

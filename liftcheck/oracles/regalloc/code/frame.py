@@ -42,7 +42,7 @@ OF_A_REGISTER: Final = frozenset({NOT_RESTORED, ARGUMENT_LOST, RESULT_LOST})
 class Checked(NamedTuple):
     """What was found wrong, what was not decided, and what the rest of the check needs to know of the body. `size`: the
     distance from the body's stack pointer to the entry's, if known; `popped`: how many bytes of arguments the function
-    takes away, None if nobody says so."""
+    takes away, None if that is not said."""
 
     problems: list[Problem]
     doubts: list[str]
@@ -215,7 +215,7 @@ class _Frame:
 
     def chain(self) -> Iterator[Problem]:
         """Where frames are chained, the word at the body's stack pointer is where the caller's lies, if the prologue
-        puts anything there or works it out, or if the program looks for its caller. (A setting has it done; nobody
+        puts anything there or works it out, or if the program looks for its caller. (A setting asks for it; nothing
         tells whether it is set, and callees do not.)"""
         if not self.abi.back_chain or self.taken is None:
             return
@@ -523,6 +523,6 @@ def _clobbered(isa: str, what: Instruction, promised: Mapping[int, int], kept: R
 
 
 def _registers(isa: str, places: Iterable[int], kept: Reserved) -> frozenset[int]:
-    """Those of them that are registers. The stack pointer is none, though the clobbers of s390x's calls with handlers
+    """Those of them that are registers. The stack pointer is not, though the clobbers of s390x's calls with handlers
     name it: an unwinder that enters a handler gives it back."""
     return frozenset(p for p in places if 0 <= p < SLOT and p != kept.sp and WIDTHS[isa][p >> 6])

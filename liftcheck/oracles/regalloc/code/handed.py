@@ -5,7 +5,7 @@ The one idea: where a signature says which bytes of the stack each value has, ea
 a whole, and no two are of one (`stacked`). Where that is not known, each access is of one value of a signature, or of
 half of one: aligned by its size, clear of the others, and there are no more of a size or a smaller one than the
 signature has values of such sizes. A call that may have one of several signatures need keep to one. Where a convention
-packs arguments, one with an extension is accessed as a whole word all the same, which runs into what lies behind it:
+packs arguments, one with an extension is accessed as a whole word all the same, which runs into what lies after it:
 what a store runs into is stored after it. What a call's bytes access after it is found by the stack or frame pointer:
 results where callees leave them, and places that they are stored to.
 

@@ -2,7 +2,7 @@
 
 The one idea: the compiler prints what it believes it emits, with virtual registers; what its bytes are, the tables say.
 So a load does not become a store, a constant not an address of the frame, and no operation another one that reads and
-writes the same. Where the text is not at hand, or nobody has written how to read it (`Isa.listing`), nothing is asked.
+writes the same. Where the text is not at hand, or there is no way to read it yet (`Isa.listing`), nothing is asked.
 Exits are executed (`frame`), and so not asked about here.
 
 It does not compare operands, immediates and distances, and a mnemonic that no table has says nothing.

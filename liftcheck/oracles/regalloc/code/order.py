@@ -26,7 +26,7 @@ from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Placed
 
 Step = tuple[Set[int], Set[int]]
-"""What an instruction reads and writes: a call besides what its callee does."""
+"""What an instruction reads and writes: of a call without what its callee does."""
 
 NOTHING: Final = Effect()
 _STAYS: Final = frozenset({ORDINARY, CALL})
@@ -143,7 +143,7 @@ def idle(
 
 
 def _makes_for_itself(found: Graph, abi: Abi) -> bool:
-    """Whether the bytes are a loop that makes nothing but for its own use."""
+    """Whether the bytes are a loop that makes values only for its own use."""
     loops = any(machine.flow == BRANCH and (machine.target or 0) < 0 for _, machine in found.own)
     return loops and not any(machine.name.startswith(abi.storing_if) for _, machine in found.own)
 

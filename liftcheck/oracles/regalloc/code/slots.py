@@ -49,7 +49,7 @@ def _saved_problems(isa: str, allocation: Allocation, checked: Checked, floor: i
     """Where words lie that an exit loads: not where callees write, not below the stack pointer, in a stack slot, nor
     in the caller's frame, except for the return address, s390x's register save area, and arguments taken away."""
     area, top = abi_named(isa).callee_area, checked.size or 0
-    if area:  # nobody says how many bytes of arguments lie below the save area of what never returns
+    if area:  # it is not said how many bytes of arguments lie below the save area of what never returns
         top += area + (1 << 32 if checked.popped is None else checked.popped)
     elif reserved(isa).link < 0:
         top += 8

@@ -1,7 +1,7 @@
 """Whether values that nothing defines are used where nothing depends on them.
 
 The one idea: an instruction without bytes defines nothing (x86-64's uninitialized values); its result may be read by
-idioms that give the same whatever they read, and by insertions into a rest that nobody asks for. Which instructions
+idioms that give the same whatever they read, and by insertions into a rest that is not asked for. Which instructions
 have no bytes, `accesses` notes.
 """
 
@@ -19,7 +19,7 @@ def check(
     allocation: Allocation, unborn: Mapping[int, int], merging: frozenset[str], own: Mapping[int, Sequence[Placed]]
 ) -> Iterator[Problem]:
     """What nothing defines, nothing may depend on but idioms that give the same whatever they read, and insertions
-    into a rest that nobody asks for."""
+    into a rest that is not asked for."""
     if not unborn:
         return
     rule = "an instruction with a result has no bytes"
