@@ -47,7 +47,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Blames a finding; 0 if it is told, 2 if nothing goes wrong."""
     from liftcheck.campaign import blame
-    from liftcheck.campaign.findings import blamed
+    from liftcheck.campaign.findings import blamed, versions
     from liftcheck.compilers.choice import Wish
     from liftcheck.errors import UsageError
 
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if is_folder and given:
         name = "set" if given[0] == "settings" else given[0]
         raise UsageError(f"liftcheck blame: --{name} is for files; a finding's folder says all that itself")
+    if args.versions not in (versions.BUILT, versions.ALL):
+        versions.candidates(args.versions)  # what is no version is told before the work
     wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
     wanted = blame.Wanted(args.compiler or "", wish, tuple(args.runner), args.time, args.versions)
     if is_folder:

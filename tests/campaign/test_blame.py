@@ -213,7 +213,7 @@ def test_a_folder_gets_the_answer_and_keeps_it(
         (["{file}"], "nothing disagrees here"),
         (["{empty}"], "no function"),
         (["{dir}/none.clif"], "none.clif"),
-        (["{file}", "--versions", "0.1x"], "nothing disagrees here"),
+        (["{file}", "--versions", "0.1x"], "'0.1x' is not a version"),
     ],
 )
 def test_what_cannot_be_blamed_is_said(
