@@ -35,7 +35,7 @@ def rows(function: FunctionCode, isa: str, lines: Sequence[tuple[int, int, int]]
 
 
 def _notes(function: FunctionCode) -> dict[int, list[str]]:
-    """What the compiler says of an offset: relocations, traps, call sites (whose offset is that after the call)."""
+    """What the compiler says of an offset: relocations, traps, call sites (whose offset is the return address)."""
     found: dict[int, list[str]] = {}
     for relocation in function.relocations:
         addend = f"{relocation.addend:+#x}" if relocation.addend else ""

@@ -163,7 +163,7 @@ class Code:
     """One function. `tail` is the register list after the parameters; `frame` bytes of stack; `sp` the register that
     gets the frame's address, or -1; `copies` are parameters that are structs passed by value: (index, size).
     `ordered` are the operations that depend on the byte order, from this place of a segment's list on: a plain access
-    (what `access` needs of it), or an instruction to be lowered again."""
+    (what `access` needs of it), or an instruction to be translated again."""
 
     __slots__ = ("address", "align", "copies", "entered", "entry", "frame", "function", "hot", "index", "ordered",
                  "program", "segments", "slots", "sp", "stack_bytes", "tail", "too_large", "translator")  # fmt: skip

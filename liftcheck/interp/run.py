@@ -214,7 +214,7 @@ class Prepared:
                     segment = _resume(r, segment, value)
                 elif kind == LOWER:
                     segment.visits = 0
-                    self._lower(code := segment.code, r, sp)
+                    self._translate(code := segment.code, r, sp)
                     segment = code.entry
                 elif kind == CALL and segment.direct is not None:
                     frames.append((r, segment, sp))
@@ -266,8 +266,8 @@ class Prepared:
             args[index] = self._memory.copy_in(below, content)
         return below
 
-    def _lower(self, code: Code, r: list[int], sp: int) -> None:
-        """Lower a function at its first entry, and complete the registers that were made without knowing it."""
+    def _translate(self, code: Code, r: list[int], sp: int) -> None:
+        """Translate a function at its first entry, and complete the registers that were made without knowing it."""
         translate(code)
         r.extend(code.tail)
         if code.sp >= 0:

@@ -1,4 +1,4 @@
-"""Lowering of instructions other than terminators: to steps, that is recipes applied to registers.
+"""Translation of instructions other than terminators: to steps, that is recipes applied to registers.
 
 The one idea: an opcode with a meaning is one recipe on its registers; the table `TRANSLATORS` names the others:
 constants (no step at all: they are in the register list from the start), memory, addresses, and what is refused by

@@ -1,7 +1,7 @@
 """How functions become code for the reference interpreter: one pass, one operation an instruction, and terminators.
 
-The one idea: a function is lowered when it is first entered, so what one function lacks does not hurt the others of its
-file; what depends on the byte order is noted on the way, and made anew for the other one (`set_byte_order`).
+The one idea: a function is translated when it is first entered, so what one function lacks does not hurt the others of
+its file; what depends on the byte order is noted on the way, and made anew for the other one (`set_byte_order`).
 
 It knows terminators alone: other instructions are `steps`'s. What comes of it is `code`'s, and it
 does not run anything (see `run`).
@@ -30,7 +30,7 @@ def translate(code: Code) -> None:
 
 
 def set_byte_order(code: Code, big_endian: bool) -> None:
-    """Make the accesses of a function that is lowered, and not hot, for the other byte order."""
+    """Make the accesses of a function that is translated, and not hot, for the other byte order."""
     translator = code.translator
     if translator is not None:
         translator.big_endian = big_endian
@@ -44,7 +44,7 @@ def set_byte_order(code: Code, big_endian: bool) -> None:
 
 
 class _Translation:
-    """Lowers one function: one pass, one operation an instruction."""
+    """Translates one function: one pass, one operation an instruction."""
 
     def __init__(self, code: Code) -> None:
         self.code = code

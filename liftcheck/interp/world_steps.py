@@ -1,4 +1,4 @@
-"""Lowering for worlds: the same steps, and beside them the questions that CLIF leaves open.
+"""Translation for worlds: the same steps, and beside them the questions that CLIF leaves open.
 
 The one idea: the interpreter's two tiers stay as they are. What an instruction leaves open becomes one more step, a
 call of the `World` that stands in the place of the memory, with the number of the instruction that asks: a *site*,
@@ -29,7 +29,7 @@ SPECIAL: Final = TRANSLATORS.keys() | CREATES
 
 
 class WorldTranslator(Translator):
-    """Lowers for a `World`."""
+    """Translates for a `World`."""
 
     def __init__(self, code: Code) -> None:
         super().__init__(code)

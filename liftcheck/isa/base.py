@@ -37,7 +37,7 @@ class Qemu:
     models     `-cpu` models to try in turn, the richest first, since qemu refuses extensions that it does not know;
                `{vlen}` is the size of vector registers. None: the model is in the options
     outdated   an old qemu lacks extensions that newer ones have
-    at_fault   signals with which the PC is after the instruction, and its start in the fault's address
+    at_fault   signals with which the PC is past the instruction, and the fault's address is its start
     """
 
     program: str
@@ -151,7 +151,7 @@ class Isa:
     host          `uname -m` of a processor that runs it natively
     elf_machine, elf_flags  of an ELF file
     qemu, unicorn, assembler
-    ahead         bytes by which the PC is after a breakpoint that a native process stops at
+    ahead         bytes by which the PC is past a breakpoint that a native process stops at
     spy           'module:function' that writes the code around a trampoline which notes registers (`oracles.canaries`)
     errata        'module:rows' of what runners get wrong
     replacing     'module:class' that replaces instructions which an emulator lacks: of all kinds for unicorn, of those

@@ -106,7 +106,6 @@ def test_an_instruction_is_found_in_a_program() -> None:
     assert first_lacking("riscv64", {"c.addi"}, compressed) == "c.addi"
 
 
-@pytest.mark.needs_qemu
 def lacks_fli_h() -> bool:
     runner = opened("qemu", "riscv64")
     missing = any(lack.name == "fli.h" for lack in lacks(runner, probe(runner)))

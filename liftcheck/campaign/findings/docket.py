@@ -2,7 +2,7 @@
 
 The one idea: what becomes of a finding depends on those before it in the order of their cases, and on nothing else.
 In that order it is folded into an equal one, or into a reduced one that it looks like, or it is reduced. Every first,
-second, fourth, eighth … that looks like a known one is reduced all the same, so that nothing new hides after it for
+second, fourth, eighth … that looks like a known one is reduced all the same, so that nothing new hides behind it for
 long. A campaign that is bounded by cases keeps to the order strictly (a result waits for its turn, and a case for all
 cases before it), so that its findings do not depend on the number of workers; one that is bounded by time takes things
 as they come, and those first that look like nothing known.

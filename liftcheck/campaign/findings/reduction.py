@@ -56,7 +56,7 @@ def reduce_finding(desk: Investigator, finding: Finding, limits: Limits) -> list
 
 
 def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
-    """The finding with a smaller program; after it what of its targets the smaller program no longer shows."""
+    """The finding with a smaller program, then separate findings for targets that this program no longer shows."""
     fuel = effort(finding)
 
     def objection(case: Case) -> str:

@@ -366,7 +366,7 @@ def _of_lists(report: FuzzReport) -> Text | None:
         for finding in report.findings
         if (why := known.of(finding).why)
     ]
-    lines += [f"not seen any more, maybe fixed: {entry.cause} ({entry.file}:{entry.line})" for entry in known.unseen]
+    lines += [f"no longer seen, maybe fixed: {entry.cause} ({entry.file}:{entry.line})" for entry in known.unseen]
     return Text("\n".join(lines)) if lines else None
 
 
