@@ -114,8 +114,8 @@ def always_true(_: Seen, inst: Inst, __: int) -> Made:
 
 
 def vectors_below(bits: int) -> frozenset[Type]:
-    """The vectors of integers that are shorter."""
-    return frozenset(ty for ty in TYPES.values() if ty.is_vector and ty.is_int and ty.bits < bits)
+    """The vectors that are shorter."""
+    return frozenset(ty for ty in TYPES.values() if ty.is_vector and ty.bits < bits)
 
 
 def rewritten(fault: Rewrite, functions: Sequence[Function]) -> list[list[Function]]:
