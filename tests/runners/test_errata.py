@@ -161,3 +161,12 @@ def _outcome(runner: Runner, code: str) -> Outcome:
     job = Job(trampoline(runner.isa), image.entry(0, "%f"), SIGNATURE, [(0, 0, 0)])
     (outcome,) = runner.run(image, [job])[0]
     return outcome
+
+
+def test_code_that_is_cut_off_has_no_overflow_condition() -> None:
+    """agr, then half of a locgr that waits for an overflow; whole, it has one."""
+    from liftcheck.isa.s390x.errata import _overflow_condition
+
+    assert not _overflow_condition(bytes.fromhex("b9080012b9e2"))
+    assert _overflow_condition(bytes.fromhex("b9080012b9e21034"))
+    assert not _overflow_condition(bytes.fromhex("b9080012b9e24034"))

@@ -16,7 +16,11 @@ from support.runner_samples import SIGNATURE, opened, trampoline
 from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_add, exact_max, exact_min, is_nan
 from liftcheck.case import FunctionCode, Outcome
-from liftcheck.isa.s390x.thunks import missed_conversion, missed_test, reachable
+from liftcheck.isa.s390x import ISA
+from liftcheck.isa.s390x.insts import ROWS
+from liftcheck.isa.s390x.reader import opcode, read
+from liftcheck.isa.s390x.thunks import _flow, missed_conversion, missed_test, reachable
+from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY
 from liftcheck.runners.base import Runner
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import Job
@@ -234,3 +238,34 @@ def test_conversions_behind_jump_tables_are_told() -> None:
     assert missed_conversion(bytes.fromhex("c0100000000407f1b3a9502007fe"))
     assert not missed_conversion(bytes.fromhex("b3a9502007fe"))
     assert not missed_conversion(bytes.fromhex("c0100000000407f1b904002307fe"))
+
+
+def encoding(rng: Random, key: int) -> bytes:
+    """An instruction of a row, its other bits at random, often all zeros or ones."""
+    digits, code = key >> 16, key & 0xFFFF
+    first = code >> 4 * (digits - 2)
+    made = bytearray(rng.choice((0, 0x0F, 0xF0, 0xFF, rng.randrange(256))) for _ in range(ISA.sizes[first]))
+    made[0] = first
+    if digits == 3:
+        made[1] = made[1] & 0xF0 | code & 15
+    elif digits == 4:
+        made[5 if first in (0xE3, 0xE6, 0xE7, 0xEB, 0xEC, 0xED) else 1] = code & 0xFF
+    return bytes(made)
+
+
+def test_control_flow_is_that_of_the_tables() -> None:
+    """What the supplement sees of every instruction without decoding it, and what the tables say."""
+    rng = Random(1)
+    for key, row in ROWS.items():
+        for code in (encoding(rng, key) for _ in range(20)):
+            assert opcode(code) == key
+            machine = read(code)
+            target = machine.target if machine.flow in (BRANCH, JUMP) else None
+            falls = machine.flow in (ORDINARY, BRANCH, CALL)
+            assert (row.name, *_flow(code, 0, code[0], code[1])) == (row.name, target, falls), code.hex()
+
+
+def test_control_goes_on_after_a_serialization() -> None:
+    """bcr 15,0 branches nowhere."""
+    code = bytes.fromhex("07f0b9ed302407fe")
+    assert reachable(code, 0, len(code)) == [2]

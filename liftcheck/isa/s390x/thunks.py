@@ -19,8 +19,8 @@ What is covered, with the meaning that the thunk has (Principles of Operation SA
                    do not stop, so only sites that are found count: `missed_conversion` tells of others
   rnsbg, rosbg, rxsbg with the test bit, of which Unicorn dies: the others, on a copy
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
-All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer, which belong to nobody
-(the s390x ABI has no red zone). Which NaN results is left to the older instructions.
+All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer (the ABI has no red
+zone). Which NaN results is left to the older instructions.
 """
 
 from __future__ import annotations
@@ -686,14 +686,15 @@ def _reached(code: bytes, start: int, size: int) -> set[int]:
 
 
 def _flow(code: bytes, at: int, first: int, second: int) -> tuple[int | None, bool]:
-    """Where the instruction may branch to, and whether the next one may follow it."""
+    """Where the instruction may branch to, and whether the next may follow: as `reader.read` says, without decoding."""
     if first == 0xA7 and second & 15 in (4, 5, 6, 7):
-        distance = int.from_bytes(code[at + 2 : at + 4], "big", signed=True)
-        return at + 2 * distance, second & 15 in (6, 7) or (second & 15 == 4 and second >> 4 != _ALWAYS)
-    if first == 0xC0 and second & 15 == 4:
+        target = at + 2 * int.from_bytes(code[at + 2 : at + 4], "big", signed=True)
+        conditional = second & 15 == 4
+        return target if second != 4 else None, second >> 4 != _ALWAYS if conditional else second & 15 > 5
+    if first == 0xC0 and second & 15 == 4 and second != 4:  # with a mask of 0 it never branches
         return at + 2 * int.from_bytes(code[at + 2 : at + 6], "big", signed=True), second >> 4 != _ALWAYS
     if first == 0xEC and code[at + 5 : at + 6] and code[at + 5] in _COMPARE_AND_BRANCH:
         return at + 2 * int.from_bytes(code[at + 2 : at + 4], "big", signed=True), True
-    if first == 0x07:
-        return None, second >> 4 != _ALWAYS
+    if first == 0x07:  # register 0 is no target: a no-operation that serializes
+        return None, second >> 4 != _ALWAYS or second & 15 == 0
     return None, first != 0 or second != 0
