@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from support.runner_samples import SIGNATURE, opened, trampoline
 
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.build import signature
@@ -16,7 +17,9 @@ from liftcheck.clif.types import F64, I8, I64, I128
 from liftcheck.compilers.base import Compiler
 from liftcheck.errors import Unavailable
 from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.oracles import canaries
+from liftcheck.runners.link import link
 from liftcheck.runners.pool import NAMES, Job, Runner, open_runner
 from liftcheck.runners.trampolines import trampoline_target, trampoline_text
 
@@ -87,6 +90,21 @@ def registers(isa: str) -> list[str]:
     """The callee-saved registers of an ISA without the frame pointer, which brings the stack pointer back."""
     frame = {"x86-64": "rbp", "aarch64": "x29", "riscv64": "s0", "s390x": ""}[isa]
     return [name for name in canaries.watched(isa) if name != frame]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_loop_looks_at_each_register_of_the_abi(isa: str) -> None:
+    """The stubs list them once more, in assembly."""
+    names, ret = registers(isa), bytes.fromhex(isa_named(isa).ret)
+    programs = [[FunctionCode("%f", code + ret)] for code in (b"", *(cleared(isa, name) for name in names))]
+    image = link(programs, isa)
+    jobs = [Job(trampoline(isa), image.entry(at, "%f"), SIGNATURE, [(1, 2, 3)]) for at in range(len(programs))]
+    runner = opened("unicorn", isa)
+    unharmed, *harmed = (outcomes[0].kind for outcomes in runner.run(image, jobs))
+    runner.close()
+    assert unharmed == "returned"
+    assert [name for name, kind in zip(names, harmed, strict=True) if kind != "abi"] == []
+    assert len(names) >= 5
 
 
 def test_a_long_row_has_its_notes_behind_it(compiler: Compiler, runner: Runner) -> None:
