@@ -24,7 +24,7 @@ from liftcheck.oracles.base import FindingClass
 from liftcheck.oracles.tally import Tally
 
 SAMPLED: Final = 8
-"""In every so manieth batch it is counted what programs hold."""
+"""In one batch of so many it is counted what programs hold."""
 _TURN: Final = 3
 """Which of them: one that is not made for rules (`campaign.plan`)."""
 ENOUGH: Final = 6
