@@ -49,7 +49,7 @@ class Passing(NamedTuple):
     unit: int = 16
     """The arguments fill a multiple of these bytes."""
     more_results: tuple[int, int, int] | None = None
-    """The registers of results by another setting (`enable_llvm_abi_extensions`)."""
+    """The registers of results by another setting (`enable_llvm_abi_extensions`), or in other versions."""
     result_i128: str = ""
     """As `i128`, for results; '': alike."""
     copied_vectors: bool = False
@@ -69,6 +69,8 @@ class Passing(NamedTuple):
     with an extension; ALL, if none has one, nor is of two bytes in a float register."""
     widens: bool = False
     """A value with an extension is accessed as a word."""
+    widened_once: bool = False
+    """Up to some version; later ones do so in registers alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Abi:
     whole_words   an integer that was handed over is loaded as a whole word, what is in a float register accessed as
                   four bytes at least; None: how is not known
     packing       conventions whose callees pack results on the stack
+    popping       those whose callees take their arguments away in some versions, besides those that always do
     overstated    registers that the compiler counts as clobbered by calls although the convention keeps them
 
     The backend's code
@@ -141,6 +144,7 @@ class Abi:
     passing: Mapping[str, Passing] = field(default_factory=dict)
     whole_words: bool | None = None
     packing: frozenset[str] = frozenset()
+    popping: frozenset[str] = frozenset()
     overstated: frozenset[int] = frozenset()
     pushing: frozenset[str] = frozenset()
     pushes_arguments: bool = False

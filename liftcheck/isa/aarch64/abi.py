@@ -38,9 +38,10 @@ ABI: Final = Abi(
     passing={
         "tail": Passing((6, 8, 0), (6, 8, 0), "float", i128=PAIR, area=False),
         **dict.fromkeys(("system_v", "fast", "preserve_all"), _PASSING),
-        "apple_aarch64": _PASSING._replace(i128=UNEVEN, packed=True, widens=True),
+        "apple_aarch64": _PASSING._replace(i128=UNEVEN, packed=True, widens=True, widened_once=True),
         "winch": _PASSING._replace(area=True, packs_results=EACH),
     },
+    popping=frozenset({"winch"}),
     whole_words=False,
     flags_asked=True,
     stops=frozenset({"brk"}),

@@ -101,6 +101,8 @@ def _makes_address(text: str, machines: Sequence[Insn]) -> bool:
     if not all(m.name in _MADE for m in machines):
         return False
     reads = frozenset().union(*(m.reads for m in machines))
+    if any(m.twice & _POINTERS for m in machines):
+        return False
     return not text.endswith(_IN_FRAME) or not _POINTERS.isdisjoint(reads)
 
 

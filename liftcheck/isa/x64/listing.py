@@ -44,6 +44,13 @@ _MANY: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Beginning of a word -> what it is made of; `j`, `cmov`, `lock` with whatever follows."""
 _BEGINNINGS: Final = re.compile(r"^(j|cmov|lock)\b.*|^(j|cmov)[a-z]+$")
+_UNARY: Final = frozenset({"div", "idiv", "mul", "neg", "not"})
+"""What works on one register, by the size at the word's end."""
+_WIDTHS: Final = (
+    (1, re.compile(r"r\d+b|[abcd][lh]|[sd]il|[bs]pl")),
+    (2, re.compile(r"r\d+w|[abcd]x|[sd]i|[bs]p")),
+    (4, re.compile(r"r\d+d|e\w\w")),
+)
 _UNKNOWN: Final = frozenset(
     {"args", "rets", "unwind", "dummy_use", "sequence_point", "stack_probe_loop", "uninit", "return_call_known",
      "return_call_unknown", "nop", "jmp", "ud2", "hlt", "int3", "rep"}
@@ -59,7 +66,14 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
         return False
     if len(words) > 1 or len(machines) > 1 or not _ONE.fullmatch(words[0]):
         return True
+    if words[0][:-1] in _UNARY and not sizes[0] and _width(machines[0].operands) != _SIZES.get(words[0][-1]):
+        return False
     return bool(sizes[0]) == ("(" in _TIED.sub("", shown))
+
+
+def _width(name: str) -> int:
+    """Bytes of a register."""
+    return next((size for size, names in _WIDTHS if names.fullmatch(name)), 8)
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ class Stacked(NamedTuple):
 
 @cache
 def stack_bytes(isa: str, signature: Signature) -> int | None:
-    """Bytes of stack arguments of a function of this signature by `tail`; None if that is not known."""
-    passing = abi_named(isa).passing.get("tail")
+    """Bytes of stack arguments of a function of this signature; None if that is not known."""
+    passing = abi_named(isa).passing.get(signature.call_conv)
     if passing is None or any(p.type.bits > passing.widest for p in signature.params):
         return None
     end = _arguments(passing, signature, _results(passing, passing.results, signature)).end()
@@ -58,22 +58,31 @@ def stack_bytes(isa: str, signature: Signature) -> int | None:
 
 @cache
 def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
-    """What lies where on the stack, by each setting that it may depend on; None if that is not known: there is no row,
-    a structure is copied there, or a value is wider than how much an access of it is taken for."""
+    """What lies where on the stack, by each setting and version that it may depend on; None if that is not known: there
+    is no row, a structure is copied there, or a value is wider than how much an access of it is taken for."""
     abi = abi_named(isa)
     passing = abi.passing.get(signature.call_conv)
     values = (*signature.params, *signature.returns)
     if passing is None or abi.whole_words is None or any(_is_unknown(value) for value in values):
         return None
     found = []
-    for registers in filter(None, (passing.results, passing.more_results)):
-        results = _results(passing, registers, signature)
-        arguments = _arguments(passing, signature, results)
+    for way in _ways(passing):
+        results = _results(way, way.results, signature)
+        arguments = _arguments(way, signature, results)
         # A callee that took away arguments which were pushed for it leaves the results where these began.
         behind = passing.shadow if abi.pushes_arguments and _pops(signature) else arguments.end()
         lies = tuple(one._replace(offset=one.offset + behind) for one in results.found)
         found.append(Stacked((*arguments.found, *arguments.copied()), lies))
     return tuple(dict.fromkeys(found))
+
+
+def _ways(passing: Passing) -> Iterator[Passing]:
+    """By each setting and version."""
+    yield passing
+    if passing.more_results is not None:
+        yield passing._replace(results=passing.more_results)
+    if passing.widened_once:
+        yield passing._replace(widens=False)
 
 
 def _pops(signature: Signature) -> bool:

@@ -59,6 +59,12 @@ class Source:
         """Whether it asks for its stack or frame pointer."""
         return bool(self.asked)
 
+    @property
+    def spoken(self) -> frozenset[str]:
+        """The conventions of the function and of what it calls."""
+        own = frozenset() if self.signature is None else frozenset({self.signature.call_conv})
+        return own | self.any_callee
+
     def conventions(self, symbols: frozenset[str]) -> frozenset[str]:
         """With which conventions one of these symbols may be called; of a call through a register that may be any of
         the function's: compilers load addresses of symbols too."""

@@ -28,6 +28,7 @@ from liftcheck.regalloc.allocation import FIXED, Allocation
 
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
 BASELESS: Final = "an address without a base"
+ELSEWHERE: Final = "a loop of a conditional store does not begin with the load that it waits for"
 IDLE: Final = "what an instruction's bytes make is not read"
 INTO_SLOT: Final = "an instruction stores into a spill slot"
 OVER_SAVED: Final = "an instruction stores over what the prologue saved"
@@ -301,6 +302,9 @@ class OwnRules(CallRules):
         """Own bytes with several ways: what is read or wanted is written on each."""
         own = found.own
         wanted = self.operands.needed(instruction, {p for p in definitions if p < SLOT})
+        aside = order.retries_elsewhere(found, self.abi)
+        if aside is not None:
+            return [self._problem(ELSEWHERE, instruction, aside, NONE, definitions, own)]
         lacking = order.unwritten(found, given, wanted - given)
         if lacking is None:
             return []
@@ -339,7 +343,7 @@ class OwnRules(CallRules):
         additions read them."""
         if machine.effect is not None and not machine.accesses:
             return frozenset(p for p in machine.reads & self._pointers if not self._only_addresses(machine, p))
-        bases = {access.base for access in machine.accesses if access.scaled not in self._pointers}
+        bases = {access.base for access in machine.accesses if access.scaled not in self._pointers} - machine.twice
         pushes = machine.name in self.abi.pushing
         return frozenset() if pushes else machine.reads & self._pointers - bases - uses
 

@@ -42,9 +42,12 @@ def _offered(isa: str, groups: tuple[tuple[int, ...], ...]) -> frozenset[int]:
 
 
 class Calls:
-    """The calls of one function. `sites`: by the address that the callee returns to."""
+    """The calls of one function. `sites`: by the address that the callee returns to; `popping`: conventions whose
+    callees take their arguments away, besides those that do so in every version."""
 
-    def __init__(self, layout: Layout, code: FunctionCode, source: Source | None) -> None:
+    def __init__(
+        self, layout: Layout, code: FunctionCode, source: Source | None, popping: frozenset[str] = frozenset()
+    ) -> None:
         isa, allocation = layout.isa, layout.allocation
         self.layout: Final = layout
         self.isa: Final = isa
@@ -54,6 +57,7 @@ class Calls:
         self.source: Final = source
         self.sites: Final[dict[int, CallSite]] = {site.offset: site for site in code.calls}
         self._returns: Final = sorted(self.sites)
+        self.popping: Final = popping
         self.code: Final = code.code
         self.symbols: Final = sorted((r.offset, r.name) for r in code.relocations)
         self._descriptors: Final = sorted(r.offset for r in code.relocations if "TlsDesc" in r.kind)
@@ -124,12 +128,12 @@ class Calls:
     def may_pop(self, instruction: int) -> bool:
         """Whether a call's callee may take its stack arguments away."""
         conventions = self.conventions(instruction)
-        return not conventions or any(self._pops(convention) for convention in conventions)
+        return not conventions or any(self.pops(convention) for convention in conventions)
 
     def must_pop(self, instruction: int) -> bool:
         """Whether it does so for certain."""
         conventions = self.conventions(instruction)
-        return bool(conventions) and all(self._pops(convention) for convention in conventions)
+        return bool(conventions) and all(self.pops(convention) for convention in conventions)
 
     def taken(self) -> int | None:
         """How many bytes of stack arguments the function itself takes away; None if that is not known."""
@@ -189,8 +193,8 @@ class Calls:
         return frozenset(size for size in found if size is not None) if found and None not in found else None
 
     def _taken(self, signature: Signature) -> int | None:
-        kept = owed(self.isa, signature.call_conv)
-        return None if kept is None else stack_bytes(self.isa, signature) if kept.pops else 0
+        known = owed(self.isa, signature.call_conv) is not None
+        return None if not known else stack_bytes(self.isa, signature) if self.pops(signature.call_conv) else 0
 
     def packed_results(self, instruction: int) -> int | None:
         """How many bytes of results a call's callee leaves on the stack at most, where it may pack them and the bytes
@@ -199,9 +203,10 @@ class Calls:
             return None
         return self.source.packed_results(frozenset(self.symbols_of(instruction)))
 
-    def _pops(self, convention: str) -> bool:
+    def pops(self, convention: str) -> bool:
+        """Whether its callees may take their stack arguments away."""
         found = owed(self.isa, convention)
-        return found is None or found.pops
+        return found is None or found.pops or convention in self.popping
 
     def callee_area(self) -> int:
         """How many bytes at the stack pointer callees may write at will: as many as any of them, for there is one area

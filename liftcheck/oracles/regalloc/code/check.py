@@ -33,6 +33,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.bits.term import Term, value_of
 from liftcheck.errors import Unsupported
+from liftcheck.isa.abi import abi_named
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
@@ -80,9 +81,15 @@ def check(isa: str, captured: Captured, source: Source | None = None, *, z3_only
 
 
 def examine(isa: str, captured: Captured, source: Source | None = None, *, z3_only: bool = False) -> Found:
-    """Everything that is wrong or not decided."""
+    """Everything that is wrong or not decided: nothing, if nothing is by what one of the versions has its conventions
+    do with arguments."""
     try:
-        return Examination(isa, captured, source, z3_only).run()
+        found = Examination(isa, captured, source, z3_only).run()
+        popping = abi_named(isa).popping
+        if not found.problems or source is None or popping.isdisjoint(source.spoken):
+            return found
+        other = Examination(isa, captured, source, z3_only, popping).run()
+        return found if other.problems else other
     except Unsupported as limit:
         return Found([], [limit.reason], Counts(instructions=len(captured.allocation.instructions)))
 
@@ -90,7 +97,9 @@ def examine(isa: str, captured: Captured, source: Source | None = None, *, z3_on
 class Examination:
     """One function's check. Mutable, and used once."""
 
-    def __init__(self, isa: str, captured: Captured, source: Source | None, z3_only: bool) -> None:
+    def __init__(
+        self, isa: str, captured: Captured, source: Source | None, z3_only: bool, popping: frozenset[str] = frozenset()
+    ) -> None:
         self.isa: Final = isa
         self.code: Final = captured.code
         self.allocation: Final = captured.allocation
@@ -98,7 +107,7 @@ class Examination:
         self.slots: Final = Slots()
         self.sequences: Final = Sequences(isa, self.slots)
         self.source: Final = source
-        self.calls: Final = Calls(self.layout, captured.code, source)
+        self.calls: Final = Calls(self.layout, captured.code, source, popping)
         self.rules: Final = Rules(isa, captured.allocation, self.calls)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []
@@ -303,8 +312,12 @@ class Examination:
         yield from self.rules.unbalanced(checked.body, low)
         explicit = slots.explicit(self.allocation)
         yield from self.rules.stray_pointers(self.slots, explicit, low, checked.size or 0)
-        yield from handed.check(self.rules, checked.body, low)
         reads: list[Problem] = []
+        for problem in handed.check(self.rules, checked.body, low):
+            if problem.rule == handed.HANDED and areas.free(self.rules):  # the program stores by its pointers
+                self.doubts.append(PROGRAMS_FAULT)
+            else:
+                yield problem
         if checked.size is not None:
             loads = [*areas.arguments(self.rules, checked.body, checked.size)]
             reads += handed.given(self.rules, loads, areas.entry(self.rules, checked.size))

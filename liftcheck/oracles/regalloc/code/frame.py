@@ -120,7 +120,8 @@ class _Frame:
         self.size = 0
         self.popped: int | None = None
         self.calls: Final = calls
-        self.taken: Final = calls.taken() if promised.pops else 0
+        self.pops: Final = calls.pops(str(allocation.frame.get("convention", "")))
+        self.taken: Final = calls.taken() if self.pops else 0
         self.unwound: Final = unwound
         self.always, self.ever = self._lost()
         self.written: Final[frozenset[int]] = _written_by(isa, allocation, self.owed, self.kept, own, unwound)
@@ -243,7 +244,7 @@ class _Frame:
     def _left(self) -> frozenset[int] | None:
         """What the callees of its tail calls take away."""
         source = self.calls.source
-        none = not self.promised.pops or (source is not None and not source.tails)
+        none = not self.pops or (source is not None and not source.tails)
         return frozenset({0}) if none else self.calls.left_by_tail_calls()
 
     @property
@@ -375,10 +376,17 @@ class _Frame:
         }
         return {place for place in found if 0 <= place < SLOT}
 
+    def _for_an_address(self, value: Term) -> bool:
+        """Whether a scratch register has what frames are made and found with: compilers do not give that back."""
+        found = parts(value)
+        return value.prim == "const" or (found is not None and found[0] is self.entry.base)
+
     def _registers(self, state: State, instruction: int, own: Sequence[Placed]) -> Iterator[Problem]:
         for place, bits in self.owed.items():
             low = self.promised.low if place >= 64 and bits < WIDTHS[self.isa][place >> 6] else 0
             value, wanted = state.value(place), register(self.isa, place)
+            if place in self.kept.scratch and self._for_an_address(value):
+                continue
             if value is wanted and not self.z3_only:
                 continue
             if not self._equal(sliced(value, low, bits), sliced(wanted, low, bits)):
@@ -440,7 +448,7 @@ class _Frame:
     def _given_back(self, instruction: int, returns: bool) -> frozenset[int] | None:
         """How far above the entry's stack pointer an exit may leave it: by the arguments that a function takes away,
         less those that the callee of its tail call takes; None if that is not known."""
-        if not self.promised.pops:
+        if not self.pops:
             return frozenset({0})
         left = frozenset({0}) if returns else self.calls.left_behind(instruction)
         return None if self.taken is None or left is None else frozenset(self.taken - by for by in left)
@@ -463,9 +471,10 @@ class _Frame:
 
 def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved) -> dict[int, int]:
     """Without the stack pointer and the link register, which have rules of their own, without scratch registers (a
-    linker's veneers may write them: no convention keeps them), and without a pinned register, which the environment
-    does not offer."""
-    gone = {kept.sp, kept.link, *kept.scratch, *free_for_all(isa, allocation.environment.offered)}
+    linker's veneers may write them: no convention keeps them, but for those that a function which keeps all registers
+    is told that its calls lose), and without a pinned register, which the environment does not offer."""
+    told = frozenset().union(*(what.clobbers for what in allocation.instructions))
+    gone = {kept.sp, kept.link, *(kept.scratch - told), *free_for_all(isa, allocation.environment.offered)}
     return {place: bits for place, bits in promised.bits.items() if place not in gone}
 
 

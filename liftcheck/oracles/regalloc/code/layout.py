@@ -116,7 +116,7 @@ class Layout:
 
     def _around(self, start: int, end: int) -> tuple[list[Placed], int]:
         """Without islands: bytes that are jumped over, and that none of the other instructions branches into (what
-        stands in an island may look like a branch)."""
+        stands in an island may look like a branch); nor to the jump, which stays then."""
         entered: set[int] = set()
         while True:
             found, at, islands = self._walk(start, end, entered)
@@ -127,8 +127,8 @@ class Layout:
             entered |= more
 
     def _walk(self, start: int, end: int, entered: set[int]) -> tuple[list[Placed], int, list[tuple[int, int]]]:
-        """Instructions, where they end, and the islands left out: jumped over, and not entered. A jump that keeps its
-        own address (a way to a constant after it) stays."""
+        """Instructions, where they end, and the islands left out, with their jumps: jumped over, and not entered. A
+        jump that keeps its own address (a way to a constant after it) stays."""
         found: list[Placed] = []
         islands: list[tuple[int, int]] = []
         at = start
@@ -137,8 +137,8 @@ class Layout:
             behind = at + machine.size
             target = self.goal(at, machine) if machine.flow == JUMP else -1
             if behind <= target <= end and not any(behind <= t < target for t in entered):
-                found += [Placed(at, machine)] if machine.writes else []
-                islands.append((behind, target))
+                found += [Placed(at, machine)] if machine.writes or at in entered else []
+                islands.append((at, target))
                 at = target
                 continue
             found.append(Placed(at, machine))
@@ -154,18 +154,20 @@ class Layout:
         else:
             return laid(machines, start)
         found: list[Placed] = []
-        at, inside = start, -1
+        at, inside, entered = start, -1, set[int]()
         while at < end:
             machine = self.at(at)
             target = self.goal(at, machine)
             behind = at + machine.size
             if machine.flow == JUMP and behind <= target < end and inside < behind:
+                found += [Placed(at, machine)] if at in entered else []
                 at = target
                 continue
             found.append(Placed(at, machine))
             at = behind
             if machine.flow in (BRANCH, JUMP):
                 inside = max(inside, target if target < end else -1)
+                entered.add(target)
             if machine.flow in LEAVES and inside < at:
                 break
         return found, at

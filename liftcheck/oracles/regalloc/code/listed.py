@@ -5,23 +5,30 @@ So a load does not become a store, a constant not an address of the frame, and n
 writes the same. Where the text is not at hand, or there is no way to read it yet (`Isa.listing`), nothing is asked.
 Exits are executed (`frame`), and so not asked about here.
 
-It does not compare operands, immediates and distances, and a mnemonic that no table has says nothing.
+It does not compare operands, immediates and distances, and a mnemonic that no table has says nothing. But what reads
+the stack or frame pointer has a text that names one, or what lies there, and what copies one the one that it copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from liftcheck.isa.abi import abi_named
+from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.isa.base import isa_named
-from liftcheck.mach.insn import Insn
+from liftcheck.mach.insn import CALL, Insn, register, show
 from liftcheck.mach.regs import NONE
+from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import Allocation
 
+POINTED: Final = "bytes read another pointer to the frame than the compiler's listing names"
+_COPY: Final = re.compile(r"(?:mv|movq?|lgr) +(?:%?v\d+, ?%?(\w+)|%(\w+), ?%v\d+)")
+_ANY_ADDRESS: Final = "_at_[%r9]"
+"""How x86-64's atomic loops call their address, whatever it is."""
 OTHER: Final = "bytes are another instruction than the compiler's listing names"
 
 
@@ -29,7 +36,12 @@ def check(isa: str, allocation: Allocation, instruction: int, own: Sequence[Plac
     """`own`: what control reaches of the instruction's bytes."""
     what = allocation.instructions[instruction]
     text = what.text
-    if not text or not own or (len(own) == 1 and text.startswith(f"{own[0].machine.name} ") and ";" not in text):
+    if not text or not own:
+        return ()
+    called = bool(what.clobbers) or any(machine.flow == CALL for _, machine in own)
+    if not called and not what.is_return and (placed := _misread(isa, text, own)) is not None:
+        return (Problem(POINTED, instruction, placed.offset, NONE, text, placed.machine.text, tuple(own)),)
+    if len(own) == 1 and text.startswith(f"{own[0].machine.name} ") and ";" not in text:
         return ()
     agrees = _agrees(isa)
     machines = [machine for _, machine in own]
@@ -39,6 +51,34 @@ def check(isa: str, allocation: Allocation, instruction: int, own: Sequence[Plac
         return ()
     found = "; ".join(machine.text for machine in machines)
     return (Problem(OTHER, instruction, own[0].offset, NONE, text, found, tuple(own)),)
+
+
+def _misread(isa: str, text: str, own: Sequence[Placed]) -> Placed | None:
+    """What reads a pointer that the text does not name, or is no copy of the one that it copies."""
+    pointers = reserved(isa).readable
+    read = [placed for placed in own if not pointers.isdisjoint(placed.machine.reads)]
+    if read:
+        named = {place for word, place in _names(isa).items() if re.search(rf"\b{word}\b", text)}
+        named |= {reserved(isa).sp} if _ANY_ADDRESS in text else set()
+        wrong = next((placed for placed in read if not placed.machine.reads & pointers <= named), None)
+        if wrong is not None:
+            return wrong
+    copy = _COPY.fullmatch(text) if text[0] in "ml" else None
+    copied = _names(isa).get(copy[1] or copy[2]) if copy is not None else None
+    if copied is None:
+        return None
+    effect = own[0].machine.effect
+    made = [parts(value) for _, value in effect.writes] if effect is not None and len(own) == 1 else []
+    pointer = register(isa, copied)
+    return None if any(one is not None and one[0] is pointer for one in made) else own[0]
+
+
+@cache
+def _names(isa: str) -> Mapping[str, int]:
+    """What texts call the pointers, and what lies there: slots and arguments are addressed by the stack pointer."""
+    kept = reserved(isa)
+    names = dict.fromkeys(("sp", "slot", "incoming_arg", show(kept.sp, isa)), kept.sp)
+    return names | dict.fromkeys(("fp", show(kept.frame, isa)), kept.frame) if kept.frame >= 0 else names
 
 
 @cache

@@ -148,6 +148,18 @@ def _makes_for_itself(found: Graph, abi: Abi) -> bool:
     return loops and not any(machine.name.startswith(abi.storing_if) for _, machine in found.own)
 
 
+def retries_elsewhere(found: Graph, abi: Abi) -> Placed | None:
+    """A branch back, of bytes that store conditionally, to something else than a load."""
+    if not any(machine.name.startswith(abi.storing_if) for _, machine in found.own):
+        return None
+    loads = {offset for offset, machine in found.own if any(access.read for access in machine.accesses)}
+    for placed in found.own:
+        goal = placed.machine.target
+        if placed.machine.flow == BRANCH and goal is not None and goal < 0 and placed.offset + goal not in loads:
+            return placed
+    return None
+
+
 def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
     """An instruction that makes but what nobody reads, not even the bytes themselves."""
     for number, after in _afters(found, behind):
@@ -169,13 +181,20 @@ def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, i
         # their outcome is not a result, whoever describes it
         later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
         unread |= {p for p in machine.writes - later if p >= 0}
-    if unread and machine.name != abi.half_jump and not (FLAGS in machine.writes and FLAGS in after):
+    if unread and not _half_left(found, number, abi) and not (FLAGS in machine.writes and FLAGS in after):
         return min(unread)
     if FLAGS not in after and only_compares(machine):
         return FLAGS
     if only_reads(machine) and (machine.accesses or not may_trap(offset, machine.size)):
         return min(machine.reads)
     return NONE if does_nothing(machine) and not may_trap(offset, machine.size) else None
+
+
+def _half_left(found: Graph, number: int, abi: Abi) -> bool:
+    """Whether an instruction is the half of a far jump, whose other half `layout` has left out with the island."""
+    offset, machine = found.own[number]
+    last = number + 1 == len(found.own)
+    return machine.name == abi.half_jump and (last or found.own[number + 1].offset != offset + machine.size)
 
 
 def unread(own: Sequence[Placed], scratch: Set[int]) -> tuple[Placed, int] | None:
