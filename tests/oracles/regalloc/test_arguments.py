@@ -98,7 +98,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
         ("aarch64", "system_v", times(8, "i64"), "", [""]),
         ("aarch64", "system_v", times(8, "i64") + ", i8, i128, i32", "", ["0:1 16:8 24:8 32:4"]),
         ("aarch64", "system_v", times(7, "i64") + ", i128, i64, i64", "", ["0:8 8:8 16:8"]),  # the first takes x7
-        ("aarch64", "apple_aarch64", times(8, "i64") + ", i8, i16, i32 sext", "", ["0:1 2:2 4:4+"]),
+        ("aarch64", "apple_aarch64", times(8, "i64") + ", i8, i16, i32 sext", "", ["0:1 2:2 4:4+", "0:1 2:2 4:4"]),
         ("aarch64", "system_v", "i64 sret, " + times(8, "i64"), "", [""]),
         ("aarch64", "tail", times(7, "i64"), times(7, "i64"), ["0:8 16:8"]),
         ("aarch64", "winch", "i64", "i16 sext, i8, i8 uext, i64", ["15:2 8:1 7:1"]),

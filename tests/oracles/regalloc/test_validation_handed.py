@@ -111,6 +111,7 @@ PACKED = "i16 uext, i8, i8 sext, i16 uext, i32"
     ("convention", "stored", "rows", "right"),
     [
         ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:4", True),
+        ("apple_aarch64", False, "0:2 2:1 3:1 4:2 8:4", True),  # in later versions
         ("apple_aarch64", False, "0:8 2:1 3:1 4:1 8:4", False),  # these two have an extension
         ("apple_aarch64", False, "0:8 2:8 3:8 4:8 8:4", False),  # the second has none
         ("apple_aarch64", False, "0:8 2:1 3:8 4:8 8:8", False),

@@ -15,7 +15,9 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.abi import reserved
 from liftcheck.mach.insn import BRANCH, CALL, RETURN, Insn, decode
+from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.check import PROGRAMS_FAULT
+from liftcheck.oracles.regalloc.code.layout import Layout
 from liftcheck.oracles.regalloc.source import source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import UNDECIDED, VALID
@@ -234,3 +236,23 @@ block0(v0: i64, v1: i64):
         if machine.name in ("div", "not") and machine.name == other.name and machine.operands != other.operands
     ]
     assert len(found) >= 4 and all(found)
+
+
+COPIED = """\
+function %copied(i64, i64) -> i64 system_v {
+    sig0 = (i64, i128, i128) -> i64 system_v
+    fn0 = %g sig0
+block0(v0: i64, v1: i64):
+    v2 = iconcat v0, v1
+    v3 = call fn0(v0, v2, v2)
+    v4 = iadd v3, v1
+    return v4
+}
+"""
+
+
+def test_what_is_saved_does_not_lie_where_an_argument_is_copied_to(regalloc: Cranelift) -> None:
+    """s390x passes the address of a copy, which the callee may write."""
+    captured, source = one(regalloc, "s390x", COPIED)
+    calls = Calls(Layout("s390x", captured.code, captured.allocation), captured.code, source)
+    assert calls.callee_area() == 160 + 2 * 16

@@ -23,7 +23,7 @@ from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
-from liftcheck.oracles.regalloc.arguments import stack_bytes
+from liftcheck.oracles.regalloc.arguments import stack_bytes, stacked
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import POINTERS, Source, structure_bytes
 from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation, Operand
@@ -221,7 +221,20 @@ class Calls:
             for signatures in called
             for one in signatures
         ]
+        found += [self._handed_end(instruction) for instruction in self.calling]
         return max(found)
+
+    def _handed_end(self, instruction: int) -> int:
+        """Where what a call hands over and gets back ends at least: callees may write it all."""
+        ends = []
+        for signature in self.signatures(instruction) or ():
+            pushed = self.abi.pushes_arguments and self.pops(signature.call_conv)
+            for one in stacked(self.isa, signature) or ():
+                rows = one.results if pushed else (*one.arguments, *one.results)
+                ends.append(max((row.offset + row.size for row in rows), default=0))
+            if stacked(self.isa, signature) is None:
+                return 0
+        return min(ends, default=0)
 
     def _area(self, convention: str) -> int:
         return self.abi.shadow.get(convention, 0) or self.abi.callee_area

@@ -84,8 +84,9 @@ def _elsewhere(row: _Access, area: int, top: int) -> Problem:
 
 
 def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Placed | None:
-    """A store after a call that no load of what it stores comes right before, of all accesses; one that left a part of
-    an integer register as it was stores no more than it loaded. `places`: the results', nothing is stored from them."""
+    """A store after a call that no load of what it stores comes right before, of all accesses; it stores no less,
+    and of a load that left a part of an integer register as it was no more. `places`: the results', nothing is stored
+    from them."""
     before: frozenset[int] = frozenset()
     partly, most = before, 0
     for placed in own:
@@ -93,7 +94,8 @@ def _alone(own: Sequence[Placed], returning: int, places: frozenset[int]) -> Pla
             continue
         machine = placed.machine
         stores, size = any(access.written for access in machine.accesses), max(a.size for a in machine.accesses)
-        if stores and (before.isdisjoint(machine.reads) or (size > most and not partly.isdisjoint(machine.reads))):
+        wider = size > most and not partly.isdisjoint(machine.reads)
+        if stores and (before.isdisjoint(machine.reads) or wider or size < most):
             return placed
         before = frozenset() if stores else machine.writes - places
         partly, most = frozenset(place for place in machine.kept if place < FLOAT * 64), size
