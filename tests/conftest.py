@@ -28,7 +28,6 @@ from liftcheck.compilers.cranelift import builds, cargo
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError, Unavailable
 from liftcheck.isa import ISAS
-from liftcheck.isa.base import isa_named
 from liftcheck.runners import qemu
 from liftcheck.runners.pool import RunnerPool
 
@@ -155,8 +154,7 @@ def _build(config: pytest.Config, profile: str) -> str:
 
 def _has_qemu() -> bool:
     if "qemu" not in _found:
-        names = [f"{isa_named(isa).qemu.program}{end}" for isa in ISAS for end in ("", "-static")]
-        _found["qemu"] = next((name for name in names if shutil.which(name)), "")
+        _found["qemu"] = next(filter(None, map(qemu.program_of, ISAS)), "")
     return _found["qemu"] != ""
 
 
@@ -171,7 +169,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if not compiled:
             hidden.enter_context(_without_compiler())
         if not item.get_closest_marker("needs_qemu") and (not compiled or _deselects(item.config, "needs_qemu")):
-            hidden.enter_context(mock.patch.object(qemu, "_program", _no_qemu))
+            hidden.enter_context(mock.patch.object(qemu, "program_of", _no_qemu))
         return (yield)
 
 

@@ -15,7 +15,7 @@ from liftcheck.runners.process import ProcessRunner
 def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
     """qemu-user for an ISA; with vector registers of that size, where that can be chosen. Unavailable if it is not
     installed."""
-    program, qemu = _program(isa), isa_named(isa).qemu
+    program, qemu = program_of(isa), isa_named(isa).qemu
     if not program:
         raise Unavailable(f"{qemu.program} is not installed: {KIND.remedy}")
     if qemu.models:
@@ -23,7 +23,8 @@ def qemu_runner(isa: str, vector_bits: int = 128) -> ProcessRunner:
     return ProcessRunner("qemu", isa, (program, *qemu.options))
 
 
-def _program(isa: str) -> str:
+def program_of(isa: str) -> str:
+    """The path of the emulator for an ISA, '' if it is not installed."""
     name = isa_named(isa).qemu.program
     return shutil.which(name) or shutil.which(f"{name}-static") or ""
 
@@ -45,7 +46,7 @@ def _richest_model(isa: str, program: str, vector_bits: int) -> ProcessRunner:
 
 def version(isa: str) -> str:
     """That of the program for an ISA, '' if it does not say within five seconds."""
-    program = _program(isa)
+    program = program_of(isa)
     if not program:
         return ""
     command = [program, "--version"]

@@ -9,7 +9,6 @@ goes on after it.
 from __future__ import annotations
 
 import random
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ from liftcheck.bits.term import Term
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import FLAGS, MEMORY, VECTOR_CONFIGURATION, Insn, register, show
 from liftcheck.mach.regs import NONE
+from liftcheck.runners import qemu as qemu_user
 from support.machine_tables import evaluator, unread
 
 STATE: Final = 0x20000000
@@ -211,12 +211,16 @@ def _program(isa: str, reserved: int) -> bytes:
     return ident + header + segments + code
 
 
-@cache
 def _command(isa: str) -> tuple[str, ...]:
+    program = qemu_user.program_of(isa)  # asked each time: a test that is not marked needs_qemu has none
+    if not program:
+        pytest.skip(f"{isa_named(isa).qemu.program} is not installed: apt-get install qemu-user")
+    return _with_model(isa, program)
+
+
+@cache
+def _with_model(isa: str, program: str) -> tuple[str, ...]:
     qemu = isa_named(isa).qemu
-    program = shutil.which(qemu.program) or shutil.which(f"{qemu.program}-static")
-    if program is None:
-        pytest.skip(f"{qemu.program} is not installed: apt-get install qemu-user")
     if not qemu.models:
         return (program, *qemu.options)
     for model in qemu.models:
