@@ -37,7 +37,7 @@ WRONG: Final = "refusal"
 """`CompileFailure.kind` of a wrong refusal."""
 LIMIT: Final = "a limit of the compiler"
 _KEPT: Final = 20_000
-"""Opcodes that end a function."""
+"""Answers that are kept."""
 _WHOLE: Final = frozenset({"jump", "get_exception_handler_address"})
 """Not compiled alone: a jump is in every program, and the address of a handler means nothing without its call."""
 
@@ -84,6 +84,8 @@ class Refusals:
 
     def lacking(self, module: Module, target: Target) -> frozenset[str]:
         """The reasons why instructions of a module, or its signatures, are refused alone."""
+        if len(self._alone) > _KEPT:  # before it is known what is missing
+            self._alone.clear()
         plain = at_level(target, "none")
         pairs = list(dict.fromkeys(pair for function in module.functions for pair in _alone(function)))
         missing = [
@@ -91,8 +93,6 @@ class Refusals:
             for text in dict.fromkeys(text for pair in pairs for text in pair)
             if text and (text, plain) not in self._alone
         ]
-        if len(self._alone) > _KEPT:
-            self._alone.clear()
         if missing:
             for text, reply in zip(missing, self.ask("\n".join(missing), [plain])[0], strict=True):
                 self._alone[text, plain] = reply.reason if isinstance(reply, CompileFailure) else ""

@@ -15,8 +15,8 @@ from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module
-from liftcheck.compilers.base import Compiler
-from liftcheck.oracles import compare
+from liftcheck.compilers.base import Compiler, Reply
+from liftcheck.oracles import compare, refusals
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests import known
 from liftcheck.oracles.filetests.engine import Options
@@ -277,3 +277,17 @@ def test_a_wrong_refusal_has_its_page_if_the_program_has_what_the_page_says(
     (function,) = parse_module(text, "refused").functions
     cause = known.cause_of_failure(isa, function, CompileFailure(WRONG, reason))
     assert cause == f"wrong refusal on {isa}: {reason} ({page})"
+
+
+def test_what_is_kept_is_not_thrown_away_while_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program is judged by answers of before and new ones, also when there are too many to keep."""
+    monkeypatch.setattr(refusals, "_KEPT", 8)
+
+    def ask(text: str, targets: Sequence[Target]) -> list[list[Reply]]:
+        made = [FunctionCode("f", b""), CompileFailure("unsupported", "no lowering of imul.i32")]
+        return [[made["imul" in one] for one in text.split("function ")[1:]] for _ in targets]
+
+    one, where = Refusals(ask), target("aarch64", "speed")
+    failure = CompileFailure("unsupported", "no lowering of imul.i32")
+    for text in (ADDITION, ADDITION.replace("iadd", "isub"), ADDITION.replace("iadd", "band")):
+        assert one.judged(parse_module(text, "refused"), where, failure) is failure
