@@ -164,7 +164,7 @@ def test_ctrl_c_and_sigterm_end_a_campaign_and_leave_nothing_running(
         if times == 1:
             document = json.loads(out)
             assert document["interrupted"]
-            assert process.returncode == (1 if document["findings"] else 0)
+            assert process.returncode == (1 if document["new"] else 0)
         else:
             assert process.returncode in (0, 1, 130)
         time.sleep(0.5)

@@ -109,7 +109,7 @@ def test_what_blame_found_is_marked_and_said(tmp_path: Path) -> None:
     text = page(gather(folder(tmp_path, wrong(blame=blame))))
     assert "the first that gives a wrong value" in text and "gives the first wrong value" in text
     assert re.search(r"<mark>[^<]*add a0, a0, a0</mark>", text) and f"<mark>    {clif}</mark>" in text
-    assert "who is to blame" in text and "makes it anew" in text
+    assert "who is to blame" in text and "run `liftcheck blame` again" in text
     strange = page(gather(folder(tmp_path / "b", wrong(blame={"instruction": {"code": [3, [1]], "clif": NASTY}}))))
     assert "the only instruction that computes anything" in strange
 
