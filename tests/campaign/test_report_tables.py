@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 from support.reports import campaign, finding
 
+from liftcheck.campaign.findings.suspicion import Trigger
 from liftcheck.campaign.report.fit import WIDE, Fitting
-from liftcheck.campaign.report.fuzz import show
+from liftcheck.campaign.report.fuzz import _steered, show
 from liftcheck.campaign.report.live import LiveProgress
 
 LONG = Path("a-folder-with-a-long-name") / ("findings-" * 14)
@@ -59,3 +60,12 @@ def test_cells_are_text_and_not_markup() -> None:
     stream = io.StringIO()
     Console(width=80, file=stream).print(Fitting("[b]t", ("a", "b"), [("[red]x", "[/]")]), crop=False)
     assert "[red]x" in stream.getvalue() and "[/]" in stream.getvalue() and "[b]t" in stream.getvalue()
+
+
+def test_what_is_steered_around_has_a_line_for_each_way_to_go_wrong() -> None:
+    found = [Trigger("riscv64", "panic", "iadd.i8", 3, 1200), Trigger("riscv64", "panic", "isub.i8", 2, 30)]
+    found.insert(1, Trigger("s390x", "panic", "iadd.i8", 4, 40))
+    assert list(_steered(found)) == [
+        "  riscv64, panic: iadd.i8 (3 of 1,200), isub.i8 (2 of 30)",
+        "  s390x, panic: iadd.i8 (4 of 40)",
+    ]

@@ -8,6 +8,7 @@ document.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -256,8 +257,9 @@ def tables(report: FuzzReport) -> RenderableType:
     if report.options.baseline:
         parts.append(_against(report))
     if report.triggers:
-        lines = [f"  {one}" for one in report.triggers]
-        parts.append(Text("\n".join(["most programs steer around what goes wrong most often:", *lines])))
+        parts.append(
+            Text("\n".join(["most programs steer around what goes wrong most often:", *_steered(report.triggers)]))
+        )
     if report.findings:
         parts.append(_findings(report))
     if (said := _of_lists(report)) is not None:
@@ -265,6 +267,15 @@ def tables(report: FuzzReport) -> RenderableType:
     if report.troubles:
         parts.append(_troubles(report))
     return Group(*parts)
+
+
+def _steered(found: Iterable[Trigger]) -> Iterator[str]:
+    """A line for each way to go wrong on an ISA, with what it comes of."""
+    groups: dict[tuple[str, str], list[Trigger]] = {}
+    for one in found:
+        groups.setdefault((one.isa, one.kind), []).append(one)
+    for (isa, kind), several in groups.items():
+        yield f"  {isa}, {kind}: {', '.join(f'{one.key} ({one.wrong} of {one.programs:,})' for one in several)}"
 
 
 def _how_far(report: FuzzReport, extent: Extent) -> str:
