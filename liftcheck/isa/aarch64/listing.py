@@ -54,6 +54,7 @@ _MANY: Final[Mapping[str, frozenset[str]]] = {
     "load_ext_name_near": frozenset({"adrp", "add"}),
     "load_ext_name_far": frozenset({"ldr", "b", "udf"}),
     "br_table": frozenset({"mov", "movk", "csel", "csdb", "adr", "ldrsw", "add", "br", "b.hs"}),
+    "b": frozenset({"b", "bti"}),  # a jump that falls through to a place that jumps through registers lead to
     "vcsel": frozenset({"mov", "b", *(f"b.{condition}" for condition in _EITHER)}),
 }
 
@@ -114,7 +115,7 @@ def _branches(word: str, machines: tuple[str, ...]) -> bool:
         names = {f"b.{one}" for one in _EITHER.get(found[1], (found[1],))}
     else:
         names = {"cbz", "cbnz"} if found[2] else {"tbz", "tbnz"}
-    return all(name in names or name == "b" for name in machines)
+    return all(name in names or name in ("b", "bti") for name in machines)
 
 
 def _loops(word: str, machines: tuple[str, ...]) -> bool:

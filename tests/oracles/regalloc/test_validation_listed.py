@@ -62,6 +62,7 @@ RIGHT = {
     "aarch64": [
         ("movk %v1, %v1, #48, LSL #16", "00f0b772"), ("add %v1, %v2, %v3", "4a010b8b"),
         ("str %v224, [sp, #8]", "e38300b8"), ("ldrh %v1, [sp]", "e3034078"), ("subs xzr, %v1, %v2", "bf0214eb"),
+        ("b label7", "9f2403d5"), ("b label7", "040000149f2403d5"),
         ("b.eq label3 ; b label2", "41000054"), ("cbz %v1, label3 ; b label2", "400000b4"),
         ("movz w16, #34464 ; movk w16, w16, #1, LSL #16", "10d4905230 00a072"),
         ("atomic_rmw_loop_add_64 addr=%v1", "3bff5fc87c031a8b3cff18c8b8ffffb5"),
@@ -98,6 +99,7 @@ WRONG = {
     "aarch64": [
         ("movk %v1, %v1, #48, LSL #16", "00f01e72"), ("add %v1, %v2, %v3", "4a010b6a"),
         ("str %v224, [sp, #8]", "e3830038"), ("ldrh %v1, [sp]", "e3030078"), ("subs xzr, %v1, %v2", "bf0214cb"),
+        ("b label7", "1f2003d5"), ("b label7", "9f2403d51f2003d5"),
         ("b.eq label3 ; b label2", "4a000054"), ("cbz %v1, label3 ; b label2", "40000036"),
         ("atomic_rmw_loop_add_64 addr=%v1", "3bff5fc87c031acb3cff18c8b8ffffb5"),
         ("blr %v198", "c0013fd64a010b8b"),
