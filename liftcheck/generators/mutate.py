@@ -42,6 +42,16 @@ class Place(NamedTuple):
     at: int
 
 
+class Operand(NamedTuple):
+    """What the instruction `inst` reads as its argument `which`."""
+
+    place: Place
+    inst: Inst
+    which: int
+    value: int
+    ty: Type
+
+
 class Editor:
     """Edits one function, which is a copy of its own. `done` names the edits that were made."""
 
@@ -94,12 +104,19 @@ class Editor:
     def replace(self, place: Place, inst: Inst) -> None:
         self.function.blocks[place.block].insts[place.at] = inst
 
-    def operand(self) -> tuple[Place, Inst, int] | None:
-        """An operand that is not an address: where, whose, which."""
+    def operand(self) -> Operand | None:
+        """An operand that is not an address."""
         found = self.some(lambda inst: bool(_free_operands(inst)))
         if found is None:
             return None
-        return (*found, self.random.choice(_free_operands(found[1])))
+        place, inst = found
+        which = self.random.choice(_free_operands(inst))
+        return Operand(place, inst, which, inst.args[which], self.function.types[inst.args[which]])
+
+    def swap(self, operand: Operand, value: int, *insts: Inst) -> None:
+        """Another value in an operand's place, made by instructions before."""
+        self.replace(operand.place, _with_operand(operand.inst, operand.which, value))
+        self.put(operand.place, *insts)
 
     def made(self, ty: Type) -> tuple[int, list[Inst]]:
         """A constant worth trying."""
@@ -152,11 +169,8 @@ def other_operand(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    ty = editor.function.types[inst.args[which]]
-    value, insts = editor.some_value(ty, place)
-    editor.replace(place, _with_operand(inst, which, value))
-    editor.put(place, *insts)
+    value, insts = editor.some_value(found.ty, found.place)
+    editor.swap(found, value, *insts)
     return True
 
 
@@ -199,8 +213,7 @@ def wrap_operand(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    ty = editor.function.types[inst.args[which]]
+    ty = found.ty
     rows = [
         row
         for row in editor.table.rows
@@ -212,12 +225,11 @@ def wrap_operand(editor: Editor) -> bool:
     made, args = list[Inst](), list[int]()
     forced = row.args.index(ty)
     for at, one in enumerate(row.args):
-        value, insts = (inst.args[which], list[Inst]()) if at == forced else editor.some_value(one, place)
+        value, insts = (found.value, list[Inst]()) if at == forced else editor.some_value(one, found.place)
         made += insts
         args.append(value)
     result = fresh(editor.function, ty)
-    editor.replace(place, _with_operand(inst, which, result))
-    editor.put(place, *made, _instruction(editor, row, tuple(args), (result,)))
+    editor.swap(found, result, *made, _instruction(editor, row, tuple(args), (result,)))
     return True
 
 
@@ -307,9 +319,7 @@ def undo(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    value = inst.args[which]
-    ty = editor.function.types[value]
+    value, ty = found.value, found.ty
     once = [op for op in _INVOLUTIONS if editor.has(f"{op}.{ty.name}")]
     twice = [pair for pair in _UNDONE if not ty.is_float and all(_row(editor, op, ty, 2) is not None for op in pair)]
     if not once and not twice:
@@ -322,10 +332,9 @@ def undo(editor: Editor) -> bool:
         one, other = editor.random.choice(twice)
         row = _row(editor, one, ty, 2)
         assert row is not None
-        amount, made = editor.some_value(row.args[1], place)
+        amount, made = editor.some_value(row.args[1], found.place)
         steps = [*made, Inst(one, ty, (first,), (value, amount)), Inst(other, ty, (second,), (first, amount))]
-    editor.replace(place, _with_operand(inst, which, second))
-    editor.put(place, *steps)
+    editor.swap(found, second, *steps)
     return True
 
 
@@ -338,15 +347,12 @@ def select_same(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    value = inst.args[which]
-    ty = editor.function.types[value]
+    value, ty = found.value, found.ty
     if not editor.has(f"select.{ty.name}.i8"):
         return False
-    condition, made = editor.some_value(I8, place)
+    condition, made = editor.some_value(I8, found.place)
     result = fresh(editor.function, ty)
-    editor.replace(place, _with_operand(inst, which, result))
-    editor.put(place, *made, Inst("select", ty, (result,), (condition, value, value)))
+    editor.swap(found, result, *made, Inst("select", ty, (result,), (condition, value, value)))
     return True
 
 
@@ -355,9 +361,7 @@ def through_slot(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    value = inst.args[which]
-    ty = editor.function.types[value]
+    value, ty = found.value, found.ty
     if not (editor.has(f"load.{ty.name}") and editor.has(f"store.{ty.name}") and editor.has("stack_addr.i64")):
         return False
     slots = editor.function.stack_slots
@@ -365,9 +369,9 @@ def through_slot(editor: Editor) -> bool:
     slots[number] = StackSlot(max(ty.bytes, 8))
     address = fresh(editor.function, I64)
     result = fresh(editor.function, ty)
-    editor.replace(place, _with_operand(inst, which, result))
-    editor.put(
-        place,
+    editor.swap(
+        found,
+        result,
         Inst("stack_addr", I64, (address,), (), number),
         Inst("store", ty, (), (value, address)),
         Inst("load", ty, (result,), (address,)),
@@ -416,9 +420,7 @@ def widen(editor: Editor) -> bool:
     found = editor.operand()
     if found is None:
         return False
-    place, inst, which = found
-    value = inst.args[which]
-    ty = editor.function.types[value]
+    value, ty = found.value, found.ty
     rows = [
         row
         for row in editor.table.rows
@@ -430,8 +432,7 @@ def widen(editor: Editor) -> bool:
         return False
     row = editor.random.choice(rows)
     wide, result = fresh(editor.function, row.results[0]), fresh(editor.function, ty)
-    editor.replace(place, _with_operand(inst, which, result))
-    editor.put(place, Inst(row.op, row.type, (wide,), (value,)), Inst("ireduce", ty, (result,), (wide,)))
+    editor.swap(found, result, Inst(row.op, row.type, (wide,), (value,)), Inst("ireduce", ty, (result,), (wide,)))
     return True
 
 
