@@ -71,11 +71,16 @@ class FuzzReport:
         return standings(self.known, self.findings, self.compiler, self.options, self.tally.programs_by_isa)
 
     @property
+    def new(self) -> list[Finding]:
+        """The findings that no list of known ones has."""
+        known = self.standings
+        return [finding for finding in self.findings if not known.is_known(finding)]
+
+    @property
     def exit_code(self) -> int:
         """1 if anything was found that is not known and that counts, 3 if something could not be written or the disk
         ended it, else 0."""
-        known = self.standings
-        if any(not finding.spared and not known.is_known(finding) for finding in self.findings):
+        if any(not finding.spared for finding in self.new):
             return 1
         return 3 if self.storage or self.stopped else 0
 
@@ -137,7 +142,7 @@ class FuzzReport:
             "pairs": self.pairs,
             "seconds": round(self.seconds, 3),
             "findings": [self._finding(finding, known.of(finding)) for finding in self.findings],
-            "new": sum(not known.is_known(finding) for finding in self.findings),
+            "new": len(self.new),
             "not_seen": [{"cause": entry.cause, "link": entry.link} for entry in known.unseen],
             "undecided": _by_reason(tally.undecided),
             "refused": _by_reason(tally.refused),

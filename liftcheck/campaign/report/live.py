@@ -67,23 +67,13 @@ class LiveProgress:
 
 
 def headline(report: FuzzReport) -> str:
-    """One line: how far, how fast, how many findings."""
+    """One line: how far, how fast, how many findings, how many of them are new."""
     speed = report.pairs / report.seconds if report.seconds > 0 else 0.0
+    said = f", {len(report.new)} new" if report.known else ""
     return (
         f"{report.tally.programs:,} programs, {report.pairs:,} pairs judged ({speed:,.0f}/s), "
-        f"{findings(report)}, {time_left(report)}"
+        f"{len(report.findings)} findings{said}, {time_left(report)}"
     )
-
-
-def findings(report: FuzzReport) -> str:
-    """How many findings, and how many of them are new."""
-    return f"{len(report.findings)} findings" + (f", {new_findings(report)} new" if report.known else "")
-
-
-def new_findings(report: FuzzReport) -> int:
-    """Findings that no list of known ones has."""
-    standings = report.standings
-    return sum(not standings.is_known(finding) for finding in report.findings)
 
 
 def time_left(report: FuzzReport) -> str:
@@ -113,5 +103,5 @@ def picture(report: FuzzReport, rules: str = "") -> Group:
         counts = [sum(n for (where, _), n in of.items() if where == isa) for of in (tally.disagreed, tally.undecided)]
         refused = sum(n for (where, _), n in tally.refused.items() if where == isa)
         table.add_row(isa, f"{speed:,.0f}", f"{tally.pairs[isa]:,}", *(f"{n:,}" for n in (*counts, refused)))
-    said = Text(headline(report), style="bold red" if new_findings(report) else "bold")
+    said = Text(headline(report), style="bold red" if report.new else "bold")
     return Group(said, table, *([Text(rules, style="dim")] if rules else []))
