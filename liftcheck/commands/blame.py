@@ -15,9 +15,7 @@ from liftcheck.commands import options, output
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what", metavar="FINDING|FILE", help="a finding's folder, or a .clif file (- for standard input)"
-    )
+    options.add_what(parser)
     parser.add_argument(
         "--versions",
         nargs="?",
@@ -27,13 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="versions to try, separated by commas, built if need be; without a LIST all that can be built here, "
         "by bisection (default: those that are built already)",
     )
-    parser.add_argument(
-        "--time",
-        type=options.duration,
-        default=60.0,
-        metavar="DURATION",
-        help="stop making it smaller after this long (default: 60s)",
-    )
+    options.add_patience(parser)
     parser.add_argument(
         "--compiler", metavar="NAME[@VERSION]", help="blame this one instead of the finding's own, or the newest"
     )
@@ -49,14 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from liftcheck.campaign import blame
     from liftcheck.campaign.findings import blamed, versions
     from liftcheck.compilers.choice import Wish
-    from liftcheck.errors import UsageError
 
-    place = Path(args.what)
-    is_folder = place.is_dir() or place.name == "finding.json"
-    given = [name for name in ("isa", "opt", "settings") if getattr(args, name)]
-    if is_folder and given:
-        name = "set" if given[0] == "settings" else given[0]
-        raise UsageError(f"liftcheck blame: --{name} is for files; a finding's folder says all that itself")
+    place, is_folder = Path(args.what), options.names_folder(args, "blame", ("isa", "opt", "settings"))
     if args.versions not in (versions.BUILT, versions.ALL):
         versions.candidates(args.versions)  # what is no version is told before the work
     wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))

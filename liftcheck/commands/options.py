@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from liftcheck.errors import UsageError
@@ -271,3 +272,32 @@ def add_json(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print one JSON object on standard output (docs/json.md); progress goes to standard error",
     )
+
+
+def add_what(parser: argparse.ArgumentParser) -> None:
+    """What a command makes small first."""
+    parser.add_argument(
+        "what", metavar="FINDING|FILE", help="a finding's folder, or a .clif file (- for standard input)"
+    )
+
+
+def add_patience(parser: argparse.ArgumentParser) -> None:
+    """How long it is made small."""
+    parser.add_argument(
+        "--time",
+        type=duration,
+        default=60.0,
+        metavar="DURATION",
+        help="stop making it smaller after this long (default: 60s)",
+    )
+
+
+def names_folder(args: argparse.Namespace, command: str, for_files: Iterable[str]) -> bool:
+    """Whether `what` is a finding's folder; UsageError if it is, and one of the options `for_files` is given."""
+    place = Path(args.what)
+    if not place.is_dir() and place.name != "finding.json":
+        return False
+    given = next((name for name in for_files if getattr(args, name)), "").replace("settings", "set")
+    if given:
+        raise UsageError(f"liftcheck {command}: --{given} is for files; a finding's folder says all that itself")
+    return True

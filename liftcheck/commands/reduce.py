@@ -26,16 +26,8 @@ _INTERRUPTED: Final = 130
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what", metavar="FINDING|FILE", help="a finding's folder, or a .clif file (- for standard input)"
-    )
-    parser.add_argument(
-        "--time",
-        type=options.duration,
-        default=60.0,
-        metavar="DURATION",
-        help="stop making it smaller after this long (default: 60s)",
-    )
+    options.add_what(parser)
+    options.add_patience(parser)
     parser.add_argument(
         "--test", metavar="COMMAND", help="for a file: the shell command, with {}, that it is reduced for"
     )
@@ -54,9 +46,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reduces a finding or a file."""
-    place = Path(args.what)
-    if place.is_dir() or place.name == "finding.json":
-        return _finding(args, place)
+    if options.names_folder(args, "reduce", ("test", "out", "isa", "opt", "settings")):
+        return _finding(args, Path(args.what))
     return _file(args)
 
 
@@ -65,10 +56,6 @@ def _finding(args: argparse.Namespace, place: Path) -> int:
     from liftcheck.campaign.reduce.engine import size
     from liftcheck.campaign.shrink import Watch, by_folder
 
-    given = [name for name in ("test", "out", "isa", "opt", "settings") if getattr(args, name)]
-    if given:
-        name = "set" if given[0] == "settings" else given[0]
-        raise UsageError(f"liftcheck reduce: --{name} is for files; a finding's folder says all that itself")
     before = size(load(place).case)
     line = _progress()
     finding, folder, interrupted = by_folder(place, args.time, Watch(line))
