@@ -25,7 +25,7 @@ from typing import Final, Protocol
 
 from liftcheck.campaign.execute.base import Death, Executor
 from liftcheck.campaign.execute.local import Pool
-from liftcheck.campaign.execute.slices import EARLY, LATER, LEARNING, MANY, SHARE, Slices
+from liftcheck.campaign.execute.slices import EARLY, LATER, LEARNING, MANY, SHARE, WINDOW, Slices
 from liftcheck.campaign.execute.tasks import Answer, Task
 from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.findings.docket import Docket, Entry
@@ -401,8 +401,9 @@ class Campaign:
 
 def share(elapsed: float, docket: Docket) -> float:
     """What share of the time slices of reductions get. By their order, a campaign that is bounded by cases has the same
-    one always; else most is learned early, where much looks like nothing known, and later programs come first."""
-    if docket.strict:
+    one always; else most is learned early, where much looks like nothing known, and later programs come first. In its
+    first seconds a share of the window is more than that of the time so far, and is not raised."""
+    if docket.strict or elapsed < WINDOW:
         return SHARE
     if elapsed >= EARLY:
         return LATER

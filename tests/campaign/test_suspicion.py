@@ -215,7 +215,8 @@ def test_a_docket_that_hears_its_journal_is_the_docket_that_was() -> None:
     ("elapsed", "waiting", "strict", "wanted"),
     [
         (10, 0, False, SHARE),
-        (10, MANY + 1, False, LEARNING),
+        (10, MANY + 1, False, SHARE),
+        (30, MANY + 1, False, LEARNING),
         (1000, MANY + 1, False, LATER),
         (10, MANY + 1, True, SHARE),
     ],
