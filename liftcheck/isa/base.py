@@ -109,6 +109,8 @@ class Isa:
     beyond_capstone  the regular expression of instructions that Capstone has no names for: vectors
     listing       'module:function' that says whether machine instructions are those that the compiler's own text of an
                   instruction names, given that text; '' where there is none yet
+    operands      'module:function' that says whether they have the operands that it names (`regalloc.named.Reader`); ''
+                  where there is none yet
     text          'module:function' that writes such an instruction as an assembler reads it
     with_names    'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
 
@@ -180,6 +182,7 @@ class Isa:
     sized: str = ""
     beyond_capstone: bytes = b""
     listing: str = ""
+    operands: str = ""
     text: str = ""
     with_names: str = ""
     stack_probe: str = "stack_probe:taken"

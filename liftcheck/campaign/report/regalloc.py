@@ -24,6 +24,9 @@ from liftcheck.oracles.regalloc.verdict import INVALID, UNDECIDED, Counts, Verdi
 REASONS: Final = 16
 """Reasons that people are shown, most frequent first."""
 
+WORDS: Final = 6
+"""Words of texts that are not compared which people are shown, most frequent first."""
+
 REFUSED: Final = "refused"
 
 IN_FULL: Final = 2
@@ -102,6 +105,7 @@ class Row:
             "by_z3": counts.by_z3,
             "seconds": round(counts.seconds, 3),
             "machine_instructions_per_second": round(self.speed),
+            "uncompared": dict(counts.uncompared.most_common()),
         }
 
 
@@ -227,6 +231,10 @@ def tables(report: Report) -> RenderableType:
         text = "\n".join(_reasons(report, title))
         if text:
             parts.append(Text(text))
+    if words := sum((row.counts.uncompared for row in report.rows.values()), Counter[str]()):
+        shown = ", ".join(f"{word} {count:,}" for word, count in words.most_common(WORDS))
+        more = f", {len(words) - WORDS} more words (--json lists them)" if len(words) > WORDS else ""
+        parts.append(Text(f"operands not compared with the compiler's text of {words.total():,}: {shown}{more}"))
     if report.skipped:
         lines = [f"  {count:>8,}  {reason}" for reason, count in report.skipped.most_common()]
         parts.append(Text("\n".join(["skipped, by reason:", *lines])))

@@ -8,6 +8,7 @@ exception is a bug of ours and passes. Nothing here decides anything.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -84,13 +85,15 @@ class Counterexample:
 @dataclass(slots=True)
 class Counts:
     """How much was validated: instructions before allocation, machine instructions, obligations (how many of them went
-    to z3), seconds of processor time."""
+    to z3), seconds of processor time; `uncompared`: words of the compiler's texts -> of how many instructions the
+    operands were not held against the bytes."""
 
     instructions: int = 0
     machine_instructions: int = 0
     obligations: int = 0
     by_z3: int = 0
     seconds: float = 0.0
+    uncompared: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Counts) -> None:
         """Sums."""
@@ -99,6 +102,7 @@ class Counts:
         self.obligations += other.obligations
         self.by_z3 += other.by_z3
         self.seconds += other.seconds
+        self.uncompared += other.uncompared
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from liftcheck.isa.riscv64.listing import agrees as riscv64
 from liftcheck.isa.s390x.listing import agrees as s390x
 from liftcheck.isa.x64.listing import agrees as x64
 from liftcheck.mach.insn import TRAP, decode
-from liftcheck.oracles.regalloc.code.listed import OTHER, POINTED, check
+from liftcheck.oracles.regalloc.code.listed import OTHER, POINTED, Listing
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID
 from liftcheck.regalloc.allocation import Captured
@@ -149,7 +149,7 @@ def test_what_is_emitted_agrees(regalloc: Cranelift, isa: str, text: str) -> Non
     for number, what in enumerate(captured.allocation.instructions):
         own = placed(isa, captured, number)
         asked += bool(what.text and own)
-        assert not check(isa, captured.allocation, number, own), what.text
+        assert not Listing(isa, captured.allocation).check(number, own), what.text
     assert asked > 3
 
 
@@ -183,7 +183,7 @@ def test_a_constant_that_becomes_an_address_is_refuted(regalloc: Cranelift) -> N
         old = captured.code.code[at : at + machine.size]
         pointer = int.from_bytes(like, "little") & 0xFFFF8000 | int.from_bytes(old, "little") & 0xFFF
         edited = _with(captured, at, pointer.to_bytes(4, "little"))
-        found = check("riscv64", edited.allocation, number, placed("riscv64", edited, number))
+        found = Listing("riscv64", edited.allocation).check(number, placed("riscv64", edited, number))
         assert found[0].rule in (OTHER, POINTED)
         assert validate("riscv64", edited, source).status == INVALID, word
 

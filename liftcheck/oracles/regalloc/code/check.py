@@ -39,10 +39,11 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, listed, order, slots, unborn
+from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, order, slots, unborn
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
+from liftcheck.oracles.regalloc.code.listed import Listing
 from liftcheck.oracles.regalloc.code.moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.oracles.regalloc.source import Source
@@ -109,6 +110,7 @@ class Examination:
         self.source: Final = source
         self.calls: Final = Calls(self.layout, captured.code, source, popping)
         self.rules: Final = Rules(isa, captured.allocation, self.calls)
+        self.listing: Final = Listing(isa, captured.allocation)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []
         self.counts: Final = Counts(instructions=len(captured.allocation.instructions))
@@ -142,6 +144,7 @@ class Examination:
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
             self.doubts.insert(0, PROGRAMS_FAULT)
+        self.counts.uncompared = self.listing.uncompared
         return Found(self.problems, self.doubts, self.counts)
 
     def _prologue(self, end: int) -> None:
@@ -228,7 +231,7 @@ class Examination:
         if piece.edit == NONE:
             self.own[piece.instruction] = code
             self.problems.extend(self.rules.check(piece.instruction, code))
-            self._unlisted.extend(listed.check(self.isa, self.allocation, piece.instruction, code))
+            self._unlisted.extend(self.listing.check(piece.instruction, code))
         else:
             self._move(piece, code)
 

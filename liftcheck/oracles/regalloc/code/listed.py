@@ -3,15 +3,18 @@
 The one idea: the compiler prints what it believes it emits, with virtual registers; what its bytes are, the tables say.
 So a load does not become a store, a constant not an address of the frame, and no operation another one that reads and
 writes the same. Where the text is not at hand, or there is no way to read it yet (`Isa.listing`), nothing is asked.
-Exits are executed (`frame`), and so not asked about here.
+What the text says of operands (registers, constants, distances, sizes) is held against the bytes by the ISA's own
+reader (`Isa.operands`). Exits are executed (`frame`), and so not asked about here.
 
-It does not compare operands, immediates and distances, and a mnemonic that no table has says nothing. But what reads
-the stack or frame pointer has a text that names one, or what lies there, and what copies one the one that it copies.
+A mnemonic that no table has says nothing, and an ISA without a reader of operands compares none: `uncompared` counts
+the words. But what reads the stack or frame pointer has a text that names one, or what lies there, and what copies one
+the one that it copies.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -24,33 +27,66 @@ from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import Allocation
+from liftcheck.regalloc.named import ALL, DIFFERS, SILENT, Named, Reader
 
 POINTED: Final = "bytes read another pointer to the frame than the compiler's listing names"
 _COPY: Final = re.compile(r"(?:mv|movq?|lgr) +(?:%?v\d+, ?%?(\w+)|%(\w+), ?%v\d+)")
 _ANY_ADDRESS: Final = "_at_[%r9]"
 """How x86-64's atomic loops call their address, whatever it is."""
+OPERANDS: Final = "bytes have other operands than the compiler's listing names"
 OTHER: Final = "bytes are another instruction than the compiler's listing names"
 
 
-def check(isa: str, allocation: Allocation, instruction: int, own: Sequence[Placed]) -> Sequence[Problem]:
-    """`own`: what control reaches of the instruction's bytes."""
-    what = allocation.instructions[instruction]
-    text = what.text
-    if not text or not own:
-        return ()
-    called = bool(what.clobbers) or any(machine.flow == CALL for _, machine in own)
-    if not called and not what.is_return and (placed := _misread(isa, text, own)) is not None:
-        return (Problem(POINTED, instruction, placed.offset, NONE, text, placed.machine.text, tuple(own)),)
-    if len(own) == 1 and text.startswith(f"{own[0].machine.name} ") and ";" not in text:
-        return ()
-    agrees = _agrees(isa)
-    machines = [machine for _, machine in own]
-    if len(own) > 1 and machines[-1].name == abi_named(isa).half_jump:
-        del machines[-1]
-    if what.is_return or agrees is None or agrees(text, machines):
-        return ()
-    found = "; ".join(machine.text for machine in machines)
-    return (Problem(OTHER, instruction, own[0].offset, NONE, text, found, tuple(own)),)
+class Listing:
+    """One function's texts. `uncompared`: words of texts whose operands say nothing that can be compared."""
+
+    def __init__(self, isa: str, allocation: Allocation) -> None:
+        self.isa: Final = isa
+        self.allocation: Final = allocation
+        self.uncompared: Final[Counter[str]] = Counter()
+        value = isa_named(isa)
+        self._operands: Final[Reader | None] = value.part(value.operands)
+        slots = allocation.frame.get("slots")
+        self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
+        self._learnt: Final[dict[str, int]] = {}
+
+    def check(self, instruction: int, own: Sequence[Placed]) -> Sequence[Problem]:
+        """`own`: what control reaches of the instruction's bytes."""
+        what = self.allocation.instructions[instruction]
+        if not what.text or not own:
+            return ()
+        found = SILENT
+        if self._operands is not None and not what.is_return:
+            named = Named(what.operands, self.allocation.places[instruction], self._slots, self._learnt)
+            found = self._operands(what.text, own, named)
+            if found == ALL:
+                return ()
+        if found == SILENT and not what.is_return:
+            self.uncompared[what.text.partition(" ")[0]] += 1
+        problems = self._named(instruction, own)
+        return (self._problem(OPERANDS, instruction, own),) if found == DIFFERS and not problems else problems
+
+    def _named(self, instruction: int, own: Sequence[Placed]) -> Sequence[Problem]:
+        """The mnemonics, and who reads a pointer."""
+        isa, what = self.isa, self.allocation.instructions[instruction]
+        text = what.text
+        called = bool(what.clobbers) or any(machine.flow == CALL for _, machine in own)
+        if not called and not what.is_return and (placed := _misread(isa, text, own)) is not None:
+            return (Problem(POINTED, instruction, placed.offset, NONE, text, placed.machine.text, tuple(own)),)
+        if len(own) == 1 and text.startswith(f"{own[0].machine.name} ") and ";" not in text:
+            return ()
+        agrees = _agrees(isa)
+        machines = [machine for _, machine in own]
+        if len(own) > 1 and machines[-1].name == abi_named(isa).half_jump:
+            del machines[-1]
+        if what.is_return or agrees is None or agrees(text, machines):
+            return ()
+        return (self._problem(OTHER, instruction, own),)
+
+    def _problem(self, rule: str, instruction: int, own: Sequence[Placed]) -> Problem:
+        found = "; ".join(machine.text for _, machine in own)
+        text = self.allocation.instructions[instruction].text
+        return Problem(rule, instruction, own[0].offset, NONE, text, found, tuple(own))
 
 
 def _misread(isa: str, text: str, own: Sequence[Placed]) -> Placed | None:

@@ -1,0 +1,53 @@
+"""What the names in a compiler's own text of an instruction mean: what readers of operands (`Isa.operands`) share.
+
+The one idea: a text names virtual registers, and words of the frame by distances that were open when it was made. The
+allocation says where a virtual register is; a distance is the same one in the whole function, so the first one that is
+seen is learnt and all others are held against it. Nothing here knows an ISA or judges code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from liftcheck.mach.insn import Insn
+from liftcheck.regalloc.allocation import Operand
+
+ALL, FITS, DIFFERS, SILENT = "all", "fits", "differs", "silent"
+"""What a reader answers: they are the instructions that the text names, with their operands; they have its operands
+(whether they are its instructions is for `Isa.listing` to say); they have not; it names nothing that is compared."""
+Reader = Callable[["str", "Sequence[tuple[int, Insn]]", "Named"], str]
+"""Given a text, machine instructions with their offsets, and its names: one of the above."""
+
+
+class Named:
+    """The names of one instruction, whose `operands` are in `given`. `places`: virtual register -> where it is (one of
+    its places, if its uses have several: see `also`); `slots`: where the function's stack slots begin above the stack
+    pointer; `learnt`: distances that the function's texts leave open."""
+
+    __slots__ = ("given", "learnt", "operands", "places", "slots")
+
+    def __init__(
+        self,
+        operands: Sequence[Operand],
+        given: Sequence[int],
+        slots: int | None = None,
+        learnt: dict[str, int] | None = None,
+    ) -> None:
+        self.operands: Final = operands
+        self.given: Final = given
+        self.places: Final = {operand.vreg: place for operand, place in zip(operands, given)}
+        self.slots: Final = slots
+        self.learnt: Final = {} if learnt is None else learnt
+
+    def also(self, vreg: int, place: int) -> bool:
+        """Whether a virtual register is there, too."""
+        return any(one.vreg == vreg and where == place for one, where in zip(self.operands, self.given))
+
+    def is_there(self, vreg: int, place: int) -> bool:
+        """Whether a virtual register is in a place."""
+        return self.places.get(vreg) == place or self.also(vreg, place)
+
+    def distance(self, name: str, found: int) -> bool:
+        """Whether a distance of that name is what it was before; the first one is taken as it is."""
+        return self.learnt.setdefault(name, found) == found
