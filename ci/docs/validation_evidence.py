@@ -182,7 +182,7 @@ def faults_table(result: Document) -> str:
 
 def faults_unedited(result: Document) -> str:
     """What was refuted before anything was planted."""
-    alarms, known = result["false alarms"], result["undamaged"]
+    alarms, known = result["false alarms"], result["without a fault"]
     lines = [f"Programs that are not valid before anything is planted: {len(alarms)} false alarms."]
     lines += [f"- {count}: {reason}" for reason, count in sorted(known.items())]
     lines += [f"- runs otherwise, and nobody knows why: {one}" for one in result["unexplained"]]
@@ -231,7 +231,7 @@ def mutations_beyond(result: Document) -> str:
     notes: Counter[str] = Counter()
     for row in result.values():
         notes.update(row["notes"])
-    lines = [f"- {count:,}: {note}" for note, count in sorted(notes.items()) if not note.startswith("damaged")]
+    lines = [f"- {count:,}: {note}" for note, count in sorted(notes.items()) if not note.startswith("faulty")]
     return "What was counted apart, by reason:\n\n" + "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
 """Wrong answers and wrong descriptions at the seam of the allocator, and code offsets that are told wrong.
 
 The one idea: a wrong description alone does no harm, as the code is right; what does is code made from an allocation
-that is right by the wrong description. So the shim for regalloc2 damages the answer, the compiler makes code of it,
-and then the description is changed until part 1 of the proof has nothing to say: a result that is written early is
-called a late one, a lost register is taken off the clobbers, an input is not told of, a fixed or shared register is
+that is right by the wrong description. So the shim for regalloc2 plants a fault in the answer, the compiler makes code
+of it, and then the description is changed until part 1 of the proof has nothing to say: a result that is written early
+is called a late one, a lost register is taken off the clobbers, an input is not told of, a fixed or shared register is
 called a free choice. What is left is part 2's to see. Offsets are told as a compiler would that dropped or exchanged
 the bytes, so that no byte is left over.
 """
@@ -19,7 +19,7 @@ from typing import Final
 from mutation_edits import MOVE, OWN, Change, Edited, Maker, Spot, beyond, put
 from regalloc_edits import nothing
 
-from liftcheck.compilers.cranelift.capture import DAMAGES
+from liftcheck.compilers.cranelift.capture import FAULTS
 from liftcheck.mach.insn import ORDINARY
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.validate import validate_allocation
@@ -40,7 +40,7 @@ from liftcheck.regalloc.allocation import (
 
 ROUNDS: Final = 6
 Teller = Callable[[Allocation, Captured], Allocation | None]
-"""The damaged allocation, and what it would have been -> with a description that fits."""
+"""The faulty allocation, and what it would have been -> with a description that fits."""
 
 
 def _with(allocation: Allocation, number: int, what: Instruction, places: tuple[int, ...]) -> Allocation:
@@ -49,18 +49,18 @@ def _with(allocation: Allocation, number: int, what: Instruction, places: tuple[
     return replace(allocation, instructions=tuple(instructions), places=tuple(rows))
 
 
-def _late(damaged: Allocation, _right: Captured) -> Allocation:
+def _late(faulty: Allocation, _right: Captured) -> Allocation:
     """Early definitions are told as late ones."""
     rows = tuple(
         what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o for o in what.operands))
-        for what in damaged.instructions
+        for what in faulty.instructions
     )
-    return replace(damaged, instructions=rows)
+    return replace(faulty, instructions=rows)
 
 
-def _unclobbered(damaged: Allocation, _right: Captured) -> Allocation | None:
+def _unclobbered(faulty: Allocation, _right: Captured) -> Allocation | None:
     """The registers that a value is lost in are told as kept."""
-    found = damaged
+    found = faulty
     for _ in range(ROUNDS):
         example = validate_allocation(found).counterexample
         if example is None:
@@ -74,9 +74,9 @@ def _unclobbered(damaged: Allocation, _right: Captured) -> Allocation | None:
     return None
 
 
-def _untold(damaged: Allocation, _right: Captured) -> Allocation | None:
+def _untold(faulty: Allocation, _right: Captured) -> Allocation | None:
     """Of the inputs that read another value nothing is told."""
-    found = damaged
+    found = faulty
     for _ in range(ROUNDS):
         example = validate_allocation(found).counterexample
         if example is None:
@@ -105,9 +105,9 @@ def _without(allocation: Allocation, number: int, gone: int) -> Allocation:
     return _with(allocation, number, what._replace(operands=tuple(rows)), places[:gone] + places[gone + 1 :])
 
 
-def _lost_edit(damaged: Allocation, right: Captured) -> Edit | None:
+def _lost_edit(faulty: Allocation, right: Captured) -> Edit | None:
     """The move that is missing now."""
-    left = list(damaged.edits)
+    left = list(faulty.edits)
     for edit in right.allocation.edits:
         if edit not in left:
             return edit
@@ -115,13 +115,13 @@ def _lost_edit(damaged: Allocation, right: Captured) -> Edit | None:
     return None
 
 
-def _free(damaged: Allocation, right: Captured) -> Allocation | None:
+def _free(faulty: Allocation, right: Captured) -> Allocation | None:
     """The input that a missing move should have brought is told where it was: any register will do for it."""
-    edit = _lost_edit(damaged, right)
+    edit = _lost_edit(faulty, right)
     if edit is None or edit.source >= SLOT:
         return None
     number = edit.instruction
-    what, places = damaged.instructions[number], damaged.places[number]
+    what, places = faulty.instructions[number], faulty.places[number]
     if what.clobbers or what.is_return:
         return None  # what calls and returns hand over in which register, no bytes say
     for n, (operand, place) in enumerate(zip(what.operands, places)):
@@ -133,7 +133,7 @@ def _free(damaged: Allocation, right: Captured) -> Allocation | None:
             told_as = REG if operand.constraint == FIXED else operand.constraint
             operands[n] = operand._replace(constraint=told_as, value=0)
             return _with(
-                damaged, number, what._replace(operands=tuple(operands)), (*places[:n], edit.source, *places[n + 1 :])
+                faulty, number, what._replace(operands=tuple(operands)), (*places[:n], edit.source, *places[n + 1 :])
             )
     return None
 
@@ -145,18 +145,18 @@ TOLD: Final[dict[str, tuple[tuple[str, ...], Teller]]] = {
     "fixed: an input told free, where it was": (("drop-edit",), _free),
     "reuse: an input told apart from its result": (("reuse-copy",), _free),
 }  # fmt: skip
-"""Kinds of wrong descriptions: the damages that go with them, and who tells them."""
-SEAM: Final = tuple(DAMAGES)
+"""Kinds of wrong descriptions: the faults that go with them, and who tells them."""
+SEAM: Final = tuple(FAULTS)
 
 
-def told(kind: str, damaged: Captured, right: Captured) -> Captured | None:
-    """The damaged function under a description by which its allocation is right; None if that cannot be had."""
-    if not damaged.allocation.damage or damaged.allocation.damage.startswith(("nothing", "none")):
+def told(kind: str, faulty: Captured, right: Captured) -> Captured | None:
+    """The faulty function under a description by which its allocation is right; None if that cannot be had."""
+    if not faulty.allocation.fault or faulty.allocation.fault.startswith(("nothing", "none")):
         return None
-    found = TOLD[kind][1](damaged.allocation, right)
-    if found is None or found is damaged.allocation or validate_allocation(found).status != VALID:
+    found = TOLD[kind][1](faulty.allocation, right)
+    if found is None or found is faulty.allocation or validate_allocation(found).status != VALID:
         return None
-    return damaged._replace(allocation=found)
+    return faulty._replace(allocation=found)
 
 
 # Offsets

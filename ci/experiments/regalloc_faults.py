@@ -1,20 +1,19 @@
 """Plants faults in register allocation and asks three judges: the validator, upstream's checker, plain execution.
 
-Three families of faults. At the seam: the shim for regalloc2 hands the compiler a damaged answer
-(`capture.DAMAGES`). In the description: the same, and operands are described such that the answer is a right one (a
+Three families of faults. At the seam: the shim for regalloc2 hands the compiler a faulty answer
+(`capture.FAULTS`). In the description: the same, and operands are described such that the answer is a right one (a
 result that is written early is called a late one). In the bytes: one machine instruction that belongs to the allocation
-is replaced (`regalloc_edits.py`). Programs are the
-generator's, compiled by both allocators; a program counts only if its undamaged code is valid and runs as the reference
-interpreter does. One column a judge:
+is replaced (`regalloc_edits.py`). Programs are the generator's, compiled by both allocators; a program counts only if
+its code is valid without a fault and runs as the reference interpreter does. One column a judge:
 
-    validator    refutes the damaged function (`oracles.regalloc.validate`)
+    validator    refutes the faulty function (`oracles.regalloc.validate`)
     checker      `regalloc_checker=true` refuses to compile (it sees no bytes: seam faults only)
-    execution    the program, linked with the damaged function, disagrees with the reference on 16 inputs, or, if the
+    execution    the program, linked with the faulty function, disagrees with the reference on 16 inputs, or, if the
                  validator does not refute it, on 240
 
 A fault that execution sees changes behaviour for certain; the validator should refute each. What it does not is printed
-in full, and what neither sees is shown to do no harm (`regalloc_harmless.py`). Undamaged code that is refuted is a
-false alarm, printed in full, unless it is a bug of the compiler's that has a page (`regalloc_known.py`). Exit code 1
+in full, and what neither sees is shown to do no harm (`regalloc_harmless.py`). Code without a fault that is refuted is
+a false alarm, printed in full, unless it is a bug of the compiler's that has a page (`regalloc_known.py`). Exit code 1
 below 99 %, or with a false alarm.
 
     python ci/experiments/regalloc_faults.py [--compiler cranelift] [--isa ISA] [--per-kind 10] [--seed 1] [--time 600]
@@ -67,7 +66,7 @@ NOT_CLAIMED: Final = "nothing is claimed of which of its uses an inner step of a
 CHECKER: Final = ("regalloc_checker", "true")
 LATER: Final = "early definitions told as late ones"
 DESCRIPTIONS: Final = {LATER: "early-def-on-use"}
-"""Kinds of wrong descriptions -> the damage that goes with them."""
+"""Kinds of wrong descriptions -> the fault that goes with them."""
 
 
 class Fault(NamedTuple):
@@ -130,7 +129,7 @@ class Canned:
 
 
 class Subject(NamedTuple):
-    """A program on a target that is valid and runs rightly: something to damage."""
+    """A program on a target that is valid and runs rightly: something to plant faults in."""
 
     seed: int
     profile: str
@@ -158,8 +157,8 @@ class Experiment:
             for inputs in (INPUTS, MANY)
         }
         self.skipped: Final[Counter[str]] = Counter()
-        self.undamaged: Final[Counter[str]] = Counter()
-        """Programs without damage that are not subjects: a page of a known bug, or why else."""
+        self.unfaulted: Final[Counter[str]] = Counter()
+        """Programs without a planted fault that are not subjects: a page of a known bug, or why else."""
         self.alarms: Final[list[str]] = []
         self.unexplained: Final[list[str]] = []
         """Proven code that runs otherwise, and nobody knows why."""
@@ -187,7 +186,7 @@ class Experiment:
         )
         mismatches, tally = self._run(found, found.functions)
         if mismatches or not tally.agreed:
-            self.undamaged[f"valid, but {self._otherwise(found, mismatches, tally)}"] += 1
+            self.unfaulted[f"valid, but {self._otherwise(found, mismatches, tally)}"] += 1
             return None
         return found
 
@@ -211,11 +210,11 @@ class Experiment:
         return f"runs otherwise, with no page that is proven: {verdict.klass}"
 
     def _not_valid(self, isa: str, seed: int, captured: Captured, source: Source, verdict: Verdict) -> None:
-        """Accounts for undamaged code without a proof."""
+        """Accounts for code without a fault and without a proof."""
         known = page(isa, captured, source, verdict)
         if verdict.status == VALID:
             return
-        self.undamaged[f"docs/findings/{known}.md" if known else f"{verdict.status}: {verdict.reason}"] += 1
+        self.unfaulted[f"docs/findings/{known}.md" if known else f"{verdict.status}: {verdict.reason}"] += 1
         if verdict.status == INVALID and not known and verdict.counterexample is not None:
             self.alarms.append(f"{isa}, seed {seed}, {captured.code.name}: {verdict.counterexample.render()}")
 
@@ -274,50 +273,50 @@ class Experiment:
         order = list(range(len(subject.functions)))
         rng.shuffle(order)
         for number in order:
-            damage = capture.Damage(kind, rng.randrange(1 << 16))
+            fault = capture.PlantedFault(kind, rng.randrange(1 << 16))
             text = subject.texts[number]
-            reply = self.compiler.allocations(text, [subject.target], damage, with_text=True)[0][0]
+            reply = self.compiler.allocations(text, [subject.target], fault, with_text=True)[0][0]
             if isinstance(reply, CompileFailure):
-                self.skipped[f"damaged, not compiled: {kind}: {reply.reason[:80]}"] += 1
+                self.skipped[f"faulty, not compiled: {kind}: {reply.reason[:80]}"] += 1
                 continue
-            if not reply.allocation.damage or reply.allocation.damage.startswith("nothing"):
+            if not reply.allocation.fault or reply.allocation.fault.startswith("nothing"):
                 continue
             checked = Target(subject.target.isa, tuple(sorted((*subject.target.settings, CHECKER))))
-            found = self.compiler.allocations(text, [checked], damage)[0][0]
+            found = self.compiler.allocations(text, [checked], fault)[0][0]
             return self._judged(
-                "seam", kind, subject, number, reply, reply.allocation.damage, isinstance(found, CompileFailure)
+                "seam", kind, subject, number, reply, reply.allocation.fault, isinstance(found, CompileFailure)
             )
         return None
 
     def description_fault(self, subject: Subject, kind: str, rng: Random) -> Fault | None:
-        """A damaged answer for a random function, which is right by what is said of the operands."""
+        """A faulty answer for a random function, which is right by what is said of the operands."""
         number = rng.randrange(len(subject.texts))
-        damage = capture.Damage(DESCRIPTIONS[kind], rng.randrange(1 << 16))
-        reply = self.compiler.allocations(subject.texts[number], [subject.target], damage, with_text=True)[0][0]
-        if not isinstance(reply, Captured) or reply.allocation.damage.startswith(("nothing", "none")):
+        fault = capture.PlantedFault(DESCRIPTIONS[kind], rng.randrange(1 << 16))
+        reply = self.compiler.allocations(subject.texts[number], [subject.target], fault, with_text=True)[0][0]
+        if not isinstance(reply, Captured) or reply.allocation.fault.startswith(("nothing", "none")):
             return None
         rows = tuple(
             what._replace(operands=tuple(o._replace(position=LATE) if o.kind == DEF else o for o in what.operands))
             for what in reply.allocation.instructions
         )
         told = reply._replace(allocation=replace(reply.allocation, instructions=rows))
-        return self._judged("description", kind, subject, number, told, reply.allocation.damage, None)
+        return self._judged("description", kind, subject, number, told, reply.allocation.fault, None)
 
     def _judged(
-        self, family: str, kind: str, subject: Subject, number: int, damaged: Captured, words: str, checker: bool | None
+        self, family: str, kind: str, subject: Subject, number: int, faulty: Captured, words: str, checker: bool | None
     ) -> Fault:
         isa = subject.target.isa
         started = time.perf_counter()
-        verdict = validate(isa, damaged, subject.sources[number])
+        verdict = validate(isa, faulty, subject.sources[number])
         self.seconds["validator"] += time.perf_counter() - started
-        seen = self.runs(subject, number, damaged)
+        seen = self.runs(subject, number, faulty)
         harmless = ""
         if verdict.status != INVALID and not seen:
-            seen = self.runs(self.with_many_inputs(subject), number, damaged)
+            seen = self.runs(self.with_many_inputs(subject), number, faulty)
             harmless = (
                 ""
                 if seen
-                else why(isa, subject.functions[number], damaged)
+                else why(isa, subject.functions[number], faulty)
                 or (
                     NOT_CLAIMED
                     if family == "description" or KINDS.get(kind, KINDS["move dropped"]).where == "sequence"
@@ -325,7 +324,7 @@ class Experiment:
                 )
             )
         if seen.startswith("undecided"):
-            self.skipped[f"damaged, execution {seen[:90]}"] += 1
+            self.skipped[f"faulty, execution {seen[:90]}"] += 1
             seen = ""
         function = subject.functions[number].code.name
         where = f"seed {subject.seed}, {function} on {subject.target}"
@@ -419,7 +418,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     isas = options.isa or ISAS
-    kinds = [("seam", kind) for kind in capture.DAMAGES] + [("description", kind) for kind in DESCRIPTIONS]
+    kinds = [("seam", kind) for kind in capture.FAULTS] + [("description", kind) for kind in DESCRIPTIONS]
     kinds += [("bytes", kind) for kind in KINDS]
     kinds = [k for k in kinds if not options.kind or any(word in f"{k[0]}: {k[1]}" for word in options.kind)]
     settings = tuple(tuple(word.split("=", 1)) for word in options.set)
@@ -450,7 +449,7 @@ def main() -> int:
                     **result,
                     "seconds": dict(experiment.seconds),
                     "skipped": dict(experiment.skipped),
-                    "undamaged": dict(experiment.undamaged),
+                    "without a fault": dict(experiment.unfaulted),
                     "false alarms": experiment.alarms,
                     "unexplained": experiment.unexplained,
                     "missed": [f"{f.isa} {f.kind}: {f.words}" for f in missed],
@@ -465,7 +464,7 @@ def main() -> int:
                 {
                     **result,
                     "skipped": experiment.skipped,
-                    "undamaged": experiment.undamaged,
+                    "without a fault": experiment.unfaulted,
                     "seconds": experiment.seconds,
                 },
                 indent=1,

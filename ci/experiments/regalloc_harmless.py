@@ -1,8 +1,8 @@
 """Why a planted fault that no judge sees does no harm: arguments that share nothing with the validator.
 
-For damage at the seam: both allocations, the right one and the damaged one, are executed side by side over names of
+For faults at the seam: both allocations, the right one and the faulty one, are executed side by side over names of
 values. Where the two may differ is a set of places, inferred over all paths; if no use ever reads from such a place,
-the damaged function computes what the right one does. For edited bytes: the register or stack pointer that the edit
+the faulty function computes what the right one does. For edited bytes: the register or stack pointer that the edit
 loses is not in need of it. An argument that does not apply gives '', and the fault is unexplained.
 """
 
@@ -36,21 +36,21 @@ from liftcheck.regalloc.allocation import (
 Name = object
 
 
-def why(isa: str, right: Captured, damaged: Captured) -> str:
+def why(isa: str, right: Captured, faulty: Captured) -> str:
     """The argument, in words; '' if there is none."""
-    if right.code.code == damaged.code.code:
+    if right.code.code == faulty.code.code:
         return "the code is the same byte for byte"
-    if right.allocation is not damaged.allocation:
-        return "all uses read what they read in the right allocation" if bisimilar(right, damaged) else ""
-    return _bytes(isa, right, damaged)
+    if right.allocation is not faulty.allocation:
+        return "all uses read what they read in the right allocation" if bisimilar(right, faulty) else ""
+    return _bytes(isa, right, faulty)
 
 
 # Bytes
 
 
-def _bytes(isa: str, right: Captured, damaged: Captured) -> str:
+def _bytes(isa: str, right: Captured, faulty: Captured) -> str:
     """Which of the two reasons there are for an edit of an exit holds."""
-    pairs = list(zip(instructions(isa, right), instructions(isa, damaged)))
+    pairs = list(zip(instructions(isa, right), instructions(isa, faulty)))
     changed = [number for number, (old, new) in enumerate(pairs) if old.machine != new.machine]
     if len(changed) != 1 or any(old.offset != new.offset for old, new in pairs):
         return ""
@@ -159,20 +159,20 @@ class _World:
 Pairs = frozenset[tuple[int, int]]
 
 
-def _equal(right: Name, damaged: Name, pairs: Pairs) -> bool:
-    """Whether two names mean one value, if at the block's beginning the `pairs` of places (right, damaged) did."""
-    first, second = _place(right), _place(damaged)
+def _equal(right: Name, faulty: Name, pairs: Pairs) -> bool:
+    """Whether two names mean one value, if at the block's beginning the `pairs` of places (right, faulty) did."""
+    first, second = _place(right), _place(faulty)
     if first != NONE and second != NONE:
         return (first, second) in pairs
     if isinstance(right, Part) and second >= SLOT:
         return _equal(right.value, Entering(second - right.at), pairs)
-    if isinstance(damaged, Part) and first >= SLOT:
-        return _equal(Entering(first - damaged.at), damaged.value, pairs)
-    if isinstance(right, Part) and isinstance(damaged, Part):
-        return right.at == damaged.at and _equal(right.value, damaged.value, pairs)
-    if isinstance(right, Whole) and isinstance(damaged, Whole) and len(right) == len(damaged):
-        return all(_equal(a, b, pairs) for a, b in zip(right, damaged))
-    return isinstance(right, str) and right == damaged
+    if isinstance(faulty, Part) and first >= SLOT:
+        return _equal(Entering(first - faulty.at), faulty.value, pairs)
+    if isinstance(right, Part) and isinstance(faulty, Part):
+        return right.at == faulty.at and _equal(right.value, faulty.value, pairs)
+    if isinstance(right, Whole) and isinstance(faulty, Whole) and len(right) == len(faulty):
+        return all(_equal(a, b, pairs) for a, b in zip(right, faulty))
+    return isinstance(right, str) and right == faulty
 
 
 def _place(name: Name) -> int:
@@ -192,57 +192,57 @@ def _held(world: _World, place: int, other: int) -> Name:
     return world.read(place, register >> 6 & 3) if register < SLOT else world.cell(place)
 
 
-def bisimilar(right: Captured, damaged: Captured) -> bool:
-    """Whether every use of the damaged allocation reads what it reads in the right one, on every path."""
-    return all(_same_place(r, d, operand, row) for r, d, operand, row in _operands(right, damaged)) and _no_use_differs(
-        right.allocation, damaged.allocation
+def bisimilar(right: Captured, faulty: Captured) -> bool:
+    """Whether every use of the faulty allocation reads what it reads in the right one, on every path."""
+    return all(_same_place(r, d, operand, row) for r, d, operand, row in _operands(right, faulty)) and _no_use_differs(
+        right.allocation, faulty.allocation
     )
 
 
-def _operands(right: Captured, damaged: Captured) -> Iterator[tuple[int, int, Operand, tuple[int, ...]]]:
-    for what, before, after in zip(right.allocation.instructions, right.allocation.places, damaged.allocation.places):
+def _operands(right: Captured, faulty: Captured) -> Iterator[tuple[int, int, Operand, tuple[int, ...]]]:
+    for what, before, after in zip(right.allocation.instructions, right.allocation.places, faulty.allocation.places):
         for operand, r, d in zip(what.operands, before, after):
             yield r, d, operand, after
 
 
-def _same_place(right: int, damaged: int, operand: Operand, row: tuple[int, ...]) -> bool:
+def _same_place(right: int, faulty: int, operand: Operand, row: tuple[int, ...]) -> bool:
     """Whether a place that was changed still is one of the kind that the operand asks for."""
     if operand.constraint == REUSE:
-        return damaged == row[operand.value]
-    if right == damaged or damaged == NONE:
-        return right == damaged
+        return faulty == row[operand.value]
+    if right == faulty or faulty == NONE:
+        return right == faulty
     if operand.constraint == FIXED:
         return False
     if operand.constraint == REG:
-        return damaged < SLOT and damaged >> 6 == operand.cls
-    return operand.constraint != STACK or damaged >= SLOT
+        return faulty < SLOT and faulty >> 6 == operand.cls
+    return operand.constraint != STACK or faulty >= SLOT
 
 
-def _candidates(right: Allocation, damaged: Allocation) -> Pairs:
+def _candidates(right: Allocation, faulty: Allocation) -> Pairs:
     """Pairs of places that may hold the same: each place and itself, both ends of moves, places that were exchanged."""
-    found = {(place, place) for place in range(SLOT + max(right.slots, damaged.slots) + 4)}
-    for edit in (*right.edits, *damaged.edits):
+    found = {(place, place) for place in range(SLOT + max(right.slots, faulty.slots) + 4)}
+    for edit in (*right.edits, *faulty.edits):
         found |= {(edit.source, edit.target), (edit.target, edit.source)}
-    for a, b in (*pairwise(right.edits), *pairwise(damaged.edits)):
+    for a, b in (*pairwise(right.edits), *pairwise(faulty.edits)):
         if a.target == b.source:
             found |= {(a.source, b.target), (b.target, a.source)}
-    other = {(e.instruction, e.where, e.source): e.target for e in damaged.edits}
+    other = {(e.instruction, e.where, e.source): e.target for e in faulty.edits}
     found |= {(e.target, other.get((e.instruction, e.where, e.source), e.target)) for e in right.edits}
-    for a, b in zip(right.places, damaged.places):
+    for a, b in zip(right.places, faulty.places):
         found |= set(zip(a, b))
     return frozenset(found)
 
 
-def _no_use_differs(right: Allocation, damaged: Allocation) -> bool:
+def _no_use_differs(right: Allocation, faulty: Allocation) -> bool:
     """Pairs that are equal where a block begins are guessed, and taken back until all blocks keep what is left."""
-    candidates = _candidates(right, damaged)
+    candidates = _candidates(right, faulty)
     entering = [candidates] * len(right.blocks)
     entering[0] = frozenset((place, place) for place, other in candidates if place == other)
-    edits = _edits_of(right), _edits_of(damaged)
+    edits = _edits_of(right), _edits_of(faulty)
     todo = set(range(len(right.blocks)))
     while todo:
         block = todo.pop()
-        worlds = _World(right), _World(damaged)
+        worlds = _World(right), _World(faulty)
         _execute(worlds, edits, block, entering[block])
         leaving = frozenset(
             (r, d) for r, d in candidates if _equal(_held(worlds[0], r, d), _held(worlds[1], d, r), entering[block])
@@ -251,7 +251,7 @@ def _no_use_differs(right: Allocation, damaged: Allocation) -> bool:
             if not entering[successor] <= leaving:
                 entering[successor] &= leaving
                 todo.add(successor)
-    return all(_execute((_World(right), _World(damaged)), edits, block, pairs) for block, pairs in enumerate(entering))
+    return all(_execute((_World(right), _World(faulty)), edits, block, pairs) for block, pairs in enumerate(entering))
 
 
 Edits = dict[tuple[int, int], list[tuple[int, int]]]
@@ -296,5 +296,5 @@ def _instruction(worlds: tuple[_World, _World], number: int, pairs: Pairs) -> bo
                 b.write(there, operand.cls, f"i{number}.{index}")
         if position == EARLY:
             for register in what.clobbers:
-                a.cells[register], b.cells[register] = f"right, lost in i{number}", f"damaged, lost in i{number}"
+                a.cells[register], b.cells[register] = f"right, lost in i{number}", f"faulty, lost in i{number}"
     return same

@@ -1,4 +1,4 @@
-"""Which refutations of undamaged code are bugs of the compiler that have a page; any other is a false alarm, or new.
+"""Which refutations of right code are bugs of the compiler that have a page; any other is a false alarm, or new.
 
 The one idea: a row says how such a refutation looks, as narrowly as its page does: the rule that is broken, on which
 ISA, at which place, with which convention. Nothing is left out for a row: it is counted, with its page.

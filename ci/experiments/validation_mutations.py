@@ -1,7 +1,7 @@
 """The mutation fuzzer of the validator: what it calls valid must run as before, and it may refute nothing unedited.
 
 Functions of random programs, the generator's (even numbers) and such as it makes rarely (odd ones,
-`mutation_programs`), are damaged: bytes of one instruction or of several that belong together (`mutation_edits`), the
+`mutation_programs`), get faults: bytes of one instruction or of several that belong together (`mutation_edits`), the
 allocator's answer, the description of operands, code offsets (`mutation_told`). *valid* and a run that differs from
 that of the unedited program (`mutation_watch`) is an unsoundness of the validator; *invalid* without any edit is a
 false alarm, unless it is a bug of the compiler's that has a page. Either is printed, kept with everything to repeat it,
@@ -43,7 +43,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.clif.text.printer import print_function
 from liftcheck.compilers import matrix
 from liftcheck.compilers.cranelift import builds
-from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported
 from liftcheck.generators import generate as programs
@@ -242,14 +242,14 @@ class Fuzzer:
             where = spots(self.isa, right)
             return maker(self.isa, right, where, rng) if where else None
         seam = kind.removeprefix("seam: ")
-        damage = seam if seam in SEAM else rng.choice(TOLD[kind][0])
+        fault = seam if seam in SEAM else rng.choice(TOLD[kind][0])
         reply = self.compiler.allocations(
-            subject.texts[place], [subject.target], Damage(damage, rng.randrange(1 << 16)), with_text=True
+            subject.texts[place], [subject.target], PlantedFault(fault, rng.randrange(1 << 16)), with_text=True
         )[0][0]
         if isinstance(reply, CompileFailure):
-            self.notes[f"damaged, not compiled: {damage}"] += 1
+            self.notes[f"faulty, not compiled: {fault}"] += 1
             return None
-        words = reply.allocation.damage
+        words = reply.allocation.fault
         if not words or words.startswith(("nothing", "none")):
             return None
         captured = reply if seam in SEAM else told(kind, reply, right)

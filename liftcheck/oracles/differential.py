@@ -239,11 +239,11 @@ class Judge:
         replies = self.compiler.compile_text(text, asked, wants)
         self.trampolines.need([_signature(cases[number]) for number in numbers], asked)
         tally.spend("compile", time.perf_counter() - started)
-        damage = self.hooks.code
+        fault = self.hooks.code
         counts = [len(cases[number].module.functions) for number in numbers]
         for index, reply in zip(chosen, replies, strict=True):
-            if damage is not None:
-                reply = [damage(r, targets[index]) if isinstance(r, FunctionCode) else r for r in reply]
+            if fault is not None:
+                reply = [fault(r, targets[index]) if isinstance(r, FunctionCode) else r for r in reply]
             start, row = 0, made[index]
             failed = any(isinstance(made, CompileFailure) for made in reply)
             for number, count in zip(numbers, counts):

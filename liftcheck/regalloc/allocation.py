@@ -99,7 +99,7 @@ class Allocation:
                 if they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
                 convention as CLIF spells it; absent: the ISA's default one)
     algorithm   one of ALGORITHMS
-    damage      what was planted in it, in words; '' for what the allocator answered
+    fault       what was planted in it, in words; '' for what the allocator answered
     isa         whose names registers bear where people read them; '': as regalloc2 prints them
     """
 
@@ -116,7 +116,7 @@ class Allocation:
     edit_ranges: tuple[tuple[int, int], ...] = ()
     frame: dict[str, object] = field(default_factory=dict)
     algorithm: str = ALGORITHMS[0]
-    damage: str = ""
+    fault: str = ""
     isa: str = ""
 
 

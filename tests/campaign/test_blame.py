@@ -86,10 +86,10 @@ def test_the_wrong_instruction_is_named(compiler: Cranelift, runners: RunnerPool
 
 
 def test_what_is_wrong_only_as_a_whole_says_so(compiler: Cranelift, runners: RunnerPool) -> None:
-    def damage(code: FunctionCode, target: Target) -> FunctionCode:
+    def fault(code: FunctionCode, target: Target) -> FunctionCode:
         return flipped(code) if len(code.code) > 14 and code.name == "%f" else code
 
-    desk = desk_with(compiler, runners, Hooks(code=damage))
+    desk = desk_with(compiler, runners, Hooks(code=fault))
     found = culprit(desk, finding_of(desk, case_of(), Target("x86-64", (("opt_level", "none"),))))
     assert found.clif or "whole program" in found.why
 
@@ -107,11 +107,11 @@ def test_where_nothing_runs_no_instruction_is_blamed(compiler: Cranelift, runner
 
 
 def test_the_allocator_that_matters_is_named_and_nothing_else(compiler: Cranelift, runners: RunnerPool) -> None:
-    def damage(code: FunctionCode, target: Target) -> FunctionCode:
+    def fault(code: FunctionCode, target: Target) -> FunctionCode:
         is_hit = (ALLOCATOR, "single_pass") in target.settings and code.name == "%f" and target.isa == "x86-64"
         return flipped(code) if is_hit else code
 
-    desk = desk_with(compiler, runners, Hooks(code=damage))
+    desk = desk_with(compiler, runners, Hooks(code=fault))
     target = Target("x86-64", (("has_bmi2", "true"), ("opt_level", "none"), (ALLOCATOR, "single_pass")))
     asked = matters(desk, finding_of(desk, case_of(), target))
     states = {(one.name, one.value): one.state for one in asked}

@@ -323,7 +323,7 @@ def test_cleaning_a_nan_keeps_what_was_no_nan() -> None:
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize(("row", "found"), [((0, 0, 5), 0), ((0x3FF0 << 48, 0x4000 << 48, 5), 1)])
 def test_what_clif_leaves_open_is_no_finding_and_what_it_does_not_is(row: tuple[int, ...], found: int) -> None:
-    """The same program, with and without a NaN whose bits show; the code is damaged alike."""
+    """The same program, with and without a NaN whose bits show; the code is faulty alike."""
     planner = Planner(FuzzOptions(isas=("x86-64",)))
     compiler = planner.open_compiler()
     try:

@@ -27,7 +27,7 @@ from liftcheck.oracles.tally import Tally
 from liftcheck.runners.patience import DEFAULT
 from liftcheck.runners.pool import RunnerPool
 
-Damage = Callable[[FunctionCode, Target], "FunctionCode | CompileFailure"]
+Fault = Callable[[FunctionCode, Target], "FunctionCode | CompileFailure"]
 
 STORE = """function %f(i64, i64) system_v {
 block0(v0: i64, v1: i64):
@@ -58,22 +58,22 @@ block0(v0: i32, v1: i32):
 """
 
 
-def instead(compiler: Cranelift, isa: str, text: str) -> Damage:
+def instead(compiler: Cranelift, isa: str, text: str) -> Fault:
     """Gives %f on an ISA, at speed, the code of another function."""
 
-    def damage(code: FunctionCode, target: Target) -> FunctionCode:
+    def fault(code: FunctionCode, target: Target) -> FunctionCode:
         if target.isa != isa or code.name != "%f" or dict(target.settings).get("opt_level") != "speed":
             return code
         other = compiler.compile_text(text, [target])[0][0]
         assert isinstance(other, FunctionCode)
         return dataclasses.replace(other, name=code.name)
 
-    return damage
+    return fault
 
 
-def found(compiler: Cranelift, runners: RunnerPool, case: Case, isa: str, damage: Damage) -> tuple[Finding, Judge]:
+def found(compiler: Cranelift, runners: RunnerPool, case: Case, isa: str, fault: Fault) -> tuple[Finding, Judge]:
     """The reduced finding of a planted fault at speed, and the judge that saw it."""
-    judge = Judge(compiler, runners, Hooks(code=damage))
+    judge = Judge(compiler, runners, Hooks(code=fault))
     tally = Tally()
     targets = [Target(isa, (("opt_level", level),)) for level in ("none", "speed")]
     suspects = judge.judge([case], targets, tally)

@@ -14,7 +14,7 @@ from rich.console import Console
 from liftcheck import cli
 from liftcheck.campaign.report.regalloc import Refuted, Report, refutations, tables
 from liftcheck.case import CompileFailure, FailureKind, Target
-from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
@@ -71,12 +71,12 @@ def targeted(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def damaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every function loses a move between allocator and code."""
     whole = Cranelift.allocations
 
     def spoiled(self: Cranelift, *args: Any, **more: Any) -> list[list[Captured | CompileFailure]]:
-        return whole(self, *args, damage=Damage("drop-edit", 0), **more)
+        return whole(self, *args, fault=PlantedFault("drop-edit", 0), **more)
 
     monkeypatch.setattr(Cranelift, "allocations", spoiled)
     yield
@@ -198,7 +198,7 @@ def test_generated_programs_are_validated(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.needs_compiler("regalloc")
-@pytest.mark.usefixtures("damaged")
+@pytest.mark.usefixtures("faulty")
 def test_a_refuted_allocation_is_shown_with_its_function(capsys: pytest.CaptureFixture[str], plain: str) -> None:
     code, out, _ = outcome(capsys, plain, "--isa", "aarch64", "--algorithm", "backtracking", "--jobs", "1")
     assert code == 1

@@ -14,7 +14,7 @@ from support.generators import context
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift import builds, shim, sources
-from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
+from liftcheck.compilers.cranelift.capture import FAULTS, PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import Unsupported, UsageError
 from liftcheck.generators import generate
@@ -28,7 +28,7 @@ FEATURES = {"x86-64": ("has_sse41", "has_ssse3", "has_fma", "has_avx", "has_bmi2
             "riscv64": ("has_v", "has_zvl128b"), "s390x": ()}  # fmt: skip
 PRESETS = ("has_zvl128b",)
 NOWHERE = {"s390x": {"early-def-on-use"}}
-"""Damage that has no place on an ISA: no instruction of s390x has a definition in the early position, except for the
+"""A fault that has no place on an ISA: no instruction of s390x has a definition in the early position, except for the
 loop that probes the stack, which comes after allocation."""
 
 
@@ -45,9 +45,9 @@ def every(isa: str) -> list[Target]:
     ]
 
 
-def captured(compiler: Cranelift, text: str, where: Target, damage: Damage | None = None) -> list[Captured]:
+def captured(compiler: Cranelift, text: str, where: Target, fault: PlantedFault | None = None) -> list[Captured]:
     found = []
-    for reply in compiler.allocations(text, [where], damage)[0]:
+    for reply in compiler.allocations(text, [where], fault)[0]:
         assert not isinstance(reply, CompileFailure), reply
         found.append(reply)
     return found
@@ -90,7 +90,7 @@ def parts(code: FunctionCode) -> tuple[object, ...]:
 @pytest.mark.parametrize("isa", ISAS)
 def test_an_allocation_hangs_together(regalloc: Cranelift, isa: str, algorithm: str) -> None:
     for _, allocation in captured(regalloc, EVERYTHING, target(isa, ("regalloc_algorithm", algorithm))):
-        assert allocation.algorithm == algorithm and allocation.damage == ""
+        assert allocation.algorithm == algorithm and allocation.fault == ""
         check_blocks(allocation)
         check_operands(allocation)
         keys = [(edit.instruction, edit.where) for edit in allocation.edits]
@@ -237,23 +237,23 @@ def test_a_text_that_is_refused_is_a_failure(regalloc: Cranelift) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("isa", ISAS)
-def test_every_damage_has_a_place(regalloc: Cranelift, isa: str, algorithm: str) -> None:
+def test_every_fault_has_a_place(regalloc: Cranelift, isa: str, algorithm: str) -> None:
     where = target(isa, ("regalloc_algorithm", algorithm))
     whole = captured(regalloc, EVERYTHING, where)
     without = set()
-    for kind in DAMAGES:
-        replies = regalloc.allocations(EVERYTHING, [where], Damage(kind, 11))[0]
-        if not any(is_damaged(one, other) for one, other in zip(whole, replies, strict=True)):
+    for kind in FAULTS:
+        replies = regalloc.allocations(EVERYTHING, [where], PlantedFault(kind, 11))[0]
+        if not any(is_faulty(one, other) for one, other in zip(whole, replies, strict=True)):
             without.add(kind)
     assert without == NOWHERE.get(isa, set())
 
 
-def is_damaged(whole: Captured, reply: Captured | CompileFailure) -> bool:
-    """Whether something was damaged; what was not is as it was."""
+def is_faulty(whole: Captured, reply: Captured | CompileFailure) -> bool:
+    """Whether there is a fault; where there is none all is as it was."""
     if isinstance(reply, CompileFailure):
         assert reply.kind == "panic" and "[damage: " in reply.message
         return True
-    words = reply.allocation.damage
+    words = reply.allocation.fault
     if words.startswith("nothing: no site"):
         assert reply.code.code == whole.code.code and reply.allocation.edits == whole.allocation.edits
         return False
@@ -265,38 +265,38 @@ def is_damaged(whole: Captured, reply: Captured | CompileFailure) -> bool:
     return True
 
 
-def test_damage_is_the_same_every_time(regalloc: Cranelift) -> None:
+def test_a_fault_is_the_same_every_time(regalloc: Cranelift) -> None:
     where, words = target("aarch64"), set()
     for seed in range(20):
-        first, second = (captured(regalloc, CROWDED, where, Damage("resource-edit", seed)) for _ in range(2))
+        first, second = (captured(regalloc, CROWDED, where, PlantedFault("resource-edit", seed)) for _ in range(2))
         assert [one.allocation for one in first] == [one.allocation for one in second]
         assert [one.code.code for one in first] == [one.code.code for one in second]
-        words.add(first[0].allocation.damage)
+        words.add(first[0].allocation.fault)
     assert len(words) > 15
 
 
 def test_a_dropped_edit_is_gone(regalloc: Cranelift) -> None:
     where = target("riscv64")
     [whole, *_] = captured(regalloc, CROWDED, where)
-    [cut, *_] = captured(regalloc, CROWDED, where, Damage("drop-edit", 3))
+    [cut, *_] = captured(regalloc, CROWDED, where, PlantedFault("drop-edit", 3))
     missing = [edit for edit in whole.allocation.edits if edit not in cut.allocation.edits]
     assert len(cut.allocation.edits) == len(whole.allocation.edits) - 1 and len(missing) <= 1
-    assert all(isinstance(edit, Edit) for edit in missing) and cut.allocation.damage.endswith("dropped")
+    assert all(isinstance(edit, Edit) for edit in missing) and cut.allocation.fault.endswith("dropped")
     assert len(cut.code.code) < len(whole.code.code)
 
 
-def test_upstreams_checker_sees_the_damage(regalloc: Cranelift) -> None:
+def test_upstreams_checker_sees_the_fault(regalloc: Cranelift) -> None:
     where, seen = target("x86-64", ("regalloc_checker", "true")), 0
     captured(regalloc, CROWDED, where)
     for seed in range(10):
-        reply = regalloc.allocations(CROWDED, [where], Damage("drop-edit", 5 * seed))[0][0]
+        reply = regalloc.allocations(CROWDED, [where], PlantedFault("drop-edit", 5 * seed))[0][0]
         seen += isinstance(reply, CompileFailure) and "register allocation checker" in reply.reason
     assert seen >= 8
 
 
-def test_an_unknown_damage_is_told(regalloc: Cranelift) -> None:
+def test_an_unknown_fault_is_told(regalloc: Cranelift) -> None:
     with pytest.raises(UsageError, match="drop-edit"):
-        regalloc.allocations(COLD, [Target("x86-64")], Damage("drop-edits"))
+        regalloc.allocations(COLD, [Target("x86-64")], PlantedFault("drop-edits"))
 
 
 # -- the build

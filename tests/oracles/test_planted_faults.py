@@ -32,7 +32,7 @@ from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
 
-Damage = Callable[[FunctionCode, Target], FunctionCode]
+Fault = Callable[[FunctionCode, Target], FunctionCode]
 
 PROGRAM = """
 function %add(i64, i64) -> i64 system_v {
@@ -108,20 +108,20 @@ def find(compiler: Compiler, runners: RunnerPool, case: Case, hooks: Hooks, *isa
     return [found for group in groups.values() for found in investigator.investigate(case, group, tally)]
 
 
-def swapped(compiler: Compiler, isa: str, function: str, old: str, new: str) -> Damage:
+def swapped(compiler: Compiler, isa: str, function: str, old: str, new: str) -> Fault:
     """Gives `function` on `isa` the code it would have if its text said `new` for `old`."""
     assert PROGRAM.count(old) == 1
 
-    def damage(code: FunctionCode, target: Target) -> FunctionCode:
+    def fault(code: FunctionCode, target: Target) -> FunctionCode:
         if target.isa != isa or code.name != function:
             return code
         others = compiler.compile_text(PROGRAM.replace(old, new), [target])[0]
         return next(other for other in others if isinstance(other, FunctionCode) and other.name == function)
 
-    return damage
+    return fault
 
 
-def edited(isa: str, function: str, edit: Callable[[FunctionCode], FunctionCode]) -> Damage:
+def edited(isa: str, function: str, edit: Callable[[FunctionCode], FunctionCode]) -> Fault:
     return lambda code, target: edit(code) if target.isa == isa and code.name == function else code
 
 
@@ -305,10 +305,10 @@ def test_a_wild_access_into_another_run_is_nobodys_fault(compiler: Compiler, run
 def test_a_fault_at_one_level_only_names_the_other_as_witness(
     compiler: Compiler, runners: RunnerPool, isa: str
 ) -> None:
-    damage = swapped(compiler, isa, "%add", "iadd v0, v1", "isub v0, v1")
+    fault = swapped(compiler, isa, "%add", "iadd v0, v1", "isub v0, v1")
 
     def at_speed(code: FunctionCode, target: Target) -> FunctionCode:
-        return damage(code, target) if ("opt_level", "speed") in target.settings else code
+        return fault(code, target) if ("opt_level", "speed") in target.settings else code
 
     found = find(compiler, runners, case_of(PROGRAM), Hooks(code=at_speed), isa)
     assert [f.target.settings for f in found] == [(("opt_level", "speed"),)] * len(found)

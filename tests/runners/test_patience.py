@@ -64,14 +64,14 @@ def targets(isa: str) -> list[Target]:
 def broken(compiler: Compiler, isa: str) -> Hooks:
     """The compiler gives the code of a loop whose exit test is broken."""
 
-    def damage(code: FunctionCode, target: Target) -> FunctionCode:
+    def fault(code: FunctionCode, target: Target) -> FunctionCode:
         if target.isa != isa:
             return code
         (other,) = compiler.compile_text(BROKEN, [target])[0]
         assert isinstance(other, FunctionCode)
         return dataclasses.replace(other, name=code.name)
 
-    return Hooks(code=damage)
+    return Hooks(code=fault)
 
 
 @pytest.mark.parametrize("isa", ISAS)

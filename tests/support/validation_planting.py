@@ -12,7 +12,7 @@ from liftcheck.case import Target
 from liftcheck.clif.text.filetest import read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
-from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.mach.insn import decode
 from liftcheck.oracles.regalloc.code.layout import Placed
@@ -214,9 +214,9 @@ def late_definitions(regalloc: Cranelift, isa: str, text: str) -> Iterator[str]:
     source = source_of(parse_filetest(text, "t").module().functions[0])
     for seed in range(24):
         reply = regalloc.allocations(
-            text, [Target(isa, (("opt_level", "speed"),))], damage=Damage("early-def-on-use", seed)
+            text, [Target(isa, (("opt_level", "speed"),))], fault=PlantedFault("early-def-on-use", seed)
         )[0][0]
-        if not isinstance(reply, Captured) or reply.allocation.damage.startswith("nothing"):
+        if not isinstance(reply, Captured) or reply.allocation.fault.startswith("nothing"):
             continue
         late = tuple(
             what._replace(

@@ -31,7 +31,7 @@ from liftcheck.regalloc.allocation import (
     Operand,
 )
 
-DAMAGES: Final[Mapping[str, str]] = {
+FAULTS: Final[Mapping[str, str]] = {
     "use": "a use reads another register",
     "def": "a definition is put into another register",
     "use-of-value": "a use reads a register that an instruction nearby reads or writes",
@@ -54,15 +54,15 @@ DAMAGES: Final[Mapping[str, str]] = {
     "edge-edit": "a move that passes a block its parameter reads another register",
     "reuse-copy": "the move that copies an input into the register that the result overwrites is missing",
 }  # fmt: skip
-"""Kinds of damage (`bridge/shim/bridge/damage.rs`). Some compilations panic with it: then the message says what was
-damaged. A function without a place for it comes out undamaged, and `Allocation.damage` begins with 'nothing'."""
+"""Kinds of planted faults (`bridge/shim/bridge/damage.rs`). Some compilations panic with it: then the message says
+what was planted. A function without a place for it comes out right, and `Allocation.fault` begins with 'nothing'."""
 
 _MOST: Final = 200_000
 _NO_SCRATCH: Final = 255
 
 
-class Damage(NamedTuple):
-    """A fault to plant in an allocation: one of DAMAGES; `seed` modulo the number of eligible places says where."""
+class PlantedFault(NamedTuple):
+    """A fault to plant in an allocation: one of FAULTS; `seed` modulo the number of eligible places says where."""
 
     kind: str
     seed: int = 0
@@ -120,11 +120,11 @@ _registers: Final = _Registers()
 _environments: Final = _Environments()
 
 
-def request(damage: Damage | None) -> bytes:
+def request(fault: PlantedFault | None) -> bytes:
     """What stands in front of the text when allocations are wanted."""
-    kind, seed = damage or ("", 0)
-    if kind not in ("", *DAMAGES):
-        raise UsageError(f"no damage called '{kind}'; there is {', '.join(DAMAGES)}")
+    kind, seed = fault or ("", 0)
+    if kind not in ("", *FAULTS):
+        raise UsageError(f"no fault called '{kind}'; there is {', '.join(FAULTS)}")
     return struct.pack("<II", seed, len(kind)) + kind.encode()
 
 
@@ -170,7 +170,7 @@ def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:
         own,
         moved,
         algorithm,
-        damage,
+        fault,
         text,
         slot_bytes,
         convention,
@@ -200,7 +200,7 @@ def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:
         () if moved is None else tuple(zip(moved[::2], moved[1::2])),
         {**frame, "slot_sizes": slot_bytes, "convention": convention},
         algorithm,
-        damage or "",
+        fault or "",
         isa,
     )
 

@@ -23,7 +23,7 @@ from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
 from liftcheck.compilers.cranelift import builds, capture, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
-from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 from liftcheck.isa import ISA_ALIASES, ISAS, LISTED
@@ -149,7 +149,7 @@ class Cranelift:
         self,
         text: str,
         targets: Sequence[Target],
-        damage: Damage | None = None,
+        fault: PlantedFault | None = None,
         with_text: bool = False,
         timeout: float | None = None,
         raw: bool = False,
@@ -157,15 +157,15 @@ class Cranelift:
         """Compiles like `compile_text` and says what register allocation was given and answered: what `capture` reads.
 
         Only a bridge of the profile 'regalloc' can: `Cranelift(spec, builds.REGALLOC)`; Unsupported from any other.
-        The code is the same as the ordinary bridge's. `with_text`: `Instruction.text` is filled. `damage`: the
-        allocation is damaged before code is made from it, and `Allocation.damage` says how.
+        The code is the same as the ordinary bridge's. `with_text`: `Instruction.text` is filled. `fault` is
+        planted in the allocation before code is made from it, and `Allocation.fault` says how.
         """
         if self.build.profile != builds.REGALLOC:
             raise Unsupported(
                 f"{self.build.name} does not show register allocation: open it with the profile '{builds.REGALLOC}'"
             )
         wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
-        work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(damage))
+        work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(fault))
         return capture.read_all(self._run(work), [target.isa for target in targets])
 
     def _run(self, work: _Work) -> list[list[Reply]]:

@@ -132,11 +132,11 @@ class Engine:
     def compile(self, text: str, targets: Sequence[Target]) -> list[list[Reply]]:
         """The compiler's answer, with exactly the targets' settings if it can do that."""
         made = Exactly(self.compiler).compile_text(text, targets)
-        damage = self.hooks.code
-        if damage is None:
+        fault = self.hooks.code
+        if fault is None:
             return made
         return [
-            [damage(one, target) if isinstance(one, FunctionCode) else one for one in column]
+            [fault(one, target) if isinstance(one, FunctionCode) else one for one in column]
             for target, column in zip(targets, made)
         ]
 

@@ -1,6 +1,6 @@
 """Planted faults of register allocation, quickly: each kind once on each ISA, in the bytes and at the seam.
 
-What is right is proven valid; its damaged twin is refuted, and in words that fit the fault. The large experiment, with
+What is right is proven valid; its faulty twin is refuted, and in words that fit the fault. The large experiment, with
 upstream's checker and execution beside the validator, is `ci/experiments/regalloc_faults.py`.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from support.scripts import ROOT, load
 
 from liftcheck.case import CompileFailure, Target
-from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
+from liftcheck.compilers.cranelift.capture import FAULTS, PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.mach.regs import NONE, SLOT
@@ -126,16 +126,16 @@ NO_HARM = {
 }
 
 
-def functions(regalloc: Cranelift, isa: str, damage: Damage | None = None) -> list[Captured]:
+def functions(regalloc: Cranelift, isa: str, fault: PlantedFault | None = None) -> list[Captured]:
     """Under both allocators; those functions that the compiler does not refuse."""
     targets = [Target(isa, (("regalloc_algorithm", name),)) for name in ("backtracking", "single_pass")]
-    columns = regalloc.allocations(crowded() + NARROW, targets, damage, with_text=True)
-    assert damage or not any(isinstance(reply, CompileFailure) for column in columns for reply in column)
+    columns = regalloc.allocations(crowded() + NARROW, targets, fault, with_text=True)
+    assert fault or not any(isinstance(reply, CompileFailure) for column in columns for reply in column)
     return [reply for column in columns for reply in column if isinstance(reply, Captured)]
 
 
 def _loses_fs1(isa: str, function: Captured) -> bool:
-    """riscv64's callees do not keep it (docs/findings/riscv64-fs1-not-saved.md): refuted, undamaged."""
+    """riscv64's callees do not keep it (docs/findings/riscv64-fs1-not-saved.md): refuted, without a fault."""
     verdict = validate(isa, function)
     return isa == "riscv64" and verdict.counterexample is not None and verdict.counterexample.place == 64 + 9
 
@@ -164,24 +164,24 @@ def test_wrong_bytes_are_refuted_and_named(regalloc: Cranelift, isa: str) -> Non
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_damage_at_the_seam_is_refuted_or_harmless(regalloc: Cranelift, isa: str) -> None:
+def test_a_fault_at_the_seam_is_refuted_or_harmless(regalloc: Cranelift, isa: str) -> None:
     right = {(f.code.name, f.allocation.algorithm): f for f in functions(regalloc, isa)}
     refuted: dict[str, int] = {}
-    for kind in DAMAGES:
+    for kind in FAULTS:
         for seed in range(4):
-            for damaged in functions(regalloc, isa, Damage(kind, seed)):
-                if not damaged.allocation.damage or damaged.allocation.damage.startswith("nothing"):
+            for faulty in functions(regalloc, isa, PlantedFault(kind, seed)):
+                if not faulty.allocation.fault or faulty.allocation.fault.startswith("nothing"):
                     continue
-                verdict = validate(isa, damaged)
+                verdict = validate(isa, faulty)
                 refuted[kind] = refuted.get(kind, 0) + (verdict.status == INVALID)
-                whole = right[damaged.code.name, damaged.allocation.algorithm]
-                assert verdict.status == INVALID or harmless.why(isa, whole, damaged), damaged.allocation.damage
-    assert len(refuted) >= len(DAMAGES) - 5, set(DAMAGES) - set(refuted)
+                whole = right[faulty.code.name, faulty.allocation.algorithm]
+                assert verdict.status == INVALID or harmless.why(isa, whole, faulty), faulty.allocation.fault
+    assert len(refuted) >= len(FAULTS) - 5, set(FAULTS) - set(refuted)
     assert {kind for kind, count in refuted.items() if not count} <= {"edit-neighbour"}
 
 
 def test_the_argument_for_harmlessness_is_no_rubber_stamp(regalloc: Cranelift) -> None:
-    """It refuses what the validator refutes, edits of bytes as well as damage at the seam."""
+    """It refuses what the validator refutes, edits of bytes as well as faults at the seam."""
     refused = 0
     for function in functions(regalloc, "aarch64"):
         for kind in ("spill dropped", "move to another register", "callee-saved register not restored"):
@@ -192,10 +192,10 @@ def test_the_argument_for_harmlessness_is_no_rubber_stamp(regalloc: Cranelift) -
                 refused += 1
     right = {(f.code.name, f.allocation.algorithm): f for f in functions(regalloc, "aarch64")}
     for kind in ("use", "def", "resource-edit", "merge-slots", "swap-uses"):
-        for damaged in functions(regalloc, "aarch64", Damage(kind, 3)):
-            if validate("aarch64", damaged).status == INVALID:
-                whole = right[damaged.code.name, damaged.allocation.algorithm]
-                assert harmless.why("aarch64", whole, damaged) == "", damaged.allocation.damage
+        for faulty in functions(regalloc, "aarch64", PlantedFault(kind, 3)):
+            if validate("aarch64", faulty).status == INVALID:
+                whole = right[faulty.code.name, faulty.allocation.algorithm]
+                assert harmless.why("aarch64", whole, faulty) == "", faulty.allocation.fault
                 refused += 1
     assert refused > 10
 
@@ -230,7 +230,7 @@ def test_a_known_bug_is_told_from_a_false_alarm(regalloc: Cranelift) -> None:
 
 @pytest.mark.needs_compiler("regalloc")
 @pytest.mark.parametrize(("rule", "code"), [("", 0), ("two spill slots overlap", 1)])
-def test_a_refutation_without_damage_is_a_false_alarm(
+def test_a_refutation_without_a_fault_is_a_false_alarm(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, code: int
 ) -> None:
     example = Counterexample(rule, 0, (0,), NONE, "", "expected", "found")

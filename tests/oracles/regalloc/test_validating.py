@@ -14,7 +14,7 @@ from liftcheck.campaign.findings.page import page
 from liftcheck.case import Case, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.cranelift import builds
-from liftcheck.compilers.cranelift.capture import Damage
+from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
@@ -41,9 +41,9 @@ block2(v5: i64):
 class Faulty(Cranelift):
     """A Cranelift whose allocator swaps two uses, and on x86-64, where this program has no such, forgets a move."""
 
-    def allocations(self, text, targets, damage=None, with_text=False, timeout=None, raw=False):  # type: ignore[no-untyped-def]
+    def allocations(self, text, targets, fault=None, with_text=False, timeout=None, raw=False):  # type: ignore[no-untyped-def]
         kind = "drop-edit" if targets[0].isa == "x86-64" else "swap-uses"
-        return super().allocations(text, targets, Damage(kind, 0), with_text, timeout, raw)
+        return super().allocations(text, targets, PlantedFault(kind, 0), with_text, timeout, raw)
 
 
 def case(*inputs: tuple[int, int]) -> Case:

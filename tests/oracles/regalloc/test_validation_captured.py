@@ -1,4 +1,4 @@
-"""Allocations of the real Cranelift: proven as they are, by terms and by z3; with damage between allocator and code,
+"""Allocations of the real Cranelift: proven as they are, by terms and by z3; with a fault between allocator and code,
 what goes wrong on the tests' own machine is refuted.
 """
 
@@ -11,7 +11,7 @@ import pytest
 from support.validation_random import Insn
 
 from liftcheck.case import CompileFailure, Target
-from liftcheck.compilers.cranelift.capture import DAMAGES, Damage
+from liftcheck.compilers.cranelift.capture import FAULTS, PlantedFault
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.oracles.regalloc.validate import validate, validate_allocation
@@ -79,8 +79,8 @@ def targets() -> list[Target]:
     ]
 
 
-def captured(regalloc: Cranelift, damage: Damage | None = None) -> Iterator[tuple[str, Captured]]:
-    for target, column in zip(targets(), regalloc.allocations(TEXT, targets(), damage=damage)):
+def captured(regalloc: Cranelift, fault: PlantedFault | None = None) -> Iterator[tuple[str, Captured]]:
+    for target, column in zip(targets(), regalloc.allocations(TEXT, targets(), fault=fault)):
         yield from ((target.isa, reply) for reply in column if not isinstance(reply, CompileFailure))
 
 
@@ -119,18 +119,18 @@ def test_the_programs_have_what_is_hard(regalloc: Cranelift) -> None:
     ), seen
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_that_shows_is_refuted(regalloc: Cranelift, kind: str) -> None:
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_that_shows_is_refuted(regalloc: Cranelift, kind: str) -> None:
     refuted = wrong = 0
     for seed in range(2):
-        for isa, function in captured(regalloc, Damage(kind, seed)):
-            if function.allocation.damage.startswith("nothing"):
+        for isa, function in captured(regalloc, PlantedFault(kind, seed)):
+            if function.allocation.fault.startswith("nothing"):
                 continue
             verdict = validate(isa, function)
             refuted += verdict.status == "invalid"
             if goes_wrong(function):
                 wrong += 1
-                assert verdict.status == "invalid", (isa, function.allocation.damage)
+                assert verdict.status == "invalid", (isa, function.allocation.fault)
                 assert verdict.counterexample is not None and verdict.counterexample.render()
     assert refuted >= wrong
     assert refuted > 0 or kind in ("def-on-def", "early-def-on-use", "slot-operand")

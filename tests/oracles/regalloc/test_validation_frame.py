@@ -1,7 +1,7 @@
 """Prologues, exits and what is handed over on the stack: each amount and each word is the right one, or refuted.
 
 Every function of corpus/regalloc/tail-arguments.clif is valid as it is (test_validation_outside); here its bytes are
-damaged, one kind at a time, on each ISA that has it.
+faulty, one kind at a time, on each ISA that has it.
 """
 
 from __future__ import annotations

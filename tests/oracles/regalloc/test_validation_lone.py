@@ -52,13 +52,13 @@ def test_the_scan_says_the_same_of_plain_instructions(
     captured, source = one(regalloc, isa, MIXED)
     draw, code = random.Random(17), captured.code.code
     edits = [(draw.randrange(len(code)), draw.randrange(1, 256)) for _ in range(EDITS)]
-    damaged = [put(isa, captured, at, bytes([code[at] ^ change]), 1) for at, change in edits]
+    faulty = [put(isa, captured, at, bytes([code[at] ^ change]), 1) for at, change in edits]
     passed = []
     plain = lone.plain
     monkeypatch.setattr(lone, "plain", lambda *given: bool(passed.append(plain(*given)) or passed[-1]))
-    quick = [validate(isa, each, source) for each in (captured, *damaged)]
+    quick = [validate(isa, each, source) for each in (captured, *faulty)]
     monkeypatch.setattr(lone, "plain", lambda *given: False)
-    slow = [validate(isa, each, source) for each in (captured, *damaged)]
+    slow = [validate(isa, each, source) for each in (captured, *faulty)]
     said = [[(v.status, v.reason, v.counterexample) for v in verdicts] for verdicts in (quick, slow)]
     assert said[0] == said[1]
     assert quick[0].status == VALID

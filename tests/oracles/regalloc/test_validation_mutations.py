@@ -241,7 +241,7 @@ def test_who_saves_the_frame_pointer_has_a_frame(one: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize(("isa", "number"), [("aarch64", 3), ("aarch64", 32), ("s390x", 49)])
 def test_a_result_is_stored_into_a_far_slot(isa: str, number: int) -> None:
-    """Slots above 1 MiB are accessed with an index. Undamaged functions are valid; with another index they are not."""
+    """Slots above 1 MiB are accessed with an index. Right functions are valid; with another index they are not."""
     with Cranelift("cranelift", builds.REGALLOC) as compiler:
         drawn = programs.draw(isa, number, frozenset(compiler.settings(isa)))
         settings = {**dict(drawn.settings), "opt_level": "speed", "regalloc_algorithm": "backtracking"}
