@@ -12,18 +12,25 @@ edits honest; here the reference does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
-from liftcheck.clif import values
-from liftcheck.clif.cfg import Cfg
-from liftcheck.clif.edit import constant, copy_function, fresh, map_values
+from liftcheck.clif.edit import fresh, map_values
 from liftcheck.clif.ir import Block, BlockCall, Function, Inst, Module, StackSlot
 from liftcheck.clif.opcodes import CONSTANTS, OPCODES
-from liftcheck.clif.types import I8, I64, Type
-from liftcheck.generators.exhaustive import immediates
-from liftcheck.generators.rows import Row, Table
+from liftcheck.clif.types import I8, I64
+from liftcheck.generators.editor import (
+    Edit,
+    Editor,
+    Operand,
+    Place,
+    free_operands,
+    of_instruction,
+    of_operand,
+    with_operand,
+)
+from liftcheck.generators.rows import Table
 
 COMMUTES: Final = frozenset({"iadd", "imul", "band", "bor", "bxor", "umin", "umax", "smin", "smax", "umulhi", "smulhi",
                              "uadd_sat", "sadd_sat", "avg_round", "fadd", "fmul"})  # fmt: skip
@@ -31,128 +38,16 @@ _MIRRORED: Final = {"eq": "eq", "ne": "ne", "slt": "sgt", "sgt": "slt", "sge": "
                     "ugt": "ult", "uge": "ule", "ule": "uge"}  # fmt: skip
 _INVOLUTIONS: Final = ("bnot", "ineg", "bswap", "bitrev", "fneg")
 _UNDONE: Final = (("bxor", "bxor"), ("iadd", "isub"), ("isub", "iadd"), ("rotl", "rotr"), ("rotr", "rotl"))
+_IMMEDIATE: Final = frozenset({"IntCompare", "FloatCompare", "BinaryImm8", "TernaryImm8"})
 _FRAGMENT: Final = 6
 """Instructions of another program that are spliced in, at most."""
-
-
-class Place(NamedTuple):
-    """Where an instruction stands: its block, by place in the layout, and its place there."""
-
-    block: int
-    at: int
-
-
-class Operand(NamedTuple):
-    """What the instruction `inst` reads as its argument `which`."""
-
-    place: Place
-    inst: Inst
-    which: int
-    value: int
-    ty: Type
-
-
-class Editor:
-    """Edits one function, which is a copy of its own. `done` names the edits that were made."""
-
-    def __init__(self, random: Random, function: Function, table: Table, donors: Sequence[Function] = ()) -> None:
-        self.random: Final = random
-        self.function: Final = copy_function(function)
-        self.table: Final = table
-        self.donors: Final = donors
-        self.done: Final[list[str]] = []
-
-    def edit(self, kinds: Sequence[Callable[[Editor], bool]], count: int) -> None:
-        """Up to `count` edits of these kinds; one that finds nothing to do is drawn again a few times."""
-        for _ in range(count):
-            for _ in range(4):
-                kind = self.random.choice(kinds)
-                if kind(self):
-                    self.done.append(kind.__name__)
-                    break
-
-    # -- where
-
-    def insts(self) -> Iterator[tuple[Place, Inst]]:
-        for number, block in enumerate(self.function.blocks):
-            for at, inst in enumerate(block.insts):
-                yield Place(number, at), inst
-
-    def some(self, wanted: Callable[[Inst], bool]) -> tuple[Place, Inst] | None:
-        """One of the instructions that are wanted."""
-        found = [one for one in self.insts() if wanted(one[1])]
-        return self.random.choice(found) if found else None
-
-    def in_scope(self, place: Place) -> dict[Type, list[int]]:
-        """The values that may be read there, by type."""
-        blocks, types = self.function.blocks, self.function.types
-        cfg = Cfg(self.function)
-        here = blocks[place.block]
-        found: dict[Type, list[int]] = {}
-        for block in blocks:
-            if not cfg.dominates(block.number, here.number):
-                continue
-            insts = block.insts[: place.at] if block is here else block.insts
-            for value in [*(value for value, _ in block.params), *(r for inst in insts for r in inst.results)]:
-                found.setdefault(types[value], []).append(value)
-        return found
-
-    def put(self, place: Place, *insts: Inst) -> None:
-        """Inserts before an instruction."""
-        self.function.blocks[place.block].insts[place.at : place.at] = insts
-
-    def replace(self, place: Place, inst: Inst) -> None:
-        self.function.blocks[place.block].insts[place.at] = inst
-
-    def operand(self) -> Operand | None:
-        """An operand that is not an address."""
-        found = self.some(lambda inst: bool(_free_operands(inst)))
-        if found is None:
-            return None
-        place, inst = found
-        which = self.random.choice(_free_operands(inst))
-        return Operand(place, inst, which, inst.args[which], self.function.types[inst.args[which]])
-
-    def swap(self, operand: Operand, value: int, *insts: Inst) -> None:
-        """Another value in an operand's place, made by instructions before."""
-        self.replace(operand.place, _with_operand(operand.inst, operand.which, value))
-        self.put(operand.place, *insts)
-
-    def made(self, ty: Type) -> tuple[int, list[Inst]]:
-        """A constant worth trying."""
-        return constant(self.function, ty, self.random.choice(values.table(ty)))
-
-    def some_value(self, ty: Type, place: Place) -> tuple[int, list[Inst]]:
-        """A value in scope, or a constant."""
-        there = self.in_scope(place).get(ty, [])
-        if there and self.random.randrange(4):
-            return self.random.choice(there), []
-        return self.made(ty)
-
-    def has(self, key: str) -> bool:
-        return self.table.has(key)
-
-
-def _free_operands(inst: Inst) -> list[int]:
-    """The operands of an instruction that may be another value of their type."""
-    opcode = OPCODES[inst.op]
-    if opcode.is_call:
-        return []
-    return [place for place in range(len(inst.args)) if place != opcode.address]
-
-
-def _with_operand(inst: Inst, place: int, value: int) -> Inst:
-    return dataclasses.replace(inst, args=(*inst.args[:place], value, *inst.args[place + 1 :]))
 
 
 # -- edits that may change the meaning
 
 
-def other_constant(editor: Editor) -> bool:
-    found = editor.some(lambda inst: inst.op in CONSTANTS)
-    if found is None:
-        return False
-    place, inst = found
+@of_instruction(lambda inst: inst.op in CONSTANTS)
+def other_constant(editor: Editor, place: Place, inst: Inst) -> bool:
     ty = editor.function.types[inst.results[0]]
     value, insts = editor.made(ty)
     last = insts[-1]
@@ -165,22 +60,17 @@ def other_constant(editor: Editor) -> bool:
     return True
 
 
-def other_operand(editor: Editor) -> bool:
-    found = editor.operand()
-    if found is None:
-        return False
+@of_operand
+def other_operand(editor: Editor, found: Operand) -> bool:
     value, insts = editor.some_value(found.ty, found.place)
     editor.swap(found, value, *insts)
     return True
 
 
-def other_opcode(editor: Editor) -> bool:
+@of_instruction(lambda inst: OPCODES[inst.op].is_plain and bool(inst.args) and bool(inst.results))
+def other_opcode(editor: Editor, place: Place, inst: Inst) -> bool:
     """An opcode of the same operands and results."""
     types = editor.function.types
-    found = editor.some(lambda inst: OPCODES[inst.op].is_plain and bool(inst.args) and bool(inst.results))
-    if found is None:
-        return False
-    place, inst = found
     shape = tuple(types[value] for value in inst.args), tuple(types[value] for value in inst.results)
     rows = [
         row for row in editor.table.rows if (row.args, row.results) == shape and row.imm not in ("mask", "distinct")
@@ -188,31 +78,23 @@ def other_opcode(editor: Editor) -> bool:
     if not rows:
         return False
     row = editor.random.choice(rows)
-    editor.replace(place, _instruction(editor, row, inst.args, inst.results))
+    editor.replace(place, editor.instruction(row, inst.args, inst.results))
     return True
 
 
-def other_immediate(editor: Editor) -> bool:
+@of_instruction(lambda inst: OPCODES[inst.op].format.name in _IMMEDIATE)
+def other_immediate(editor: Editor, place: Place, inst: Inst) -> bool:
     """Another condition, lane or operation."""
-    found = editor.some(lambda inst: OPCODES[inst.op].format.name in _IMMEDIATE)
-    if found is None:
-        return False
-    place, inst = found
     row = next((row for row in editor.table.rows if row.op == inst.op and row.type is inst.type), None)
     if row is None:
         return False
-    editor.replace(place, dataclasses.replace(inst, imm=_immediate(editor, row)))
+    editor.replace(place, dataclasses.replace(inst, imm=editor.immediate(row)))
     return True
 
 
-_IMMEDIATE: Final = frozenset({"IntCompare", "FloatCompare", "BinaryImm8", "TernaryImm8"})
-
-
-def wrap_operand(editor: Editor) -> bool:
+@of_operand
+def wrap_operand(editor: Editor, found: Operand) -> bool:
     """An operand goes through one more instruction."""
-    found = editor.operand()
-    if found is None:
-        return False
     ty = found.ty
     rows = [
         row
@@ -229,16 +111,13 @@ def wrap_operand(editor: Editor) -> bool:
         made += insts
         args.append(value)
     result = fresh(editor.function, ty)
-    editor.swap(found, result, *made, _instruction(editor, row, tuple(args), (result,)))
+    editor.swap(found, result, *made, editor.instruction(row, tuple(args), (result,)))
     return True
 
 
-def drop_result(editor: Editor) -> bool:
+@of_instruction(lambda inst: OPCODES[inst.op].is_plain and len(inst.results) == 1)
+def drop_result(editor: Editor, place: Place, inst: Inst) -> bool:
     """Another value of its type in the place of a result, which nothing needs then."""
-    found = editor.some(lambda inst: OPCODES[inst.op].is_plain and len(inst.results) == 1)
-    if found is None:
-        return False
-    place, inst = found
     ty = editor.function.types[inst.results[0]]
     value, insts = editor.some_value(ty, place)
     gone = inst.results[0]
@@ -248,12 +127,9 @@ def drop_result(editor: Editor) -> bool:
     return True
 
 
-def swap_edges(editor: Editor) -> bool:
+@of_instruction(lambda inst: inst.op == "brif")
+def swap_edges(editor: Editor, place: Place, inst: Inst) -> bool:
     """A conditional branch takes its edges the other way round."""
-    found = editor.some(lambda inst: inst.op == "brif")
-    if found is None:
-        return False
-    place, inst = found
     editor.replace(place, dataclasses.replace(inst, targets=inst.targets[::-1]))
     return True
 
@@ -266,11 +142,11 @@ def splice(editor: Editor) -> bool:
     donor, insts = fragment
     ends = {donor.types[value]: value for one in insts for value in one.results}
     types = editor.function.types
-    found = editor.some(lambda inst: any(types[inst.args[which]] in ends for which in _free_operands(inst)))
+    found = editor.some(lambda inst: any(types[inst.args[which]] in ends for which in free_operands(inst)))
     if found is None:
         return False
     place, inst = found
-    which = editor.random.choice([which for which in _free_operands(inst) if types[inst.args[which]] in ends])
+    which = editor.random.choice([which for which in free_operands(inst) if types[inst.args[which]] in ends])
     end = ends[types[inst.args[which]]]
     names: dict[int, int] = {}
     made: list[Inst] = []
@@ -287,7 +163,7 @@ def splice(editor: Editor) -> bool:
             editor.function.constants[imm] = donor.constants[one.imm]
         renamed = map_values(one, names.__getitem__)
         made.append(dataclasses.replace(renamed, results=tuple(names[r] for r in one.results), imm=imm, line=0))
-    editor.replace(place, _with_operand(inst, which, names[end]))
+    editor.replace(place, with_operand(inst, which, names[end]))
     editor.put(place, *made)
     return True
 
@@ -305,7 +181,7 @@ def _fragment(editor: Editor) -> tuple[Function, list[Inst]] | None:
     return None
 
 
-CHANGES: Final[tuple[Callable[[Editor], bool], ...]] = (
+CHANGES: Final[tuple[Edit, ...]] = (
     other_constant, other_constant, other_operand, other_operand, other_opcode, other_opcode, other_immediate,
     wrap_operand, wrap_operand, drop_result, swap_edges, splice, splice,
 )  # fmt: skip
@@ -314,14 +190,12 @@ CHANGES: Final[tuple[Callable[[Editor], bool], ...]] = (
 # -- edits that keep the meaning
 
 
-def undo(editor: Editor) -> bool:
+@of_operand
+def undo(editor: Editor, found: Operand) -> bool:
     """An operand goes through two instructions of which the second undoes the first."""
-    found = editor.operand()
-    if found is None:
-        return False
     value, ty = found.value, found.ty
     once = [op for op in _INVOLUTIONS if editor.has(f"{op}.{ty.name}")]
-    twice = [pair for pair in _UNDONE if not ty.is_float and all(_row(editor, op, ty, 2) is not None for op in pair)]
+    twice = [pair for pair in _UNDONE if not ty.is_float and all(editor.row(op, ty, 2) is not None for op in pair)]
     if not once and not twice:
         return False
     first, second = fresh(editor.function, ty), fresh(editor.function, ty)
@@ -330,7 +204,7 @@ def undo(editor: Editor) -> bool:
         steps = [Inst(op, ty, (first,), (value,)), Inst(op, ty, (second,), (first,))]
     else:
         one, other = editor.random.choice(twice)
-        row = _row(editor, one, ty, 2)
+        row = editor.row(one, ty, 2)
         assert row is not None
         amount, made = editor.some_value(row.args[1], found.place)
         steps = [*made, Inst(one, ty, (first,), (value, amount)), Inst(other, ty, (second,), (first, amount))]
@@ -338,15 +212,9 @@ def undo(editor: Editor) -> bool:
     return True
 
 
-def _row(editor: Editor, op: str, ty: Type, arity: int) -> Row | None:
-    return next((row for row in editor.table.rows if row.op == op and row.type is ty and len(row.args) == arity), None)
-
-
-def select_same(editor: Editor) -> bool:
+@of_operand
+def select_same(editor: Editor, found: Operand) -> bool:
     """An operand is selected between itself and itself."""
-    found = editor.operand()
-    if found is None:
-        return False
     value, ty = found.value, found.ty
     if not editor.has(f"select.{ty.name}.i8"):
         return False
@@ -356,11 +224,9 @@ def select_same(editor: Editor) -> bool:
     return True
 
 
-def through_slot(editor: Editor) -> bool:
+@of_operand
+def through_slot(editor: Editor, found: Operand) -> bool:
     """An operand is stored to a stack slot of its own and loaded back."""
-    found = editor.operand()
-    if found is None:
-        return False
     value, ty = found.value, found.ty
     if not (editor.has(f"load.{ty.name}") and editor.has(f"store.{ty.name}") and editor.has("stack_addr.i64")):
         return False
@@ -402,24 +268,19 @@ def split_block(editor: Editor) -> bool:
     return True
 
 
-def commute(editor: Editor) -> bool:
+@of_instruction(
+    lambda inst: len(inst.args) == 2 and (inst.op in COMMUTES or (inst.op == "icmp" and inst.imm in _MIRRORED))
+)
+def commute(editor: Editor, place: Place, inst: Inst) -> bool:
     """Operands, or a comparison, the other way round."""
-    found = editor.some(
-        lambda inst: len(inst.args) == 2 and (inst.op in COMMUTES or (inst.op == "icmp" and inst.imm in _MIRRORED))
-    )
-    if found is None:
-        return False
-    place, inst = found
     imm = _MIRRORED[str(inst.imm)] if inst.op == "icmp" else inst.imm
     editor.replace(place, dataclasses.replace(inst, args=inst.args[::-1], imm=imm))
     return True
 
 
-def widen(editor: Editor) -> bool:
+@of_operand
+def widen(editor: Editor, found: Operand) -> bool:
     """An integer is extended and reduced again."""
-    found = editor.operand()
-    if found is None:
-        return False
     value, ty = found.value, found.ty
     rows = [
         row
@@ -436,17 +297,9 @@ def widen(editor: Editor) -> bool:
     return True
 
 
-KEEPS: Final[tuple[Callable[[Editor], bool], ...]] = (
+KEEPS: Final[tuple[Edit, ...]] = (
     undo, undo, select_same, through_slot, split_block, split_block, commute, widen,
 )  # fmt: skip
-
-
-def _instruction(editor: Editor, row: Row, args: tuple[int, ...], results: tuple[int, ...]) -> Inst:
-    return Inst(row.op, row.type, results, args, _immediate(editor, row), row.flags)
-
-
-def _immediate(editor: Editor, row: Row) -> object:
-    return editor.random.choice(immediates(row))
 
 
 def mutated(
