@@ -1,85 +1,192 @@
 """A campaign whose processes are killed at random, resumed until it is done, beside an undisturbed one.
 
 The one idea: with `--cases` everything that a campaign says, times aside, is a function of its options. So both must
-say the same: every count, every finding with its count, its program and its folder's name.
-Every `--every` seconds one process is killed (SIGKILL) of the campaign's own: its parent, a worker, a compiler's child
-or an emulator, chosen at random. When the parent is dead, `liftcheck fuzz --resume` goes on. After `--minutes` no more
-are killed. Exit code 1 if the two differ.
+say the same: every count, every rule that was executed, every finding with its count, its program and its folder's
+name. Every `--every` seconds one process of the campaign's own is killed (SIGKILL): first its kind is drawn (the
+campaign itself, a worker, a compiler's child, an emulator, …), then which of that kind. When the campaign itself is
+dead, `liftcheck fuzz --resume` goes on, and nothing that the dead one started may live on for longer than `ORPHANS`
+seconds. After `--minutes` nobody is killed any more. Exit code 1 if the two differ, or if something lived on.
+
+With `--cluster N` the killed campaign is done by N workers of a Dask scheduler, which are killed, too, with their
+nannies and the scheduler; whoever is missing is started anew. The undisturbed one is done by local processes.
 
     python ci/experiments/kill_campaign.py --minutes 10 --cases 60000
+    python ci/experiments/kill_campaign.py --cluster 2 --compiler cranelift@0.130.0 --compiler cranelift@0.135.8
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from liftcheck.campaign.execute.local import children
 from liftcheck.campaign.findings.store import RECIPE
 from liftcheck.campaign.keep import kept
+from liftcheck.campaign.report import rule_coverage
 from liftcheck.errors import InputError
 
 FUZZ = [sys.executable, "-m", "liftcheck", "fuzz", "--json"]
 TIMES = ("seconds", "pairs_per_second", "time_share", "activity", "jobs", "worker_deaths")
+MARK = "LIFTCHECK_KILL_CAMPAIGN"
+"""In the environment of all processes of a campaign: whose they are, although their parent is dead."""
+ORPHANS = 20.0
+GONE = 3
+"""The exit code of a campaign whose scheduler is gone."""
 
 
-def processes(pid: int) -> list[int]:
-    """A process and what it started, and what that started."""
-    return [pid, *(one for child in children(pid) for one in processes(child))]
+def below(pid: int) -> list[int]:
+    """What a process started, and what that started."""
+    return [one for child in children(pid) for one in (child, *below(child))]
 
 
-def name_of(pid: int) -> str:
+def kind_of(pid: int) -> str:
     """What a process is, in a word or two."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "gone"
+    line, name = " ".join(words), Path(words[0]).name
     if words[1:3] == ["-m", "liftcheck"]:
-        return "parent"
-    if "spawn_main" in " ".join(words):
-        return "worker"
-    if "resource_tracker" in " ".join(words):
-        return "resource tracker"
-    name = Path(words[0]).name
+        return "campaign"
+    for part, kind in KINDS.items():
+        if part in line:
+            return kind
     if name.startswith("liftcheck"):
         return "compiler"
-    return "native runner" if name.isdigit() else name.partition("-")[0] or "?"
+    return "native runner" if name.isdigit() else name.partition("-")[0] or "gone"
 
 
-def killed(words: Sequence[str], out: Path, minutes: float, every: float, draw: random.Random) -> Counter[str]:
-    """Runs a campaign to its end in spite of kills; gives who was killed how often."""
-    victims: Counter[str] = Counter()
-    deadline = time.monotonic() + 60 * minutes
-    process = started([*FUZZ, *words, "--out", str(out)], out)
-    while True:
-        wait = every if time.monotonic() < deadline else None
-        try:
-            code = process.wait(wait)
-        except subprocess.TimeoutExpired:
-            victim = draw.choice(processes(process.pid))
-            victims[name_of(victim)] += 1
+KINDS = {
+    "dask_scheduler": "scheduler",
+    "dask_worker": "nanny",
+    "resource_tracker": "resource tracker",
+    "spawn_main": "worker",
+}
+
+
+def marked(mark: str) -> list[int]:
+    """The living processes whose environment has a mark."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+    return found
+
+
+def orphans(mark: str) -> list[str]:
+    """What of a dead campaign still lives after `ORPHANS` seconds; it is ended now."""
+    deadline = time.monotonic() + ORPHANS
+    while (living := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    names = [kind_of(pid) for pid in living]
+    for pid in living:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return names
+
+
+class Cluster:
+    """A scheduler and workers in processes of their own; `mend` starts anew who is missing."""
+
+    def __init__(self, size: int, log: Path) -> None:
+        self.log = log
+        self.members: list[subprocess.Popen[bytes] | None] = [None] * (1 + size)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.mend()
+
+    def mend(self) -> None:
+        first = ["distributed.cli.dask_scheduler", "--no-dashboard", "--host", "127.0.0.1", "--port", str(self.port)]
+        worker = ["distributed.cli.dask_worker", self.address, "--no-dashboard", "--nthreads", "1"]
+        with self.log.open("ab") as log:
+            for number, member in enumerate(self.members):
+                if member is None or member.poll() is not None:
+                    words = [sys.executable, "-m", *(worker if number else first)]
+                    self.members[number] = subprocess.Popen(words, stdout=log, stderr=log)
+
+    @property
+    def pids(self) -> list[int]:
+        return [one for member in self.members if member for one in (member.pid, *below(member.pid))]
+
+    def end(self) -> None:
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for member in self.members:
+            if member:
+                member.wait()
+
+
+class Campaign:
+    """One campaign, in however many processes after one another. `lived`: what outlived the one that had started it."""
+
+    def __init__(self, words: Sequence[str], who: Sequence[str], out: Path, cluster: Cluster | None) -> None:
+        self.words = words
+        self.who = who
+        self.out = out
+        self.cluster = cluster
+        self.document = out.parent / f"{out.name}.json"
+        self.log = out.parent / f"{out.name}.log"
+        self.mark = uuid.uuid4().hex
+        self.starts = 0
+        self.victims: Counter[str] = Counter()
+        self.lived: Counter[str] = Counter()
+
+    def run(self, minutes: float, every: float, draw: random.Random) -> float:
+        """To its end, in spite of kills; how long that took."""
+        began = time.monotonic()
+        process = self._start()
+        while True:
+            shaken = time.monotonic() < began + 60 * minutes
+            if self.cluster:
+                self.cluster.mend()
             try:
-                os.kill(victim, signal.SIGKILL)
-            except ProcessLookupError:
-                victims["gone"] += 1
-            continue
-        if code in (0, 1):
-            return victims
-        if code != -signal.SIGKILL:
-            raise SystemExit(f"the campaign ended with exit code {code}: {(out.parent / 'words').read_text()[-2000:]}")
-        going_on = ["--resume", str(out), *jobs(words)] if has_begun(out) else [*words, "--out", str(out)]
-        process = started([*FUZZ, *going_on], out)
+                code = process.wait(every if shaken or self.cluster else None)
+            except subprocess.TimeoutExpired:
+                if shaken:
+                    self._kill(process.pid, draw)
+                continue
+            self.lived.update(orphans(self.mark))
+            if code in (0, 1):
+                return time.monotonic() - began
+            if code != -signal.SIGKILL and not (self.cluster and code == GONE):
+                raise SystemExit(f"the campaign ended with exit code {code}: {self.log.read_text()[-2000:]}")
+            process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Begins the campaign, or goes on with it once its folder has one."""
+        self.starts += 1
+        words = ["--resume", str(self.out)] if has_begun(self.out) else [*self.words, "--out", str(self.out)]
+        env = {**os.environ, MARK: self.mark}
+        with self.document.open("wb") as document, self.log.open("ab") as log:
+            return subprocess.Popen([*FUZZ, *words, *self.who], stdout=document, stderr=log, env=env)
+
+    def _kill(self, pid: int, draw: random.Random) -> None:
+        """Ends one process: first its kind is drawn, since emulators are many."""
+        kinds: dict[str, list[int]] = {}
+        for one in [pid, *below(pid), *(self.cluster.pids if self.cluster else [])]:
+            kinds.setdefault(kind_of(one), []).append(one)
+        kind = draw.choice(sorted(kinds))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(draw.choice(kinds[kind]), signal.SIGKILL)
+            self.victims[kind] += 1
 
 
 def has_begun(out: Path) -> bool:
@@ -89,24 +196,17 @@ def has_begun(out: Path) -> bool:
         return False
 
 
-def jobs(words: Sequence[str]) -> list[str]:
-    return list(words[words.index("--jobs") : words.index("--jobs") + 2])
-
-
-def started(words: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
-    with (out.parent / f"{out.name}.json").open("wb") as document, (out.parent / "words").open("ab") as said:
-        return subprocess.Popen(words, stdout=document, stderr=said)
-
-
-def said(out: Path) -> dict[str, Any]:
-    """What a campaign says, without times; findings by key, with what their folders hold."""
-    document = json.loads((out.parent / f"{out.name}.json").read_text())
+def said(campaign: Campaign) -> dict[str, Any]:
+    """What a campaign says, without times; findings by key, with what their folders hold; rules with their counts."""
+    document: dict[str, Any] = json.loads(campaign.document.read_text())
     for row in (document, *document["isas"].values()):
         for name in TIMES:
             row.pop(name, None)
     document["findings"] = {row["key"]: finding(row) for row in document["findings"]}
     document["troubles"].sort(key=lambda row: row["case"])
-    document["folders"] = sorted(place.name for place in out.iterdir() if place.is_dir())
+    document["folders"] = sorted(place.name for place in campaign.out.iterdir() if place.is_dir())
+    if (campaign.out / rule_coverage.FILE).exists():
+        document["executed rules"] = json.loads((campaign.out / rule_coverage.FILE).read_text())
     return document
 
 
@@ -118,43 +218,72 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "name": place.name, "recipe": recipe}
 
 
-def differences(left: Any, right: Any, where: str = "") -> list[str]:
+def differences(left: Any, right: Any, where: str = "") -> Iterator[str]:
     """Where two documents differ, a line each."""
     if isinstance(left, dict) and isinstance(right, dict):
-        keys = sorted({*left, *right})
-        return [line for key in keys for line in differences(left.get(key), right.get(key), f"{where}/{key}")]
-    return [] if left == right else [f"{where}: {str(left)[:150]} != {str(right)[:150]}"]
+        for key in sorted({*left, *right}):
+            yield from differences(left.get(key), right.get(key), f"{where}/{key}")
+    elif left != right:
+        yield f"{where}: {str(left)[:150]} != {str(right)[:150]}"
+
+
+def numbers(document: dict[str, Any]) -> dict[str, int]:
+    """A few counts of all those that are compared."""
+    isas = document["isas"].values()
+    kept_rules = document.get("executed rules", {"compilers": []})["compilers"]
+    return {
+        "programs": document["programs"],
+        "pairs": document["pairs"],
+        "refused": sum(sum(row["refused"].values()) for row in isas),
+        "undecided": sum(sum(row["undecided"].values()) for row in isas),
+        "findings": len(document["findings"]),
+        "  their counts": sum(row["count"] for row in document["findings"].values()),
+        "executed rules": sum(len(places) for one in kept_rules for places in one["isas"].values()),
+        "  their counts ": sum(hit[0] for one in kept_rules for row in one["isas"].values() for hit in row.values()),
+    }
+
+
+def compared(quiet: Campaign, shaken: Campaign) -> int:
+    """Prints both beside one another; how many differences there are."""
+    left, right = said(quiet), said(shaken)
+    print("killed:", ", ".join(f"{count} {name}" for name, count in shaken.victims.most_common()) or "nobody")
+    print(f"starts of the campaign: {shaken.starts}")
+    print(f"{'':<16}{'undisturbed':>14}{'killed':>14}")
+    for (name, one), other in zip(numbers(left).items(), numbers(right).values(), strict=True):
+        print(f"{name:<16}{one:>14,}{other:>14,}")
+    lines = list(differences(left, right))
+    lines += [f"{count} {name} lived on after its campaign" for name, count in (quiet.lived + shaken.lived).items()]
+    print("\n".join(lines) or "no difference, to the last count and file; nothing lived on")
+    return len(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--every", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long processes are killed")
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
     parser.add_argument("--cases", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--compiler", default="cranelift")
+    parser.add_argument("--cluster", type=int, default=0, metavar="N", help="the killed one has N workers of Dask")
+    parser.add_argument("--compiler", action="append", help="may be given twice, as to fuzz")
     parser.add_argument("--isa", default="all")
     args = parser.parse_args()
-    words = ["--cases", str(args.cases), "--seed", str(args.seed), "--jobs", str(args.jobs)]
-    words += ["--compiler", args.compiler, "--isa", args.isa]
+    words = ["--cases", str(args.cases), "--seed", str(args.seed), "--isa", args.isa]
+    words += [word for name in args.compiler or ["cranelift"] for word in ("--compiler", name)]
+    local = ["--jobs", str(args.jobs)]
     with tempfile.TemporaryDirectory() as folder:
-        quiet, shaken = Path(folder) / "undisturbed", Path(folder) / "killed"
-        began = time.monotonic()
-        victims = killed(words, shaken, args.minutes, args.every, random.Random(args.seed))
-        middle = time.monotonic()
-        killed(words, quiet, 0, 0, random.Random(0))
-        left, right = said(quiet), said(shaken)
-        print(f"undisturbed: {time.monotonic() - middle:.0f} s; killed and resumed: {middle - began:.0f} s")
-        print("killed:", ", ".join(f"{count} {name}" for name, count in victims.most_common()) or "nobody")
-        for name in ("programs", "pairs"):
-            print(f"{name:<12}{left[name]:>12,}{right[name]:>12,}")
-        print(f"{'findings':<12}{len(left['findings']):>12,}{len(right['findings']):>12,}")
-        counts = [sum(row["count"] for row in one["findings"].values()) for one in (left, right)]
-        print(f"{'  counts':<12}{counts[0]:>12,}{counts[1]:>12,}")
-        lines = differences(left, right)
-        print("\n".join(lines) or "no difference, to the last count and file")
-        return 1 if lines else 0
+        place = Path(folder)
+        cluster = Cluster(args.cluster, place / "dask") if args.cluster else None
+        who = ["--scheduler", cluster.address] if cluster else local
+        shaken = Campaign(words, who, place / "killed", cluster)
+        quiet = Campaign(words, local, place / "undisturbed", None)
+        try:
+            took = shaken.run(args.minutes, args.every, random.Random(args.seed))
+        finally:
+            if cluster:
+                cluster.end()
+        print(f"killed and continued: {took:.0f} s; undisturbed: {quiet.run(0, 0, random.Random(0)):.0f} s")
+        return 1 if compared(quiet, shaken) else 0
 
 
 if __name__ == "__main__":
