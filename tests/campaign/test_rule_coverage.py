@@ -13,7 +13,7 @@ from liftcheck import cli, isle
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
-from liftcheck.campaign.report.cold_rules import Runs, reasons
+from liftcheck.campaign.report.cold_rules import NOT_PASSED, Runs, reasons
 from liftcheck.campaign.report.rule_coverage import Coverage, Hits, Kept
 from liftcheck.campaign.run import fuzz
 from liftcheck.case import FunctionCode
@@ -217,6 +217,62 @@ def test_what_nobody_calls_or_makes_is_out_of_reach(crate: Path) -> None:
     assert told == {2: "", 3: "", 4: "nothing makes Flags.Never", 5: "", 6: uncalled, 7: CALLERS + uncalled,
                     8: "", 9: "", 10: "", 11: ""}  # fmt: skip
     assert not any(told_of(crate, runs=lambda isa, name: False).values())
+
+
+ENABLED = """
+(rule (lower (has_type (and (made_up_enabled) $I32) (bnot x))) (machine))
+(rule (lower (has_type (and (other_enabled) $I32) (bnot x))) (machine))
+"""
+
+
+def test_a_setting_in_a_pattern_is_a_reason_if_the_crate_has_it(crate: Path) -> None:
+    (crate / "isa/riscv64/lower.isle").write_text(ENABLED)
+    told = told_of(crate, rust="self.flags.has_made_up()", runs=lambda isa, name: name[:4] != "has_")
+    assert told == {2: "has_made_up, which no runner here runs", 3: ""}
+
+
+PASSED = """
+(rule (lower (has_type (ty_32_or_64 ty) (iadd x y))) (add ty (Flags.Some) x))
+(rule (lower (isub ty @ (multi_lane 32 4) x)) (if-let flags (helped ty)) (add ty flags x))
+(rule (add $I8 _ x) (machine))
+(rule (add $I32 _ x) (machine))
+(rule (add (fits_in_16 ty) _ x) (machine))
+(rule (add $I32X4 (Flags.Some) x) (machine))
+(rule (add ty (Flags.Other) x) (machine))
+(rule (add $I64X2 _ x) (machine))
+(rule (helped ty) (Flags.Other))
+(rule (add ty (Changed.Some) x) (machine))
+(rule (lower (bnot x)) (if-let true (has_made_up)) (add $I64X2 (Flags.Some) x))
+(rule (lower (ineg x)) (unknown (Flags.Some)))
+(rule (lower (ineg ty x)) (let ((half Type (half_of ty))) (any half)))
+(rule (any $I8) (machine))
+(rule (from_rust $F64) (machine))
+(rule (again ty (Flags.Some)) (again $F32 (Flags.Other)))
+(rule (again $F64 (Flags.Other)) (machine))
+(rule (again $F32 (Flags.Other)) (machine))
+"""
+
+
+def test_what_no_caller_passes_is_out_of_reach(crate: Path) -> None:
+    """A type, a variant, and both together; not what comes from Rust or was converted to another enumeration."""
+    (crate / "isa/riscv64/lower.isle").write_text(PASSED)
+    told = told_of(crate, rust="constructor_from_rust constructor_again Flags::A Changed::Some")
+    assert [line for line, why in told.items() if why == NOT_PASSED] == [4, 6, 7, 9]
+    assert {line: why for line, why in told.items() if why and why != NOT_PASSED} == {12: ASKED}
+    assert told_of(crate, rust="constructor_from_rust constructor_again Flags::A Changed::Some constructor_add") == {
+        **dict.fromkeys(range(2, 20), ""),
+        12: ASKED,
+    }
+
+
+def test_many_calls_of_one_helper_are_taken_together(crate: Path) -> None:
+    """What they pass is told apart no more then, but nothing is lost."""
+    variants = [f"V{number}" for number in range(200)]
+    calls = "\n".join(f"(rule (lower (op{one} x)) (add $I32 (E.{one}) x))" for one in variants)
+    takes = "(rule (add $I64 (E.V1) x) (machine))\n(rule (add $I32 (E.V150) x) (machine))"
+    (crate / "isa/riscv64/lower.isle").write_text(f"{calls}\n{takes}\n")
+    told = told_of(crate, rust="E::V1")
+    assert [line for line, why in told.items() if why] == [201]
 
 
 @pytest.mark.needs_compiler

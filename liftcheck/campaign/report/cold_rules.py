@@ -1,9 +1,9 @@
 """Why a rule of the compiler was never executed, as far as its sources tell.
 
 The one idea: a rule that asks for an extension that no runner here has, or is about an opcode that no program holds, is
-out of reach, and so is a helper all of whose callers are. All others are open: no program has made them fire yet. A
-reason is said by the rule's own text or by its callers'; what only a look at the compiler's Rust tells is not known
-here (docs/coverage.md has what was found by looking).
+out of reach, and so is a helper all of whose callers are, or whose callers pass nothing that it matches (`passed.py`).
+All others are open: no program has made them fire yet. A reason is said by the rule's own text or by its callers'; what
+only a look at the compiler's Rust tells is not known here (docs/coverage.md has what was found by looking).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
+from liftcheck.campaign.report.passed import unmatched
 from liftcheck.generators.tables import UNREACHED
 from liftcheck.generators.unfold import ROOTS
 from liftcheck.isle import MID_END, SHARED, Rule, Sources, Tree
 
-_SETTING: Final = re.compile(r"(has|use)_[a-z0-9_]+")
+_SETTING: Final = re.compile(r"(?:has|use)_([a-z0-9_]+)|([a-z0-9_]+)_enabled")
 _TEXTS: Final = (
     (re.compile(r"\bty_dyn|dynamic"), "dynamic vector types, which no program holds"),
     (re.compile(r"\(imm8x16 [^)]*_|_with_zeros"), "a shuffle of lanes above 31, which the verifier refuses"),
@@ -28,6 +29,7 @@ _VARIANT: Final = re.compile(r"\b([A-Z]\w+)::([A-Z]\w*)")
 _ENUM: Final = re.compile(r"[A-Z]\w*\.\w+")
 
 _CALLERS: Final = "its callers are out of reach"
+NOT_PASSED: Final = "no caller within reach passes the type, condition or variant that it matches"
 
 Runs = Callable[[str, str], bool]
 """Whether a runner here runs code of an ISA with a setting on; so too for a setting that the ISA has not."""
@@ -38,7 +40,7 @@ def reasons(sources: Sources, runs: Runs, rust: str = "") -> dict[str, str]:
     too; without them no rule is said to be uncalled."""
     rules = sources.rules
     helpers = {rule.term for rule in rules}
-    found = {rule.place: why for rule in rules if (why := _own(rule, runs, helpers))}
+    found = {rule.place: why for rule in rules if (why := _own(rule, runs, helpers, rust))}
     callers = _callers(rules)
     elsewhere = {*_CALLED.findall(rust), *sources.converters, *ROOTS} if rust else helpers - callers.keys()
     if rust:
@@ -47,6 +49,11 @@ def reasons(sources: Sources, runs: Runs, rust: str = "") -> dict[str, str]:
             if rule.place not in found and (why := _uncalled(rule, callers, elsewhere, made)):
                 found[rule.place] = why
     _spread(rules, found, callers, elsewhere)
+    if rust:
+        units = [(MID_END,), *((SHARED, part) for part in dict.fromkeys(rule.part for rule in rules)
+                               if part not in (MID_END, SHARED))]  # fmt: skip
+        found.update(dict.fromkeys(unmatched(sources, units, elsewhere, found), NOT_PASSED))
+        _spread(rules, found, callers, elsewhere)
     return found
 
 
@@ -95,18 +102,26 @@ def _with(rule: Rule) -> Callable[[Rule], bool]:
     return lambda other: other.part in parts or (rule.part == SHARED and other.part != MID_END)
 
 
-def _own(rule: Rule, runs: Runs, helpers: Container[str]) -> str:
+def _own(rule: Rule, runs: Runs, helpers: Container[str], rust: str) -> str:
     """What a rule's own text says against it. Some `has_…` are helpers with rules of their own, and no settings."""
     for name in _asked(rule):
-        known = name in helpers or any(runs(rule.part, one) for one in (name, "has_" + name.partition("_")[2]))
-        if rule.part not in (MID_END, SHARED) and not known:
-            return f"{name}, which no runner here runs"
+        flag = _flag(name, rust)
+        if rule.part not in (MID_END, SHARED) and name not in helpers and not runs(rule.part, flag):
+            return f"{flag}, which no runner here runs"
     words = list(_words(rule.left))
     for word in words:
         if word in _OPCODES:
             return f"`{word}`: {_OPCODES[word]}"
     text = " ".join(_spelt(rule.left))
     return next((why for pattern, why in _TEXTS if pattern.search(text) or pattern.search(rule.file)), "")
+
+
+def _flag(name: str, rust: str) -> str:
+    """The setting that a guard asks for: `has_zbb` itself; `use_lse` and `vxrs_ext3_enabled` ask for `has_…` if the
+    crate's Rust does, else for what is no extension."""
+    words = _SETTING.fullmatch(name)
+    flag = next((f"has_{word}" for word in words.groups() if word), name) if words else name
+    return flag if flag == name or re.search(rf"\b{flag}\b", rust) else name
 
 
 def _asked(rule: Rule) -> Iterator[str]:
@@ -117,7 +132,7 @@ def _asked(rule: Rule) -> Iterator[str]:
             if isinstance(word, str) and _SETTING.fullmatch(word):
                 yield word
     for word in _words(rule.left):
-        if word.startswith("use_") and _SETTING.fullmatch(word):
+        if not word.startswith("has_") and _SETTING.fullmatch(word):
             yield word
 
 
