@@ -35,7 +35,7 @@ from liftcheck.oracles.trampolines import Trampolines, shared_target
 from liftcheck.runners import beyond
 from liftcheck.runners.base import ExpectedRows, Job, Runner, expect_rows
 from liftcheck.runners.link import Image, link, same_program
-from liftcheck.runners.patience import LONGEST, longer
+from liftcheck.runners.patience import LONGEST, in_haste, longer
 
 _NO_HOOKS = Hooks()
 
@@ -123,6 +123,7 @@ class Judge:
         self.compiler = compiler
         self.longest = longest
         self.deadline = inf
+        self.is_hasty = False
         self.runners = runners
         self.hooks = hooks
         self.trampolines = Trampolines(compiler.compile_text, shared_target)
@@ -138,9 +139,16 @@ class Judge:
         more = [oracle for oracle in oracles if oracle not in self.oracles]
         return self._like(self.runners, (*self.oracles, *more)) if more else self
 
+    def in_haste(self) -> Judge:
+        """The same judge, which takes for endless what has not ended soon (`runners.patience`): for questions whose
+        answers are asked for again in earnest."""
+        other = self._like(self.runners, self.oracles)
+        other.is_hasty = True
+        return other
+
     def _like(self, runners: Runners, oracles: Sequence[Oracle]) -> Judge:
         other = Judge(self.compiler, runners, self.hooks, self.longest, oracles)
-        other.deadline = self.deadline
+        other.deadline, other.is_hasty = self.deadline, self.is_hasty
         other.trampolines, other.refusals = self.trampolines, self.refusals
         return other
 
@@ -383,6 +391,8 @@ class Judge:
                 rounds.append([])
             rounds[set_byte_order].append(position)
         ready = time.perf_counter()
+        if self.is_hasty and [*map(len, (job.inputs for job in jobs))] == [1] * len(jobs):
+            return [self._in_haste(batch, unit, runner, image, job) for unit, job in zip(units, jobs)], ready
 
         def again(position: int, short: list[Outcome]) -> list[Outcome]:
             unit = units[position]
@@ -390,6 +400,11 @@ class Judge:
             return longer(runner, image, jobs[position], short, unit.code, steps, self.longest, self.deadline)
 
         return run_rounds(runner, image, jobs, rounds, again, self.deadline), ready
+
+    def _in_haste(self, batch: _Batch, unit: _Unit, runner: Runner, image: Image, job: Job) -> list[Outcome]:
+        """What came of a job of one input that gets little time."""
+        steps = sum(batch.prepared[unit.case].expected[image.isa in BIG_ENDIAN].executed.values())
+        return in_haste(runner, image, job, unit.code, steps, self.deadline)
 
     def _job(self, batch: _Batch, unit: _Unit, image: Image, position: int) -> Job:
         case = batch.cases[unit.case]

@@ -6,6 +6,7 @@ then, that is its outcome. Does it not end in that time, it makes no progress: '
 not want to wait that long, or the reference does not know how long it takes, it stays 'out_of_fuel', and is undecided:
 time.
 
+A reduction asks so often that it cannot wait for every candidate: `in_haste`.
 `enough` is generous: measured are 3 to 20 ns an instruction of the reference on processors and emulators, 3 us where a
 runner's signal handler executes an instruction (Zfa in qemu 7.2), and 2.5 us a byte of code for an emulator's
 translation; a routine that copies memory walks at most the stack, byte by byte. What counts is processor time, so a
@@ -31,6 +32,8 @@ PER_BYTE: Final = 20e-6
 PER_ROUTINE: Final = 20e-3
 """Seconds: for any run; for an instruction of the reference; for a byte of the program's code; for an instruction of
 the reference in a program that calls routines over memory."""
+IN_HASTE: Final = 0.02
+"""What stands for `AT_LEAST` where a wrong answer only costs time: runners count in hundredths of a second."""
 LONGEST: Final = 10.0
 """Seconds that the longer tries of one job may take together, unless somebody says otherwise."""
 OUT_OF_TIME: Final = "time: not ended in the processor time or the fuel that it got"
@@ -52,11 +55,12 @@ class Patience(NamedTuple):
 DEFAULT: Final = Patience()
 
 
-def enough(steps: int, program: Sequence[FunctionCode]) -> float:
+def enough(steps: int, program: Sequence[FunctionCode], at_least: float | None = None) -> float:
     """Seconds of processor time after which a program that has not ended never will."""
     size = sum([len(function.code) for function in program])
     routines = any(relocation.name.endswith(_ROUTINES) for function in program for relocation in function.relocations)
-    return AT_LEAST + size * PER_BYTE + steps * (PER_ROUTINE if routines else PER_INSTRUCTION)
+    least = AT_LEAST if at_least is None else at_least
+    return least + size * PER_BYTE + steps * (PER_ROUTINE if routines else PER_INSTRUCTION)
 
 
 def longer(
@@ -90,6 +94,15 @@ def longer(
         found[number] = again
         break
     return found
+
+
+def in_haste(
+    runner: Runner, image: Image, job: Job, program: Sequence[FunctionCode], steps: int, until: float = inf
+) -> list[Outcome]:
+    """The outcomes of a job, each given at once what is enough for `steps`, and no more: what does not end in it is
+    taken for endless. Who asks so asks again in earnest before anybody hears of it."""
+    found = runner.run(image, [job], enough(steps, program, IN_HASTE), until)[0]
+    return [Outcome("endless", detail=one.detail) if one.kind == "out_of_fuel" else one for one in found]
 
 
 def _alone(job: Job, number: int) -> Job:

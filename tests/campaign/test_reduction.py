@@ -3,24 +3,28 @@ it got nowhere. The compilers are planted: they fail on text."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from liftcheck.campaign.findings import reduction as reductions
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import Investigator, probe
-from liftcheck.campaign.findings.reduction import QUESTIONS_A_SECOND, counted, reduce_finding, reduction
+from liftcheck.campaign.findings.investigate import AllRunners, Investigator, probe
+from liftcheck.campaign.findings.reduction import QUESTIONS_A_SECOND, Steps, counted, reduce_finding, reduction
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
-from liftcheck.campaign.reduce.engine import Limits, Meter, finished, size
+from liftcheck.campaign.reduce.engine import Limits, Meter, Reduced, finished, size
 from liftcheck.campaign.reduce.untaint import untainted
 from liftcheck.campaign.reduce.visible import exposed
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
+from liftcheck.compilers.base import Compiler, Reply
 from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
@@ -28,7 +32,9 @@ from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
+from liftcheck.runners import patience
 from liftcheck.runners.base import Runner
+from liftcheck.runners.pool import RunnerPool
 
 TARGET = Target("riscv64", (("opt_level", "speed"),))
 PANIC = CompileFailure("panic", "no rule matched", "no rule matched", "opts.isle:17")
@@ -340,3 +346,100 @@ def test_what_clif_leaves_open_is_no_finding_and_what_it_does_not_is(row: tuple[
     finally:
         compiler.close()
         planner.runners.close()
+
+
+SPIN = bytes.fromhex("6f000000")
+"""riscv64: a jump to itself."""
+LONG = """
+function %f(i64, i64, i32) -> i64 system_v {
+block0(v0: i64, v1: i64, v2: i32):
+    v3 = iadd v0, v1
+    v4 = sextend.i64 v2
+    v5 = bxor v3, v4
+    brif v5, block1(v5), block2(v3)
+block1(v6: i64):
+    v7 = imul v6, v3
+    v8 = popcnt v7
+    v9 = band v8, v6
+    v10 = bnot v9
+    jump block2(v10)
+block2(v11: i64):
+    v12 = iconst.i64 3
+    v13 = rotl v11, v12
+    v14 = isub v13, v4
+    return v14
+}
+"""
+
+
+class Spinning:
+    """A compiler whose code for functions with a `popcnt` jumps to itself."""
+
+    def __init__(self, inner: Compiler) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def compile_text(
+        self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
+    ) -> list[list[Reply]]:
+        wrong = {name for name, body in re.findall(r"(?ms)^function (\S+?)\((.*?)^}", text) if "popcnt" in body}
+        return [
+            [
+                dataclasses.replace(reply, code=SPIN + reply.code)
+                if isinstance(reply, FunctionCode) and reply.name in wrong and ("opt_level", "speed") in target.settings
+                else reply
+                for reply in column
+            ]
+            for target, column in zip(targets, self.inner.compile_text(text, targets, wants))
+        ]
+
+
+class Credulous(Investigator):
+    """In haste it believes that whatever it is asked does not end. Remembers what it was asked in earnest."""
+
+    def __init__(self, judge: Judge, runners: AllRunners, lies: bool) -> None:
+        super().__init__(judge, runners)
+        self.lies = lies
+        self.earnest = 0
+
+    def objection(
+        self, case: Case, finding: Finding, fuel: int = 10_000, shown: bool = False, hasty: bool = False
+    ) -> str:
+        self.earnest += not hasty
+        return "" if hasty and self.lies else super().objection(case, finding, fuel, shown, hasty)
+
+
+def endless(compiler: Compiler, runners: RunnerPool, lies: bool) -> tuple[Credulous, Finding]:
+    desk = Credulous(Judge(Spinning(compiler), runners), runners, lies)
+    target = Target("riscv64", (("opt_level", "speed"),))
+    case = Case(parse_module(LONG), 0, ((1, 2, 3),))
+    return desk, Finding(compare.ENDLESS, case, target, (target,), key="key", compiler="planted@0.0.0")
+
+
+def begun(desk: Investigator, finding: Finding, done: Reduced, target: Target, meter: Meter) -> Steps:
+    """In the place of a reduction's end, with its vote: what the search found."""
+    yield from meter.pause()
+    return [dataclasses.replace(finding, case=done.case, reduced=True)]
+
+
+@pytest.mark.parametrize("lies", [False, True], ids=["", "an answer in haste is wrong"])
+def test_what_does_not_end_is_asked_in_haste_and_then_in_earnest(
+    compiler: Compiler, runners: RunnerPool, lies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reductions, "_finished", begun)
+    monkeypatch.setattr(patience, "AT_LEAST", 0.1)
+    desk, found = endless(compiler, runners, lies)
+    (small,) = reduce_finding(desk, found, Limits(300.0, 4000))
+    assert small.reduced and size(small.case) == 5
+    assert "popcnt" in print_module(small.case.module)
+    assert desk.earnest <= 3 if not lies else desk.earnest > 3
+
+
+def test_who_is_in_haste_takes_what_is_slow_for_endless(compiler: Compiler, runners: RunnerPool) -> None:
+    desk, found = endless(compiler, runners, lies=False)
+    (hasty,) = desk.judge.in_haste().judge([found.case], [found.target], Tally())
+    assert hasty.verdict.klass == compare.ENDLESS
+    assert not desk.judge.in_haste().judge([found.case], [Target("riscv64")], Tally())
+    assert not desk.judge.is_hasty and desk.judge.in_haste().asking([]).is_hasty

@@ -160,7 +160,7 @@ class Investigator:
         detail = f"{finding.detail}\n\nNone of {VARIANTS} inputs shows it in a run.".lstrip()
         return dataclasses.replace(finding, detail=detail)
 
-    def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int) -> str:
+    def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int, hasty: bool = False) -> str:
         """`objection` for another target. What the compiler has not got there is no part of the fault, so it must not
         become more, nor on the witness, where no panic hides it; a witness on the same ISA loses the same settings."""
         witness = _followed(finding, target)
@@ -169,20 +169,23 @@ class Investigator:
             lacking = self.judge.refusals.lacking
             if any(not lacking(case.module, new) <= lacking(case.module, old) for new, old in pairs):
                 return "lack more there"
-        return self.objection(case, dataclasses.replace(finding, target=target, witness=witness), fuel)
+        return self.objection(case, dataclasses.replace(finding, target=target, witness=witness), fuel, hasty=hasty)
 
     def shows(self, case: Case, finding: Finding) -> bool:
         """Whether a case goes wrong as the finding does."""
         return not self.objection(case, finding)
 
-    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
+    def objection(
+        self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False, hasty: bool = False
+    ) -> str:
         """'' if a case goes wrong as the finding does (same class, same target, its witness still right), else why it
-        cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show."""
+        cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show;
+        `hasty`: what does not end soon is taken for endless."""
         if _holds_addresses(case):
             return "hold addresses that mean nothing elsewhere"
         if finding.failure is None and (why := self.unsound(case, finding, fuel, shown)):
             return why
-        return self._verdict(case, finding) or self._apart(case, finding)
+        return self._verdict(case, finding, hasty) or self._apart(case, finding)
 
     def _apart(self, case: Case, finding: Finding) -> str:
         """Why the other compiler does not stand to a case as to the finding."""
@@ -206,7 +209,7 @@ class Investigator:
             return "read stack that they have not written"
         return ""
 
-    def _verdict(self, case: Case, finding: Finding) -> str:
+    def _verdict(self, case: Case, finding: Finding, hasty: bool) -> str:
         """Judges a case on the finding's target and its witness."""
         asked = [finding.target, *([finding.witness] if finding.witness not in (None, finding.target) else [])]
         if finding.failure is not None and finding.witness is not None:
@@ -222,6 +225,7 @@ class Investigator:
         tally = Tally()
         prepared = [Prepared(print_module(case.module), NOT_RUN, {})] if finding.failure is not None else None
         judge = self.judge_for(finding)
+        judge = judge.in_haste() if hasty else judge
         mismatches = [s for s in judge.judge([case], targets, tally, prepared=prepared) if alike(s, finding)]
         bad = {s.target for s in mismatches}
         if finding.row.asked == "judged everywhere":

@@ -4,6 +4,9 @@ The one idea: everything that a reduction does is charged to one `Meter`: cuttin
 for a smaller program, the settings, the vote on the result, what is left over. The search may take a part of the
 limits only, so that the rest has time too. It yields between any two questions, so a campaign does it in slices.
 
+What does not end is asked in haste (`runners.patience`), and the result in earnest: if it ends after all, the search
+begins again with patience.
+
 A reduction that gets nowhere says why (`Finding.note`): by the objections that its candidates met.
 What a question is, and who votes: `investigate.py`.
 """
@@ -40,6 +43,8 @@ SETTINGS: Final = 0.85
 """Shares of the limits after which a part of a reduction gives way to the next."""
 QUESTIONS_A_SECOND: Final = 40
 """What stands for a second where the result may not depend on how fast the machine is."""
+HASTY_PRICE: Final = 4
+"""What an answer costs at most, in questions, where candidates are asked in haste."""
 _REASONS: Final = 4
 
 Steps = Generator[None, None, list[Finding]]
@@ -57,24 +62,42 @@ def reduce_finding(desk: Investigator, finding: Finding, limits: Limits) -> list
 
 def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
     """The finding with a smaller program, then separate findings for targets that this program no longer shows."""
-    fuel = effort(finding)
-
-    def objection(case: Case) -> str:
-        why = desk.objection(case, finding, fuel)
-        meter.charge(0 if why else finding.row.price)
-        return why
-
+    fuel, hasty = effort(finding), _in_haste(finding)
     start, why = yield from _start(desk, finding, fuel, meter)
     if start is None:
         note = f"Not reduced: the program itself, when tried again, is one of those that {why}."
         return [desk.told(dataclasses.replace(finding, note=note))]
-    done = yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH)
+    done = yield from _searched(desk, finding, start, meter, hasty)
+    believed = not hasty or not desk.objection(done.case, finding, fuel)
+    yield from meter.pause()
+    if not believed:
+        hasty = False
+        done = yield from _searched(desk, finding, start, meter, hasty)
     if cost(done.case) >= cost(finding.case):
         return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
     target = yield from reduce_settings(
-        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel), meter, SETTINGS
+        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel, hasty), meter, SETTINGS
     )
     return (yield from _finished(desk, finding, done, target, meter))
+
+
+def _in_haste(finding: Finding) -> bool:
+    """Whether candidates are asked without the patience that runs without an end deserve."""
+    return finding.row.dies and finding.failure is None
+
+
+def _searched(
+    desk: Investigator, finding: Finding, start: Case, meter: Meter, hasty: bool
+) -> Generator[None, None, Reduced]:
+    """The smallest program that the search finds."""
+    fuel, price = effort(finding), min(finding.row.price, HASTY_PRICE) if hasty else finding.row.price
+
+    def objection(case: Case) -> str:
+        why = desk.objection(case, finding, fuel, hasty=hasty)
+        meter.charge(0 if why else price)
+        return why
+
+    return (yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH))
 
 
 def _start(

@@ -36,9 +36,11 @@ class Watched(Investigator):
         self.is_on = False
         self.smallest: Case | None = None
 
-    def objection(self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False) -> str:
+    def objection(
+        self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False, hasty: bool = False
+    ) -> str:
         """See `Investigator.objection`."""
-        why = super().objection(case, finding, fuel, shown)
+        why = super().objection(case, finding, fuel, shown, hasty)
         is_good = not why and not shown and self.is_on
         if is_good and (self.smallest is None or cost(case) <= cost(self.smallest)):
             self.smallest = case

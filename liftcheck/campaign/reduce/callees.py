@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from liftcheck.campaign.reduce.edit import cuts
 from liftcheck.case import Case
 from liftcheck.clif.edit import constant, copy_function, replace_uses
 from liftcheck.clif.ir import Function, Inst, Module, Signature
@@ -39,23 +40,25 @@ def calls_shortened(case: Case, doomed: frozenset[int], returns: bool) -> Case:
 
 def _at_site(case: Case, site: int, returns: bool) -> Sequence[Case] | None:
     spots = []
-    for number, function in enumerate(case.module.functions):
-        listed = function.signature.returns if returns else function.signature.params
-        if number != case.entry and listed and not _is_elsewhere(case.module, function.name):
-            spots += [(number, part) for part in _parts(len(listed))]
+    for name, signature in _called(case).items():
+        listed = signature.returns if returns else signature.params
+        if listed and not _is_elsewhere(case.module, name):
+            spots += [(name, part) for part in cuts(len(listed))]
     if site >= len(spots):
         return None
-    number, part = spots[site]
-    return [_without(case, number, frozenset(part), returns)]
+    name, part = spots[site]
+    return [_without(case, name, frozenset(part), returns)]
 
 
-def _parts(count: int) -> list[range]:
-    """All, halves, … single ones."""
-    parts, length = [], count
-    while length:
-        parts += [range(start, min(start + length, count)) for start in range(0, count, length)]
-        length //= 2
-    return list(dict.fromkeys(parts))
+def _called(case: Case) -> dict[str, Signature]:
+    """The signatures of all functions but the entry, by name: of the module's, and of those that are only called."""
+    functions = case.module.functions
+    found = {function.name: function.signature for function in functions}
+    for function in functions:
+        for ref in function.func_refs.values():
+            found.setdefault(ref.name, function.signatures[ref.sig])
+    del found[functions[case.entry].name]
+    return found
 
 
 def _is_elsewhere(module: Module, name: str) -> bool:
@@ -68,13 +71,12 @@ def _is_elsewhere(module: Module, name: str) -> bool:
     return False
 
 
-def _without(case: Case, number: int, doomed: frozenset[int], returns: bool) -> Case:
+def _without(case: Case, name: str, doomed: frozenset[int], returns: bool) -> Case:
     """The case without parameters (or results) `doomed` of a function."""
-    name = case.module.functions[number].name
     functions = []
-    for at, function in enumerate(case.module.functions):
+    for function in case.module.functions:
         changed = copy_function(function)
-        if at == number:
+        if function.name == name:
             _shorten(changed, doomed, returns)
         _shorten_calls(changed, name, doomed, returns)
         functions.append(changed)

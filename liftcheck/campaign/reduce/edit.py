@@ -27,6 +27,15 @@ def with_function(case: Case, index: int, function: Function) -> Case:
     return dataclasses.replace(case, module=Module(functions))
 
 
+def cuts(count: int) -> list[range]:
+    """Parts of so many things: all, halves, … single ones."""
+    parts, length = [], count
+    while length:
+        parts += [range(start, min(start + length, count)) for start in range(0, count, length)]
+        length //= 2
+    return list(dict.fromkeys(parts))
+
+
 def is_coherent(case: Case) -> bool:
     """Whether functions are called as they are defined, and the entry with as many arguments as it has parameters. The
     verifier sees one function at a time, so it does not ask that."""
@@ -87,12 +96,14 @@ def renumber(function: Function) -> Function:
     for block in function.blocks:
         block.number = blocks[block.number]
         block.params = [(mapping[v], ty) for v, ty in block.params]
-        block.insts = [_renumbered(inst, mapping, blocks) for inst in block.insts]
+        block.insts = [renumbered(inst, mapping, blocks) for inst in block.insts]
     function.types = {mapping[v]: ty for v, ty in function.types.items() if v in mapping}
     return function
 
 
-def _renumbered(inst: Inst, values: Mapping[int, int], blocks: Mapping[int, int]) -> Inst:
+def renumbered(inst: Inst, values: Mapping[int, int], blocks: Mapping[int, int]) -> Inst:
+    """The instruction with its results and the blocks on its edges numbered otherwise, without its place in a text."""
+
     def call(target: BlockCall) -> BlockCall:
         return BlockCall(blocks[target.block], target.args)
 

@@ -138,13 +138,14 @@ def _function_cost(function: Function) -> tuple[int, int]:
     details = 3 * (signature.call_conv not in ("", "system_v")) + len(function.stack_slots) + 2 * len(function.preamble)
     details += sum(bool(p.extension) + bool(p.purpose) for p in (*signature.params, *signature.returns))
     details += sum(slot.align > 1 for slot in function.stack_slots.values())
+    details += sum(len(called.params) + len(called.returns) for called in function.signatures.values())
     for block in function.blocks:
         bulk += _WEIGHT_PARAM * len(block.params) if block is not function.blocks[0] else 0
         details += block.cold
         for inst in block.insts:
             bulk += _WEIGHT_CONSTANT if is_constant(inst) else _WEIGHT_INST
             bulk += 2 * (len(inst.targets) > 1) + 4 * (inst.table is not None)
-            details += (inst.flags != NO_FLAGS) + complexity(inst.offset)
+            details += (inst.flags != NO_FLAGS) + complexity(inst.offset) + len(inst.targets)
             details += _constant_cost(function, inst) if is_constant(inst) else 0
     return bulk, details
 

@@ -18,9 +18,10 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns, calls_shortened
 from liftcheck.campaign.reduce.edit import dead_values, is_constant, with_function
+from liftcheck.campaign.reduce.flow import block_params, direct_calls, inline, tables
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
-    as_param,
+    as_params,
     body_of,
     cut,
     nth_inst,
@@ -174,24 +175,23 @@ def _instead(case: Case, number: int, block: int, position: int, probe: Probe) -
     inst = function.blocks[block].insts[position]
     if inst.op in TERMINATORS:
         return
-    if len(inst.results) != 1:
-        yield with_function(case, number, without(function, lambda other: other is inst))
-        return
-    ty = function.types[inst.results[0]]
-    for value in replacements(function, block, position, ty):
-        yield with_function(case, number, renamed_result(function, block, position, value))
+    types = [function.types[result] for result in inst.results]
+    if len(types) == 1:
+        for value in replacements(function, block, position, types[0]):
+            yield with_function(case, number, renamed_result(function, block, position, value))
     if not is_constant(inst):
         yield with_function(case, number, without(function, lambda other: other is inst))
-    if number == case.entry and len(case.inputs) == 1:
-        seen = probe(cut(case, number, block, position + 1, inst.results))
-        if seen is not None:
-            yield as_param(case, block, position, ty, seen[0])
-            yield with_function(case, number, as_constant(function, block, position, ty, seen[0]))
+    if number != case.entry or len(case.inputs) > 1 or not types:
+        return
+    seen = probe(cut(case, number, block, position + 1, inst.results))
+    yield as_params(case, block, position, (0,) * len(types) if seen is None else seen)
+    if seen is not None and len(types) == 1:
+        yield with_function(case, number, as_constant(function, block, position, types[0], seen[0]))
 
 
 def params(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """Makes a parameter of the entry function the constant that it is for the first input."""
-    if site >= len(case.module.functions[case.entry].signature.params) or not case.inputs:
+    """Makes a parameter of the entry function the constant that it is for the first input, or zero."""
+    if site >= len(case.module.functions[case.entry].signature.params):
         return None
     return [calls_shortened(without_param(case, site), frozenset([site]), False)]
 
@@ -327,5 +327,6 @@ def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
 
 
 PASSES: Final[tuple[Pass, ...]] = (
-    one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, instructions,
-    params, callee_params, callee_returns, memory, attributes, constants, input_values)  # fmt: skip
+    one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, inline,
+    direct_calls, tables, block_params, instructions, params, callee_params, callee_returns, memory, attributes,
+    constants, input_values)  # fmt: skip

@@ -59,27 +59,28 @@ def as_constant(function: Function, block: int, position: int, ty: Type, value: 
     return changed
 
 
-def as_param(case: Case, block: int, position: int, ty: Type, value: int) -> Case:
-    """The instruction's value becomes one more argument of the entry function."""
+def as_params(case: Case, block: int, position: int, contents: Sequence[int]) -> Case:
+    """The instruction's results become further arguments of the entry function."""
     changed = copy_function(case.module.functions[case.entry])
     inst = changed.blocks[block].insts.pop(position)
-    parameter = fresh(changed, ty)
-    changed.blocks[0].params.append((parameter, ty))
-    changed.signature = changed.signature._replace(params=(*changed.signature.params, AbiParam(ty)))
-    replace_uses(changed, {inst.results[0]: parameter})
+    types = [changed.types[result] for result in inst.results]
+    made = [(fresh(changed, ty), ty) for ty in types]
+    changed.blocks[0].params += made
+    changed.signature = changed.signature._replace(params=(*changed.signature.params, *map(AbiParam, types)))
+    replace_uses(changed, {result: value for result, (value, _) in zip(inst.results, made)})
     case = with_function(case, case.entry, changed)
-    return dataclasses.replace(case, inputs=tuple((*row, value) for row in case.inputs))
+    return dataclasses.replace(case, inputs=tuple((*row, *contents) for row in case.inputs))
 
 
 def without_param(case: Case, site: int) -> Case:
-    """The entry's parameter `site` becomes the constant that it is for the first input."""
+    """The entry's parameter `site` becomes the constant that it is for the first input, or zero if there is none."""
     function = case.module.functions[case.entry]
     value, ty = function.blocks[0].params[site]
     changed = copy_function(function)
     del changed.blocks[0].params[site]
     old = function.signature.params
     changed.signature = changed.signature._replace(params=(*old[:site], *old[site + 1 :]))
-    number, made = constant(changed, ty, case.inputs[0][site])
+    number, made = constant(changed, ty, case.inputs[0][site] if case.inputs else 0)
     changed.blocks[0].insts[:0] = made
     replace_uses(changed, {value: number})
     inputs = tuple((*row[:site], *row[site + 1 :]) for row in case.inputs)
