@@ -158,9 +158,17 @@ def test_killed_worker_is_replaced(name: str, isa: str) -> None:
     runner.close()
 
 
+def used(pid: int | None) -> float:
+    """The processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize(("name", "isa"), PROCESSES)
 @pytest.mark.parametrize(("times", "wanted"), [(1, "out_of_fuel"), (2, "crashed")])
-def test_a_row_whose_process_is_killed_runs_once_more(name: str, isa: str, times: int, wanted: str) -> None:
+def test_a_row_whose_process_is_killed_runs_once_more(
+    monkeypatch: pytest.MonkeyPatch, name: str, isa: str, times: int, wanted: str
+) -> None:
     """It does not end, so that it is met in its midst; its neighbours are unharmed."""
     runner = opened(name, isa)
     assert isinstance(runner, ProcessRunner)
@@ -169,13 +177,24 @@ def test_a_row_whose_process_is_killed_runs_once_more(name: str, isa: str, times
     jobs = [good_job(isa, image.entry(number, "%f"), slot) for slot, number in enumerate((0, 1, 0))]
     assert_good(isa, runner.run(image, jobs[:1])[0])
 
+    begun = [runner.pid]
+    start = runner.start
+
+    def start_and_note() -> None:
+        start()
+        begun.append(runner.pid)
+
+    monkeypatch.setattr(runner, "start", start_and_note)
+
     def kill() -> None:
-        victims: set[int | None] = {None}
-        while len(victims) <= times:
-            time.sleep(0.1)
-            if runner.pid not in victims:
-                victims.add(runner.pid)
-                os.kill(runner.pid or 0, 9)
+        """What runs the endless row: a process that has started, and has computed for a while since."""
+        for number in range(times):
+            while len(begun) <= number:
+                time.sleep(0.01)
+            before = used(begun[number])
+            while used(begun[number]) < before + 0.1:
+                time.sleep(0.01)
+            os.kill(begun[number] or 0, 9)
 
     killer = threading.Thread(target=kill)
     killer.start()
