@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -63,6 +64,16 @@ def runners() -> Iterator[RunnerPool]:
     pool = RunnerPool()
     yield pool
     pool.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the environment forbids bytecode beside the sources, it lies in pytest's cache: else each of the many
+    processes that tests start compiles all that it imports."""
+    cache = getattr(config, "cache", None)
+    if sys.dont_write_bytecode and cache is not None:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(cache.mkdir("bytecode"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 @pytest.hookimpl(optionalhook=True)

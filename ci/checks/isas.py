@@ -38,6 +38,7 @@ _WORDS: Final = sorted(
 _ANY: Final = "|".join(map(re.escape, _WORDS))
 _NAMED: Final = re.compile(rf"(?<!\w)(?:{_ANY})(?!\w)", re.IGNORECASE)
 """In a text: 'apple_aarch64', a calling convention, is another word."""
+_MENTIONED: Final = re.compile(_ANY, re.IGNORECASE)
 _IN_IDENTIFIER: Final = re.compile(rf"(?:^|_)(?:{_ANY})(?:_|$)", re.IGNORECASE)
 
 
@@ -57,6 +58,8 @@ def complaints(root: Path) -> list[str]:
 
 def check(text: str, name: str = "?") -> Iterator[tuple[int, str, bool]]:
     """(line, what, whether no reason excuses it) of each place of a module that names an ISA."""
+    if not _MENTIONED.search(text):
+        return
     nodes = list(ast.walk(ast.parse(text, name)))
     prose = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
