@@ -47,8 +47,10 @@ BASE: Final = (("enable_llvm_abi_extensions", "true"), ("enable_multi_ret_implic
 own verifier between its passes takes a fifth of its time: it is on in a quarter of the batches."""
 SCHEDULED: Final = 8
 """Every eighth program holds what is due on the schedule of typings (`generators.schedule`)."""
-DIRECTED: Final = 8
-"""Every eighth batch is made of the left-hand sides of the compiler's rules (`generators.rules`)."""
+DIRECTED: Final = ((0, 8), (512, 16), (2048, 32))
+"""From which batch on one in how many is made of the left-hand sides of the compiler's rules (`generators.rules`). Such
+a batch is traced, too, and takes two thirds longer than another. Two rounds through all rules are over at the second
+stage; after the third the few that are still cold are aimed at all the same, and most of the time goes to programs."""
 _OF_RULES: Final = tuple(place for place in range(BATCH) if place % SCHEDULED not in (2, SCHEDULED - 1))
 """The programs of such a batch that hold them."""
 APART: Final = 10
@@ -65,6 +67,18 @@ SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
 )  # fmt: skip
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""
+
+
+def is_directed(batch: int) -> bool:
+    """Whether a batch is made of the left-hand sides of the compiler's rules."""
+    every = next(every for start, every in reversed(DIRECTED) if batch >= start)
+    return batch % every == every - 1
+
+
+def directed_before(batch: int) -> int:
+    """How many batches before this one are directed."""
+    ends = (*(start for start, _ in DIRECTED[1:]), batch)
+    return sum(max(0, min(end, batch) // every - start // every) for (start, every), end in zip(DIRECTED, ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,7 @@ class Plan:
         """Which of all turns of rules a program has; None if it has none."""
         if not self.directed or number % BATCH not in _OF_RULES:
             return None
-        return number // (BATCH * DIRECTED) * len(_OF_RULES) + _OF_RULES.index(number % BATCH)
+        return directed_before(number // BATCH) * len(_OF_RULES) + _OF_RULES.index(number % BATCH)
 
 
 class Planner:
@@ -320,7 +334,6 @@ class Planner:
             off = self._switched_off(isa, draw)
             targets += [self.target(world, isa, level, (*more, *off)) for level in dict.fromkeys(levels)]
         cases = batch_cases(self.options, batch)
-        directed = batch % DIRECTED == DIRECTED - 1
         oracles = (*self.oracles, *self._sampled(batch))
         around = self.around(world, avoided)
         return Plan(
@@ -329,7 +342,7 @@ class Planner:
             tuple(targets),
             profile,
             self.context(world),
-            directed,
+            is_directed(batch),
             cold,
             oracles,
             around=around,

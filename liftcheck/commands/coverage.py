@@ -1,8 +1,8 @@
 """Shows which of the compiler's own rules programs have executed, per part and file, and which rules are left.
 
 `liftcheck fuzz` keeps coverage.json in the folder of its findings, for Cranelift 0.130 and newer; several folders add
-up. A rule counts when it matched in the compilation of a program whose code was then run and compared. Only every
-eighth batch is traced, so the counts are about an eighth of what was executed.
+up. A rule counts when it matched in the compilation of a program whose code was then run and compared. Only the
+batches that are made for rules are traced, so the counts are a small part of what was executed.
 
 The rules' sources are those of the version in cargo's registry; --html colours them.
 """

@@ -7,8 +7,8 @@ the exit code is 1 only if there are others. Findings are written to the folder 
 and a small part of its time goes into making them smaller; `liftcheck replay` runs one again, `liftcheck reduce` makes
 smaller one that was left. Most programs steer around what goes wrong most often (docs/campaigns.md).
 
-Every eighth batch is made of programs that the compiler's own rules match, aims at the rules that have been executed
-least, and is traced: `liftcheck coverage` shows which rules were executed.
+Some batches, every eighth at first and every 32nd later, are made of programs that the compiler's own rules match, aim
+at the rules that have been executed least, and are traced: `liftcheck coverage` shows which rules were executed.
 
 Two compilers (`--compiler A --compiler B`) get the same programs. The exit code is 1 if B gets something wrong that A
 does not: the regressions of a release or of a pull request. What both get wrong, and what only A does, is listed

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from liftcheck.isle import Rule, Tree
@@ -112,6 +112,8 @@ def _constants_by_guards(guards: Sequence[Tree]) -> dict[str, Tree]:
 
 def arguments(parts: Sequence[Tree]) -> list[list[Tree]]:
     """Groups an argument list: each group is one pattern, `name @ pattern` being one group of three."""
+    if "@" not in parts:
+        return [[part] for part in parts]
     groups: list[list[Tree]] = []
     at = 0
     while at < len(parts):
@@ -159,6 +161,7 @@ def _put(left: Tree, given: Sequence[Tree], wanted: Sequence[Tree]) -> Tree | No
     return replaced(left, values) if values else left
 
 
+@cache
 def _is_name(word: str) -> bool:
     """Whether a word is a variable, and no type, number or truth value."""
     return not (word.startswith(("$", "#")) or word.lstrip("-")[:1].isdigit() or word in ("true", "false"))
@@ -184,6 +187,10 @@ def replaced(tree: Tree, values: Mapping[str, Tree]) -> Tree:
     if not tree:
         return tree
     made: list[Tree] = [tree[0]]
+    if "@" not in tree:
+        for one in tree[1:]:
+            made.append(values.get(one, one) if isinstance(one, str) else replaced(one, values))
+        return made
     for group in arguments(tree[1:]):
         name = group[0]
         if len(group) == 3 and isinstance(name, str) and name in values:

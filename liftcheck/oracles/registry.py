@@ -27,9 +27,9 @@ class Row(NamedTuple):
 
 ORACLES: Final = {
     "regalloc": Row("liftcheck.oracles.allocations", "registers are allocated correctly (needs a build of its own)"),
-    "repeat": Row("liftcheck.oracles.repeat", "compiled again, elsewhere, after others, the code is the same", 256),
-    "text": Row("liftcheck.oracles.texts", "what the compiler prints, read again, compiles to the same code", 256),
-    "optimized": Row("liftcheck.oracles.optimized", "the optimized CLIF is well-formed and computes the same", 512),
+    "repeat": Row("liftcheck.oracles.repeat", "compiled again, elsewhere, after others, the code is the same", 1024),
+    "text": Row("liftcheck.oracles.texts", "what the compiler prints, read again, compiles to the same code", 1024),
+    "optimized": Row("liftcheck.oracles.optimized", "the optimized CLIF is well-formed and computes the same", 2048),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ may have lost to a cheaper form, and a block of a function may not be reached by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -36,27 +36,20 @@ def count_rules(
                 for code in made:
                     names = code.extra.get("rules")
                     places.update(names if isinstance(names, tuple) else ())
-    counts: Counter[tuple[str, str]] = Counter()
-    firsts: dict[tuple[str, str], int] = {}
+    counts: dict[str, Counter[str]] = {}
+    firsts: dict[str, dict[str, int]] = {}
     numbers = [int(str(case.tags.get("number", number))) for number, case in enumerate(cases)]
-    for (number, isa), names in sorted(fired.items(), key=lambda item: -numbers[item[0][0]]):
-        keys = set(map(_rules(isa).__getitem__, names))
-        counts.update(keys)
-        firsts.update(dict.fromkeys(keys, numbers[number]))
-    tally.add(Tally(traced=len(cases), fired=counts, firsts=firsts))
+    for (number, isa), seen in sorted(fired.items(), key=lambda item: -numbers[item[0][0]]):
+        counts.setdefault(isa, Counter()).update(seen)
+        firsts.setdefault(isa, {}).update(dict.fromkeys(seen, numbers[number]))
+    tally.add(Tally(traced=len(cases), fired=Counter(_by_isa(counts)), firsts=_by_isa(firsts)))
 
 
-class _Rules(dict[str, tuple[str, str]]):
-    """The keys of an ISA's rules, which the compiler calls by their places and their terms."""
-
-    def __init__(self, isa: str) -> None:
-        self.isa = isa
-
-    def __missing__(self, name: str) -> tuple[str, str]:
-        key = self[name] = self.isa, name.partition(" ")[0]
-        return key
+def _by_isa(found: Mapping[str, Mapping[str, int]]) -> dict[tuple[str, str], int]:
+    """Numbers by ISA and place, of names (place and term: a rule has one): each such key is made once a batch."""
+    return {_key(isa, name): number for isa, names in found.items() for name, number in names.items()}
 
 
 @cache
-def _rules(isa: str) -> _Rules:
-    return _Rules(isa)
+def _key(isa: str, name: str) -> tuple[str, str]:
+    return isa, name.partition(" ")[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from liftcheck.campaign.plan import DIRECTED, directed_before, is_directed
 from liftcheck.campaign.steering import ENOUGH, EPOCH, Steering
 from liftcheck.isle import Rule
 from liftcheck.oracles.tally import Tally
@@ -81,3 +84,15 @@ def test_places_that_are_no_published_rules_are_passed_over() -> None:
     tally.fired["riscv64", "<OUT_DIR>/assembler.isle:19"] += 9
     steering.answered(0, tally)
     assert aimed(steering, 2 * EPOCH) == list(range(2, 12))
+
+
+def test_directed_batches_become_fewer_and_each_has_a_turn_of_its_own() -> None:
+    directed = [batch for batch in range(4096) if is_directed(batch)]
+    assert [directed_before(batch) for batch in directed] == list(range(len(directed)))
+    assert directed_before(0) == 0 and directed_before(4096) == len(directed)
+    ends = (*(start for start, _ in DIRECTED[1:]), 4096)
+    for (start, every), end in zip(DIRECTED, ends):
+        own = [batch for batch in directed if start <= batch < end]
+        assert len(own) == (end - start) // every
+        assert {after - before for before, after in pairwise(own)} == {every}
+    assert [every for _, every in DIRECTED] == sorted(every for _, every in DIRECTED)

@@ -12,7 +12,7 @@ from liftcheck import layout
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import DIRECTED, Planner
+from liftcheck.campaign.plan import Planner, is_directed
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module
@@ -260,11 +260,11 @@ def test_what_differs_is_named() -> None:
 @pytest.mark.needs_compiler
 def test_oracles_have_their_turn_in_a_few_batches() -> None:
     planner = Planner(FuzzOptions(isas=("x86-64",)))
-    turns = {number: [one.name for one in planner.plan(number).oracles] for number in range(1024)}
+    turns = {number: [one.name for one in planner.plan(number).oracles] for number in range(2048)}
     for name, row in ORACLES.items():
         own = [number for number, names in turns.items() if name in names]
-        assert len(own) == (1024 // row.every if row.every else 0)
-        assert not [number for number in own if number % DIRECTED == DIRECTED - 1]
+        assert len(own) == (2048 // row.every if row.every else 0)
+        assert not any(map(is_directed, own))
     assert max(map(len, turns.values())) == 1
     asked = Planner(FuzzOptions(isas=("x86-64",), oracles=("text",)))
     assert all(asked.plan(number).oracles[0].name == "text" for number in range(64))

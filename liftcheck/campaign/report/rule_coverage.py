@@ -2,7 +2,7 @@
 
 The one idea: a rule is known by its place in the sources of one version, so coverage of a version adds up over
 campaigns, folders and machines, and of different versions never does. The file is `coverage.json` in the campaign's
-folder (docs/json.md). Counts are those of traced programs: every eighth batch (`campaign.plan`).
+folder (docs/json.md). Counts are those of traced programs: those of directed batches (`campaign.plan`).
 """
 
 from __future__ import annotations
