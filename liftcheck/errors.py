@@ -48,6 +48,12 @@ class InputError(LiftcheckError):
         return cls([Diagnostic(file, line, column, message, source)])
 
 
+class AssemblyError(LiftcheckError):
+    """Assembler text that is no instruction, or operands that none can have: the message says what is expected."""
+
+    exit_code = 2
+
+
 class UsageError(LiftcheckError):
     """The command line asks for something that does not exist: the message names the valid choices."""
 

@@ -1,8 +1,8 @@
 """`Isa`: what differs between ISAs, as a value.
 
-The one idea: data is a field; what needs code is the name of a function in the ISA's own package ('insts:read'), which
-is imported when somebody first asks for it, so a value costs nothing to open and may be asked for from any layer. A
-field that an ISA does not fill has the value of an ISA that has nothing of the kind.
+The one idea: data is a field; what needs code is the name of a function in the ISA's own package ('decoder:read'),
+which is imported when somebody first asks for it, so a value costs nothing to open and may be asked for from any
+layer. A field that an ISA does not fill has the value of an ISA that has nothing of the kind.
 Sources: with the values.
 """
 
@@ -111,6 +111,9 @@ class Isa:
                   instruction names, given that text; '' where there is none yet
     operands      'module:function' that says whether they have the operands that it names (`regalloc.named.Reader`); ''
                   where there is none yet
+    rows          'module:function' that gives its table of rows (`mach.rows.table.Table`); '' where there is none yet
+    bench         'module:function' that gives the programs which execute rows (`mach.rows.bench.Bench`), one for each
+                  kind of machine that there is
     text          'module:function' that writes such an instruction as an assembler reads it
     with_names    'module:function' that gives a compiler's own disassembly names for what its Capstone lacks
 
@@ -183,6 +186,8 @@ class Isa:
     beyond_capstone: bytes = b""
     listing: str = ""
     operands: str = ""
+    rows: str = ""
+    bench: str = ""
     text: str = ""
     with_names: str = ""
     stack_probe: str = "stack_probe:taken"

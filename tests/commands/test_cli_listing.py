@@ -9,7 +9,7 @@ import pytest
 
 from liftcheck.case import CallSite, FunctionCode, Relocation
 from liftcheck.commands import listing
-from liftcheck.isa.riscv64.insts import rows
+from liftcheck.isa.riscv64.decoder import rows
 from liftcheck.isa.riscv64.text import by_tables
 from liftcheck.mach.disassembly import disassembly, with_names
 

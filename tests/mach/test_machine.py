@@ -105,7 +105,7 @@ def _number(isa: str, name: str) -> int | None:
     if name in ("nzcv", "rflags"):
         return FLAGS
     if isa == "x86-64":
-        from liftcheck.isa.x64.insts import _PLACES
+        from liftcheck.isa.x64.decoder import _PLACES
 
         return _PLACES.get(name)
     if name in ("sp", "lr", "fp", "xzr", "wzr"):

@@ -13,7 +13,7 @@ import pytest
 from support.machine_execution import Case, check
 
 from liftcheck.bits.term import value_of
-from liftcheck.isa.riscv64.insts import expand, read, row_of, rows
+from liftcheck.isa.riscv64.decoder import expand, read, row_of, rows
 from liftcheck.isa.riscv64.vector import configuration
 from liftcheck.mach import insn as m
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.machine_execution import Case, check
 
-from liftcheck.isa.s390x.insts import FORMATS, ROWS, Row
+from liftcheck.isa.s390x.decoder import FORMATS, ROWS, Row
 from liftcheck.isa.s390x.reader import opcode, read
 from liftcheck.mach import insn as m
 

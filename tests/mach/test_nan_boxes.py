@@ -12,7 +12,7 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa.riscv64 import nan_boxes
-from liftcheck.isa.riscv64.insts import rows
+from liftcheck.isa.riscv64.decoder import rows
 from liftcheck.isa.riscv64.nan_boxes import depends_on_boxes, may_depend_on_boxes
 from liftcheck.mach.insn import decode
 from liftcheck.runners.pool import RunnerPool

@@ -17,7 +17,7 @@ from liftcheck import layout
 from liftcheck.bits.floats import F32, F64, exact_add, exact_max, exact_min, is_nan
 from liftcheck.case import FunctionCode, Outcome
 from liftcheck.isa.s390x import ISA
-from liftcheck.isa.s390x.insts import ROWS
+from liftcheck.isa.s390x.decoder import ROWS
 from liftcheck.isa.s390x.reader import opcode, read
 from liftcheck.isa.s390x.thunks import _flow, missed_conversion, missed_test, reachable
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY

@@ -1,4 +1,4 @@
-"""aarch64 as a value; its instructions' tables are `insts` and `effects`.
+"""aarch64 as a value; its instructions' tables are `decoder` and `effects`.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/arm64.rs (it has no presets); the Arm ARM for the probes, assembled with GNU
 as. With the 1 KiB pages of its own Unicorn's TLB overflows.
@@ -29,7 +29,7 @@ _UNICORN: Final = Unicorn(
 ISA: Final = Isa(
     name="aarch64",
     listing="listing:agrees",
-    reader="insts:read",
+    reader="decoder:read",
     sizes=(4,) * 256,
     alignment=4,
     capstone=("CS_ARCH_ARM64", "CS_MODE_ARM"),

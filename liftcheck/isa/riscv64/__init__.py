@@ -1,4 +1,4 @@
-"""riscv64 as a value; its instructions' tables are `insts` and `vector`, f32 in double registers is `nan_boxes`.
+"""riscv64 as a value; its instructions' tables are `decoder` and `vector`, f32 in double registers is `nan_boxes`.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/riscv64.rs (presets); the RISC-V ISA manual for the probes, assembled with
 GNU as where it knows them; QEMU's target/riscv for models, from newer versions to 7.2. Unicorn takes reserved
@@ -59,7 +59,9 @@ _REGISTERS: Final = (
 ISA: Final = Isa(
     name="riscv64",
     listing="listing:agrees",
-    reader="insts:read",
+    reader="decoder:read",
+    rows="insts.table:table",
+    bench="insts.bench:benches",
     sizes=tuple(4 if first & 3 == 3 else 2 for first in range(256)),
     alignment=2,
     capstone=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from liftcheck.isa.riscv64.insts import rows
+from liftcheck.isa.riscv64.decoder import rows
 from liftcheck.mach.insn import Insn
 
 _ROWS: Final = {row.name: row for row in rows()}

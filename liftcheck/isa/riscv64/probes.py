@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from liftcheck.isa.riscv64 import ISA
-from liftcheck.isa.riscv64.insts import rows
+from liftcheck.isa.riscv64.decoder import rows
 from liftcheck.isa.riscv64.vector import Row
 
 _RETURN: Final = bytes.fromhex(ISA.ret)

@@ -1,4 +1,4 @@
-"""riscv64's instructions as text for people, from the rows of `insts`: for those that Capstone lacks.
+"""riscv64's instructions as text for people, from the rows of `decoder`: for those that Capstone lacks.
 
 The one idea: V, Zfh, Zba, Zbb, Zbs, Zicond, Zabha and others have rows in the tables that validation stands upon, with
 operands as the encoding has them; here they are written as an assembler reads them. It judges nothing.

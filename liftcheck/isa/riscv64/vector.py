@@ -27,7 +27,7 @@ VLEN: Final = 128
 
 
 class Row(NamedTuple):
-    """One instruction: pattern, operand fields (see the legend of `insts`), bytes of memory.
+    """One instruction: pattern, operand fields (see the legend of `decoder`), bytes of memory.
 
     vector      whether it depends on the vector configuration
     masked      1 if bit 25 clear means 'under the mask v0', 2 if it then reads v0 and no more

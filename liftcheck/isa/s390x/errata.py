@@ -21,7 +21,7 @@ _OVERFLOW: Final = 1
 
 def _overflow_condition(code: bytes) -> bool:
     """A signed addition or subtraction whose condition code 3 is read by itself (M3 or M1 = 1: overflow)."""
-    from liftcheck.isa.s390x.insts import ROWS as INSTRUCTIONS  # 15 ms, and few programs come here
+    from liftcheck.isa.s390x.decoder import ROWS as INSTRUCTIONS  # 15 ms, and few programs come here
     from liftcheck.isa.s390x.reader import opcode
 
     at, after_addition = 0, False

@@ -1,9 +1,9 @@
 """Whether s390x's machine instructions are those that Cranelift's own text of an instruction names.
 
 The one idea: the text is as an assembler would write it, one mnemonic for each instruction; a mnemonic of the text has
-the size of elements or a condition in it, which `insts` leaves out, and the emitter has a shorter form of many. So each
-word means a set of machine mnemonics, or (floating point, which has many forms) any that does not access memory. How
-an address is made before an access is left out on both sides: it depends on the frame, which is not known where the
+the size of elements or a condition in it, which `decoder` leaves out, and the emitter has a shorter form of many. So
+each word means a set of machine mnemonics, or (floating point, which has many forms) any that does not access memory.
+How an address is made before an access is left out on both sides: it depends on the frame, which is not known where the
 text is made. Of calls (whose results are stored between loads) only the loads are compared, operands never, but
 of what turns a call's results.
 A word that is not known here says nothing of its instruction.
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from liftcheck.isa.s390x.insts import ROWS
+from liftcheck.isa.s390x.decoder import ROWS
 from liftcheck.mach.insn import Insn
 
 _MEMORY: Final = {row.name: row.memory for row in ROWS.values()}

@@ -1,4 +1,4 @@
-"""s390x's instructions: accesses, read off the encoding by the table of `insts`.
+"""s390x's instructions: accesses, read off the encoding by the table of `decoder`.
 
 The one idea: the format of an instruction says which half bytes name registers, its opcode which of them are read and
 written, so a line of the table is all there is to know. What the lines cannot say (which masks a branch waits for, what
@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from liftcheck.isa.s390x import ISA
+from liftcheck.isa.s390x.decoder import FORMATS, LONG_DISPLACEMENT, ROWS, Row
 from liftcheck.isa.s390x.effects import effect
-from liftcheck.isa.s390x.insts import FORMATS, LONG_DISPLACEMENT, ROWS, Row
 from liftcheck.mach.insn import BRANCH, CALL, FLAGS, JUMP, MEMORY, ORDINARY, PC, RETURN, TRAP, Access, Insn, unknown
 from liftcheck.mach.regs import FLOAT, NONE
 

@@ -1,4 +1,4 @@
-"""x86-64 as a value; its instructions' table is `insts`.
+"""x86-64 as a value; its instructions' table is `decoder`.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/x86.rs (presets); Intel SDM for the probes, assembled with GNU as. Unicorn's
 VEX decoder ignores an operand of 128-bit AVX, so AVX is probed with a 256-bit instruction.
@@ -100,7 +100,7 @@ _WIDER: Final = ("has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl"
 ISA: Final = Isa(
     name="x86-64",
     listing="listing:agrees",
-    reader="insts:read",
+    reader="decoder:read",
     alignment=1,
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
     fill=b"\xcc",

@@ -1,0 +1,135 @@
+"""The guest program that executes instructions on states, and how a state lies in memory.
+
+The one idea: a record is a state, then the same record is the result: an address of the fragment to be executed,
+whether control went to the fragment's target, every register, a window of memory. An ISA gives the text that loads
+and stores it (`Bench`), in its own assembler, so its rows stand this test first.
+
+A fragment is the instruction, a jump for 'went on', a jump for 'went to the target'; so an instruction with a target is
+encoded with the distance to the second jump.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final, Literal
+
+from liftcheck.isa.base import isa_named
+from liftcheck.mach.rows.machine import Place
+from liftcheck.mach.rows.program import assemble, bytes_of
+from liftcheck.mach.rows.row import Row
+from liftcheck.mach.rows.table import Decoded, Table
+
+CODE: Final = 0x10000
+DATA: Final = 0x1000000
+"""Where code and records lie."""
+FRAGMENT, TAKEN = 0, 8
+"""Offsets in a record: the fragment's address; whether its target was reached, as 64-bit numbers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """How an ISA executes a record.
+
+    slots      place -> offset in the record, for every place that is loaded and stored; its bytes are its width's
+    size       bytes of a record
+    window     offset and bytes of the record's memory
+    reserved   registers that the program needs for itself: no instruction of a test names them
+    main       the program's text, at address CODE: it begins with the first record, goes to the fragment of each,
+               ends at one whose fragment is 0. Labels `stored`, `taken` are where fragments jump; `done` is where it
+               stops
+    leave      text after `done`: writes all records to standard output, ends the process with 0
+    jump       the text of a jump to a label
+    errata     (executor, expression that whole mnemonics match, reason) of what an executor is known to get wrong
+    in_unicorn whether Unicorn can execute the program
+    only       the expression that mnemonics of rows begin with which this bench is for
+    contexts   what rows may be lifted in (see `Machine`), each with the values of places that make it so
+    """
+
+    isa: str
+    table: Table
+    slots: Mapping[Place, int]
+    size: int
+    window: tuple[int, int]
+    reserved: frozenset[Place]
+    main: str
+    leave: str
+    jump: str
+    contexts: Sequence[tuple[object, Mapping[Place, int]]] = ((None, {}),)
+    errata: Sequence[tuple[str, str, str]] = ()
+    in_unicorn: bool = True
+    only: str = ""
+
+    def rows(self) -> list[Row]:
+        """The rows that this bench is for."""
+        return [row for row in self.table.rows if re.match(self.only, row.name)]
+
+    def erratum(self, executor: str, row: Row) -> str:
+        """Why an executor is known to be wrong about a row, or ''."""
+        return next((why for name, known, why in self.errata if name == executor and re.fullmatch(known, row.name)), "")
+
+    @property
+    def order(self) -> Literal["little", "big"]:
+        """How numbers lie in a record."""
+        return "little" if isa_named(self.isa).byte_order == "little" else "big"
+
+    def get(self, record: bytes | bytearray, place: Place) -> int:
+        """What a place holds; 0 if it is in no record: the mode that a function is entered in."""
+        at = self.slots.get(place)
+        return 0 if at is None else int.from_bytes(record[at : at + self._bytes(place)], self.order)
+
+    def put(self, record: bytearray, place: Place, value: int) -> None:
+        """Puts a value into a place of a record."""
+        at, size = self.slots[place], self._bytes(place)
+        record[at : at + size] = (value & (1 << 8 * size) - 1).to_bytes(size, self.order)
+
+    def _bytes(self, place: Place) -> int:
+        return (self.table.registers.width(place) + 7) // 8 if place in self.table.registers else 8
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A guest program: `code` at CODE; fragments' addresses; `done`: the address at which all is done."""
+
+    code: bytes
+    fragments: tuple[int, ...]
+    done: int
+
+
+def program(bench: Bench, instructions: Sequence[Decoded]) -> Program:
+    """The program with a fragment for each instruction."""
+    start, labels = _main(bench)
+    code, fragments = bytearray(start), []
+    for one in instructions:
+        fragments.append(CODE + len(code))
+        code += one.data
+        for label in ("stored", "taken"):
+            code += _jump(bench, labels[label] - len(code))
+    return Program(bytes(code), tuple(fragments), CODE + labels["done"])
+
+
+@cache
+def _main(bench: Bench) -> tuple[bytes, Mapping[str, int]]:
+    """The code before the fragments, and where its labels are."""
+    lines = [(line.strip(), line) for line in f"{bench.main}\ndone:\n{bench.leave}".splitlines()]
+    placed = assemble(bench.table, "\n".join(line for _, line in lines))
+    offsets = [offset for offset, _ in placed]
+    labels, number = {}, 0
+    for line, _ in lines:
+        if line.endswith(":"):
+            labels[line[:-1]] = offsets[number]
+        elif line and not line.startswith("#"):
+            number += 1
+    return bytes_of(placed), labels
+
+
+@lru_cache(maxsize=1 << 14)
+def _jump(bench: Bench, distance: int) -> bytes:
+    return bytes_of(assemble(bench.table, f"{bench.jump} to", {"to": distance}))
+
+
+def distance(bench: Bench, size: int) -> int:
+    """The distance from an instruction of `size` bytes to where its fragment notes 'taken'."""
+    return size + len(_jump(bench, 0))
