@@ -2,25 +2,28 @@
 
 The one idea: whatever asks, every candidate to which there is no objection is handed to a `Watch`, so what is best so
 far is there at any moment: it is what Ctrl-C leaves. Who asks: `findings/from_file.py` (two readers), the vote and the
-judge of a campaign (a finding), or a command (`asked`). Finding folders are reduced by `findings/replay.py`.
+judge of a campaign (a finding), or a command (`command.py`), and with several jobs a `Crew` of them. Finding folders
+are reduced by `findings/replay.py`.
 """
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from liftcheck.campaign import askers
+from liftcheck.campaign.command import Command
+from liftcheck.campaign.crew import Crew
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.from_file import Rejection, disagreements, rejection
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.replay import reduce_again
 from liftcheck.campaign.findings.watched import Watched
+from liftcheck.campaign.reduce.answers import Answers, Panel, Q
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, size
 from liftcheck.campaign.reduce.text import Shrunk, shrink
 from liftcheck.case import Case
@@ -36,12 +39,6 @@ from liftcheck.generators.filetests import header
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners.pool import RunnerPool
-
-PLACE: Final = "{}"
-"""What stands for the file in a command."""
-_BORING: Final = "are not interesting to the command"
-_PATIENCE: Final = 10.0
-"""A command may take so many times as long as at first (and so many seconds more) before it counts as hung."""
 
 
 class Small(NamedTuple):
@@ -68,16 +65,6 @@ class Watch:
     every: float = 0.5
     _told: float = field(default_factory=time.monotonic)
 
-    def question(self, ask: Callable[[str], str]) -> Callable[[str], str]:
-        """A question whose answers are watched."""
-
-        def watched(text: str) -> str:
-            objection = ask(text)
-            self.heard(text if not objection else "")
-            return objection
-
-        return watched
-
     def heard(self, text: str) -> None:
         """A question was answered; `text` is good, unless it is ''."""
         self.asked += 1
@@ -88,52 +75,47 @@ class Watch:
             self.say(lines_of(self.best), self.asked)
 
 
+class Heard(NamedTuple):
+    """A panel whose answers about texts are watched."""
+
+    panel: Panel
+    watch: Watch
+
+    def answers(self, question: Callable[[Q], str], asked: Callable[[Q], object]) -> Answers[Q]:
+        """See `Panel`."""
+        ask = self.panel.answers(question, asked)
+
+        def answers(candidates: Iterable[Q | None]) -> Iterator[tuple[Q, str] | None]:
+            for answer in ask(candidates):
+                if answer is not None:
+                    self.watch.heard("" if answer[1] else str(asked(answer[0])))
+                yield answer
+
+        return answers
+
+
 def lines_of(text: str) -> int:
     """How many lines say something."""
     return sum(bool(line.strip()) for line in text.splitlines())
 
 
-def by_command(text: str, command: str, limits: Limits, watch: Watch) -> Small:
+def by_command(text: str, command: str, limits: Limits, watch: Watch, jobs: int = 1) -> Small:
     """The smallest text found for which the command ends with 0. InputError if it does not for the text itself."""
     with tempfile.TemporaryDirectory(prefix="liftcheck-reduce-") as folder:
-        ask = Asked(command, Path(folder) / "candidate.clif")
+        ask = Command(command, Path(folder) / "candidate.clif")
         if ask(text):
             raise InputError.at(f"--test: {ask.last}: it must end with 0 for the file itself", "--test")
-        return _shrunk(text, "", watch.question(ask), limits, watch)
+        with Crew(askers.of_command(command, ask.longest), jobs) as crew:
+            return _shrunk(text, "", ask, limits, watch, crew)
 
 
-class Asked:
-    """A command of the user's as a question. `last` says how it ended."""
-
-    def __init__(self, command: str, path: Path) -> None:
-        self.command: Final = command.replace(PLACE, shlex.quote(str(path)))
-        self.path: Final = path
-        self.last = ""
-        self._longest: float | None = None
-
-    def __call__(self, text: str) -> str:
-        self.path.write_text(text, encoding="utf-8")
-        started = time.monotonic()
-        limit = None if self._longest is None else _PATIENCE * (1 + self._longest)
-        try:
-            done = subprocess.run(
-                self.command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit
-            )
-        except subprocess.TimeoutExpired:
-            self.last = "the command hangs"
-            return _BORING
-        if self._longest is None:
-            self._longest = time.monotonic() - started
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        self.last = f"the command ended with {done.returncode}" + (f" ({words[-1]})" if words else "")
-        return _BORING if done.returncode else ""
-
-
-def _shrunk(text: str, klass: str, ask: Callable[[str], str], limits: Limits, watch: Watch, file: str = "") -> Small:
+def _shrunk(
+    text: str, klass: str, ask: Callable[[str], str], limits: Limits, watch: Watch, crew: Crew, file: str = ""
+) -> Small:
     watch.best = text
     meter = Meter(limits)
     try:
-        done: Shrunk = finished(shrink(text, ask, meter, file))
+        done: Shrunk = finished(shrink(text, ask, meter, file, Heard(crew, watch)))
     except KeyboardInterrupt:
         return Small(watch.best, klass, lines_of(text), lines_of(watch.best), interrupted=True)
     notes = [f"Cut by lines only: {done.by_lines}." if done.by_lines else ""]
@@ -142,12 +124,13 @@ def _shrunk(text: str, klass: str, ask: Callable[[str], str], limits: Limits, wa
 
 
 class Wanted(NamedTuple):
-    """What the command line asks for. `runners` as for `RunnerPool`."""
+    """What the command line asks for. `runners` as for `RunnerPool`; `jobs`: processes that are asked at once."""
 
     compiler: str
     wish: Wish
     runners: Sequence[str]
     limits: Limits
+    jobs: int = 1
 
 
 def by_disagreement(text: str, file: str, wanted: Wanted, watch: Watch) -> Small:
@@ -167,7 +150,8 @@ def _rejected(text: str, file: str, found: Rejection, wanted: Wanted, watch: Wat
     who = ("liftcheck", found.compiler.name)
     refuses, takes = who if found.by_us else reversed(who)
     klass = f"{refuses} refuses it ({found.message}), {takes} takes it"
-    return _shrunk(text, klass, watch.question(found.question), wanted.limits, watch, file)
+    with Crew(askers.of_readers(wanted.compiler, found), wanted.jobs) as crew:
+        return _shrunk(text, klass, found.question, wanted.limits, watch, crew, file)
 
 
 def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wanted: Wanted, watch: Watch) -> Small:
@@ -191,8 +175,10 @@ def _disagreeing(text: str, file: str, compiler: Compiler, pool: RunnerPool, wan
     named = tuple(f"{one.klass} on {one.target}: {one.detail.partition(chr(10))[0]}" for one in others)
     desk.show(first)
     watch.best, before = desk.in_print(first.case), size(first.case)
+    work = askers.of_file(first, wanted.compiler, choice.exact, wanted.runners)
     try:
-        done = reduce_finding(desk, first, wanted.limits)[0]
+        with Crew(work, wanted.jobs) as crew:
+            done = reduce_finding(desk, first, wanted.limits, crew)[0]
     except KeyboardInterrupt:
         after = before if desk.smallest is None else size(desk.smallest)
         return Small(watch.best, first.klass, before, after, "", named, True)
@@ -226,11 +212,11 @@ class Watching(Watched):
         return "\n".join(["test compile", *header([found.target], False), "", print_module(case.module)])
 
 
-def by_folder(folder: Path, seconds: float, watch: Watch) -> tuple[Finding, Path, bool]:
+def by_folder(folder: Path, seconds: float, watch: Watch, jobs: int = 1) -> tuple[Finding, Path, bool]:
     """Reduces a finding's folder: the finding, its folder, and whether that was interrupted (the best so far is
     kept)."""
 
     def heard(case: Case | None) -> None:
         watch.heard("" if case is None else print_module(case.module))
 
-    return reduce_again(folder, seconds, heard)
+    return reduce_again(folder, seconds, heard, lambda finding: Crew(askers.of_folder(finding), jobs))

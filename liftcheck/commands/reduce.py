@@ -5,7 +5,8 @@ reader or verifier refuses what the other accepts; the compiler panics, hangs or
 something else than the reference (for the file's run lines, or for inputs at hand if it has none). With --test it is
 reduced as long as COMMAND exits with 0; {} in it stands for the name of a file that holds the candidate.
 
-Ctrl-C ends it, and the best result so far is kept.
+What takes more than a second or two is asked by several processes at once (--jobs); the result is the one that a
+single process would find. Ctrl-C ends it, and the best result so far is kept.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _INTERRUPTED: Final = 130
 def declare(parser: argparse.ArgumentParser) -> None:
     options.add_what(parser)
     options.add_patience(parser)
+    options.add_jobs(parser)
     parser.add_argument(
         "--test", metavar="COMMAND", help="for a file: the shell command, with {}, that it is reduced for"
     )
@@ -58,7 +60,7 @@ def _finding(args: argparse.Namespace, place: Path) -> int:
 
     before = size(load(place).case)
     line = _progress()
-    finding, folder, interrupted = by_folder(place, args.time, Watch(line))
+    finding, folder, interrupted = by_folder(place, args.time, Watch(line), _jobs(args))
     line.close()
     after = size(finding.case)
     if args.json:
@@ -79,8 +81,9 @@ def _finding(args: argparse.Namespace, place: Path) -> int:
 
 
 def _file(args: argparse.Namespace) -> int:
+    from liftcheck.campaign.command import PLACE
     from liftcheck.campaign.reduce.engine import Limits
-    from liftcheck.campaign.shrink import PLACE, Wanted, Watch, by_command, by_disagreement
+    from liftcheck.campaign.shrink import Wanted, Watch, by_command, by_disagreement
     from liftcheck.compilers.choice import Wish
 
     if args.test is not None and PLACE not in args.test:
@@ -91,12 +94,16 @@ def _file(args: argparse.Namespace) -> int:
     _check(out, args.what)
     watch, limits = Watch(_progress()), Limits(args.time, questions=sys.maxsize)
     if args.test is not None:
-        small = by_command(text, args.test, limits, watch)
+        small = by_command(text, args.test, limits, watch, _jobs(args))
     else:
         wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
-        small = by_disagreement(text, name, Wanted(args.compiler, wish, args.runner, limits), watch)
+        small = by_disagreement(text, name, Wanted(args.compiler, wish, args.runner, limits, _jobs(args)), watch)
     _tell(args, small, out, watch)
     return _INTERRUPTED if small.interrupted else 0
+
+
+def _jobs(args: argparse.Namespace) -> int:
+    return args.jobs or options.cores()
 
 
 def _check(out: str, what: str) -> None:

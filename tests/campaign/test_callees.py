@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from liftcheck.campaign.reduce import passes
+from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case
@@ -65,7 +66,7 @@ def test_a_reduction_leaves_the_parameter_that_matters() -> None:
         return "" if found.outcomes and 36 in found.outcomes[0].values else "are right"
 
     text = PROGRAM.replace("v5 = iadd v3, v0\n    return v5, v4", "return v3, v4")
-    done = finished(reduce_case(case_of(text), question, lambda _: None, Meter(Limits(20.0))))
+    done = finished(reduce_case(case_of(text), one_by_one(question), lambda _: None, Meter(Limits(20.0))))
     callee = done.case.module.functions[0].signature
     assert len(callee.params) == 2 and len(callee.returns) == 1
 
@@ -106,7 +107,7 @@ def test_candidates_of_a_recursive_entry_are_called_as_they_are_defined() -> Non
     start = Case(parse_module(RECURSIVE), 0, ((3, 5),))
     assert is_coherent(start)
     probe = lambda case: interpret(case, False).outcomes[0].values  # noqa: E731
-    finished(reduce_case(start, question, probe, Meter(Limits(20.0))))
+    finished(reduce_case(start, one_by_one(question), probe, Meter(Limits(20.0))))
     assert len(asked) > 5 and all(map(is_coherent, asked))
     wrong = dataclasses.replace(start, inputs=((3,),))
     assert not is_coherent(wrong)

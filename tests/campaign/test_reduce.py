@@ -9,6 +9,7 @@ import pytest
 
 from liftcheck import layout
 from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import renumber
 from liftcheck.campaign.reduce.engine import (
@@ -95,7 +96,7 @@ def ask(case: Case) -> tuple[int, ...] | None:
 def shrink(case: Case, shows: Callable[[Case], bool], limits: Limits | None = None) -> tuple[Reduced, Meter]:
     """The reduction at a stretch, with what it used."""
     meter = Meter(limits or Limits())
-    return finished(reduce_case(case, lambda c: "" if shows(c) else "do not show it", ask, meter)), meter
+    return finished(reduce_case(case, one_by_one(lambda c: "" if shows(c) else "do not show it"), ask, meter)), meter
 
 
 class Anything:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case, tidied
@@ -207,7 +208,7 @@ def left(case: Case, *wanted: str) -> str:
         executed = " ".join(interpret(candidate, False).executed)
         return "" if all(word in executed for word in wanted) else "lack a word"
 
-    done = finished(reduce_case(case, question, ask, meter()))
+    done = finished(reduce_case(case, one_by_one(question), ask, meter()))
     assert not verify(done.case.module)
     return print_module(done.case.module)
 
@@ -241,11 +242,13 @@ def test_a_function_that_is_only_called_loses_what_does_not_matter() -> None:
     case = case_of(EXTERNAL, (1, 2, 3, 4))
     for one in (*made_by(callee_params, case), *made_by(callee_returns, case)):
         assert not verify(one.module) and is_coherent(one)
-    done = finished(reduce_case(case, lambda one: "" if {"call", "ineg"} <= set(ops(one)) else "no", ask, meter()))
+    done = finished(
+        reduce_case(case, one_by_one(lambda one: "" if {"call", "ineg"} <= set(ops(one)) else "no"), ask, meter())
+    )
     assert "fn0()" in print_module(done.case.module)
 
 
 def test_all_results_of_a_call_may_come_from_outside() -> None:
     case = case_of(EXTERNAL, (1, 2, 3, 4))
-    done = finished(reduce_case(case, lambda one: "" if "ineg" in ops(one) else "no", ask, meter()))
+    done = finished(reduce_case(case, one_by_one(lambda one: "" if "ineg" in ops(one) else "no"), ask, meter()))
     assert ops(done.case) == ["ineg", "return"]

@@ -23,6 +23,7 @@ from liftcheck.campaign.findings.from_file import disagreements
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.replay import reduce_again, replay
 from liftcheck.campaign.findings.watched import INTERRUPTED, Watched
+from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, size
 from liftcheck.campaign.reduce.text import fewer, shrink
 from liftcheck.campaign.shrink import Watch, lines_of
@@ -109,18 +110,20 @@ def test_what_only_the_users_own_text_shows_is_cut_by_lines() -> None:
 
 @pytest.mark.parametrize("wanted", [set(), {0}, {9}, {3, 7}, set(range(10))])
 def test_as_few_as_it_takes_are_kept(wanted: set[int]) -> None:
-    kept = finished(fewer(range(10), lambda items: wanted <= set(items), Meter(Limits(30.0))))
+    kept = finished(
+        fewer(range(10), one_by_one(lambda items: "" if wanted <= set(items) else "no"), Meter(Limits(30.0)))
+    )
     assert set(kept) == wanted and len(kept) == len(wanted)
 
 
 def test_a_search_ends_at_its_limit_with_what_it_has() -> None:
     asked = []
 
-    def ask(items: Any) -> bool:
+    def ask(items: list[int]) -> str:
         asked.append(items)
-        return 99 in items
+        return "" if 99 in items else "no"
 
-    kept = finished(fewer(range(100), ask, Meter(Limits(30.0, questions=5))))
+    kept = finished(fewer(range(100), one_by_one(ask), Meter(Limits(30.0, questions=5))))
     assert len(asked) == 5 and 99 in kept and len(kept) < 100
 
 

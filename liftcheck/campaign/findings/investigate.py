@@ -187,6 +187,9 @@ class Investigator:
             return why
         return self._verdict(case, finding, hasty) or self._apart(case, finding)
 
+    def remember(self, case: Case, objection: str) -> None:
+        """A reduction's search was answered."""
+
     def _apart(self, case: Case, finding: Finding) -> str:
         """Why the other compiler does not stand to a case as to the finding."""
         if self.other is None or not finding.other:

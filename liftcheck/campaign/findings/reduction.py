@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Generator
-from typing import Final
+from collections.abc import Generator, Iterable, Iterator
+from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
+from liftcheck.campaign.reduce.answers import ALONE, Panel
 from liftcheck.campaign.reduce.engine import (
     Limits,
     Meter,
@@ -55,24 +56,33 @@ def counted(seconds: float) -> Limits:
     return Limits(float("inf"), max(1, round(seconds * QUESTIONS_A_SECOND)))
 
 
-def reduce_finding(desk: Investigator, finding: Finding, limits: Limits) -> list[Finding]:
+class Query(NamedTuple):
+    """What another process is asked of a candidate: the arguments of `Investigator.objection`."""
+
+    case: Case
+    fuel: int
+    hasty: bool
+
+
+def reduce_finding(desk: Investigator, finding: Finding, limits: Limits, panel: Panel = ALONE) -> list[Finding]:
     """`reduction` at a stretch."""
-    return finished(reduction(desk, finding, Meter(limits)))
+    return finished(reduction(desk, finding, Meter(limits), panel))
 
 
-def reduction(desk: Investigator, finding: Finding, meter: Meter) -> Steps:
-    """The finding with a smaller program, then separate findings for targets that this program no longer shows."""
+def reduction(desk: Investigator, finding: Finding, meter: Meter, panel: Panel = ALONE) -> Steps:
+    """The finding with a smaller program, then separate findings for targets that this program no longer shows.
+    `panel`: who asks about candidates."""
     fuel, hasty = effort(finding), _in_haste(finding)
     start, why = yield from _start(desk, finding, fuel, meter)
     if start is None:
         note = f"Not reduced: the program itself, when tried again, is one of those that {why}."
         return [desk.told(dataclasses.replace(finding, note=note))]
-    done = yield from _searched(desk, finding, start, meter, hasty)
+    done = yield from _searched(desk, finding, start, meter, hasty, panel)
     believed = not hasty or not desk.objection(done.case, finding, fuel)
     yield from meter.pause()
     if not believed:
         hasty = False
-        done = yield from _searched(desk, finding, start, meter, hasty)
+        done = yield from _searched(desk, finding, start, meter, hasty, panel)
     if cost(done.case) >= cost(finding.case):
         return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
     target = yield from reduce_settings(
@@ -87,17 +97,24 @@ def _in_haste(finding: Finding) -> bool:
 
 
 def _searched(
-    desk: Investigator, finding: Finding, start: Case, meter: Meter, hasty: bool
+    desk: Investigator, finding: Finding, start: Case, meter: Meter, hasty: bool, panel: Panel
 ) -> Generator[None, None, Reduced]:
     """The smallest program that the search finds."""
     fuel, price = effort(finding), min(finding.row.price, HASTY_PRICE) if hasty else finding.row.price
 
-    def objection(case: Case) -> str:
-        why = desk.objection(case, finding, fuel, hasty=hasty)
-        meter.charge(0 if why else price)
-        return why
+    def question(case: Case) -> str:
+        return desk.objection(case, finding, fuel, hasty=hasty)
 
-    return (yield from reduce_case(start, objection, lambda case: probe(case, finding.target), meter, SEARCH))
+    ask = panel.answers(question, lambda case: Query(case, fuel, hasty))
+
+    def answers(candidates: Iterable[Case | None]) -> Iterator[tuple[Case, str] | None]:
+        for answer in ask(candidates):
+            if answer is not None:
+                desk.remember(*answer)
+                meter.charge(0 if answer[1] else price)
+            yield answer
+
+    return (yield from reduce_case(start, answers, lambda case: probe(case, finding.target), meter, SEARCH))
 
 
 def _start(

@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.beside import Other
@@ -21,12 +22,14 @@ from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.watched import Watched
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.reduce.answers import ALONE, Panel
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.oracles.classes import oracles_for
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.tally import Tally
+from liftcheck.runners.pool import RunnerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +117,55 @@ def _compiled(judge: Judge, finding: Finding, target: Target) -> bool:
     return not isinstance(judge.compile([finding.case], [target], Tally())[0][0], CompileFailure)
 
 
-def reduce_again(
-    folder: Path, seconds: float, heard: Callable[[Case | None], None] = lambda _: None
-) -> tuple[Finding, Path, bool]:
-    """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then, and whether
-    Ctrl-C ended it: then it is the best so far. `heard`: as for `Watched`."""
-    finding = store.load(folder)
+class Bench(NamedTuple):
+    """What it takes to ask about a finding as it was found."""
+
+    judge: Judge
+    pool: RunnerPool
+    beside: Other | None
+    close: Callable[[], None]
+
+
+def bench_of(finding: Finding) -> Bench:
+    """The finding's compilers, opened, with runners. Unavailable if one is missing."""
     options = FuzzOptions(isas=(finding.target.isa,), compiler=finding.compiler, oracles=oracles_for(finding.klass))
     planner = Planner(options)
     planner.prepare(None)
     opened = planner.open_compiler()
     pool = planner.runners
     other = open_compiler(finding.other) if finding.other else None
-    try:
-        judge = Judge(opened, pool, oracles=planner.oracles)
-        beside = Other(Judge(other, pool, oracles=planner.oracles), not finding.spared) if other is not None else None
-        desk = Watched(judge, pool, heard, beside)
-        desk.is_on, interrupted = True, False
-        try:
-            reduced = reduce_finding(desk, finding, Limits(seconds, questions=sys.maxsize))[0]
-        except KeyboardInterrupt:
-            reduced, interrupted = desk.best(finding), True
-    finally:
+
+    def close() -> None:
         pool.close()
         opened.close()
         if other is not None:
             other.close()
+
+    judge = Judge(opened, pool, oracles=planner.oracles)
+    beside = Other(Judge(other, pool, oracles=planner.oracles), not finding.spared) if other is not None else None
+    return Bench(judge, pool, beside, close)
+
+
+def reduce_again(
+    folder: Path,
+    seconds: float,
+    heard: Callable[[Case | None], None] = lambda _: None,
+    panel: Callable[[Finding], AbstractContextManager[Panel]] = lambda _: nullcontext(ALONE),
+) -> tuple[Finding, Path, bool]:
+    """Reduces the finding in `folder` further and rewrites the folder; gives the finding as it is then, and whether
+    Ctrl-C ended it: then it is the best so far. `heard`: as for `Watched`; `panel`: who asks about its candidates."""
+    finding = store.load(folder)
+    bench = bench_of(finding)
+    try:
+        desk = Watched(bench.judge, bench.pool, heard, bench.beside)
+        desk.is_on, interrupted = True, False
+        try:
+            with panel(finding) as others:
+                reduced = reduce_finding(desk, finding, Limits(seconds, questions=sys.maxsize), others)[0]
+        except KeyboardInterrupt:
+            reduced, interrupted = desk.best(finding), True
+    finally:
+        bench.close()
     reduced = dataclasses.replace(
         reduced,
         count=finding.count,

@@ -1,7 +1,7 @@
 """An investigator that remembers the smallest program that still goes wrong: what an interruption leaves.
 
-The one idea: whatever drives a reduction, every candidate passes `objection`; so the best so far is known at any
-moment, and a watcher hears of every question.
+The one idea: whoever is asked about a candidate, the search is told its answer (`remember`); so the best so far is
+known at any moment, and a watcher hears of every question.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from liftcheck.campaign.findings.investigate import AllRunners, Investigator, Ot
 from liftcheck.campaign.reduce.engine import cost
 from liftcheck.case import Case
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.reference import FUEL
 from liftcheck.oracles.tally import Tally
 
 INTERRUPTED: Final = "Its reduction was interrupted: this is the best so far, `liftcheck reduce` goes on."
@@ -36,16 +35,12 @@ class Watched(Investigator):
         self.is_on = False
         self.smallest: Case | None = None
 
-    def objection(
-        self, case: Case, finding: Finding, fuel: int = FUEL, shown: bool = False, hasty: bool = False
-    ) -> str:
-        """See `Investigator.objection`."""
-        why = super().objection(case, finding, fuel, shown, hasty)
-        is_good = not why and not shown and self.is_on
+    def remember(self, case: Case, objection: str) -> None:
+        """See `Investigator.remember`."""
+        is_good = not objection and self.is_on
         if is_good and (self.smallest is None or cost(case) <= cost(self.smallest)):
             self.smallest = case
         self.heard(case if is_good else None)
-        return why
 
     def best(self, finding: Finding) -> Finding:
         """The finding with the smallest program so far, judged anew; as it is, if there is none that is smaller."""

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from typing import Final, NamedTuple, TypeVar
 
+from liftcheck.campaign.reduce.answers import Answers
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import dead_values, is_coherent, is_constant, renumber
 from liftcheck.campaign.reduce.passes import PASSES, Pass, Probe, complexity
@@ -84,11 +85,15 @@ class Meter:
         """Counts questions."""
         self.asked += questions
 
-    def over(self, share: float = 1.0) -> bool:
-        """Whether this share of a limit is used up, or what is left is needed for the end: questions that take long
-        leave the more time to it."""
+    def over(self, share: float = 1.0, ahead: int = 0) -> bool:
+        """Whether this share of a limit is used up (by `ahead` questions too that are not answered yet), or what is
+        left is needed for the end: questions that take long leave the more time to it."""
         limits, used = self.limits, self.seconds
-        if self.asked >= limits.questions * share or used > limits.seconds * share or time.monotonic() > limits.until:
+        if (
+            self.asked + ahead >= limits.questions * share
+            or used > limits.seconds * share
+            or time.monotonic() > limits.until
+        ):
             return True
         end = _END * used / max(self.asked, 1) if share < 1.0 else 0.0
         return used > _LEAST * limits.seconds and used + end > limits.seconds
@@ -159,55 +164,83 @@ def _constant_cost(function: Function, inst: Inst) -> int:
     return complexity(inst.imm)
 
 
+class _Offer(NamedTuple):
+    """A candidate that is asked: made at `site` in this `form`, when so many were seen and ill-formed, and when forms
+    had this credit. Of what was made after it nothing counts if it is good."""
+
+    case: Case
+    site: int
+    form: int
+    seen: int
+    ill_formed: int
+    credit: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Door:
     """Judges candidates; counts what it refused, and knows when to stop. `coherent`: the program was, so its candidates
-    have to be (`is_coherent`). `credit`: by form, the questions in vain that it still has."""
+    have to be (`is_coherent`). `credit`: by form, the questions in vain that it still has; `ahead`: the offers that are
+    not answered yet."""
 
-    question: Question
+    answers: Answers[Case]
     meter: Meter
     share: float
     coherent: bool
-    seen: set[int] = field(default_factory=set)
+    seen: dict[int, None] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     credit: list[int] = field(default_factory=lambda: [_PATIENCE] * 3)
+    ahead: deque[_Offer] = field(default_factory=deque)
 
     @property
     def closed(self) -> bool:
-        return self.meter.over(self.share)
+        return self.meter.over(self.share, len(self.ahead))
 
-    def admitted(self, candidate: Case, case: Case, price: tuple[int, int]) -> Generator[None, None, Case | None]:
-        """The form of `candidate` that is good, if any, to take the place of `case`."""
-        dead = dead_values(case.module)
-        for form, kept in _forms(dead):
-            rival = bool(dead) or form != SWEPT
-            if self.closed or (rival and self.credit[form] <= 0):
-                continue
-            formed, asked = tidied(candidate, kept), self.meter.asked
-            good = self._admits(formed, price)
-            if self.meter.asked > asked:
-                self.credit[form] = _PATIENCE if good else self.credit[form] - rival
-            yield from self.meter.pause()
-            if good:
-                return formed
-        return None
+    def offered(self, case: Case, one: Pass, site: int, probe: Probe) -> Iterator[Case | None]:
+        """What a pass makes of a case from a site on, as far as it is to be asked; None for the rest."""
+        price, dead = cost(case), dead_values(case.module)
+        while not self.closed and (candidates := one(case, site, probe)) is not None:
+            for candidate in candidates:
+                for form, kept in _forms(dead):
+                    rival = bool(dead) or form != SWEPT
+                    if self.closed or (rival and self.credit[form] <= 0):
+                        continue
+                    formed = tidied(candidate, kept)
+                    if not self._is_new(formed, price):
+                        yield None
+                        continue
+                    self.credit[form] -= rival
+                    counts = len(self.seen), self.refused[ILL_FORMED]
+                    self.ahead.append(_Offer(formed, site, form, *counts, tuple(self.credit)))
+                    yield formed
+            site += 1
 
-    def _admits(self, case: Case, price: tuple[int, int]) -> bool:
-        """Whether `case` is cheaper than `price`, well-formed, new and without objection."""
+    def _is_new(self, case: Case, price: tuple[int, int]) -> bool:
+        """Whether `case` is cheaper than `price`, new and well-formed."""
         if cost(case) >= price:
             return False
         key = hash(_key(case))
         if key in self.seen:
             return False
-        self.seen.add(key)
+        self.seen[key] = None
         if (self.coherent and not is_coherent(case)) or verify(case.module):
             self.refused[ILL_FORMED] += 1
             return False
+        return True
+
+    def heard(self, objection: str) -> _Offer:
+        """The oldest offer is answered. If it is good, those after it were never made."""
+        offer = self.ahead.popleft()
         self.meter.charge()
-        objection = self.question(case)
         if objection:
             self.refused[objection] += 1
-        return not objection
+            return offer
+        self.ahead.clear()
+        while len(self.seen) > offer.seen:
+            self.seen.popitem()
+        self.refused[ILL_FORMED] = offer.ill_formed
+        self.credit[:] = offer.credit
+        self.credit[offer.form] = _PATIENCE
+        return offer
 
 
 def _forms(dead: Mapping[str, Container[int]]) -> list[tuple[int, Kept | None]]:
@@ -233,11 +266,11 @@ def tidied(case: Case, kept: Kept | None = None) -> Case:
 
 
 def reduce_case(
-    case: Case, question: Question, probe: Probe, meter: Meter, share: float = 1.0, passes: Iterable[Pass] = PASSES
+    case: Case, answers: Answers[Case], probe: Probe, meter: Meter, share: float = 1.0, passes: Iterable[Pass] = PASSES
 ) -> Generator[None, None, Reduced]:
-    """The smallest case found to which `question` has no objection, in steps; it must have none to `case` itself. It
-    may use `share` of the meter's limits."""
-    door = _Door(question, meter, share, is_coherent(case))
+    """The smallest case found to which nothing is objected, in steps; nothing must be objected to `case` itself. It may
+    use `share` of the meter's limits."""
+    door = _Door(answers, meter, share, is_coherent(case))
     passes = tuple(passes)
     while not door.closed:
         before = cost(case)
@@ -245,22 +278,22 @@ def reduce_case(
             case = yield from _exhaust(case, one, door, probe)
         if cost(case) == before:
             break
-    return Reduced(case, not door.closed, door.refused)
+    return Reduced(case, not door.closed, +door.refused)
 
 
 def _exhaust(case: Case, one: Pass, door: _Door, probe: Probe) -> Generator[None, None, Case]:
     """Runs one pass over all its sites; stays at a site as long as something there helps."""
     site = 0
-    while not door.closed and (candidates := one(case, site, probe)) is not None:
-        price = cost(case)
-        for candidate in candidates:
-            better = yield from door.admitted(candidate, case, price)
-            if better is not None:
-                case = better
-                break
-        else:
-            site += 1
-    return case
+    while True:
+        good: _Offer | None = None
+        for answer in door.answers(door.offered(case, one, site, probe)):
+            if answer is not None:
+                offer = door.heard(answer[1])
+                good = None if answer[1] else offer
+            yield from door.meter.pause()
+        if good is None:
+            return case
+        case, site = good.case, good.site
 
 
 def reduce_settings(

@@ -10,10 +10,11 @@ Sources: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Inp
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
+from liftcheck.campaign.reduce.answers import ALONE, Answers, Panel
 from liftcheck.campaign.reduce.engine import Meter, reduce_case
 from liftcheck.case import Case
 from liftcheck.clif.ir import Module
@@ -28,6 +29,12 @@ TextQuestion = Callable[[str], str]
 BORING: Final = "are not interesting"
 _HEADER: Final = ("test ", "set ", "target ", "feature ")
 _T = TypeVar("_T")
+
+
+class _Asked(Protocol):
+    """Asks the question of what becomes a text."""
+
+    def __call__(self, make: Callable[[_T], str], /) -> Answers[_T]: ...
 
 
 class Shrunk(NamedTuple):
@@ -58,46 +65,63 @@ class Draft:
         return (head + "\n\n" if head else "") + "\n\n".join(parts) + "\n"
 
 
-def fewer(items: Sequence[_T], ask: Callable[[Sequence[_T]], bool], meter: Meter) -> Generator[None, None, list[_T]]:
-    """As few of the items as `ask` allows, in steps: parts are left out, from halves down to single ones."""
+def fewer(items: Sequence[_T], answers: Answers[list[_T]], meter: Meter) -> Generator[None, None, list[_T]]:
+    """As few of the items as `answers` allow, in steps: parts are left out, from halves down to single ones."""
     kept = list(items)
     length = max(1, len(kept) // 2)
     while kept and not meter.over():
         before, at = len(kept), 0
         while at < len(kept) and not meter.over():
-            rest = kept[:at] + kept[at + length :]
-            meter.charge()
-            if ask(rest):
-                kept = rest
-            else:
-                at += length
-            yield from meter.pause()
+            for answer in answers(_shorter(kept, at, length, meter)):
+                if answer is None:
+                    continue
+                meter.charge()
+                if answer[1]:
+                    at += length
+                else:
+                    kept = answer[0]
+                yield from meter.pause()
         if length == 1 and len(kept) == before:
             break
         length = max(1, length // 2)
     return kept
 
 
-def shrink(text: str, question: TextQuestion, meter: Meter, file: str = "") -> Generator[None, None, Shrunk]:
-    """The smallest text found that is as interesting as `text`, in steps. There must be no objection to `text`."""
+def _shorter(items: list[_T], at: int, length: int, meter: Meter) -> Iterator[list[_T]]:
+    """The items without a part, from `at` on part by part."""
+    for number, start in enumerate(range(at, len(items), length)):
+        if meter.over(ahead=number):
+            return
+        yield items[:start] + items[start + length :]
+
+
+def shrink(
+    text: str, question: TextQuestion, meter: Meter, file: str = "", panel: Panel = ALONE
+) -> Generator[None, None, Shrunk]:
+    """The smallest text found that is as interesting as `text`, in steps. There must be no objection to `text`.
+    `panel`: who asks it of candidates."""
+
+    def asked(make: Callable[[_T], str]) -> Answers[_T]:
+        return panel.answers(lambda candidate: question(make(candidate)), make)
+
     try:
         test = parse_filetest(text, file)
     except InputError as error:
-        return (yield from _by_lines(text, question, meter, f"it is not read: {error.diagnostics[0].message}"))
+        return (yield from _by_lines(text, asked, meter, f"it is not read: {error.diagnostics[0].message}"))
     draft = _draft(test)
     if not draft.module.functions:
-        return (yield from _by_lines(text, question, meter, "there is no function in it"))
+        return (yield from _by_lines(text, asked, meter, "there is no function in it"))
     wrong = verify(draft.module)
     if wrong:
-        return (yield from _by_lines(text, question, meter, f"it is ill-formed: {wrong[0].message}"))
+        return (yield from _by_lines(text, asked, meter, f"it is ill-formed: {wrong[0].message}"))
     objection = question(draft.text())
     bare = dataclasses.replace(draft, notes={})
     if draft.notes and not question(bare.text()):
         draft, objection = bare, ""
     yield from meter.pause()
     if objection:
-        return (yield from _by_lines(text, question, meter, f"liftcheck's own print of it {objection}"))
-    return (yield from _by_engine(draft, question, meter))
+        return (yield from _by_lines(text, asked, meter, f"liftcheck's own print of it {objection}"))
+    return (yield from _by_engine(draft, asked, meter))
 
 
 def _draft(test: FileTest) -> Draft:
@@ -111,15 +135,12 @@ def _draft(test: FileTest) -> Draft:
     return Draft(header, test.module(), notes)
 
 
-def _by_lines(text: str, question: TextQuestion, meter: Meter, why: str) -> Generator[None, None, Shrunk]:
-    def ask(lines: Sequence[str]) -> bool:
-        return not question("".join(lines))
-
-    lines = yield from fewer(text.splitlines(keepends=True), ask, meter)
+def _by_lines(text: str, asked: _Asked, meter: Meter, why: str) -> Generator[None, None, Shrunk]:
+    lines = yield from fewer(text.splitlines(keepends=True), asked("".join), meter)
     return Shrunk("".join(lines), not meter.over(), why)
 
 
-def _by_engine(draft: Draft, question: TextQuestion, meter: Meter) -> Generator[None, None, Shrunk]:
+def _by_engine(draft: Draft, asked: _Asked, meter: Meter) -> Generator[None, None, Shrunk]:
     """Run lines first, since they hold signatures fast; then programs; then the header."""
     pairs = [(name, line) for name, lines in draft.notes.items() for line in lines]
 
@@ -129,17 +150,17 @@ def _by_engine(draft: Draft, question: TextQuestion, meter: Meter) -> Generator[
             notes[name] = (*notes.get(name, ()), line)
         return dataclasses.replace(draft, notes=notes)
 
-    draft = with_notes((yield from fewer(pairs, lambda kept: not question(with_notes(kept).text()), meter)))
+    draft = with_notes((yield from fewer(pairs, asked(lambda kept: with_notes(kept).text()), meter)))
 
-    def objection(case: Case) -> str:
-        return question(dataclasses.replace(draft, module=case.module).text())
+    def in_print(case: Case) -> str:
+        return dataclasses.replace(draft, module=case.module).text()
 
     start = Case(draft.module, len(draft.module.functions) - 1, ())
-    done = yield from reduce_case(start, objection, lambda _case: None, meter)
+    done = yield from reduce_case(start, asked(in_print), lambda _case: None, meter)
     draft = dataclasses.replace(draft, module=done.case.module)
 
     def with_header(lines: Sequence[str]) -> Draft:
         return dataclasses.replace(draft, header=tuple(lines))
 
-    header = yield from fewer(draft.header, lambda lines: not question(with_header(lines).text()), meter)
+    header = yield from fewer(draft.header, asked(lambda lines: with_header(lines).text()), meter)
     return Shrunk(with_header(header).text(), done.complete, "", done.refused)
