@@ -7,6 +7,7 @@ A command runs in a process group of its own, which is killed as a whole: one th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -46,7 +47,8 @@ class Command:
             try:
                 _, words = process.communicate(timeout=limit)
             except BaseException as error:  # whatever ends it, Ctrl-C too: the whole group ends
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise

@@ -208,7 +208,7 @@ def test_ctrl_c_ends_all_and_keeps_the_best(tmp_path: Path) -> None:
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     _, words_said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "interrupted" in words_said
+    assert process.returncode == 130 and "interrupted" in words_said, words_said
     kept = (tmp_path / "a.reduced.clif").read_text(encoding="utf-8")
     assert "line 7\n" in kept and len(kept) <= len(TEXT)
     until = time.monotonic() + 30  # the last of them, which Python itself starts, ends when its pipe does

@@ -12,7 +12,7 @@ from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case, tidied
 from liftcheck.campaign.reduce.flow import block_params, direct_calls, inline, tables
-from liftcheck.campaign.reduce.passes import Pass
+from liftcheck.campaign.reduce.passes import Pass, Probe, enter_callee
 from liftcheck.case import Case, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
@@ -98,11 +98,11 @@ def case_of(text: str, *inputs: tuple[int, ...]) -> Case:
     return Case(module, len(module.functions) - 1, inputs)
 
 
-def made_by(one: Pass, case: Case) -> list[Case]:
+def made_by(one: Pass, case: Case, probe: Probe = lambda _: None) -> list[Case]:
     """All candidates of a pass at all sites."""
     found: list[Case] = []
     site = 0
-    while (made := one(case, site, lambda _: None)) is not None:
+    while (made := one(case, site, probe)) is not None:
         found += made
         site += 1
     return found
@@ -252,3 +252,9 @@ def test_all_results_of_a_call_may_come_from_outside() -> None:
     case = case_of(EXTERNAL, (1, 2, 3, 4))
     done = finished(reduce_case(case, one_by_one(lambda one: "" if "ineg" in ops(one) else "no"), ask, meter()))
     assert ops(done.case) == ["ineg", "return"]
+
+
+def test_a_callee_that_becomes_the_entry_leaves_its_caller_behind() -> None:
+    found = made_by(enter_callee, case_of(CALLS, (3, 1)), ask)
+    assert [[function.name for function in one.module.functions] for one in found] == [["%leaf", "%callee"]]
+    assert found[0].entry == 1 and found[0].inputs == ((3, 1),)

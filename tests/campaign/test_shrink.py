@@ -190,7 +190,7 @@ def test_standard_input_is_reduced_to_standard_output(
 
 
 def test_a_command_that_hangs_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liftcheck.campaign.shrink._PATIENCE", 0.2)
+    monkeypatch.setattr("liftcheck.campaign.command._PATIENCE", 0.2)
     slow = f"{GREP} && {{ grep -q helper {{}} || sleep 60; }}"
     started = time.monotonic()
     assert run(tmp_path, "--test", slow, "--time", "3s", "--out", str(tmp_path / "o.clif")) == 0

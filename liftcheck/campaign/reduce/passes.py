@@ -36,7 +36,7 @@ from liftcheck.campaign.reduce.proposals import (
 )
 from liftcheck.case import Case
 from liftcheck.clif.cfg import edges
-from liftcheck.clif.edit import copy_function
+from liftcheck.clif.edit import copy_function, reachable
 from liftcheck.clif.ir import NO_FLAGS, ExceptionTable, Inst, Module, StackSlot
 from liftcheck.clif.opcodes import CALLS, DIRECT_CALLS, STORES, TERMINATORS
 
@@ -86,7 +86,8 @@ def drop_calls(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
 
 
 def enter_callee(case: Case, site: int, probe: Probe) -> Iterator[Case] | None:
-    """Makes the callee of the site-th direct call in the entry function the entry, with the arguments seen there."""
+    """Makes the callee of the site-th direct call in the entry function the entry, with the arguments seen there; what
+    it does not need goes."""
     entry = case.module.functions[case.entry]
     calls = [
         (b, i, inst)
@@ -105,7 +106,9 @@ def _enter(case: Case, block: int, position: int, inst: Inst, probe: Probe) -> I
     callee = next((n for n, f in enumerate(case.module.functions) if f.name == name), None)
     seen = probe(cut(case, case.entry, block, position, inst.args))
     if callee is not None and seen is not None:
-        yield dataclasses.replace(case, entry=callee, inputs=(seen,))
+        kept = reachable(case.module, callee)
+        module = Module([case.module.functions[number] for number in kept])
+        yield dataclasses.replace(case, module=module, entry=kept.index(callee), inputs=(seen,))
 
 
 def halves(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
