@@ -4,8 +4,10 @@ The one idea: more workers than this machine has cannot be had here, but what li
 costs the scheduler and the campaign's process so much, whoever does it. The number of workers at which either has no
 time left is the time that a batch takes a worker divided by that cost. Processor time is counted, as hosts are busy.
 Tasks: words that cost nothing (`--tasks`), and the batches of a campaign of `--cases` programs, on two workers.
+With `--workers 1,2,4`: what a program costs all processes together with so many workers, beside local processes. The
+share of it that the local ones need is the efficiency of a worker that has a core of its own.
 
-    python ci/bench/cluster.py [--tasks N] [--cases N]
+    python ci/bench/cluster.py [--tasks N] [--cases N] [--workers 1,2]
 """
 
 from __future__ import annotations
@@ -18,16 +20,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from liftcheck.campaign.execute.base import Work, Worker, spread
+from liftcheck.campaign.execute.base import Executor, Work, Worker, spread
 from liftcheck.campaign.execute.cluster import Cluster
+from liftcheck.campaign.execute.local import children
+from liftcheck.campaign.execute.tasks import Answer, Task
+from liftcheck.campaign.execute.work import FuzzWork
 from liftcheck.campaign.options import BATCH, FuzzOptions
-from liftcheck.campaign.run import fuzz
+from liftcheck.campaign.run import fuzz, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "ci" / "bench")])}
@@ -104,12 +109,50 @@ def idle_share(scheduler: int, seconds: float) -> float:
     return (used(scheduler) - before) / seconds
 
 
+def used_below(pid: int) -> float:
+    """Processor seconds of a process and of all that it has started, those that have ended, too."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    mine = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return mine + sum(map(used_below, children(pid)))
+
+
+def per_program(cases: int, executor: Callable[[FuzzWork], Executor[Task, Answer]], jobs: int) -> float:
+    """Milliseconds of processor time that a program costs all processes that this one has started, and itself; without
+    what a campaign costs once."""
+    totals = []
+    for count in (cases // 4, cases):
+        before = used_below(os.getpid())
+        fuzz(FuzzOptions(cases=count, seconds=None, seed=1, jobs=jobs, reduce_seconds=0.1), executor=executor)
+        totals.append(used_below(os.getpid()) - before)
+    return 1000 * (totals[1] - totals[0]) / (cases - cases // 4)
+
+
+def efficiency(cases: int, sizes: Sequence[int]) -> None:
+    """A table: workers, milliseconds a program, share of the local one."""
+    for size in sizes:
+        local = per_program(cases, processes, size)
+        with cluster(size) as (address, _):
+            spread_out = per_program(cases, lambda work: Cluster(work, address, 120.0), size)
+        print(
+            f"{size} workers: {local:.2f} ms a program in local processes, {spread_out:.2f} ms on the cluster: "
+            f"{local / spread_out:.1%}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--cases", type=int, default=3200)
     parser.add_argument("--batch", type=float, default=110.0, help="milliseconds of a worker (ci/bench/throughput.py)")
+    parser.add_argument("--workers", type=lambda text: [int(word) for word in text.split(",")], metavar="N,N")
     args = parser.parse_args()
+    if args.workers:
+        efficiency(args.cases, args.workers)
+        return
     with cluster(2) as (address, scheduler):
         idle = idle_share(scheduler, 10.0)
         meter = Meter.start(scheduler, idle)

@@ -88,9 +88,9 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def orphans(mark: str) -> list[str]:
-    """What of a dead campaign still lives after `ORPHANS` seconds; it is ended now."""
-    deadline = time.monotonic() + ORPHANS
+def orphans(mark: str, patience: float = ORPHANS) -> list[str]:
+    """What of a dead campaign still lives after `patience` seconds; it is ended now."""
+    deadline = time.monotonic() + patience
     while (living := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.2)
     names = [kind_of(pid) for pid in living]
@@ -268,6 +268,7 @@ def main() -> int:
     parser.add_argument("--compiler", action="append", help="may be given twice, as to fuzz")
     parser.add_argument("--isa", default="all")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     words = ["--cases", str(args.cases), "--seed", str(args.seed), "--isa", args.isa]
     words += [word for name in args.compiler or ["cranelift"] for word in ("--compiler", name)]
     local = ["--jobs", str(args.jobs)]
@@ -279,11 +280,15 @@ def main() -> int:
         quiet = Campaign(words, local, place / "undisturbed", None)
         try:
             took = shaken.run(args.minutes, args.every, random.Random(args.seed))
-        finally:
             if cluster:
                 cluster.end()
-        print(f"killed and continued: {took:.0f} s; undisturbed: {quiet.run(0, 0, random.Random(0)):.0f} s")
-        return 1 if compared(quiet, shaken) else 0
+            print(f"killed and continued: {took:.0f} s; undisturbed: {quiet.run(0, 0, random.Random(0)):.0f} s")
+            return 1 if compared(quiet, shaken) else 0
+        finally:
+            for campaign in (quiet, shaken):
+                orphans(campaign.mark, 0.0)
+            if cluster:
+                cluster.end()
 
 
 if __name__ == "__main__":
