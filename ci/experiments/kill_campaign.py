@@ -7,10 +7,13 @@ campaign itself, a worker, a compiler's child, an emulator, …), then which of 
 dead, `liftcheck fuzz --resume` goes on, and nothing that the dead one started may live on for longer than `ORPHANS`
 seconds. After `--minutes` nobody is killed any more. Exit code 1 if the two differ, or if something lived on.
 
+With `--disk MIB` the killed campaign's folder lies on a disk of its own (a tmpfs, for which the script needs root), and
+every other kill is a disk that somebody else fills, until the next.
 With `--cluster N` the killed campaign is done by N workers of a Dask scheduler, which are killed, too, with their
 nannies and the scheduler; whoever is missing is started anew. The undisturbed one is done by local processes.
 
     python ci/experiments/kill_campaign.py --minutes 10 --cases 60000
+    python ci/experiments/kill_campaign.py --minutes 2 --every 5 --cases 2000 --disk 8
     python ci/experiments/kill_campaign.py --cluster 2 --compiler cranelift@0.130.0 --compiler cranelift@0.135.8
 """
 
@@ -45,7 +48,7 @@ MARK = "LIFTCHECK_KILL_CAMPAIGN"
 """In the environment of all processes of a campaign: whose they are, although their parent is dead."""
 ORPHANS = 20.0
 GONE = 3
-"""The exit code of a campaign whose scheduler is gone."""
+"""The exit code of a campaign whose scheduler is gone, or whose disk is full."""
 
 
 def below(pid: int) -> list[int]:
@@ -134,16 +137,38 @@ class Cluster:
                 member.wait()
 
 
+class Disk:
+    """A small disk at a place, which `fill` leaves no room on and `empty` does again."""
+
+    def __init__(self, place: Path, mebibytes: int) -> None:
+        self.place = place
+        self.ballast = place / "ballast"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", str(place)], check=True)
+
+    def fill(self) -> None:
+        with contextlib.suppress(OSError), self.ballast.open("ab", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+
+    def empty(self) -> None:
+        self.ballast.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        subprocess.run(["umount", "-l", str(self.place)], check=False)
+
+
 class Campaign:
     """One campaign, in however many processes after one another. `lived`: what outlived the one that had started it."""
 
-    def __init__(self, words: Sequence[str], who: Sequence[str], out: Path, cluster: Cluster | None) -> None:
+    def __init__(self, words: Sequence[str], who: Sequence[str], place: Path, name: str) -> None:
         self.words = words
         self.who = who
-        self.out = out
-        self.cluster = cluster
-        self.document = out.parent / f"{out.name}.json"
-        self.log = out.parent / f"{out.name}.log"
+        self.out = place / name
+        self.cluster: Cluster | None = None
+        self.disk: Disk | None = None
+        self.document = place / f"{name}.json"
+        self.log = place / f"{name}.log"
         self.mark = uuid.uuid4().hex
         self.starts = 0
         self.victims: Counter[str] = Counter()
@@ -155,6 +180,13 @@ class Campaign:
         process = self._start()
         while True:
             shaken = time.monotonic() < began + 60 * minutes
+            if self.disk:
+                self.disk.empty()
+            if self.disk and shaken and draw.random() < 0.5:
+                self.disk.fill()
+                self.victims["disk"] += 1
+                time.sleep(every)
+                self.disk.empty()
             if self.cluster:
                 self.cluster.mend()
             try:
@@ -164,11 +196,18 @@ class Campaign:
                     self._kill(process.pid, draw)
                 continue
             self.lived.update(orphans(self.mark))
-            if code in (0, 1):
+            if code in (0, 1) and not self._is_stopped():
                 return time.monotonic() - began
-            if code != -signal.SIGKILL and not (self.cluster and code == GONE):
+            if code not in (0, 1, -signal.SIGKILL) and not (code == GONE and (self.cluster or self.disk)):
                 raise SystemExit(f"the campaign ended with exit code {code}: {self.log.read_text()[-2000:]}")
             process = self._start()
+
+    def _is_stopped(self) -> bool:
+        """Whether the campaign says that it ended for want of room, or that something could not be written."""
+        if self.disk:
+            self.disk.empty()
+        document = json.loads(self.document.read_text())
+        return bool(document["stopped"] or document["storage"])
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Begins the campaign, or goes on with it once its folder has one."""
@@ -265,6 +304,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cluster", type=int, default=0, metavar="N", help="the killed one has N workers of Dask")
+    parser.add_argument("--disk", type=int, default=0, metavar="MIB", help="the killed one's disk, which gets full")
     parser.add_argument("--compiler", action="append", help="may be given twice, as to fuzz")
     parser.add_argument("--isa", default="all")
     args = parser.parse_args()
@@ -276,8 +316,9 @@ def main() -> int:
         place = Path(folder)
         cluster = Cluster(args.cluster, place / "dask") if args.cluster else None
         who = ["--scheduler", cluster.address] if cluster else local
-        shaken = Campaign(words, who, place / "killed", cluster)
-        quiet = Campaign(words, local, place / "undisturbed", None)
+        quiet, shaken = Campaign(words, local, place, "undisturbed"), Campaign(words, who, place, "killed")
+        shaken.cluster = cluster
+        shaken.disk = Disk(shaken.out, args.disk) if args.disk else None
         try:
             took = shaken.run(args.minutes, args.every, random.Random(args.seed))
             if cluster:
@@ -289,6 +330,8 @@ def main() -> int:
                 orphans(campaign.mark, 0.0)
             if cluster:
                 cluster.end()
+            if shaken.disk:
+                shaken.disk.end()
 
 
 if __name__ == "__main__":
