@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import errno
 import itertools
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -432,6 +434,62 @@ def test_a_disk_that_stays_full_costs_the_keeping_alone(
     assert report.tally.programs == 320 and report.exit_code == 1
     assert "disk is full" in report.document()["storage"]
     assert len(list((tmp_path / "out").glob("*/finding.json"))) == len(wanted["folders"])
+
+
+def test_findings_that_find_no_room_are_written_when_the_campaign_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    """The disk is full for whoever writes a folder, at its start or half-way; the database lies where there is room."""
+    write, writes = store._write_file, itertools.count()
+
+    def full(path: Path, text: str) -> None:
+        if next(writes) > 5:
+            write(path, text[:100])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_write_file", full)
+        report = toy(monkeypatch, options(tmp_path / "out"))
+    assert "No space left" in report.document()["storage"]
+    assert len(list((tmp_path / "out").glob("*/finding.json"))) < len(wanted["folders"])
+    assert outcome(toy(monkeypatch, options(tmp_path / "out"), is_resumed=True), tmp_path / "out") == wanted
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import pytest
+from support.toy_campaign import options, toy
+out, resumed, order = Path(sys.argv[1]), sys.argv[2] == "True", int(sys.argv[3])
+print("begins", flush=True)
+toy(pytest.MonkeyPatch(), options(out), is_resumed=resumed, order=order)
+"""
+
+
+@pytest.mark.slow
+def test_a_campaign_that_is_killed_at_any_time_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    """SIGKILL of a real process, at times drawn from what a whole campaign takes, until one comes to its end."""
+    draw, out, killed = random.Random(9), tmp_path / "out", 0
+    roots = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
+    took = 0.0
+    for number in range(12):
+        began = (out / database.NAME).exists() and bool(kept.read_all(database.make(out / database.NAME), out))
+        words = [sys.executable, "-c", CHILD, str(out if number else tmp_path / "first"), str(began), str(number)]
+        with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": roots}, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None and child.stdout.readline() == b"begins\n"
+            start = time.monotonic()
+            if number:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(draw.uniform(0.0, took / 4))
+                killed += child.poll() is None
+                child.kill()
+            assert child.wait() in (0, -signal.SIGKILL)
+            took = took or time.monotonic() - start
+    assert killed > 3
+    assert outcome(toy(monkeypatch, options(out), is_resumed=True), out) == wanted
 
 
 def test_a_campaign_ends_before_the_disk_is_full_and_goes_on_later(

@@ -163,7 +163,7 @@ def _campaign(held: Database, folder: Path, row: tuple[Any, ...]) -> Kept:
         bool(is_merged),
         tuple(_stretches(held.rows("SELECT * FROM batch WHERE campaign = ? ORDER BY first", (ident,)))),
         tuple(_events(held.rows("SELECT batch, kind, body FROM event WHERE campaign = ? ORDER BY id", (ident,)))),
-        dict(held.rows("SELECT key, folder FROM finding WHERE campaign = ?", (ident,))),
+        dict(held.rows("SELECT key, folder FROM finding WHERE campaign = ? AND folder NOT NULL", (ident,))),
     )
 
 

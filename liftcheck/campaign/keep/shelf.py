@@ -89,8 +89,11 @@ class Shelf(Store):
             place = self.out / self.names.get(key, "")
             if place in found and _is_same(found[place], finding):
                 self.paths[key] = place
-                if found.pop(place).reduced and not finding.reduced:
+                other = found.pop(place)
+                if other.reduced and not finding.reduced:
                     self.spared.add(key)
+                elif _said(other) != _said(finding):
+                    self.save(key, finding)
         for key, finding in known.items():
             if key not in self.paths:
                 self._claim(key, finding, found)
@@ -103,12 +106,16 @@ class Shelf(Store):
         self._drafts(foreign)
 
     def _claim(self, key: str, finding: Finding, found: dict[Path, Finding]) -> None:
-        """A folder for a finding that the database names none for, or none that is there."""
+        """A folder for a finding that the database names none for, or none that is there. One from before its
+        reduction, which found no room, gives way to it."""
         place = next((place for place, other in found.items() if _is_same(other, finding)), None)
-        if place is not None:
-            found.pop(place)
-            self.paths[key] = place
-        self.save(key, finding)
+        if place is None:
+            self.save(key, finding)
+            return
+        other = found.pop(place)
+        old = f"{key}, not reduced" if finding.reduced and not other.reduced else key
+        self.paths[old] = place
+        self.save(key, finding, old)
 
     def _on_disk(self, seed: int, foreign: Collection[str]) -> dict[Path, Finding]:
         """The findings' folders of a seed."""
@@ -139,6 +146,11 @@ class Shelf(Store):
                 self.strays[place] = finding.number or 0
             except (InputError, OSError):
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+def _said(finding: Finding) -> tuple[object, ...]:
+    """What a folder says of its finding that changes while a campaign runs. It is behind if there was no room."""
+    return finding.reduced, finding.count, finding.program, finding.fault
 
 
 def _is_same(left: Finding, right: Finding) -> bool:
