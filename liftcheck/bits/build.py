@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liftcheck.bits.term import Term, const, packed_const, same_shape, term, value_of
+from liftcheck.bits.term import Term, const, packed_const, repeated, same_shape, term, value_of
 from liftcheck.errors import InternalError
 
 
@@ -277,7 +277,17 @@ def pick(a: Term, index: int) -> Term:
 def gather(a: Term, indexes: Term) -> Term:
     """Lane i is a[indexes[i]], zero where the index is out of range."""
     same_shape(a, indexes)
-    return _lanewise("gather", a, indexes)
+    if a.lane == 8:
+        return _lanewise("gather", a, indexes)
+    step, every = a.lane // 8, repeated(1, 8, a.lane // 8)
+    if a.lane % 8 or a.bits > 8 * 128:
+        raise InternalError(f"no lookup in {a.lanes} lanes of {a.lane} bits")
+    # The bytes of lane n are bytes n * step … of the whole, so each byte of an index becomes the number of one.
+    ascending = sum(k << 8 * k for k in range(step))
+    number = add(mul(indexes, const(step * every, a.lane, a.lanes)), const(ascending, a.lane, a.lanes))
+    number = ite(ult(indexes, const(a.lanes, a.lane, a.lanes)), number, const(-1, a.lane, a.lanes))
+    found = _lanewise("gather", shape(a, 8, a.bits // 8), shape(number, 8, a.bits // 8))
+    return shape(found, a.lane, a.lanes)
 
 
 def _float(prim: str, *args: Term, lane: int = 0, params: tuple[object, ...] = ()) -> Term:

@@ -19,7 +19,7 @@ WITH_ROWS = [isa for isa in ISAS if isa_named(isa).rows]
 
 def bench(isa: str) -> Bench:
     benches: tuple[Bench, ...] = isa_named(isa).part(isa_named(isa).bench)()
-    return benches[-1]
+    return benches[0]
 
 
 def some(one: Bench, row: Row, count: int) -> Iterator[Decoded]:

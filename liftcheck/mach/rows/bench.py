@@ -44,6 +44,7 @@ class Bench:
     jump       the text of a jump to a label
     errata     (executor, expression that whole mnemonics match, reason) of what an executor is known to get wrong
     in_unicorn whether Unicorn can execute the program
+    before     text before each instruction: what an emulator must have seen before it
     only       the expression that mnemonics of rows begin with which this bench is for
     contexts   what rows may be lifted in (see `Machine`), each with the values of places that make it so
     """
@@ -61,6 +62,7 @@ class Bench:
     errata: Sequence[tuple[str, str, str]] = ()
     in_unicorn: bool = True
     only: str = ""
+    before: str = ""
 
     def rows(self) -> list[Row]:
         """The rows that this bench is for."""
@@ -91,23 +93,28 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A guest program: `code` at CODE; fragments' addresses; `done`: the address at which all is done."""
+    """A guest program: `code` at CODE; addresses of fragments, and of the instructions in them; `done`: the address at
+    which all is done."""
 
     code: bytes
     fragments: tuple[int, ...]
+    places: tuple[int, ...]
     done: int
 
 
 def program(bench: Bench, instructions: Sequence[Decoded]) -> Program:
     """The program with a fragment for each instruction."""
     start, labels = _main(bench)
-    code, fragments = bytearray(start), []
+    code, fragments, places = bytearray(start), [], []
+    before = bytes_of(assemble(bench.table, bench.before))
     for one in instructions:
         fragments.append(CODE + len(code))
+        code += before
+        places.append(CODE + len(code))
         code += one.data
         for label in ("stored", "taken"):
             code += _jump(bench, labels[label] - len(code))
-    return Program(bytes(code), tuple(fragments), CODE + labels["done"])
+    return Program(bytes(code), tuple(fragments), tuple(places), CODE + labels["done"])
 
 
 @cache

@@ -108,12 +108,14 @@ class Registers:
 
 class Machine:
     """The state during one instruction of `size` bytes. `context` is what an ISA's meanings must know as numbers to be
-    written down (riscv64's vector configuration); None: it is not known, and they raise NoMeaning."""
+    written down (riscv64's vector configuration); None: it is not known, and they raise NoMeaning. `operands`: their
+    values by name, for what depends on which registers are named."""
 
     def __init__(self, registers: Registers, size: int, context: object = None) -> None:
         self.registers: Final = registers
         self.size: Final = size
         self.context: Final = context
+        self.operands: Mapping[str, object] = {}
         self._writes: dict[Place, Term] = {}
         self._loads: list[Load] = []
         self._stores: list[Store] = []

@@ -78,6 +78,7 @@ class Row:
             return
         if self.meaning is None:
             raise NoMeaning(f"nobody has said what {self.name} does")
+        machine.operands = {o.name: v for o, v in zip(self.operands, values)}
         reads = [o.kind.read(machine, v) for o, v in zip(self.operands, values) if o.reads]
         result = self.meaning(machine, *reads)
         results = () if result is None else (result,) if isinstance(result, Term) else result

@@ -93,7 +93,7 @@ def _without_lacking(bench: Bench, loads: list[_Load], executor: Executor) -> No
 def _executable(bench: Bench, row: Row, draw: Random, count: int) -> list[Instance]:
     """Instructions of a row that have a state to be executed on."""
     drawn = instances(bench, row, draw, 2 * count)
-    return [one for one in drawn if any(True for _ in trials(bench, one, Random(1), DATA, 0))][:count]
+    return [one for one in drawn if any(True for _ in trials(bench, one, Random(1), DATA, 0, 0))][:count]
 
 
 def _execute(bench: Bench, loads: list[_Load], executor: Executor, counts: bool = True) -> None:
@@ -102,9 +102,9 @@ def _execute(bench: Bench, loads: list[_Load], executor: Executor, counts: bool 
         return
     made = program(bench, [load.instance.decoded for load in loads])
     asked: list[tuple[_Load, Trial]] = []
-    for load, fragment in zip(loads, made.fragments):
+    for load, *where in zip(loads, made.fragments, made.places):
         address = DATA + bench.size * len(asked)
-        draws = trials(bench, load.instance, Random(load.seed), address, fragment)
+        draws = trials(bench, load.instance, Random(load.seed), address, *where)
         asked += [(load, trial) for trial, _ in zip(draws, range(load.states))]
     records = b"".join(trial.record for _, trial in asked)
     results = executor.execute(bench, made, records + bytes(bench.size))

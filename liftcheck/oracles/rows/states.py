@@ -35,12 +35,13 @@ _MOST: Final = 40
 """States in a row that are left out; then the instruction has none that can be executed."""
 
 
-def trials(bench: Bench, instance: Instance, draw: Random, address: int, fragment: int) -> Iterator[Trial]:
-    """Trials for records at `address`, the next one a record further, until nothing more can be drawn."""
+def trials(bench: Bench, instance: Instance, draw: Random, address: int, fragment: int, pc: int) -> Iterator[Trial]:
+    """Trials for records at `address`, the next one a record further, until nothing more can be drawn. The
+    instruction is at `pc` in a fragment."""
     left_out = 0
     while left_out < _MOST:
         record = _drawn(bench, instance, draw, fragment)
-        outcome = _aimed(bench, instance, record, address, fragment, draw)
+        outcome = _aimed(bench, instance, record, address, pc, draw)
         if outcome is None or outcome.trap:
             left_out += 1
             continue

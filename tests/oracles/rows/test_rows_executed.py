@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -11,77 +12,97 @@ import pytest
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
-from liftcheck.isa.riscv64.insts.bench import bench as riscv64
+from liftcheck.isa import ISAS
+from liftcheck.isa.base import isa_named
 from liftcheck.isa.riscv64.insts.floats import to_integer
+from liftcheck.isa.riscv64.insts.vinteger import lanewise, saturating, swapped
 from liftcheck.mach.rows.bench import Bench
 from liftcheck.mach.rows.encoding import decoder_of
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 from liftcheck.mach.rows.table import Table
 from liftcheck.oracles.rows.compare import Judged, judge
-from liftcheck.oracles.rows.executors import processes
+from liftcheck.oracles.rows.executors import Executor, processes
 from liftcheck.oracles.rows.unicorn import UnicornExecutor
-
-BOXES = ("f", "zfh", "zfhmin", "d")
-"""Of these Unicorn boxes nothing (isa/riscv64/errata.py); the emulators at hand lack NEWER."""
-NEWER = ("zicond", "zfa", "zfa zfh", "zcb", "zcb zba", "zcb zbb", "zabha", "zabha zacas", "zacas")
-IN_UNICORN = ("", "m", "a", "zca", "zcd")
 
 
 @cache
+def benches_of(isa: str) -> tuple[Bench, ...]:
+    found: tuple[Bench, ...] = isa_named(isa).part(isa_named(isa).bench)()
+    return found
+
+
+LACKING = {
+    ("riscv64", "qemu"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|v zvbb",
+    ("riscv64", "unicorn"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|zb.*|zfh.*|v.*",
+}
+"""Extensions (`Row.needs`) that the executors at hand lack: finding that out anew takes most of the time."""
+BENCHES = [(isa, n) for isa in ISAS if isa_named(isa).bench for n in range(len(benches_of(isa)))]
+
+
 def bench() -> Bench:
-    return riscv64()
+    return benches_of("riscv64")[0]
 
 
-def rows(needs: Sequence[str]) -> list[Row]:
-    return [row for row in bench().table.rows if not row.untested and row.needs in needs]
+def vectors() -> Bench:
+    return benches_of("riscv64")[1]
 
 
-def complaints(found: Sequence[Judged]) -> list[str]:
+def asked(one: Bench, executor: str) -> list[Row]:
+    """The rows that an executor is to have."""
+    lacking = LACKING.get((one.isa, executor), "never")
+    return [row for row in one.rows() if not row.untested and not re.fullmatch(lacking, row.needs)]
+
+
+def complaints(one: Bench, found: Sequence[Judged]) -> list[str]:
     """What differs for no known reason."""
     return [
-        str(one)
+        str(difference)
         for judged in found
         for name, kept in judged.differences.items()
-        for one in kept
-        if not bench().erratum(name, judged.row)
+        for difference in kept
+        if not one.erratum(name, judged.row)
     ]
 
 
-def test_unicorn_agrees_with_every_row_that_it_has() -> None:
-    found = judge(bench(), rows(IN_UNICORN), [UnicornExecutor()], 6)
-    assert complaints(found) == []
-    assert all(judged.compared == {"unicorn": 6} for judged in found), [
-        j for j in found if j.compared != {"unicorn": 6}
-    ]
+def agrees(one: Bench, executor: Executor) -> None:
+    """Some states of each row; what has no count is one that the executor lacks, though it is not known to."""
+    found = judge(one, asked(one, executor.name), [executor], 6)
+    assert complaints(one, found) == []
+    assert [judged.row.syntax.shape for judged in found if not judged.compared] == []
+
+
+@pytest.mark.parametrize(("isa", "number"), BENCHES)
+def test_unicorn_agrees_with_every_row_that_it_has(isa: str, number: int) -> None:
+    one = benches_of(isa)[number]
+    if one.in_unicorn:
+        agrees(one, UnicornExecutor())
 
 
 @pytest.mark.needs_qemu
-def test_qemu_agrees_with_every_row_that_it_has() -> None:
-    asked = [row for row in bench().table.rows if not row.untested and row.needs not in NEWER]
-    found = judge(bench(), asked, processes(bench()), 6)
-    assert complaints(found) == []
-    assert [judged for judged in found if judged.compared != {"qemu": 6}] == []
+@pytest.mark.parametrize(("isa", "number"), BENCHES)
+def test_processes_agree_with_every_row_that_they_have(isa: str, number: int) -> None:
+    one = benches_of(isa)[number]
+    for executor in processes(one):
+        agrees(one, executor)
 
 
 def test_what_an_executor_lacks_is_told_from_what_it_has() -> None:
-    asked = [row for row in rows(("zicond", "m")) if row.name in ("mul", "czero.eqz", "div")]
-    found = {judged.row.name: judged for judged in judge(bench(), asked, [UnicornExecutor()], 4)}
+    some = [row for row in bench().rows() if row.name in ("mul", "czero.eqz", "div")]
+    found = {judged.row.name: judged for judged in judge(bench(), some, [UnicornExecutor()], 4)}
     assert found["czero.eqz"].compared == {}
     assert found["czero.eqz"].lacks.keys() == {"unicorn"}
     assert found["mul"].compared == found["div"].compared == {"unicorn": 4}
 
 
-def planted(name: str, meaning: Callable[..., Any]) -> list[Judged]:
+def planted(one: Bench, name: str, meaning: Callable[..., Any], executor: Executor) -> Judged:
     """What is found of a row with another meaning."""
-    wrong = [replace(row, meaning=meaning) if row.name == name else row for row in bench().table.rows]
-    table = Table(wrong, decoder_of([row.encoding for row in wrong]), bench().table.registers, 4, (4,) * 256)
-    return judge(
-        replace(bench(), table=table),
-        [row for row in wrong if row.name == name and not row.base],
-        [UnicornExecutor()],
-        60,
+    wrong = [replace(row, meaning=meaning) if row.name == name else row for row in one.table.rows]
+    table = Table(wrong, decoder_of([row.encoding for row in wrong]), one.table.registers, 4, (4,) * 256)
+    (judged,) = judge(
+        replace(one, table=table), [row for row in wrong if row.name == name and not row.base], [executor], 60
     )
+    return judged
 
 
 def forgetful(s: Machine, a: Term, c: Term) -> Term:
@@ -119,11 +140,49 @@ def without_wrap(s: Machine, a: Term, c: Term) -> Term:
     ],
 )
 def test_a_wrong_row_is_seen(name: str, kind: str, meaning: Callable[..., Any]) -> None:
-    (judged,) = planted(name, meaning)
+    judged = planted(bench(), name, meaning, UnicornExecutor())
     assert judged.differing.get("unicorn"), f"{kind} of {name}: {judged}"
 
 
+def backwards(function: Callable[[Term, Term], Term]) -> Callable[..., Term]:
+    """The lanes of the result in the wrong order."""
+
+    def turned(a: Term, c: Term) -> Term:
+        return b.permute((function(a, c),), range(a.lanes - 1, -1, -1))
+
+    return lanewise(turned)
+
+
+def unmasked(function: Callable[[Term, Term], Term]) -> Callable[..., Term]:
+    """As if there were no mask."""
+    return lambda s, old, vs2, vs1, vm: lanewise(function)(s, old, vs2, vs1, const(1, 8))
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize(
+    ("name", "kind", "meaning"),
+    [
+        ("vadd.vv", "lane order", backwards(b.add)),
+        ("vsub.vv", "operand order", lanewise(swapped(b.sub))),
+        ("vand.vv", "mask", unmasked(b.band)),
+        ("vsadd.vv", "saturation", lanewise(b.add)),
+        ("vsaddu.vx", "sign of saturation", lanewise(saturating(b.add, True))),
+        ("vmin.vv", "sign", lanewise(b.umin)),
+        ("vnsrl.wx", "width", lanewise(lambda a, n: b.trunc(a, a.lane // 2), first=2)),
+        (
+            "vaaddu.vv",
+            "rounding",
+            lanewise(lambda a, c: b.add(b.band(a, c), b.lshr(b.bxor(a, c), const(1, a.lane, a.lanes)))),
+        ),
+    ],
+)
+def test_a_wrong_row_of_vectors_is_seen(name: str, kind: str, meaning: Callable[..., Any]) -> None:
+    (executor,) = processes(vectors())
+    judged = planted(vectors(), name, meaning, executor)
+    assert judged.differing.get("qemu"), f"{kind} of {name}: {judged}"
+
+
 def test_trials_are_the_same_for_the_same_seed() -> None:
-    asked = rows(("m",))[:2]
-    again = [judge(bench(), asked, [UnicornExecutor()], 3, seed=5) for _ in range(2)]
+    some = [row for row in bench().rows() if row.needs == "m"][:2]
+    again = [judge(bench(), some, [UnicornExecutor()], 3, seed=5) for _ in range(2)]
     assert [j.compared for j in again[0]] == [j.compared for j in again[1]]

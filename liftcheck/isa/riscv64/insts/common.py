@@ -22,7 +22,7 @@ from liftcheck.mach.rows.syntax import syntax
 
 VLEN: Final = 128
 """Bits of a vector register: the least that V guarantees, which is what compiled code relies on."""
-REGISTERS: Final = Registers((64, 64, VLEN), ISA.registers, {"vxrm": 2, "frm": 3})
+REGISTERS: Final = Registers((64, 64, VLEN), ISA.registers, {"vl": 64, "vtype": 64})
 """Not here: the sticky bits of floating point and of saturation, which no instruction that is emitted reads."""
 
 INT, FLOAT, VECTOR = 0, 64, 128
@@ -85,6 +85,16 @@ def _kinds() -> dict[str, Kind]:
         "rdc": _small("rdc", INT, True), "rs1c": _small("rs1c"), "rs2c": _small("rs2c"),
         "fdc": _small("rdc", FLOAT, True), "fs2c": _small("rs2c", FLOAT, False),
     }  # fmt: skip
+    kinds |= {
+        "vd": Register("vd", V, VECTOR, VLEN, VLEN, written=True),
+        "vs1": Register("vs1", V, VECTOR, VLEN, VLEN),
+        "vs2": Register("vs2", V, VECTOR, VLEN, VLEN),
+        "vs3": Register("vd", V, VECTOR, VLEN, VLEN),
+        "vm": Choice("vm", {0: "v0.t", 1: "unmasked"}, default=1),
+        "simm5": Immediate("vs1", 5, signed=True),
+        "vuimm": Immediate("vs1", 5),
+        "uimm6": Immediate("uimm6", 6),
+    }
     for number in "123":
         kinds[f"rs{number}"] = Register(f"rs{number}", X, INT, 64, zero=0)
     for letter, width in (("f", 64), ("s", 32), ("h", 16)):

@@ -66,17 +66,17 @@ def high(a_signed: bool, b_signed: bool) -> Callable[[Term, Term], Term]:
 
 def quotient(divide: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
     """All ones where the divisor is zero; overflow wraps."""
-    return lambda a, b: ite(eq(b, const(0, b.lane)), const(-1, b.lane), divide(a, divisor(b)))
+    return lambda a, b: ite(eq(b, const(0, b.lane, b.lanes)), const(-1, b.lane, b.lanes), divide(a, divisor(b)))
 
 
 def remainder(divide: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
     """The dividend where the divisor is zero."""
-    return lambda a, b: ite(eq(b, const(0, b.lane)), a, divide(a, divisor(b)))
+    return lambda a, b: ite(eq(b, const(0, b.lane, b.lanes)), a, divide(a, divisor(b)))
 
 
 def divisor(b: Term) -> Term:
     """The divisor, 1 for 0, for which the terms have no quotient."""
-    return ite(eq(b, const(0, b.lane)), const(1, b.lane, b.lanes), b)
+    return ite(eq(b, const(0, b.lane, b.lanes)), const(1, b.lane, b.lanes), b)
 
 
 def ge(a: Term, b: Term) -> Term:
