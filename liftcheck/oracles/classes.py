@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from liftcheck.errors import InternalError
@@ -9,8 +10,20 @@ from liftcheck.oracles import base
 from liftcheck.oracles.base import FindingClass
 from liftcheck.oracles.registry import ORACLES, oracle
 
+
+def table(of: Mapping[str, Iterable[FindingClass]]) -> dict[str, FindingClass]:
+    """The rows by name, of all that have some; InternalError if two have one of the same name."""
+    rows: dict[str, FindingClass] = {}
+    for name, classes in of.items():
+        for row in classes:
+            if row.name in rows:
+                raise InternalError(f"the class of findings '{row.name}' of {name} has the name of another one")
+            rows[row.name] = row
+    return rows
+
+
 _OWN: Final = {row.name: name for name in ORACLES for row in oracle(name).classes}
-CLASSES: Final = {row.name: row for row in (*base.CLASSES, *(row for name in ORACLES for row in oracle(name).classes))}
+CLASSES: Final = table({"runs": base.CLASSES} | {f"the oracle '{name}'": oracle(name).classes for name in ORACLES})
 """By name."""
 
 

@@ -17,7 +17,7 @@ from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.errors import InputError, InternalError, UsageError
 from liftcheck.oracles import base, compare
-from liftcheck.oracles.classes import CLASSES, class_of, oracles_for
+from liftcheck.oracles.classes import CLASSES, class_of, oracles_for, table
 from liftcheck.oracles.registry import ORACLES, explained, oracle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +41,12 @@ def test_every_class_has_one_row() -> None:
     assert all(oracle(name).name == name and oracle(name).classes for name in ORACLES)
     with pytest.raises(InternalError, match="wrong colour"):
         class_of("wrong colour")
+
+
+def test_two_oracles_do_not_share_a_name() -> None:
+    row = CLASSES["other code"]
+    with pytest.raises(InternalError, match="'other code' of the oracle 'twice' has the name of another"):
+        table({"runs": base.CLASSES, "the oracle 'repeat'": (row,), "the oracle 'twice'": (row,)})
 
 
 def test_the_docs_have_them_all() -> None:

@@ -37,8 +37,8 @@ block0(v0: i64):
 }
 """
 TARGET = Target("x86-64", (("opt_level", "speed"),))
-OTHER_CODE = FindingClass(
-    "other code",
+UNSTABLE = FindingClass(
+    "unstable code",
     "compiles this program for `{target}` to other code the second time: {message}.{shown}",
     needs_witness=False,
     no_filetest="a filetest compiles once",
@@ -50,7 +50,7 @@ class Twice(Oracle):
     """A batch compiled again gives the same code."""
 
     name = "twice"
-    classes = (OTHER_CODE,)
+    classes = (UNSTABLE,)
 
     def judge(self, compiled: Compiled) -> Iterator[Mismatch]:
         again = compiled.again(compiled.texts)
@@ -60,7 +60,7 @@ class Twice(Oracle):
             compiled.tally.validated[compiled.targets[column].isa, "the same" if same else "other"] += 1
             if not same:
                 yield refuted(
-                    compiled, column, number, OTHER_CODE, CompileFailure("refuted", "other bytes", code[0].name)
+                    compiled, column, number, UNSTABLE, CompileFailure("refuted", "other bytes", code[0].name)
                 )
 
 
@@ -116,7 +116,7 @@ def test_a_planted_fault_is_a_finding_that_gets_smaller(compiler: Compiler, runn
     judge, tally = Judge(compiler, runners, Hooks(code=Fickle()), oracles=(Twice(),)), Tally()
     desk = Investigator(judge, runners)
     (finding,) = desk.investigate(case(), judge.judge([case()], [TARGET], tally), tally)
-    assert finding.klass == "other code" and tally.disagreed["x86-64", "other code"] == 1
+    assert finding.klass == "unstable code" and tally.disagreed["x86-64", "unstable code"] == 1
     smaller = reduce_finding(desk, finding, Limits(60.0))[0]
     assert smaller.reduced and len(smaller.case.module.functions[0].blocks[0].insts) < 3, smaller.note
     page = store.files(smaller, "x")[store.PAGE]

@@ -24,15 +24,13 @@ from liftcheck.clif.semantics.integers import RMW
 from liftcheck.clif.semantics.meaning import RULES, meaning
 from liftcheck.clif.types import INTS, TYPES, Type
 
-NOT_FUNCTIONS = frozenset({
+NOT_FUNCTIONS = frozenset(op for op, opcode in OPCODES.items() if opcode.access is not None) | frozenset({
     "jump", "brif", "br_table", "debugtrap", "trap", "resumable_trap", "resumable_trapnz", "return", "call",
-    "call_indirect", "return_call", "return_call_indirect", "func_addr", "try_call", "try_call_indirect", "load",
-    "store", "uload8", "sload8", "istore8", "uload16", "sload16", "istore16", "uload32", "sload32", "istore32",
-    "stack_switch", "uload8x8", "sload8x8", "uload16x4", "sload16x4", "uload32x2", "sload32x2", "stack_load",
-    "stack_store", "stack_addr", "dynamic_stack_load", "dynamic_stack_store", "dynamic_stack_addr", "global_value",
-    "symbol_value", "tls_value", "get_pinned_reg", "set_pinned_reg", "get_frame_pointer", "get_stack_pointer",
-    "get_return_address", "get_exception_handler_address", "nop", "atomic_rmw", "atomic_cas", "atomic_load",
-    "atomic_store", "fence", "sequence_point",
+    "call_indirect", "return_call", "return_call_indirect", "func_addr", "try_call", "try_call_indirect",
+    "stack_switch", "stack_load", "stack_store", "stack_addr", "dynamic_stack_load", "dynamic_stack_store",
+    "dynamic_stack_addr", "global_value", "symbol_value", "tls_value", "get_pinned_reg", "set_pinned_reg",
+    "get_frame_pointer", "get_stack_pointer", "get_return_address", "get_exception_handler_address", "nop", "fence",
+    "sequence_point",
 })  # fmt: skip
 """Opcodes that are memory's, control flow's or the machine's: the interpreter states them."""
 
