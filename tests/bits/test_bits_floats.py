@@ -6,6 +6,7 @@ from fractions import Fraction
 from random import Random
 
 import pytest
+from support.examples import many
 from support.semantics import operand
 
 from liftcheck.bits import floats, floats_host
@@ -24,7 +25,7 @@ def test_quick_operations_are_exact(f: Format) -> None:
     exact, random = floats.exact_helpers(f), Random(f.width)
     for name, quick in floats_host.quick_helpers(f).items():
         arity = ARITY.get(name.removesuffix(str(f.width)), 1)
-        for _ in range(1500):
+        for _ in range(many(1500)):
             operands = [draw(f, random) for _ in range(arity)]
             assert quick(*operands) == exact[name](*operands), (name, [hex(x) for x in operands])
 
@@ -34,7 +35,7 @@ def test_quick_conversions_are_exact() -> None:
     for name, quick in floats_host.quick_conversions().items():
         width = name.rsplit("_", 1)[0].lstrip("abcdefghijklmnopqrstuvwxyz_")
         source = TYPES[f"{'i' if name.startswith('from') else 'f'}{width}"]
-        for _ in range(400):
+        for _ in range(many(400)):
             a = operand(source, random)
             assert quick(a) == exact[name](a), (name, hex(a))
 
@@ -68,7 +69,7 @@ def nearest(f: Format, x: Fraction) -> int:
 def test_exact_operations_round_to_the_nearest(f: Format, op: str) -> None:
     random, function = Random(f"{op}{f.width}"), floats.exact_helpers(f)[f"{op}{f.width}"]
     done = 0
-    while done < 60:
+    while done < many(60):
         operands = [draw(f, random) for _ in range(ARITY[op])]
         if any(a & f.infinity == f.infinity for a in operands) or (op == "fdiv" and not operands[1] & f.magnitude):
             continue
@@ -82,7 +83,7 @@ def test_exact_operations_round_to_the_nearest(f: Format, op: str) -> None:
 @pytest.mark.parametrize("f", FORMATS.values(), ids=lambda f: f"f{f.width}")
 def test_square_roots_round_to_the_nearest(f: Format) -> None:
     random, function = Random(f.width), floats.exact_helpers(f)[f"fsqrt{f.width}"]
-    for _ in range(60):
+    for _ in range(many(60)):
         a = draw(f, random) & f.magnitude
         if 0 < a < f.infinity:
             root, x = function(a), rational(f, a)
@@ -118,7 +119,7 @@ def test_a_format_that_rounds_wrongly_is_noticed() -> None:
 def test_quadruple_converts_without_loss() -> None:
     widen, narrow = floats.exact_conversions()["fconvert64_128"], floats.exact_conversions()["fconvert128_64"]
     random = Random(3)
-    for _ in range(300):
+    for _ in range(many(300)):
         a = draw(F64, random)
         assert narrow(widen(a)) == (F64.nan if is_nan(F64, a) else a)
     assert widen(F64.nan) == F128.nan

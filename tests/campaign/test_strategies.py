@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
+from support.examples import many
 from support.scripts import ROOT
 
 from liftcheck import strategies
@@ -19,7 +20,7 @@ from liftcheck.clif.types import Type
 from liftcheck.clif.verify import verify
 from liftcheck.oracles.reference import interpret
 
-QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=many(40), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def size(module: Module) -> int:
@@ -94,7 +95,7 @@ def test_all_switches_off_leave_next_to_nothing() -> None:
 
 
 def test_a_case_shrinks_to_what_matters() -> None:
-    quick = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    quick = settings(max_examples=many(200), deadline=None, derandomize=True, database=None)
     small = find(
         strategies.cases(profile="integers"), lambda case: "= iadd" in print_module(case.module), settings=quick
     )

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from support import semantics as support
+from support.examples import many
 
 from liftcheck.bits import build
 from liftcheck.clif.opcodes import OPCODES
@@ -37,7 +38,7 @@ def test_python_is_z3(op: str) -> None:
     for typing in support.typings(op):
         random = Random(f"{TODAY} {op} {typing.args} {typing.results}")
         for imm in support.immediates(typing, random):
-            for _ in range(draws(typing)):
+            for _ in range(many(draws(typing))):
                 operands = tuple(support.operand(t, random) for t in typing.args)
                 assert not support.differs(typing, imm, operands)
                 checked += 1

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import leaves_out_slow, pytest_xdist_auto_num_workers
+from conftest import leaves_out_slow, pytest_configure, pytest_xdist_auto_num_workers
+from support import examples
 
 from liftcheck.compilers.cranelift import builds
 from liftcheck.errors import Unavailable
@@ -68,6 +69,7 @@ def pytest_in(folder: Path, *words: str) -> str:
     (folder / "test_it.py").write_text(TESTS)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs_compiler\n    needs_qemu\n    slow\n")
     bare = {"PATH": str(folder), "LIFTCHECK_CACHE": str(folder / "cache"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    bare["PYTHONPATH"] = str(CONFTEST.parent)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *words, str(folder)],
         env=os.environ | bare,
@@ -111,6 +113,16 @@ def test_what_needs_no_compiler_can_be_chosen_and_slow_tests_are_left_out(
 def test_slow_tests_run_wherever_they_are_asked_for(expression: str) -> None:
     assert leaves_out_slow(expression) == ("slow" not in expression)
     assert not leaves_out_slow("") and not leaves_out_slow("not needs_qemu")
+
+
+@pytest.mark.parametrize(("expression", "share"), [("not needs_compiler", "3"), ("", None), ("slow", None)])
+def test_the_quick_run_alone_looks_at_a_share_of_the_examples(
+    monkeypatch: pytest.MonkeyPatch, expression: str, share: str | None
+) -> None:
+    monkeypatch.delenv(examples.SHARE, raising=False)
+    pytest_configure(SimpleNamespace(option=SimpleNamespace(markexpr=expression)))  # type: ignore[arg-type]
+    assert os.environ.get(examples.SHARE) == share
+    assert [examples.many(count) for count in (150, 4, 1)] == ([50, 2, 1] if share else [150, 4, 1])
 
 
 @pytest.mark.parametrize(

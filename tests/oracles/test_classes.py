@@ -63,7 +63,7 @@ WORDS = NAMES - {compare.CRASH, compare.ENDLESS}
 def asks(source: str) -> list[int]:
     """The lines that have the name of a class."""
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(source)) if any(word in source for word in (*CONSTANTS, *WORDS)) else ():
         named = isinstance(node, ast.Attribute) and node.attr in CONSTANTS and ast.unparse(node.value) == "compare"
         imported = isinstance(node, ast.ImportFrom) and not CONSTANTS.isdisjoint(alias.name for alias in node.names)
         if named or imported or (isinstance(node, ast.Constant) and node.value in WORDS):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import campaign_hooks
-from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
+from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, one_of_each, opened, trampoline
 
 from liftcheck import cli
 from liftcheck.campaign.findings.investigate import Investigator
@@ -133,7 +133,7 @@ class _ImpatientRunner:
         return self.runner.run(image, jobs, seconds)  # type: ignore[attr-defined, no-any-return]
 
 
-@pytest.mark.parametrize(("name", "isa"), RUNNERS)
+@pytest.mark.parametrize(("name", "isa"), one_of_each(RUNNERS))
 def test_a_runner_gives_the_time_it_is_told_to(name: str, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "AT_LEAST", 0.05)
     runner = opened(name, isa)
@@ -218,7 +218,7 @@ def test_a_chain_of_divisions_runs_in_seconds() -> None:
     assert (done.returncode, done.stdout.count("= 1536  ; as expected")) == (0, len(ISAS))
 
 
-@pytest.mark.parametrize(("name", "isa"), RUNNERS)
+@pytest.mark.parametrize(("name", "isa"), one_of_each(RUNNERS))
 def test_a_call_ends_when_it_is_told_to_however_many_do_not(name: str, isa: str) -> None:
     runner = opened(name, isa)
     program = [FunctionCode("%f", SAMPLES[isa].faults["endless"])]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, opened, trampoline
+from support.runner_samples import RUNNERS, SAMPLES, SIGNATURE, one_of_each, opened, trampoline
 
 from liftcheck import layout
 from liftcheck.case import FunctionCode, Outcome
@@ -164,7 +164,7 @@ def used(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.parametrize(("name", "isa"), PROCESSES)
+@pytest.mark.parametrize(("name", "isa"), one_of_each(PROCESSES))
 @pytest.mark.parametrize(("times", "wanted"), [(1, "out_of_fuel"), (2, "crashed")])
 def test_a_row_whose_process_is_killed_runs_once_more(
     monkeypatch: pytest.MonkeyPatch, name: str, isa: str, times: int, wanted: str
@@ -213,6 +213,7 @@ def test_no_process_or_file_is_left() -> None:
     runner = opened("native", "x86-64")
     assert isinstance(runner, ProcessRunner)
     gc.collect()
+    gc.freeze()
     files = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         other = opened("native", "x86-64")
@@ -223,6 +224,7 @@ def test_no_process_or_file_is_left() -> None:
         del other
         gc.collect()
         assert not Path(f"/proc/{pid}").exists()
+    gc.unfreeze()
     assert len(list(Path("/proc/self/fd").iterdir())) == files
 
 
@@ -261,9 +263,9 @@ def test_interrupted_batch_does_not_answer_the_next(monkeypatch: pytest.MonkeyPa
     runner.close()
 
 
-@pytest.mark.parametrize("isa", ISAS)
-def test_endless_rows_of_one_job_cost_little(isa: str) -> None:
-    runner = opened("unicorn", isa)
+@pytest.mark.parametrize(("name", "isa"), one_of_each([("unicorn", isa) for isa in ISAS]))
+def test_endless_rows_of_one_job_cost_little(name: str, isa: str) -> None:
+    runner = opened(name, isa)
     image = link([[FunctionCode("%f", SAMPLES[isa].faults["endless"])]], isa)
     started = time.process_time()
     outcomes = runner.run(image, [good_job(isa, image.entry(0, "%f"), 0, 8)])[0]

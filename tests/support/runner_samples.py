@@ -5,7 +5,8 @@ The trampolines are what Cranelift 0.135.8 makes of `trampoline_text(SIGNATURE)`
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,6 +20,13 @@ from liftcheck.runners.table import runners_of
 
 SIGNATURE = Signature((AbiParam(I64),) * 3, (AbiParam(I64),), "system_v")
 RUNNERS = [(name, isa) for isa in ISAS for name in runners_of(isa)]
+
+
+def one_of_each(pairs: Sequence[tuple[str, str]]) -> list[Any]:
+    """Pairs of a runner and an ISA, of which all but the first of each runner are slow tests: for what takes long,
+    and is the runner's own, not the ISA's."""
+    first = dict(reversed(pairs))
+    return [pytest.param(*pair, marks=() if first[pair[0]] == pair[1] else pytest.mark.slow) for pair in pairs]
 
 
 class Samples(NamedTuple):

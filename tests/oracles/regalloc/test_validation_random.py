@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import many
 from support.validation_random import Insn, mutated, usable
 
 from liftcheck.mach.regs import SLOT
@@ -32,7 +33,7 @@ def goes_wrong(allocation: Allocation) -> bool:
     return any(Insn(allocation, seed).wrong_use() is not None for seed in range(PATHS))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(SEEDS)
 def test_a_right_allocation_is_proven_and_runs_right(seed: int) -> None:
     allocation = usable(seed)
@@ -40,7 +41,7 @@ def test_a_right_allocation_is_proven_and_runs_right(seed: int) -> None:
     assert not goes_wrong(allocation)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(SEEDS, SEEDS)
 def test_a_fault_that_shows_is_refuted(seed: int, fault: int) -> None:
     allocation = mutated(usable(seed), Random(fault))
@@ -50,7 +51,7 @@ def test_a_fault_that_shows_is_refuted(seed: int, fault: int) -> None:
         assert verdict.status == "invalid"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(SEEDS, SEEDS)
 def test_a_counterexample_shows_on_its_path(seed: int, fault: int) -> None:
     """Where a use is said to read another value, the machine, sent along that path, reads it wrong there."""
@@ -60,7 +61,7 @@ def test_a_counterexample_shows_on_its_path(seed: int, fault: int) -> None:
         assert Insn(allocation).wrong_use(list(example.path)) == (example.block, example.instruction)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(SEEDS, SEEDS)
 def test_z3_says_the_same(seed: int, fault: int) -> None:
     for allocation in (usable(seed), mutated(usable(seed), Random(fault))):
@@ -76,7 +77,7 @@ def test_faults_of_many_kinds_show() -> None:
     assert reasons.count(WRONG_USE) > 60 and len(set(reasons)) >= 6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(SEEDS, SEEDS)
 @example(2180, 0)  # no spill slots
 def test_wrong_invariants_prove_nothing_wrong(seed: int, fault: int) -> None:
