@@ -19,7 +19,7 @@ from liftcheck.case import FunctionCode, Outcome
 from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.decoder import ROWS
 from liftcheck.isa.s390x.reader import opcode, read
-from liftcheck.isa.s390x.thunks import _flow, missed_conversion, missed_test, reachable
+from liftcheck.isa.s390x.sites import _flow, missed_conversion, missed_test, reachable
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY
 from liftcheck.runners.base import Runner
 from liftcheck.runners.link import link

@@ -7,7 +7,7 @@ from typing import Final
 
 from liftcheck.isa.errata import Erratum, Proof
 from liftcheck.isa.s390x import ISA
-from liftcheck.isa.s390x.thunks import SILENT, TEST, missed_conversion, missed_test
+from liftcheck.isa.s390x.sites import SILENT, TEST, missed_conversion, missed_test
 from liftcheck.mach.capstone import mnemonics
 
 _OVERFLOWING: Final = frozenset(
