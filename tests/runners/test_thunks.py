@@ -20,6 +20,7 @@ from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.decoder import ROWS
 from liftcheck.isa.s390x.reader import opcode, read
 from liftcheck.isa.s390x.sites import _flow, missed_conversion, missed_test, reachable
+from liftcheck.isa.s390x.thunks import thunk_for
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY
 from liftcheck.runners.base import Runner
 from liftcheck.runners.link import link
@@ -269,3 +270,13 @@ def test_control_goes_on_after_a_serialization() -> None:
     """bcr 15,0 branches nowhere."""
     code = bytes.fromhex("07f0b9ed302407fe")
     assert reachable(code, 0, len(code)) == [2]
+
+
+def test_encodings_that_are_an_exception_have_no_thunk() -> None:
+    """mgrk to an odd register, any code that is none: no traceback."""
+    assert thunk_for(bytes.fromhex("b9ec302e")) and thunk_for(bytes.fromhex("b9ec30fe")) is None
+    rng = Random(2)
+    kinds = [code[0] for code in (encoding(rng, key) for key in ROWS)]
+    made = [thunk_for(encoding(rng, key)[:5] + rng.randbytes(1)) for key in ROWS for _ in range(5)]
+    random = [thunk_for(bytes((rng.choice(kinds),)) + rng.randbytes(5)) for _ in range(20_000)]
+    assert any(made) and any(random)
