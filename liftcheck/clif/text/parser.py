@@ -21,8 +21,8 @@ from liftcheck.clif.opcodes import DYNAMIC, OPCODES, Opcode
 from liftcheck.clif.text import literals
 from liftcheck.clif.text.dialects import in_one_sentence
 from liftcheck.clif.text.filetest import FileTest, TestFunction, read_header
+from liftcheck.clif.text.instructions import READERS
 from liftcheck.clif.text.lexer import END, Cursor, Declared, Fault
-from liftcheck.clif.text.operands import READERS
 from liftcheck.clif.text.preamble import DYNAMIC_TYPES, Refused, preamble, signature, skip_fact, user_name
 from liftcheck.clif.text.runlines_read import NO_BUFFERS, Buffers, read_buffers, read_run_lines
 from liftcheck.clif.types import DYNAMIC_BITS, Type
