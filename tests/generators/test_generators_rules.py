@@ -18,7 +18,8 @@ from liftcheck.generators.generate import generate
 from liftcheck.generators.lefthand import ANY, Atom, Op, Rules, TypeTest, read
 from liftcheck.generators.patterns import resolve
 from liftcheck.generators.rows import Leaf, Node, Table
-from liftcheck.generators.rules import _pieces, drawn, due
+from liftcheck.generators.rules import _pieces, due
+from liftcheck.generators.solver import drawn
 from liftcheck.generators.tables import Context, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
