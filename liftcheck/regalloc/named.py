@@ -7,10 +7,11 @@ seen is learnt and all others are held against it. Nothing here knows an ISA or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from liftcheck.mach.insn import Insn
+from liftcheck.mach.regs import SLOT
 from liftcheck.regalloc.allocation import Operand
 
 ALL, FITS, DIFFERS, SILENT = "all", "fits", "differs", "silent"
@@ -20,12 +21,17 @@ Reader = Callable[["str", "Sequence[tuple[int, Insn]]", "Named"], str]
 """Given a text, machine instructions with their offsets, and its names: one of the above."""
 
 
+SPILL: Final = "spill"
+"""The distance from the stack pointer to the first spill slot."""
+SLOT_BYTES: Final = 8
+
+
 class Named:
     """The names of one instruction, whose `operands` are in `given`. `places`: virtual register -> where it is (one of
     its places, if its uses have several: see `also`); `slots`: where the function's stack slots begin above the stack
     pointer; `learnt`: distances that the function's texts leave open."""
 
-    __slots__ = ("given", "learnt", "operands", "places", "slots")
+    __slots__ = ("_places", "given", "learnt", "operands", "slots")
 
     def __init__(
         self,
@@ -36,9 +42,16 @@ class Named:
     ) -> None:
         self.operands: Final = operands
         self.given: Final = given
-        self.places: Final = {operand.vreg: place for operand, place in zip(operands, given)}
+        self._places: dict[int, int] | None = None
         self.slots: Final = slots
         self.learnt: Final = {} if learnt is None else learnt
+
+    @property
+    def places(self) -> Mapping[int, int]:
+        """See above."""
+        if self._places is None:
+            self._places = {operand.vreg: place for operand, place in zip(self.operands, self.given)}
+        return self._places
 
     def also(self, vreg: int, place: int) -> bool:
         """Whether a virtual register is there, too."""
@@ -47,6 +60,10 @@ class Named:
     def is_there(self, vreg: int, place: int) -> bool:
         """Whether a virtual register is in a place."""
         return self.places.get(vreg) == place or self.also(vreg, place)
+
+    def is_slot(self, place: int, found: int) -> bool:
+        """Whether a spill slot lies at a distance from the stack pointer: they lie in a row."""
+        return self.distance(SPILL, found - SLOT_BYTES * (place - SLOT))
 
     def distance(self, name: str, found: int) -> bool:
         """Whether a distance of that name is what it was before; the first one is taken as it is."""

@@ -29,6 +29,7 @@ _UNICORN: Final = Unicorn(
 ISA: Final = Isa(
     name="aarch64",
     listing="listing:agrees",
+    operands="operands:compare",
     reader="decoder:read",
     sizes=(4,) * 256,
     alignment=4,

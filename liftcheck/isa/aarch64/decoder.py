@@ -235,7 +235,7 @@ def _exclusive(word: int) -> _Uses | None:
     size = 1 << (word >> 30)
     ordered, loads, pairs = word >> 23 & 1, word >> 22 & 1, word >> 21 & 1
     if pairs and (ordered or not word >> 31):
-        return _compare_and_swap(word) if ordered else None
+        return _compare_and_swap(word) if ordered else _compare_and_swap_pair(word)
     values = (t, t2) if pairs else (t,)
     access = Access(n, 0, size * (1 + pairs), bool(loads), not loads)
     if loads:
@@ -246,6 +246,15 @@ def _exclusive(word: int) -> _Uses | None:
 def _compare_and_swap(word: int) -> _Uses:
     t, n, s = _d(word), _or_sp(_n(word)), _m(word)
     return _Uses((t, n, s), (s,), accesses=(Access(n, 0, 1 << (word >> 30), True, True),))
+
+
+def _compare_and_swap_pair(word: int) -> _Uses | None:
+    """casp and its ordered kin, of pairs of registers that begin with an even one."""
+    t, n, s = _d(word), _or_sp(_n(word)), _m(word)
+    if _a(word) != 31 or (t | s) & 1:
+        return None
+    size = 8 << (word >> 30 & 1)
+    return _Uses((t, t + 1, n, s, s + 1), (s, s + 1), accesses=(Access(n, 0, size, True, True),))
 
 
 def _literal(word: int) -> _Uses | None:

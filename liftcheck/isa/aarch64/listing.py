@@ -36,9 +36,9 @@ _UNKNOWN: Final = frozenset(
      "load_ext_name_got", "data.i32", "data.i64", "sbfx", "ubfx", "shl", "shll2", "xpaclri", "swpal", "ret", "br"}
 )  # fmt: skip
 _FRAME: Final = 29
-_RESULTS: Final = re.compile(r"b|ldu?r[bhw]?|stu?r[bhw]?|sub|mov|movk")
+RESULTS: Final = re.compile(r"b|ldu?r[bhw]?|stu?r[bhw]?|sub|mov|movk")
 """What follows a call: results are taken from the stack, and the stack pointer may be moved."""
-_GLUED: Final = re.compile(r"(?<=\d)(?=movk |add )")
+GLUED: Final = re.compile(r"(?<=\d)(?=movk |add )")
 """Where the text of a far address has nothing between two instructions."""
 _CONDITION: Final = re.compile(r"b\.(\w\w)|(cbn?z)|(tbn?z)")
 _OPPOSITE: Final = (("eq", "ne"), ("hs", "lo"), ("mi", "pl"), ("vs", "vc"), ("hi", "ls"), ("ge", "lt"), ("gt", "le"))
@@ -62,7 +62,7 @@ _MANY: Final[Mapping[str, frozenset[str]]] = {
 def agrees(text: str, machines: Sequence[Insn]) -> bool:
     """See `isa.base.Isa.listing`."""
     if text.startswith("movz") and ";" not in text:
-        text = _GLUED.sub("; ", text)
+        text = GLUED.sub("; ", text)
     words = tuple([part.strip().partition(" ")[0] for part in text.split(";")])
     if len(machines) == 1 and machines[0].accesses and ("[fp" in text) != (machines[0].accesses[0].base == _FRAME):
         return False
@@ -74,7 +74,7 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     """The same of mnemonics."""
     word = words[0]
     if word in ("bl", "blr"):
-        return machines[0] == word and all(map(_RESULTS.fullmatch, machines[1:]))
+        return machines[0] == word and all(map(RESULTS.fullmatch, machines[1:]))
     if "csdb" in words:
         word = "br_table"
     elif _CONDITION.fullmatch(word):
@@ -88,11 +88,11 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     if word in _UNKNOWN or (word not in _SHORTER and not re.fullmatch(r"[a-z][a-z0-9]*", word)):
         return True
     before = _MADE if _ACCESS.fullmatch(word) or word == "ldr" else frozenset()
-    return machines[-1] in _means(word) and before.issuperset(machines[:-1])
+    return machines[-1] in means(word) and before.issuperset(machines[:-1])
 
 
 @lru_cache(maxsize=1 << 10)
-def _means(word: str) -> frozenset[str]:
+def means(word: str) -> frozenset[str]:
     """The machine instructions that a word means."""
     found = {word, *_SHORTER.get(word, "").split()}
     if _ACCESS.fullmatch(word):
@@ -104,7 +104,7 @@ def _all_mean(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     """One instruction for each word; where there are fewer or more, nothing is known."""
     if len(words) != len(machines) or not _UNKNOWN.isdisjoint(words):
         return True
-    return all(machine in _means(word) for word, machine in zip(words, machines))
+    return all(machine in means(word) for word, machine in zip(words, machines))
 
 
 def _branches(word: str, machines: tuple[str, ...]) -> bool:

@@ -100,6 +100,7 @@ _WIDER: Final = ("has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl"
 ISA: Final = Isa(
     name="x86-64",
     listing="listing:agrees",
+    operands="operands:compare",
     reader="decoder:read",
     alignment=1,
     capstone=("CS_ARCH_X86", "CS_MODE_64"),

@@ -67,13 +67,13 @@ def _numbers() -> dict[str, int]:
     return found
 
 
-_PLACES: Final[Mapping[str, int]] = _numbers()
+PLACES: Final[Mapping[str, int]] = _numbers()
 _DISASSEMBLER: Final = opened(ISA)
 _DISASSEMBLER.detail = True
 _PLACE_OF: Final[dict[int, int]] = {
-    number: _PLACES[name]
+    number: PLACES[name]
     for number in range(1, x86.X86_REG_ENDING)
-    if (name := _DISASSEMBLER.reg_name(number)) in _PLACES
+    if (name := _DISASSEMBLER.reg_name(number)) in PLACES
 }
 """Capstone's register numbers; what is missing (rip, segments) is not a register here."""
 

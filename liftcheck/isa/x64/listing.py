@@ -16,13 +16,13 @@ from typing import Final
 
 from liftcheck.mach.insn import Insn
 
-_SIZES: Final = {"b": 1, "w": 2, "l": 4, "q": 8}
+SIZES: Final = {"b": 1, "w": 2, "l": 4, "q": 8}
 _NAMES: Final[Mapping[str, str]] = {
     "cbtw": "cbw", "cwtl": "cwde", "cltq": "cdqe", "cwtd": "cwd", "cltd": "cdq", "cqto": "cqo", "movslq": "movsxd",
     "movabsq": "movabs", "leal": "lea add", "leaq": "lea add", "movq": "mov movq", "label_address": "lea",
     "load_ext_name": "lea movabs mov",
 }  # fmt: skip
-_EXTENDS: Final = re.compile(r"(mov[sz])([bw])[wlq]")
+EXTENDS: Final = re.compile(r"(mov[sz])([bw])[wlq]")
 _TIED: Final = re.compile(r"\(%\w+ <- [^)]*\)")
 """A result in the place of an input. Other parentheses are memory."""
 _ONE: Final = re.compile(r"(?!lea[lq]|call|j|nop|prefetch|clflush)(?:lock )?[a-z][a-z0-9]*")
@@ -66,12 +66,12 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
         return False
     if len(words) > 1 or len(machines) > 1 or not _ONE.fullmatch(words[0]):
         return True
-    if words[0][:-1] in _UNARY and not sizes[0] and _width(machines[0].operands) != _SIZES.get(words[0][-1]):
+    if words[0][:-1] in _UNARY and not sizes[0] and width(machines[0].operands) != SIZES.get(words[0][-1]):
         return False
     return bool(sizes[0]) == ("(" in _TIED.sub("", shown))
 
 
-def _width(name: str) -> int:
+def width(name: str) -> int:
     """Bytes of a register."""
     return next((size for size, names in _WIDTHS if names.fullmatch(name)), 8)
 
@@ -98,7 +98,7 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...], sizes: tuple[int, 
         return _moves_round(words, machines)
     if len(machines) != 1 or word in _UNKNOWN or (word not in _NAMES and not _ONE.fullmatch(word)):
         return True
-    return _is(word, machines[0], sizes[0])
+    return is_named(word, machines[0], sizes[0])
 
 
 def _beginning(name: str) -> str:
@@ -114,13 +114,13 @@ def _moves_round(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
 
 
 @lru_cache(maxsize=1 << 12)
-def _is(word: str, name: str, size: int) -> bool:
+def is_named(word: str, name: str, size: int) -> bool:
     """One instruction. An address has no size."""
-    if extends := _EXTENDS.fullmatch(word):
-        return name == f"{extends[1]}x" and size in (0, _SIZES[extends[2]])
+    if extends := EXTENDS.fullmatch(word):
+        return name == f"{extends[1]}x" and size in (0, SIZES[extends[2]])
     if word in _NAMES:
         wide = 4 if word == "movslq" else 8
         return name in _NAMES[word].split() and (size in (0, wide) or name == "lea")
     if word == name:
         return True
-    return word[:-1] == name and word[-1] in _SIZES and size in (0, _SIZES[word[-1]])
+    return word[:-1] == name and word[-1] in SIZES and size in (0, SIZES[word[-1]])

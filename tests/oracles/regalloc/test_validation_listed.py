@@ -13,6 +13,7 @@ from liftcheck.isa.riscv64.listing import agrees as riscv64
 from liftcheck.isa.s390x.listing import agrees as s390x
 from liftcheck.isa.x64.listing import agrees as x64
 from liftcheck.mach.insn import TRAP, decode
+from liftcheck.oracles.regalloc.code.layout import Layout
 from liftcheck.oracles.regalloc.code.listed import OTHER, POINTED, Listing
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID
@@ -145,11 +146,11 @@ def test_other_bytes_disagree(isa: str, text: str, code: str) -> None:
 @pytest.mark.parametrize("text", [CALLS, LOOPS, RESULTS, TAIL, WIDE, MEMORY])
 def test_what_is_emitted_agrees(regalloc: Cranelift, isa: str, text: str) -> None:
     captured, _ = one(regalloc, isa, text)
-    asked = 0
+    asked, layout, listing = 0, Layout(isa, captured.code, captured.allocation), Listing(isa, captured.allocation)
     for number, what in enumerate(captured.allocation.instructions):
-        own = placed(isa, captured, number)
+        own, _ = layout.code(captured.allocation.offsets[number] or 0, captured.allocation.ends[number])
         asked += bool(what.text and own)
-        assert not Listing(isa, captured.allocation).check(number, own), what.text
+        assert not listing.check(number, own), what.text
     assert asked > 3
 
 

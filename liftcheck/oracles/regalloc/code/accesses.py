@@ -24,8 +24,9 @@ from liftcheck.oracles.regalloc.code.flags import Flags
 from liftcheck.oracles.regalloc.code.framed import Access, framed
 from liftcheck.oracles.regalloc.code.layout import Placed, traps
 from liftcheck.oracles.regalloc.code.problem import Problem
-from liftcheck.regalloc.allocation import FIXED, Allocation
+from liftcheck.regalloc.allocation import BEFORE, FIXED, Allocation
 
+TOO_EARLY: Final = "a move overwrites an argument before it is taken"
 STORES_OUTSIDE: Final = "an instruction stores into the frame outside of what is its own"
 BASELESS: Final = "an address without a base"
 ELSEWHERE: Final = "a loop of a conditional store does not begin with the load that it waits for"
@@ -103,6 +104,8 @@ class OwnRules(CallRules):
         use them to bear (`unborn`). A copy in place would do, but the compilers leave those to their allocators."""
         what = self.allocation.instructions[instruction]
         if not uses:
+            if not instruction and (problem := self._too_early(definitions)) is not None:
+                return [problem]
             if instruction or any(o.constraint != FIXED for o in what.operands):
                 self.unborn.update({o.vreg: instruction for o in what.operands if o.vreg in self.operands.used})
             return []
@@ -111,6 +114,14 @@ class OwnRules(CallRules):
         offset, place = self.allocation.offsets[instruction] or 0, min(definitions - uses or uses)
         rule = "an instruction with a result has no bytes" if definitions else "an instruction with inputs has no bytes"
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
+
+    def _too_early(self, arguments: set[int]) -> Problem | None:
+        """The entry's arguments are there before its first move, whatever the allocation says of when they come."""
+        for edit in self.allocation.edits:
+            if edit.instruction == 0 and edit.where == BEFORE and edit.target in arguments:
+                shown = f"{show(edit.source, self.isa)} -> {show(edit.target, self.isa)}"
+                return Problem(TOO_EARLY, 0, self.allocation.offsets[0] or 0, edit.target, "no move before it", shown)
+        return None
 
     def _plain(self, instruction: int, machine: Insn, uses: set[int], definitions: set[int]) -> bool:
         """Whether a lone instruction needs no scan (`lone`). What it changes for the next one is done then."""

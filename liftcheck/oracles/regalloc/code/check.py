@@ -90,7 +90,7 @@ def examine(isa: str, captured: Captured, source: Source | None = None, *, z3_on
         if not found.problems or source is None or popping.isdisjoint(source.spoken):
             return found
         other = Examination(isa, captured, source, z3_only, popping).run()
-        return found if other.problems else other
+        return other if len(other.problems) < len(found.problems) else found
     except Unsupported as limit:
         return Found([], [limit.reason], Counts(instructions=len(captured.allocation.instructions)))
 
@@ -140,6 +140,7 @@ class Examination:
             links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
         )
         self.problems.extend(links.literals(self.layout.isa, self.own, [r.offset for r in self.code.relocations]))
+        self._unlisted.extend(self.listing.displaced(self.slots.offsets))
         self.problems.extend(() if self.problems else self._unlisted)
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:

@@ -22,17 +22,18 @@ from typing import Final
 from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import CALL, Insn, register, show
-from liftcheck.mach.regs import NONE
+from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import Allocation
-from liftcheck.regalloc.named import ALL, DIFFERS, SILENT, Named, Reader
+from liftcheck.regalloc.named import ALL, DIFFERS, SILENT, SLOT_BYTES, SPILL, Named, Reader
 
 POINTED: Final = "bytes read another pointer to the frame than the compiler's listing names"
 _COPY: Final = re.compile(r"(?:mv|movq?|lgr) +(?:%?v\d+, ?%?(\w+)|%(\w+), ?%v\d+)")
 _ANY_ADDRESS: Final = "_at_[%r9]"
 """How x86-64's atomic loops call their address, whatever it is."""
+ABSENT: Final = "an instruction that the compiler's listing names has no bytes"
 OPERANDS: Final = "bytes have other operands than the compiler's listing names"
 OTHER: Final = "bytes are another instruction than the compiler's listing names"
 
@@ -49,22 +50,35 @@ class Listing:
         slots = allocation.frame.get("slots")
         self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
         self._learnt: Final[dict[str, int]] = {}
+        self._spills: tuple[int, Sequence[Placed]] | None = None
+        """The first instruction whose own bytes access a spill slot."""
 
     def check(self, instruction: int, own: Sequence[Placed]) -> Sequence[Problem]:
         """`own`: what control reaches of the instruction's bytes."""
         what = self.allocation.instructions[instruction]
-        if not what.text or not own:
+        if not what.text:
             return ()
         found = SILENT
         if self._operands is not None and not what.is_return:
             named = Named(what.operands, self.allocation.places[instruction], self._slots, self._learnt)
             found = self._operands(what.text, own, named)
+            if self._spills is None and SPILL in self._learnt:
+                self._spills = instruction, own
             if found == ALL:
                 return ()
+        if not own:
+            return (self._absent(instruction),) if found == DIFFERS else ()
         if found == SILENT and not what.is_return:
-            self.uncompared[what.text.partition(" ")[0]] += 1
+            self.uncompared[_first_word(what.text)] += 1
         problems = self._named(instruction, own)
         return (self._problem(OPERANDS, instruction, own),) if found == DIFFERS and not problems else problems
+
+    def displaced(self, offsets: Mapping[int, int]) -> Sequence[Problem]:
+        """Whether own bytes access spill slots where moves do: `offsets` from the stack pointer."""
+        begin = self._learnt.get(SPILL, 0)
+        if self._spills is None or all(at - SLOT_BYTES * (slot - SLOT) == begin for slot, at in offsets.items()):
+            return ()
+        return (self._problem(OPERANDS, *self._spills),)
 
     def _named(self, instruction: int, own: Sequence[Placed]) -> Sequence[Problem]:
         """The mnemonics, and who reads a pointer."""
@@ -83,10 +97,20 @@ class Listing:
             return ()
         return (self._problem(OTHER, instruction, own),)
 
+    def _absent(self, instruction: int) -> Problem:
+        offset, text = self.allocation.offsets[instruction] or 0, self.allocation.instructions[instruction].text
+        return Problem(ABSENT, instruction, offset, NONE, text, "nothing")
+
     def _problem(self, rule: str, instruction: int, own: Sequence[Placed]) -> Problem:
         found = "; ".join(machine.text for _, machine in own)
         text = self.allocation.instructions[instruction].text
         return Problem(rule, instruction, own[0].offset, NONE, text, found, tuple(own))
+
+
+def _first_word(text: str) -> str:
+    """What an instruction is called: of `v1 = what v2` the word behind the result."""
+    first, _, rest = text.partition(" ")
+    return rest[2:].partition(" ")[0] if rest.startswith("= ") else first
 
 
 def _misread(isa: str, text: str, own: Sequence[Placed]) -> Placed | None:

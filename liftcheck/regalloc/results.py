@@ -1,0 +1,107 @@
+"""How a call's results are taken from the stack: what readers of operands (`Isa.operands`) share.
+
+The one idea: a compiler takes the results that no register holds in the order of their definitions, each into its
+register, or word by word through a temporary into its spill slot; it takes the stack pointer down again first where the
+callee moved it, and may jump afterwards. Which result lies where, the signature says (`oracles.regalloc.arguments`);
+that no two are taken from one place is looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from liftcheck.isa.base import isa_named
+from liftcheck.mach.insn import JUMP, Insn
+from liftcheck.mach.regs import SLOT
+from liftcheck.mach.state import State
+from liftcheck.regalloc.allocation import DEF, FIXED, Operand
+from liftcheck.regalloc.named import SLOT_BYTES, Named
+
+WORD: Final = SLOT_BYTES
+
+
+class Access(NamedTuple):
+    """A load or a store at a distance from the stack pointer, and the register of its value."""
+
+    distance: int
+    size: int
+    stores: bool
+    place: int
+
+
+def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
+    """Whether what stands behind a call does that."""
+    rest = _accesses(isa, machines) if machines else []
+    if rest is None:
+        return False
+    taken: set[int] = set()
+    for operand, place in zip(named.operands, named.given):
+        if operand.kind != DEF or operand.constraint == FIXED:
+            continue
+        count = _taken(rest, operand, place, taken, named)
+        if not count:
+            return False
+        del rest[:count]
+    return not rest
+
+
+def _accesses(isa: str, machines: Sequence[Insn]) -> list[Access] | None:
+    """All of them; None if there is anything else but the arithmetic of their addresses."""
+    state, pointer = State(isa), isa_named(isa).stack_pointer
+    found: list[Access] = []
+    for at, machine in enumerate(machines):
+        effect = machine.effect
+        if (machine.flow == JUMP and at == len(machines) - 1) or (pointer in machine.writes and not at):
+            continue
+        if effect is None or machine.flow == JUMP or pointer in machine.writes:
+            return None
+        if not machine.accesses:
+            state.run(effect)
+            continue
+        access = _access(state, machine)
+        if access is None:
+            return None
+        found.append(access)
+    return found
+
+
+def _access(state: State, machine: Insn) -> Access | None:
+    """The one that a machine instruction makes."""
+    effect, access = machine.effect, machine.accesses[0]
+    if effect is None or len(machine.accesses) != 1 or len(effect.loads) + len(effect.stores) != 1:
+        return None
+    distance = state.distance((effect.stores or effect.loads)[0].address)
+    values = machine.reads - {access.base, access.scaled} if effect.stores else machine.writes
+    places = [place for place in values if place >= 0]
+    if distance is None or len(places) != 1:
+        return None
+    return Access(distance, access.size, bool(effect.stores), places[0])
+
+
+def _taken(rest: Sequence[Access], operand: Operand, place: int, taken: set[int], named: Named) -> int:
+    """By how many accesses a result is loaded into its register or, word by word, stored to its spill slot; 0: it is
+    not. `taken`: where results before it lay, of which a narrow one is loaded as a word, which runs into the next."""
+    if place < SLOT:
+        return int(bool(rest) and rest[0].place == place and _loads(rest[0], taken))
+    count = 0
+    while len(rest) >= count + 2:
+        load, store = rest[count : count + 2]
+        if not store.stores or (store.size, store.place) != (WORD, load.place):
+            break
+        if not named.is_slot(place + count // 2, store.distance):
+            break
+        if not _loads(load, taken):
+            break
+        count += 2
+        if count == (4 if operand.cls else 2):
+            break
+    return count
+
+
+def _loads(access: Access, taken: set[int]) -> bool:
+    """Whether it loads what no result before was loaded from."""
+    if access.stores or access.distance in taken:
+        return False
+    taken.add(access.distance)
+    return True

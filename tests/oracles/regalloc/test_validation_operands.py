@@ -1,0 +1,264 @@
+"""Own bytes against the operands that the compiler's own text of them names: other ones are refuted, its own agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from support.validation_planting import CALLS, LOOPS, RESULTS, TAIL, WIDE, flips, one, placed, put, refuted
+
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa.base import isa_named
+from liftcheck.mach.insn import MEMORY, TRAP, Insn, decode
+from liftcheck.oracles.regalloc.code.accesses import TOO_EARLY
+from liftcheck.oracles.regalloc.code.listed import ABSENT, OPERANDS, Listing
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import INVALID, VALID
+from liftcheck.regalloc.allocation import DEF, REG, USE, Captured, Edit, Operand
+from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
+
+COMPARED = ("x86-64", "aarch64")
+MEMORIES = """\
+function %memories(i64, i64, i32, f64, i64x2, i64x2) -> i64, f64, i64x2 system_v {
+    ss0 = explicit_slot 64
+block0(v0: i64, v1: i64, v2: i32, v3: f64, v4: i64x2, v5: i64x2):
+    v6 = load.i64 v0+8
+    v7 = uload8.i64 v1+5
+    v8 = iadd v6, v7
+    v9 = imul v8, v1
+    v10 = isub v9, v6
+    v11 = stack_addr.i64 ss0+16
+    store v10, v11+8
+    store v2, v0+4
+    v20 = iconst.i64 255
+    v12 = band v10, v20
+    v13 = rotl v12, v2
+    v14 = load.f64 v0+40
+    v15 = fmul v14, v3
+    v16 = iadd v4, v5
+    v17 = extractlane v16, 1
+    v18 = select v13, v17, v10
+    v19 = udiv v18, v1
+    return v19, v15, v16
+}
+"""
+ATOMICS = """\
+function %atomics(i64, i64, i32, i8) -> i64, i32, i8, i64, f64, f32 system_v {
+block0(v0: i64, v1: i64, v2: i32, v3: i8):
+    v4 = atomic_rmw.i64 little umax v0, v1
+    v5 = atomic_rmw.i32 little nand v0, v2
+    v6 = atomic_rmw.i8 little smin v0, v3
+    v7 = atomic_cas.i64 little v0, v4, v1
+    v8 = fcvt_from_uint.f64 v7
+    v9 = fcvt_from_uint.f32 v4
+    v10 = fcvt_to_uint.i64 v8
+    return v10, v5, v6, v7, v8, v9
+}
+"""
+PROGRAMS = {"calls": CALLS, "loops": LOOPS, "results": RESULTS, "tail": TAIL, "wide": WIDE, "memory": MEMORIES,
+            "atomics": ATOMICS}  # fmt: skip
+LEADS = {"jmp", "b", "ud2", "udf", "dmb", "mfence"}
+"""What is not compared beside conditional jumps: it has no operands, or leads elsewhere."""
+
+
+def _answer(isa: str, text: str, code: str, **registers: int) -> str:
+    """What is answered of a text whose virtual registers (v192 and so on) are in these places."""
+    operands = [Operand(int(name[1:]), 0, USE, 0, REG) for name in registers]
+    own, at = [], 0
+    for machine in decode(isa, bytes.fromhex(code)):
+        own.append((at, machine))
+        at += machine.size
+    answer = isa_named(isa).part(isa_named(isa).operands)(text, own, Named(operands, [*registers.values()], 32))
+    assert isinstance(answer, str)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("isa", "text", "code", "registers"),
+    [
+        ("x86-64", "addq %v192, (%v193 <- %v194)", "4801c8", {"v192": 1, "v193": 0, "v194": 0}),
+        ("x86-64", "movq %v192, <offset:1>+8(%rsp)", "48894c2428", {"v192": 1}),
+        ("x86-64", "leaq 5(%v192), %v193", "4883c105", {"v192": 1, "v193": 1}),
+        ("x86-64", "leaq (%v192, %v193), %v194", "4801c8", {"v192": 1, "v193": 0, "v194": 0}),
+        ("x86-64", "movzbl 8(%v192, %v193, 4), %v194", "0fb6448a08", {"v192": 2, "v193": 1, "v194": 0}),
+        ("x86-64", "jb #trap=heap_oob", "0f8210000000", {}),
+        ("x86-64", "load_ext_name %f0+0, %v192", "48b90000000000000000", {"v192": 1}),
+        ("aarch64", "add %v192, %v193, %v194, LSL 3", "410c038b", {"v192": 1, "v193": 2, "v194": 3}),
+        ("aarch64", "subs wzr, %v192, #2097152", "5f004871", {"v192": 2}),
+        ("aarch64", "str %v192, [sp, #8]", "e11300f9", {"v192": 1}),
+        ("aarch64", "str %v192, [sp, #8]", "e11700f9", {"v192": 1}),
+        ("aarch64", "movn %v192, #16384", "0108 8892".replace(" ", ""), {"v192": 1}),
+        ("aarch64", "mov %v192.d[1], %v193.d[1], %v194", "611c184e", {"v192": 65, "v193": 65, "v194": 3}),
+    ],
+)  # fmt: skip
+def test_operands_agree(isa: str, text: str, code: str, registers: dict[str, int]) -> None:
+    machine = decode(isa, bytes.fromhex(code))[0]
+    expected = (ALL, FITS) if "[sp, #8]" not in text or machine.accesses[0].displacement in (8, 40) else (DIFFERS,)
+    if text.startswith("movn"):
+        expected = (DIFFERS,)  # another constant
+    assert _answer(isa, text, code, **registers) in expected, machine.text
+
+
+@pytest.mark.parametrize(
+    ("isa", "text", "code", "registers"),
+    [
+        ("x86-64", "addq %v192, (%v193 <- %v194)", "4801c8", {"v192": 0, "v193": 1, "v194": 1}),
+        ("x86-64", "addq %v192, (%v193 <- %v194)", "01c8", {"v192": 1, "v193": 0, "v194": 0}),
+        ("x86-64", "movq %v192, <offset:1>+8(%rsp)", "48894c2408", {"v192": 1}),
+        ("x86-64", "movq %v192, 8(%v193)", "48894a10", {"v192": 1, "v193": 2}),
+        ("x86-64", "leaq 5(%v192), %v193", "4883c106", {"v192": 1, "v193": 1}),
+        ("x86-64", "leaq 5(%v192), %v193", "4883c105", {"v192": 2, "v193": 1}),
+        ("x86-64", "movzbl 8(%v192, %v193, 4), %v194", "0fb6444a08", {"v192": 2, "v193": 1, "v194": 0}),
+        ("x86-64", "jb #trap=heap_oob", "0f8310000000", {}),
+        ("x86-64", "andq $0xff, (%v192 <- %v193)", "4881e1ff000000", {"v192": 0, "v193": 0}),
+        ("x86-64", "movdqu (%rip), %v192", "f30f6f8d00000000", {"v192": 65}),
+        ("aarch64", "add %v192, %v193, %v194, LSL 3", "4108038b", {"v192": 1, "v193": 2, "v194": 3}),
+        ("aarch64", "add %v192, %v193, %v194", "4100038b", {"v192": 1, "v193": 3, "v194": 2}),
+        ("aarch64", "ldr qv192, [%v193]", "410040fd", {"v192": 65, "v193": 2}),
+        ("aarch64", "str %v192, [sp, #8]", "e11f00f9", {"v192": 1}),
+        ("aarch64", "csel %v192, %v193, %v194, ne", "4100839a", {"v192": 1, "v193": 2, "v194": 3}),
+        ("aarch64", "mov %v192.d[1], %v193.d[1], %v194", "611c084e", {"v192": 65, "v193": 65, "v194": 3}),
+        ("aarch64", "b.vs #trap=int_ovf", "47010054", {}),
+    ],
+)  # fmt: skip
+def test_other_operands_differ(isa: str, text: str, code: str, registers: dict[str, int]) -> None:
+    assert _answer(isa, text, code, **registers) == DIFFERS
+
+
+def test_what_says_nothing_is_silent() -> None:
+    assert _answer("x86-64", "jmp     label3", "e900000000") == SILENT
+    assert _answer("x86-64", "unheard_of { %v192 }", "4801c8", v192=0) == SILENT
+    assert _answer("aarch64", "b label3", "00000014") == SILENT
+
+
+def test_a_spelling_that_is_known_is_no_licence() -> None:
+    """What was right once, with other registers and with other places."""
+    text = "xorq %v192, (%v193 <- %v194)"
+    for first, second, code in ((1, 0, "4831c8"), (3, 2, "4831da"), (9, 10, "4d31ca")):
+        assert _answer("x86-64", text, code, v192=first, v193=second, v194=second) == ALL
+        assert _answer("x86-64", text, code, v192=second, v193=first, v194=first) == DIFFERS
+    rotated = "extr %v192, %v193, %v194, #8"
+    assert _answer("aarch64", rotated, "4120c293", v192=1, v193=2, v194=2) in (ALL, FITS)
+    assert _answer("aarch64", rotated, "4120c293", v192=1, v193=2, v194=3) == DIFFERS
+
+
+@pytest.mark.parametrize("isa", COMPARED)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_is_emitted_is_compared(regalloc: Cranelift, isa: str, name: str) -> None:
+    """Nothing but where control leads is left out."""
+    for algorithm in ("backtracking", "single_pass"):
+        captured, source = one(regalloc, isa, PROGRAMS[name], ("regalloc_algorithm", algorithm))
+        verdict = validate(isa, captured, source)
+        assert verdict.status == VALID, verdict.counterexample and verdict.counterexample.render()
+        left = {word for word in verdict.counts.uncompared if word not in LEADS and word[0] not in "jb"}
+        assert not left
+
+
+@pytest.mark.parametrize("isa", COMPARED)
+@pytest.mark.parametrize("name", ["loops", "memory", "atomics", "results"])
+def test_another_register_or_distance_is_refuted(regalloc: Cranelift, isa: str, name: str) -> None:
+    """Whatever one bit makes of own bytes: other registers, another access, another instruction of a sequence."""
+    captured, source = one(regalloc, isa, PROGRAMS[name])
+    tried: Counter[str] = Counter()
+    for number, what in enumerate(captured.allocation.instructions):
+        own = placed(isa, captured, number)
+        for at, machine in own if not what.is_return and not what.is_branch else ():
+            data = captured.code.code[at : at + machine.size]
+            for row in (row for row in flips(data) if (int.from_bytes(row) ^ int.from_bytes(data)).bit_count() == 1):
+                after = decode(isa, row + bytes(16), 0, 1)[0]
+                if not after.known or after.size != machine.size or TRAP in (machine.flow, after.flow):
+                    continue
+                if _claimed(isa, machine, after):
+                    rule = refuted(isa, put(isa, captured, at, row, machine.size), source)
+                    assert rule, f"{what.text}: {machine.text} becomes {after.text}"
+                    tried[rule] += 1
+    assert tried.total() > 100
+    assert name in ("loops", "results") or tried[OPERANDS]
+
+
+def _claimed(isa: str, before: Insn, after: Insn) -> bool:
+    """Whether other registers are read or written, or memory is accessed elsewhere or in another way: how wide a
+    register is, aarch64's texts do not say."""
+    if before.name == after.name and isa == "aarch64" and MEMORY not in before.reads | before.writes:
+        return (before.reads, before.writes) != (after.reads, after.writes)
+    one_, other = ([a._replace(size=0) for a in m.accesses] for m in (before, after))
+    return (before.reads, before.writes, one_) != (after.reads, after.writes, other)
+
+
+@pytest.mark.parametrize("isa", COMPARED)
+def test_a_result_that_is_taken_from_or_put_elsewhere_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """Results on the stack that have a spill slot: each load and each store at each distance within the frame."""
+    text = RESULTS.replace("fn0 = colocated", "fn1 = %h(i64) -> i64 system_v\n    fn0 = colocated")
+    sums = "".join(f"    v{20 + n} = iadd v{19 + n}, v{2 + n}\n" for n in range(1, 10))
+    text = (
+        text.partition("    v12 =")[0]
+        + "    v12 = call fn1(v1)\n    v20 = iadd v12, v2\n"
+        + sums
+        + "    return v29\n}\n"
+    )
+    captured, source = one(regalloc, isa, text, ("regalloc_algorithm", "single_pass"))
+    number = next(n for n, what in enumerate(captured.allocation.instructions) if what.clobbers)
+    tried = 0
+    for at, machine in placed(isa, captured, number)[1:]:
+        data = captured.code.code[at : at + machine.size]
+        for row in flips(data):
+            after = decode(isa, row + bytes(16), 0, 1)[0]
+            moved = [a._replace(displacement=0) for a in after.accesses] == [
+                a._replace(displacement=0) for a in machine.accesses
+            ]
+            if moved and after.name == machine.name and after.writes == machine.writes and after != machine:
+                assert refuted(isa, put(isa, captured, at, row, machine.size), source), after.text
+                tried += 1
+    assert tried > 20
+
+
+@pytest.mark.parametrize("isa", COMPARED)
+def test_a_store_without_bytes_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """The compiler would tell of an instruction that emits nothing where it has no operands, too."""
+    text = "function %f(i64) -> i64 system_v {\n    ss0 = explicit_slot 16\nblock0(v0: i64):\n    v1 = iconst.i64 7\n"
+    text += "    v4 = stack_addr.i64 ss0\n    store v1, v4\n    v2 = load.i64 v4\n    v3 = iadd v2, v0\n"
+    text += "    return v3\n}\n"
+    captured, _ = one(regalloc, isa, text)
+    stores = [n for n, i in enumerate(captured.allocation.instructions) if MEMORY in _writes(isa, captured, n)]
+    assert stores
+    for number in stores:
+        found = Listing(isa, captured.allocation).check(number, ())
+        assert [problem.rule for problem in found] == [ABSENT]
+
+
+def _writes(isa: str, captured: Captured, number: int) -> frozenset[int]:
+    if captured.allocation.instructions[number].is_return:
+        return frozenset()
+    return frozenset().union(*[machine.writes for _, machine in placed(isa, captured, number)])
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64", "riscv64", "s390x"])
+def test_a_move_before_the_arguments_are_taken_is_refuted(regalloc: Cranelift, isa: str) -> None:
+    """They are in their registers from the beginning."""
+    text = MEMORIES.replace("i64x2", "i64").replace("v17 = extractlane v16, 1", "v17 = bnot v16")
+    captured, source = one(regalloc, isa, text)
+    rows = captured.allocation
+    first = rows.instructions[0]
+    assert all(operand.kind == DEF for operand in first.operands)
+    source_, target = rows.places[0][:2]
+    edits = (Edit(0, 0, source_, target), *rows.edits)
+    ranges = ((rows.offsets[0] or 0, rows.offsets[0] or 0), *rows.edit_ranges)
+    changed = captured._replace(allocation=replace(rows, edits=edits, edit_ranges=ranges))
+    verdict = validate(isa, changed, source)
+    assert verdict.status == INVALID
+    assert TOO_EARLY in _rules(isa, changed)
+
+
+def _rules(isa: str, captured: Captured) -> set[str]:
+    from liftcheck.oracles.regalloc.code.check import examine
+
+    return {problem.rule for problem in examine(isa, captured).problems}
+
+
+def test_pairs_are_compared_and_swapped() -> None:
+    machine = decode("aarch64", bytes.fromhex("82fc6048"))[0]
+    assert machine.text == "caspal x0, x1, x2, x3, [x4]" and machine.known
+    assert machine.reads == {0, 1, 2, 3, 4, MEMORY} and machine.writes == {0, 1, MEMORY}
+    assert (machine.accesses[0].size, decode("aarch64", bytes.fromhex("82fc6008"))[0].accesses[0].size) == (16, 8)
+    assert not decode("aarch64", bytes.fromhex("83fc6048"))[0].known  # of an odd register
