@@ -33,6 +33,7 @@ from liftcheck.generators.exhaustive_emit import emit
 from liftcheck.generators.lefthand import Rules
 from liftcheck.generators.profiles import EXHAUSTIVE
 from liftcheck.generators.tables import Context
+from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
 from liftcheck.oracles.base import Oracle
 from liftcheck.oracles.registry import ORACLES, oracle
@@ -58,12 +59,20 @@ APART: Final = 10
 _KEPT: Final = 4
 """Contexts of programs that steer around something: two worlds, now and before."""
 PLAIN, RICH = "plain", "rich"
+
+
+def _seldom() -> list[tuple[int, tuple[str, str]]]:
+    """The extensions that ISAs have for this, the most frequent first."""
+    found = [(chance, (flag, "true")) for isa in ISAS for flag, chance in isa_named(isa).seldom.items()]
+    return sorted(found, key=lambda one: (-one[0], one[1]))
+
+
 SWEEPS: Final[tuple[tuple[int, tuple[str, str]], ...]] = (
     (64, ("enable_verifier", "true")),
     (48, ("regalloc_algorithm", "single_pass")), (16, ("bb_padding_log2_minus_one", "4")),
     (16, ("enable_nan_canonicalization", "true")), (16, ("is_pic", "true")), (16, ("use_colocated_libcalls", "true")),
     (12, ("machine_code_cfg_info", "true")), (12, ("use_csdb", "true")), (12, ("use_bti", "true")),
-    (24, ("has_zfa", "true")), (16, ("has_dotprod", "true")), (16, ("has_i8mm", "true")),
+    *_seldom(),
     (12, ("sign_return_address", "true")), (40, ("opt_level", "speed_and_size")),
 )  # fmt: skip
 """Chance in 256 of a setting; 'opt_level' here replaces 'speed'."""

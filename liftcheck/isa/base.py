@@ -134,6 +134,7 @@ class Isa:
     Extensions, by their flag's name
     plain, rich   those that programs may use in a plain world and in a rich one (`campaign.plan`)
     optional      those that a batch may switch off: they choose between lowerings but decide about no typing
+    seldom        those that batches switch on by chance although no world has them, and in how many of 256
     indifferent   those that change neither how values are passed nor whether a load, a store and a call of a type
                   compile; EVERY: all
     always        those that every runner has
@@ -198,6 +199,7 @@ class Isa:
     plain: tuple[str, ...] = ()
     rich: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    seldom: Mapping[str, int] = field(default_factory=dict)
     indifferent: frozenset[str] = frozenset()
     always: frozenset[str] = frozenset()
     presets: Mapping[str, str] = field(default_factory=dict)

@@ -45,6 +45,7 @@ ISA: Final = Isa(
     plain=("has_lse",),
     rich=("has_lse", "has_fp16"),
     optional=("has_lse", "has_fp16"),
+    seldom={"has_dotprod": 16, "has_i8mm": 16},
     indifferent=frozenset({"has_lse"}),
     probes={
         "has_lse": "e0030091000001d1010021f8c0035fd6",

@@ -80,6 +80,7 @@ ISA: Final = Isa(
     conventions=("system_v", "fast", "tail", "preserve_all"),
     rich=("has_v", "has_zvl128b", *_OPTIONAL, "has_zfhmin", "has_zfh", "has_zvfh"),
     optional=_OPTIONAL,
+    seldom={"has_zfa": 24},
     indifferent=frozenset(_OPTIONAL),
     always=frozenset({"has_m", "has_a", "has_f", "has_d", "has_zicsr", "has_zifencei"}),
     presets={
