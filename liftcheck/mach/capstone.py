@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import re
 from functools import cache
-
-import capstone
+from typing import TYPE_CHECKING
 
 from liftcheck.isa.base import isa_named
+
+if TYPE_CHECKING:
+    import capstone
 
 
 def opened(isa: str) -> capstone.Cs:
     """A Capstone of its own for an ISA, to be set up as one likes."""
+    import capstone  # a tenth of what a command takes to start, and many name no instruction
+
     arch, *modes = (getattr(capstone, name) for name in isa_named(isa).capstone)
     return capstone.Cs(arch, sum(modes))
 

@@ -338,3 +338,9 @@ def test_ctrl_c_keeps_the_best_so_far_of_a_folder(
     monkeypatch.setattr(Investigator, "objection", lambda *_args, **_more: pytest.fail("asked"))
     untouched = Watched(desk.judge, runners, lambda _: None)
     assert untouched.best(found) is found
+
+
+def test_what_few_reductions_need_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, liftcheck.campaign.shrink; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"z3", "unicorn", "capstone"}.isdisjoint(loaded)

@@ -19,7 +19,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from liftcheck.bits import smt
 from liftcheck.campaign.reduce.proposals import cut
 from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.edit import constant, copy_function, replace_uses
@@ -146,6 +145,8 @@ def _folded(alone: Function, operands: Sequence[int]) -> Function:
 
 def _exact(one: _Alone) -> Outcome | None:
     """What z3 makes of an instruction; None if it cannot say."""
+    from liftcheck.bits import smt  # z3 is a tenth of what a command takes to start, and few come here
+
     inst, types = one.inst, one.function.types
     imm = inst.flags.endianness if inst.op == "bitcast" else inst.imm
     try:

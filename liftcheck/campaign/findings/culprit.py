@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
@@ -32,7 +32,9 @@ from liftcheck.oracles.tally import Tally
 from liftcheck.runners.base import Job
 from liftcheck.runners.link import link
 from liftcheck.runners.pool import RunnerPool
-from liftcheck.runners.steps_unicorn import Step, Stepper
+
+if TYPE_CHECKING:
+    from liftcheck.runners.steps_unicorn import Step
 
 STEPPER: Final = "unicorn"
 _READS: Final = "it reads memory, so what wrote there earlier is just as suspect"
@@ -149,6 +151,8 @@ def _shown(outcome: Outcome | None, at: int) -> str:
 
 def _steps(desk: Investigator, case: Case, program: Program, target: Target) -> list[tuple[int, Step, Step]]:
     """Each step of the entry's code: its offset, what was before it and after it."""
+    from liftcheck.runners.steps_unicorn import Stepper  # Unicorn is a tenth of what a command takes to start
+
     image = link([program], target.isa)
     function = case.module.functions[case.entry]
     start = image.entry(0, function.name)
