@@ -3,8 +3,9 @@
 Planted: a rule that fires in a random program is made wrong (`tests/support/planted_rules.py`: another result, a panic,
 a refusal, a time-out), or the function's code loses a callee-saved register, jumps into the void or to itself. Real:
 what random programs show on a compiler with open faults. Each is reduced as a campaign does it.
-Prints a line a finding, and the median and the worst of instructions and seconds; exit code 1 if the median is above 4
-instructions or 10 s, or the worst above 12.
+Prints a line a finding, a table of kinds (that of docs/blame.md), and the median and the worst of instructions and of
+seconds, which are of processor time, of all processes together; exit code 1 if the median is above 4 instructions or
+10 s, or the worst above 12.
 
     python ci/experiments/reductions.py [--planted N] [--real N] [--isa ISA] [--seed N] [--limit SECONDS]
 """
@@ -12,18 +13,21 @@ instructions or 10 s, or the worst above 12.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import os
 import random
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from liftcheck.campaign import plan as plans
+from liftcheck.campaign.execute.local import children
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
@@ -66,6 +70,19 @@ class Row(NamedTuple):
     after: int
     seconds: float
     note: str
+
+
+def spent() -> float:
+    """Processor time of this process and of all that it started, so far."""
+    used, tick = sum(os.times()[:4]), os.sysconf("SC_CLK_TCK")
+    todo = children(os.getpid())
+    while todo:
+        pid = todo.pop()
+        todo += children(pid)
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            used += sum(map(int, fields[11:15])) / tick
+    return used
 
 
 def instructions(case: Case) -> int:
@@ -161,9 +178,9 @@ def real(isa: str, count: int, seed: int) -> Iterator[tuple[str, Investigator, F
 
 
 def reduced(kind: str, desk: Investigator, finding: Finding, limit: float, is_shown: bool) -> Row:
-    started = time.monotonic()
+    started = spent()
     small = reduce_finding(desk, finding, Limits(limit, sys.maxsize))[0]
-    seconds = time.monotonic() - started
+    seconds = spent() - started
     row = Row(kind, finding.target.isa, instructions(finding.case), instructions(small.case), seconds, small.note)
     note = f" {row.note}" if row.note else ""
     print(f"| {row.kind} | {row.isa} | {row.before} | {row.after} | {row.seconds:.1f} |{note}", flush=True)
@@ -172,13 +189,22 @@ def reduced(kind: str, desk: Investigator, finding: Finding, limit: float, is_sh
     return row
 
 
+def summary(kind: str, rows: Sequence[Row]) -> str:
+    """A line of the table of kinds."""
+    sizes, times = [row.after for row in rows], [row.seconds for row in rows]
+    return (
+        f"| {kind} | {len(rows)} | {statistics.median(sizes):g}, {max(sizes)} "
+        f"| {statistics.median(times):.1f}, {max(times):.1f} |"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--planted", type=int, default=11, help="planted faults an ISA")
     parser.add_argument("--real", type=int, default=4, help="real findings an ISA")
     parser.add_argument("--isa", action="append", choices=ISAS, default=[])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds a finding")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds of the clock a finding")
     parser.add_argument("--show", action="store_true", help="programs of more than 4 instructions on standard error")
     options = parser.parse_args()
     rows = []
@@ -188,6 +214,10 @@ def main() -> int:
             planted(isa, options.planted, options.seed), real(isa, options.real, options.seed)
         ):
             rows.append(reduced(kind, desk, found, options.limit, options.show))
+    print("\n| kind | findings | instructions: median, worst | seconds: median, worst |\n|---|---|---|---|")
+    kinds = dict.fromkeys("real" if row.kind.endswith(", real") else row.kind for row in rows)
+    for kind in (*kinds, ""):
+        print(summary(kind or "all", [row for row in rows if row.kind.endswith(kind)]))
     sizes, times = [row.after for row in rows], [row.seconds for row in rows]
     median, worst = statistics.median(sizes), max(sizes)
     print(

@@ -104,7 +104,7 @@ def by_command(text: str, command: str, limits: Limits, watch: Watch, jobs: int 
     with tempfile.TemporaryDirectory(prefix="liftcheck-reduce-") as folder:
         ask = Command(command, Path(folder) / "candidate.clif")
         if ask(text):
-            raise InputError.at(f"--test: {ask.last}: it must end with 0 for the file itself", "--test")
+            raise InputError.at(f"{ask.last}: it must end with 0 for the file itself", "--test")
         with Crew(askers.of_command(command, ask.longest), jobs) as crew:
             return _shrunk(text, "", ask, limits, watch, crew)
 

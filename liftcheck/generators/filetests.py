@@ -18,31 +18,29 @@ from typing import Final, NamedTuple
 
 from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.build import FunctionBuilder
-from liftcheck.clif.ir import AbiParam, Block, FuncRef, Function, MemFlags, Module, Signature, StackSlot
+from liftcheck.clif.ir import AbiParam, FuncRef, Function, Module, Signature
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.text.runlines import RunLine, data_text, run_line_text
-from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
+from liftcheck.clif.types import F32, F64, I64, TYPES, Type
+from liftcheck.generators.regions import Window, checksum, moved, opened, pointers, region, seen
 from liftcheck.interp.run import prepare
 from liftcheck.isa import LISTED
 from liftcheck.layout import SLOT_SIZE, slot_address
 from liftcheck.nan import is_nan
 
 _FUEL: Final = 2_000_000
-_WORDS: Final = SLOT_SIZE // 8
-_STRIDE: Final = 64
-"""Bytes of the region that a round of a wrapper's loops deals with: the interpreter pays for each instruction."""
-_ALWAYS: Final = (
+ALWAYS: Final = (
     ("enable_llvm_abi_extensions", "true"),
     ("enable_multi_ret_implicit_sret", "true"),
     ("preserve_frame_pointers", "true"),
 )
+"""The settings that liftcheck always compiles with."""
 _OWN_FLAGS: Final = ("has_", "sign_return_address", "use_bti", "use_csdb")
 _DEFAULTS: Final = {"opt_level": "none", "regalloc_algorithm": "backtracking", "bb_padding_log2_minus_one": "0",
                     "log2_min_function_alignment": "0", "probestack_strategy": "outline", "tls_model": "none",
                     "libcall_call_conv": "isa_default", "probestack_size_log2": "12",
                     "enable_heap_access_spectre_mitigation": "true", "enable_table_access_spectre_mitigation": "true",
                     "unwind_info": "true", "enable_verifier": "true", "enable_alias_analysis": "true"}  # fmt: skip
-_LITTLE: Final = MemFlags(endianness="little")
 _CLEANED: Final = frozenset({F32, F64, TYPES["f32x4"], TYPES["f64x2"]})
 
 
@@ -56,6 +54,7 @@ class Form(NamedTuple):
     traps    an expected trap is a run line, which liftcheck alone reads
     direct   run lines call the entry itself, where it has no data region
     buffers  run lines call the entry itself with its data region, which liftcheck alone reads
+    window   the part of the data region that a wrapper has; None: all of it
     runs     the numbers of the inputs; None: all
     """
 
@@ -65,6 +64,7 @@ class Form(NamedTuple):
     traps: bool = False
     direct: bool = False
     buffers: bool = False
+    window: Window | None = None
     runs: tuple[int, ...] | None = None
 
 
@@ -111,7 +111,7 @@ def header(targets: Sequence[Target], plain: bool = False) -> list[str]:
     lines: list[str] = []
     current: dict[str, str] = {}
     for target in targets:
-        wanted = dict((*(() if plain else _ALWAYS), *target.settings))
+        wanted = dict((*(() if plain else ALWAYS), *target.settings))
         own = [
             name if value == "true" else f"{name}={value}"
             for name, value in sorted(wanted.items())
@@ -168,7 +168,7 @@ def _wrapped(reference: _Reference, run: int, form: Form) -> tuple[Function, str
         memory = case.memories[run] if case.memories else b""
     else:
         memory = _needed_memory(reference, run)
-    wrapper, args, types = _wrapper(case, run, memory, form.noise)
+    wrapper, args, types = _wrapper(case, run, memory, form)
     outcome, direct = reference.wrapper(wrapper, args), reference.run(run, memory)
     returns = tuple(param.type for param in wrapper.signature.returns)
     if form.traps and direct.kind == outcome.kind == "trapped" and direct.detail == outcome.detail:
@@ -276,30 +276,33 @@ def _number(content: bytes | bytearray) -> int:
     return int.from_bytes(content, "little")
 
 
-def _wrapper(case: Case, run: int, memory: bytes, noise: int) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
-    """`function %runN(data…) -> results…, checksum`; its arguments and their types."""
+def _wrapper(case: Case, run: int, memory: bytes, form: Form) -> tuple[Function, tuple[int, ...], tuple[Type, ...]]:
+    """`function %runN(data…) -> results…, what the region holds`; its arguments and their types."""
+    part, noise = form.window, form.noise
     entry = case.module.functions[case.entry]
     params, row = entry.signature.params, case.inputs[run]
-    away = _pointers(case, run)
+    away = pointers(case, run)
     data = [at for at in range(len(params)) if at not in away]
     wide = {at for at in data if noise and _is_narrow(params[at])}
     types = tuple(I64 if at in wide else params[at].type for at in data)
-    returns = [param.type for param in entry.signature.returns] + ([I64] if case.memories else [])
+    shown_of_memory = [I64] * (len(part.words) if part else bool(case.memories))
+    returns = [param.type for param in entry.signature.returns] + shown_of_memory
     signature = Signature(tuple(map(AbiParam, types)), tuple(map(AbiParam, returns)), "system_v")
     builder = FunctionBuilder(f"%run{run}", signature)
     func = builder.func
     func.signatures[0] = entry.signature
     func.func_refs[0] = FuncRef(entry.name, 0, True)
-    base = _region(builder, memory) if case.memories else -1
+    start = part.start if part else 0
+    base = opened(builder, memory, part) if part else region(builder, memory) if case.memories else -1
     given = {
         at: builder.ins("ireduce", params[at].type, value) if at in wide else value
         for at, value in zip(data, builder.entry_params)
     }
-    args = tuple(given[at] if at in given else _moved(builder, base, away[at]) for at in range(len(params)))
+    args = tuple(given[at] if at in given else moved(builder, base, away[at] - start) for at in range(len(params)))
     results = builder.call(0, *args)
     shown = [_shown(builder, value, param.type) for value, param in zip(results, entry.signature.returns)]
     if case.memories:
-        shown.append(_checksum(builder, base))
+        shown += seen(builder, base, part) if part else [checksum(builder, base)]
     builder.ret(*shown)
     return func, tuple(row[at] | noise & ~params[at].type.mask if at in wide else row[at] for at in data), types
 
@@ -307,51 +310,6 @@ def _wrapper(case: Case, run: int, memory: bytes, noise: int) -> tuple[Function,
 def _is_narrow(param: AbiParam) -> bool:
     """Whether a register that holds the parameter has unspecified upper bits."""
     return param.type.is_int and not param.type.is_vector and param.type.bits < 64 and not param.extension
-
-
-def _pointers(case: Case, run: int) -> dict[int, int]:
-    """Parameters that point into the run's data region or close to it: place -> bytes from its start."""
-    if not case.memories:
-        return {}
-    away = [value - slot_address(case.slot + run) for value in case.inputs[run]]
-    params = case.module.functions[case.entry].signature.params
-    return {
-        at: away[at] for at, param in enumerate(params) if param.type is I64 and -SLOT_SIZE <= away[at] <= 2 * SLOT_SIZE
-    }
-
-
-def _moved(builder: FunctionBuilder, base: int, away: int) -> int:
-    return builder.ins("iadd", I64, base, builder.iconst(I64, away)) if away else base
-
-
-def _region(builder: FunctionBuilder, memory: bytes) -> int:
-    """A zeroed stack slot with the words of `memory`, in one byte order whatever the target's is."""
-    func = builder.func
-    func.stack_slots[0] = StackSlot(SLOT_SIZE, 16)
-    base = builder.ins("stack_addr", I64, imm=0)
-    zero = builder.iconst(I64, 0)
-    loop, ready = builder.block(I64), builder.block()
-    builder.jump(loop, zero)
-    builder.switch_to(loop)
-    at = loop.params[0][0]
-    there = builder.ins("iadd", I64, base, at)
-    for offset in range(0, _STRIDE, 8):
-        builder.ins("store", I64, zero, there, offset=offset)
-    _next(builder, loop, ready, at)
-    builder.switch_to(ready)
-    for word in range(_WORDS):
-        number = int.from_bytes(memory[word * 8 : word * 8 + 8], "little")
-        if number:
-            builder.ins("store", I64, builder.iconst(I64, number), base, flags=_LITTLE, offset=word * 8)
-    return base
-
-
-def _next(builder: FunctionBuilder, loop: Block, ready: Block, at: int, *carried: int) -> None:
-    """The end of a loop over the region, `_STRIDE` bytes a round."""
-    following = builder.ins("iadd", I64, at, builder.iconst(I64, _STRIDE))
-    limit = builder.iconst(I64, SLOT_SIZE)
-    more = builder.ins("icmp", I64, following, limit, imm="ult")
-    builder.brif(more, loop, (following, *carried), ready, carried)
 
 
 def _shown(builder: FunctionBuilder, value: int, ty: Type) -> int:
@@ -365,21 +323,3 @@ def _shown(builder: FunctionBuilder, value: int, ty: Type) -> int:
         return builder.ins("select", ty, ordered, value, builder.ins(name, None, imm=0))
     bits = builder.ins("band", shape, builder.ins("bitcast", shape, value), ordered)
     return builder.ins("bitcast", ty, bits)
-
-
-def _checksum(builder: FunctionBuilder, base: int) -> int:
-    """A sum over all words of the region that a change of any byte changes: h = rotl(h ^ word, 13) * odd."""
-    loop, ready = builder.block(I64, I64), builder.block(I64)
-    zero = builder.iconst(I64, 0)
-    builder.jump(loop, zero, zero)
-    builder.switch_to(loop)
-    at, total = (value for value, _ in loop.params)
-    there = builder.ins("iadd", I64, base, at)
-    turn, odd = builder.iconst(I32, 13), builder.iconst(I64, 0x9E3779B97F4A7C15)
-    for offset in range(0, _STRIDE, 8):
-        word = builder.ins("load", I64, there, offset=offset)
-        turned = builder.ins("rotl", I64, builder.ins("bxor", I64, total, word), turn)
-        total = builder.ins("imul", I64, turned, odd)
-    _next(builder, loop, ready, at, total)
-    builder.switch_to(ready)
-    return ready.params[0][0]

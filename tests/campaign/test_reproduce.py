@@ -16,6 +16,7 @@ from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.generators.filetests import Form, filetest_text
+from liftcheck.generators.regions import window
 from liftcheck.isa import ISAS
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
@@ -245,3 +246,92 @@ def test_buffers_do_not_need_settings_that_an_old_version_lacks() -> None:
     finding = Finding(compare.WRONG_MEMORY, case, Target("s390x"), reduced=True, expected=actual, actual=actual)
     said = [text for text, _ in reproduce._forms(finding) if "; liftcheck: run:" in text]
     assert ["set enable_multi_ret_implicit_sret=true" in text for text in said] == [False, True]
+
+
+BELOW = """function %f(i64, i64) system_v {
+block0(v0: i64, v1: i64):
+    v2 = load.i64 v0
+    v3 = iadd v1, v2
+    store v3, v0+8
+    return
+}
+"""
+WRONG = BELOW.replace("iadd v1, v2", "isub v1, v2")
+
+
+def little_matters(run: int = 0) -> Case:
+    """A case whose pointer leads into the middle of its region, which is zero but for one word there."""
+    memory = bytearray(layout.SLOT_SIZE)
+    memory[0x120:0x128] = (77).to_bytes(8, "little")
+    return Case(parse_module(BELOW, "planted"), 0, ((layout.slot_address(run) + 0x120, 5),), (bytes(memory),), run)
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "s390x"])
+def test_of_a_region_there_is_as_much_as_matters(compiler: Cranelift, runners: RunnerPool, isa: str) -> None:
+    finding, judge = found(compiler, runners, little_matters(), isa, instead(compiler, isa, WRONG))
+    assert finding.unsaid == "" and finding.fault == ""
+    text = finding.program
+    assert "ss0 = explicit_slot 16" in text and "brif" not in text
+    assert text.count("store") == 3 and text.count("load.i64") == 2
+    assert compiler.read_filetest(text) == []
+    wrong = verdict(judge, runners, text)
+    assert len(wrong.failures) == 1
+    right = verdict(Judge(compiler, runners), runners, text)
+    assert right.passed > 0 and not right.failures
+
+
+def test_where_much_matters_there_is_the_whole_region(compiler: Cranelift, runners: RunnerPool) -> None:
+    finding, _ = found(compiler, runners, with_memory(STORE, (5,)), "x86-64", instead(compiler, "x86-64", ADDS))
+    assert finding.unsaid == "" and f"ss0 = explicit_slot {layout.SLOT_SIZE}" in finding.program
+
+
+def test_a_window_that_does_not_show_it_is_not_taken(compiler: Cranelift, runners: RunnerPool) -> None:
+    """The code reads zeros far from all that seems to matter, so a small slot would be overrun."""
+    far = BELOW.replace("load.i64 v0\n", "load.i64 v0+2048\n")
+    case = dataclasses.replace(little_matters(), module=parse_module(far, "planted"))
+    wrong = far.replace("iadd v1, v2", "bnot v1")
+    finding, _ = found(compiler, runners, case, "x86-64", instead(compiler, "x86-64", wrong))
+    assert finding.unsaid == "" and f"ss0 = explicit_slot {layout.SLOT_SIZE}" in finding.program
+
+
+def changed(memory: bytes, *places: int) -> bytes:
+    return bytes(byte ^ (at in places) for at, byte in enumerate(memory))
+
+
+@pytest.mark.parametrize(
+    ("run", "places", "wanted"),
+    [
+        (0, (0x121,), (0x120, 16, (0x120,))),
+        (3, (0x130, 0x15F), (0x120, 64, (0x130, 0x158))),
+        (0, (0x11F,), (0x110, 32, (0x118,))),
+        (0, (0x160,), None),
+        (0, (), (0x120, 16, ())),
+    ],
+)
+def test_a_window_has_what_is_read_written_and_pointed_at(
+    run: int, places: tuple[int, ...], wanted: tuple[int, int, tuple[int, ...]] | None
+) -> None:
+    case = little_matters(run)
+    assert window(case, 0, [case.memories[0], changed(case.memories[0], *places)]) == wanted
+
+
+def test_what_points_out_of_a_region_has_no_window() -> None:
+    case = little_matters()
+    assert window(dataclasses.replace(case, memories=()), 0, []) is None
+    outside = dataclasses.replace(case, inputs=((layout.slot_address(0) - 8, 5),))
+    assert window(outside, 0, [case.memories[0]]) is None
+
+
+def test_settings_that_do_not_matter_are_not_said(compiler: Cranelift, runners: RunnerPool) -> None:
+    """An i128 as a parameter needs one of the settings that liftcheck always compiles with, and none of the others."""
+    wide = "function %f(i128) -> i128 system_v {\nblock0(v0: i128):\n    v1 = bnot v0\n    return v1\n}\n"
+    finding, _ = found(
+        compiler,
+        runners,
+        Case(parse_module(wide, "planted"), 0, ((5,),)),
+        "x86-64",
+        instead(compiler, "x86-64", wide.replace("bnot", "ineg")),
+    )
+    assert finding.unsaid == ""
+    lines = [line for line in finding.program.splitlines() if line.startswith("set ")]
+    assert lines == ["set enable_llvm_abi_extensions=true", "set opt_level=speed", "set opt_level=none"], lines

@@ -6,16 +6,16 @@ finding's reason, and on the finding's target alone, is taken. What no form can 
 file and on the page: a trap is not a result for upstream, an allocation is proven wrong by `liftcheck regalloc`,
 registers of the caller are looked at by liftcheck alone.
 
-Forms differ in their settings (those that liftcheck always compiles with, or the target's own only) and in what comes
-in the upper bits of narrow arguments: upstream's harness passes zeros there, so a fault that needs noise gets it from
-an i64 that is reduced. A finding that is not reduced yet is tried in the form that holds most, or not at all if its
-runs take long: its `program.clif` then has the functions alone.
+Forms differ in how much of the data region they have, in their settings (those that liftcheck always compiles with, or
+the target's own only) and in what comes in the upper bits of narrow arguments: upstream's harness passes zeros there,
+so a fault that needs noise gets it from an i64 that is reduced. A finding that is not reduced yet is tried in the form
+that holds most, or not at all if its runs take long: its `program.clif` then has the functions alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import product
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
@@ -25,8 +25,10 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import innermost
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import LiftcheckError
-from liftcheck.generators.filetests import Form, filetest_text, header
+from liftcheck.generators.filetests import ALWAYS, Form, filetest_text, header
+from liftcheck.generators.regions import Window, window
 from liftcheck.isa import BIG_ENDIAN
+from liftcheck.layout import SLOT_SIZE
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.known import UPPER_BITS, fault_in
 from liftcheck.oracles.filetests.report import Failure, Report
@@ -66,9 +68,19 @@ def stated(finding: Finding, judge: Judge) -> Stated:
             why = why or _unread(text, unsaid, compiler)
             last = Stated(text, why or unsaid, fault or last.fault)
             if not why:
+                text = text if finding.row.dies else _spared(finding, text, engine)
                 return last._replace(text=_with_remark(text, unsaid))
         unsaid = f"{last.unsaid}; `liftcheck replay` shows it"
         return Stated(_with_remark(last.text, unsaid), unsaid, last.fault)
+
+
+def _spared(finding: Finding, text: str, engine: Engine) -> str:
+    """The text without the settings that liftcheck always compiles with, so far as it shows the finding without."""
+    for name, value in ALWAYS:
+        fewer = text.replace(f"set {name}={value}\n", "", 1)
+        if fewer != text and not _shortfall(finding, fewer, engine)[0]:
+            text = fewer
+    return text
 
 
 def _with_remark(text: str, unsaid: str) -> str:
@@ -91,7 +103,7 @@ def _forms(finding: Finding) -> Iterator[tuple[str, str]]:
     unsaid = _TRAP if traps else finding.row.unsaid
     dear = finding.row.dies  # judged once it is reduced, in one form with the target's own settings and one with all
     for targets in _targets(finding)[-1:] if dear else _targets(finding):
-        for form in islice(_of_runs(finding, traps), 2 if dear else None):
+        for form in _of_runs(finding, traps, dear):
             yield filetest_text(finding.case, targets, finding.target.isa in BIG_ENDIAN, form), unsaid
     if finding.case.memories and not traps and not dear:
         for plain in (True, False):
@@ -107,14 +119,26 @@ def _targets(finding: Finding) -> list[list[Target]]:
     return [alone] if witness is None or witness.isa != finding.target.isa else [[*alone, witness], alone]
 
 
-def _of_runs(finding: Finding, traps: bool) -> Iterator[Form]:
+def _of_runs(finding: Finding, traps: bool, dear: bool) -> Iterator[Form]:
     runs, noise = (finding.run,), NOISE[finding.run % len(NOISE)]
     if not finding.reduced:
         yield Form(noise=noise, whole=True, traps=traps, runs=runs)
         return
-    for direct, bits, plain in product((True, False), (0, noise), (True, False)):
+    parts = dict.fromkeys((_window(finding), None))
+    for direct, bits, part, plain in product((True, False), (0, noise), parts, (True, False)):
+        if dear and (bits or (part and not plain) or direct == bool(finding.case.memories)):
+            continue
         if not direct or (not bits and not finding.case.memories):
-            yield Form(plain, bits, True, traps, direct, runs=runs)
+            yield Form(plain, bits, True, traps, direct, window=part, runs=runs)
+
+
+def _window(finding: Finding) -> Window | None:
+    """The part of the data region that matters for a finding, if it is small."""
+    expected, actual = finding.expected, finding.actual
+    if expected is None:
+        return None
+    left = [one.memory for one in (expected, actual) if one is not None and len(one.memory) == SLOT_SIZE]
+    return window(finding.case, finding.run, left)
 
 
 def _compile_text(finding: Finding, plain: bool) -> str:
