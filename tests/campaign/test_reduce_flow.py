@@ -11,7 +11,7 @@ from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case, tidied
-from liftcheck.campaign.reduce.flow import block_params, direct_calls, inline, tables
+from liftcheck.campaign.reduce.flow import arms, block_params, direct_calls, inline, tables
 from liftcheck.campaign.reduce.passes import Pass, Probe, enter_callee
 from liftcheck.case import Case, Target
 from liftcheck.clif.text.parser import parse_module
@@ -258,3 +258,31 @@ def test_a_callee_that_becomes_the_entry_leaves_its_caller_behind() -> None:
     found = made_by(enter_callee, case_of(CALLS, (3, 1)), ask)
     assert [[function.name for function in one.module.functions] for one in found] == [["%leaf", "%callee"]]
     assert found[0].entry == 1 and found[0].inputs == ((3, 1),)
+
+
+DIAMOND = """
+function %f(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = isub v0, v1
+    brif v2, block1(v2), block2(v1)
+block1(v3: i64):
+    v4 = imul v3, v3
+    jump block3(v4)
+block2(v5: i64):
+    v6 = bnot v5
+    jump block3(v6)
+block3(v7: i64):
+    v8 = ineg v7
+    return v8
+}
+"""
+
+
+def test_what_both_sides_of_a_branch_do_comes_into_one_block() -> None:
+    found = [one for one in map(tidied, made_by(arms, case_of(DIAMOND, (5, 3)))) if not verify(one.module)]
+    assert len(found) == 2 and all(interpret(one, False).outcomes[0].kind == "returned" for one in found)
+    wanted = {"imul", "bnot"}
+    done = finished(
+        reduce_case(case_of(DIAMOND, (5, 3)), one_by_one(lambda c: "" if wanted <= {*ops(c)} else "no"), ask, meter())
+    )
+    assert len(done.case.module.functions[0].blocks) == 1 and sorted(ops(done.case)) == ["bnot", "imul", "return"]

@@ -78,6 +78,28 @@ def tables(case: Case, site: int, _probe: object) -> Sequence[Case] | None:
     return [with_terminator(case, number, at, [way]) for way in ways]
 
 
+def arms(case: Case, site: int, _probe: object) -> Sequence[Case] | None:
+    """Does what stands on one side of a branch always, and goes on on the other side: for what needs both."""
+    sites = [
+        (number, at, way)
+        for number, function in enumerate(case.module.functions)
+        for at, block in enumerate(function.blocks)
+        if block.insts[-1].op == "brif"
+        for way in block.insts[-1].targets
+    ]
+    if site >= len(sites):
+        return None
+    number, at, way = sites[site]
+    function = case.module.functions[number]
+    side = next(block for block in function.blocks if block.number == way.block)
+    last = function.blocks[at].insts[-1]
+    other = last.targets[way is last.targets[0]]
+    changed = copy_function(function)
+    changed.blocks[at].insts[-1:] = [*side.insts[:-1], Inst("jump", None, targets=(other,))]
+    replace_uses(changed, {value: arg for (value, _), arg in zip(side.params, way.args) if isinstance(arg, int)})
+    return [with_function(case, number, changed)]
+
+
 def direct_calls(case: Case, site: int, _probe: object) -> Sequence[Case] | None:
     """Makes the site-th indirect call of a function whose address is taken nearby a direct one."""
     sites = [

@@ -18,7 +18,7 @@ from typing import Final
 from liftcheck import layout
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns, calls_shortened
 from liftcheck.campaign.reduce.edit import dead_values, is_constant, with_function
-from liftcheck.campaign.reduce.flow import block_params, direct_calls, inline, tables
+from liftcheck.campaign.reduce.flow import arms, block_params, direct_calls, inline, tables
 from liftcheck.campaign.reduce.proposals import (
     as_constant,
     as_params,
@@ -330,6 +330,6 @@ def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
 
 
 PASSES: Final[tuple[Pass, ...]] = (
-    one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, inline,
-    direct_calls, tables, block_params, instructions, params, callee_params, callee_returns, memory, attributes,
+    one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, arms,
+    inline, direct_calls, tables, block_params, instructions, params, callee_params, callee_returns, memory, attributes,
     constants, input_values)  # fmt: skip
