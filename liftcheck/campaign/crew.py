@@ -1,10 +1,11 @@
 """`liftcheck reduce --jobs N`: other processes answer candidates ahead of time, with the result of one.
 
-The one idea: candidates are made as if each before were refused (`reduce/answers.py`), so nearly all of what is asked
-ahead is wanted; when one is good, what was asked after it is forgotten. Answers count in the order of the candidates,
+The one idea: candidates are made as if each before were refused (`reduce/answers.py`), so most of what is asked ahead
+is wanted; when one is good, what was asked after it is forgotten. The owner asks, too, and first: so it never waits for
+somebody who still answers what was forgotten. Answers count in the order of the candidates,
 whichever comes first, so the result does not depend on how many processes there are.
 A crew is worth its start only for what takes long: it begins after some seconds, and until it is ready its owner asks
-for himself. If it cannot start, he goes on alone. Its processes ignore Ctrl-C and end with it (`execute/local.py`).
+alone. If it cannot start, that stays so. Its processes ignore Ctrl-C and end with it (`execute/local.py`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from itertools import chain
 from math import inf
 from typing import Final, NamedTuple
 
-from liftcheck.campaign.execute.base import ENDING, Done, Executor, Work, Worker
+from liftcheck.campaign.execute.base import ENDING, Death, Done, Executor, Work, Worker
 from liftcheck.campaign.execute.local import Pool
 from liftcheck.campaign.reduce.answers import Answers, Q, one_by_one
 
 AFTER: Final = 1.5
 """Seconds of one's own after which a crew starts."""
 TICK: Final = 0.2
+_AHEAD: Final = 4
+"""How far, in times of its size, a crew goes ahead of an answer that does not come."""
 KILLS: Final = "kill whoever asks"
 """What is objected to a candidate that kills the processes that ask about it."""
 
@@ -60,7 +63,8 @@ class _Asker:
 
 
 class Crew:
-    """A panel of `size` processes, which start `after` seconds. Use it with `with`: none outlives that."""
+    """A panel of `size` processes, its owner's among them; the others start `after` seconds. Use it with `with`: none
+    outlives that."""
 
     def __init__(self, work: Asking, size: int, after: float = AFTER) -> None:
         self._size: Final = size
@@ -86,7 +90,7 @@ class Crew:
         """Whether there are processes that answer; starts them when it is time."""
         try:
             if self._pool is None and time.monotonic() >= self._start_at:
-                self._pool = Pool(self._work, self._size)
+                self._pool = Pool(self._work, self._size - 1)
                 self._pool.start()
             if self._pool is not None and self._pool.ready_at == inf:
                 for _ in self._pool.step(lambda _seat, _idle: None, 0.0):
@@ -131,31 +135,43 @@ class Crew:
         first = count = 0
         is_over = False
 
-        def feed(_seat: int, _idle: bool) -> Asked | None:
+        def drawn() -> Q | None:
             nonlocal count, is_over
-            found = None if is_over else next((one for one in stream if one is not None), None)
-            if found is None:
-                is_over = True
-                return None
-            made.append(found)
-            count += 1
-            return Asked(self._search, count - 1, asked(found))
+            is_full = count - first >= _AHEAD * self._size
+            found = None if is_over or is_full else next((one for one in stream if one is not None), None)
+            is_over = is_over or (found is None and not is_full)
+            if found is not None:
+                made.append(found)
+                count += 1
+            return found
+
+        def feed(_seat: int, is_idle: bool) -> Asked | None:
+            found = drawn() if is_idle else None
+            return None if found is None else Asked(self._search, count - 1, asked(found))
 
         while not (is_over and first == count):
+            own = drawn()
+            number = count - 1
             try:
-                for event in self._pool.step(feed, TICK):
-                    task, answer = event.task, event.answer if isinstance(event, Done) else KILLS
-                    if task is not None and task.search == self._search and (isinstance(event, Done) or event.lost):
-                        heard[task.number] = answer
-                        is_over = is_over or not answer
+                for event in self._pool.step(feed, TICK if own is None else 0.0):
+                    self._hear(event, heard)
             except ENDING:
                 self._stop()
                 heard = dict(enumerate(map(question, made), first))
                 is_over, count = True, first + len(made)
+            if own is not None and number not in heard:
+                heard[number] = question(own)
+            is_over = is_over or "" in heard.values()
             while first in heard:
                 answer = heard.pop(first)
                 first += 1
-                self.asked_ahead += 1
                 yield made.popleft(), answer
                 if not answer:
                     return
+
+    def _hear(self, event: Done[Asked, str] | Death[Asked], heard: dict[int, str]) -> None:
+        """Puts down an answer of the crew, if it belongs to the search that is on."""
+        task = event.task
+        if task is not None and task.search == self._search and (isinstance(event, Done) or event.lost):
+            heard[task.number] = event.answer if isinstance(event, Done) else KILLS
+            self.asked_ahead += 1

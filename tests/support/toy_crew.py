@@ -12,7 +12,8 @@ GOOD = 1000
 
 
 def objection(number: int) -> str:
-    """Numbers from GOOD on are good."""
+    """Numbers from GOOD on are good. Who is asked here takes as long as the others."""
+    time.sleep(0.02)
     return "" if number >= GOOD else f"{number} is small"
 
 
@@ -30,5 +31,5 @@ def answer(what: object) -> str:
         os._exit(3)
     if what == 17:
         raise Unavailable("gone")
-    time.sleep(0.02 if what % 3 else 0.05)
+    time.sleep(0.0 if what % 3 else 0.03)
     return objection(what)

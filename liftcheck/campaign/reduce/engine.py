@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -164,12 +164,20 @@ def _constant_cost(function: Function, inst: Inst) -> int:
     return complexity(inst.imm)
 
 
+class _Place(NamedTuple):
+    """Where a search is: at a site of a pass (by number); whether its round has helped so far."""
+
+    number: int = 0
+    site: int = 0
+    helped: bool = False
+
+
 class _Offer(NamedTuple):
-    """A candidate that is asked: made at `site` in this `form`, when so many were seen and ill-formed, and when forms
-    had this credit. Of what was made after it nothing counts if it is good."""
+    """A candidate that is asked: made at this place in this `form`, when so many were seen and ill-formed, and when
+    forms had this credit. Of what was made after it nothing counts if it is good."""
 
     case: Case
-    site: int
+    place: _Place
     form: int
     seen: int
     ill_formed: int
@@ -195,10 +203,11 @@ class _Door:
     def closed(self) -> bool:
         return self.meter.over(self.share, len(self.ahead))
 
-    def offered(self, case: Case, one: Pass, site: int, probe: Probe) -> Iterator[Case | None]:
-        """What a pass makes of a case from a site on, as far as it is to be asked; None for the rest."""
+    def offered(self, case: Case, passes: Sequence[Pass], start: _Place, probe: Probe) -> Iterator[Case | None]:
+        """What passes make of a case from a place on, as far as it is to be asked; None for the rest. A round that has
+        helped is followed by another."""
         price, dead = cost(case), dead_values(case.module)
-        while not self.closed and (candidates := one(case, site, probe)) is not None:
+        for place, candidates in _proposed(case, passes, start, probe):
             for candidate in candidates:
                 for form, kept in _forms(dead):
                     rival = bool(dead) or form != SWEPT
@@ -210,9 +219,10 @@ class _Door:
                         continue
                     self.credit[form] -= rival
                     counts = len(self.seen), self.refused[ILL_FORMED]
-                    self.ahead.append(_Offer(formed, site, form, *counts, tuple(self.credit)))
+                    self.ahead.append(_Offer(formed, place, form, *counts, tuple(self.credit)))
                     yield formed
-            site += 1
+            if self.closed:
+                return
 
     def _is_new(self, case: Case, price: tuple[int, int]) -> bool:
         """Whether `case` is cheaper than `price`, new and well-formed."""
@@ -271,29 +281,31 @@ def reduce_case(
     """The smallest case found to which nothing is objected, in steps; nothing must be objected to `case` itself. It may
     use `share` of the meter's limits."""
     door = _Door(answers, meter, share, is_coherent(case))
-    passes = tuple(passes)
-    while not door.closed:
-        before = cost(case)
-        for one in passes:
-            case = yield from _exhaust(case, one, door, probe)
-        if cost(case) == before:
-            break
-    return Reduced(case, not door.closed, +door.refused)
-
-
-def _exhaust(case: Case, one: Pass, door: _Door, probe: Probe) -> Generator[None, None, Case]:
-    """Runs one pass over all its sites; stays at a site as long as something there helps."""
-    site = 0
+    passes, place = tuple(passes), _Place()
     while True:
         good: _Offer | None = None
-        for answer in door.answers(door.offered(case, one, site, probe)):
+        for answer in door.answers(door.offered(case, passes, place, probe)):
             if answer is not None:
                 offer = door.heard(answer[1])
                 good = None if answer[1] else offer
             yield from door.meter.pause()
         if good is None:
-            return case
-        case, site = good.case, good.site
+            return Reduced(case, not door.closed, +door.refused)
+        case, place = good.case, good.place._replace(helped=True)
+
+
+def _proposed(
+    case: Case, passes: Sequence[Pass], start: _Place, probe: Probe
+) -> Iterator[tuple[_Place, Iterable[Case]]]:
+    """What passes propose from a place on, site by site, as long as nothing helps; stays at a site that has helped."""
+    places = [(number, start.helped) for number in range(start.number, len(passes))]
+    places += [(number, False) for number in range(len(passes)) if start.helped]
+    site = start.site
+    for number, helped in places:
+        while (candidates := passes[number](case, site, probe)) is not None:
+            yield _Place(number, site, helped), candidates
+            site += 1
+        site = 0
 
 
 def reduce_settings(

@@ -10,6 +10,7 @@ Sources: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Inp
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -67,32 +68,43 @@ class Draft:
 
 def fewer(items: Sequence[_T], answers: Answers[list[_T]], meter: Meter) -> Generator[None, None, list[_T]]:
     """As few of the items as `answers` allow, in steps: parts are left out, from halves down to single ones."""
-    kept = list(items)
-    length = max(1, len(kept) // 2)
-    while kept and not meter.over():
-        before, at = len(kept), 0
-        while at < len(kept) and not meter.over():
-            for answer in answers(_shorter(kept, at, length, meter)):
-                if answer is None:
-                    continue
+    kept, level = list(items), _Level(max(1, len(items) // 2))
+    while True:
+        levels: deque[_Level] = deque()
+        good: _Level | None = None
+        for answer in answers(_shorter(kept, level, meter, levels)):
+            if answer is not None:
                 meter.charge()
-                if answer[1]:
-                    at += length
-                else:
-                    kept = answer[0]
+                level = levels.popleft()
+                if not answer[1]:
+                    kept, good = answer[0], level
                 yield from meter.pause()
-        if length == 1 and len(kept) == before:
-            break
-        length = max(1, length // 2)
-    return kept
+        if good is None:
+            return kept
+        level = good._replace(helped=True)
 
 
-def _shorter(items: list[_T], at: int, length: int, meter: Meter) -> Iterator[list[_T]]:
-    """The items without a part, from `at` on part by part."""
-    for number, start in enumerate(range(at, len(items), length)):
-        if meter.over(ahead=number):
+class _Level(NamedTuple):
+    """Parts of `length` items are left out, from `at` on; whether one of them was."""
+
+    length: int
+    at: int = 0
+    helped: bool = False
+
+
+def _shorter(items: list[_T], level: _Level, meter: Meter, levels: deque[_Level]) -> Iterator[list[_T]]:
+    """The items without a part, part by part from a level on, as long as that does not help; `levels` gets where.
+    Single items are tried again after others have gone."""
+    length, at, helped = level
+    while items:
+        for start in range(at, len(items), length):
+            if meter.over(ahead=len(levels)):
+                return
+            levels.append(_Level(length, start, helped))
+            yield items[:start] + items[start + length :]
+        if length == 1 and not helped:
             return
-        yield items[:start] + items[start + length :]
+        length, at, helped = max(1, length // 2), 0, False
 
 
 def shrink(
