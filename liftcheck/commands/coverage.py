@@ -34,6 +34,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     options.add_isa(parser, "only this ISA's rules and the mid-end's (default: all four)")
     parser.add_argument("--cold", action="store_true", help="list every rule that was never executed, with its reason")
+    parser.add_argument(
+        "--ask",
+        action="store_true",
+        help="compile programs that are made for the rules whose reason is not known, and say which rules took them: a "
+        "minute or two",
+    )
     parser.add_argument("--html", metavar="FILE", help="write one page with the coloured sources (no network)")
     options.add_json(parser)
 
@@ -56,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
         )
     sources = isle.read_below(source, isas)
     rules, why = sources.rules, _reasons(sources, isle.rust_below(source))
+    told = _asked(coverage, [rule for rule in rules if rule.place not in why], rules, isas) if args.ask else {}
     if args.html:
         _write_page(args.html, coverage, rules, why, source)
     if args.json:
-        output.print_json("coverage", _document(coverage, rules, why))
+        output.print_json("coverage", _document(coverage, rules, why, told))
     else:
-        _show(coverage, rules, why, args.cold)
+        _show(coverage, rules, why, told, args.cold)
     return 0
 
 
@@ -95,7 +102,17 @@ def _reasons(sources: Sources, rust: str) -> Mapping[str, str]:
         runners.close()
 
 
-def _document(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str]) -> dict[str, Any]:
+def _asked(coverage: Coverage, rules: Sequence[Rule], every: Sequence[Rule], isas: Sequence[str]) -> Mapping[str, str]:
+    """What the compiler says of the rules that are cold and not out of reach."""
+    from liftcheck.campaign.report.asked import asked
+
+    cold = [rule for rule in rules if coverage.of(rule) is None]
+    return asked(cold, every, coverage.compiler, isas, output.note)
+
+
+def _document(
+    coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], asked: Mapping[str, str]
+) -> dict[str, Any]:
     from liftcheck.campaign.report.rule_coverage import summary
 
     told = []
@@ -110,7 +127,7 @@ def _document(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str])
                 "part": rule.part,
                 "times": hits.times if hits else 0,
                 "first": {"seed": hits.seed, "case": hits.case} if hits else None,
-                "reason": None if hits else why.get(rule.place, "open"),
+                "reason": None if hits else _reason(rule, why, asked),
             }
         )
     return {
@@ -123,7 +140,14 @@ def _document(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str])
     }
 
 
-def _show(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], every: bool) -> None:
+def _reason(rule: Rule, why: Mapping[str, str], asked: Mapping[str, str]) -> str:
+    """Why a rule was never executed."""
+    return why.get(rule.place) or asked.get(rule.place, "open")
+
+
+def _show(
+    coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], asked: Mapping[str, str], every: bool
+) -> None:
     from liftcheck.campaign.report.rule_coverage import parts
 
     console = output.table_console()
@@ -134,11 +158,13 @@ def _show(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], eve
         console.print(f"{count:>6,}  out of reach: {reason}", markup=False, highlight=False)
     if len(counts) > _MANY and not every:
         console.print(f"        for {len(counts) - _MANY} more reasons (--cold lists them)", markup=False)
+    for kind, count in Counter(told.partition(":")[0] for told in asked.values()).most_common():
+        console.print(f"{count:>6,}  open, asked: {kind}", markup=False, highlight=False)
     if every:
         for part, mine in parts(cold).items():
             console.print(f"\nnever executed, {part}:", markup=False)
             for rule in mine:
-                reason = why.get(rule.place, "open")
+                reason = _reason(rule, why, asked)
                 console.print(f"  {rule.place} {rule.term}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -110,6 +110,12 @@ class Atom:
     ty: TypeTest = ANY
 
 
+_IMMEDIATE: Final = (
+    "IntCompare", "FloatCompare", "LoadNoOffset", "Shuffle", "BinaryImm8", "TernaryImm8", "IntAddTrap"
+)  # fmt: skip
+"""Formats whose patterns have one more argument than operands. Before 0.135 lowerings have no type in front of them."""
+
+
 class Rules:
     """The rules of a crate that code for some ISAs goes through, each as patterns of programs (few: none can be said).
     A rule is read when its patterns are first asked for."""
@@ -244,7 +250,7 @@ class _Reader:
         wanted = len(opcode.args)
         ty = ANY
         form = opcode.format.name
-        if len(rest) > wanted:
+        if len(rest) > wanted + (form in _IMMEDIATE and not condition):
             ty, rest = self._type(rest[0]), rest[1:]
         if form in ("IntCompare", "FloatCompare") and not condition and len(rest) > wanted:
             condition, rest = _condition(rest[0][-1]), rest[1:]

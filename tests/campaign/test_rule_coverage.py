@@ -13,6 +13,7 @@ from liftcheck import cli, isle
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.campaign.report import rule_coverage
+from liftcheck.campaign.report.asked import Told, asked, said
 from liftcheck.campaign.report.cold_rules import NOT_PASSED, Runs, reasons
 from liftcheck.campaign.report.rule_coverage import Coverage, Hits, Kept
 from liftcheck.campaign.run import fuzz
@@ -20,7 +21,7 @@ from liftcheck.case import FunctionCode
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
 from liftcheck.isa import ISAS
-from liftcheck.isle import MID_END
+from liftcheck.isle import MID_END, Rule
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.tally import Tally
 
@@ -297,6 +298,50 @@ def test_no_rule_that_is_executed_has_a_reason() -> None:
     sources = isle.read_below(source, ISAS)
     wrong = fired & reasons(sources, lambda isa, name: True, isle.rust_below(source)).keys()
     assert len(fired) > 2000 and not wrong
+
+
+HIGH, LOW = "src/isa/riscv64/lower.isle:4", "src/isa/riscv64/lower.isle:5"
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (Told(0, 0, {}), "no program can be made of its left-hand side"),
+        (Told(32, 2, {HIGH: 30}), "it fires: in 2 of 32"),
+        (Told(32, 0, {}), "not tried: of 32 programs made for it none comes to another rule of `lower`"),
+        (Told(32, 0, {LOW: 31, HIGH: 16}), f"shadowed: of 32 programs made for it 16 go to {HIGH}, of higher priority"),
+        (Told(32, 0, {LOW: 31, HIGH: 1}), f"not matched: of 32 programs made for it 31 go to {LOW}: a guard"),
+    ],
+)
+def test_what_a_compiler_answers_about_a_rule(told: Told, says: str) -> None:
+    rule = Rule("src/isa/riscv64/lower.isle", 3, "lower", 1, "riscv64", [["lower", "x"], "x"], 3, 3)
+    assert said(rule, told, {HIGH: 2, LOW: 1}).startswith(says)
+
+
+def test_a_simplification_is_shadowed_by_none() -> None:
+    rule = Rule("src/opts/a.isle", 3, "simplify", 0, MID_END, [["simplify", "x"], "x"], 3, 3)
+    assert said(rule, Told(8, 0, {HIGH: 8}), {HIGH: 2}).startswith("not matched: of 8 programs made for it none")
+
+
+@pytest.mark.needs_compiler
+def test_a_compiler_is_asked_about_rules() -> None:
+    """One that fires, one that another takes everything from, one of which no program can be made; nobody else's."""
+    compiler = FuzzOptions().compiler
+    planner = Planner(FuzzOptions(isas=("x86-64",)))
+    version = planner.open_compiler().version
+    planner.open_compiler().close()
+    source = isle.find(version)
+    if source is None:
+        pytest.skip("cargo's registry lacks the sources of this version")
+    every = isle.read_below(source, ("x86-64",)).rules
+    xors = [rule for rule in every if rule.term == "x64_xor"]
+    memory = next(rule for rule in xors if "$I8" in str(rule.left) and "is_gpr_mem" in str(rule.left))
+    register = next(rule for rule in xors if "$I64" in str(rule.left) and "is_gpr_mem" in str(rule.left))
+    moved = next(rule for rule in every if rule.term == "writable_gpr_to_value_regs")
+    told = asked([memory, register, moved], every, compiler, ("x86-64",))
+    assert told[memory.place].startswith("shadowed: of ") and "x64/inst.isle" in told[memory.place]
+    assert told[register.place].startswith("it fires: in ")
+    assert told[moved.place] == "no program can be made of its left-hand side"
 
 
 def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
