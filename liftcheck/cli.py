@@ -52,6 +52,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("interpret", "interpret", "the reference result of a file"),
         Command("run", "execute", "the result of a file on an ISA"),
         Command("compile", "compile", "machine code with disassembly, relocations, traps and CLIF lines"),
+        Command("disasm", "disasm", "machine code as instructions, and what each of them does"),
+        Command("asm", "asm", "instructions as machine code"),
     )),
     ("Compilers and this machine", (
         Command("compiler", "compiler", "list, add and remove compilers under test"),

@@ -144,6 +144,14 @@ def add_isa(parser: argparse.ArgumentParser, help_text: str) -> None:
     )
 
 
+def one_isa(text: str) -> str:
+    """The name of one ISA."""
+    name = ISA_ALIASES.get(text.lower(), text.lower())
+    if name not in ISAS:
+        raise choice_error("ISA", text, (*ISAS, *ISA_ALIASES))
+    return name
+
+
 def add_compiler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compiler",

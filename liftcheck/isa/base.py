@@ -112,6 +112,8 @@ class Isa:
     operands      'module:function' that says whether they have the operands that it names (`regalloc.named.Reader`); ''
                   where there is none yet
     rows          'module:function' that gives its table of rows (`mach.rows.table.Table`); '' where there is none yet
+    context       'module:function' from an instruction's effects (`Lifted`) and the context before it to the one
+                  after it; '' where meanings need none
     bench         'module:function' that gives the programs which execute rows (`mach.rows.bench.Bench`), one for each
                   kind of machine that there is
     text          'module:function' that writes such an instruction as an assembler reads it
@@ -188,6 +190,7 @@ class Isa:
     listing: str = ""
     operands: str = ""
     rows: str = ""
+    context: str = ""
     bench: str = ""
     text: str = ""
     with_names: str = ""

@@ -61,6 +61,7 @@ ISA: Final = Isa(
     listing="listing:agrees",
     reader="decoder:read",
     rows="insts.table:table",
+    context="insts.vconfig:after",
     bench="insts.bench:benches",
     sizes=tuple(4 if first & 3 == 3 else 2 for first in range(256)),
     alignment=2,

@@ -80,6 +80,9 @@ def _bits(width: int, draw: Random) -> int:
 
 def _lane(width: int, draw: Random) -> int:
     choice = draw.random()
+    f = FORMATS.get(width)
+    if f is not None and choice > 0.9:  # a float of about 1 to 2^width
+        return f.infinity // 2 + draw.getrandbits(f.stored + width.bit_length()) | draw.getrandbits(1) << width - 1
     if choice < 0.55:
         return draw.choice(edges(width))
     if choice < 0.7:
@@ -98,25 +101,13 @@ def edges(width: int) -> tuple[int, ...]:
     }
     f = FORMATS.get(width)
     if f is not None:
-        one = f.magnitude & ~f.infinity >> 1 & f.infinity | 0
-        bias = (f.infinity >> f.stored >> 1) << f.stored
-        numbers = {
-            0,
-            1,
-            f.fraction,
-            f.fraction + 1,
-            f.infinity - 1,
-            f.infinity,
-            f.nan,
-            f.infinity | 1,
-            f.nan | 5,
-            bias,
-            one,
-        }
-        for power in (-1, 1, 7, 8, 15, 16, 31, 32, 52, 53, 63, 64):
+        bias, half = f.infinity >> f.stored >> 1 << f.stored, f.fraction + 1 >> 1
+        numbers = {0, 1, f.fraction, f.fraction + 1, f.infinity - 1, f.infinity, f.nan, f.infinity | 1, f.nan | 5, bias}
+        for power in (-1, 0, 1, 7, 8, 15, 16, 31, 32, 52, 53, 63, 64):
             exponent = bias + (power << f.stored)
             if exponent < f.infinity:
-                numbers |= {exponent, exponent - 1, exponent + 1, exponent | f.fraction & ~(f.fraction >> 1)}
+                # x, its neighbours, 1.5 x, 1.25 x: ties and fractions near 1, where rounding shows
+                numbers |= {exponent, exponent - 1, exponent + 1, exponent | half, exponent | half >> 1}
         found |= numbers | {x | f.sign for x in numbers}
     return tuple(sorted(x & mask for x in found))
 

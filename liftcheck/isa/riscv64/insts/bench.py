@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from liftcheck.isa.riscv64.insts.common import FLOAT, VECTOR
+from liftcheck.isa.riscv64.insts.common import FLOAT, VECTOR, Configuration, most
 from liftcheck.isa.riscv64.insts.table import table
-from liftcheck.isa.riscv64.insts.vconfig import Configuration, most
 from liftcheck.mach.rows.bench import DATA, FRAGMENT, TAKEN, Bench
 from liftcheck.mach.rows.machine import Place
 
 _INTEGERS: Final = range(1, 30)
-_X, _F, _V, _CONFIGURATION = 32, 264, 528, 16
+_CONFIGURATION, _MODE, _X, _F, _V = 16, 32, 40, 272, 528
 _WINDOW: Final = 1040
 _SIZE: Final = 1296
 _RESERVED: Final = frozenset({30, 31})
@@ -38,6 +37,7 @@ ERRATA: Final = (
 
 def _slots(vectors: bool) -> dict[Place, int]:
     found: dict[Place, int] = {number: _X + 8 * (number - 1) for number in _INTEGERS}
+    found["frm"] = _MODE
     found |= {FLOAT + number: _F + 8 * number for number in range(32)}
     if vectors:
         found |= {VECTOR + number: _V + 16 * number for number in range(32)}
@@ -71,6 +71,8 @@ def _main(vectors: bool) -> str:
         lui t6, {DATA >> 12}
     next:
         {_each("ld", "fld", "vl1re8.v" if vectors else "")}
+        lbu t5, {_MODE}(t6)
+        csrrw zero, frm, t5
         {configure and configure + f"ld t4, {_X + 8 * 28}(t6)"}
         ld t5, {FRAGMENT}(t6)
         beqz t5, done
@@ -82,6 +84,8 @@ def _main(vectors: bool) -> str:
         li t5, 0
     noted:
         sd t5, {TAKEN}(t6)
+        csrrs t5, frm, zero
+        sb t5, {_MODE}(t6)
         {_each("sd", "fsd", "vs1r.v" if vectors else "")}
         addi t6, t6, {_SIZE}
         j next
@@ -116,12 +120,17 @@ def bench(vectors: bool = False) -> Bench:
         _main(vectors),
         _leave(),
         "j",
-        _configurations() if vectors else ((None, {}),),
+        _configurations() if vectors else _modes(),
         ERRATA,
         in_unicorn=not vectors,
         only="v" if vectors else "(?!v)",
         before=_BEFORE,
     )
+
+
+def _modes() -> tuple[tuple[Configuration, Mapping[Place, int]], ...]:
+    """All rounding modes, most often the one that functions are entered in."""
+    return tuple((Configuration(frm=frm), {"frm": frm}) for frm in (0, 0, 0, 0, 0, 0, 1, 2, 3, 4))
 
 
 def _configurations() -> tuple[tuple[Configuration, Mapping[Place, int]], ...]:
@@ -131,7 +140,8 @@ def _configurations() -> tuple[tuple[Configuration, Mapping[Place, int]], ...]:
         lanes = most(vtype) if vtype & 7 not in (1, 2, 3) else 0
         for vl in sorted({0, 1, lanes - 1, lanes}) if lanes else ():
             weight = 4 if vtype & 7 == 0 and vl == lanes else 1
-            found += [(Configuration(vl, vtype), {"avl": vl, "vtype": vtype})] * weight
+            for frm in (0,) * weight if lanes > 1 else range(5):
+                found.append((Configuration(vl, vtype, frm), {"avl": vl, "vtype": vtype, "frm": frm}))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ Source: The RISC-V Instruction Set Manual, Volume I (20240411): 2.2, 2.3 (format
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from liftcheck.bits.build import sext, trunc
 from liftcheck.bits.floats import FORMATS
@@ -16,13 +16,13 @@ from liftcheck.bits.term import Term
 from liftcheck.isa.riscv64 import ISA
 from liftcheck.mach.rows.encoding import word
 from liftcheck.mach.rows.kinds import Choice, Immediate, Kind, Register, Target
-from liftcheck.mach.rows.machine import Registers
+from liftcheck.mach.rows.machine import Machine, NoMeaning, Registers
 from liftcheck.mach.rows.row import Meaning, Row, pure
 from liftcheck.mach.rows.syntax import syntax
 
 VLEN: Final = 128
 """Bits of a vector register: the least that V guarantees, which is what compiled code relies on."""
-REGISTERS: Final = Registers((64, 64, VLEN), ISA.registers, {"vl": 64, "vtype": 64})
+REGISTERS: Final = Registers((64, 64, VLEN), ISA.registers, {"frm": 3, "vl": 64, "vtype": 64})
 """Not here: the sticky bits of floating point and of saturation, which no instruction that is emitted reads."""
 
 INT, FLOAT, VECTOR = 0, 64, 128
@@ -50,6 +50,52 @@ ROUNDING: Final = {0: "rne", 1: "rtz", 2: "rdn", 3: "rup", 4: "rmm", 7: "dyn"}
 
 _ORDERED: Final = {n: "".join(c for k, c in enumerate("wroi") if n >> k & 1)[::-1] or "0" for n in range(16)}
 """What a fence orders: device input and output, reads, writes."""
+
+
+class Configuration(NamedTuple):
+    """What meanings must know as numbers: vl, vtype (-1: not known) and frm (-1 too). `saved`: the place of a
+    register that holds the mode that the function was entered in, to nearest even; -1: none."""
+
+    vl: int = -1
+    vtype: int = -1
+    frm: int = 0
+    saved: int = -1
+
+    @property
+    def sew(self) -> int:
+        """Bits of an element."""
+        return 8 << (self.vtype >> 3 & 7)
+
+    @property
+    def lanes(self) -> int:
+        """VLMAX."""
+        return most(self.vtype) if self.vl >= 0 else 0
+
+    @property
+    def tail_agnostic(self) -> bool:
+        return bool(self.vtype >> 6 & 1)
+
+    @property
+    def mask_agnostic(self) -> bool:
+        return bool(self.vtype >> 7 & 1)
+
+
+def most(vtype: int) -> int:
+    """VLMAX; 0: there is no such configuration."""
+    group, width = vtype & 7, 8 << (vtype >> 3 & 7)
+    if group == 4 or width > 64 or vtype >> 8:
+        return 0
+    share, limit = (VLEN << group, 64) if group < 4 else (VLEN >> 8 - group, 64 >> 8 - group)
+    return share // width if width <= limit else 0
+
+
+def rounding_mode(s: Machine, rm: int) -> str:
+    """The name of a rounding mode, 'dyn' resolved: that of the context, to nearest even on entry."""
+    if rm == 7:
+        rm = s.context.frm if isinstance(s.context, Configuration) else 0
+    if rm not in ROUNDING or rm == 7:
+        raise NoMeaning("a rounding mode that is not known")
+    return ROUNDING[rm]
 
 
 def _float(field: str, width: int, written: bool) -> Register:

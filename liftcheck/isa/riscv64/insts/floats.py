@@ -1,10 +1,10 @@
 """riscv64: floating point of 16, 32 and 64 bits: F, D, Zfh, Zfa.
 
-What is stated: round to nearest even, which is the mode that every function is entered in ('dyn') and the only one
-that terms have for arithmetic; conversions to integers and rounding to integers have all modes. The sticky flags are
-not said. Every NaN that is computed is the canonical one. Operands of less than 64 bits are boxed NaNs unless all
-bits above are ones. Source: The RISC-V Instruction Set Manual, Volume I (20240411), chapters 21 (F), 22 (D), 24
-(Zfh), 20 (Zfa).
+What is stated: round to nearest even, which is the mode that every function is entered in ('dyn' is the context's),
+and the only one that terms have for arithmetic; conversions to integers and rounding to integers have all modes. The
+sticky flags are not said. Every NaN that is computed is the canonical one. Operands of less than 64 bits are boxed
+NaNs unless all bits above are ones. Source: The RISC-V Instruction Set Manual, Volume I (20240411), chapters 21 (F),
+22 (D), 24 (Zfh), 20 (Zfa).
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from typing import Final
 from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
-from liftcheck.isa.riscv64.insts.common import ROUNDING, inst, plain
+from liftcheck.isa.riscv64.insts.common import inst, plain, rounding_mode
 from liftcheck.isa.riscv64.insts.integer import store
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
-_MODES: Final = {"rne": "nearest", "dyn": "nearest", "rtz": "trunc", "rdn": "floor", "rup": "ceil"}
+_MODES: Final = {"rne": "nearest", "rtz": "trunc", "rdn": "floor", "rup": "ceil"}
 _FORMATS: Final = (("s", 32, "00"), ("d", 64, "01"), ("h", 16, "10"))
 _LETTER: Final = {"s": "s", "d": "f", "h": "h"}
 """Of operands in `common`, by the instruction's suffix."""
 _HALF: Final = "zfh"
 
 
+def to_nearest(s: Machine, rm: int = 7) -> None:
+    """NoMeaning for arithmetic in another mode: terms have none."""
+    mode = rounding_mode(s, rm)
+    if mode != "rne":
+        raise NoMeaning(f"arithmetic with rounding mode {mode}")
+
+
 def nearest(function: Callable[..., Term]) -> Callable[..., Term]:
     """Arithmetic: the last operand is the rounding mode."""
 
     def meaning(s: Machine, *values: Term) -> Term:
-        mode = ROUNDING[value_of(values[-1])]
-        if mode not in ("rne", "dyn"):
-            raise NoMeaning(f"arithmetic with rounding mode {mode}")
+        to_nearest(s, value_of(values[-1]))
         return function(*values[:-1])
 
     return meaning
@@ -200,30 +205,51 @@ def _conversions() -> Iterator[Row]:
 
 
 def _to_integer(size: int, signed: bool) -> Callable[..., Term]:
-    return lambda s, a, rm: b.sext(to_integer(a, ROUNDING[value_of(rm)], size, signed), 64)
+    return lambda s, a, rm: b.sext(to_integer(a, rounding_mode(s, value_of(rm)), size, signed), 64)
+
+
+def directed(exact: Term, width: int, mode: str) -> Term:
+    """A float of 128 bits to one of `width` bits in a rounding mode: the nearest one, or its neighbour."""
+    near, f = b.fconvert(exact, width), FORMATS[width]
+    if mode == "rne":
+        return near
+    if mode == "rmm":
+        raise NoMeaning("conversion with rounding mode rmm")
+    back, one = b.fconvert(near, 128), const(1, width, exact.lanes)
+    low, high = b.flt(back, exact), b.flt(exact, back)
+    negative = b.nonzero(b.band(near, const(f.sign, width, exact.lanes)))
+    larger, smaller = b.add(near, one), b.sub(near, one)
+    up, down = b.ite(negative, smaller, larger), b.ite(negative, larger, smaller)
+    if mode == "rtz":
+        return b.ite(b.ite(negative, low, high), smaller, near)
+    return b.ite(low, up, near) if mode == "rup" else b.ite(high, down, near)
+
+
+def from_integer(a: Term, width: int, signed: bool, mode: str) -> Term:
+    """An integer as a float of `width` bits."""
+    convert = b.from_sint if signed else b.from_uint
+    return convert(a, width) if mode == "rne" else directed(convert(a, 128), width, mode)
 
 
 def _from_integer(size: int, width: int, signed: bool) -> Callable[..., Term]:
-    convert = b.from_sint if signed else b.from_uint
     exact = size <= {16: 11, 32: 24, 64: 53}[width]
 
     def meaning(s: Machine, a: Term, rm: Term) -> Term:
-        mode = ROUNDING[value_of(rm)]
-        if mode not in ("rne", "dyn") and not exact:
-            raise NoMeaning(f"conversion from integers with rounding mode {mode}")
-        return convert(b.trunc(a, size), width)
+        mode = "rne" if exact else rounding_mode(s, value_of(rm))
+        return from_integer(b.trunc(a, size), width, signed, mode)
 
     return meaning
+
+
+def convert(a: Term, width: int, mode: str) -> Term:
+    """A float in another format."""
+    if mode == "rne" or width > a.lane:
+        return b.fconvert(a, width)
+    return directed(b.fconvert(a, 128), width, mode)
 
 
 def _convert(source: int, width: int) -> Callable[..., Term]:
-    def meaning(s: Machine, a: Term, rm: Term) -> Term:
-        mode = ROUNDING[value_of(rm)]
-        if mode not in ("rne", "dyn") and source > width:
-            raise NoMeaning(f"conversion of floats with rounding mode {mode}")
-        return b.fconvert(a, width)
-
-    return meaning
+    return lambda s, a, rm: convert(a, width, "rne" if width > source else rounding_mode(s, value_of(rm)))
 
 
 _FLI: Final = (
@@ -300,7 +326,7 @@ def _additional() -> Iterator[Row]:
 
 
 def _round(s: Machine, a: Term, rm: Term) -> Term:
-    return to_integral(a, ROUNDING[value_of(rm)])
+    return to_integral(a, rounding_mode(s, value_of(rm)))
 
 
 def _rows() -> Iterator[Row]:

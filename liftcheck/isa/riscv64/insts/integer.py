@@ -13,6 +13,7 @@ from liftcheck.bits.build import (
     add,
     ashr,
     band,
+    bnot,
     bor,
     bxor,
     eq,
@@ -184,6 +185,22 @@ def _csr(s: Machine, *values: Term) -> Term:
     raise NoMeaning("control and status registers")
 
 
+def _frm(update: Callable[[Term, Term], Term]) -> Callable[..., Term]:
+    """The rounding mode: the old one goes to rd. One that there is not makes later arithmetic trap."""
+
+    def meaning(s: Machine, value: Term) -> Term:
+        old = s.read("frm")
+        s.write("frm", update(old, trunc(value, 3)))
+        return zext(old, 64)
+
+    return meaning
+
+
+_UPDATES: Final[tuple[tuple[str, str, Callable[[Term, Term], Term]], ...]] = (
+    ("csrrw", "01", lambda old, value: value),
+    ("csrrs", "10", bor),
+    ("csrrc", "11", lambda old, v: band(old, bnot(v))),
+)
 _NOTHING: Final = "a hint or an ordering of accesses: there is nothing to see"
 
 
@@ -252,16 +269,11 @@ def _system() -> Iterator[Row]:
     yield inst("fence.i", "000000000000 00000 001 00000 0001111", _nothing, "5", "zifencei", _NOTHING)
     yield inst("ebreak", "000000000001 00000 000 00000 1110011", trap("break"), "2.8", untested="it traps")
     yield inst("ecall", "000000000000 00000 000 00000 1110011", trap("system call"), "2.8", untested="it traps")
-    for name, three, source in (
-        ("csrrw", "001", "rs1"),
-        ("csrrs", "010", "rs1"),
-        ("csrrc", "011", "rs1"),
-        ("csrrwi", "101", "uimm5"),
-        ("csrrsi", "110", "uimm5"),
-        ("csrrci", "111", "uimm5"),
-    ):
-        picture = f"csr rs1 {three} rd 1110011"
-        yield inst(f"{name} rd, csr, {source}", picture, _csr, "6.1", "zicsr", "no meaning")
+    for name, two, update in _UPDATES:
+        for suffix, bit, source in (("", "0", "rs1"), ("i", "1", "uimm5")):
+            tail = f"rs1 {bit}{two} rd 1110011"
+            yield inst(f"{name}{suffix} rd, frm, {source}", f"000000000010 {tail}", _frm(update), "21.2", "f")
+            yield inst(f"{name}{suffix} rd, csr, {source}", f"csr {tail}", _csr, "6.1", "zicsr", "no meaning")
 
 
 def _nothing(s: Machine, *orders: Term) -> None:

@@ -14,59 +14,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from liftcheck.bits import build as b
+from liftcheck.bits.concrete import evaluate
 from liftcheck.bits.term import Term, const, packed_const, value_of
 from liftcheck.errors import AssemblyError
-from liftcheck.isa.riscv64.insts.common import FIELDS, KINDS, VECTOR, VLEN
+from liftcheck.isa.riscv64.insts.common import FIELDS, KINDS, REGISTERS, VECTOR, VLEN, Configuration, most
 from liftcheck.mach.rows.encoding import Fields, word
 from liftcheck.mach.rows.kinds import Kind, Value
-from liftcheck.mach.rows.machine import Machine, NoMeaning
+from liftcheck.mach.rows.machine import Effects, Machine, NoMeaning
 from liftcheck.mach.rows.row import Meaning, Row
 from liftcheck.mach.rows.syntax import syntax
+from liftcheck.mach.rows.table import Lifted, variables
 
 _GROUPS: Final = ("m1", "m2", "m4", "m8", "", "mf8", "mf4", "mf2")
-
-
-class Configuration(NamedTuple):
-    """vl and vtype as numbers."""
-
-    vl: int
-    vtype: int
-
-    @property
-    def sew(self) -> int:
-        """Bits of an element."""
-        return 8 << (self.vtype >> 3 & 7)
-
-    @property
-    def lanes(self) -> int:
-        """VLMAX."""
-        return most(self.vtype)
-
-    @property
-    def tail_agnostic(self) -> bool:
-        return bool(self.vtype >> 6 & 1)
-
-    @property
-    def mask_agnostic(self) -> bool:
-        return bool(self.vtype >> 7 & 1)
-
-
-def most(vtype: int) -> int:
-    """VLMAX; 0: there is no such configuration."""
-    group, width = vtype & 7, 8 << (vtype >> 3 & 7)
-    if group == 4 or width > 64 or vtype >> 8:
-        return 0
-    share, limit = (VLEN << group, 64) if group < 4 else (VLEN >> 8 - group, 64 >> 8 - group)
-    return share // width if width <= limit else 0
 
 
 def configuration(s: Machine, width: int = 0) -> Configuration:
     """The configuration, of LMUL 1 at most; NoMeaning if it is not known. `width`: bits of the widest operand's
     element, as multiples of SEW."""
-    if not isinstance(s.context, Configuration):
+    if not isinstance(s.context, Configuration) or s.context.vl < 0:
         raise NoMeaning("the vector configuration is not known")
     c = s.context
     if not c.lanes:
@@ -196,7 +164,6 @@ def _set(avl_is_register: bool) -> Callable[..., Term]:
         s.write("vtype", vtype)
         named = (s.operands["rd"], s.operands["rs1"]) if avl_is_register else (1, 1)
         if named == (0, 0):
-            s.undefined(1)
             return s.read("vl")
         length = limit if named[1] == 0 else b.umin(avl, limit)
         s.write("vl", length)
@@ -219,3 +186,33 @@ def configuring() -> tuple[Row, ...]:
 
 def _by_register(s: Machine, avl: Term, vtype: Term) -> Term:
     raise NoMeaning("a vector type out of a register")
+
+
+def after(lifted: Lifted, before: object) -> object:
+    """The context after an instruction: what it sets, where that is a number; after a call it is not known."""
+    c = before if isinstance(before, Configuration) else Configuration()
+    effects = lifted.effects
+    if effects is None:
+        return Configuration() if lifted.decoded.instruction.name.startswith("vset") else before
+    if any(jump.kind == "call" for jump in effects.jumps):
+        return Configuration()
+    if c.saved in effects.writes:
+        c = c._replace(saved=-1)
+    if "vtype" in effects.writes:
+        length = effects.writes.get("vl")
+        vl = c.vl if length is None else -1 if variables([length]) else evaluate(length)
+        c = c._replace(vl=vl, vtype=value_of(effects.writes["vtype"]) if vl >= 0 else -1)
+    return _mode_after(c, effects) if "frm" in effects.writes else c
+
+
+def _mode_after(c: Configuration, effects: Effects) -> Configuration:
+    """The mode that was written: a number, or that of the function's entry, out of the register that keeps it."""
+    frm, entry = REGISTERS.variable("frm"), effects.writes["frm"]
+    keeper = next(
+        (place for place, term in effects.writes.items() if place != "frm" and variables([term]) == [frm]), -1
+    )
+    if not variables([entry]):
+        saved = keeper if c.frm == 0 and isinstance(keeper, int) else c.saved
+        return c._replace(frm=evaluate(entry), saved=saved)
+    restores = c.saved >= 0 and variables([entry]) == [REGISTERS.variable(c.saved)]
+    return c._replace(frm=0 if restores else -1)

@@ -14,10 +14,18 @@ from typing import Final
 from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.term import Term
-from liftcheck.isa.riscv64.insts.common import VECTOR
-from liftcheck.isa.riscv64.insts.floats import classes, minimum, negated, sign_of, to_integer
+from liftcheck.isa.riscv64.insts.common import VECTOR, Configuration, rounding_mode
+from liftcheck.isa.riscv64.insts.floats import (
+    classes,
+    convert,
+    from_integer,
+    minimum,
+    negated,
+    sign_of,
+    to_integer,
+    to_nearest,
+)
 from liftcheck.isa.riscv64.insts.vconfig import (
-    Configuration,
     check_mask,
     configuration,
     elements,
@@ -37,7 +45,9 @@ from liftcheck.mach.rows.row import Meaning, Row
 _WAYS: Final = {"V": ("001", "vs1", "v"), "F": ("101", "fs1", "f")}
 
 
-def _configured(s: Machine, widest: int = 1) -> Configuration:
+def _configured(s: Machine, widest: int = 1, rounds: bool = False) -> Configuration:
+    if rounds:
+        to_nearest(s)
     c = configuration(s, widest)
     if c.sew not in FORMATS:
         raise NoMeaning("floats of 8 bits")
@@ -56,9 +66,9 @@ def _check(s: Machine, vm: Term, *apart: str) -> None:
         refuse(s.operands["vd"] == s.operands.get(name, -1))
 
 
-def _lanewise(function: Lanes2) -> Meaning:
+def _lanewise(function: Lanes2, rounds: bool) -> Meaning:
     def meaning(s: Machine, old: Term, vs2: Term, vs1: Term, vm: Term) -> Term:
-        c = _configured(s)
+        c = _configured(s, 1, rounds)
         _check(s, vm)
         return merged(s, c, old, function(elements(vs2, c.sew, c.lanes), _other(s, c, vs1)), vm)
 
@@ -67,7 +77,7 @@ def _lanewise(function: Lanes2) -> Meaning:
 
 def _widening(function: Lanes2, wide_first: bool = False) -> Meaning:
     def meaning(s: Machine, old: Term, vs2: Term, vs1: Term, vm: Term) -> Term:
-        c = _configured(s, 2)
+        c = _configured(s, 2, rounds=True)
         _check(s, vm, "vs1", *(() if wide_first else ("vs2",)))
         wide = 2 * c.sew
         first = elements(vs2, wide if wide_first else c.sew, c.lanes)
@@ -88,7 +98,7 @@ def _three(function: Callable[[Term, Term, Term], Term], wide: bool = False) -> 
     """vd = function(vd, vs1, vs2)."""
 
     def meaning(s: Machine, old: Term, vs1: Term, vs2: Term, vm: Term) -> Term:
-        c = _configured(s, 2 if wide else 1)
+        c = _configured(s, 2 if wide else 1, rounds=True)
         _check(s, vm, *(("vs1", "vs2") if wide else ()))
         width = c.sew * (2 if wide else 1)
         one, two = b.fconvert(_other(s, c, vs1), width), b.fconvert(elements(vs2, c.sew, c.lanes), width)
@@ -97,9 +107,9 @@ def _three(function: Callable[[Term, Term, Term], Term], wide: bool = False) -> 
     return meaning
 
 
-def _one(function: Callable[[Term], Term]) -> Meaning:
+def _one(function: Callable[[Term], Term], rounds: bool) -> Meaning:
     def meaning(s: Machine, old: Term, vs2: Term, vm: Term) -> Term:
-        c = _configured(s)
+        c = _configured(s, 1, rounds)
         _check(s, vm)
         return merged(s, c, old, function(elements(vs2, c.sew, c.lanes)), vm)
 
@@ -113,6 +123,7 @@ _ARITHMETIC: Final[tuple[tuple[str, str, str, Lanes2], ...]] = (
     ("100000", "vfdiv", "VF", b.fdiv), ("100001", "vfrdiv", "F", swapped(b.fdiv)), ("100100", "vfmul", "VF", b.fmul),
     ("100111", "vfrsub", "F", swapped(b.fsub)),
 )  # fmt: skip
+_ROUNDING: Final = frozenset({"vfadd", "vfsub", "vfdiv", "vfrdiv", "vfmul", "vfrsub"})
 _COMPARISONS: Final[tuple[tuple[str, str, str, Lanes2], ...]] = (
     ("011000", "vmfeq", "VF", b.feq), ("011001", "vmfle", "VF", b.fle), ("011011", "vmflt", "VF", b.flt),
     ("011100", "vmfne", "VF", lambda a, c: b.bnot(b.feq(a, c))), ("011101", "vmfgt", "F", swapped(b.flt)),
@@ -148,7 +159,10 @@ def _binary() -> Iterator[Row]:
         for six, name, ways, function in _ARITHMETIC:
             if way in ways:
                 yield vector(
-                    f"{name}.v{letter} +vd, vs2, {source}{{, vm}}", f"{six} {tail}", _lanewise(function), "30.13"
+                    f"{name}.v{letter} +vd, vs2, {source}{{, vm}}",
+                    f"{six} {tail}",
+                    _lanewise(function, name in _ROUNDING),
+                    "30.13",
                 )
         for six, name, ways, function in _COMPARISONS:
             if way in ways:
@@ -175,70 +189,83 @@ def _binary() -> Iterator[Row]:
             )
 
 
-def _converted(function: Callable[[Term, int], Term], first: int, last: int) -> Meaning:
+Conversion = Callable[[Term, int, str], Term]
+"""(lanes, width of the result, rounding mode)."""
+
+
+def _converted(function: Conversion, first: int, last: int) -> Meaning:
     """vd = function(vs2, width of vd's elements); widths in halves of SEW: 2 is SEW, 4 twice, 1 half of it."""
 
     def meaning(s: Machine, old: Term, vs2: Term, vm: Term) -> Term:
         c = configuration(s, max(first, last, 2) // 2)
         _check(s, vm, *(("vs2",) if last > first else ()))
         width, result = c.sew * first // 2, c.sew * last // 2
-        return merged(s, c, old, function(elements(vs2, width, c.lanes), result), vm)
+        lanes = function(elements(vs2, width, c.lanes), result, rounding_mode(s, 7))
+        return merged(s, c, old, lanes, vm)
 
     return meaning
 
 
-def _from_float(mode: str, signed: bool) -> Callable[[Term, int], Term]:
-    def convert(a: Term, width: int) -> Term:
-        if a.lane not in FORMATS:
-            raise NoMeaning("floats of 8 bits")
-        return to_integer(a, mode, width, signed)
-
-    return convert
-
-
-def _to_float(signed: bool) -> Callable[[Term, int], Term]:
-    def convert(a: Term, width: int) -> Term:
-        if width not in FORMATS:
-            raise NoMeaning("floats of 8 bits")
-        return (b.from_sint if signed else b.from_uint)(a, width)
-
-    return convert
-
-
-def _resized(a: Term, width: int) -> Term:
-    if a.lane not in FORMATS or width not in FORMATS:
+def _is_float(width: int) -> None:
+    if width not in FORMATS:
         raise NoMeaning("floats of 8 bits")
-    return b.fconvert(a, width)
+
+
+def _from_float(signed: bool, fixed: str = "") -> Conversion:
+    def convert_(a: Term, width: int, mode: str) -> Term:
+        _is_float(a.lane)
+        return to_integer(a, fixed or mode, width, signed)
+
+    return convert_
+
+
+def _to_float(signed: bool) -> Conversion:
+    def convert_(a: Term, width: int, mode: str) -> Term:
+        _is_float(width)
+        return from_integer(a, width, signed, mode)
+
+    return convert_
+
+
+def _resized(a: Term, width: int, mode: str) -> Term:
+    _is_float(a.lane)
+    _is_float(width)
+    return convert(a, width, mode)
 
 
 _CONVERSIONS: Final = (
-    (0, "xu.f", _from_float("rne", False)), (1, "x.f", _from_float("rne", True)), (2, "f.xu", _to_float(False)),
-    (3, "f.x", _to_float(True)), (4, "f.f", _resized), (6, "rtz.xu.f", _from_float("rtz", False)),
-    (7, "rtz.x.f", _from_float("rtz", True)),
+    (0, "xu.f", _from_float(False)), (1, "x.f", _from_float(True)), (2, "f.xu", _to_float(False)),
+    (3, "f.x", _to_float(True)), (4, "f.f", _resized), (6, "rtz.xu.f", _from_float(False, "rtz")),
+    (7, "rtz.x.f", _from_float(True, "rtz")),
 )  # fmt: skip
 
 
 def _unary() -> Iterator[Row]:
-    for digits, name, function in (("00000", "vfsqrt", b.fsqrt), ("10000", "vfclass", classes)):
-        yield vector(f"{name}.v +vd, vs2{{, vm}}", f"010011 vm vs2 {digits} 001 vd 1010111", _one(function), "30.13.8")
+    for digits, name, one in (("00000", "vfsqrt", b.fsqrt), ("10000", "vfclass", classes)):
+        yield vector(
+            f"{name}.v +vd, vs2{{, vm}}",
+            f"010011 vm vs2 {digits} 001 vd 1010111",
+            _one(one, name == "vfsqrt"),
+            "30.13.8",
+        )
     for base, prefix, suffix, first, last in (
         (0, "vfcvt", "v", 2, 2),
         (8, "vfwcvt", "v", 2, 4),
         (16, "vfncvt", "w", 4, 2),
     ):
-        for number, name, convert in _CONVERSIONS:
+        for number, name, function in _CONVERSIONS:
             if base or name != "f.f":
                 yield vector(
                     f"{prefix}.{name}.{suffix} +vd, vs2{{, vm}}",
                     f"010010 vm vs2 {base + number:05b} 001 vd 1010111",
-                    _converted(convert, first, last),
+                    _converted(function, first, last),
                     "30.13.17",
                 )
 
 
-def _reduction(function: Lanes2, wide: bool = False) -> Meaning:
+def _reduction(function: Lanes2, wide: bool = False, rounds: bool = False) -> Meaning:
     def meaning(s: Machine, old: Term, vs2: Term, vs1: Term, vm: Term) -> Term:
-        c = _configured(s, 1)
+        c = _configured(s, 1, rounds)
         width = c.sew * (2 if wide else 1)
         if width not in FORMATS or width > 64:
             raise NoMeaning("elements of more than 64 bits")
@@ -257,9 +284,9 @@ def _unordered(s: Machine, *values: Term) -> Term:
 
 def _reductions() -> Iterator[Row]:
     for six, name, meaning in (
-        ("000001", "vfredusum", _unordered), ("000011", "vfredosum", _reduction(b.fadd)),
+        ("000001", "vfredusum", _unordered), ("000011", "vfredosum", _reduction(b.fadd, rounds=True)),
         ("000101", "vfredmin", _reduction(minimum(b.fmin))), ("000111", "vfredmax", _reduction(minimum(b.fmax))),
-        ("110001", "vfwredusum", _unordered), ("110011", "vfwredosum", _reduction(b.fadd, True)),
+        ("110001", "vfwredusum", _unordered), ("110011", "vfwredosum", _reduction(b.fadd, True, True)),
     ):  # fmt: skip
         apart = "its order is the machine's choice" if meaning is _unordered else ""
         yield vector(

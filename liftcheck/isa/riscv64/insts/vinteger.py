@@ -13,10 +13,9 @@ from typing import Final
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
 from liftcheck.isa.riscv64.insts.bits import reversed_in_bytes
-from liftcheck.isa.riscv64.insts.common import VECTOR
+from liftcheck.isa.riscv64.insts.common import VECTOR, Configuration
 from liftcheck.isa.riscv64.insts.integer import high, quotient, remainder
 from liftcheck.isa.riscv64.insts.vconfig import (
-    Configuration,
     check_mask,
     configuration,
     elements,

@@ -12,9 +12,8 @@ from typing import Final
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
-from liftcheck.isa.riscv64.insts.common import VECTOR, VLEN
+from liftcheck.isa.riscv64.insts.common import VECTOR, VLEN, Configuration
 from liftcheck.isa.riscv64.insts.vconfig import (
-    Configuration,
     check_mask,
     configuration,
     elements,
