@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import NamedTuple, cast
@@ -55,6 +55,17 @@ class _Unit(NamedTuple):
     code: Program
     trampoline: FunctionCode
     targets: list[Target]
+
+
+class _Column(NamedTuple):
+    """What the compiler made for one target, by case, and the target's trampolines; `may_lack`: whether code can be for
+    another machine (`beyond.may_lack`)."""
+
+    target: Target
+    replies: list[Program | CompileFailure | None]
+    trampolines: Mapping[Signature, Reply]
+    big_endian: bool
+    may_lack: bool
 
 
 class _RunnerBatch(NamedTuple):
@@ -281,32 +292,29 @@ class Judge:
 
     def _settle(self, batch: _Batch, compiled: list[list[Program | CompileFailure | None]]) -> None:
         """Sorts out what was not compiled or cannot be judged, runs the rest, compares."""
-        by_isa: dict[str, list[tuple[Target, list[Program | CompileFailure | None]]]] = {}
-        for entry in zip(batch.targets, compiled):
-            by_isa.setdefault(entry[0].isa, []).append(entry)
-        for entries in by_isa.values():
+        by_isa: dict[str, list[_Column]] = {}
+        for target, replies in zip(batch.targets, compiled):
+            column = _Column(
+                target, replies, self.trampolines.made_for(target), target.big_endian, beyond.may_lack(target)
+            )
+            by_isa.setdefault(target.isa, []).append(column)
+        for columns in by_isa.values():
             parts: dict[int, _RunnerBatch] = {}
             for number in range(len(batch.cases)):
-                self._place(batch, number, entries, parts)
+                self._place(batch, number, columns, parts)
             for part in parts.values():
                 self._run_share(batch, part)
 
-    def _place(
-        self,
-        batch: _Batch,
-        number: int,
-        entries: list[tuple[Target, list[Program | CompileFailure | None]]],
-        parts: dict[int, _RunnerBatch],
-    ) -> None:
+    def _place(self, batch: _Batch, number: int, columns: list[_Column], parts: dict[int, _RunnerBatch]) -> None:
         """Puts a case's code into the share of the runner that runs it; equal code of two levels is one program."""
         tally, case = batch.tally, batch.cases[number]
         signature = _signature(case)
         placed: list[_Unit] = []
-        for target, replies in entries:
+        for target, replies, trampolines, big_endian, may_lack in columns:
             code = replies[number]
             if code is None:
                 continue
-            made = self.trampolines.of(signature, target)
+            made = trampolines[signature]
             if isinstance(made, CompileFailure):
                 if not isinstance(code, CompileFailure):
                     code = CompileFailure("unsupported", f"signature: {made.reason}", made.message, made.place)
@@ -315,12 +323,12 @@ class Judge:
             if isinstance(code, CompileFailure):
                 self._refuse(batch, number, target, self.refusals.judged(case.module, target, code))
                 continue
-            illegal = beyond.judged(case.module.functions, target, code)
+            illegal = beyond.judged(case.module.functions, target, code) if may_lack else None
             if illegal is not None:
                 self._refuse(batch, number, target, illegal)
                 if illegal.kind != beyond.ILLEGAL:
                     continue  # else a runner may have what the target lacks, and something else may be wrong
-            trouble = batch.prepared[number].expected[target.big_endian].trouble
+            trouble = batch.prepared[number].expected[big_endian].trouble
             if trouble:
                 tally.undecided[target.isa, trouble] += 1
                 continue
@@ -328,13 +336,14 @@ class Judge:
             if isinstance(runner, str):
                 tally.undecided[target.isa, runner] += 1
                 continue
-            twin = next((unit for unit in placed if same_program(unit.code, code)), None)
-            if twin is not None:
-                twin.targets.append(target)
-                continue
-            unit = _Unit(number, code, made, [target])
-            placed.append(unit)
-            parts.setdefault(id(runner), _RunnerBatch(runner, [])).units.append(unit)
+            for twin in placed:
+                if same_program(twin.code, code):
+                    twin.targets.append(target)
+                    break
+            else:
+                unit = _Unit(number, code, made, [target])
+                placed.append(unit)
+                parts.setdefault(id(runner), _RunnerBatch(runner, [])).units.append(unit)
 
     def _refuse(self, batch: _Batch, number: int, target: Target, failure: CompileFailure) -> None:
         """Not compiled: a gap of the compiler is counted, anything else is mismatch."""

@@ -50,25 +50,28 @@ class Trampolines:
     def __init__(self, compile: Compile, target_of: Callable[[Target], Target]) -> None:
         self._compile: Final = compile
         self._target_of: Final = target_of
-        self._made: Final[dict[tuple[Signature, Target], Reply]] = {}
+        self._made: Final[dict[Target, dict[Signature, Reply]]] = {}
 
     def need(self, signatures: Iterable[Signature], targets: Iterable[Target]) -> None:
         """Compiles those not met before; one request for all of them (two where some targets have a pinned
         register)."""
-        wanted = dict.fromkeys(map(self._target_of, targets))
-        missing = [s for s in dict.fromkeys(signatures) if any((s, target) not in self._made for target in wanted)]
+        wanted = {target: self._made.setdefault(target, {}) for target in map(self._target_of, targets)}
+        missing = [s for s in dict.fromkeys(signatures) if any(s not in made for made in wanted.values())]
         if not missing:
             return
         for pinned in (False, True):
             chosen = [target for target in wanted if keeps_pinned(target) == pinned]
             text = "\n".join(trampoline_text(s, f"%trampoline{n}", pinned) for n, s in enumerate(missing))
             for target, reply in zip(chosen, self._compile(text, chosen) if chosen else ()):
-                for signature, made in zip(missing, reply, strict=True):
-                    self._made[signature, target] = made
+                wanted[target].update(zip(missing, reply, strict=True))
 
     def of(self, signature: Signature, target: Target) -> Reply:
         """A trampoline that was needed."""
-        return self._made[signature, self._target_of(target)]
+        return self.made_for(target)[signature]
+
+    def made_for(self, target: Target) -> dict[Signature, Reply]:
+        """All that were needed for a target."""
+        return self._made.setdefault(self._target_of(target), {})
 
     def one(self, signature: Signature, target: Target) -> Reply:
         """A trampoline, compiled now if it was not before."""
@@ -77,5 +80,5 @@ class Trampolines:
 
     def limit(self) -> None:
         """Forgets all if they have become many."""
-        if len(self._made) > _MANY:
+        if sum(map(len, self._made.values())) > _MANY:
             self._made.clear()

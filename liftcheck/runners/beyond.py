@@ -32,12 +32,18 @@ ILLEGAL: Final = "illegal"
 """`CompileFailure.kind` of code that its target cannot execute."""
 
 
+@cache
+def may_lack(target: Target) -> bool:
+    """Whether there is code for the target's ISA that the target cannot execute: if not, none need be looked at."""
+    return bool(isa_named(target.isa).vectors) and not _has_vectors(target)
+
+
 def judged(functions: Iterable[Function], target: Target, program: Iterable[FunctionCode]) -> CompileFailure | None:
     """Why a program's code is not for its target: a failure of kind `ILLEGAL`, or a refusal if the program's own
     vectors are to blame. Functions and their code are in the same order."""
-    isa = isa_named(target.isa)
-    if not isa.vectors or _has_vectors(target):
+    if not may_lack(target):
         return None
+    isa = isa_named(target.isa)
     found = [(function, name) for function, code in zip(functions, program) if (name := _vector_name(isa, code.code))]
     if not found:
         return None
@@ -61,7 +67,6 @@ def own_vectors(isa: Isa) -> str:
     return f"vectors without {isa.vectors[0]}, although it makes vector instructions for them"
 
 
-@cache
 def _has_vectors(target: Target) -> bool:
     isa = isa_named(target.isa)
     sizes = (isa.vector_size.format(bits) for bits in VECTOR_SIZES)

@@ -48,13 +48,18 @@ def rows(runner: str, isa: str) -> tuple[Erratum, ...]:
 def first(runner: str, isa: str, program: Sequence[FunctionCode], exact: bool = False) -> str:
     """The name of a shortcoming of the runner that the program would meet, or ''. `exact`: take the time to be sure,
     since no other runner runs it."""
-    for row in rows(runner, isa):
+    return first_of(rows(runner, isa), program, exact)
+
+
+def first_of(found: Sequence[Erratum], program: Sequence[FunctionCode], exact: bool = False) -> str:
+    """The same for the rows of a runner."""
+    for row in found:
         pattern = row.pattern
         if row.whole is not None and row.whole(program) and not (exact and row.exact and not row.exact(program)):
-            return f"{runner} gets {row.name} wrong"
+            return f"{row.runner} gets {row.name} wrong"
         if pattern is None:
             continue
         for function in program:
             if pattern.search(function.code) and (row.confirm is None or row.confirm(function.code)):
-                return f"{runner} gets {row.name} wrong"
+                return f"{row.runner} gets {row.name} wrong"
     return ""

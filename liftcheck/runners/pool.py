@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from liftcheck.case import FunctionCode, Target
 from liftcheck.errors import Unavailable, UsageError
 from liftcheck.isa import ISAS
+from liftcheck.isa.errata import Erratum
 from liftcheck.runners import errata
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.features import choose_runner, features_of, probe, vector_length
@@ -72,17 +73,18 @@ def confinement() -> dict[str, bool]:
 
 
 class _Able(NamedTuple):
-    """A runner that has all of a target's extensions, except for these instructions."""
+    """A runner that has all of a target's extensions, except for these instructions; what it gets wrong."""
 
     runner: Runner
     missing: frozenset[str]
+    errata: tuple[Erratum, ...]
 
     def trouble(self, program: Sequence[FunctionCode], exact: bool) -> str:
         """Why it does not run a program rightly, or ''."""
         runner = self.runner
         if self.missing and (name := first_lacking(runner.isa, self.missing, program)):
             return f"{runner.name} lacks {name}"
-        found = errata.first(runner.name, runner.isa, program, exact)
+        found = errata.first_of(self.errata, program, exact) if self.errata else ""
         return f"emulator: {found}" if found else ""
 
 
@@ -138,7 +140,11 @@ class RunnerPool:
         wanted = features_of(target)
         found = (
             tuple(
-                _Able(opened[name], frozenset(lack.name for lack in known[name].lacks if lack.needs <= wanted))
+                _Able(
+                    opened[name],
+                    frozenset(lack.name for lack in known[name].lacks if lack.needs <= wanted),
+                    errata.rows(opened[name].name, target.isa),
+                )
                 for name in able
             ),
             reason,
