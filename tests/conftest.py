@@ -13,6 +13,7 @@ these tests. Without qemu-user those that need it are skipped, as it is not to b
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -96,6 +97,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "qemu" in _parameters(item):
             item.add_marker(pytest.mark.needs_qemu)
     _leave_out_slow(config, items)
+
+
+def pytest_collection_finish() -> None:
+    """What there is now stays: the garbage collector, which would look at it again and again, leaves it alone."""
+    gc.freeze()
 
 
 def leaves_out_slow(expression: str) -> bool:

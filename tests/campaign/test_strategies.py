@@ -95,7 +95,7 @@ def test_all_switches_off_leave_next_to_nothing() -> None:
 
 
 def test_a_case_shrinks_to_what_matters() -> None:
-    quick = settings(max_examples=many(200), deadline=None, derandomize=True, database=None)
+    quick = settings(max_examples=200, deadline=None, derandomize=True, database=None)
     small = find(
         strategies.cases(profile="integers"), lambda case: "= iadd" in print_module(case.module), settings=quick
     )

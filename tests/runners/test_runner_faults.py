@@ -213,7 +213,6 @@ def test_no_process_or_file_is_left() -> None:
     runner = opened("native", "x86-64")
     assert isinstance(runner, ProcessRunner)
     gc.collect()
-    gc.freeze()
     files = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         other = opened("native", "x86-64")
@@ -224,7 +223,6 @@ def test_no_process_or_file_is_left() -> None:
         del other
         gc.collect()
         assert not Path(f"/proc/{pid}").exists()
-    gc.unfreeze()
     assert len(list(Path("/proc/self/fd").iterdir())) == files
 
 
