@@ -81,6 +81,22 @@ def test_a_new_fault_that_looks_like_a_known_one_is_found_when_it_comes_again() 
     assert desk.state() == [(0, 2, True), (2, 1, True)]
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_damage_of_the_same_registers_looks_alike_whatever_the_program(strict: bool) -> None:
+    """Registers are its key, so not every program is made small; damage of others is."""
+    desk = Desk(None, strict=strict, n0=(SHIFT,))
+    for number, ops in enumerate([MIXED, SHIFT, ("bor",), MIXED, SHIFT, ("band",), MIXED, ("bor",)]):
+        registers = ("fs1", "s2") if ops == ("band",) else ("fs1",)
+        found = dataclasses.replace(wrong(number, ops, compare.ABI_DAMAGE), damaged=registers)
+        desk.docket.arrived(found, 0.0)
+        desk.docket.complete(number + 1)
+        desk.work()
+    desk.docket.finish()
+    desk.work()
+    assert desk.begun == [0, 1, 2, 4, 5]
+    assert sorted((one.damaged, one.count) for one in desk.docket.known.values()) == [(("fs1",), 7), (("fs1", "s2"), 1)]
+
+
 def test_a_finding_is_on_disk_before_it_is_reduced_and_says_so_if_it_never_is(tmp_path: Path) -> None:
     desk = Desk(tmp_path, False)
     desk.docket.arrived(wrong(4), 0.0)

@@ -304,7 +304,8 @@ class Docket:
             return
         self._keep(new, old.key)
         if new.failure is None and new.reduced:
-            like = Like(new.key, new.row.fold_name, new.target.isa, held(new.case), new.whose)
+            opcodes = held(new.case)
+            like = Like(new.key, new.row.fold_name, new.target.isa, opcodes, new.whose, damaged=new.damaged)
             self._reduced.append(like)
 
     def _remove(self, entry: Entry) -> None:
@@ -321,6 +322,11 @@ class Docket:
         finding = entry.finding
         if finding.failure is not None:
             return entry.like if entry.like in self.known else None
+        if finding.damaged:  # the registers are the key, whatever the program was made small to
+            same = (finding.damaged, finding.target.isa, finding.whose)
+            known = (like.key for like in self._reduced if (like.damaged, like.isa, like.whose) == same)
+            if (key := next((key for key in known if key in self.known), None)) is not None:
+                return key
         others = [like for like in self._provisional if like.key != finding.key and like.key in self.known]
         likes = (*self._reduced, *others)
         found = twin(likes, finding.klass, finding.target.isa, entry.opcodes, finding.whose)

@@ -357,7 +357,8 @@ def decode(data: dict[str, Any], where: str) -> Finding:
 
 
 class Like(NamedTuple):
-    """A finding that others may look like: its kind, its ISA, its opcodes with types; how many were folded into it."""
+    """A finding that others may look like: its kind, its ISA, its opcodes with types; how many were folded into it; the
+    registers that come back changed."""
 
     key: str
     kind: str
@@ -365,6 +366,7 @@ class Like(NamedTuple):
     opcodes: frozenset[str]
     whose: str = ""
     seen: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 class Familiar(NamedTuple):
