@@ -3,9 +3,9 @@
 Planted: a rule that fires in a random program is made wrong (`tests/support/planted_rules.py`: another result, a panic,
 a refusal, a time-out), or the function's code loses a callee-saved register, jumps into the void or to itself. Real:
 what random programs show on a compiler with open faults. Each is reduced as a campaign does it.
-Prints a line a finding, a table of kinds (that of docs/blame.md), and the median and the worst of instructions and of
-seconds, which are of processor time, of all processes together; exit code 1 if the median is above 4 instructions or
-10 s, or the worst above 12.
+Prints a line a finding, a table of kinds (that of docs/reduction.md), and the median and the worst of instructions and
+of seconds, which are of processor time, of all processes together; exit code 1 if the median is above 4 instructions
+or 10 s, or the worst above 12.
 
     python ci/experiments/reductions.py [--planted N] [--real N] [--isa ISA] [--seed N] [--limit SECONDS]
 """

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from liftcheck.campaign.execute.base import ENDING, Death, Done, Executor, Work, Worker
 from liftcheck.campaign.execute.local import Pool
@@ -41,9 +41,11 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asking(Work[Asked, str]):
-    """The work of a crew. `opened` gives what answers, in the process that shall answer, and what ends it."""
+    """The work of a crew. `opened` gives what answers, in the process that shall answer, and what ends it; `method` as
+    for `Pool`."""
 
     opened: Callable[[], tuple[Callable[[object], str], Callable[[], None]]]
+    method: Literal["spawn", "fork"] = "spawn"
 
     def open(self) -> Worker[Asked, str]:
         """See `Work`."""
@@ -90,7 +92,7 @@ class Crew:
         """Whether there are processes that answer; starts them when it is time."""
         try:
             if self._pool is None and time.monotonic() >= self._start_at:
-                self._pool = Pool(self._work, self._size - 1)
+                self._pool = Pool(self._work, self._size - 1, method=self._work.method)
                 self._pool.start()
             if self._pool is not None and self._pool.ready_at == inf:
                 for _ in self._pool.step(lambda _seat, _idle: None, 0.0):
