@@ -110,6 +110,39 @@ def test_workers_that_die_at_their_start_end_the_work() -> None:
         done(Pool(ToyWork("die"), 1), ["a"])
 
 
+FIRST = """
+import os, signal, time
+from liftcheck.campaign.execute.local import Pool
+from support.toy_work import ToyWork
+if __name__ == "__main__":
+    pool = Pool(ToyWork(), 2)
+    pool.start()
+    time.sleep(0.1)
+    for member in pool._members:
+        os.kill(member.process.pid, signal.SIGINT)
+    tasks, events = iter("abcd"), []
+    while len(events) < 4:
+        events += pool.step(lambda seat, idle: next(tasks, None), 1.0)
+    pool.close()
+    print([type(event).__name__ for event in events])
+"""
+
+
+def test_ctrl_c_does_not_reach_workers_that_start(tmp_path: Path) -> None:
+    """Nor the very first one of a process, for which Python starts a helper of its own."""
+    script = tmp_path / "first.py"
+    script.write_text(FIRST, encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=120,
+    )
+    assert (ended.stdout, ended.stderr) == ("['Done', 'Done', 'Done', 'Done']\n", "")
+
+
 def test_an_interrupt_leaves_no_worker() -> None:
     def interrupted(_event: Any) -> None:
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -89,6 +90,8 @@ class Pool(Generic[T, A]):
         process = self._context.Process(
             target=serve, args=(theirs, self.work, copied), daemon=False, name="liftcheck-worker"
         )
+        if not self._forks:
+            resource_tracker.ensure_running()  # which allows signals when it starts, so not within what follows
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until it ignores Ctrl-C by itself
         try:
             process.start()
