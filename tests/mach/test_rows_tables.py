@@ -33,6 +33,14 @@ def some(one: Bench, row: Row, count: int) -> Iterator[Decoded]:
             return
 
 
+def the_same(one: Bench, read: Decoded, decoded: Decoded) -> bool:
+    """Where an ISA has two encodings for one text, the assembler may choose the other; both must do the same."""
+    if read.data == decoded.data:
+        return True
+    effects = [one.table.lift(x).effects for x in (read, decoded)]
+    return read.text == decoded.text and effects[0] == effects[1]
+
+
 @pytest.mark.parametrize("isa", WITH_ROWS)
 def test_bytes_and_text_come_back(isa: str) -> None:
     one = bench(isa)
@@ -45,7 +53,7 @@ def test_bytes_and_text_come_back(isa: str) -> None:
         for decoded in found:
             again = one.table.encode(decoded.row, decoded.values)
             read = one.table.assemble(decoded.text)
-            if again.data != decoded.data or read.data != decoded.data:
+            if again.data != decoded.data or not the_same(one, read, decoded):
                 lost.append((decoded.data.hex(), decoded.text, again.data.hex(), read.data.hex()))
     assert lost == []
 

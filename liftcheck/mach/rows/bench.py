@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final, Literal
 
 from liftcheck.isa.base import isa_named
@@ -29,7 +29,7 @@ FRAGMENT, TAKEN = 0, 8
 """Offsets in a record: the fragment's address; whether its target was reached, as 64-bit numbers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Bench:
     """How an ISA executes a record.
 
@@ -42,10 +42,10 @@ class Bench:
                stops
     leave      text after `done`: writes all records to standard output, ends the process with 0
     jump       the text of a jump to a label
-    errata     (executor, expression that whole mnemonics match, reason) of what an executor is known to get wrong
+    errata     (executor, expression that whole mnemonics or templates match, reason) of what an executor gets wrong
     in_unicorn whether Unicorn can execute the program
     before     text before each instruction: what an emulator must have seen before it
-    only       the expression that mnemonics of rows begin with which this bench is for
+    only       the expression that `mnemonic extensions` of rows begin with which this bench is for
     contexts   what rows may be lifted in (see `Machine`), each with the values of places that make it so
     """
 
@@ -66,11 +66,21 @@ class Bench:
 
     def rows(self) -> list[Row]:
         """The rows that this bench is for."""
-        return [row for row in self.table.rows if re.match(self.only, row.name)]
+        return [row for row in self.table.rows if re.match(self.only, f"{row.name} {row.needs}")]
+
+    @cached_property
+    def partial(self) -> list[tuple[Place, int]]:
+        """Places that do not fill their bytes, and their bits."""
+        widths = {place: self.table.registers.width(place) for place in self.slots if place in self.table.registers}
+        return [(place, width) for place, width in widths.items() if width % 8]
 
     def erratum(self, executor: str, row: Row) -> str:
         """Why an executor is known to be wrong about a row, or ''."""
-        return next((why for name, known, why in self.errata if name == executor and re.fullmatch(known, row.name)), "")
+        names = (row.name, row.syntax.shape)
+        known = (
+            why for name, known, why in self.errata if name == executor and any(re.fullmatch(known, x) for x in names)
+        )
+        return next(known, "")
 
     @property
     def order(self) -> Literal["little", "big"]:

@@ -79,13 +79,19 @@ def _leaves_no_core() -> None:
 def processes(bench: Bench) -> Sequence[ProcessExecutor]:
     """Those that this host has: itself, qemu-user with the richest processor that executes this bench's program."""
     value = isa_named(bench.isa)
-    found = [ProcessExecutor("native", ())] if value.host and platform.machine() == value.host else []
+    native = ProcessExecutor("native", ())
+    found = [native] if value.host and platform.machine() == value.host and _executes(native, bench) else []
     path = program_of(bench.isa)
     if not path:
         return found
     commands = [(path, *value.qemu.options, "-cpu", model.format(vlen=128)) for model in value.qemu.models]
     for command in commands or [(path, *value.qemu.options)]:
         qemu = ProcessExecutor("qemu", command)
-        if qemu.execute(bench, program(bench, []), bytes(bench.size)) is not None:
+        if _executes(qemu, bench):
             return [*found, qemu]
     return found
+
+
+def _executes(executor: ProcessExecutor, bench: Bench) -> bool:
+    """Whether it executes the program itself, which loads all registers."""
+    return executor.execute(bench, program(bench, []), bytes(bench.size)) is not None

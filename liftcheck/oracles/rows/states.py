@@ -56,6 +56,8 @@ def _drawn(bench: Bench, instance: Instance, draw: Random, fragment: int) -> byt
     record[TAKEN : TAKEN + 8] = bytes(8)
     start, size = bench.window
     record[start : start + size] = _bits(8 * size, draw).to_bytes(size, bench.order)
+    for place, width in bench.partial:
+        bench.put(record, place, draw.getrandbits(width))
     for place in instance.runnable.reads:
         if place in bench.slots:
             bench.put(record, place, _bits(bench.table.registers.width(place), draw))

@@ -34,6 +34,7 @@ def benches_of(isa: str) -> tuple[Bench, ...]:
 
 LACKING = {
     ("riscv64", "qemu"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|v zvbb",
+    ("x86-64", "qemu"): "avx512.*|avx_vnni",
     ("riscv64", "unicorn"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|zb.*|zfh.*|v.*",
 }
 """Extensions (`Row.needs`) that the executors at hand lack: finding that out anew takes most of the time."""
@@ -69,7 +70,8 @@ def agrees(one: Bench, executor: Executor) -> None:
     """Some states of each row; what has no count is one that the executor lacks, though it is not known to."""
     found = judge(one, asked(one, executor.name), [executor], 6)
     assert complaints(one, found) == []
-    assert [judged.row.syntax.shape for judged in found if not judged.compared] == []
+    due = [judged for judged in found if executor.name != "native" or not judged.row.needs]  # hosts have what they have
+    assert [judged.row.syntax.shape for judged in due if not judged.compared] == []
 
 
 @pytest.mark.parametrize(("isa", "number"), BENCHES)

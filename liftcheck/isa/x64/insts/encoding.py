@@ -14,7 +14,7 @@ The one idea: the picture of a row is the manual's line. Its parts, separated by
 
 Fields: `reg`, `rm` (register numbers), `vvvv`, `imm`; of a memory operand `mem` = 1, `base` (NO_BASE, RIP), `index`
 (NO_INDEX), `scale` (0 to 3), `disp` (32 bits), `wide`: the displacement's bytes if it has more than it needs,
-`segment` (0, 4 fs, 5 gs); `rex` = 1 where a REX prefix is there or needed for nothing but itself; EVEX: `mask`,
+`segment` (0, 4 fs, 5 gs); `rex` = 1 where a REX prefix is there (bytes of registers 4 to 7 need one); EVEX: `mask`,
 `zeroing`, `broadcast`, `rounding` (its L bits with b, for registers).
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, chapter 2 and 3.1.1.
 """
@@ -31,7 +31,7 @@ from liftcheck.mach.rows.encoding import Candidate, Decoder, Fields
 
 NO_BASE, RIP, NO_INDEX = 32, 33, 32
 _MAPS: Final = {"0F": 1, "0F38": 2, "0F3A": 3, "MAP5": 5, "MAP6": 6}
-_PREFIXES: Final = {"": 0, "66": 1, "F3": 2, "F2": 3}
+_PREFIXES: Final = {"": 0, "66": 1, "F3": 2, "F2": 3, "66 F3": 4}
 _SIZES: Final = {"ib": 1, "iw": 2, "id": 4, "iq": 8}
 _LENGTHS: Final = {"128": 0, "256": 1, "512": 2, "LIG": -1, "L0": 0, "L1": 1}
 
@@ -80,6 +80,9 @@ class Opcode:
     def encode(self, fields: Fields) -> bytes:
         """See `Encoding`."""
         every = {**fields, **dict(self.given)}
+        most = 31 if self.scheme == "EVEX" else 15
+        if any(every.get(name, 0) > most for name in ("reg", "rm", "vvvv")):
+            raise AssemblyError("registers above 15 need an encoding of AVX-512")
         made = _Parts(every)
         modrm = b"" if self.digit is None else made.modrm(self.digit, self.unit[every.get("broadcast", 0)])
         byte = self.byte | (every["rm"] & 7 if self.low else 0)
@@ -92,7 +95,7 @@ class Opcode:
 
     def _legacy(self, made: _Parts) -> bytes:
         code = b"\xf0" if self.locked else b""
-        code += (b"", b"\x66", b"\xf3", b"\xf2")[self.prefix]
+        code += (b"", b"\x66", b"\xf3", b"\xf2", b"\x66\xf3")[self.prefix]
         low_only = self.digit is None
         rex = (self.w > 0) << 3 | made.bit("reg", 3) << 2 | made.x << 1 | (made.bit("rm", 3) if low_only else made.b)
         if rex or made.fields.get("rex"):
@@ -139,13 +142,11 @@ class _Parts:
         if not f.get("mem"):
             return bytes((0xC0 | reg << 3 | f["rm"] & 7,))
         base, index = f["base"], f["index"]
-        if index == 4 and not self.vsib:
-            raise AssemblyError("the stack pointer cannot be an index")
         signed = f["disp"] - (1 << 32) if f["disp"] >> 31 else f["disp"]
         long = f["disp"].to_bytes(4, "little")
         if base == RIP:
             return bytes((reg << 3 | 5,)) + long
-        scaled = index != NO_INDEX
+        scaled = index != NO_INDEX and (index != 4 or self.vsib)
         if base == NO_BASE:
             return bytes((reg << 3 | 4, f["scale"] << 6 | (index & 7 if scaled else 4) << 3 | 5)) + long
         mod = {0: 0, 1: 1, 4: 2}[max(_least(signed, base, unit), f.get("wide", 0))]
@@ -181,8 +182,8 @@ def opcode(picture: str) -> Opcode:
             prefix = next((x for x in more if x in ("66", "F2", "F3")), "")
             w = 1 if "W1" in more else 0 if "W0" in more else -1
         elif part in ("66", "F2", "F3") and not bytes_ and not scheme:
-            prefix = part
-        elif part == "F0" and not bytes_:
+            prefix = f"{prefix} {part}".strip()
+        elif part == "F0" and not bytes_ and not scheme:
             locked = True
         elif part == "REX.W":
             w = 1
@@ -273,7 +274,7 @@ def _head(window: bytes) -> _Head | None:
         else:
             prefix = 2 if byte == 0xF3 else 3
         at += 1
-    prefix = prefix or size
+    prefix = 4 if size and prefix == 2 else prefix or size
     first = window[at]
     if first == 0xC5:
         byte = window[at + 1]
@@ -346,8 +347,7 @@ def _candidate(one: Opcode, number: int, head: _Head, window: bytes) -> Candidat
         at += size
     if head.broadcast and not fields["mem"]:
         fields["rounding"] = head.length
-    needed = head.w | head.r | head.x | head.b
-    fields["rex"] = int(head.rex and not needed)
+    fields["rex"] = head.rex
     if any(fields.get(name) != value for name, value in one.given):
         return None
     return Candidate(number, fields, at)
