@@ -97,6 +97,7 @@ class Abi:
                   four bytes at least; None: how is not known
     packing       conventions whose callees pack results on the stack
     popping       those whose callees take their arguments away in some versions, besides those that always do
+    popping_since the first of these versions
     overstated    registers that the compiler counts as clobbered by calls although the convention keeps them
 
     The backend's code
@@ -145,6 +146,7 @@ class Abi:
     whole_words: bool | None = None
     packing: frozenset[str] = frozenset()
     popping: frozenset[str] = frozenset()
+    popping_since: tuple[int, ...] = (0, 137)
     overstated: frozenset[int] = frozenset()
     pushing: frozenset[str] = frozenset()
     pushes_arguments: bool = False

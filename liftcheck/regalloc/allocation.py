@@ -96,8 +96,8 @@ class Allocation:
     edit_ranges for each edit, the code offsets where its bytes begin and end; () where the compiler does not say.
                 An instruction or edit may have no bytes: a branch to what follows, a move to itself
     frame       what the compiler says of its frame: 'frame_to_fp_offset' and 'slots' (see `base.WANTS`); in addition,
-                if they are known, 'slot_sizes' (bytes of each of `slots`) and 'convention' (the function's calling
-                convention as CLIF spells it; absent: the ISA's default one)
+                if they are known, 'version' (the published compiler's), 'slot_sizes' (bytes of each of `slots`) and
+                'convention' (the function's calling convention as CLIF spells it; absent: the ISA's default one)
     algorithm   one of ALGORITHMS
     fault       what was planted in it, in words; '' for what the allocator answered
     isa         whose names registers bear where people read them; '': as regalloc2 prints them

@@ -128,8 +128,11 @@ def request(fault: PlantedFault | None) -> bytes:
     return struct.pack("<II", seed, len(kind)) + kind.encode()
 
 
-def read_all(columns: Sequence[Sequence[Reply]], isas: Sequence[str]) -> list[list[Captured | CompileFailure]]:
-    """All replies, one column for each of `isas`. What repeats an earlier target's is the same object, read once."""
+def read_all(
+    columns: Sequence[Sequence[Reply]], isas: Sequence[str], version: tuple[int, ...] = ()
+) -> list[list[Captured | CompileFailure]]:
+    """All replies, one column for each of `isas`; `version`: the published compiler's, () for any other.
+    What repeats an earlier target's is the same object, read once."""
     seen: dict[int, Captured] = {}
     done: list[list[Captured | CompileFailure]] = []
     for column, isa in zip(columns, isas):
@@ -139,18 +142,21 @@ def read_all(columns: Sequence[Sequence[Reply]], isas: Sequence[str]) -> list[li
                 done[-1].append(reply)
                 continue
             if id(reply) not in seen:
-                seen[id(reply)] = read(reply, isa)
+                seen[id(reply)] = read(reply, isa, version)
             done[-1].append(seen[id(reply)])
     return done
 
 
-def read(code: FunctionCode, isa: str) -> Captured:
+def read(code: FunctionCode, isa: str, version: tuple[int, ...] = ()) -> Captured:
     """A compiled function with its allocation, which stands in `extra` until now."""
     extra = dict(code.extra)
     raw = extra.pop("allocation")
     frame = extra.get("frame")
     assert isinstance(raw, list)
-    return Captured(replace(code, extra=extra), decode(raw, frame if isinstance(frame, Mapping) else {}, isa))
+    told = dict(frame) if isinstance(frame, Mapping) else {}
+    if version:
+        told["version"] = version
+    return Captured(replace(code, extra=extra), decode(raw, told, isa))
 
 
 def decode(raw: list[Any], frame: Mapping[str, object], isa: str) -> Allocation:

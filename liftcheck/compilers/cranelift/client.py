@@ -168,7 +168,10 @@ class Cranelift:
             )
         wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
         work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(fault))
-        return capture.read_all(self._run(work), [target.isa for target in targets])
+        version = (
+            () if "=" in self.build.spec else builds.numbers(self.version)
+        )  # a checkout's says nothing of its code
+        return capture.read_all(self._run(work), [target.isa for target in targets], version)
 
     def _run(self, work: _Work) -> list[list[Reply]]:
         """Of a text of many functions ISA by ISA: the bridge takes function by function, and a processor's caches hold

@@ -108,7 +108,7 @@ class Shape(NamedTuple):
 _SAYS_NOTHING: Final = frozenset(
     {"args", "rets", "b", "udf", "nop", "nop-zero-len", "bti", "brk", "unwind", "dummy_use", "sequence_point",
      "emit_island", "stack_probe_loop", "return_call", "return_call_ind", "asp", "elf_tls_get_addr",
-     "macho_tls_get_addr", "ret", "load_ext_name_got", "xpaclri", "mrs", "msr", "dmb", "csdb"}
+     "macho_tls_get_addr", "ret", "load_ext_name_got", "xpaclri", "mrs", "msr", "csdb"}
 )  # fmt: skip
 """Words of what has no bytes or no operands, of jumps, and of what is not read here."""
 _NAMES: Final = {
@@ -335,8 +335,11 @@ def _learn(text: Text, step: Step, machine: Insn, named: Named) -> None:
         return f"{one[1]}%s"
 
     operands = _NUMBERED.sub(gap, machine.operands)
+    opens = False
+    if wanted and isinstance(wanted[-1], str) and (wanted[-1] in _ANY or step.goal):
+        operands, opens = f"{operands.rpartition('#')[0]}#", True
     if len(gaps) == sum(isinstance(one, Register) and one.number >= 0 for one in wanted):
-        learn(text, machine, operands, gaps, named)
+        learn(text, machine, operands, gaps, named, opens)
 
 
 _ANY: Final = ("pc",)

@@ -241,6 +241,11 @@ _NAMES: Final[Mapping[int, Mapping[int, str]]] = {
 _WORD: Final = re.compile(r"\b[a-z][a-z0-9]*\b(?! ptr)")
 
 
+def _is_told(memory: Memory, named: Named) -> bool:
+    """Whether an address follows from the text, and from where stack slots begin."""
+    return not memory.begin or (memory.begin == "1" and bool(memory.distance) and named.slots is not None)
+
+
 def _learn(text: Text, form: Form, machine: Insn, named: Named) -> None:
     """How the instruction is spelt, once it has matched: but where an addition stands for an address, or what it means
     depends on the function."""
@@ -250,8 +255,8 @@ def _learn(text: Text, form: Form, machine: Insn, named: Named) -> None:
     for want, got in zip(form.operands, _operands(machine.operands)):
         if isinstance(want, Register) and isinstance(got, Register):
             wanted.append(want.number)
-        elif isinstance(want, Memory) and isinstance(got, Memory) and not want.begin:
-            wanted += [number for number in (want.base, want.by) if number != NONE]
+        elif isinstance(want, Memory) and isinstance(got, Memory) and _is_told(want, named):
+            wanted += [number for number in (want.base, want.by) if number not in (NONE, RIP)]
         elif not isinstance(want, int):
             return
     numbers = iter(wanted)
@@ -270,8 +275,11 @@ def _learn(text: Text, form: Form, machine: Insn, named: Named) -> None:
         return "%s"
 
     operands = _WORD.sub(gap, machine.operands)
+    opens = any(isinstance(want, Memory) and want.base == RIP for want in form.operands)
+    if opens:
+        operands = f"{operands.partition('[rip')[0]}[rip"
     if len(gaps) == sum(number >= 0 for number in wanted):
-        learn(text, machine, operands, gaps, named)
+        learn(text, machine, operands, gaps, named, opens)
 
 
 @lru_cache(maxsize=1 << 10)

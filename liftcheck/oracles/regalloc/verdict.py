@@ -102,7 +102,8 @@ class Counts:
         self.obligations += other.obligations
         self.by_z3 += other.by_z3
         self.seconds += other.seconds
-        self.uncompared += other.uncompared
+        if other.uncompared:
+            self.uncompared.update(other.uncompared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,3 +262,18 @@ def test_pairs_are_compared_and_swapped() -> None:
     assert machine.reads == {0, 1, 2, 3, 4, MEMORY} and machine.writes == {0, 1, MEMORY}
     assert (machine.accesses[0].size, decode("aarch64", bytes.fromhex("82fc6008"))[0].accesses[0].size) == (16, 8)
     assert not decode("aarch64", bytes.fromhex("83fc6048"))[0].known  # of an odd register
+
+
+@pytest.mark.parametrize("isa", COMPARED)
+def test_what_a_convention_does_is_its_versions(regalloc: Cranelift, isa: str) -> None:
+    """Callees by `winch` take their arguments away from 0.137 on; of a checkout's compiler either is right."""
+    arguments = ", ".join(f"v{n}: i64" for n in range(12))
+    text = f"function %f({', '.join(['i64'] * 12)}) -> i64 winch {{\nblock0({arguments}):\n"
+    text += "    v20 = iadd v10, v11\n    return v20\n}\n"
+    captured, source = one(regalloc, isa, text)
+    version = captured.allocation.frame["version"]
+    assert isinstance(version, tuple) and version < (0, 137)
+    for told, status in (({"version": version}, VALID), ({"version": (0, 137, 0)}, INVALID), ({}, VALID)):
+        frame = {k: v for k, v in captured.allocation.frame.items() if k != "version"} | told
+        changed = captured._replace(allocation=replace(captured.allocation, frame=frame))
+        assert validate(isa, changed, source).status == status

@@ -82,14 +82,16 @@ def check(isa: str, captured: Captured, source: Source | None = None, *, z3_only
 
 
 def examine(isa: str, captured: Captured, source: Source | None = None, *, z3_only: bool = False) -> Found:
-    """Everything that is wrong or not decided: nothing, if nothing is by what one of the versions has its conventions
-    do with arguments."""
+    """Everything that is wrong or not decided. Where the compiler's version is not known: nothing, if nothing is by
+    what one of the versions has its conventions do with arguments."""
+    abi, version = abi_named(isa), captured.allocation.frame.get("version")
+    asked = source is not None and not abi.popping.isdisjoint(source.spoken)
+    pops = isinstance(version, tuple) and version >= abi.popping_since
     try:
-        found = Examination(isa, captured, source, z3_only).run()
-        popping = abi_named(isa).popping
-        if not found.problems or source is None or popping.isdisjoint(source.spoken):
+        found = Examination(isa, captured, source, z3_only, abi.popping if asked and pops else frozenset()).run()
+        if not found.problems or not asked or version:
             return found
-        other = Examination(isa, captured, source, z3_only, popping).run()
+        other = Examination(isa, captured, source, z3_only, abi.popping).run()
         return other if len(other.problems) < len(found.problems) else found
     except Unsupported as limit:
         return Found([], [limit.reason], Counts(instructions=len(captured.allocation.instructions)))

@@ -45,8 +45,7 @@ class Listing:
         self.isa: Final = isa
         self.allocation: Final = allocation
         self.uncompared: Final[Counter[str]] = Counter()
-        value = isa_named(isa)
-        self._operands: Final[Reader | None] = value.part(value.operands)
+        self._operands: Final = _reader(isa)
         slots = allocation.frame.get("slots")
         self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
         self._learnt: Final[dict[str, int]] = {}
@@ -139,6 +138,13 @@ def _names(isa: str) -> Mapping[str, int]:
     kept = reserved(isa)
     names = dict.fromkeys(("sp", "slot", "incoming_arg", show(kept.sp, isa)), kept.sp)
     return names | dict.fromkeys(("fp", show(kept.frame, isa)), kept.frame) if kept.frame >= 0 else names
+
+
+@cache
+def _reader(isa: str) -> Reader | None:
+    value = isa_named(isa)
+    found: Reader | None = value.part(value.operands)
+    return found
 
 
 @cache
