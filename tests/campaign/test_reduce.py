@@ -162,6 +162,22 @@ block0(v0: i64):
     assert sum(map(bool, done.case.memories[0])) <= 16
 
 
+def test_a_region_that_is_only_pointed_at_goes() -> None:
+    text = "function %f(i64, i64) -> i64 system_v {\nblock0(v0: i64, v1: i64):\n    v2 = popcnt v1\n    return v2\n}\n"
+    case = case_of(text, (layout.slot_address(0), 7), memories=(b"\1" * layout.SLOT_SIZE,))
+
+    def shows(one: Case) -> bool:
+        kept = one.module.functions[0].signature.params
+        return (
+            len(kept) == 2
+            and "popcnt" in ops(one)
+            and (bool(one.memories) or layout.slot_address(0) not in one.inputs[0])
+        )
+
+    done, _ = shrink(case, shows)
+    assert not done.case.memories and done.case.inputs[0][0] == 0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_generated_programs_shrink_and_stay_well_formed(seed: int) -> None:
     context = Context(("x86-64",), {"x86-64": Anything()}, inputs=2)

@@ -245,15 +245,14 @@ def complexity(value: int) -> int:
 
 
 def input_values(case: Case, site: int, _probe: Probe) -> Sequence[Case] | None:
-    """Simpler arguments; addresses of the data region stay."""
+    """Simpler arguments; an address of the data region stays, or becomes zero."""
     if not case.inputs or site >= len(case.inputs[0]):
         return None
     row = case.inputs[0]
-    if layout.DATA <= row[site] < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE:
-        return ()
+    is_address = layout.DATA <= row[site] < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE
     return [
         dataclasses.replace(case, inputs=((*row[:site], value, *row[site + 1 :]), *case.inputs[1:]))
-        for value in _simpler(row[site])
+        for value in ([0] if is_address else _simpler(row[site]))
     ]
 
 
