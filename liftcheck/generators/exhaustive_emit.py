@@ -168,6 +168,10 @@ class Maker:
         made = body.insts[-1].results
         return list(made) if first >= 0 and made else []
 
+    def can_show(self, ty: Type) -> bool:
+        """Whether a NaN of a type can be replaced where its ISAs have little for it: vectors that they only splat."""
+        return not ty.is_float or bool(self.body.program.cleaner(ty)) or ty in self.body.const_of
+
     def keep(self, value: int) -> None:
         """Stores a result, with a fixed value in place of a NaN whose bits are open."""
         ty = self.body.types[value]
@@ -341,6 +345,8 @@ def _edge(maker: Maker, edge: Edge, first: Row, second: Row) -> None:
         place, with_constants = edge.places[number % len(edge.places)], number >= len(edge.places)
         salt = edge.salt + number
         value = _producer(maker, first, with_constants, salt)
+        if not all(map(maker.can_show, second.results)):
+            value = maker.body.clean(value)
         args = []
         for other in range(len(second.args)):
             if other == OPCODES[second.op].address:

@@ -65,6 +65,23 @@ def test_programs_are_well_formed_and_hold_what_they_are_for(space: Space) -> No
         assert case.tags["isas"] == unit.isas and len(case.inputs) == RUNS
 
 
+def test_a_nan_in_a_vector_that_is_only_splat_is_replaced_before() -> None:
+    """Of ISAs that have no comparison and no constant of the vector's type."""
+    having = ("ceil.f32", "splat.f32x2", "store.", "load.", "iadd.i64", "iconst.", "select.f32", "fcmp.f32", "f32const")
+    keys = {variant.key for name in OPCODES for variant in variants(name) if variant.key.startswith(having)}
+    space = Space(Context(ISAS, {isa: {key for key in keys if "fcmp.f32x" not in key} for isa in ISAS}))
+    edges = {number: space[number] for number in range(space.singles, len(space))}
+    found = [
+        number for number, unit in edges.items() if isinstance(unit, Edge) and unit[:2] == ("ceil.f32", "splat.f32x2")
+    ]
+    assert found
+    for number in found:
+        case = emit(space, number, 0, "one", {})
+        assert not verify(case.module)
+        ops = [inst.op for block in case.module.functions[0].blocks for inst in block.insts]
+        assert ops.index("fcmp") < ops.index("select") < ops.index("splat")
+
+
 def test_the_first_result_of_an_edge_is_an_operand_of_the_second(space: Space) -> None:
     seen = 0
     for number in range(space.singles, len(space), 11):
