@@ -13,6 +13,7 @@ from liftcheck.errors import AssemblyError, InternalError
 from liftcheck.isa.x64.insts import encoding as x64
 from liftcheck.mach.rows.encoding import Fields, decoder, word
 from liftcheck.mach.rows.evaluate import Runnable
+from liftcheck.mach.rows.explain import explained
 from liftcheck.mach.rows.kinds import Choice, Immediate, Kind, Register, Target, Value, number_of
 from liftcheck.mach.rows.machine import Machine, NoMeaning, Registers
 from liftcheck.mach.rows.program import assemble, bytes_of
@@ -363,3 +364,17 @@ def test_bytes_that_are_no_instruction_are_stepped_over() -> None:
         (2, None),
         (3, "add r0, r1"),
     ]
+
+
+def test_a_part_that_is_used_often_is_explained_once() -> None:
+    """Terms share parts: written out in full this one would have 2^60 of them."""
+
+    def doubled(s: Machine, a: Term, c: Term) -> Term:
+        for _ in range(60):
+            a = b.add(b.bxor(a, c), a)
+        return a
+
+    table = made([Row(ADDW.syntax, ADDW.encoding, doubled)], 4)
+    lines = explained(table.lift(table.assemble("add w0, w1, w2")), PLACES)
+    assert len(lines) == 60
+    assert lines[0].startswith("t1 = ")

@@ -184,8 +184,8 @@ class Table:
         return f"; there are {', '.join(close)}" if close else ""
 
 
-def reads(effects: Effects, registers: Registers) -> frozenset[Place]:
-    """The places whose values before the instruction anything that it does depends on."""
+def roots_of(effects: Effects) -> list[Term]:
+    """Every term in some effects."""
     roots = [*effects.writes.values()]
     for load in effects.loads:
         roots += (load.address, load.when)
@@ -194,7 +194,12 @@ def reads(effects: Effects, registers: Registers) -> frozenset[Place]:
     roots += [trap.when for trap in effects.traps]
     for jump in effects.jumps:
         roots += (jump.target, jump.when)
-    return frozenset(registers.places[v] for v in variables(roots) if v in registers.places)
+    return roots
+
+
+def reads(effects: Effects, registers: Registers) -> frozenset[Place]:
+    """The places whose values before the instruction anything that it does depends on."""
+    return frozenset(registers.places[v] for v in variables(roots_of(effects)) if v in registers.places)
 
 
 def variables(roots: Sequence[Term]) -> list[Term]:
