@@ -40,11 +40,16 @@ class Named:
         slots: int | None = None,
         learnt: dict[str, int] | None = None,
     ) -> None:
-        self.operands: Final = operands
-        self.given: Final = given
+        self.operands = operands
+        self.given = given
         self._places: dict[int, int] | None = None
         self.slots: Final = slots
         self.learnt: Final = {} if learnt is None else learnt
+
+    def of(self, operands: Sequence[Operand], given: Sequence[int]) -> Named:
+        """The same for another instruction of the function; what was said before of one is forgotten."""
+        self.operands, self.given, self._places = operands, given, None
+        return self
 
     @property
     def places(self) -> Mapping[int, int]:

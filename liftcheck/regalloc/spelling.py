@@ -124,16 +124,18 @@ def _far(value: int) -> str:
 
 def known(text: Text, machine: Insn, named: Named) -> bool:
     """Whether the instruction is spelt as one that was read before."""
-    if text.spelt and _is_one(text, text.spelt, machine, named):
+    if _is_one(text, text.spelt, machine, named):
         return True
-    return bool(text.constants) and bool(text.exact) and _is_one(text, text.exact, machine, named)
+    return bool(text.constants) and _is_one(text, text.exact, machine, named)
 
 
 def _is_one(text: Text, spellings: Sequence[Spelling], machine: Insn, named: Named) -> bool:
-    vregs, given, operands = text.vregs, named.given, named.operands
-    count, constants = len(operands), text.constants if text.far[0] < 0 else text.written(named.slots)
+    operands = named.operands
+    count = len(operands)
     for name, spelt, gaps, opens in spellings:
         if name == machine.name:
+            vregs, given = text.vregs, named.given
+            constants = text.constants if text.far[0] < 0 else text.written(named.slots)
             filled = spelt % tuple(
                 [
                     constants[at]

@@ -48,7 +48,8 @@ class Listing:
         self._operands: Final = _reader(isa)
         slots = allocation.frame.get("slots")
         self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
-        self._learnt: Final[dict[str, int]] = {}
+        self._names: Final = Named((), (), self._slots)
+        self._learnt: Final = self._names.learnt
         self._spills: tuple[int, Sequence[Placed]] | None = None
         """The first instruction whose own bytes access a spill slot."""
 
@@ -59,11 +60,11 @@ class Listing:
             return ()
         found = SILENT
         if self._operands is not None and not what.is_return:
-            named = Named(what.operands, self.allocation.places[instruction], self._slots, self._learnt)
+            named = self._names.of(what.operands, self.allocation.places[instruction])
             found = self._operands(what.text, own, named)
-            if self._spills is None and SPILL in self._learnt:
+            if self._learnt and self._spills is None and SPILL in self._learnt:
                 self._spills = instruction, own
-            if found == ALL:
+            if found is ALL:
                 return ()
         if not own:
             return (self._absent(instruction),) if found == DIFFERS else ()
