@@ -94,9 +94,7 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
         return _handed_on(rules, low, high, size, behind)
     if _chain(rules, instruction, low, high, size):
         return True
-    ends = _ends(rules, size)
-    word = low - rules.abi.return_address in ends if chain is None else low == behind - 8
-    if word and high == low + 8:
+    if low == behind - 8 and high == low + 8 if chain is not None else _returning(rules, low, high, size):
         return source is None or source.returning
     home = _home(rules)
     taken = rules.calls.taken() if rules.allocation.frame.get("convention") == "tail" else None
@@ -112,6 +110,12 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
 def _ends(rules: Rules, size: int) -> set[object]:
     """Where the frame ends: without and with the arguments that the function takes away."""
     return {size, rules.allocation.frame.get("frame_to_fp_offset")}
+
+
+def _returning(rules: Rules, low: int, high: int, size: int) -> bool:
+    """Whether these bytes are the return address, as it is found where there is no frame pointer. In a function that
+    takes arguments away it lies above them."""
+    return high == low + 8 and low - rules.abi.return_address in _ends(rules, size)
 
 
 def _chain(rules: Rules, instruction: int, low: int, high: int, size: int) -> bool:
@@ -131,7 +135,9 @@ def arguments(rules: Rules, body: Body, size: int) -> Iterator[tuple[int, Placed
     for instruction, own, shift in rules.framed:
         if instruction < end and not rules.allocation.instructions[instruction].clobbers:
             for placed, low, width, stores in rules.accesses(instruction, own, shift, body):
-                if not stores and low >= least and not _chain(rules, instruction, low, low + width, size):
+                if stores or low < least or _chain(rules, instruction, low, low + width, size):
+                    continue
+                if body.frame_pointer is not None or not _returning(rules, low, low + width, size):
                     yield instruction, placed, low, width
 
 

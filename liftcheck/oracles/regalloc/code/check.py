@@ -178,23 +178,28 @@ class Examination:
             end = piece.end
             if not code or (not code[0].machine.writes and all(idle(machine) for _, machine in code)):
                 end = piece.start  # of a jump into the next block nothing is left but where its label may stand
-            elif not falls and self._left_out(block, code):
+            elif not falls and self._left_out(block, piece, code):
                 continue
             if code:
-                falls = code[-1].machine.flow not in LEAVES
+                falls = code[-1].machine.flow not in LEAVES or self.layout.goal(*code[-1]) == piece.end
             configured, vectors = (code, None) if self._sized is None else self._configured(code)
             if self._well_cut(piece, configured, reached):
                 self._piece(piece, configured)
             self.vectors = vectors
         return end, falls
 
-    def _left_out(self, block: int, code: Sequence[Placed]) -> bool:
-        """Whether the only jump of a block was left out, as everybody was sent on, and an island stands in its place:
-        then nothing may lead there."""
-        if code[0].machine.flow == JUMP or not jumps.only_jumps(self.layout, block):
+    def _left_out(self, block: int, piece: Piece, code: Sequence[Placed]) -> bool:
+        """Whether a block's jump was left out, as everybody was sent on, and an island stands in its place: then
+        nothing may lead there (a label, or what stands in front of it: `jumps`)."""
+        row, at = self.allocation.blocks[block], piece.instruction
+        if piece.edit != NONE or at != row.end - 1 or len(row.successors) != 1:
             return False
-        del self.labels[block]
-        return True
+        if jumps.only_jumps(self.layout, block):
+            if code[0].machine.flow == JUMP:
+                return False
+            del self.labels[block]
+            return True
+        return not self.allocation.instructions[at].operands and not jumps.led_to(self.layout, block, self.own)
 
     def _configured(self, code: Sequence[Placed]) -> tuple[Sequence[Placed], Term | None]:
         """Follow the vector configuration through these bytes (a move relies on what stands before it in its block):

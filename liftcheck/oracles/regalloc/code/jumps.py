@@ -146,6 +146,12 @@ def _before(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> 
     return ()
 
 
+def led_to(layout: Layout, block: int, own: Mapping[int, Sequence[Placed]]) -> bool:
+    """Whether what stands in front of a block's jump branches to where it stands."""
+    end = layout.allocation.offsets[layout.allocation.blocks[block].end - 1]
+    return any(goal == end for _, goal in _goals(layout, _before(layout, block, own), frozenset()))
+
+
 def _inside(
     layout: Layout, instruction: int, own: Sequence[Placed], relocated: frozenset[int], beyond: Ends | None
 ) -> Iterator[Problem]:
@@ -153,7 +159,7 @@ def _inside(
     if not own:
         return
     end = own[-1].offset + own[-1].machine.size
-    inner = {offset for offset, _ in own} | {end}
+    inner = {offset for offset, _ in own} | {end, layout.ends_at(instruction)}
     if end < len(layout.bytes) and layout.at(end).flow == JUMP:
         inner.add(layout.goal(end, layout.at(end)))
     behind = {end, *_followed(layout, end)}

@@ -21,6 +21,8 @@ from liftcheck.regalloc.allocation import AFTER, BEFORE, Allocation
 
 LEAVES: Final = (JUMP, RETURN, TRAP)
 _TURNS: Final = frozenset({BRANCH, *LEAVES})
+_LEAST_WITH_ISLAND: Final = 6
+"""Bytes of an instruction and a jump; the island may be empty."""
 
 
 class Placed(NamedTuple):
@@ -59,6 +61,8 @@ class Layout:
         self.starts: Final = starts
         """Of each block's first piece."""
         self._at: Final[dict[int, Insn]] = {}
+        self._cut: Final[dict[int, int]] = {}
+        """Instructions of whose bytes a jump at the end is their block's: where it stands."""
 
     def _ends_at(self, block: int) -> int:
         return self.allocation.ends[self.allocation.blocks[block].end - 1]
@@ -77,18 +81,39 @@ class Layout:
         return self._cut_at_jump(block, list(self._pieces_of(block)))
 
     def _cut_at_jump(self, block: int, pieces: list[Piece]) -> list[Piece]:
-        """The assembler may put an island between a block's last move and its jump. The jump over the island, which
-        leads to a jump, is sent on to where that one leads: it is the block's jump then, and not part of the move."""
-        if len(self.allocation.blocks[block].successors) != 1 or len(pieces) < 2 or pieces[-2].edit == NONE:
+        """The assembler may put an island before a block's jump, after a move or an instruction. The jump over the
+        island, which leads to a jump, is sent on to where that one leads: it is the block's jump then."""
+        if len(self.allocation.blocks[block].successors) != 1:
             return pieces
-        move, own = pieces[-2:]
-        at = move.start
-        while at < move.end:
+        number = len(pieces) - 2
+        while number >= 0 and pieces[number].start == pieces[number].end:
+            number -= 1
+        at = self._jump_out(pieces[number]) if number >= 0 else -1
+        if at < 0:
+            return pieces
+        if pieces[number].edit == NONE:
+            self._cut[pieces[number].instruction] = at
+        idle = [piece._replace(start=at, end=at) for piece in pieces[number + 1 : -1]]
+        return [*pieces[:number], pieces[number]._replace(end=at), *idle, pieces[-1]._replace(start=at)]
+
+    def _jump_out(self, piece: Piece) -> int:
+        """Where a jump that leads out of a piece stands, if nothing in the piece leads past it; else -1."""
+        at, past = piece.start, piece.start
+        if piece.edit == NONE and piece.end - at < _LEAST_WITH_ISLAND:
+            return -1
+        while at < piece.end:
             machine = self.at(at)
-            if machine.flow == JUMP and not move.start <= self.goal(at, machine) <= move.end:
-                return [*pieces[:-2], move._replace(end=at), own._replace(start=at)]
-            at += machine.size
-        return pieces
+            goal = self.goal(at, machine) if machine.flow in (BRANCH, JUMP) else at
+            inside = piece.start <= goal <= piece.end
+            if machine.flow == JUMP and not inside:
+                return at if goal != -1 and past <= at else -1
+            past = max(past, goal) if machine.flow == BRANCH and inside else past
+            at = max(goal, at + machine.size) if machine.flow == JUMP else at + machine.size
+        return -1
+
+    def ends_at(self, instruction: int) -> int:
+        """Where control leaves an instruction of which it runs through the last byte."""
+        return self._cut.get(instruction, self.allocation.ends[instruction])
 
     def _pieces_of(self, block: int) -> Iterator[Piece]:
         row, offsets, ends = self.allocation.blocks[block], self.allocation.offsets, self.allocation.ends
