@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 from mutation_claims import alike, inside
 from regalloc_edits import nothing, read
 
-from liftcheck.isa.abi import reserved
-from liftcheck.mach.insn import JUMP, MEMORY, ORDINARY, STACK_POINTERS, Access, Insn, decode
+from liftcheck.isa.abi import abi_named, reserved
+from liftcheck.mach.insn import JUMP, MEMORY, ORDINARY, PC, STACK_POINTERS, Access, Insn, decode
 from liftcheck.mach.regs import NONE
 from liftcheck.regalloc.allocation import Captured
 
@@ -29,6 +29,7 @@ OWN: Final = "own bytes"
 EXIT: Final = "exit"
 MOVE: Final = "move"
 TRIES: Final = 24
+CONSTANT: Final = "another constant in the code"
 
 
 class Spot(NamedTuple):
@@ -286,7 +287,21 @@ def _between(isa: str, captured: Captured, where: Sequence[Spot], rng: Random) -
     old = code[at]
     code[at] ^= rng.randrange(1, 256)
     changed = captured._replace(code=replace(captured.code, code=bytes(code)))
-    return Edited(changed, f"{at:#x} (between pieces): {old:02x} becomes {code[at]:02x}")
+    beyond = CONSTANT if any(low <= at < high for low, high in _constants(isa, where)) else ""
+    return Edited(changed, f"{at:#x} (between pieces): {old:02x} becomes {code[at]:02x}", beyond)
+
+
+def _constants(isa: str, where: Sequence[Spot]) -> Iterator[tuple[int, int]]:
+    """Where the constants lie that own bytes load: by their own address, or by one that is made right before."""
+    for before, spot in pairwise(where):
+        for access in spot.machine.accesses:
+            if access.base == PC:
+                low = spot.offset + access.displacement + (spot.machine.size if abi_named(isa).from_end else 0)
+            elif before.machine.name == "auipc" and access.base in before.machine.writes:
+                low = before.offset + int(before.machine.operands.rpartition(", ")[2], 0) + access.displacement
+            else:
+                continue
+            yield low, low + access.size
 
 
 # Several that belong together

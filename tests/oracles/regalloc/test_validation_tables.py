@@ -116,3 +116,24 @@ def test_an_index_that_is_bounded_otherwise_is_refuted(regalloc: Cranelift, isa:
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_conditional_trap_before_a_trap_goes_on(regalloc: Cranelift, isa: str) -> None:
     one(regalloc, isa, TRAPS)
+
+
+def _by_another(data: bytes, register: int) -> bytes:
+    """`auipc; jalr` by another register."""
+    first, second = (int.from_bytes(half, "little") for half in (data[:4], data[4:]))
+    words = first & ~0xF80 | register << 7, second & ~0xF8000 | register << 15
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def test_an_entry_of_jumps_by_a_register_that_is_in_use_is_refuted(regalloc: Cranelift) -> None:
+    """riscv64's entries are far jumps by the register that their bytes have for it."""
+    captured, source = one(regalloc, "riscv64", TABLE)
+    start, end = _chain("riscv64", captured)[-1], captured.allocation.ends[_table(captured)[0]]
+    at = start.offset + start.machine.size
+    entry = captured.code.code[at : at + 8]
+    own = int.from_bytes(entry[:4], "little") >> 7 & 31
+    assert at + 8 <= end and _by_another(entry, own) == entry
+    for register in (5, 8, 9, 11, 18, 27):
+        if register != own:
+            wrong = put("riscv64", captured, at, _by_another(entry, register), 8)
+            assert refuted("riscv64", wrong, source) == "a table does not lead to the start of a successor"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final
 
 from liftcheck.isa import byte_order
-from liftcheck.isa.abi import abi_named
+from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY, RETURN, TRAP
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code import order, tables
@@ -254,8 +254,11 @@ def _followed(layout: Layout, target: int) -> list[int]:
         found.append(target)
         machine = layout.at(target)
         if machine.flow != JUMP and layout.far is not None and target + machine.size < len(layout.bytes):
+            free = machine.writes <= reserved(layout.isa).scratch
             target += machine.size
             machine = layout.at(target)
+            if not free or machine.target is not None:
+                break  # who is sent this way loses a register, or this is no far jump
         target = layout.goal(target, machine) if machine.flow == JUMP else -1
     return found
 
@@ -286,8 +289,9 @@ def _table(
         return
     order = (*successors[1:], *successors[:1])
     if abi_named(layout.isa).tables_of_jumps:
+        free = frozenset().union(*(machine.writes for _, machine in own))
         for successor, at in zip(successors[1:], range(start, end - 7, 8)):
-            yield successor, layout.goal(at + 4, layout.at(at + 4))
+            yield successor, layout.goal(at + 4, layout.at(at + 4)) if layout.at(at).writes <= free else -1
         return
     for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
         yield successor, start + int.from_bytes(layout.bytes[at:behind], byte_order(layout.isa), signed=True)
