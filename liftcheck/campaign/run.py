@@ -232,9 +232,10 @@ class Campaign:
         """Whether a campaign that was stopped had nothing left to do."""
         if self.keeper.held is None or not self._is_over():
             return False
-        if self.options.seconds is None:
-            self.docket.finish()
-        return self.options.seconds is not None or not self.docket.waiting
+        if self.options.seconds is not None and self.elapsed >= self.options.seconds:
+            return True
+        self.docket.finish()
+        return not self.docket.waiting
 
     def _work(self) -> None:
         """Programs with slices of reductions between them, then the reductions that are left."""

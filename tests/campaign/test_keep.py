@@ -215,6 +215,28 @@ def test_a_power_cut_at_any_step_costs_nothing(
         shutil.rmtree(out)
 
 
+def test_reductions_that_wait_go_on_where_time_and_programs_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, Any]
+) -> None:
+    """All programs are judged, and there is time left: the campaign is not complete yet."""
+    both = options(tmp_path, seconds=1000.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Slices, "task", lambda *_: (None, False))
+        patch.setattr(run.Campaign, "_step", _stops_once_over(run.Campaign._step))
+        assert toy(patch, both).tally.programs == 320
+    found = outcome(toy(monkeypatch, both, is_resumed=True), tmp_path)
+    assert found["folders"] == wanted["folders"] and found["names"] == wanted["names"]
+
+
+def _stops_once_over(step: Callable[[run.Campaign], None]) -> Callable[[run.Campaign], None]:
+    def stopping(campaign: run.Campaign) -> None:
+        step(campaign)
+        if campaign._is_over() and not campaign.unanswered:
+            campaign.interrupts += 1
+
+    return stopping
+
+
 def _unflushed_drafts(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
     flush = store._sync
     monkeypatch.setattr(store, "_sync", lambda folder: None if folder.name.startswith(".") else flush(folder))
