@@ -119,6 +119,7 @@ def _kinds() -> dict[str, Kind]:
         "branch": Target("branch", 13),
         "jump": Target("jump", 21),
         "rm": Choice("rm", ROUNDING, default=7),
+        "rmx": Choice("rm", ROUNDING, default=0),
         "csr": Immediate("csr", 12, hexadecimal=True),
         "pred": Choice("pred", _ORDERED), "succ": Choice("succ", _ORDERED),
         # compressed
@@ -127,7 +128,6 @@ def _kinds() -> dict[str, Kind]:
         "rdlui": Register("rd", ("", X[1], "", *X[3:]), INT, 64, written=True),
         "rs1nz": Register("rs1", ("", *X[1:]), INT, 64),
         "rs2nz": Register("rs2", ("", *X[1:]), INT, 64),
-        "sp": Register("sp", ("", "", "sp"), INT, 64),
         "rdc": _small("rdc", INT, True), "rs1c": _small("rs1c"), "rs2c": _small("rs2c"),
         "fdc": _small("rdc", FLOAT, True), "fs2c": _small("rs2c", FLOAT, False),
     }  # fmt: skip

@@ -14,16 +14,28 @@ from liftcheck.bits.term import Term, const
 from liftcheck.isa.riscv64.insts.common import FIELDS, KINDS, narrow
 from liftcheck.isa.riscv64.insts.integer import branch, jump_to, load, store, trap, upper
 from liftcheck.mach.rows.encoding import word
-from liftcheck.mach.rows.kinds import Immediate, Kind, Target
+from liftcheck.mach.rows.kinds import Immediate, Kind, Target, Value, number_of
 from liftcheck.mach.rows.machine import ALWAYS, Machine
 from liftcheck.mach.rows.row import Meaning, Row, pure
 from liftcheck.mach.rows.syntax import syntax
+
+
+class _Upper(Immediate):
+    """The immediate of c.lui: written as the 20 bits that it stands for."""
+
+    def show(self, value: Value) -> str:
+        return hex(value & 0xFFFFF)
+
+    def parse(self, text: str) -> Value:
+        number = number_of(text)
+        return number - (1 << 20) if number >> 19 == 1 else number
+
 
 _HERE: Final[Mapping[str, Kind]] = {
     **KINDS,
     "imm": Immediate("imm", 6, signed=True),
     "nzimm": Immediate("imm", 6, signed=True, refused=(0,)),
-    "nzupper": Immediate("imm", 6, signed=True, refused=(0,), width=20),
+    "nzupper": _Upper("imm", 6, signed=True, refused=(0,), width=20),
     "shamt": Immediate("shamt", 6, refused=(0,)),
     "nzuimm": Immediate("uimm", 10, refused=(0,)),
     "adjust": Immediate("uimm", 10, signed=True, refused=(0,)),
@@ -62,7 +74,7 @@ def _load_unsigned(size: int) -> Meaning:
 
 
 def _loads_and_stores() -> Iterator[Row]:
-    yield _c("c.addi4spn rdc, nzuimm", "000 uimm[5:4|9:6|2|3] rdc 00", lambda s, n: b.add(s.read(_SP), n))
+    yield _c("c.addi4spn rdc, sp, nzuimm", "000 uimm[5:4|9:6|2|3] rdc 00", lambda s, n: b.add(s.read(_SP), n))
     for name, size, bits, extend in (("w", 4, "2|6", b.sext), ("d", 8, "7:6", b.sext)):
         three, high = {"w": ("010", "5:3"), "d": ("011", "5:3")}[name]
         to = {"w": "110", "d": "111"}[name]
@@ -70,12 +82,12 @@ def _loads_and_stores() -> Iterator[Row]:
         yield _c(f"c.s{name} rs2c, uimm(rs1c)", f"{to} uimm[{high}] rs1c uimm[{bits}] rs2c 00", store(size))
     yield _c("c.fld fdc, uimm(rs1c)", "001 uimm[5:3] rs1c uimm[7:6] rdc 00", load(8, b.sext), "zcd")
     yield _c("c.fsd fs2c, uimm(rs1c)", "101 uimm[5:3] rs1c uimm[7:6] rs2c 00", store(8), "zcd")
-    yield _c("c.lwsp rdnz, uimm", "010 uimm[5] rd uimm[4:2|7:6] 10", _from_stack(4, b.sext))
-    yield _c("c.ldsp rdnz, uimm", "011 uimm[5] rd uimm[4:3|8:6] 10", _from_stack(8, b.sext))
-    yield _c("c.fldsp fd, uimm", "001 uimm[5] rd uimm[4:3|8:6] 10", _from_stack(8, b.sext), "zcd")
-    yield _c("c.swsp rs2, uimm", "110 uimm[5:2|7:6] rs2 10", _to_stack(4))
-    yield _c("c.sdsp rs2, uimm", "111 uimm[5:3|8:6] rs2 10", _to_stack(8))
-    yield _c("c.fsdsp fs2, uimm", "101 uimm[5:3|8:6] rs2 10", _to_stack(8), "zcd")
+    yield _c("c.lwsp rdnz, uimm(sp)", "010 uimm[5] rd uimm[4:2|7:6] 10", _from_stack(4, b.sext))
+    yield _c("c.ldsp rdnz, uimm(sp)", "011 uimm[5] rd uimm[4:3|8:6] 10", _from_stack(8, b.sext))
+    yield _c("c.fldsp fd, uimm(sp)", "001 uimm[5] rd uimm[4:3|8:6] 10", _from_stack(8, b.sext), "zcd")
+    yield _c("c.swsp rs2, uimm(sp)", "110 uimm[5:2|7:6] rs2 10", _to_stack(4))
+    yield _c("c.sdsp rs2, uimm(sp)", "111 uimm[5:3|8:6] rs2 10", _to_stack(8))
+    yield _c("c.fsdsp fs2, uimm(sp)", "101 uimm[5:3|8:6] rs2 10", _to_stack(8), "zcd")
     yield _c("c.lbu rdc, uimm(rs1c)", "100 000 rs1c uimm[0|1] rdc 00", _load_unsigned(1), "zcb")
     yield _c("c.lhu rdc, uimm(rs1c)", "100 001 rs1c 0 uimm[1] rdc 00", _load_unsigned(2), "zcb")
     yield _c("c.lh rdc, uimm(rs1c)", "100 001 rs1c 1 uimm[1] rdc 00", load(2, b.sext), "zcb")
@@ -88,7 +100,7 @@ def _constants() -> Iterator[Row]:
     yield _p("c.addi +rdnz, nzimm", "000 imm[5] rd imm[4:0] 01", b.add)
     yield _p("c.addiw +rdnz, imm", "001 imm[5] rd imm[4:0] 01", narrow(b.add))
     yield _p("c.li rdnz, imm", "010 imm[5] rd imm[4:0] 01", lambda n: n)
-    yield _c("c.addi16sp adjust", "011 uimm[9] 00010 uimm[4|6|8:7|5] 01", _adjust)
+    yield _c("c.addi16sp sp, adjust", "011 uimm[9] 00010 uimm[4|6|8:7|5] 01", _adjust)
     yield _p("c.lui rdlui, nzupper", "011 imm[5] rd imm[4:0] 01", upper)
     yield _p("c.slli +rdnz, shamt", "000 shamt[5] rd shamt[4:0] 10", b.shl)
     yield _p("c.srli +rdc, shamt", "100 shamt[5] 00 rdc shamt[4:0] 01", b.lshr)
@@ -125,7 +137,7 @@ def _control() -> Iterator[Row]:
     for name, three, condition in (("c.beqz", "110", b.eq), ("c.bnez", "111", b.ne)):
         yield _c(f"{name} rs1c, branch", f"{three} branch[8|4:3] rs1c branch[7:6|2:1|5] 01", _zero(condition))
     yield _c(
-        "c.ret", "100 0 00001 00000 10", lambda s: jump_to("return")(s, const(0, 64), s.read(1)), untested=_ANYWHERE
+        "c.jr ra", "100 0 00001 00000 10", lambda s: jump_to("return")(s, const(0, 64), s.read(1)), untested=_ANYWHERE
     )
     yield _c("c.jr rs1nz", "100 0 rs1 00000 10", lambda s, a: jump_to("jump")(s, const(0, 64), a), untested=_ANYWHERE)
     yield _c("c.jalr rs1nz", "100 1 rs1 00000 10", _call, untested=_ANYWHERE)

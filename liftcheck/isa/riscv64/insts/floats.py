@@ -194,12 +194,14 @@ def _conversions() -> Iterator[Row]:
         for name, second, size, signed in integers:
             yield inst(f"fcvt.{name}.{suffix} rd, {r}s1{{, rm}}", f"11000 {fmt} {second} rs1 rm rd 1010011",
                        _to_integer(size, signed), "21.7", needs)  # fmt: skip
-            yield inst(f"fcvt.{suffix}.{name} {r}d, rs1{{, rm}}", f"11010 {fmt} {second} rs1 rm rd 1010011",
+            mode = "rmx" if size < width else "rm"  # an exact one prints no mode where it is to nearest
+            yield inst(f"fcvt.{suffix}.{name} {r}d, rs1{{, {mode}}}", f"11010 {fmt} {second} rs1 rm rd 1010011",
                        _from_integer(size, width, signed), "21.7", needs)  # fmt: skip
         for other, from_width, second in _FORMATS:
             if other != suffix:
                 half = "h" in (suffix, other)
-                yield inst(f"fcvt.{suffix}.{other} {r}d, {_LETTER[other]}s1{{, rm}}",
+                mode = "rmx" if from_width < width else "rm"
+                yield inst(f"fcvt.{suffix}.{other} {r}d, {_LETTER[other]}s1{{, {mode}}}",
                            f"01000 {fmt} 000{second} rs1 rm rd 1010011", _convert(from_width, width), "22.5",
                            "zfhmin" if half else "d")  # fmt: skip
 
