@@ -106,9 +106,9 @@ def _number(isa: str, name: str) -> int | None:
     if name in ("nzcv", "rflags"):
         return FLAGS
     if isa == "x86-64":
-        from liftcheck.isa.x64.decoder import _PLACES
+        from liftcheck.isa.x64.decoder import PLACES
 
-        return _PLACES.get(name)
+        return PLACES.get(name)
     if name in ("sp", "lr", "fp", "xzr", "wzr"):
         return {"sp": 63, "lr": 30, "fp": 29}.get(name)
     return int(name[1:]) if name[0] in "xw" else 64 + int(name[1:])

@@ -2,7 +2,7 @@
 
 The one idea: a label is a name for a distance. Each line is assembled twice: with distance zero for its size, and
 with the distance once all sizes are known; so a line whose size depends on the distance is written in its long form.
-`name:` alone on a line is a label; `#` begins a comment. There are no directives.
+`name:` alone on a line is a label; `#` before a blank begins a comment. There are no directives.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from liftcheck.errors import AssemblyError
 from liftcheck.mach.rows.table import Decoded, Table
 
 _LABEL: Final = re.compile(r"\s*([A-Za-z_.]\w*):\s*")
+_COMMENT: Final = re.compile(r"#(?=\s|$).*")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def assemble(table: Table, text: str, labels: Mapping[str, int] | None = None) -> list[tuple[int, Decoded]]:
     """(offset, instruction) of each line. `labels`: offsets of labels that the text does not have itself. AssemblyError
     names the line."""
-    lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, _COMMENT.sub("", line).strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line]
     known = dict.fromkeys((found[1] for _, line in lines if (found := _LABEL.fullmatch(line))), 0) | dict(labels or {})
     sizes = dict(known)

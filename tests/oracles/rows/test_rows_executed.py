@@ -33,6 +33,7 @@ def benches_of(isa: str) -> tuple[Bench, ...]:
 
 
 LACKING = {
+    ("aarch64", "unicorn"): r"i8mm",
     ("riscv64", "qemu"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|v zvbb",
     ("x86-64", "qemu"): "avx512.*|avx_vnni",
     ("riscv64", "unicorn"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|zb.*|zfh.*|v.*",

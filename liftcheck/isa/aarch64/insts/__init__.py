@@ -1,0 +1,1 @@
+"""A64 instructions as rows; the manual's chapters are the modules."""
