@@ -31,6 +31,8 @@ class Outside(Exception):
     """An access outside of the record."""
 
 
+_SPECIAL: Final = 0.15
+"""Of so many states all operands are special floats: that two NaNs meet is rare else."""
 _MOST: Final = 40
 """States in a row that are left out; then the instruction has none that can be executed."""
 
@@ -58,26 +60,38 @@ def _drawn(bench: Bench, instance: Instance, draw: Random, fragment: int) -> byt
     record[start : start + size] = _bits(8 * size, draw).to_bytes(size, bench.order)
     for place, width in bench.partial:
         bench.put(record, place, draw.getrandbits(width))
+    special = draw.choice((16, 32, 64)) if draw.random() < _SPECIAL else 0
     for place in instance.runnable.reads:
         if place in bench.slots:
-            bench.put(record, place, _bits(bench.table.registers.width(place), draw))
+            bench.put(record, place, _bits(bench.table.registers.width(place), draw, special))
     for place, value in bench.contexts[instance.context][1].items():
         bench.put(record, place, value)
     return record
 
 
-def _bits(width: int, draw: Random) -> int:
-    """A value of so many bits, cut into lanes of one width, each at a boundary or anywhere."""
-    if draw.random() < 0.15:
-        return draw.getrandbits(width)
-    lane = draw.choice([n for n in (8, 16, 32, 64) if n <= width] or [width])
+def _bits(width: int, draw: Random, special: int = 0) -> int:
+    """A value of so many bits, cut into lanes of one width, each at a boundary or anywhere. `special`: lanes of this
+    width, most of them zeros, infinities and NaNs."""
+    if not 0 < special <= width:
+        special = 0
+        if draw.random() < 0.15:
+            return draw.getrandbits(width)
+    lane = special or draw.choice([n for n in (8, 16, 32, 64) if n <= width] or [width])
     value = 0
     for at in range(0, width, lane):
-        value |= _lane(lane, draw) << at
+        value |= (_special(lane, draw) if special and draw.random() < 0.7 else _lane(lane, draw)) << at
     if lane < width <= 64 and draw.random() < 0.7:  # a narrow value in a wide register: boxed, or extended
         low = value & (1 << lane) - 1
         return low | (draw.choice((0, -1, -1)) << lane & (1 << width) - 1)
     return value & (1 << width) - 1
+
+
+def _special(width: int, draw: Random) -> int:
+    """A float that no arithmetic treats as a number like others."""
+    f = FORMATS[width]
+    payload = draw.getrandbits(f.stored - 2) | 1
+    found = draw.choice((0, 1, f.infinity, f.nan, f.nan | payload, f.infinity | payload, f.infinity | payload))
+    return found | (f.sign if draw.random() < 0.5 else 0)
 
 
 def _lane(width: int, draw: Random) -> int:
