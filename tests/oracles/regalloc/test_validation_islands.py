@@ -93,6 +93,24 @@ def jumps_behind(found: Captured) -> Iterator[tuple[int, int]]:
             at += machine.size
 
 
+def test_a_jump_to_a_veneer_behind_it_is_right(regalloc: Cranelift) -> None:
+    text = """\
+function %veneer() -> i64 system_v {
+block0:
+    v0 = iconst.i64 1
+    jump block1
+block1:
+    v1 = iconst.i64 2
+    v2 = iadd v0, v1
+    return v2
+}
+"""
+    target = Target("riscv64", (("bb_padding_log2_minus_one", "21"), ("opt_level", "none")))
+    reply = regalloc.allocations(text, [target], with_text=True)[0][0]
+    assert not isinstance(reply, CompileFailure) and len(reply.code.code) > 1 << 20
+    assert validate("riscv64", reply).status == VALID
+
+
 @pytest.mark.parametrize("last", STEPS)
 def test_a_jump_over_an_island_that_leads_elsewhere_is_not_valid(regalloc: Cranelift, last: str) -> None:
     refuted = 0

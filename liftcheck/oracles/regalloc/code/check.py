@@ -181,7 +181,8 @@ class Examination:
             elif not falls and self._left_out(block, piece, code):
                 continue
             if code:
-                falls = code[-1].machine.flow not in LEAVES or self.layout.goal(*code[-1]) == piece.end
+                over = piece.instruction != last and self.layout.goal(*code[-1]) == piece.end  # an island
+                falls = over or code[-1].machine.flow not in LEAVES
             configured, vectors = (code, None) if self._sized is None else self._configured(code)
             if self._well_cut(piece, configured, reached):
                 self._piece(piece, configured)

@@ -98,7 +98,7 @@ class Layout:
 
     def _jump_out(self, piece: Piece) -> int:
         """Where a jump that leads out of a piece stands, if nothing in the piece leads past it; else -1."""
-        at, past = piece.start, piece.start
+        at = past = before = piece.start
         if piece.edit == NONE and piece.end - at < _LEAST_WITH_ISLAND:
             return -1
         while at < piece.end:
@@ -106,9 +106,10 @@ class Layout:
             goal = self.goal(at, machine) if machine.flow in (BRANCH, JUMP) else at
             inside = piece.start <= goal <= piece.end
             if machine.flow == JUMP and not inside:
-                return at if goal != -1 and past <= at else -1
+                first = at if machine.target is not None else before  # a far jump's first half
+                return first if goal != -1 and past <= first else -1
             past = max(past, goal) if machine.flow == BRANCH and inside else past
-            at = max(goal, at + machine.size) if machine.flow == JUMP else at + machine.size
+            before, at = at, max(goal, at + machine.size) if machine.flow == JUMP else at + machine.size
         return -1
 
     def ends_at(self, instruction: int) -> int:
