@@ -368,6 +368,9 @@ def _settle(want: Step, got: Step, wanted: list[Item], found: list[Item], number
             items[1:] = [value]
     if len(found) == len(wanted) + 1 and found[-1] == 0:
         del found[-1]
+    if not want.words.isdisjoint(_FIELDS):
+        for items in (wanted, found):
+            items[:] = [one for one in items if not isinstance(one, int)]
     if not want.words.isdisjoint(_DOTS):
         for items in (wanted, found):
             items[:] = [one._replace(lane="") if isinstance(one, Register) else one for one in items]
@@ -382,6 +385,8 @@ def _settle(want: Step, got: Step, wanted: list[Item], found: list[Item], number
         found[-1] = _OPPOSITE.get(found[-1], "")
 
 
+_FIELDS: Final = frozenset({"sbfm", "ubfm"})
+"""Disassemblers have many names for these, each with its own way to count bits: their constants are not compared."""
 _DOTS: Final = frozenset({"sdot", "udot", "usdot"})
 """Their texts have one lane for all operands."""
 _INVERTED: Final = frozenset({"cneg", "cinc", "cinv"})
