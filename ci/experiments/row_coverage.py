@@ -6,28 +6,34 @@ inside of functions, do not count (what only a jump table leads to does not eith
 row says what it does there, under the vector configuration that was set on the way. Each different instruction is
 also encoded again, and its text assembled again.
 
-    python ci/experiments/row_coverage.py --isa riscv64 [--batches 40] [--seed 1] [--compiler cranelift]
+    python ci/experiments/row_coverage.py --isa riscv64 [--batches 40] [--seed 1] [--text] [FILE ...]
 
 Prints a line for each mnemonic that is not whole, then the shares; exit code 1 if an encoding or a text does not come
-back.
+back. With files, these are compiled instead, under the targets of one batch. With --text, each different instruction's
+text is compared with Capstone's, spelling apart (blanks, how numbers are written), and differences are counted by both
+mnemonics.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.plan import Planner
 from liftcheck.case import FunctionCode
 from liftcheck.clif.text.printer import print_module
-from liftcheck.errors import AssemblyError
+from liftcheck.errors import AssemblyError, LiftcheckError
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.capstone import exactly
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, decode
+from liftcheck.mach.rows.kinds import Target
 from liftcheck.mach.rows.table import Decoded, Table
 
 
@@ -50,6 +56,25 @@ def compiled(isa: str, compiler: str, seed: int, batches: int) -> Iterator[Funct
             for case in plan.generate(None, []):
                 for replies in opened.compile_text(print_module(case.module), plan.targets):
                     yield from (reply for reply in replies if isinstance(reply, FunctionCode))
+    finally:
+        opened.close()
+        planner.runners.close()
+
+
+def compiled_files(isa: str, compiler: str, files: Sequence[Path]) -> Iterator[FunctionCode]:
+    """The functions of files, of those that a compiler takes."""
+    planner = Planner(FuzzOptions(isas=(isa,), compiler=compiler))
+    opened = planner.open_compiler()
+    try:
+        targets = planner.plan(0).targets
+        for path in files:
+            try:
+                answers = list(opened.compile_text(path.read_text(encoding="utf-8"), targets))
+            except LiftcheckError as error:
+                print(f"{path.name} left out: {str(error).splitlines()[0]}", file=sys.stderr)
+                continue
+            for replies in answers:
+                yield from (reply for reply in replies if isinstance(reply, FunctionCode))
     finally:
         opened.close()
         planner.runners.close()
@@ -103,10 +128,35 @@ def lost(table: Table, different: Sequence[Decoded]) -> list[str]:
 
 
 def _same(table: Table, read: Decoded, one: Decoded) -> bool:
-    """The bytes, or another encoding of the same text that does the same."""
-    if read.data == one.data:
+    """The bytes, or another encoding that does the same; or of the same text and another size (what is relative to the
+    next instruction lies elsewhere then)."""
+    if read.data == one.data or (read.size != one.size and read.text == one.text):
         return True
-    return read.text == one.text and table.lift(read).effects == table.lift(one).effects
+    return table.lift(read).effects == table.lift(one).effects
+
+
+_NUMBER = re.compile(r"0x[0-9a-f]+|\b[0-9]+\b")
+
+
+def spelled(text: str) -> str:
+    """A text without blanks, its numbers as decimals."""
+    return _NUMBER.sub(lambda found: str(int(found[0], 0)), text.lower().replace(" ", ""))
+
+
+def against_capstone(isa: str, different: Sequence[Decoded]) -> None:
+    """Prints how many texts differ from Capstone's, by mnemonics, each with an example. Jumps, whose targets Capstone
+    has as addresses, are compared by their mnemonics."""
+    apart: dict[tuple[str, str], list[str]] = {}
+    for one in different:
+        _, _, name, operands = next(exactly(isa).disasm_lite(one.data, 0), (0, 0, "nothing", ""))
+        ours, theirs = one.text, f"{name} {operands}"
+        if any(isinstance(operand.kind, Target) for operand in one.row.operands):
+            ours, theirs = one.row.name, name
+        if spelled(ours) != spelled(theirs):
+            apart.setdefault((one.row.name, name), []).append(f"{one.data.hex()} {one.text} | {name} {operands}")
+    for (ours, theirs), texts in sorted(apart.items(), key=lambda item: -len(item[1])):
+        print(f"{len(texts)} of {ours} are {theirs} to Capstone: {texts[0]}")
+    print(f"{sum(map(len, apart.values()))} of {len(different)} texts differ from Capstone's")
 
 
 def main(argv: list[str]) -> int:
@@ -117,9 +167,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--batches", type=int, default=40, help="batches of a campaign (default: 40)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--least", type=int, default=0, help="show a mnemonic that lacks so often (default: all)")
+    parser.add_argument("--text", action="store_true", help="compare texts with Capstone's")
+    parser.add_argument("files", nargs="*", type=Path, help="CLIF files (default: a campaign's programs)")
     options = parser.parse_args(argv)
     table: Table = isa_named(options.isa).part(isa_named(options.isa).rows)()
-    found = count(options.isa, table, compiled(options.isa, options.compiler, options.seed, options.batches))
+    if options.files:
+        functions = compiled_files(options.isa, options.compiler, options.files)
+    else:
+        functions = compiled(options.isa, options.compiler, options.seed, options.batches)
+    found = count(options.isa, table, functions)
+    if options.text:
+        against_capstone(options.isa, list(found.different.values()))
     for (name, reason), number in found.lacking.most_common():
         if number >= options.least:
             print(f"{name}: {number} of {found.instructions[name]}: {reason}")

@@ -16,15 +16,16 @@ The one idea: a row's template is the manual's line in Intel's order. Names of o
 Places: 16 integer registers of 64 bits, 32 vector registers of 128 bits, flags of one bit (cf pf zf sf of). Not here:
 the vectors' bits above 128, which no emitted instruction reads; the flag AF and the sticky bits and modes of MXCSR:
 all is as in the state that functions are entered in (round to nearest even, no exceptions, denormals are numbers).
+Memory of the segments fs and gs is no term: where they begin is the system's.
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1 chapter 4.8 (NaNs), volume 2; a row's
-section is the page of volume 2.
+section is the title of a page in volume 2.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from liftcheck.bits import build as b
@@ -57,6 +58,10 @@ NAMES: Final[Mapping[int, tuple[str, ...]]] = {
 _SIZED: Final = {8: "byte", 16: "word", 32: "dword", 64: "qword", 128: "xmmword"}
 
 
+class Prefixed(int):
+    """A register's number in an instruction that has a REX prefix, needed or not; equal to the number."""
+
+
 class Byte(Register):
     """A register's byte: without a REX prefix fields 4 to 7 are the second bytes of registers 0 to 3. `second`: whether
     these can stand here, which needs that the row itself has no prefix."""
@@ -68,12 +73,13 @@ class Byte(Register):
         value = fields[self.field]
         if 4 <= value < 8 and not _prefixed(fields):
             return value + 12 if len(self.names) > 16 else None
-        return value
+        return Prefixed(value) if fields.get("rex") else value
 
     def encode(self, value: Value) -> Mapping[str, int]:
         if value >= 16:
             return {self.field: value - 12}
-        return {self.field: value, "rex": 1} if value >= 4 else {self.field: value}
+        prefixed = value >= 4 or isinstance(value, Prefixed)
+        return {self.field: int(value), "rex": 1} if prefixed else {self.field: value}
 
     def read(self, machine: Machine, value: Value) -> Term:
         return b.extract(machine.read(value & 15), 8, 8) if value >= 16 else super().read(machine, value)
@@ -94,7 +100,8 @@ def _prefixed(fields: Fields) -> bool:
 @dataclass(frozen=True, slots=True)
 class Address:
     """A memory operand: `base` (or NO_BASE, RIP), `index` (or NO_INDEX) times 1 << `scale`, `disp` as a signed number;
-    `wide`: bytes of the displacement if it has more than it needs; `segment`: 4 fs, 5 gs."""
+    `wide`: bytes of the displacement if it has more than it needs; `segment`: 4 fs, 5 gs; `rex`: the instruction has a
+    REX prefix, needed or not, which makes no difference to what the operand is."""
 
     base: int
     index: int
@@ -102,6 +109,7 @@ class Address:
     disp: int
     wide: int = 0
     segment: int = 0
+    rex: int = field(default=0, compare=False)
 
     def at(self, machine: Machine) -> Term:
         """The address as a term."""
@@ -182,7 +190,8 @@ class Memory(Kind):
             return None if self.register is None else self.register.decode(fields)
         signed = fields["disp"] - (1 << 32) if fields["disp"] >> 31 else fields["disp"]
         index = NO_INDEX if fields["index"] == 4 else fields["index"]
-        return Address(fields["base"], index, fields["scale"], signed, fields.get("wide", 0), fields.get("segment", 0))
+        wide, segment, rex = (fields.get(name, 0) for name in ("wide", "segment", "rex"))
+        return Address(fields["base"], index, fields["scale"], signed, wide, segment, rex)
 
     def encode(self, value: Value) -> Mapping[str, int]:
         if not isinstance(value, Address):
@@ -256,12 +265,7 @@ class Constant(Immediate):
     """An immediate; read as a term of `width` bits."""
 
     def show(self, value: Value) -> str:
-        return number(value)
-
-    def encode(self, value: Value) -> Mapping[str, int]:
-        if self.width == self.bits and self.signed and value >> self.bits - 1 == 1:
-            value -= 1 << self.bits  # 0xff for -1, where the operand has no more bits
-        return super().encode(value)
+        return number(value & (1 << self.width) - 1 if self.width == self.bits else value)
 
     def parse(self, text: str) -> Value:
         value = number_of(text)
@@ -306,9 +310,8 @@ def _general_kinds() -> dict[str, Kind]:
     }  # fmt: skip
     for width in (16, 32, 64):
         above = "keep" if width == 16 else "zero"
-        for letter, field in (("r", "reg"), ("v", "vvvv"), ("o", "rm"), ("n", "rm")):
-            kind = Register(field, NAMES[width], 0, width, above=above)
-            found[f"{letter}{width}"] = Memory(width, kind) if letter == "n" else kind
+        for letter, name in (("r", "reg"), ("v", "vvvv"), ("o", "rm")):
+            found[f"{letter}{width}"] = Register(name, NAMES[width], 0, width, above=above)
         found[f"n{width}"] = Only(width, Register("rm", NAMES[width], 0, width, above=above))
         found[f"rm{width}"] = Memory(width, Register("rm", NAMES[width], 0, width, above=above))
         found[f"m{width}"] = Memory(width, None)
@@ -365,7 +368,7 @@ def inst(template: str, picture: str, meaning: Meaning | None, page: str, needs:
     unused = {"vvvv": 0} if code.scheme and "vvvv" not in named else {}
     if code.scheme == "EVEX":
         unused |= {"mask": 0, "zeroing": 0, "broadcast": 0}
-    return Row(made, code.fixed(unused) if unused else code, meaning, f"volume 2, {page}", needs, untested)
+    return Row(made, code.fixed(unused) if unused else code, meaning, page, needs, untested)
 
 
 # -- flags

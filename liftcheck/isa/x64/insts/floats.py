@@ -310,7 +310,7 @@ def _fused() -> Iterator[Row]:
             function = _ordered(order, fused(negate, subtract))
             for suffix, width, one in (("ps", 32, 0), ("pd", 64, 0), ("ss", 32, 1), ("sd", 64, 1)):
                 byte, w = f"{high + low_digit + one:02X}", "W1" if width == 64 else "W0"
-                page = f"{name}132{suffix}/213/231".upper()
+                page = "/".join(f"{name}{digits}{suffix}" for digits, _ in _ORDERS).upper()
                 if one:
                     yield inst(f"{name}{order}{suffix} +x, xv, xm{width}", vex("66", "0F38", byte, length="LIG", w=w),
                                _fused_low(function, width), page, "fma")  # fmt: skip

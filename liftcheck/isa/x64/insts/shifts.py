@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from liftcheck.bits import build as b
-from liftcheck.bits.term import Term, const
+from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.x64.insts.common import FALSE, RCX, RDX, inst, leave_open, parity, top
 from liftcheck.isa.x64.insts.integer import WIDTHS, product
 from liftcheck.mach.rows.machine import Machine
@@ -21,29 +21,38 @@ Shifted = Callable[[Machine, Term, Term], Term]
 
 
 def masked(n: Term, width: int) -> Term:
-    """The count that counts, of the operand's width."""
+    """The count that counts, of the operand's width; a constant stays one."""
+    if count_known(n):
+        return const(value_of(n) & (63 if width == 64 else 31), width)
     return b.band(b.resize(n, width), const(63 if width == 64 else 31, width))
 
 
-def _flag(s: Machine, name: str, keep: Term, value: Term) -> None:
-    s.write(name, b.ite(keep, s.read(name), value))
+def count_known(n: Term) -> bool:
+    """Whether the count is an immediate."""
+    return n.prim == "const"
 
 
 def _ended(s: Machine, n: Term, result: Term, cf: Term, of_once: Term, by_result: bool) -> Term:
     """Flags after a shift by `n`: none changes for 0, overflow is defined for 1."""
+    more = (("zf", b.bnot(b.nonzero(result))), ("sf", top(result)), ("pf", parity(result))) if by_result else ()
+    if count_known(n):
+        of = of_once if value_of(n) == 1 else s.undefined(1)
+        for name, value in (("cf", cf), ("of", of), *more) if value_of(n) else ():
+            s.write(name, value)
+        return result
     none, once = b.eq(n, const(0, n.lane)), b.eq(n, const(1, n.lane))
-    _flag(s, "cf", none, cf)
-    _flag(s, "of", none, b.ite(once, of_once, s.undefined(1)))
-    if by_result:
-        _flag(s, "zf", none, b.bnot(b.nonzero(result)))
-        _flag(s, "sf", none, top(result))
-        _flag(s, "pf", none, parity(result))
+    for name, value in (("cf", cf), ("of", b.ite(once, of_once, s.undefined(1))), *more):
+        s.write(name, b.ite(none, s.read(name), value))
     return result
 
 
 def _beyond(s: Machine, n: Term, width: int, bit: Term) -> Term:
     """The last bit shifted out; undefined where the count is the width or more (possible below 32 bits only)."""
-    return b.ite(b.ule(const(width, n.lane), n), s.undefined(1), bit) if width < 32 else bit
+    if width >= 32:
+        return bit
+    if count_known(n):
+        return s.undefined(1) if value_of(n) >= width else bit
+    return b.ite(b.ule(const(width, n.lane), n), s.undefined(1), bit)
 
 
 def left(s: Machine, a: Term, count: Term) -> Term:
@@ -111,13 +120,13 @@ def _shifts() -> Iterator[Row]:
         page = {"rol": "RCL/RCR/ROL/ROR", "ror": "RCL/RCR/ROL/ROR"}.get(name, "SAL/SAR/SHL/SHR")
         for width, prefix, one in WIDTHS:
             yield inst(f"{name} +rm{width}, 1", f"{prefix}{0xD0 + one:X} /{number}",
-                       lambda s, a, f=function: f(s, a, b.trunc(const(1, 64), 8)), page)  # fmt: skip
+                       lambda s, a, f=function: f(s, a, const(1, 64)), page)  # fmt: skip
             yield inst(f"{name} +rm{width}, cl", f"{prefix}{0xD2 + one:X} /{number}", by_cl(function), page)
             yield inst(f"{name} +rm{width}, u8", f"{prefix}{0xC0 + one:X} /{number} ib",
-                       lambda s, a, n, f=function: f(s, a, b.trunc(n, 8)), page)  # fmt: skip
+                       lambda s, a, n, f=function: f(s, a, n), page)  # fmt: skip
     for width, prefix, _ in WIDTHS[:3]:
         yield inst(f"shld +rm{width}, r{width}, u8", f"{prefix}0F A4 /r ib",
-                   lambda s, a, c, n: from_another(s, a, c, b.trunc(n, 8)), "SHLD")  # fmt: skip
+                   lambda s, a, c, n: from_another(s, a, c, n), "SHLD")  # fmt: skip
         yield inst(f"shld +rm{width}, r{width}, cl", f"{prefix}0F A5 /r", by_cl(from_another), "SHLD")
 
 
