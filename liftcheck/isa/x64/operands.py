@@ -22,6 +22,7 @@ from liftcheck.isa.x64.listing import EXTENDS, SIZES, is_named, width
 from liftcheck.isa.x64.sequences import MOVES, condition
 from liftcheck.mach.insn import PC, STACK_POINTERS, Insn
 from liftcheck.mach.regs import NONE, SLOT
+from liftcheck.regalloc.allocation import USE
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
 from liftcheck.regalloc.results import retrieved
 from liftcheck.regalloc.spelling import Text, cut, known, learn
@@ -108,9 +109,14 @@ def _fit(way: Sequence[Form], own: Sequence[tuple[int, Insn]], numbers: Sequence
     offsets = [*(at for at, _ in own), end]
     labels = {form.label: at for form, at in zip(way, offsets) if form.label}
     rows = [(form.untold, m.accesses[0]) for form, (_, m) in zip(forms, own) if form.untold >= 0]
-    return len({(a.base, a.scaled, a.displacement - beyond) for beyond, a in rows}) < 2 and all(
-        _leads(form, at, m, labels, offsets[0], end) for form, (at, m) in zip(forms, own)
-    )
+    places = {(_held(a.base, named), _held(a.scaled, named), a.displacement - beyond) for beyond, a in rows}
+    return len(places) < 2 and all(_leads(form, at, m, labels, offsets[0], end) for form, (at, m) in zip(forms, own))
+
+
+def _held(place: int, named: Named) -> tuple[int, bool]:
+    """What is in a register, of which an allocator may have made copies: an input, else the register itself."""
+    inputs = [one.vreg for one, where in zip(named.operands, named.given) if where == place and one.kind == USE]
+    return (min(inputs), True) if inputs else (place, False)
 
 
 def _leads(form: Form, at: int, machine: Insn, labels: Mapping[str, int], start: int, end: int) -> bool:

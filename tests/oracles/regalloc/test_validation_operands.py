@@ -278,3 +278,19 @@ def test_what_a_convention_does_is_its_versions(regalloc: Cranelift, isa: str) -
         frame = {k: v for k, v in captured.allocation.frame.items() if k != "version"} | told
         changed = captured._replace(allocation=replace(captured.allocation, frame=frame))
         assert validate(isa, changed, source).status == status
+
+
+def test_a_pair_may_be_accessed_by_copies_of_its_address() -> None:
+    """Both halves of 128 bits have addresses of their own, whose registers are not always the same ones."""
+    text = "atomically { %v200:%v201 = (%v192):8(%v192); (%v192):8(%v192) = %v202:%v203 }"
+    code = "498b04244 98b5208f0490fc70c240f85f4ffffff".replace(" ", "")  # r12, and r10 for the upper half
+    own, at = [], 0
+    for machine in decode("x86-64", bytes.fromhex(code)):
+        own.append((at, machine))
+        at += machine.size
+    vregs = ((192, USE, 12), (192, USE, 10), (200, DEF, 2), (201, DEF, 0), (202, USE, 1), (203, USE, 3))
+    operands = [Operand(vreg, 0, kind, 0, REG) for vreg, kind, _ in vregs]
+    compare = isa_named("x86-64").part(isa_named("x86-64").operands)
+    assert compare(text, own, Named(operands, [place for _, _, place in vregs])) == ALL
+    others = [one._replace(vreg=193) if number == 1 else one for number, one in enumerate(operands)]
+    assert compare(text, own, Named(others, [place for _, _, place in vregs])) == DIFFERS
