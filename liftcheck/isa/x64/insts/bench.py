@@ -20,8 +20,12 @@ _WINDOW, _SIZE = 672, 928
 _SET: Final = {"cf": "setb", "pf": "setp", "zf": "sete", "sf": "sets", "of": "seto"}
 _BIT: Final = {"cf": 0, "pf": 2, "zf": 6, "sf": 7, "of": 11}
 
+_TWO_NANS: Final = "of two NaNs it gives one by the x87's rule, not the first operand; processors agree with the row"
+_ARITHMETIC: Final = r"v?(add|sub|mul|div)[sp][sd]|vfn?m(add|sub)\d+[sp][sd]"
 ERRATA: Final[tuple[tuple[str, str, str], ...]] = (
     ("qemu", "blsi", "carry is set where the operand is zero, not where it is none (7.2)"),
+    ("qemu", _ARITHMETIC, _TWO_NANS),
+    ("unicorn", _ARITHMETIC, _TWO_NANS),
     ("unicorn", "blsi", "carry is set where the operand is zero, not where it is none"),
     ("unicorn", "(lock )?cmpxchg m32, r32", "it clears the upper half of rax where it is equal, too"),
     ("unicorn", "bzhi", "an index beyond the width clears the highest bit"),
