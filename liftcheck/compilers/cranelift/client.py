@@ -41,8 +41,6 @@ LONG_TEXT: Final = 200_000
 """Bytes of text that add a second, twice as many four: a compiler's time grows with the square of a function's length.
 5 s are a bug where programs are as short as they usually are, and nothing special for a function of a megabyte."""
 MEMORY: Final = 2 << 30
-MANY_FUNCTIONS: Final = 40_000
-"""Bytes of text from which on it is compiled ISA by ISA: some forty functions of a campaign."""
 Decided = dict[tuple[int, int], Reply]
 _FUNCTION: Final = re.compile(r"^[ \t]*function\b", re.MULTILINE)
 
@@ -174,21 +172,6 @@ class Cranelift:
         return capture.read_all(self._run(work), [target.isa for target in targets], version)
 
     def _run(self, work: _Work) -> list[list[Reply]]:
-        """Of a text of many functions ISA by ISA: the bridge takes function by function, and a processor's caches hold
-        one backend, not all. To read the text more than once costs less."""
-        by_isa: dict[str, list[int]] = {}
-        for place, target in enumerate(work.targets):
-            by_isa.setdefault(target.isa, []).append(place)
-        if len(by_isa) < 2 or len(work.text) < MANY_FUNCTIONS:
-            return self._run_at_once(work)
-        columns: list[list[Reply]] = [[] for _ in work.targets]
-        for places in by_isa.values():
-            part = replace(work, targets=tuple([work.targets[place] for place in places]))
-            for place, column in zip(places, self._run_at_once(part), strict=True):
-                columns[place] = column
-        return columns
-
-    def _run_at_once(self, work: _Work) -> list[list[Reply]]:
         try:
             columns = self._compile(work)
         except Died as died:

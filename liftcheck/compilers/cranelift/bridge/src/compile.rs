@@ -212,17 +212,18 @@ impl Bridge {
     fn columns(&mut self, file: &TestFile, request: &Request, fired: &mut Fired) -> Vec<Vec<Option<Record>>> {
         let mut columns: Vec<Vec<Option<Record>>> =
             request.handles.iter().map(|_| Vec::with_capacity(file.functions.len())).collect();
-        for (index, (function, details)) in file.functions.iter().enumerate() {
-            let mut numbered = None;
-            for (number, handle) in request.handles.iter().enumerate() {
+        // One target after another: what one ISA's backend needs stays in the caches.
+        let mut numbered: Vec<Option<Numbered>> = file.functions.iter().map(|_| None).collect();
+        for (number, handle) in request.handles.iter().enumerate() {
+            let isa = self.isas[*handle].clone();
+            for (index, (function, details)) in file.functions.iter().enumerate() {
                 let wanted = request.only.map_or(true, |only| only == index) && !request.skip.contains(&(index, number));
                 let record = wanted.then(|| {
                     self.progress.at(index as u32, number as u32);
-                    if request.wants & SRCLOCS != 0 && numbered.is_none() {
-                        numbered = Some(Numbered::new(function, details));
+                    if request.wants & SRCLOCS != 0 && numbered[index].is_none() {
+                        numbered[index] = Some(Numbered::new(function, details));
                     }
-                    let isa = self.isas[*handle].clone();
-                    self.one(function, details, &*isa, request, numbered.as_ref(), fired)
+                    self.one(function, details, &*isa, request, numbered[index].as_ref(), fired)
                 });
                 columns[number].push(record);
             }
