@@ -60,4 +60,6 @@ ISA: Final = Isa(
     unicorn=_UNICORN,
     assembler=Assembler("s390x-linux-gnu-", ("-march=z14",), ".machine z15"),
     replacing="thunks:Thunks",
+    rows="insts.table:table",
+    bench="insts.bench:benches",
 )

@@ -1,0 +1,1 @@
+"""s390x's machine instructions, one row each (docs/machine-rows.md)."""
