@@ -63,6 +63,18 @@ class Syntax:
             raise AssemblyError(f"expected: {self.shape}")
         return [self._value(number, found[f"o{number}"]) for number in range(len(self.operands))]
 
+    def read(self, text: str) -> int:
+        """How far `parse` comes: 0 if the text is not of this form, 1 and the operands that have a value else."""
+        found = self.pattern.fullmatch(text.strip())
+        if found is None:
+            return 0
+        for number in range(len(self.operands)):
+            try:
+                self._value(number, found[f"o{number}"])
+            except AssemblyError:
+                return 1 + number
+        return 1 + len(self.operands)
+
     def _value(self, number: int, text: str | None) -> Value:
         kind = self.operands[number].kind
         return kind.default if text is None else kind.parse(text.strip())

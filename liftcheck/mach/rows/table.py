@@ -17,6 +17,8 @@ from liftcheck.mach.rows.kinds import Value
 from liftcheck.mach.rows.machine import Effects, Machine, NoMeaning, Place, Registers
 from liftcheck.mach.rows.row import Row
 
+_FORMS: Final = 6
+"""So many complaints about a text are shown: add has forty forms."""
 _MOST: Final = 50_000
 """Instructions that are remembered; then the memory starts anew."""
 
@@ -157,14 +159,17 @@ class Table:
         rows = self.by_name.get(name, ())
         if not rows:
             raise AssemblyError(f"no instruction is called {name!r}{self._like(name)}")
-        complaints: list[str] = []
+        complaints: list[tuple[int, str]] = []
         for row in rows:
             try:
-                values = row.syntax.parse(rest)
-                return self.encode(row, values)
+                return self.encode(row, row.syntax.parse(rest))
             except AssemblyError as error:
-                complaints.append(str(error))
-        raise AssemblyError(f"{text.strip()}: {'; or '.join(dict.fromkeys(complaints))}")
+                complaints.append((row.syntax.read(rest), str(error)))
+        # The rows that could be read furthest are those that were meant.
+        furthest = max(far for far, _ in complaints)
+        said = list(dict.fromkeys(words for far, words in complaints if far == furthest))
+        more = [f"{len(said) - _FORMS} other forms"] if len(said) > _FORMS else []
+        raise AssemblyError(f"{text.strip()}: {'; or '.join(said[:_FORMS] + more)}")
 
     def encode(self, row: Row, values: Sequence[Value]) -> Decoded:
         """The instruction of a row with these operands; AssemblyError if one of them cannot be encoded."""
