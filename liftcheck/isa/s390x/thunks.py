@@ -16,7 +16,8 @@ What is covered, with the meaning that the thunk has (Principles of Operation SA
   vpopct           of halfwords, words, doublewords
   wc(l)gd, vc(l)gd, c(l){f,g}{e,d,x}br
                    which Unicorn has, but converts a NaN to the largest integer, not to the smallest (signed) or 0; they
-                   do not stop, so only sites that are found count: `missed_conversion` tells of others
+                   do not stop, so only sites that are found count: `missed_conversion` tells of others. The condition
+                   code of c… is not the instruction's: compiled code has its checks before
   rnsbg, rosbg, rxsbg with the test bit, of which Unicorn dies: the others, on a copy
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
 All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer (the ABI has no red

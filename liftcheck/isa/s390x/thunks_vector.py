@@ -119,8 +119,8 @@ def multiply_add(code: bytes) -> Thunk | None:
         thunk.vector(0x0E, register, place)
     for at in _lanes(f, 4):
         thunk.rx(0x78, 0, OPERAND_C + at)
-        thunk.rx(0x78, 2, OPERAND_A + at)
-        thunk.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, OPERAND_B + at)
+        thunk.rx(0x78, 2, OPERAND_B + at)  # of two NaNs the one in storage counts: it is operand 2
+        thunk.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, OPERAND_A + at)
         thunk.rx(0x70, 0, RESULT + at)
     thunk.leave(save, False, f.v1)
     return thunk

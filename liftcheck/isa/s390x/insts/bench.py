@@ -6,6 +6,7 @@ and `ipm` changes it. Vectors are loaded where the machine has them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from liftcheck.isa.s390x.insts.common import VECTOR
@@ -16,6 +17,7 @@ from liftcheck.mach.rows.machine import Place
 _CODE, _R, _V = 16, 32, 160
 _WINDOW: Final = 672
 _SIZE: Final = 928
+_STACK: Final = 1024
 _INTEGERS: Final = (*range(13), 15)
 _RESERVED: Final = frozenset({13, 14})
 
@@ -83,3 +85,14 @@ def benches() -> tuple[Bench, ...]:
         Bench("s390x", table(), _slots(), _SIZE, (_WINDOW, _SIZE - _WINDOW), _RESERVED, _main(), _leave(), "jg",
               errata=ERRATA, in_unicorn=False),
     )  # fmt: skip
+
+
+def with_stack() -> Bench:
+    """For code that needs a stack (`thunks`): r15 is where the record ends, and what lies below it is in no slot."""
+    (usual,) = benches()
+    size = _SIZE + _STACK
+    main = _main().replace(f"lay %r14, {_SIZE}(%r14)", f"lay %r14, {size}(%r14)")
+    main = main.replace("br %r13", f"lay %r15, {size}(%r14)\nbr %r13")
+    slots = {place: at for place, at in usual.slots.items() if place != 15}
+    leave = _leave().replace(f"aghi %r4, {_SIZE}", f"aghi %r4, {size}")
+    return replace(usual, slots=slots, size=size, reserved=_RESERVED | {15}, main=main, leave=leave)
