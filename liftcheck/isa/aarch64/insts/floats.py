@@ -16,6 +16,7 @@ from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.aarch64.insts.common import SIZES, holds, inst, plain, set_flags
 from liftcheck.isa.aarch64.insts.operands import expanded_float
+from liftcheck.mach.rows.floats import lanes, magnitude, negated, quiet_bit, signaling
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 
@@ -26,30 +27,9 @@ _FORMATS: Final = (("s", "00", 32, ""), ("d", "01", 64, ""), ("h", "11", 16, "fp
 # -- NaNs, in any number of lanes
 
 
-def lanes(value: int, like: Term) -> Term:
-    """The same number in each lane."""
-    return const(value, like.lane, like.lanes)
-
-
-def negated(a: Term) -> Term:
-    """With the other sign."""
-    return b.bxor(a, lanes(FORMATS[a.lane].sign, a))
-
-
-def magnitude(a: Term) -> Term:
-    """Without its sign."""
-    return b.band(a, lanes(FORMATS[a.lane].magnitude, a))
-
-
 def quieted(a: Term) -> Term:
     """A NaN that is not signaling."""
-    return b.bor(a, lanes(FORMATS[a.lane].fraction + 1 >> 1, a))
-
-
-def signaling(a: Term) -> Term:
-    """Truth of 'is a signaling NaN'."""
-    quiet = b.nonzero(b.band(a, lanes(FORMATS[a.lane].fraction + 1 >> 1, a)))
-    return b.band(b.isnan(a), b.bnot(quiet))
+    return b.bor(a, quiet_bit(a))
 
 
 def handed_on(result: Term, *operands: Term) -> Term:

@@ -268,14 +268,27 @@ class RegisterPair(Kind):
         return tuple(number for number in (value, value + 1) if number != 31)
 
 
-class BitMask(Kind):
-    """The immediate of logical instructions: fields n, immr, imms. Rotations beyond the element's size, which mean the
-    same as smaller ones, are refused: no assembler makes them."""
+class Pattern(Kind):
+    """A number of `width` bits that few fields make, written in hexadecimal."""
 
     pattern = r"\#?[+-]?\w+"
 
     def __init__(self, width: int) -> None:
         self.width: Final = width
+
+    def show(self, value: Value) -> str:
+        return f"#{value:#x}"
+
+    def parse(self, text: str) -> Value:
+        return number_of(text) & (1 << self.width) - 1
+
+    def read(self, machine: Machine, value: Value) -> Term:
+        return const(value, self.width)
+
+
+class BitMask(Pattern):
+    """The immediate of logical instructions: fields n, immr, imms. Rotations beyond the element's size, which mean the
+    same as smaller ones, are refused: no assembler makes them."""
 
     def decode(self, fields: Fields) -> Value:
         n, immr, imms = fields.get("n", 0), fields["immr"], fields["imms"]
@@ -301,23 +314,12 @@ class BitMask(Kind):
                     return {"n": int(size == 6), "immr": immr, "imms": (-2 << size & 63) | ones - 1}
         raise AssemblyError(f"{value:#x} is no run of ones, rotated and repeated")
 
-    def show(self, value: Value) -> str:
-        return f"#{value:#x}"
 
-    def parse(self, text: str) -> Value:
-        return number_of(text) & (1 << self.width) - 1
-
-    def read(self, machine: Machine, value: Value) -> Term:
-        return const(value, self.width)
-
-
-class MoveWide(Kind):
+class MoveWide(Pattern):
     """The number that `movz` (or `movn`) makes: fields imm16, hw."""
 
-    pattern = r"\#?[+-]?\w+"
-
     def __init__(self, width: int, inverted: bool) -> None:
-        self.width: Final = width
+        super().__init__(width)
         self.inverted: Final = inverted
 
     def decode(self, fields: Fields) -> Value:
@@ -338,15 +340,6 @@ class MoveWide(Kind):
             if not wanted & ~(0xFFFF << 16 * part):
                 return {"imm16": wanted >> 16 * part, "hw": part}
         raise AssemblyError(f"{value:#x} does not come of 16 bits")
-
-    def show(self, value: Value) -> str:
-        return f"#{value:#x}"
-
-    def parse(self, text: str) -> Value:
-        return number_of(text) & (1 << self.width) - 1
-
-    def read(self, machine: Machine, value: Value) -> Term:
-        return const(value, self.width)
 
 
 class Field(Kind):

@@ -17,6 +17,7 @@ from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.aarch64.insts import floats as f
 from liftcheck.isa.aarch64.insts.common import ARRANGEMENTS, laned, plain
 from liftcheck.isa.aarch64.insts.integer import leading_signs
+from liftcheck.mach.rows.floats import magnitude, negated
 from liftcheck.mach.rows.row import Row
 
 SECTION: Final = f.SECTION
@@ -176,7 +177,7 @@ _ON_FLOATS: Final[tuple[tuple[str, str, str, str, Callable[[Term, Term], Term]],
     ("fcmgt", "1", "1", "11100", _float_compare(_swapped(b.flt))), ("faddp", "1", "0", "11010", pairs(f.two(b.fadd))),
 )  # fmt: skip
 _FUSED: Final[tuple[tuple[str, str, Callable[[Term, Term, Term], Term]], ...]] = (
-    ("fmla", "0", lambda d, n, m: f.fused(d, n, m)), ("fmls", "1", lambda d, n, m: f.fused(d, f.negated(n), m)),
+    ("fmla", "0", lambda d, n, m: f.fused(d, n, m)), ("fmls", "1", lambda d, n, m: f.fused(d, negated(n), m)),
 )  # fmt: skip
 
 
@@ -264,7 +265,7 @@ def _to_integer(signed: bool, mode: str) -> Callable[[Term], Term]:
 
 
 _FLOAT_MISC: Final[tuple[tuple[str, str, str, str, Callable[[Term], Term], str], ...]] = (
-    ("fabs", "0", "1", "01111", f.magnitude, ""), ("fneg", "1", "1", "01111", f.negated, ""),
+    ("fabs", "0", "1", "01111", magnitude, ""), ("fneg", "1", "1", "01111", negated, ""),
     ("fsqrt", "1", "1", "11111", f.one(b.fsqrt), ""),
     ("frintn", "0", "0", "11000", f.one(lambda a: b.fround(a, "nearest")), ""),
     ("frintm", "0", "0", "11001", f.one(lambda a: b.fround(a, "floor")), ""),
@@ -372,7 +373,7 @@ def _by_element() -> Iterator[Row]:
         sz, top = ("0", "index[1]") if lane == 32 else ("1", "index[0]")
         index = "index[0]" if lane == 32 else "0"
         for name, four, does in (("fmla", "0001", lambda d, n, m: f.fused(d, n, m)),
-                                 ("fmls", "0101", lambda d, n, m: f.fused(d, f.negated(n), m)),
+                                 ("fmls", "0101", lambda d, n, m: f.fused(d, negated(n), m)),
                                  ("fmul", "1001", lambda n, m: f.two(b.fmul)(n, m))):  # fmt: skip
             mark = "" if name == "fmul" else "+"
             yield plain(

@@ -17,6 +17,7 @@ from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.riscv64.insts.common import inst, plain, rounding_mode
 from liftcheck.isa.riscv64.insts.integer import store
+from liftcheck.mach.rows.floats import negated
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
@@ -84,11 +85,6 @@ def sign_of(how: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
         return b.bor(magnitude, b.band(how(a, c), const(f.sign, a.lane, a.lanes)))
 
     return meaning
-
-
-def negated(a: Term) -> Term:
-    """With the other sign."""
-    return b.bxor(a, const(FORMATS[a.lane].sign, a.lane, a.lanes))
 
 
 MULTIPLY_ADD: Final[tuple[tuple[str, str, Callable[[Term, Term, Term], Term]], ...]] = (

@@ -15,16 +15,7 @@ from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.term import Term
 from liftcheck.isa.riscv64.insts.common import VECTOR, Configuration, rounding_mode
-from liftcheck.isa.riscv64.insts.floats import (
-    classes,
-    convert,
-    from_integer,
-    minimum,
-    negated,
-    sign_of,
-    to_integer,
-    to_nearest,
-)
+from liftcheck.isa.riscv64.insts.floats import classes, convert, from_integer, minimum, sign_of, to_integer, to_nearest
 from liftcheck.isa.riscv64.insts.vconfig import (
     check_mask,
     configuration,
@@ -39,6 +30,7 @@ from liftcheck.isa.riscv64.insts.vconfig import (
 )
 from liftcheck.isa.riscv64.insts.vinteger import Lanes2, swapped
 from liftcheck.isa.riscv64.insts.vpermute import float_scalar
+from liftcheck.mach.rows.floats import negated
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Meaning, Row
 

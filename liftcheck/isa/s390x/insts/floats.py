@@ -16,6 +16,7 @@ from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.s390x.insts.common import coded, inst
+from liftcheck.mach.rows.floats import lanes, magnitude, negated, quiet_bit, signaling
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
@@ -26,35 +27,13 @@ MODES: Final = {0: "nearest", 1: "away", 3: "odd", 4: "nearest", 5: "trunc", 6: 
 # -- NaNs and rounding, in any number of lanes
 
 
-def lanes(value: int, like: Term) -> Term:
-    """The same number in each lane."""
-    return const(value, like.lane, like.lanes)
-
-
-def negated(a: Term) -> Term:
-    return b.bxor(a, lanes(FORMATS[a.lane].sign, a))
-
-
-def magnitude(a: Term) -> Term:
-    return b.band(a, lanes(FORMATS[a.lane].magnitude, a))
-
-
 def minus(a: Term) -> Term:
     return b.bor(a, lanes(FORMATS[a.lane].sign, a))
 
 
-def _quiet_bit(a: Term) -> Term:
-    return lanes(FORMATS[a.lane].fraction + 1 >> 1, a)
-
-
 def quieted(a: Term) -> Term:
     """A NaN that is not signaling; a number stays."""
-    return b.ite(b.isnan(a), b.bor(a, _quiet_bit(a)), a)
-
-
-def signaling(a: Term) -> Term:
-    """Truth of 'is a signaling NaN'."""
-    return b.band(b.isnan(a), b.bnot(b.nonzero(b.band(a, _quiet_bit(a)))))
+    return b.ite(b.isnan(a), b.bor(a, quiet_bit(a)), a)
 
 
 def handed_on(result: Term, *operands: Term) -> Term:
@@ -62,7 +41,7 @@ def handed_on(result: Term, *operands: Term) -> Term:
     for operand in reversed(operands):
         result = b.ite(b.isnan(operand), operand, result)
     for operand in reversed(operands):
-        result = b.ite(signaling(operand), b.bor(operand, _quiet_bit(operand)), result)
+        result = b.ite(signaling(operand), b.bor(operand, quiet_bit(operand)), result)
     return result
 
 

@@ -14,20 +14,10 @@ from liftcheck.bits import build as b
 from liftcheck.bits.term import Term
 from liftcheck.isa.s390x.insts import floats
 from liftcheck.isa.s390x.insts.common import inst
-from liftcheck.isa.s390x.insts.floats import (
-    from_integer,
-    fused,
-    handed_on,
-    magnitude,
-    minus,
-    mode_of,
-    negated,
-    one,
-    shortened,
-    two,
-)
+from liftcheck.isa.s390x.insts.floats import from_integer, fused, handed_on, minus, mode_of, one, shortened, two
 from liftcheck.isa.s390x.insts.vector import set_some
 from liftcheck.isa.s390x.insts.vector_moves import elements, whole
+from liftcheck.mach.rows.floats import magnitude, negated
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 
