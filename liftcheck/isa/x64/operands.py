@@ -172,7 +172,7 @@ def _in_place(want: Register, got: Operand, size: int, numbers: Sequence[int], n
             return False
         size = size if want.size == BY_WORD else want.size
         return got.number >= _VECTORS or not size or got.size == size
-    if not isinstance(got, Memory) or got[:3] != (_SP, NONE, 1) or want.number < 0:
+    if not isinstance(got, Memory) or got[:3] != (_SP, NONE, 1) or not 0 <= want.number < len(numbers):
         return False
     place = named.places.get(numbers[want.number], NONE)
     return place >= SLOT and named.is_slot(place, got.distance)
@@ -182,6 +182,8 @@ def _is(number: int, place: int, numbers: Sequence[int], named: Named) -> bool:
     """Whether a register of a text is in a place."""
     if number < 0:
         return place == (NONE if number == NONE else -2 - number)
+    if number >= len(numbers):  # a description that lacks an operand which the text has
+        return False
     vreg = numbers[number]
     return named.places.get(vreg) == place or named.also(vreg, place)
 
