@@ -1,6 +1,6 @@
 """Signs and NaNs of floats in terms, lane by lane: what the meanings of several ISAs' instructions are written with.
 
-Which NaN of several an instruction hands on, and what it makes of it, is each ISA's own.
+Which NaN of several an instruction hands on is each ISA's own; `handed_on` is how A64 and z/Architecture choose.
 """
 
 from __future__ import annotations
@@ -33,3 +33,25 @@ def quiet_bit(like: Term) -> Term:
 def signaling(a: Term) -> Term:
     """Truth of 'is a signaling NaN'."""
     return b.band(b.isnan(a), b.bnot(b.nonzero(b.band(a, quiet_bit(a)))))
+
+
+def handed_on(result: Term, *operands: Term) -> Term:
+    """The result, or the NaN among the operands that is handed on: the first that is signaling, quieted, else the first
+    that is quiet."""
+    for operand in reversed(operands):
+        result = b.ite(b.isnan(operand), operand, result)
+    for operand in reversed(operands):
+        result = b.ite(signaling(operand), b.bor(operand, quiet_bit(operand)), result)
+    return result
+
+
+def converted(a: Term, width: int) -> Term:
+    """In another format: of a NaN, which is quieted, the sign and the upper bits of the payload are kept."""
+    source, target = FORMATS[a.lane], FORMATS[width]
+    bits = min(source.stored, target.stored)
+    payload = b.extract(a, source.stored - bits, bits)
+    if bits < target.stored:
+        payload = b.concat(payload, const(0, target.stored - bits, a.lanes))
+    sign = b.shl(b.zext(b.extract(a, a.lane - 1, 1), width), const(width - 1, width, a.lanes))
+    quiet_nan = const(target.infinity | target.fraction + 1 >> 1, width, a.lanes)
+    return b.ite(b.isnan(a), b.bor(b.resize(payload, width), b.bor(quiet_nan, sign)), b.fconvert(a, width))

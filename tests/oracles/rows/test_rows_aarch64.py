@@ -14,10 +14,10 @@ from liftcheck.bits.term import Term, const
 from liftcheck.errors import AssemblyError
 from liftcheck.isa.aarch64.insts.bench import benches
 from liftcheck.isa.aarch64.insts.common import laned, set_flags
-from liftcheck.isa.aarch64.insts.floats import handed_on
 from liftcheck.isa.aarch64.insts.vector import compare
 from liftcheck.mach.rows.bench import Bench
 from liftcheck.mach.rows.encoding import decoder_of
+from liftcheck.mach.rows.floats import handed_on
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 from liftcheck.mach.rows.table import Table

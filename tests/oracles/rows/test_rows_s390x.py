@@ -18,10 +18,11 @@ from liftcheck.errors import AssemblyError
 from liftcheck.isa.s390x.insts.bench import benches
 from liftcheck.isa.s390x.insts.common import set_sign
 from liftcheck.isa.s390x.insts.fields import test_under_mask as under_mask
-from liftcheck.isa.s390x.insts.floats import handed_on, mode_of, saturated, set_float
+from liftcheck.isa.s390x.insts.floats import mode_of, saturated, set_float
 from liftcheck.isa.s390x.insts.vector_moves import elements, whole
 from liftcheck.mach.rows.bench import Bench
 from liftcheck.mach.rows.encoding import decoder_of
+from liftcheck.mach.rows.floats import handed_on
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 from liftcheck.mach.rows.table import Table

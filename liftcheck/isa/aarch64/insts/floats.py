@@ -16,7 +16,7 @@ from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.aarch64.insts.common import SIZES, holds, inst, plain, set_flags
 from liftcheck.isa.aarch64.insts.operands import expanded_float
-from liftcheck.mach.rows.floats import lanes, magnitude, negated, quiet_bit, signaling
+from liftcheck.mach.rows.floats import converted, handed_on, lanes, magnitude, negated, signaling
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 
@@ -25,20 +25,6 @@ _FORMATS: Final = (("s", "00", 32, ""), ("d", "01", 64, ""), ("h", "11", 16, "fp
 
 
 # -- NaNs, in any number of lanes
-
-
-def quieted(a: Term) -> Term:
-    """A NaN that is not signaling."""
-    return b.bor(a, quiet_bit(a))
-
-
-def handed_on(result: Term, *operands: Term) -> Term:
-    """The result, or the NaN among the operands that is handed on."""
-    for operand in reversed(operands):
-        result = b.ite(b.isnan(operand), operand, result)
-    for operand in reversed(operands):
-        result = b.ite(signaling(operand), quieted(operand), result)
-    return result
 
 
 def two(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
@@ -87,18 +73,6 @@ def to_integral(a: Term, mode: str) -> Term:
     sign = b.band(a, lanes(f.sign, a))
     up = b.fadd(whole, b.bor(sign, lanes(rounded(f, 1, 0), a)))
     return b.ite(b.fle(lanes(rounded(f, 1, -1), a), rest), b.bor(up, sign), whole)
-
-
-def converted(a: Term, width: int) -> Term:
-    """In another format: of a NaN the sign and the upper bits of the payload are kept (FPConvertNaN)."""
-    source, target = FORMATS[a.lane], FORMATS[width]
-    bits = min(source.stored, target.stored)
-    payload = b.extract(a, source.stored - bits, bits)
-    if bits < target.stored:
-        payload = b.concat(payload, const(0, target.stored - bits, a.lanes))
-    sign = b.shl(b.zext(b.extract(a, a.lane - 1, 1), width), const(width - 1, width, a.lanes))
-    nan = b.bor(quieted(b.resize(payload, width)), b.bor(const(target.infinity, width, a.lanes), sign))
-    return b.ite(b.isnan(a), nan, b.fconvert(a, width))
 
 
 # -- rows

@@ -10,9 +10,9 @@ from typing import Final
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const, value_of
-from liftcheck.isa.aarch64.insts import floats as f
 from liftcheck.isa.aarch64.insts.common import ARRANGEMENTS, plain
 from liftcheck.isa.aarch64.insts.vector import INTEGER, SECTION, Meaning, letter_of, size_of, whole
+from liftcheck.mach.rows.floats import converted
 from liftcheck.mach.rows.row import Row
 
 _WIDENED: Final = (("8b", "16b", "8h"), ("4h", "8h", "4s"), ("2s", "4s", "2d"))
@@ -49,20 +49,17 @@ def _narrowing() -> Iterator[Row]:
                         _narrowed_upper(function, lane), SECTION)  # fmt: skip
     for sz, low, high, wide, lane in (("0", "4h", "8h", "4s", 16), ("1", "2s", "4s", "2d", 32)):
         yield plain(
-            f"fcvtn ud.{low}, vn.{wide}",
-            f"0 0 0 01110 0{sz} 10000 10110 10 rn rd",
-            _narrowed(f.converted, lane),
-            SECTION,
+            f"fcvtn ud.{low}, vn.{wide}", f"0 0 0 01110 0{sz} 10000 10110 10 rn rd", _narrowed(converted, lane), SECTION
         )
         yield plain(f"fcvtn2 +vd.{high}, vn.{wide}", f"0 1 0 01110 0{sz} 10000 10110 10 rn rd",
-                    _narrowed_upper(f.converted, lane), SECTION)  # fmt: skip
+                    _narrowed_upper(converted, lane), SECTION)  # fmt: skip
         for name, q, of, r in (("fcvtl", "0", low, "u"), ("fcvtl2", "1", high, "v")):
             yield plain(f"{name} vd.{wide}, {r}n.{of}", f"0 {q} 0 01110 0{sz} 10000 10111 10 rn rd",
                         _widened_floats(lane, q == "1"), SECTION)  # fmt: skip
 
 
 def _widened_floats(lane: int, upper: bool) -> Meaning:
-    return lambda a: b.scalar(f.converted(_half(a, upper, lane), 2 * lane))
+    return lambda a: b.scalar(converted(_half(a, upper, lane), 2 * lane))
 
 
 _LONG: Final[tuple[tuple[str, str, Callable[[Term, Term], Term], str], ...]] = (

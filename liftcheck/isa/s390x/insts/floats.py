@@ -16,7 +16,7 @@ from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.s390x.insts.common import coded, inst
-from liftcheck.mach.rows.floats import lanes, magnitude, negated, quiet_bit, signaling
+from liftcheck.mach.rows.floats import converted, handed_on, lanes, magnitude, negated, quiet_bit, signaling
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
@@ -34,15 +34,6 @@ def minus(a: Term) -> Term:
 def quieted(a: Term) -> Term:
     """A NaN that is not signaling; a number stays."""
     return b.ite(b.isnan(a), b.bor(a, quiet_bit(a)), a)
-
-
-def handed_on(result: Term, *operands: Term) -> Term:
-    """The result, or the NaN among the operands that is handed on."""
-    for operand in reversed(operands):
-        result = b.ite(b.isnan(operand), operand, result)
-    for operand in reversed(operands):
-        result = b.ite(signaling(operand), b.bor(operand, quiet_bit(operand)), result)
-    return result
 
 
 def two(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
@@ -83,18 +74,6 @@ def to_integral(a: Term, mode: str) -> Term:
     sign = b.band(a, lanes(f.sign, a))
     up = b.bor(b.fadd(whole, b.bor(sign, lanes(rounded(f, 1, 0), a))), sign)
     return handed_on(b.ite(b.fle(lanes(rounded(f, 1, -1), a), rest), up, whole), a)
-
-
-def converted(a: Term, width: int) -> Term:
-    """In another format: of a NaN the sign and the upper bits of the payload are kept."""
-    source, target = FORMATS[a.lane], FORMATS[width]
-    bits = min(source.stored, target.stored)
-    payload = b.extract(a, source.stored - bits, bits)
-    if bits < target.stored:
-        payload = b.concat(payload, const(0, target.stored - bits, a.lanes))
-    sign = b.shl(b.zext(b.extract(a, a.lane - 1, 1), width), const(width - 1, width, a.lanes))
-    exponent = const(target.infinity | target.fraction + 1 >> 1, width, a.lanes)
-    return b.ite(b.isnan(a), b.bor(b.resize(payload, width), b.bor(exponent, sign)), b.fconvert(a, width))
 
 
 def mode_of(m3: Term) -> str:

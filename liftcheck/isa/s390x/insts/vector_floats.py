@@ -14,10 +14,10 @@ from liftcheck.bits import build as b
 from liftcheck.bits.term import Term
 from liftcheck.isa.s390x.insts import floats
 from liftcheck.isa.s390x.insts.common import inst
-from liftcheck.isa.s390x.insts.floats import from_integer, fused, handed_on, minus, mode_of, one, shortened, two
+from liftcheck.isa.s390x.insts.floats import from_integer, fused, minus, mode_of, one, shortened, two
 from liftcheck.isa.s390x.insts.vector import set_some
 from liftcheck.isa.s390x.insts.vector_moves import elements, whole
-from liftcheck.mach.rows.floats import magnitude, negated
+from liftcheck.mach.rows.floats import converted, handed_on, magnitude, negated
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 
@@ -138,7 +138,7 @@ def _integral(width: int, alone: int) -> Callable[[Machine, Term, Term], Term]:
 def _lengthen(width: int, alone: int) -> Callable[[Machine, Term], Term]:
     def meaning(s: Machine, a: Term) -> Term:
         half = b.extract(taken(a, 2 * width, alone), width, width)
-        return given(s, floats.converted(half, 2 * width))
+        return given(s, converted(half, 2 * width))
 
     return meaning
 
