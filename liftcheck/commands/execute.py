@@ -247,7 +247,7 @@ def _outcomes(
     made = judge.trampoline(case, target)
     failure = code if isinstance(code, CompileFailure) else made if isinstance(made, CompileFailure) else None
     if failure is None and code is not None and not isinstance(code, CompileFailure):
-        failure = beyond.judged(case.module.functions, target, code)
+        failure = beyond.judged_wholly(case.module.functions, target, code)
     if failure is not None:
         located = entry.spelling.located(failure)
         place = f" (at {located.place})" if isinstance(located, CompileFailure) and failure.kind == "input" else ""

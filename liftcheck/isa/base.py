@@ -153,6 +153,7 @@ class Isa:
     configures    the regular expression of an instruction that configures vectors, which code does before anything is
                   computed, loaded or stored with them
     vector_names  what the names of vector instructions begin with
+    hints         the regular expression of instructions that do nothing on machines which lack their extension
 
     Runners
     preferred     runners to take before others, the fastest first
@@ -213,6 +214,7 @@ class Isa:
     vectors: tuple[str, ...] = ()
     vector_size: str = ""
     configures: bytes = b""
+    hints: bytes = b"(?!)"
     vector_names: str = ""
     preferred: tuple[str, ...] = ()
     host: str = ""

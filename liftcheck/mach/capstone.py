@@ -51,4 +51,7 @@ def lacking(isa: str, code: bytes) -> str:
         return ""
     if name != ".byte":
         return name
-    return "a vector instruction" if value.beyond_capstone and re.match(value.beyond_capstone, code) else ""
+    if not value.beyond_capstone or re.match(value.beyond_capstone, code) is None:
+        return ""
+    one = value.part(value.rows)().decode(code[:16])
+    return one.row.name if one is not None else "a vector instruction"

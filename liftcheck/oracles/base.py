@@ -123,16 +123,17 @@ CLASSES: Final = (
         no_filetest="a filetest compiles once: what comes out differently the second time is not seen",
     ),
     FindingClass(compare.WRONG_REFUSAL, _FAILS, "refusal"),
-    FindingClass(
-        compare.ILLEGAL_CODE,
-        "compiles this program to code that `{target}` cannot execute: {message}.",
-        "illegal",
-        counts_as_pair=False,
-        needs_witness=False,
-    ),
 )
 """What shows in a run or is the compiler's own failure."""
-CLASS_OF_FAILURE: Final = {row.failure: row.name for row in CLASSES if row.failure is not None}
+ILLEGAL: Final = FindingClass(
+    compare.ILLEGAL_CODE,
+    "compiles this program to code that `{target}` cannot execute: {message}.",
+    "illegal",
+    counts_as_pair=False,
+    needs_witness=False,
+)
+"""The class of the oracle `extensions`; part of it is seen in every batch (`runners.beyond`)."""
+CLASS_OF_FAILURE: Final = {row.failure: row.name for row in (*CLASSES, ILLEGAL) if row.failure is not None}
 """`CompileFailure.kind` -> class, for the kinds that are findings by themselves."""
 
 

@@ -111,7 +111,7 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
         return Confirmed(compare.NONDETERMINISTIC, "")
     if first is None or isinstance(first, CompileFailure):
         return Confirmed("", "not compiled the second time")
-    machine = beyond.machine_for(target, beyond.judged(case.module.functions, target, first))
+    machine = beyond.machine_for(target, beyond.judged_wholly(case.module.functions, target, first))
     own = _poll(judge, case, target, runners.every(machine, first))
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     again = next((b for b in against if b.runner == mismatch.runner), None)

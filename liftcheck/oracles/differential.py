@@ -24,7 +24,7 @@ from liftcheck.compilers.base import Compiler, Program, Reply, innermost
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.oracles import compare
-from liftcheck.oracles.base import CLASS_OF_FAILURE, Code, Compiled, Mismatch, Oracle, Runners
+from liftcheck.oracles.base import CLASS_OF_FAILURE, ILLEGAL, Code, Compiled, Mismatch, Oracle, Runners
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.reference import NOTHING, Expected, depends_on_byte_order, interpret_orders, reference_steps
 from liftcheck.oracles.refusals import Refusals
@@ -443,6 +443,8 @@ class Judge:
         run, verdict = compare.compare_runs(expected, actual, compare.return_types(batch.cases[unit.case]))
         if verdict.kind == compare.UNDECIDED:
             tally.undecided[isa, verdict.detail] += many
+            if actual[run].kind == "unsupported":
+                self._look_beyond(batch, unit)
             return
         tally.pairs[isa] += many
         if verdict.kind == compare.AGREE:
@@ -453,6 +455,15 @@ class Judge:
             batch.mismatches.append(
                 Mismatch(unit.case, target, verdict, run, expected[run], actual[run], runner=runner.name)
             )
+
+    def _look_beyond(self, batch: _Batch, unit: _Unit) -> None:
+        """A runner stopped at an instruction that it lacks: the targets may lack it, too."""
+        if any(ILLEGAL in oracle.classes for oracle in self.oracles):
+            return  # it has told so
+        for target in unit.targets:
+            failure = beyond.other_extensions(target, unit.code)
+            if failure is not None:
+                self._refuse(batch, unit.case, target, failure)
 
     def _count(self, batch: _Batch) -> None:
         """What the programs did, as the reference saw it; `executed` only for those that ran on the ISA."""

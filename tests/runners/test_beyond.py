@@ -95,6 +95,54 @@ def test_the_programs_own_vectors_are_a_refusal_with_a_name() -> None:
     assert found == CompileFailure("unsupported", beyond.own_vectors(isa_named("riscv64")))
 
 
+@pytest.mark.parametrize(
+    ("isa", "code", "settings", "lacking"),
+    [
+        ("riscv64", "57c6c706", "has_v", "vandn.vx has_zvbb"),
+        ("riscv64", "57c6c706", "has_v has_zvbb", ""),
+        ("riscv64", "3b450508", "", "zext.h has_zbb"),
+        ("riscv64", "3b450508", "has_zbb", ""),
+        ("riscv64", "3b450508", "has_zbkb", ""),
+        ("riscv64", "0000", "", ""),
+        ("riscv64", "0505", "", "c.addi has_zca"),
+        ("riscv64", "0505", "has_c", ""),
+        ("riscv64", "53f5c500", "", ""),
+        ("riscv64", "5385254067800000", "has_zfh", ""),
+        ("aarch64", "0020e11e", "", "fcmp has_fp16"),
+        ("aarch64", "0020e11e", "has_fp16", ""),
+        ("aarch64", "0020611e", "", ""),
+        ("aarch64", "3f2303d5", "", ""),
+        ("aarch64", "ff0b5fd6", "", "retaa has_pauth"),
+        ("aarch64", "0000e1b8", "", "ldaddal has_lse"),
+        ("x86-64", "c5f1fec2", "", "vpaddd has_avx"),
+        ("x86-64", "c5f1fec2", "has_avx", ""),
+        ("x86-64", "660f3840c1", "", "pmulld has_sse41"),
+        ("x86-64", "660ffec1", "", ""),
+        ("s390x", "b9f53012", "", "ncrk has_mie3"),
+        ("s390x", "b9f53012", "has_mie3", ""),
+        ("s390x", "b9f53012", "arch13", ""),
+    ],
+)
+def test_an_instruction_is_of_an_extension_that_the_target_promises(
+    isa: str, code: str, settings: str, lacking: str
+) -> None:
+    words = {"has_c": "preset", "arch13": "preset"}
+    target = Target(isa, tuple((name, words.get(name, "true")) for name in settings.split()))
+    program = [FunctionCode("%f", bytes.fromhex(code + isa_named(isa).ret))]
+    found = beyond.judged_wholly(FUNCTION, target, program)
+    name, _, flag = lacking.partition(" ")
+    assert (found and found.reason) == (f"{name} for a target without {flag}" if lacking else None)
+    if found is not None:
+        assert found.kind == beyond.ILLEGAL
+        assert beyond.judged_wholly(FUNCTION, beyond.machine_for(target, found), program) is None
+
+
+def test_data_behind_the_code_is_of_no_extension() -> None:
+    for words in (RET + "57c6c706", J_8 + "57c6c706" + RET):
+        program = [FunctionCode("%f", bytes.fromhex(words))]
+        assert beyond.other_extensions(Target("riscv64", (("has_v", "true"),)), program) is None
+
+
 @pytest.fixture
 def judge(compiler: Cranelift, runners: RunnerPool) -> Judge:
     return Judge(compiler, runners)

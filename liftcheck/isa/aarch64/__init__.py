@@ -45,6 +45,7 @@ ISA: Final = Isa(
     pinned=21,
     conventions=("system_v", "fast", "tail", "apple_aarch64", "preserve_all", "winch"),
     plain=("has_lse",),
+    hints=rb"[\x1f\x3f\x5f\x7f\x9f\xbf\xdf\xff][\x20-\x2f]\x03\xd5",
     rich=("has_lse", "has_fp16"),
     optional=("has_lse", "has_fp16"),
     seldom={"has_dotprod": 16, "has_i8mm": 16},

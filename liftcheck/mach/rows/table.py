@@ -89,6 +89,10 @@ class Table:
         return None
 
     def _read(self, window: bytes) -> Decoded | None:
+        return next(self.readings(window), None)
+
+    def readings(self, window: bytes) -> Iterator[Decoded]:
+        """The instruction that `window` begins with, under each name that it has, the best first."""
         for number, fields, size in self._decoder(window[: self.longest]):
             row = self.rows[number]
             values = []
@@ -98,8 +102,7 @@ class Table:
                     break
                 values.append(value)
             else:
-                return Decoded(row, tuple(values), window[:size])
-        return None
+                yield Decoded(row, tuple(values), window[:size])
 
     def _remember(self, found: Decoded) -> None:
         if len(self._decoded) >= _MOST:
@@ -117,6 +120,24 @@ class Table:
             found = self.decode(code[at : at + self.longest])
             yield at, found
             at += found.size if found is not None else self.step
+
+    def different(self, code: bytes) -> set[bytes]:
+        """The bytes of each different instruction of `code`, and of what is none."""
+        found: set[bytes] = set()
+        at, end, sizes = 0, len(code), self._sizes
+        while sizes and at < end:
+            size = sizes[code[at]]
+            found.add(code[at : at + size])
+            at += size
+        known, lengths = self._decoded, self._lengths
+        while at < end:
+            data = next((d for n in lengths.get(code[at : at + 2], ()) if (d := code[at : at + n]) in known), b"")
+            if not data:
+                one = self.decode(code[at : at + self.longest])
+                data = code[at : at + (one.size if one is not None else self.step)]
+            found.add(data)
+            at += len(data)
+        return found
 
     @cached_property
     def step(self) -> int:

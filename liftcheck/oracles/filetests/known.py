@@ -18,7 +18,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.oracles.filetests.faults import Rewrite, rewritten
 from liftcheck.oracles.filetests.mends import Mend
 from liftcheck.oracles.filetests.pages import FOLDER, ON_THE_WEB, PANICS_PAGE, told_by
-from liftcheck.oracles.filetests.proofs import Illegal, Panic, Refused, Register, has_panicked, is_refused
+from liftcheck.oracles.filetests.proofs import Illegal, Panic, Refused, Register, has_panicked, is_illegal, is_refused
 from liftcheck.oracles.refusals import WRONG
 from liftcheck.runners.beyond import ILLEGAL
 
@@ -53,8 +53,7 @@ def cause_of_failure(isa: str, function: Function, failure: CompileFailure) -> s
         found = (page.path for page, proof in told_by(Refused, isa) if is_refused(proof, function, failure))
         return f"wrong refusal on {isa}: {failure.reason} ({next(found, NO_PAGE)})"
     if failure.kind == ILLEGAL:
-        convention = function.signature.call_conv
-        found = (page.path for page, proof in told_by(Illegal, isa) if proof.call_conv == convention)
+        found = (page.path for page, proof in told_by(Illegal, isa) if is_illegal(proof, function, failure))
         return f"{failure.reason} ({next(found, NO_PAGE)})"
     for page, proof in told_by(Panic, isa) if failure.kind == "panic" else ():
         if has_panicked(proof, function, failure):

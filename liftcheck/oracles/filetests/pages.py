@@ -29,10 +29,13 @@ from liftcheck.oracles.filetests.proofs import (
     Panic,
     Refused,
     Register,
+    compares_halves,
     floats,
+    guards_vectors,
     half_vector,
     is_made_scalar,
     is_min_max,
+    saves_all,
     scalar_float,
 )
 
@@ -95,7 +98,9 @@ PAGES: Final = (
         "when no argument on the stack is to be extended", unextended)),
     Page("preserve-all-inline-probe-loses-a-register", "x86-64 riscv64", Mend(
         "without probes of the stack", preserves_all, (("enable_probestack", "false"),))),
-    Page("riscv64-preserve-all-without-vectors", "riscv64", Illegal("preserve_all")),
+    Page("riscv64-preserve-all-without-vectors", "riscv64", Illegal("vector instructions ", saves_all)),
+    Page("riscv64-vandn-without-zvbb", "riscv64", Illegal(r"vandn\.vx .* has_zvbb$", guards_vectors)),
+    Page("aarch64-fcmp-f16-without-fp16", "aarch64", Illegal("fcmp .* has_fp16$", compares_halves)),
     Page("min-max-i128-refused-at-speed", "x86-64 aarch64", Refused(
         r"no lowering of [us](min|max)\.i128|lacks a case for this type .*aarch64/lower/isle\.rs", is_min_max)),
     Page("riscv64-fcvt-of-splat-f16-refused", "riscv64", Refused(

@@ -27,9 +27,10 @@ class Register(NamedTuple):
 
 
 class Illegal(NamedTuple):
-    """Code of a function of this convention has instructions that the target lacks."""
+    """Such instructions are in the code of a function that the target lacks, and this holds for the function."""
 
-    call_conv: str
+    words: str
+    holds: Callable[[Function], bool]
 
 
 class Refused(NamedTuple):
@@ -54,6 +55,11 @@ def is_refused(proof: Refused, function: Function, failure: CompileFailure) -> b
     match = re.match(proof.words, failure.reason)
     made = {value: inst for block in function.blocks for inst in block.insts for value in inst.results}
     return match is not None and any(proof.becomes(function, inst, made, match) for inst in made.values())
+
+
+def is_illegal(proof: Illegal, function: Function, failure: CompileFailure) -> bool:
+    """Whether code that the target cannot execute is this one."""
+    return re.match(proof.words, failure.reason) is not None and proof.holds(function)
 
 
 def has_panicked(proof: Panic, function: Function, failure: CompileFailure) -> bool:
@@ -92,6 +98,26 @@ def is_made_scalar(function: Function, inst: Inst, made: Mapping[int, Inst], mat
     ty = function.types[inst.results[0]]
     scalars = {function.types[other.results[0]] for other in made.values() if other.op == inst.op}
     return inst.op == match[1] and ty.is_vector and ty.lane == F16 and F16 not in scalars
+
+
+def saves_all(function: Function) -> bool:
+    """A function that saves all registers."""
+    return function.signature.call_conv == "preserve_all"
+
+
+def guards_vectors(function: Function) -> bool:
+    """A select_spectre_guard of vectors."""
+    insts = (inst for block in function.blocks for inst in block.insts if inst.op == "select_spectre_guard")
+    return any(function.types[inst.results[0]].is_vector for inst in insts)
+
+
+def compares_halves(function: Function) -> bool:
+    """A comparison of two floats of 16 bits, which a select, a branch or a trap may take."""
+    insts = [inst for block in function.blocks for inst in block.insts]
+    compared = (inst.args[0] for inst in insts if inst.op == "fcmp")
+    return any(function.types[function.aliases.get(value, value)] == F16 for value in compared) and any(
+        inst.op in ("select", "select_spectre_guard", "brif", "trapz", "trapnz") for inst in insts
+    )
 
 
 def half_vector(ty: Type) -> bool:

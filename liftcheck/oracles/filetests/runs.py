@@ -182,7 +182,7 @@ class _Judge:
     def _given(self, model: Function, reply: Reply) -> Reply:
         """A function's code, or why it has none for the target."""
         code = reply if isinstance(reply, FunctionCode) else None
-        return reply if code is None else beyond.judged([model], self.target, [code]) or code
+        return reply if code is None else beyond.judged_wholly([model], self.target, [code]) or code
 
     def judge(self, command: str) -> None:
         if command == "run":
