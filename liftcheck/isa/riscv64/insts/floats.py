@@ -145,13 +145,18 @@ def _extension(suffix: str) -> str:
     return {"s": "f", "d": "d", "h": _HALF}[suffix]
 
 
+def _least(suffix: str) -> str:
+    """Of loads, stores and moves: the least extension for halves has them, too."""
+    return "zfhmin" if suffix == "h" else _extension(suffix)
+
+
 def _truth(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
     return lambda a, c: b.zext(function(a, c), 64)
 
 
 def _memory() -> Iterator[Row]:
     for suffix, three, size, r in (("h", "001", 2, "h"), ("w", "010", 4, "s"), ("d", "011", 8, "f")):
-        needs = _extension({"w": "s"}.get(suffix, suffix))
+        needs = _least({"w": "s"}.get(suffix, suffix))
         section = {"h": "24.2", "w": "21.5", "d": "22.3"}[suffix]
         yield inst(f"fl{suffix} {r}d, imm(rs1)", f"imm:12 rs1 {three} rd 0000111", _load(size), section, needs)
         yield inst(f"fs{suffix} fs2, imm(rs1)", f"imm[11:5] rs2 rs1 {three} imm[4:0] 0100111", store(size), section,
@@ -165,7 +170,7 @@ def _load(size: int) -> Callable[..., Term]:
 def _moves() -> Iterator[Row]:
     """Bits between register files: no box is asked for, and one is made."""
     for suffix, width, fmt in _FORMATS:
-        name, needs, r = {"s": "w"}.get(suffix, suffix), _extension(suffix), _LETTER[suffix]
+        name, needs, r = {"s": "w"}.get(suffix, suffix), _least(suffix), _LETTER[suffix]
         yield plain(f"fmv.x.{name} rd, fs1", f"11100 {fmt} 00000 rs1 000 rd 1010011", _to_x(width), "21.7", needs)
         yield plain(f"fmv.{name}.x {r}d, rs1", f"11110 {fmt} 00000 rs1 000 rd 1010011", _from_x(width), "21.7", needs)
 
