@@ -182,8 +182,13 @@ def _system(word: int) -> _Uses | None:
     if word & 0xFFFFF000 == 0xD5033000:
         return _Uses()
     if word >> 20 & 0xFFF == 0xD53:
-        return _Uses((CONTROL,), (_d(word),))
-    return _Uses((_d(word),), (CONTROL,)) if word >> 20 & 0xFFF == 0xD51 else None
+        return _Uses((_mode(word),), (_d(word),))
+    return _Uses((_d(word),), (_mode(word),)) if word >> 20 & 0xFFF == 0xD51 else None
+
+
+def _mode(word: int) -> int:
+    """nzcv, or one of the others."""
+    return FLAGS if word >> 5 & 0x7FFF == 0x5A10 else CONTROL
 
 
 def _register(word: int) -> _Uses | None:
@@ -284,13 +289,14 @@ def _single(word: int) -> _Uses | None:
     size = 1 << (word >> 30 | (4 if vector and operation & 2 else 0))
     if size > 16:
         return None
-    if not vector and operation == 2 and size == 8:
-        return _Uses((_or_sp(_n(word)),))
     loads = bool(operation & 1) if vector else operation > 0
     scaled, mode = word >> 24 & 1, word >> 10 & 3
+    atomic = not scaled and word >> 21 & 1 and mode == 0
+    if atomic:
+        return _atomic(word, size) if not vector else None
+    if not vector and operation == 2 and size == 8:
+        return _Uses((_or_sp(_n(word)),))
     if not scaled and word >> 21 & 1:
-        if mode == 0:
-            return _atomic(word, size) if not vector else None
         return _transfer(word, size, loads, (), 0, _m(word)) if mode == 2 else None
     displacement = size * (word >> 10 & 0xFFF) if scaled else _signed(word >> 12 & 0x1FF, 9)
     back = not scaled and mode & 1
@@ -309,7 +315,8 @@ def _transfer(word: int, size: int, loads: bool, back: tuple[int, ...], displace
 def _atomic(word: int, size: int) -> _Uses:
     """ldadd and similar ones, swp: s goes to memory, t gets the old value. ldapr reads no s, which is 31."""
     n = _or_sp(_n(word))
-    return _Uses((n, _m(word)), (_d(word),), accesses=(Access(n, 0, size, True, True),))
+    only_loads = word >> 12 & 15 == 12
+    return _Uses((n, _m(word)), (_d(word),), accesses=(Access(n, 0, size, True, not only_loads),))
 
 
 def _structures(word: int) -> _Uses | None:

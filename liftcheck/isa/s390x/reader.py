@@ -152,7 +152,7 @@ class _Reading:
 
     def _access(self, base: int, displacement: int, index: int) -> Access:
         kind, size = self.row.memory[0], self.row.memory[1:]
-        length = 1 << (self.code[4] >> 4) if size == "m" else int(size)
+        length = _element(self.code[4] >> 4) if size == "m" else int(size)
         if any(o.endswith("r") for o in self.row.operands):
             length *= (self.registers["3"] - self.registers["1"]) % 16 + 1
         if kind in "LU":
@@ -216,3 +216,8 @@ class _Reading:
             self.writes.discard(self.registers["1"])
         if name in ("risbg", "risbgn") and self.code[3] & 0x80 and self.registers["1"] != self.registers["2"]:
             self.reads.discard(self.registers["1"])
+
+
+def _element(m3: int) -> int:
+    """Bytes of an element by m3; 6 is a word that goes to the left (vllezlf, vllebrze)."""
+    return 4 if m3 == 6 else 1 << m3

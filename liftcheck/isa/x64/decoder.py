@@ -154,7 +154,8 @@ _IMPLICIT: Final = ("maskmov", "vmaskmov", "pcmpistr", "pcmpestr", "vpcmpistr", 
 """Vector instructions with operands that are not written down, or with memory that Capstone does not tell."""
 
 
-_MASKS: Final = re.compile(r"k\d")
+_NO_PLACE: Final = re.compile(r"k\d|[xyz]mm(1[6-9]|2\d|3[01])")
+"""Registers that Cranelift does not use, and that are no places here."""
 
 
 def _is_ours(name: str, operands: Any) -> bool:
@@ -162,7 +163,7 @@ def _is_ours(name: str, operands: Any) -> bool:
     whose registers are all written down."""
     if name in _INTEGER or name[:1] == "j" or name.startswith(("cmov", "set")):
         return name not in ("jrcxz", "jecxz", "jcxz")
-    if any(o.type == x86.X86_OP_REG and _MASKS.match(_DISASSEMBLER.reg_name(o.reg)) for o in operands):
+    if any(o.type == x86.X86_OP_REG and _NO_PLACE.match(_DISASSEMBLER.reg_name(o.reg)) for o in operands):
         return False
     vectors = any(_is_register(o) and _PLACE_OF[o.reg] >= FLOAT_FIRST for o in operands)
     return vectors and not any(part in name for part in _IMPLICIT)
@@ -195,8 +196,8 @@ def _twice(operands: Any, reads: frozenset[int]) -> frozenset[int]:
 
 
 def _kept(name: str, operands: Any, writes: frozenset[int]) -> frozenset[int]:
-    """Instructions on 8 and 16 bits leave the rest of a register alone."""
-    sizes = [o.size for o in operands if _is_register(o)]
+    """Instructions on 8 and 16 bits leave the rest of a register alone: by the size of a register, else of memory."""
+    sizes = [o.size for o in operands if _is_register(o)] or [o.size for o in operands if o.type == x86.X86_OP_MEM]
     if name != "cwd" and (not sizes or max(sizes) >= 4):
         return frozenset()
     return frozenset(place for place in writes if 0 <= place < FLOAT_FIRST)
@@ -231,7 +232,7 @@ def _registers(
     told_reads, told_writes = instruction.regs_access()
     reads = {_PLACE_OF[r] for r in told_reads if r in _PLACE_OF}
     writes = {_PLACE_OF[r] for r in told_writes if r in _PLACE_OF}
-    if correct := _CORRECTED.get(name):
+    if correct := _CORRECTED.get(name, _vector if name[:1] == "v" else None):
         correct(operands, reads, writes)
     for access in accesses:
         reads |= {MEMORY} if access.read else set()
@@ -287,9 +288,11 @@ def _accesses(name: str, operands: Any) -> tuple[Access, ...]:
                 reads = writes = True
             elif name.removeprefix("v").startswith(_MOVES):
                 reads, writes = bool(number), not number
+            elif number or name == "test":
+                reads, writes = True, False
             index = _PLACE_OF.get(o.mem.index, NONE)
             base = PC if o.mem.base == x86.X86_REG_RIP else _PLACE_OF.get(o.mem.base, NONE)
-            found.append(Access(base, o.mem.disp, o.size, reads, writes, index))
+            found.append(Access(base, o.mem.disp, 8 if name == "comisd" else o.size, reads, writes, index))
     return tuple(found)
 
 
@@ -331,8 +334,23 @@ def _writes_rdx_and_rax(operands: Any, reads: set[int], writes: set[int]) -> Non
 
 
 def _only_compares(operands: Any, reads: set[int], writes: set[int]) -> None:
-    """test and cmp of rax and an immediate."""
+    """test and cmp write nothing but flags, read all: test of memory and a register is told without either."""
+    _reads_all(operands, reads, writes)
     writes &= {FLAGS}
+    writes.add(FLAGS)
+
+
+def _vector(operands: Any, reads: set[int], writes: set[int]) -> None:
+    """VEX and EVEX: the first operand is written, the others are read. Of shifts, and of some conversions from memory,
+    registers are missing."""
+    first, *others = operands or (None,)
+    writes |= {_PLACE_OF[first.reg]} if first is not None and _is_register(first) else set()
+    _reads_all(others, reads, writes)
+
+
+def _vector_compares(operands: Any, reads: set[int], writes: set[int]) -> None:
+    """All are read."""
+    _reads_all(operands, reads, writes)
 
 
 _CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
@@ -341,6 +359,7 @@ _CORRECTED: Final[Mapping[str, Correction]] = {
     "cmpxchg16b": _writes_rdx_and_rax,
     **{f"cmov{condition}": _reads_all for condition in _CONDITIONS},
     **dict.fromkeys(("test", "cmp"), _only_compares),
+    **dict.fromkeys(("vcomiss", "vcomisd", "vucomiss", "vucomisd", "vptest", "vtestps", "vtestpd"), _vector_compares),
     "vzeroupper": _nothing,
     "cmpxchg": _writes_rax_too,
     "xadd": _writes_flags,

@@ -18,6 +18,7 @@ from liftcheck.mach.rows.row import Row
 
 SECTION: Final = "7"
 _ANYWHERE: Final = "it jumps to wherever a register says"
+_UNSEEN: Final = "it does nothing that is seen"
 _LINK: Final = 14
 
 
@@ -53,10 +54,11 @@ def _branches() -> Iterator[Row]:
         yield inst(f"jg{condition} t32", "RILm C04", _jump(mask), SECTION, m1=mask)
         yield inst(f"j{condition} t16", "RIm A74", _jump(mask), SECTION, m1=mask)
         yield inst(f"b{condition}r g2", "RRm 07", _register(mask), SECTION, untested=_ANYWHERE, m1=mask)
+        yield inst(f"b{condition}r %r0", "RRm 07", _nothing, SECTION, untested=_UNSEEN, m1=mask, r2=0)
     yield inst("jgnop t32", "RILm C04", _nothing, SECTION, m1=0)
     yield inst("jnop t16", "RIm A74", _nothing, SECTION, m1=0)
-    yield inst("bcr m1, %r0", "RRm 07", _nothing, SECTION, untested="it does nothing that is seen", r2=0)
-    yield inst("nopr g2", "RRm 07", _nothing, SECTION, untested="it does nothing that is seen", m1=0)
+    yield inst("bcr m1, %r0", "RRm 07", _nothing, SECTION, untested=_UNSEEN, r2=0)
+    yield inst("nopr g2", "RRm 07", _nothing, SECTION, untested=_UNSEEN, m1=0)
     yield inst("basr >g1, g2", "RR 0D", _call, SECTION, untested=_ANYWHERE)
     yield inst("basr >g1, %r0", "RR 0D", lambda s: s.next, SECTION, r2=0)
     yield inst("brasl >g1, t32", "RIL C05", _call, SECTION)

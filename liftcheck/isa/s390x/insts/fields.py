@@ -146,7 +146,8 @@ def _insert_selected(codes: bool, low: int = 0, width: int = 64) -> Callable[...
         bits = selected(first + offset, last + offset) if width == 64 else _half(first, last) << low
         mask = const(bits & half, 64)
         rest = const(-1 ^ half if value_of(i4) & 0x80 else -1 ^ value_of(mask), 64)
-        result = b.bor(b.band(a, rest), b.band(b.rotl(c, const(value_of(i5) & 63, 64)), mask))
+        result = b.band(b.rotl(c, const(value_of(i5) & 63, 64)), mask)
+        result = b.bor(b.band(a, rest), result) if value_of(rest) else result
         if codes:
             set_sign(s, result)
         return result
