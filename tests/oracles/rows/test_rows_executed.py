@@ -16,8 +16,9 @@ from liftcheck.bits.term import Term, const
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
 from liftcheck.isa.riscv64.insts.floats import to_integer
-from liftcheck.isa.riscv64.insts.vinteger import lanewise, saturating, swapped
+from liftcheck.isa.riscv64.insts.vinteger import lanewise, swapped
 from liftcheck.mach.rows.bench import Bench
+from liftcheck.mach.rows.integers import saturated
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.oracles.rows.compare import Judged, judge
 from liftcheck.oracles.rows.executors import Executor
@@ -170,7 +171,7 @@ def unmasked(function: Callable[[Term, Term], Term]) -> Callable[..., Term]:
         ("vsub.vv", "operand order", lanewise(swapped(b.sub))),
         ("vand.vv", "mask", unmasked(b.band)),
         ("vsadd.vv", "saturation", lanewise(b.add)),
-        ("vsaddu.vx", "sign of saturation", lanewise(saturating(b.add, True))),
+        ("vsaddu.vx", "sign of saturation", lanewise(saturated(b.add, True))),
         ("vmin.vv", "sign", lanewise(b.umin)),
         ("vnsrl.wx", "width", lanewise(lambda a, n: b.trunc(a, a.lane // 2), first=2)),
         (
