@@ -26,9 +26,9 @@ from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.types import Type
 from liftcheck.compilers.base import Program
 from liftcheck.oracles import compare
-from liftcheck.oracles.base import Mismatch
+from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.classes import class_of
-from liftcheck.oracles.differential import Judge
+from liftcheck.oracles.differential import Judge, Prepared
 from liftcheck.oracles.reference import strays_into_others
 from liftcheck.oracles.tally import Tally
 from liftcheck.runners import beyond
@@ -78,20 +78,37 @@ class _Only:
         return self.runner
 
 
-def vote_of(judge: Judge, case: Case, target: Target, runner: Runner) -> Vote:
-    """One case on one target and one given runner."""
+class _Noting:
+    """A `Runners` that remembers which runner it chose, or why none; `chosen` is None before it was asked."""
+
+    def __init__(self, runners: Runners) -> None:
+        self.runners = runners
+        self.chosen: Runner | str | None = None
+
+    def pick(self, target: Target, program: Program) -> Runner | str:
+        self.chosen = self.runners.pick(target, program)
+        return self.chosen
+
+
+def vote_of(judge: Judge, case: Case, target: Target, runner: Runner, prepared: Prepared | None = None) -> Vote:
+    """One case on one target and one given runner. `prepared`: what the judge's `prepare` gave for the case."""
     tally = Tally()
-    found = judge.on(_Only(runner)).judge([case], [target], tally)
+    found = judge.on(_Only(runner)).judge([case], [target], tally, prepared=None if prepared is None else [prepared])
+    return _vote(judge, target, runner.name, found, tally)
+
+
+def _vote(judge: Judge, target: Target, runner: str, found: Sequence[Mismatch], tally: Tally) -> Vote:
+    """The vote that a judgment of one case on one target is."""
     mismatches = [one for one in found if one.failure is None or class_of(one.verdict.klass).counts_as_pair]
     if mismatches:
         first = mismatches[0]
-        return Vote(target, runner.name, first.verdict, first.actual, first.run)
+        return Vote(target, runner, first.verdict, first.actual, first.run)
     if tally.agreed:
-        return Vote(target, runner.name, compare.AGREED, None)
+        return Vote(target, runner, compare.AGREED, None)
     if time.monotonic() > judge.deadline:
         raise OutOfTime
     reasons = [reason for _, reason in (*tally.undecided, *tally.refused)]
-    return Vote(target, runner.name, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
+    return Vote(target, runner, compare.Verdict(compare.UNDECIDED, detail="; ".join(reasons)), None)
 
 
 def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Target], runners: RunnerChoice) -> Confirmed:
@@ -112,7 +129,8 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
     if first is None or isinstance(first, CompileFailure):
         return Confirmed("", "not compiled the second time")
     machine = beyond.machine_for(target, beyond.judged_wholly(case.module.functions, target, first))
-    own = _poll(judge, case, target, runners.every(machine, first))
+    prepared = judge.prepare(case, [target, *others], Tally())
+    own = _poll(judge, case, target, runners.every(machine, first), prepared)
     against = [b for b in own if b.verdict.kind == compare.DISAGREE]
     again = next((b for b in against if b.runner == mismatch.runner), None)
     if again is None:
@@ -125,7 +143,7 @@ def confirm(judge: Judge, case: Case, mismatch: Mismatch, others: Sequence[Targe
     if sides:
         who = f"{mismatch.runner} on {target.isa} stands against {', '.join(b.runner for b in sides)}"
         return Confirmed("", f"emulator: {who}", tuple(own))
-    ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other))]
+    ballots = [*own, *(b for other in others if other != target for b in _ask(judge, case, other, prepared))]
     witness = next((b.target for b in _nearest(ballots, target) if b.verdict.kind == compare.AGREE), None)
     klass = compare.WRONG_MEANING if _reference_is_alone(ballots, compare.return_types(case)) else seen
     return Confirmed(klass, "", tuple(ballots), witness)
@@ -137,25 +155,30 @@ def _alone(case: Case, run: int) -> Case:
     return dataclasses.replace(case, inputs=case.inputs[run : run + 1], memories=memories, slot=case.slot + run)
 
 
-def _poll(judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]]) -> list[Vote]:
+def _poll(
+    judge: Judge, case: Case, target: Target, openers: Sequence[Callable[[], Runner]], prepared: Prepared
+) -> list[Vote]:
     """One ballot from every runner, each opened for it alone."""
     ballots = []
     for opener in openers:
         runner = opener()
         try:
-            ballots.append(vote_of(judge, case, target, runner))
+            ballots.append(vote_of(judge, case, target, runner, prepared))
         finally:
             runner.close()
     return ballots
 
 
-def _ask(judge: Judge, case: Case, target: Target) -> list[Vote]:
+def _ask(judge: Judge, case: Case, target: Target, prepared: Prepared) -> list[Vote]:
     """The vote of another target, on the judge's own runners."""
-    code = judge.compile([case], [target], Tally())[0][0]
-    runner = "not compiled" if code is None or isinstance(code, CompileFailure) else judge.runners.pick(target, code)
-    if isinstance(runner, str):
-        return [Vote(target, "", compare.Verdict(compare.UNDECIDED, detail=runner), None)]
-    return [vote_of(judge, case, target, runner)]
+    tally, noting = Tally(), _Noting(judge.runners)
+    found = judge.on(noting).judge([case], [target], tally, prepared=[prepared])
+    chosen = noting.chosen
+    if chosen is None:
+        chosen = "; ".join(reason for _, reason in tally.undecided) or "not compiled"
+    if isinstance(chosen, str):
+        return [Vote(target, "", compare.Verdict(compare.UNDECIDED, detail=chosen), None)]
+    return [_vote(judge, target, chosen.name, found, tally)]
 
 
 def _nearest(ballots: Sequence[Vote], target: Target) -> list[Vote]:

@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 from math import inf
 from typing import Final
 
+from liftcheck.campaign.execute import huge_pages
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
 from liftcheck.campaign.findings.beside import Other, shared, tally_of
 from liftcheck.campaign.findings.docket import is_sample, twin
@@ -39,6 +40,9 @@ from liftcheck.oracles.tally import Tally
 
 SELDOM: Final = 64
 """After every so many batches the collector looks for garbage in cycles: there is little or none."""
+_FIRST_LOOK: Final = 8
+"""After so many batches, and twice as many each time, a worker's memory goes on huge pages: by then most of what it
+keeps is there."""
 VOTES: Final = 3.0
 FIRST: Final = 5.0
 """Seconds: for votes when no program is run any more; for programs of a new worker, though the time is up."""
@@ -68,6 +72,7 @@ class FuzzWorker:
         self._task = Task("batch")
         self._ready = time.monotonic()
         self._alike: Counter[str] = Counter()
+        self._batches = 0
         self._wants: frozenset[str] = frozenset()
         self._oracles: tuple[Oracle, ...] = ()
 
@@ -108,6 +113,9 @@ class FuzzWorker:
                 self.baseline.judge.deadline = inf
             if task.number % SELDOM == 0:
                 gc.collect(1)
+            self._batches += 1
+            if self._batches >= _FIRST_LOOK and self._batches.bit_count() == 1:
+                huge_pages.collapse()
 
     def _batch(self, task: Task) -> Answer:
         answer = Answer()
