@@ -23,6 +23,8 @@ from liftcheck.campaign.reduce.engine import (
     size,
     tidied,
 )
+from liftcheck.campaign.reduce.passes import PASSES, instructions
+from liftcheck.campaign.reduce.several import ENOUGH, Pass, several
 from liftcheck.campaign.reduce.visible import shows_addresses, shows_nan_bits
 from liftcheck.case import Case, Target
 from liftcheck.clif.text.parser import parse_module
@@ -111,6 +113,26 @@ def test_one_instruction_is_left_of_straight_line_code() -> None:
     assert ops(done.case) == ["imul", "return"]
     assert len(done.case.inputs) == 1
     assert size(done.case) <= 5
+
+
+def test_what_needs_a_coincidence_is_reached_by_several_steps() -> None:
+    """As a fault that shows in one register only: every step loses it, some steps together do not."""
+    stores = "".join(f"    store.i64 v1, v0+{8 * n}\n" for n in range(19))
+    text = f"function %f0(i64, i64) system_v {{\nblock0(v0: i64, v1: i64):\n{stores}    return\n}}\n"
+    case = case_of(text, (layout.DATA, 5), memories=(bytes(layout.SLOT_SIZE),))
+
+    def left(*passes: Pass) -> int:
+        answers = one_by_one(lambda one: "" if len(ops(one)) % 5 == 0 else "do not show it")
+        return len(ops(finished(reduce_case(case, answers, ask, Meter(Limits()), passes=passes)).case))
+
+    assert left(instructions) == 20
+    assert left(instructions, several([instructions])) == 5
+
+
+def test_small_programs_are_left_to_single_steps() -> None:
+    case = case_of(STRAIGHT, (3, 4, 5))
+    assert len(ops(case)) <= ENOUGH
+    assert PASSES[-1](case, 0, ask) is None
 
 
 def test_loops_calls_and_blocks_go_away() -> None:

@@ -12,7 +12,8 @@ from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case, tidied
 from liftcheck.campaign.reduce.flow import arms, block_params, direct_calls, inline, tables
-from liftcheck.campaign.reduce.passes import Pass, Probe, enter_callee
+from liftcheck.campaign.reduce.passes import enter_callee
+from liftcheck.campaign.reduce.several import Pass, Probe
 from liftcheck.case import Case, Target
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module

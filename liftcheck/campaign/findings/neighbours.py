@@ -20,6 +20,7 @@ from liftcheck import layout
 from liftcheck.campaign.reduce import passes
 from liftcheck.campaign.reduce.edit import is_constant, with_function
 from liftcheck.campaign.reduce.proposals import as_constant, cut, with_inst
+from liftcheck.campaign.reduce.several import Pass, Probe
 from liftcheck.case import Case
 from liftcheck.clif.edit import copy_function
 from liftcheck.clif.formats import ATOMIC_OPERATIONS, FLOAT_CONDITIONS, INT_CONDITIONS
@@ -42,7 +43,7 @@ _WORDS: Final[Mapping[str, Sequence[str]]] = {
 _VALUES: Final = (0, 1, 2, 3, 7, 8, 31, 100, -1, -2, 255, 4096, 1 << 20, 0x12345678)
 
 
-def neighbours(case: Case, run: int, probe: passes.Probe) -> Iterator[Case]:
+def neighbours(case: Case, run: int, probe: Probe) -> Iterator[Case]:
     """The neighbours of a case at one of its runs, each once as far as its text tells. Instructions alone come first,
     as they tell most."""
     narrow = passes.narrow_inputs(case, [run]) if run < len(case.inputs) else case
@@ -120,7 +121,7 @@ def _insts(case: Case) -> list[tuple[int, int, int, Inst]]:
     ]
 
 
-def _alone(case: Case, probe: passes.Probe) -> Iterator[Case]:
+def _alone(case: Case, probe: Probe) -> Iterator[Case]:
     """Each pure instruction of the entry as a function of its operands, with the operands as they are in the run."""
     function = case.module.functions[case.entry]
     seen: set[str] = set()
@@ -137,12 +138,12 @@ def _alone(case: Case, probe: passes.Probe) -> Iterator[Case]:
             yield Case(Module([in_signature(function, inst)]), 0, (operands,), name=case.name)
 
 
-def _smaller(case: Case, probe: passes.Probe) -> Iterator[Case]:
+def _smaller(case: Case, probe: Probe) -> Iterator[Case]:
     """What the reducer would try."""
     return _in_turn([_of_pass(one, case, probe) for one in _SMALLER])
 
 
-def _of_pass(one: passes.Pass, case: Case, probe: passes.Probe) -> Iterator[Case]:
+def _of_pass(one: Pass, case: Case, probe: Probe) -> Iterator[Case]:
     site = 0
     while (made := one(case, site, probe)) is not None:
         yield from made

@@ -27,7 +27,8 @@ from typing import Final, NamedTuple, TypeVar
 from liftcheck.campaign.reduce.answers import Answers
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import dead_values, is_coherent, is_constant, renumber
-from liftcheck.campaign.reduce.passes import PASSES, Pass, Probe, complexity
+from liftcheck.campaign.reduce.passes import PASSES, complexity
+from liftcheck.campaign.reduce.several import Pass, Probe
 from liftcheck.case import Case, Target
 from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
 from liftcheck.clif.verify import verify

@@ -12,7 +12,7 @@ How candidates are made is in `proposals.py`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from liftcheck import layout
@@ -34,15 +34,12 @@ from liftcheck.campaign.reduce.proposals import (
     without,
     without_param,
 )
+from liftcheck.campaign.reduce.several import Pass, Probe, several
 from liftcheck.case import Case
 from liftcheck.clif.cfg import edges
 from liftcheck.clif.edit import copy_function, reachable
 from liftcheck.clif.ir import NO_FLAGS, ExceptionTable, Inst, Module, StackSlot
 from liftcheck.clif.opcodes import CALLS, DIRECT_CALLS, STORES, TERMINATORS
-
-Probe = Callable[[Case], "tuple[int, ...] | None"]
-"""What the reference returns for the case's first input; None if it does not return."""
-Pass = Callable[[Case, int, Probe], "Sequence[Case] | Iterator[Case] | None"]
 
 
 def narrow_inputs(case: Case, runs: Sequence[int]) -> Case:
@@ -328,7 +325,8 @@ def _without_dead(case: Case, doomed: Container[tuple[str, int]]) -> Case:
     return dataclasses.replace(case, module=Module(functions))
 
 
+_STEPS: Final = (instructions, instructions, params, callee_params, callee_returns, branches, block_params)
 PASSES: Final[tuple[Pass, ...]] = (
     one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, arms,
     inline, direct_calls, tables, block_params, instructions, params, callee_params, callee_returns, memory, attributes,
-    constants, input_values)  # fmt: skip
+    constants, input_values, several(_STEPS))  # fmt: skip

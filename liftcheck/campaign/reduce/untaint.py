@@ -13,8 +13,8 @@ from typing import Final
 
 from liftcheck.campaign.reduce.edit import with_function
 from liftcheck.campaign.reduce.engine import Meter, Question
-from liftcheck.campaign.reduce.passes import Probe
 from liftcheck.campaign.reduce.proposals import as_constant, cut
+from liftcheck.campaign.reduce.several import Probe
 from liftcheck.campaign.reduce.visible import carriers, exposed
 from liftcheck.case import Case
 from liftcheck.clif.edit import constant, copy_function, fresh, map_values

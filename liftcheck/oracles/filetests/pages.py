@@ -114,7 +114,7 @@ PAGES: Final = (
     Page("riscv64-swizzle-of-splat", "riscv64", Rewrite(
         "swizzle", _I8X16, _I8X16, nothing_of_splat)),
     Page("s390x-fcvt-to-uint-sat-i8", "s390x", Rewrite(
-        "fcvt_to_uint_sat", frozenset({F32, F64}), frozenset({I8}), passes_256)),
+        "fcvt_to_uint_sat", frozenset({F32, F64, F128}), frozenset({I8}), passes_256)),
     Page("aarch64-narrow-atomic-umin-umax", "aarch64", Rewrite(
         "atomic_rmw", frozenset({I64}), frozenset({I8, I16}), operand_too_large), unless="has_lse"),
     Page("x86-64-vany-true-of-64-bit-vector", "x86-64", Rewrite(
