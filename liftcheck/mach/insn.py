@@ -103,6 +103,8 @@ class Insn(NamedTuple):
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start; also of what makes an
               address in the code (x86-64's `lea`, aarch64's `adr`, s390x's `larl`)
+    opened    its bytes with other registers in the place of its own, and which these are, for readers of listings,
+              where `operands` does not say all that the bytes do (s390x's constants and masks)
     """
 
     size: int
@@ -119,6 +121,7 @@ class Insn(NamedTuple):
     kept: frozenset[int] = frozenset()
     cancels: bool = False
     twice: frozenset[int] = frozenset()
+    opened: tuple[bytes | int, ...] = ()
 
     @property
     def text(self) -> str:

@@ -29,9 +29,9 @@ SLOT_BYTES: Final = 8
 class Named:
     """The names of one instruction, whose `operands` are in `given`. `places`: virtual register -> where it is (one of
     its places, if its uses have several: see `also`); `slots`: where the function's stack slots begin above the stack
-    pointer; `learnt`: distances that the function's texts leave open."""
+    pointer; `learnt`: distances that the function's texts leave open; `size`: of the frame, without what is saved."""
 
-    __slots__ = ("_places", "given", "learnt", "operands", "slots")
+    __slots__ = ("_places", "given", "learnt", "operands", "size", "slots")
 
     def __init__(
         self,
@@ -39,12 +39,14 @@ class Named:
         given: Sequence[int],
         slots: int | None = None,
         learnt: dict[str, int] | None = None,
+        size: int = 0,
     ) -> None:
         self.operands = operands
         self.given = given
         self._places: dict[int, int] | None = None
         self.slots: Final = slots
         self.learnt: Final = {} if learnt is None else learnt
+        self.size: Final = size
 
     def of(self, operands: Sequence[Operand], given: Sequence[int]) -> Named:
         """The same for another instruction of the function; what was said before of one is forgotten."""

@@ -46,11 +46,12 @@ def _has_ctzw(code: bytes) -> bool:
     return any(word & 0xFFF0707F == 0x6010101B for word in words)
 
 
+CTZW: Final = Erratum(
+    "qemu", ISA.name, "ctzw", "counts on into the upper word where the lower one is 0 (qemu 7.2)",
+    re.compile(rb"[\x1b\x9b][\x10-\x1f\x90-\x9f][\x10-\x1f]\x60", re.DOTALL), _has_ctzw,
+)  # fmt: skip
 ROWS: Final[tuple[Erratum, ...]] = (
-    Erratum(
-        "qemu", ISA.name, "ctzw", "counts on into the upper word where the lower one is 0 (qemu 7.2)",
-        re.compile(rb"[\x1b\x9b][\x10-\x1f\x90-\x9f][\x10-\x1f]\x60", re.DOTALL), _has_ctzw,
-    ),
+    CTZW,
     Erratum(
         "qemu", ISA.name, "vfcvt.rtz after vsetvli", "aborts on an assertion of its translator (qemu 7.2)",
         re.compile(rb"[\x57\xd7][\x10-\x1f\x90-\x9f][%s][\x48-\x4b]"

@@ -12,6 +12,7 @@ Source: z/Architecture Principles of Operation SA22-7832-13, chapters 5 ('Instru
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from liftcheck.isa.s390x import ISA
@@ -95,6 +96,7 @@ class _Reading:
             frozenset(self.merged),
             frozenset(self.kept),
             twice=frozenset(self.twice & self.reads - self.merged),
+            opened=opened(self.code),
         )
 
     def _operand(self, operand: str) -> None:
@@ -221,3 +223,45 @@ class _Reading:
 def _element(m3: int) -> int:
     """Bytes of an element by m3; 6 is a word that goes to the left (vllezlf, vllebrze)."""
     return 4 if m3 == 6 else 1 << m3
+
+
+# Whatever the registers
+
+
+MEANT: Final = frozenset({0, 1, 14, 15})
+"""General registers that mean something by themselves: none, the temporary, the link, the stack pointer."""
+OPENED: Final = 6
+"""What `opened` gives: the instruction, and as many places as one may have."""
+
+
+@lru_cache(maxsize=1 << 12)
+def _fields(key: int) -> tuple[tuple[int, bool, bool], ...]:
+    """Where an opcode's instructions name registers: which half byte, whether it is a vector or a float, and whether
+    a fifth bit stands elsewhere."""
+    row = ROWS[key]
+    form, found = FORMATS[row.format], dict[int, tuple[int, bool, bool]]()
+    for operand in row.operands:
+        kind = operand.lstrip(">&~")[0]
+        numbers = "13" if kind == "r" else operand[-1]
+        found |= {form[number]: (form[number], kind in "vfq", kind == "v") for number in numbers}
+    found |= {form[field]: (form[field], False, False) for field in "bx" if field in form}
+    return tuple(found.values())
+
+
+def opened(data: bytes) -> tuple[bytes | int, ...]:
+    """A known instruction with other registers, the same ones for all of its kind (2, 4, 6 and so on; vectors and
+    floats 4, 8, 12), and which places they have in truth."""
+    code, places = bytearray(data), [0] * (OPENED - 1)
+    for number, (at, floats, fifth) in enumerate(_fields(opcode(data)), 1):
+        byte, low = at >> 1, at & 1
+        place = code[byte] & 15 if low else code[byte] >> 4
+        if not floats and place in MEANT:
+            continue
+        other = 4 * number if floats else 2 * number
+        if fifth:
+            bit = _HIGH_BITS[at]
+            place += 16 if code[4] & bit else 0
+            code[4] = code[4] & ~bit | (bit if other & 16 else 0)
+        places[number - 1] = place + (FLOAT_FIRST if floats else 0)
+        code[byte] = code[byte] & 0xF0 | other & 15 if low else code[byte] & 15 | (other & 15) << 4
+    return bytes(code), *places

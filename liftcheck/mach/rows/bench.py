@@ -82,23 +82,28 @@ class Bench:
         )
         return next(known, "")
 
-    @property
+    @cached_property
     def order(self) -> Literal["little", "big"]:
         """How numbers lie in a record."""
         return "little" if isa_named(self.isa).byte_order == "little" else "big"
 
     def get(self, record: bytes | bytearray, place: Place) -> int:
         """What a place holds; 0 if it is in no record: the mode that a function is entered in."""
-        at = self.slots.get(place)
-        return 0 if at is None else int.from_bytes(record[at : at + self._bytes(place)], self.order)
+        part = self._parts.get(place)
+        return 0 if part is None else int.from_bytes(record[part], self.order)
 
     def put(self, record: bytearray, place: Place, value: int) -> None:
         """Puts a value into a place of a record."""
-        at, size = self.slots[place], self._bytes(place)
-        record[at : at + size] = (value & (1 << 8 * size) - 1).to_bytes(size, self.order)
+        part = self._parts[place]
+        size = part.stop - part.start
+        record[part] = (value & (1 << 8 * size) - 1).to_bytes(size, self.order)
 
-    def _bytes(self, place: Place) -> int:
-        return (self.table.registers.width(place) + 7) // 8 if place in self.table.registers else 8
+    @cached_property
+    def _parts(self) -> Mapping[Place, slice]:
+        """Where in a record each place is."""
+        known = self.table.registers
+        sizes = {place: (known.width(place) + 7) // 8 if place in known else 8 for place in self.slots}
+        return {place: slice(at, at + sizes[place]) for place, at in self.slots.items()}
 
 
 @dataclass(frozen=True, slots=True)

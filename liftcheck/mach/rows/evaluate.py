@@ -45,6 +45,9 @@ class Runnable:
         self._results: Final = tuple(_results(effects))
         names = [v for v in variables([*loads, *self._results]) if v in registers.places]
         self.reads: Final[tuple[Place, ...]] = tuple(registers.places[v] for v in names)
+        addresses = [load.address for load in effects.loads] + [store.address for store in effects.stores]
+        self.addressing: Final = tuple(registers.places[v] for v in variables(addresses) if v in registers.places)
+        """The places that addresses of accesses depend on."""
         given = (*names, PC)
         self._loads: Final = [
             closure(Meaning((*given, *(x.value for x in effects.loads[:k])), (load.when, load.address)))

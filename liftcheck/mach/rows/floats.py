@@ -1,4 +1,4 @@
-"""Signs and NaNs of floats in terms, lane by lane: what the meanings of several ISAs' instructions are written with.
+"""Signs, NaNs and rounding of floats in terms, lane by lane: what several ISAs' instructions are written with.
 
 Which NaN of several an instruction hands on is each ISA's own; `handed_on` is how A64 and z/Architecture choose.
 """
@@ -6,7 +6,7 @@ Which NaN of several an instruction hands on is each ISA's own; `handed_on` is h
 from __future__ import annotations
 
 from liftcheck.bits import build as b
-from liftcheck.bits.floats import FORMATS
+from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const
 
 
@@ -43,6 +43,18 @@ def handed_on(result: Term, *operands: Term) -> Term:
     for operand in reversed(operands):
         result = b.ite(signaling(operand), b.bor(operand, quiet_bit(operand)), result)
     return result
+
+
+def to_integral(a: Term, mode: str) -> Term:
+    """Rounded to an integer in its format; 'away' is to nearest, ties away from zero, which `fround` has not."""
+    if mode != "away":
+        return b.fround(a, mode)
+    f = FORMATS[a.lane]
+    whole = b.fround(a, "trunc")
+    rest = magnitude(b.fsub(a, whole))
+    sign = b.band(a, lanes(f.sign, a))
+    further = b.fadd(whole, b.bor(sign, lanes(rounded(f, 1, 0), a)))
+    return b.ite(b.fle(lanes(rounded(f, 1, -1), a), rest), further, whole)
 
 
 def converted(a: Term, width: int) -> Term:

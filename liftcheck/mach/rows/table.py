@@ -6,7 +6,7 @@ the bytes, since nothing in it depends on where they stand (targets are distance
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -67,6 +67,10 @@ class Table:
         self._known: Final[dict[tuple[bytes, object], Lifted]] = {}
         self._decoded: Final[dict[bytes, Decoded]] = {}
         self._lengths: Final[dict[bytes, tuple[int, ...]]] = {}
+
+    def changed(self, change: Callable[[Row], Row]) -> Table:
+        """The table of other rows with the same encodings."""
+        return Table([*map(change, self.rows)], self._decoder, self.registers, self.longest, self._sizes)
 
     # -- bytes to instructions
 

@@ -7,12 +7,15 @@ differ, with both values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from liftcheck.mach.rows.bench import DATA, TAKEN, Bench, program
+from liftcheck.mach.rows.bench import DATA, TAKEN, Bench, Program, program
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.rows.row import Row
 from liftcheck.oracles.rows.executors import Executor
@@ -32,8 +35,8 @@ class Difference(NamedTuple):
 
 @dataclass
 class Judged:
-    """What came of one row. `compared`: states by executor; `lacks`: instructions that an executor died of;
-    `differences`: of each executor the first few, `differing`: how many states differ."""
+    """What came of one row. `compared`: states by executor; `lacks`: instructions that an executor died of, none
+    where that was known before; `differences`: of each executor the first few, `differing`: how many states differ."""
 
     row: Row
     instances: int = 0
@@ -52,6 +55,15 @@ class _Load(NamedTuple):
     seed: int
 
 
+class _Run(NamedTuple):
+    """A program of some instructions, the trials of each, and all their records with one that ends them."""
+
+    loads: list[_Load]
+    program: Program
+    asked: list[tuple[_Load, Trial]]
+    records: bytes
+
+
 _KEPT: Final = 3
 _BATCH: Final = 12_000
 """States in one program: some 16 MB."""
@@ -59,11 +71,20 @@ VARIANTS: Final = 10
 """Instructions of a row at most: operands drawn anew."""
 
 
-def judge(bench: Bench, rows: Sequence[Row], executors: Sequence[Executor], states: int, seed: int = 1) -> list[Judged]:
-    """Executes each row that can be executed on `states` states."""
+def judge(
+    bench: Bench,
+    rows: Sequence[Row],
+    executors: Sequence[Executor],
+    states: int,
+    seed: int = 1,
+    lacking: Mapping[str, str] = MappingProxyType({}),
+) -> list[Judged]:
+    """Executes each row that can be executed on `states` states. `lacking`: of an executor, the expression that whole
+    `Row.needs` match which it is known to lack; finding that out takes most of the time."""
     found, loads = [], []
     for row in rows:
         judged = Judged(row)
+        judged.lacks |= {name: set() for name, known in lacking.items() if re.fullmatch(known, row.needs)}
         found.append(judged)
         draw = Random(f"{seed} {row.syntax.shape}")
         made = [] if row.untested else _executable(bench, row, draw, min(VARIANTS, states))
@@ -71,52 +92,65 @@ def judge(bench: Bench, rows: Sequence[Row], executors: Sequence[Executor], stat
         for number, one in enumerate(made):
             share = states * (number + 1) // len(made) - states * number // len(made)
             loads.append(_Load(judged, one, share, draw.getrandbits(32)))
-    for executor in executors:
-        _without_lacking(bench, loads, executor)
+    firsts = {id(load.judged): load._replace(states=1) for load in reversed(loads)}
+    _execute_batch(bench, list(firsts.values()), executors, counts=False)  # to see which an executor lacks
+    for batch in _batches(loads):
+        _execute_batch(bench, batch, executors)
     return found
 
 
-def _without_lacking(bench: Bench, loads: list[_Load], executor: Executor) -> None:
-    """First an instruction of each row once, to see which the executor lacks; then the others on all their states."""
-    firsts = {id(load.judged): load._replace(states=1) for load in reversed(loads)}
-    _execute(bench, list(firsts.values()), executor, counts=False)
-    able = [load for load in loads if executor.name not in load.judged.lacks]
+def _batches(loads: Sequence[_Load]) -> Iterator[list[_Load]]:
     batch: list[_Load] = []
-    for load in able:
+    states = 0
+    for load in loads:
         batch.append(load)
-        if sum(one.states for one in batch) >= _BATCH:
-            _execute(bench, batch, executor)
-            batch = []
-    _execute(bench, batch, executor)
+        states += load.states
+        if states >= _BATCH:
+            yield batch
+            batch, states = [], 0
+    yield batch
+
+
+def _execute_batch(bench: Bench, batch: list[_Load], executors: Sequence[Executor], counts: bool = True) -> None:
+    """Executors that have the same instructions execute the same run."""
+    runs: dict[tuple[int, ...], _Run] = {}
+    for executor in executors:
+        able = [number for number, load in enumerate(batch) if executor.name not in load.judged.lacks]
+        if able:
+            if tuple(able) not in runs:
+                runs[tuple(able)] = _run(bench, [batch[number] for number in able])
+            _execute(bench, runs[tuple(able)], executor, counts)
 
 
 def _executable(bench: Bench, row: Row, draw: Random, count: int) -> list[Instance]:
     """Instructions of a row that have a state to be executed on."""
-    drawn = instances(bench, row, draw, 2 * count)
-    return [one for one in drawn if any(True for _ in trials(bench, one, Random(1), DATA, 0, 0))][:count]
+    drawn = islice(instances(bench, row, draw), 2 * count)
+    return list(islice((one for one in drawn if any(True for _ in trials(bench, one, Random(1), DATA, 0, 0))), count))
 
 
-def _execute(bench: Bench, loads: list[_Load], executor: Executor, counts: bool = True) -> None:
-    """Halves what the executor died of."""
-    if not loads:
-        return
+def _run(bench: Bench, loads: list[_Load]) -> _Run:
     made = program(bench, [load.instance.decoded for load in loads])
     asked: list[tuple[_Load, Trial]] = []
     for load, *where in zip(loads, made.fragments, made.places):
         address = DATA + bench.size * len(asked)
         draws = trials(bench, load.instance, Random(load.seed), address, *where)
-        asked += [(load, trial) for trial, _ in zip(draws, range(load.states))]
-    records = b"".join(trial.record for _, trial in asked)
-    results = executor.execute(bench, made, records + bytes(bench.size))
+        asked += [(load, trial) for trial in islice(draws, load.states)]
+    return _Run(loads, made, asked, b"".join(trial.record for _, trial in asked) + bytes(bench.size))
+
+
+def _execute(bench: Bench, run: _Run, executor: Executor, counts: bool) -> None:
+    """Halves what the executor died of."""
+    results = executor.execute(bench, run.program, run.records)
     if results is None:
+        loads = run.loads
         if len(loads) == 1:
             loads[0].judged.lacks.setdefault(executor.name, set()).add(loads[0].instance.decoded.data)
             return
         half = len(loads) // 2
-        _execute(bench, loads[:half], executor, counts)
-        _execute(bench, loads[half:], executor, counts)
+        for part in (loads[:half], loads[half:]):
+            _execute(bench, _run(bench, part), executor, counts)
         return
-    for number, (load, trial) in enumerate(asked if counts else ()):
+    for number, (load, trial) in enumerate(run.asked if counts else ()):
         judged = load.judged
         judged.compared[executor.name] = judged.compared.get(executor.name, 0) + 1
         got = results[bench.size * number : bench.size * (number + 1)]

@@ -6,7 +6,7 @@ equal registers are frequent, a target is where the fragment notes that it was r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -29,16 +29,10 @@ class Instance(NamedTuple):
 _TRIES: Final = 300
 
 
-def instances(bench: Bench, row: Row, draw: Random, count: int) -> list[Instance]:
-    """Up to `count` instructions of a row that have a meaning; fewer if most of what is drawn has none."""
-    found: list[Instance] = []
-    for _ in range(_TRIES):
-        if len(found) == count:
-            break
-        made = _drawn(bench, row, draw)
-        if made is not None:
-            found.append(made)
-    return found
+def instances(bench: Bench, row: Row, draw: Random) -> Iterator[Instance]:
+    """Instructions of a row that have a meaning; few if most of what is drawn has none."""
+    made = (_drawn(bench, row, draw) for _ in range(_TRIES))
+    return (one for one in made if one is not None)
 
 
 def _drawn(bench: Bench, row: Row, draw: Random) -> Instance | None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from liftcheck.bits.floats import FORMATS
 from liftcheck.mach.rows.bench import FRAGMENT, TAKEN, Bench
 from liftcheck.mach.rows.evaluate import Outcome, Written
-from liftcheck.mach.rows.table import variables
+from liftcheck.mach.rows.machine import Place
 from liftcheck.oracles.rows.instances import Instance
 
 
@@ -32,15 +32,19 @@ class Outside(Exception):
 
 
 _SPECIAL: Final = 0.15
-"""Of so many states all operands are special floats: that two NaNs meet is rare else."""
+"""Of so many states all operands are special floats: that two NaNs or two zeros meet is rare else."""
 _MOST: Final = 40
 """States in a row that are left out; then the instruction has none that can be executed."""
+_FEW: Final = 24
+"""Values in a record's memory: drawing one costs more than all else of a state."""
 
 
 def trials(bench: Bench, instance: Instance, draw: Random, address: int, fragment: int, pc: int) -> Iterator[Trial]:
     """Trials for records at `address`, the next one a record further, until nothing more can be drawn. The
     instruction is at `pc` in a fragment."""
-    left_out = 0
+    effects, addressing = instance.runnable.effects, instance.runnable.addressing
+    aimless = (effects.loads or effects.stores) and not any(place in bench.slots for place in addressing)
+    left_out = _MOST if aimless else 0
     while left_out < _MOST:
         record = _drawn(bench, instance, draw, fragment)
         outcome = _aimed(bench, instance, record, address, pc, draw)
@@ -56,8 +60,9 @@ def _drawn(bench: Bench, instance: Instance, draw: Random, fragment: int) -> byt
     record = bytearray(draw.randbytes(bench.size))
     record[FRAGMENT : FRAGMENT + 8] = fragment.to_bytes(8, bench.order)
     record[TAKEN : TAKEN + 8] = bytes(8)
-    start, size = bench.window
-    record[start : start + size] = _bits(8 * size, draw).to_bytes(size, bench.order)
+    if instance.runnable.effects.loads:
+        start, size = bench.window
+        record[start : start + size] = _memory(size, draw)
     for place, width in bench.partial:
         bench.put(record, place, draw.getrandbits(width))
     special = draw.choice((16, 32, 64)) if draw.random() < _SPECIAL else 0
@@ -67,6 +72,13 @@ def _drawn(bench: Bench, instance: Instance, draw: Random, fragment: int) -> byt
     for place, value in bench.contexts[instance.context][1].items():
         bench.put(record, place, value)
     return record
+
+
+def _memory(size: int, draw: Random) -> bytes:
+    """Lanes of one width, all of them of a few values."""
+    lane = draw.choice((1, 2, 4, 8))
+    few = [_lane(8 * lane, draw).to_bytes(lane) for _ in range(_FEW)]
+    return b"".join(draw.choices(few, k=size // lane))
 
 
 def _bits(width: int, draw: Random, special: int = 0) -> int:
@@ -90,7 +102,7 @@ def _special(width: int, draw: Random) -> int:
     """A float that no arithmetic treats as a number like others."""
     f = FORMATS[width]
     payload = draw.getrandbits(f.stored - 2) | 1
-    found = draw.choice((0, 1, f.infinity, f.nan, f.nan | payload, f.infinity | payload, f.infinity | payload))
+    found = draw.choice((0, 0, 0, 1, f.infinity, f.nan, f.nan | payload, f.infinity | payload, f.infinity | payload))
     return found | (f.sign if draw.random() < 0.5 else 0)
 
 
@@ -131,36 +143,49 @@ def edges(width: int) -> tuple[int, ...]:
 def _aimed(bench: Bench, instance: Instance, record: bytearray, address: int, pc: int, draw: Random) -> Outcome | None:
     """The outcome, after a register was moved so that accesses lie in the window; None if they do not."""
     effects = instance.runnable.effects
-    if effects.loads or effects.stores:
-        terms = [load.address for load in effects.loads] + [store.address for store in effects.stores]
-        places = [bench.table.registers.places[v] for v in variables(terms) if v in bench.table.registers.places]
-        draw.shuffle(places)
-        start, size = bench.window
-        wanted = (
-            address + start + size // 4 + 16 * draw.randrange(size // 32) + draw.choice((0, 0, 0, draw.randrange(16)))
-        )
-        if not any(_moved(bench, instance, record, address, place, wanted) for place in places if place in bench.slots):
-            return None
-    return _run(bench, instance, record, address, pc)
+    if not (effects.loads or effects.stores):
+        return _run(bench, instance, record, address, pc)
+    places = [place for place in instance.runnable.addressing if place in bench.slots]
+    draw.shuffle(places)
+    start, size = bench.window
+    wanted = address + start + size // 4 + 16 * draw.randrange(size // 32) + draw.choice((0, 0, 0, draw.randrange(16)))
+    outcomes = (_moved(bench, instance, record, address, pc, place, wanted) for place in places)
+    return next(filter(None, outcomes), None)
 
 
-def _moved(bench: Bench, instance: Instance, record: bytearray, address: int, place: object, wanted: int) -> bool:
-    """Adds to a register what is missing to the wanted address."""
-    assert isinstance(place, (int, str))
+def _moved(
+    bench: Bench, instance: Instance, record: bytearray, address: int, pc: int, place: Place, wanted: int
+) -> Outcome | None:
+    """The outcome after what is missing to the wanted address was added to a register; None if that does not do."""
+    before = bench.get(record, place)
+    first = _accessed(bench, instance, record, pc)
+    missing = 0 if first is None else wanted - first
+    bench.put(record, place, before + missing)
+    moved = _run(bench, instance, record, address, pc)
+    if moved is None and first is not None:  # an index that is scaled
+        bench.put(record, place, before + 1)
+        step = _signed((_accessed(bench, instance, record, pc) or first) - first)
+        bench.put(record, place, before + (_signed(missing) // step if step else 0))
+        moved = _run(bench, instance, record, address, pc)
+    if moved is None:
+        bench.put(record, place, before)
+    return moved
+
+
+def _accessed(bench: Bench, instance: Instance, record: bytearray, pc: int) -> int | None:
+    """The address of the first access, None if there is none; what is loaded is 0."""
     seen: list[int] = []
 
     def note(where: int, size: int) -> int:
         seen.append(where)
         return 0
 
-    before = bench.get(record, place)
-    outcome = instance.runnable.run(lambda p: bench.get(record, p), note, 0)
-    first = seen[0] if seen else outcome.stores[0][0] if outcome.stores else wanted
-    bench.put(record, place, before + wanted - first)
-    if _run(bench, instance, record, address, 0) is not None:
-        return True
-    bench.put(record, place, before)
-    return False
+    outcome = instance.runnable.run(lambda place: bench.get(record, place), note, pc)
+    return next(iter([*seen, *(where for where, _, _ in outcome.stores)]), None)
+
+
+def _signed(value: int) -> int:
+    return (value + (1 << 63) & (1 << 64) - 1) - (1 << 63)
 
 
 def _run(bench: Bench, instance: Instance, record: bytearray, address: int, pc: int) -> Outcome | None:

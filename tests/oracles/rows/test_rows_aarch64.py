@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
+from support.wrong_rows import planted, processes_of
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
@@ -16,31 +16,13 @@ from liftcheck.isa.aarch64.insts.bench import benches
 from liftcheck.isa.aarch64.insts.common import laned, set_flags
 from liftcheck.isa.aarch64.insts.vector import compare
 from liftcheck.mach.rows.bench import Bench
-from liftcheck.mach.rows.encoding import decoder_of
 from liftcheck.mach.rows.floats import handed_on
 from liftcheck.mach.rows.machine import Machine
-from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import Table
-from liftcheck.oracles.rows.compare import Judged, judge
-from liftcheck.oracles.rows.executors import processes
 
 
 @cache
 def bench() -> Bench:
     return benches()[0]
-
-
-def planted(shape: str, meaning: Callable[..., Any]) -> Judged:
-    """What is found of a row with another meaning."""
-
-    def changed(row: Row) -> Row:
-        return replace(row, meaning=meaning) if row.syntax.shape == shape else row
-
-    wrong = [changed(row) for row in bench().table.rows]
-    table = Table(wrong, decoder_of([row.encoding for row in wrong]), bench().table.registers, 4, (4,) * 256)
-    asked = [row for row in wrong if row.syntax.shape == shape]
-    (judged,) = judge(replace(bench(), table=table), asked, processes(bench()), 300)
-    return judged
 
 
 def without_carry(s: Machine, a: Term, c: Term) -> Term:
@@ -104,7 +86,7 @@ def keeps_the_rest(s: Machine, a: Term) -> Term:
     ],
 )
 def test_a_wrong_row_is_seen(shape: str, kind: str, meaning: Callable[..., Any]) -> None:
-    judged = planted(shape, meaning)
+    judged = planted(bench(), shape, meaning, processes_of(bench()), 300)
     assert judged.differing.get("qemu"), f"{kind} of {shape}: {judged}"
 
 

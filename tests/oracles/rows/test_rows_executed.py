@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
+from support.examples import many
+from support.wrong_rows import planted, processes_of
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
 from liftcheck.isa.riscv64.insts.floats import to_integer
-from liftcheck.isa.riscv64.insts.vinteger import lanewise, saturating, swapped
+from liftcheck.isa.riscv64.insts.vinteger import lanewise, swapped
 from liftcheck.mach.rows.bench import Bench
-from liftcheck.mach.rows.encoding import decoder_of
+from liftcheck.mach.rows.integers import saturated
 from liftcheck.mach.rows.machine import Machine
-from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import Table
 from liftcheck.oracles.rows.compare import Judged, judge
-from liftcheck.oracles.rows.executors import Executor, processes
+from liftcheck.oracles.rows.executors import Executor
 from liftcheck.oracles.rows.unicorn import UnicornExecutor
 
 
@@ -50,10 +49,8 @@ def vectors() -> Bench:
     return benches_of("riscv64")[1]
 
 
-def asked(one: Bench, executor: str) -> list[Row]:
-    """The rows that an executor is to have."""
-    lacking = LACKING.get((one.isa, executor), "never")
-    return [row for row in one.rows() if not row.untested and not re.fullmatch(lacking, row.needs)]
+def known_to_lack(one: Bench) -> dict[str, str]:
+    return {executor: lacking for (isa, executor), lacking in LACKING.items() if isa == one.isa}
 
 
 def complaints(one: Bench, found: Sequence[Judged]) -> list[str]:
@@ -67,27 +64,34 @@ def complaints(one: Bench, found: Sequence[Judged]) -> list[str]:
     ]
 
 
-def agrees(one: Bench, executor: Executor) -> None:
+def agree(one: Bench, executors: Sequence[Executor]) -> None:
     """Some states of each row; what has no count is one that the executor lacks, though it is not known to."""
-    found = judge(one, asked(one, executor.name), [executor], 6)
+    rows, lacking = [row for row in one.rows() if not row.untested], known_to_lack(one)
+    found = judge(one, rows, executors, many(6), lacking=lacking)
     assert complaints(one, found) == []
-    due = [judged for judged in found if executor.name != "native" or not judged.row.needs]  # hosts have what they have
-    assert [judged.row.syntax.shape for judged in due if not judged.compared] == []
+    for name in (executor.name for executor in executors):
+        due = [
+            judged.row
+            for judged in found
+            if not re.fullmatch(lacking.get(name, "never"), judged.row.needs)
+            and (name != "native" or not judged.row.needs)  # hosts have what they have
+        ]
+        ran = {id(judged.row) for judged in found if name in judged.compared}
+        assert [row.syntax.shape for row in due if id(row) not in ran] == []
 
 
 @pytest.mark.parametrize(("isa", "number"), BENCHES)
 def test_unicorn_agrees_with_every_row_that_it_has(isa: str, number: int) -> None:
     one = benches_of(isa)[number]
     if one.in_unicorn:
-        agrees(one, UnicornExecutor())
+        agree(one, [UnicornExecutor()])
 
 
 @pytest.mark.needs_qemu
 @pytest.mark.parametrize(("isa", "number"), BENCHES)
 def test_processes_agree_with_every_row_that_they_have(isa: str, number: int) -> None:
     one = benches_of(isa)[number]
-    for executor in processes(one):
-        agrees(one, executor)
+    agree(one, processes_of(one))
 
 
 def test_what_an_executor_lacks_is_told_from_what_it_has() -> None:
@@ -96,16 +100,6 @@ def test_what_an_executor_lacks_is_told_from_what_it_has() -> None:
     assert found["czero.eqz"].compared == {}
     assert found["czero.eqz"].lacks.keys() == {"unicorn"}
     assert found["mul"].compared == found["div"].compared == {"unicorn": 4}
-
-
-def planted(one: Bench, name: str, meaning: Callable[..., Any], executor: Executor) -> Judged:
-    """What is found of a row with another meaning."""
-    wrong = [replace(row, meaning=meaning) if row.name == name else row for row in one.table.rows]
-    table = Table(wrong, decoder_of([row.encoding for row in wrong]), one.table.registers, 4, (4,) * 256)
-    (judged,) = judge(
-        replace(one, table=table), [row for row in wrong if row.name == name and not row.base], [executor], 200
-    )
-    return judged
 
 
 def forgetful(s: Machine, a: Term, c: Term) -> Term:
@@ -151,7 +145,7 @@ def without_wrap(s: Machine, a: Term, c: Term) -> Term:
     ],
 )
 def test_a_wrong_row_is_seen(name: str, kind: str, meaning: Callable[..., Any]) -> None:
-    judged = planted(bench(), name, meaning, UnicornExecutor())
+    judged = planted(bench(), name, meaning, [UnicornExecutor()], 200)
     assert judged.differing.get("unicorn"), f"{kind} of {name}: {judged}"
 
 
@@ -177,7 +171,7 @@ def unmasked(function: Callable[[Term, Term], Term]) -> Callable[..., Term]:
         ("vsub.vv", "operand order", lanewise(swapped(b.sub))),
         ("vand.vv", "mask", unmasked(b.band)),
         ("vsadd.vv", "saturation", lanewise(b.add)),
-        ("vsaddu.vx", "sign of saturation", lanewise(saturating(b.add, True))),
+        ("vsaddu.vx", "sign of saturation", lanewise(saturated(b.add, True))),
         ("vmin.vv", "sign", lanewise(b.umin)),
         ("vnsrl.wx", "width", lanewise(lambda a, n: b.trunc(a, a.lane // 2), first=2)),
         (
@@ -188,8 +182,7 @@ def unmasked(function: Callable[[Term, Term], Term]) -> Callable[..., Term]:
     ],
 )
 def test_a_wrong_row_of_vectors_is_seen(name: str, kind: str, meaning: Callable[..., Any]) -> None:
-    (executor,) = processes(vectors())
-    judged = planted(vectors(), name, meaning, executor)
+    judged = planted(vectors(), name, meaning, processes_of(vectors()), 200)
     assert judged.differing.get("qemu"), f"{kind} of {name}: {judged}"
 
 

@@ -3,39 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
+from support.wrong_rows import planted, processes_of
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import const
 from liftcheck.isa.x64.insts import floats, integer, lanes, shifts, vectors
 from liftcheck.isa.x64.insts.bench import benches
 from liftcheck.isa.x64.insts.common import FALSE, say, top
-from liftcheck.isa.x64.insts.encoding import decoder
 from liftcheck.mach.rows.bench import Bench
-from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import Table
-from liftcheck.oracles.rows.compare import Judged, judge
-from liftcheck.oracles.rows.executors import Executor, processes
 from liftcheck.oracles.rows.unicorn import UnicornExecutor
 
 
 @cache
 def bench(number: int = 0) -> Bench:
     return benches()[number]
-
-
-def planted(name: str, meaning: Callable[..., Any], executors: Sequence[Executor], number: int = 0) -> list[Judged]:
-    """What is found of the rows of that text with another meaning."""
-    one = bench(number)
-    wrong = [replace(row, meaning=meaning) if row.syntax.shape == name else row for row in one.table.rows]
-    table = Table(wrong, decoder([row.encoding for row in wrong]), one.table.registers, 15)  # type: ignore[misc]
-    asked: list[Row] = [row for row in wrong if row.syntax.shape == name]
-    return judge(replace(one, table=table), asked, executors, 60)
 
 
 def without_borrow(s: Any, a: Any, c: Any) -> Any:
@@ -96,7 +82,7 @@ def always_flags(s: Any, a: Any) -> Any:
     ],
 )  # fmt: skip
 def test_a_wrong_row_is_seen(shape: str, kind: str, meaning: Callable[..., Any]) -> None:
-    (judged,) = planted(shape, meaning, [UnicornExecutor()])
+    judged = planted(bench(), shape, meaning, [UnicornExecutor()], 60)
     assert judged.differing.get("unicorn"), f"{kind} of {shape}: {judged}"
 
 
@@ -113,5 +99,5 @@ def test_a_wrong_row_is_seen(shape: str, kind: str, meaning: Callable[..., Any])
     ],
 )  # fmt: skip
 def test_a_wrong_row_of_avx_is_seen(shape: str, kind: str, meaning: Callable[..., Any]) -> None:
-    (judged,) = planted(shape, meaning, processes(bench(1)), 1)
+    judged = planted(bench(1), shape, meaning, processes_of(bench(1)), 60)
     assert judged.differing, f"{kind} of {shape}: {judged}"

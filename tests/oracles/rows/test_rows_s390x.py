@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.wrong_rows import planted, processes_of
 
 from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const
@@ -21,32 +21,13 @@ from liftcheck.isa.s390x.insts.fields import test_under_mask as under_mask
 from liftcheck.isa.s390x.insts.floats import mode_of, saturated, set_float
 from liftcheck.isa.s390x.insts.vector_moves import elements, whole
 from liftcheck.mach.rows.bench import Bench
-from liftcheck.mach.rows.encoding import decoder_of
 from liftcheck.mach.rows.floats import handed_on
 from liftcheck.mach.rows.machine import Machine, NoMeaning
-from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import Table
-from liftcheck.oracles.rows.compare import Judged, judge
-from liftcheck.oracles.rows.executors import processes
 
 
 @cache
 def bench() -> Bench:
     return benches()[0]
-
-
-def planted(shape: str, meaning: Callable[..., Any]) -> Judged:
-    """What is found of a row with another meaning."""
-
-    def changed(row: Row) -> Row:
-        return replace(row, meaning=meaning) if row.syntax.shape == shape else row
-
-    wrong = [changed(row) for row in bench().table.rows]
-    sizes = tuple((2, 4, 4, 6)[first >> 6] for first in range(256))
-    table = Table(wrong, decoder_of([row.encoding for row in wrong]), bench().table.registers, 6, sizes)
-    asked = [row for row in wrong if row.syntax.shape == shape]
-    (judged,) = judge(replace(bench(), table=table), asked, processes(bench()), 200)
-    return judged
 
 
 def without_overflow(s: Machine, a: Term, c: Term) -> Term:
@@ -166,7 +147,7 @@ def truncating(s: Machine, a: Term, c: Term) -> Term:
     ],
 )  # fmt: skip
 def test_a_wrong_row_is_seen(shape: str, kind: str, meaning: Callable[..., Any]) -> None:
-    judged = planted(shape, meaning)
+    judged = planted(bench(), shape, meaning, processes_of(bench()), 400)
     assert judged.differing.get("qemu"), f"{kind} of {shape}: {judged}"
 
 

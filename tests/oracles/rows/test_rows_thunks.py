@@ -9,18 +9,17 @@ from functools import cache
 from random import Random
 
 import pytest
+from support.examples import many
+from support.wrong_rows import processes_of
 
-from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.insts.bench import with_stack
 from liftcheck.isa.s390x.insts.common import LACKING
 from liftcheck.isa.s390x.thunk_code import Thunk
 from liftcheck.isa.s390x.thunks import thunk_for
 from liftcheck.mach.rows.bench import CODE, Bench, Program
-from liftcheck.mach.rows.encoding import decoder_of
 from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import Table
 from liftcheck.oracles.rows.compare import judge
-from liftcheck.oracles.rows.executors import Executor, processes
+from liftcheck.oracles.rows.executors import Executor
 from liftcheck.oracles.rows.instances import drawn
 
 OTHER_CODE = r"cl?[fg][edx]bra?"
@@ -32,9 +31,8 @@ Find = Callable[[bytes], Thunk | None]
 def bench() -> Bench:
     """Rows that no executor has are executed here, too."""
     usual = with_stack()
-    rows = [replace(row, untested="") if row.untested == LACKING else row for row in usual.table.rows]
-    decode = decoder_of([row.encoding for row in rows])
-    return replace(usual, table=Table(rows, decode, usual.table.registers, 6, ISA.sizes))
+    table = usual.table.changed(lambda row: replace(row, untested="") if row.untested == LACKING else row)
+    return replace(usual, table=table)
 
 
 @dataclass
@@ -63,6 +61,7 @@ class Replacing:
         code[at : at + size] = opcode + (end - at >> 1).to_bytes(size - 2, "big")
 
 
+@cache
 def replaceable() -> list[Row]:
     """Rows that have thunks."""
     found = []
@@ -76,11 +75,11 @@ def replaceable() -> list[Row]:
 
 @pytest.mark.needs_qemu
 def test_each_thunk_does_what_its_row_says() -> None:
-    (qemu,) = processes(bench())
+    (qemu,) = processes_of(bench())
     executor, rows = Replacing(qemu), replaceable()
     without = replace(bench(), slots={place: at for place, at in bench().slots.items() if place != "cc"})
-    found = judge(bench(), [row for row in rows if not re.fullmatch(OTHER_CODE, row.name)], [executor], 12)
-    found += judge(without, [row for row in rows if re.fullmatch(OTHER_CODE, row.name)], [executor], 12)
+    found = judge(bench(), [row for row in rows if not re.fullmatch(OTHER_CODE, row.name)], [executor], many(12))
+    found += judge(without, [row for row in rows if re.fullmatch(OTHER_CODE, row.name)], [executor], many(12))
     assert len(rows) > 80
     assert executor.replaced > len(rows)
     assert [str(difference) for judged in found for kept in judged.differences.values() for difference in kept] == []
@@ -105,7 +104,7 @@ def test_a_wrong_thunk_is_seen(shape: str, other: str) -> None:
             return thunk_for(bytes.fromhex(other) + code[2:3] + bytes((code[3] & 0xEF,)))
         return thunk_for(code[:5] + bytes.fromhex(other))
 
-    (qemu,) = processes(bench())
+    (qemu,) = processes_of(bench())
     (row,) = (row for row in replaceable() if row.syntax.shape == shape)
-    (judged,) = judge(bench(), [row], [Replacing(qemu, find)], 60)
+    (judged,) = judge(bench(), [row], [Replacing(qemu, find)], 200)
     assert judged.differing or judged.lacks, shape

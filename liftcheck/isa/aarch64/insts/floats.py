@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from liftcheck.bits import build as b
-from liftcheck.bits.floats import FORMATS, rounded
+from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.aarch64.insts.common import SIZES, holds, inst, plain, set_flags
 from liftcheck.isa.aarch64.insts.operands import expanded_float
-from liftcheck.mach.rows.floats import converted, handed_on, lanes, magnitude, negated, signaling
+from liftcheck.mach.rows.floats import converted, handed_on, lanes, magnitude, negated, signaling, to_integral
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Row
 
@@ -61,18 +61,6 @@ def fused(a: Term, n: Term, m: Term) -> Term:
     quiet = b.band(b.isnan(a), b.bnot(signaling(a)))
     default = lanes(FORMATS[a.lane].nan, a)
     return b.ite(b.band(quiet, invalid), default, handed_on(b.fma(n, m, a), a, n, m))
-
-
-def to_integral(a: Term, mode: str) -> Term:
-    """Rounded to an integer in its format; 'away' is to nearest, ties away from zero."""
-    if mode != "away":
-        return b.fround(a, mode)
-    f = FORMATS[a.lane]
-    whole = b.fround(a, "trunc")
-    rest = magnitude(b.fsub(a, whole))
-    sign = b.band(a, lanes(f.sign, a))
-    up = b.fadd(whole, b.bor(sign, lanes(rounded(f, 1, 0), a)))
-    return b.ite(b.fle(lanes(rounded(f, 1, -1), a), rest), b.bor(up, sign), whole)
 
 
 # -- rows

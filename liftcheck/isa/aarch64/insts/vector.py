@@ -17,7 +17,8 @@ from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.aarch64.insts import floats as f
 from liftcheck.isa.aarch64.insts.common import ARRANGEMENTS, laned, plain
 from liftcheck.isa.aarch64.insts.integer import leading_signs
-from liftcheck.mach.rows.floats import magnitude, negated
+from liftcheck.mach.rows.floats import magnitude, negated, to_integral
+from liftcheck.mach.rows.integers import halved, saturated
 from liftcheck.mach.rows.row import Row
 
 SECTION: Final = f.SECTION
@@ -55,32 +56,6 @@ def compare(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Te
 
 def _swapped(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
     return lambda a, c: function(c, a)
-
-
-def saturated(function: Callable[[Term, Term], Term], signed: bool) -> Callable[[Term, Term], Term]:
-    """A sum or difference that stays in range."""
-
-    def meaning(a: Term, c: Term) -> Term:
-        lane = a.lane
-        extend = b.sext if signed else b.zext
-        exact = function(extend(a, lane + 2), extend(c, lane + 2))
-        return b.clamp_signed(exact, lane) if signed else b.clamp_unsigned(exact, lane, True)
-
-    return meaning
-
-
-def halved(function: Callable[[Term, Term], Term], signed: bool, up: bool) -> Callable[[Term, Term], Term]:
-    """Half of a sum or difference, rounded down, or up if `up`."""
-
-    def meaning(a: Term, c: Term) -> Term:
-        lane = a.lane
-        extend = b.sext if signed else b.zext
-        exact = function(extend(a, lane + 2), extend(c, lane + 2))
-        if up:
-            exact = b.add(exact, const(1, lane + 2, a.lanes))
-        return b.extract(exact, 1, lane)
-
-    return meaning
 
 
 def by_register(right: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
@@ -271,7 +246,7 @@ _FLOAT_MISC: Final[tuple[tuple[str, str, str, str, Callable[[Term], Term], str],
     ("frintm", "0", "0", "11001", f.one(lambda a: b.fround(a, "floor")), ""),
     ("frintp", "0", "1", "11000", f.one(lambda a: b.fround(a, "ceil")), ""),
     ("frintz", "0", "1", "11001", f.one(lambda a: b.fround(a, "trunc")), ""),
-    ("frinta", "1", "0", "11000", f.one(lambda a: f.to_integral(a, "away")), ""),
+    ("frinta", "1", "0", "11000", f.one(lambda a: to_integral(a, "away")), ""),
     ("frintx", "1", "0", "11001", f.one(lambda a: b.fround(a, "nearest")), ""),
     ("frinti", "1", "1", "11001", f.one(lambda a: b.fround(a, "nearest")), ""),
     ("fcvtns", "0", "0", "11010", _to_integer(True, "nearest"), ""),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from liftcheck.isa.riscv64.errata import CTZW
 from liftcheck.isa.riscv64.insts.common import FLOAT, VECTOR, Configuration, most
 from liftcheck.isa.riscv64.insts.table import table
 from liftcheck.mach.rows.bench import DATA, FRAGMENT, TAKEN, Bench
@@ -24,7 +25,7 @@ _RESERVED: Final = frozenset({30, 31})
 _BEFORE: Final = "fcvt.w.s zero, ft0"
 """Of an instruction with a rounding mode of its own qemu 7.2 dies if none of the current mode came before it."""
 ERRATA: Final = (
-    ("qemu", "ctzw", "7.2 goes on counting in the upper word where the low one is zero"),
+    (CTZW.runner, CTZW.name, CTZW.what),
     ("unicorn", r".*\.s(\..*)?|fmv\.w\.x|fcvt\.d\.s", "it makes no NaN boxes and looks at none"),
     (
         "unicorn",

@@ -17,11 +17,11 @@ from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.riscv64.insts.common import inst, plain, rounding_mode
 from liftcheck.isa.riscv64.insts.integer import store
-from liftcheck.mach.rows.floats import negated
+from liftcheck.mach.rows.floats import negated, to_integral
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
-_MODES: Final = {"rne": "nearest", "rtz": "trunc", "rdn": "floor", "rup": "ceil"}
+_MODES: Final = {"rne": "nearest", "rtz": "trunc", "rdn": "floor", "rup": "ceil", "rmm": "away"}
 _FORMATS: Final = (("s", 32, "00"), ("d", 64, "01"), ("h", 16, "10"))
 _LETTER: Final = {"s": "s", "d": "f", "h": "h"}
 """Of operands in `common`, by the instruction's suffix."""
@@ -45,25 +45,11 @@ def nearest(function: Callable[..., Term]) -> Callable[..., Term]:
     return meaning
 
 
-def to_integral(a: Term, mode: str) -> Term:
-    """Rounded to an integer in its format; 'rmm' is to nearest, ties away from zero."""
-    if mode != "rmm":
-        return b.fround(a, _MODES[mode])
-    f = FORMATS[a.lane]
-    whole = b.fround(a, "trunc")
-    rest = b.band(b.fsub(a, whole), const(f.magnitude, a.lane, a.lanes))
-    one, half = rounded(f, 1, 0), rounded(f, 1, -1)
-    sign = b.band(a, const(f.sign, a.lane, a.lanes))
-    up = b.fadd(whole, b.bor(sign, const(one, a.lane, a.lanes)))
-    away = b.fle(const(half, a.lane, a.lanes), rest)
-    return b.ite(away, up, whole)
-
-
 def to_integer(a: Term, mode: str, width: int, signed: bool) -> Term:
     """Saturated; a NaN is the largest number."""
     largest = (1 << width - 1) - 1 if signed else -1
     convert = b.to_sint if signed else b.to_uint
-    return b.ite(b.isnan(a), const(largest, width, a.lanes), convert(to_integral(a, mode), width))
+    return b.ite(b.isnan(a), const(largest, width, a.lanes), convert(to_integral(a, _MODES[mode]), width))
 
 
 def minimum(function: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Term]:
@@ -329,7 +315,7 @@ def _additional() -> Iterator[Row]:
 
 
 def _round(s: Machine, a: Term, rm: Term) -> Term:
-    return to_integral(a, rounding_mode(s, value_of(rm)))
+    return to_integral(a, _MODES[rounding_mode(s, value_of(rm))])
 
 
 def _rows() -> Iterator[Row]:

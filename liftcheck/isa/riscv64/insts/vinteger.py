@@ -28,6 +28,7 @@ from liftcheck.isa.riscv64.insts.vconfig import (
     vector,
     with_rest,
 )
+from liftcheck.mach.rows.integers import halved, saturated
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Meaning, Row
 
@@ -98,31 +99,6 @@ def _narrowing_shift(function: Lanes2) -> Lanes2:
     return shift
 
 
-def saturating(operation: Lanes2, signed: bool) -> Lanes2:
-    """Sum or difference, saturated."""
-
-    def result(a: Term, c: Term) -> Term:
-        wide = a.lane + 2
-        extend = b.sext if signed else b.zext
-        exact = operation(extend(a, wide), extend(c, wide))
-        return b.clamp_signed(exact, a.lane) if signed else b.clamp_unsigned(exact, a.lane, True)
-
-    return result
-
-
-def averaging(operation: Lanes2, signed: bool) -> Lanes2:
-    """Half of a sum or difference, rounded to nearest, up."""
-
-    def result(a: Term, c: Term) -> Term:
-        wide = a.lane + 2
-        extend = b.sext if signed else b.zext
-        exact = operation(extend(a, wide), extend(c, wide))
-        one = const(1, wide, a.lanes)
-        return b.trunc(b.ashr(b.add(exact, one), one), a.lane)
-
-    return result
-
-
 def rounded_shift(a: Term, n: Term, signed: bool) -> Term:
     """Shifted to the right by n < lane, rounded to nearest, up; one bit wider."""
     wide = a.lane + 1
@@ -176,9 +152,9 @@ _INTEGER: Final[tuple[tuple[str, str, str, Lanes2], ...]] = (
     ("000000", "vadd", "VXI", b.add), ("000010", "vsub", "VX", b.sub), ("000011", "vrsub", "XI", swapped(b.sub)),
     ("000100", "vminu", "VX", b.umin), ("000101", "vmin", "VX", b.smin), ("000110", "vmaxu", "VX", b.umax),
     ("000111", "vmax", "VX", b.smax), ("001001", "vand", "VXI", b.band), ("001010", "vor", "VXI", b.bor),
-    ("001011", "vxor", "VXI", b.bxor), ("100000", "vsaddu", "VXI", saturating(b.add, False)),
-    ("100001", "vsadd", "VXI", saturating(b.add, True)), ("100010", "vssubu", "VX", saturating(b.sub, False)),
-    ("100011", "vssub", "VX", saturating(b.sub, True)), ("100101", "vsll", "VXU", _shift(b.shl)),
+    ("001011", "vxor", "VXI", b.bxor), ("100000", "vsaddu", "VXI", saturated(b.add, False)),
+    ("100001", "vsadd", "VXI", saturated(b.add, True)), ("100010", "vssubu", "VX", saturated(b.sub, False)),
+    ("100011", "vssub", "VX", saturated(b.sub, True)), ("100101", "vsll", "VXU", _shift(b.shl)),
     ("100111", "vsmul", "VX", _fractional_product), ("101000", "vsrl", "VXU", _shift(b.lshr)),
     ("101001", "vsra", "VXU", _shift(b.ashr)), ("101010", "vssrl", "VXU", _scaling(False)),
     ("101011", "vssra", "VXU", _scaling(True)),
@@ -193,8 +169,8 @@ _NARROWING: Final[tuple[tuple[str, str, Lanes2], ...]] = (
     ("101110", "vnclipu", _clip(False)), ("101111", "vnclip", _clip(True)),
 )  # fmt: skip
 _MULTIPLY: Final[tuple[tuple[str, str, Lanes2], ...]] = (
-    ("001000", "vaaddu", averaging(b.add, False)), ("001001", "vaadd", averaging(b.add, True)),
-    ("001010", "vasubu", averaging(b.sub, False)), ("001011", "vasub", averaging(b.sub, True)),
+    ("001000", "vaaddu", halved(b.add, False, True)), ("001001", "vaadd", halved(b.add, True, True)),
+    ("001010", "vasubu", halved(b.sub, False, True)), ("001011", "vasub", halved(b.sub, True, True)),
     ("100000", "vdivu", quotient(b.udiv)), ("100001", "vdiv", quotient(b.sdiv)), ("100010", "vremu", remainder(b.urem)),
     ("100011", "vrem", remainder(b.srem)), ("100100", "vmulhu", high(False, False)), ("100101", "vmul", b.mul),
     ("100110", "vmulhsu", high(True, False)), ("100111", "vmulh", high(True, True)),

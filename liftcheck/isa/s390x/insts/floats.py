@@ -17,6 +17,7 @@ from liftcheck.bits.floats import FORMATS, rounded
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.s390x.insts.common import coded, inst
 from liftcheck.mach.rows.floats import converted, handed_on, lanes, magnitude, negated, quiet_bit, signaling
+from liftcheck.mach.rows.floats import to_integral as rounded_to_integral
 from liftcheck.mach.rows.machine import Machine, NoMeaning
 from liftcheck.mach.rows.row import Row
 
@@ -66,14 +67,7 @@ def to_integral(a: Term, mode: str) -> Term:
     """Rounded to an integer in its format."""
     if mode == "odd":
         raise NoMeaning("no term rounds to integers with this rounding mode")
-    if mode != "away":
-        return one(lambda x: b.fround(x, mode))(a)
-    f = FORMATS[a.lane]
-    whole = b.fround(a, "trunc")
-    rest = magnitude(b.fsub(a, whole))
-    sign = b.band(a, lanes(f.sign, a))
-    up = b.bor(b.fadd(whole, b.bor(sign, lanes(rounded(f, 1, 0), a))), sign)
-    return handed_on(b.ite(b.fle(lanes(rounded(f, 1, -1), a), rest), up, whole), a)
+    return handed_on(rounded_to_integral(a, mode), a)
 
 
 def mode_of(m3: Term) -> str:

@@ -14,23 +14,11 @@ from liftcheck.bits.term import Term, const, value_of
 from liftcheck.isa.x64.insts.common import FALSE, inst
 from liftcheck.isa.x64.insts.floats import without
 from liftcheck.isa.x64.insts.lanes import BITS, Two, both, both_one, cut, lanes, opcode, vex, whole
+from liftcheck.mach.rows.integers import saturated
 from liftcheck.mach.rows.machine import Machine
 from liftcheck.mach.rows.row import Meaning, Row
 
 _LETTER: Final = {8: "b", 16: "w", 32: "d", 64: "q"}
-
-
-def saturated(function: Two, lane: int, signed: bool) -> Two:
-    """On wider numbers, then clamped."""
-    extend = b.sext if signed else b.zext
-
-    def meaning(a: Term, c: Term) -> Term:
-        wide = function(extend(a, 2 * lane), extend(c, 2 * lane))
-        if signed:
-            return b.clamp_signed(wide, lane)
-        return b.clamp_unsigned(wide, lane, signed=True)
-
-    return lanes(lane, meaning)
 
 
 def high(lane: int, signed: bool) -> Two:
@@ -129,14 +117,14 @@ _TABLE: Final[tuple[tuple[str, str, str, Two, str], ...]] = (
                     (64, "0F", "D4", "sse2")), b.add),
     *_each("psub", ((8, "0F", "F8", "sse2"), (16, "0F", "F9", "sse2"), (32, "0F", "FA", "sse2"),
                     (64, "0F", "FB", "sse2")), b.sub),
-    ("paddsb", "0F", "EC", saturated(b.add, 8, True), "sse2"),
-    ("paddsw", "0F", "ED", saturated(b.add, 16, True), "sse2"),
-    ("paddusb", "0F", "DC", saturated(b.add, 8, False), "sse2"),
-    ("paddusw", "0F", "DD", saturated(b.add, 16, False), "sse2"),
-    ("psubsb", "0F", "E8", saturated(b.sub, 8, True), "sse2"),
-    ("psubsw", "0F", "E9", saturated(b.sub, 16, True), "sse2"),
-    ("psubusb", "0F", "D8", saturated(b.sub, 8, False), "sse2"),
-    ("psubusw", "0F", "D9", saturated(b.sub, 16, False), "sse2"),
+    ("paddsb", "0F", "EC", lanes(8, saturated(b.add, True)), "sse2"),
+    ("paddsw", "0F", "ED", lanes(16, saturated(b.add, True)), "sse2"),
+    ("paddusb", "0F", "DC", lanes(8, saturated(b.add, False)), "sse2"),
+    ("paddusw", "0F", "DD", lanes(16, saturated(b.add, False)), "sse2"),
+    ("psubsb", "0F", "E8", lanes(8, saturated(b.sub, True)), "sse2"),
+    ("psubsw", "0F", "E9", lanes(16, saturated(b.sub, True)), "sse2"),
+    ("psubusb", "0F", "D8", lanes(8, saturated(b.sub, False)), "sse2"),
+    ("psubusw", "0F", "D9", lanes(16, saturated(b.sub, False)), "sse2"),
     ("phaddw", "0F38", "01", pairs(16), "ssse3"), ("phaddd", "0F38", "02", pairs(32), "ssse3"),
     ("pmaddwd", "0F", "F5", products(16, (True, True), False), "sse2"),
     ("pmaddubsw", "0F38", "04", products(8, (False, True), True), "ssse3"),

@@ -48,7 +48,8 @@ class Listing:
         self._operands: Final = _reader(isa)
         slots = allocation.frame.get("slots")
         self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
-        self._names: Final = Named((), (), self._slots)
+        size = allocation.frame.get("frame_to_fp_offset")
+        self._names: Final = Named((), (), self._slots, size=size if isinstance(size, int) else 0)
         self._learnt: Final = self._names.learnt
         self._spills: tuple[int, Sequence[Placed]] | None = None
         """The first instruction whose own bytes access a spill slot."""
