@@ -187,7 +187,10 @@ class Emitter:
         writer = FLAT.get(term.prim)
         if writer is None:
             raise InternalError(f"no scalar form of {term.prim}")
-        return self._shared(term, writer(self, term))
+        code = writer(self, term)
+        if code.precedence < 0:  # declined, which of scalars only a lane of few bits that is picked is
+            code = self._permuted(term)[0]
+        return self._shared(term, code)
 
     def _flat(self, term: Term) -> Code:
         if term.prim == "var":

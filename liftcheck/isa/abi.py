@@ -73,6 +73,15 @@ class Passing(NamedTuple):
     """Up to some version; later ones do so in registers alone."""
 
 
+class Order(NamedTuple):
+    """Numbers of the registers in which a convention passes arguments and results, of each class in their order; those
+    of vectors are registers of floats. `sret`: the register of a structure's address that is none of them."""
+
+    arguments: tuple[tuple[int, ...], ...]
+    results: tuple[tuple[int, ...], ...]
+    sret: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Abi:
     """Registers and stack of an ISA as its conventions and Cranelift's backend use them.
@@ -93,6 +102,11 @@ class Abi:
     shadow        convention -> bytes at the stack pointer that its callees may write
     stack_unit    a callee that takes its arguments away takes a multiple of these bytes
     passing       convention -> how it passes arguments and results, where that is known
+    order         convention -> which registers these are
+    area          the register with the address of the area for results, where it is none of the arguments'
+    floats_on_top a float is at the upper end of its register
+    boxed         above a float that is narrower than its register are ones
+    top_lane      conventions in which lane 0 of a vector is at the upper end of its register
     whole_words   an integer that was handed over is loaded as a whole word, what is in a float register accessed as
                   four bytes at least; None: how is not known
     packing       conventions whose callees pack results on the stack
@@ -143,6 +157,11 @@ class Abi:
     shadow: Mapping[str, int] = field(default_factory=dict)
     stack_unit: int = 16
     passing: Mapping[str, Passing] = field(default_factory=dict)
+    order: Mapping[str, Order] = field(default_factory=dict)
+    area: int = -1
+    floats_on_top: bool = False
+    boxed: bool = False
+    top_lane: frozenset[str] = frozenset()
     whole_words: bool | None = None
     packing: frozenset[str] = frozenset()
     popping: frozenset[str] = frozenset()

@@ -1,8 +1,7 @@
 """Symbolic execution of machine instructions that have an effect: registers and frame memory as terms.
 
-The one idea: terms are interned, so if both sides of a claim are brought to one normal form, equality is identity. The
-rules of `simplified` are the few identities that moves and frames need (constants meet, slices of what was put together
-are its parts); what they do not decide is left for z3 (`oracles.regalloc.code.equal_smt`).
+The one idea: if both sides of a claim are brought to one normal form (`bits.simplify`), equality is identity; what its
+rules do not decide is left for z3 (`oracles.regalloc.code.equal_smt`).
 
 Memory is a map from aligned 64-bit words at base + offset to terms, where the base is the stack pointer's value at the
 state's beginning (any other base: `Opaque`). A word's value is its bytes in the ISA's order. Words never written are
@@ -14,9 +13,8 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Final
 
-from liftcheck.bits import build
-from liftcheck.bits.build import concat
-from liftcheck.bits.term import Term, const, term, value_of, var
+from liftcheck.bits.simplify import joined, rebuilt, simplified, sliced
+from liftcheck.bits.term import Term, value_of, var
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach.insn import FLAGS, STACK_POINTERS, Effect, Insn, register, show
 
@@ -25,139 +23,6 @@ WORD: Final = 8
 
 class Opaque(Exception):
     """An access to memory that is not at a known distance from the stack pointer; never leaves the validator."""
-
-
-def simplified(t: Term) -> Term:
-    """One step of normalization; operands are normalized already."""
-    rule = _RULES.get(t.prim)
-    return rule(t) if rule else t
-
-
-def _add(t: Term) -> Term:
-    a, b = t.args
-    if a.prim == "const":
-        a, b = b, a
-    if b.prim != "const":
-        return t
-    number = value_of(b)
-    while a.prim == "add" and a.args[1].prim == "const":
-        a, number = a.args[0], number + value_of(a.args[1])
-    if a.prim == "const":
-        return const(value_of(a) + number, t.lane)
-    return build.add(a, const(number, t.lane)) if number & t.mask else a
-
-
-def _sub(t: Term) -> Term:
-    a, b = t.args
-    if b.prim == "const":
-        return _add(build.add(a, const(-value_of(b), t.lane)))
-    return const(0, t.lane) if a is b else t
-
-
-def _xor(t: Term) -> Term:
-    a, b = t.args
-    for one, other in ((a, b), (b, a)):
-        if one.prim == "xor" and other in one.args:
-            return one.args[1] if one.args[0] is other else one.args[0]
-    return const(0, t.lane) if a is b else t
-
-
-def _extract(t: Term) -> Term:
-    low, width, a = t.params[0], t.lane, t.args[0]
-    assert isinstance(low, int)
-    if width == a.lane:
-        return a
-    if a.prim == "const":
-        return const(value_of(a) >> low, width)
-    if a.prim == "extract":
-        return sliced(a.args[0], low + int(str(a.params[0])), width)
-    if a.prim == "concat":
-        high, bottom = a.args
-        if low >= bottom.lane:
-            return sliced(high, low - bottom.lane, width)
-        if low + width <= bottom.lane:
-            return sliced(bottom, low, width)
-        part = bottom.lane - low
-        return joined(sliced(high, 0, width - part), sliced(bottom, low, part))
-    if a.prim == "zext":
-        inner = a.args[0]
-        if low >= inner.lane:
-            return const(0, width)
-        if low + width <= inner.lane:
-            return sliced(inner, low, width)
-        return simplified(build.zext(sliced(inner, low, inner.lane - low), width))
-    return t
-
-
-def _concat(t: Term) -> Term:
-    high, low = t.args
-    if high.prim == low.prim == "const":
-        return const(value_of(high) << low.lane | value_of(low), t.lane)
-    if high.prim == "const" and not value_of(high):
-        return simplified(build.zext(low, t.lane))
-    if high.prim == low.prim == "extract" and high.args[0] is low.args[0]:
-        start = int(str(low.params[0]))
-        if start + low.lane == high.params[0]:
-            return sliced(low.args[0], start, t.lane)
-    if high.prim == "zext" and high.args[0].prim == low.prim == "extract":
-        return simplified(build.zext(joined(high.args[0], low), t.lane)) if _adjacent(high.args[0], low) else t
-    return t
-
-
-def _adjacent(high: Term, low: Term) -> bool:
-    return high.args[0] is low.args[0] and int(str(low.params[0])) + low.lane == high.params[0]
-
-
-def _zext(t: Term) -> Term:
-    (a,) = t.args
-    if a.prim == "const":
-        return const(value_of(a), t.lane)
-    return build.zext(a.args[0], t.lane) if a.prim == "zext" else t
-
-
-def _sext(t: Term) -> Term:
-    (a,) = t.args
-    if a.prim != "const":
-        return t
-    value = value_of(a)
-    return const(value - (value >> a.lane - 1 << a.lane), t.lane)
-
-
-def _eq(t: Term) -> Term:
-    a, b = t.args
-    if a.prim == b.prim == "const":
-        return const(int(value_of(a) == value_of(b)), 1)
-    return const(1, 1) if a is b else t
-
-
-def _ite(t: Term) -> Term:
-    condition, a, b = t.args
-    if condition.prim == "const":
-        return a if value_of(condition) else b
-    return a if a is b else t
-
-
-_RULES: Final = {
-    "eq": _eq,
-    "ite": _ite,
-    "add": _add,
-    "sub": _sub,
-    "xor": _xor,
-    "extract": _extract,
-    "concat": _concat,
-    "zext": _zext,
-    "sext": _sext,
-}  # fmt: skip
-
-
-def sliced(a: Term, low: int, width: int) -> Term:
-    """Bits [low, low + width) of a normalized term, normalized."""
-    return a if width == a.lane else simplified(build.extract(a, low, width))
-
-
-def joined(high: Term, low: Term) -> Term:
-    """Both together, normalized."""
-    return simplified(concat(high, low))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -179,12 +44,6 @@ def parts(t: Term) -> tuple[Term, int] | None:
 def _unwritten(offset: int) -> Term:
     """What a word of memory that was never written holds."""
     return var(f"word[{offset}]", 64)
-
-
-@lru_cache(maxsize=1 << 14)
-def _rebuilt(t: Term, args: tuple[Term, ...]) -> Term:
-    """The term with other operands, normalized. Remembered: functions save and restore the same words."""
-    return simplified(t if args == t.args else term(t.prim, t.lane, t.lanes, t.params, args))
 
 
 class State:
@@ -250,7 +109,7 @@ class State:
             return t if place is None else self.registers.get(place, t)
         if not t.args:
             return t
-        result = env[t] = _rebuilt(t, tuple([self._evaluated(a, env) for a in t.args]))
+        result = env[t] = rebuilt(t, tuple([self._evaluated(a, env) for a in t.args]))
         return result
 
     def load(self, offset: int, size: int) -> Term:

@@ -21,6 +21,7 @@ from liftcheck.errors import InternalError, Unsupported
 from liftcheck.isa import byte_order
 from liftcheck.isa.base import isa_named
 from liftcheck.mach import relocations
+from liftcheck.mach.traps import trap_code
 from liftcheck.runners.stub import load_stub
 
 _END: Final = 64
@@ -67,18 +68,12 @@ class Image:
         return (function, offset) if offset < len(function.code) else None
 
     def trap_at(self, address: int) -> str | None:
-        """The trap code that the compiler's table gives to a fault of the instruction at `address`, if any.
-
-        Where tables name the last byte of a trap or divide, but the first of a load or store, any byte of the
-        instruction counts.
-        """
+        """The trap code that the compiler's table gives to a fault of the instruction at `address`, if any."""
         found = self.function_at(address)
         if found is None:
             return None
         function, offset = found
-        isa = isa_named(self.isa)
-        end = offset + (isa.sizes[function.code[offset]] if isa.last_byte else 1)
-        return next((code for at, code in function.traps if offset <= at < end), None)
+        return trap_code(isa_named(self.isa), function.code, function.traps, offset)
 
     def extents(self) -> list[tuple[int, int]]:
         """Address and size of every function."""

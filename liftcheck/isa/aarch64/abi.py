@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import EACH, PAIR, UNEVEN, Abi, Passing, run
+from liftcheck.isa.abi import EACH, PAIR, UNEVEN, Abi, Order, Passing, run
 
 _PATCHED: Final = {
     "Arm64Call": frozenset({"bl", "b"}),
@@ -22,6 +22,13 @@ _PATCHED: Final = {
 }  # fmt: skip
 
 _PASSING: Final = Passing((8, 8, 0), (8, 8, 0), "float", i128=PAIR, area=False, sret=False)
+
+_REGISTERS: Final = (run(0, 7), run(0, 7), ())
+_TAIL: Final = (run(2, 7), run(0, 7), ())
+_ORDER: Final = {
+    **dict.fromkeys(("system_v", "fast", "preserve_all", "apple_aarch64"), Order(_REGISTERS, _REGISTERS, 8)),
+    "tail": Order(_TAIL, _TAIL, 8),
+}
 
 ABI: Final = Abi(
     frame=29,
@@ -42,6 +49,8 @@ ABI: Final = Abi(
         "winch": _PASSING._replace(area=True, packs_results=EACH),
     },
     popping=frozenset({"winch"}),
+    order=_ORDER,
+    area=8,
     whole_words=False,
     flags_asked=True,
     stops=frozenset({"brk"}),

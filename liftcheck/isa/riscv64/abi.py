@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import FLOATS, HALVES, Abi, Passing, run
+from liftcheck.isa.abi import FLOATS, HALVES, Abi, Order, Passing, run
 
 _SAVED: Final = (8, 9, *run(18, 27))
 
 _PASSING: Final = Passing((8, 8, 0), (2, 2, 0), "stack", f128=HALVES, widest=512, widens=True)
+
+_ORDER: Final = Order((run(10, 17), run(10, 17), ()), (run(10, 11), run(10, 11), ()))
 
 ABI: Final = Abi(
     frame=8,
@@ -32,6 +34,8 @@ ABI: Final = Abi(
     clamps="bltu",
     folds_pointers=True,
     passing=dict.fromkeys(("tail", "system_v", "fast", "preserve_all"), _PASSING),
+    order=dict.fromkeys(("tail", "system_v", "fast", "preserve_all"), _ORDER),
+    boxed=True,
     whole_words=False,
     stops=frozenset({"ebreak"}),
     storing_if=("sc.",),

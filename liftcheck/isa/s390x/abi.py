@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import COPIED, Abi, Passing, run
+from liftcheck.isa.abi import COPIED, Abi, Order, Passing, run
 
 _SAVE_AREA: Final = 160
 
@@ -17,6 +17,10 @@ _PASSING: Final = Passing(
     (5, 4, 8), (4, 4, 8), "vector", COPIED, COPIED, whole_vectors=True, most_aligned=8, unit=8, shadow=_SAVE_AREA,
     widens=True, to_the_right=True,
 )  # fmt: skip
+
+_FLOATS: Final = ((0, 2, 4, 6), run(24, 31))
+_ORDER: Final = Order((run(2, 6), *_FLOATS), (run(2, 5), *_FLOATS))
+_USUAL: Final = ("system_v", "fast", "preserve_all")
 
 ABI: Final = Abi(
     link=14,
@@ -40,6 +44,9 @@ ABI: Final = Abi(
         "tail": _PASSING._replace(arguments=(6, 4, 8), results=(6, 4, 8)),
         **dict.fromkeys(("system_v", "fast", "preserve_all"), _PASSING),
     },
+    order={"tail": Order((run(2, 7), *_FLOATS), (run(2, 7), *_FLOATS)), **dict.fromkeys(_USUAL, _ORDER)},
+    floats_on_top=True,
+    top_lane=frozenset(_USUAL),
     whole_words=False,
     patched={
         "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}),

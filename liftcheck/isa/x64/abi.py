@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.abi import ALL, COPIED, HALVES, SPENT, Abi, Passing, run
+from liftcheck.isa.abi import ALL, COPIED, HALVES, SPENT, Abi, Order, Passing, run
 
 _PASSING: Final = Passing((6, 8, 0), (2, 2, 0), "float", more_results=(3, 2, 0), widens=True)
+
+_ARGUMENTS: Final = ((7, 6, 2, 1, 8, 9), run(0, 7), ())
+_ORDER: Final = {
+    **dict.fromkeys(("system_v", "fast", "preserve_all"), Order(_ARGUMENTS, ((0, 2, 1), (0, 1), ()))),
+    "tail": Order(_ARGUMENTS, ((0, 1, 2, 6, 7, 8, 9, 10), run(0, 7), ())),
+    "windows_fastcall": Order(((1, 2, 8, 9), run(0, 3), ()), ((0, 2), (0, 1), ())),
+}
 
 ABI: Final = Abi(
     frame=5,
@@ -48,6 +55,7 @@ ABI: Final = Abi(
             more_results=(2, 2, 0),
         ),
     },
+    order=_ORDER,
     whole_words=True,
     by_frame=True,
     stops=frozenset({"int3"}),

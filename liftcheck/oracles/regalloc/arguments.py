@@ -1,4 +1,4 @@
-"""Where arguments and results lie on the stack, and how many bytes of them a `tail` function takes away.
+"""Where arguments and results are, in registers and on the stack, and how many bytes a `tail` function takes away.
 
 The one idea: a walk over a signature with the numbers of registers that an ISA's row gives for its convention
 (`isa.abi.Passing`), and not read off code. It has `tail` of every ISA (the convention is Cranelift's own), and of some
@@ -16,11 +16,15 @@ from typing import Final, NamedTuple
 
 from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import Type
-from liftcheck.isa.abi import ALL, COPIED, EACH, HALVES, PAIR, SPENT, Passing, abi_named
+from liftcheck.isa.abi import ALL, COPIED, EACH, FLOATS, HALVES, PAIR, SPENT, Passing, abi_named
 
 _INT, _FLOAT, _VECTOR = range(3)
 _STACK: Final = -1
 """Class of what is never in a register."""
+_SRET: Final = -2
+"""Class of the address of a structure that has a register of its own."""
+_FIRST: Final = (0, FLOATS, FLOATS)
+"""The place of register 0 of each class; vectors are in the registers of floats."""
 _WORD: Final = 8
 _WIDEST: Final = 128
 """Bits that a vector register has for certain (`Isa.widths`)."""
@@ -85,6 +89,48 @@ def _ways(passing: Passing) -> Iterator[Passing]:
         yield passing._replace(widens=False)
 
 
+class Part(NamedTuple):
+    """Where bytes of a value are: in the register `place`; on the stack (-1) at `offset`, of results: in their area.
+    `copied`: the register or the stack has the address of so many bytes."""
+
+    place: int
+    offset: int
+    size: int
+    float: bool
+    copied: bool = False
+
+
+class Passed(NamedTuple):
+    """The parts of each argument and result, lowest first. `area`: the register with the address of the area for
+    results that have no register; -1: there is none. `extends`: the convention takes notice of extensions."""
+
+    arguments: tuple[tuple[Part, ...], ...]
+    results: tuple[tuple[Part, ...], ...]
+    area: int
+    extends: bool
+
+
+@cache
+def passed(isa: str, signature: Signature, more_results: bool = False) -> Passed | None:
+    """Where everything is when a function of this signature is entered and left; None if that is not known. With
+    `more_results` as the setting `enable_llvm_abi_extensions` has it."""
+    abi = abi_named(isa)
+    passing, order = abi.passing.get(signature.call_conv), abi.order.get(signature.call_conv)
+    values = (*signature.params, *signature.returns)
+    if passing is None or order is None or passing.packs_results or any(_is_unknown(value) for value in values):
+        return None
+    counts = passing.more_results if more_results and passing.more_results is not None else passing.results
+    results = _results(passing, counts, signature)
+    arguments = _arguments(passing, signature, results)
+    first = order.arguments[_INT][0] if passing.area else abi.area
+    return Passed(
+        tuple(arguments.parts(order.arguments, order.sret)),
+        tuple(results.parts(order.results, -1)),
+        first if results.top else -1,
+        passing.widens,
+    )
+
+
 def _pops(signature: Signature) -> bool:
     return signature.call_conv == "tail"
 
@@ -97,7 +143,7 @@ def _results(passing: Passing, registers: tuple[int, int, int], signature: Signa
     returns = signature.returns
     odd = any(value.extension or value.type.name in _ODD for value in returns)
     walk = _Walk(passing, registers, returning=True)
-    walk.packed = passing.packs_results == EACH or (passing.packs_results == ALL and not odd)
+    walk.packed = passing.packed or passing.packs_results == EACH or (passing.packs_results == ALL and not odd)
     for number, value in enumerate(returns):
         walk.last = number == len(returns) - 1
         walk.over([value])
@@ -129,6 +175,8 @@ class _Walk:
         self.top = 0 if returning else passing.shadow
         self.copies: Final[list[int]] = []
         self.found: Final[list[Lies]] = []
+        self.taken: Final[list[list[tuple[int, int, Lies]]]] = []
+        """Of each value the parts: register class and number, or _STACK; where it lies if it does."""
 
     def over(self, values: Iterable[AbiParam]) -> None:
         """Take these."""
@@ -136,10 +184,15 @@ class _Walk:
             if value.purpose.startswith("sarg("):
                 self.top += int(value.purpose[5:-1])
             elif value.purpose != "sret" or self.passing.sret:
+                self.taken.append([])
                 self._value(value)
+            else:
+                self.taken.append([(_SRET, 0, Lies(0, _WORD, True, False))])
 
     def _value(self, value: AbiParam) -> None:
+        copies = len(self.copies)
         parts = list(self._parts(value.type))
+        copied = len(self.copies) > copies
         how = (self.returning and self.passing.result_i128) or self.passing.i128
         widened = bool(value.extension) and value.type.bytes < _WORD and self.passing.widens
         if len(parts) == 1 or value.type.name != "i128" or how == HALVES:
@@ -147,13 +200,16 @@ class _Walk:
             for number, (cls, size) in enumerate(parts):
                 last = self.last and number == len(parts) - 1
                 stays = self.returning and bool(self.passing.packs_results) and not last
-                self._take(_STACK if stays else cls, Lies(0, size, integer, widened), whole)
+                self._take(_STACK if stays else cls, Lies(0, size, integer, widened, copied), whole)
         elif self.registers[_INT] - self.next[_INT] >= 2:
             self.next[_INT] += 2 + (how == PAIR and self.next[_INT] % 2)
+            self.taken[-1] += [(_INT, self.next[_INT] - back, Lies(0, _WORD, True, False)) for back in (2, 1)]
         else:
             self.next[_INT] += 2 * (how == SPENT)
             at = self._place(2 * _WORD)
-            self.found.extend(Lies(half, _WORD, True, False) for half in (at, at + _WORD))
+            halves = [Lies(half, _WORD, True, False) for half in (at, at + _WORD)]
+            self.found.extend(halves)
+            self.taken[-1] += [(_STACK, 0, half) for half in halves]
 
     def _take(self, cls: int, part: Lies, whole: bool) -> None:
         """A part of a value, which fills a `whole` word at least."""
@@ -162,12 +218,26 @@ class _Walk:
         number = self.position - 1 if positional else self.next[cls]
         if cls != _STACK and number < self.registers[cls]:
             self.next[cls] += 1
+            self.taken[-1].append((cls, number, part))
             return
         room = part.size if self.packed and not whole else max(part.size, _WORD)
         at = self._place(room)
         if self.passing.to_the_right and not part.widened:
             at += room - part.size
         self.found.append(part._replace(offset=at))
+        self.taken[-1].append((_STACK, 0, self.found[-1]))
+
+    def parts(self, order: tuple[tuple[int, ...], ...], sret: int) -> Iterator[tuple[Part, ...]]:
+        """Where each value's parts are, by the numbers of registers."""
+        copies = iter(self.copies)
+        for taken in self.taken:
+            found = []
+            for cls, number, lies in taken:
+                copied = lies.copied
+                size = next(copies) if copied else lies.size
+                place = sret if cls == _SRET else -1 if cls == _STACK else _FIRST[cls] + order[cls][number]
+                found.append(Part(place, lies.offset, size, cls in (_FLOAT, _VECTOR), copied))
+            yield tuple(found)
 
     def turn(self) -> None:
         """The first one on top."""

@@ -26,8 +26,13 @@ def arithmetic(subtract: bool, flags: bool) -> Callable[..., Term]:
     def meaning(s: Machine, a: Term, c: Term) -> Term:
         if not flags:
             return b.sub(a, c) if subtract else b.add(a, c)
-        total, carry, over = add_with_carry(a, b.bnot(c), _ONE) if subtract else add_with_carry(a, c, _ZERO)
-        set_flags(s, *flags_of(total), carry, over)
+        if subtract:  # said by comparisons, so that conditions are comparisons again
+            total = b.sub(a, c)
+            negative, zero = flags_of(total)
+            set_flags(s, negative, zero, b.bnot(b.ult(a, c)), b.bxor(b.slt(a, c), negative))
+        else:
+            total, carry, over = add_with_carry(a, c, _ZERO)
+            set_flags(s, *flags_of(total), carry, over)
         return total
 
     return meaning

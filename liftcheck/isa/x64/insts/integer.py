@@ -22,8 +22,9 @@ WIDTHS: Final = ((64, "REX.W ", 1), (32, "", 1), (16, "66 ", 1), (8, "", 0))
 def added(s: Machine, a: Term, c: Term, carry: Term | None = None) -> Term:
     """The sum, with its flags."""
     total = b.add(a, c)
-    if carry is not None:
-        total = b.add(total, b.zext(carry, a.lane))
+    if carry is None:
+        return say(s, total, b.ult(total, a), top(b.band(b.bxor(a, total), b.bxor(c, total))))
+    total = b.add(total, b.zext(carry, a.lane))
     signs = b.band(b.bxor(a, total), b.bxor(c, total))
     out = top(b.bor(b.band(a, c), b.band(b.bor(a, c), b.bnot(total))))
     return say(s, total, out, top(signs))
@@ -32,8 +33,9 @@ def added(s: Machine, a: Term, c: Term, carry: Term | None = None) -> Term:
 def subtracted(s: Machine, a: Term, c: Term, borrow: Term | None = None) -> Term:
     """The difference, with its flags."""
     rest = b.sub(a, c)
-    if borrow is not None:
-        rest = b.sub(rest, b.zext(borrow, a.lane))
+    if borrow is None:  # said by comparisons, so that conditions are comparisons again
+        return say(s, rest, b.ult(a, c), b.bxor(b.slt(a, c), top(rest)))
+    rest = b.sub(rest, b.zext(borrow, a.lane))
     signs = b.band(b.bxor(a, c), b.bxor(a, rest))
     out = top(b.bor(b.band(b.bnot(a), c), b.band(b.bor(b.bnot(a), c), rest)))
     return say(s, rest, out, top(signs))

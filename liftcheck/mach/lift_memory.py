@@ -1,0 +1,254 @@
+"""Memory as terms: stores over an unknown initial memory, byte by byte.
+
+The one idea: an address is a base (any term) and a distance; what was stored at the same base is found by the distance,
+in parts and overlapping too. A store at another base may have hit the same bytes, and then a read is a choice by the
+difference of the addresses, unless the bases lie in different areas: what is said of those (`Places`) is an assumption.
+What was never stored is initial memory: aligned words of a base are variables, and `Reads` has the address of each, so
+that whoever evaluates or proves knows what they stand for. The same words of the same base are the same variables on
+every path and on both sides of a comparison.
+
+What it does not do: faults (who accesses says what may trap), memory that others change meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from liftcheck.bits import build
+from liftcheck.bits.simplify import TRUE, joined, rebuilt, simplified, sliced
+from liftcheck.bits.term import Term, const, value_of, var
+
+WORD: Final = 8
+_MOST: Final = 48
+"""Stores at other bases through which a read is looked up; more give terms that nobody can use."""
+
+
+class Undecided(Exception):
+    """What the code does cannot be said; the text is the reason, the same for all code of its kind."""
+
+
+class Read(NamedTuple):
+    """What a variable of `Reads` is: the number of `size` bytes at `address`, before anything was stored (`version` 0)
+    or after so many calls."""
+
+    address: Term
+    size: int
+    version: int
+
+
+class Stored(NamedTuple):
+    """`value` was put at base + offset, if `when` holds."""
+
+    base: Term
+    offset: int
+    size: int
+    value: Term
+    when: Term
+
+
+class Reads:
+    """The variables of initial memory."""
+
+    def __init__(self) -> None:
+        self.of: Final[dict[Term, Read]] = {}
+        self._words: Final[dict[tuple[Term, int, int], Term]] = {}
+
+    def word(self, base: Term, at: int, version: int) -> Term:
+        """The word at base + `at`, a multiple of its size."""
+        key = base, at, version
+        found = self._words.get(key)
+        if found is None:
+            found = self._words[key] = var(f"memory{len(self._words)}", 8 * WORD)
+            self.of[found] = Read(located(base, at), WORD, version)
+        return found
+
+
+def located(base: Term, offset: int) -> Term:
+    """The address at a distance."""
+    return simplified(build.add(base, const(offset, 64)))
+
+
+_ADDED: Final = build.add(var("a", 64), var("b", 64))
+_LESS: Final = build.sub(var("a", 64), var("b", 64))
+
+
+def parts(address: Term) -> tuple[Term, int]:
+    """An address as base and signed distance."""
+    if address.prim == "add" and address.args[1].prim == "const":
+        base, number = address.args[0], value_of(address.args[1])
+        return base, number - (number >> 63 << 64)
+    if address.prim == "concat" and address.args[1].prim == "const":
+        low = address.args[1]
+        return joined(address.args[0], const(0, low.lane)), value_of(low)
+    if address.prim == "const":
+        return const(0, 64), value_of(address)
+    return address, 0
+
+
+class _Entry:
+    """A store without a condition, as bytes know it; they are compared by identity."""
+
+    __slots__ = ("number", "offset", "size", "value")
+
+    def __init__(self, number: int, offset: int, size: int, value: Term) -> None:
+        self.number, self.offset, self.size, self.value = number, offset, size, value
+
+
+class Area:
+    """Memory of which nothing outside it is an alias."""
+
+    __slots__ = ("_bytes", "_mixed", "stores", "version")
+
+    def __init__(self, version: int = 0) -> None:
+        self.stores: list[Stored] = []
+        self.version = version
+        self._bytes: dict[Term, dict[int, _Entry]] = {}
+        self._mixed = False
+        """Whether a store is at another base than all others, or has a condition."""
+
+    def copy(self) -> Area:
+        made = Area(self.version)
+        made.stores = self.stores.copy()
+        made._bytes = {base: known.copy() for base, known in self._bytes.items()}
+        made._mixed = self._mixed
+        return made
+
+    def store(self, made: Stored) -> None:
+        known = self._bytes.get(made.base)
+        if known is None:
+            self._mixed = self._mixed or bool(self._bytes)
+            known = self._bytes[made.base] = {}
+        if made.when is TRUE:
+            entry = _Entry(len(self.stores), made.offset, made.size, made.value)
+            for at in range(made.offset, made.offset + made.size):
+                known[at] = entry
+        else:
+            self._mixed = True
+        self.stores.append(made)
+
+    def load(self, base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
+        known = self._bytes.get(base, {})
+        first = known.get(offset)
+        later = self.stores if self._mixed or (self._bytes and base not in self._bytes) else ()
+        whole = first is not None and not later and first.offset == offset and first.size == size
+        if first is not None and whole and all(known.get(at) is first for at in range(offset + 1, offset + size)):
+            return first.value
+        if later and any(self._may_hit(base, number, known, offset, size) for number in range(len(self.stores))):
+            return self._looked_up(base, offset, size, big, reads)
+        return self._direct(known, base, offset, size, big, reads)
+
+    def _may_hit(self, base: Term, number: int, known: dict[int, _Entry], offset: int, size: int) -> bool:
+        """Whether a store that the bytes do not know may have changed one of them after what they know."""
+        made = self.stores[number]
+        if made.base is base and made.when is TRUE:
+            return False
+        if made.base is base and not (made.offset < offset + size and offset < made.offset + made.size):
+            return False
+        return any(at not in known or known[at].number < number for at in range(offset, offset + size))
+
+    def _direct(self, known: dict[int, _Entry], base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
+        """By what was stored at the same base alone."""
+        pieces, at, end = [], offset, offset + size
+        while at < end:
+            entry, start = known.get(at), at
+            at += 1
+            while at < end and known.get(at) is entry and (entry is not None or at % WORD):
+                at += 1
+            if entry is None:
+                word = start - start % WORD
+                value, within, whole = reads.word(base, word, self.version), start - word, WORD
+            else:
+                value, within, whole = entry.value, start - entry.offset, entry.size
+            low = whole - within - (at - start) if big else within
+            pieces.append(sliced(value, 8 * low, 8 * (at - start)))
+        if not big:
+            pieces.reverse()
+        found = pieces[-1]
+        for piece in reversed(pieces[:-1]):
+            found = joined(piece, found)
+        return found
+
+    def _looked_up(self, base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
+        """Through stores that may have hit the bytes."""
+        if len(self.stores) > _MOST:
+            raise Undecided("more stores that may overlap than can be looked through")
+        found = []
+        for at in range(offset, offset + size):
+            byte = self._direct({}, base, at, 1, big, reads)
+            for made in self.stores:
+                byte = _after(made, base, at, big, byte)
+            found.append(byte)
+        if not big:
+            found.reverse()
+        value = found[-1]
+        for byte in reversed(found[:-1]):
+            value = joined(byte, value)
+        return value
+
+
+def _after(made: Stored, base: Term, at: int, big: bool, byte: Term) -> Term:
+    """A byte after a store."""
+    apart = const(0, 64) if made.base is base else rebuilt(_LESS, (base, made.base))
+    apart = rebuilt(_ADDED, (apart, const(at - made.offset, 64)))
+    inside = simplified(build.ult(apart, const(made.size, 64)))
+    hit = simplified(build.band(made.when, inside))
+    if hit.prim == "const" and not value_of(hit):
+        return byte
+    width = made.value.lane
+    if apart.prim == "const":
+        k = value_of(apart)
+        new = sliced(made.value, 8 * (made.size - 1 - k if big else k), 8)
+    else:
+        index = simplified(build.sub(const(made.size - 1, 64), apart)) if big else apart
+        shift = simplified(build.shl(simplified(build.resize(index, width)), const(3, width)))
+        new = sliced(simplified(build.lshr(made.value, shift)), 0, 8)
+    return simplified(build.ite(hit, new, byte))
+
+
+class Memory:
+    """All of it but code. `area_of` names the area of a base, or raises `Undecided`."""
+
+    __slots__ = ("_area_of", "areas", "big", "reads", "version")
+
+    def __init__(self, big: bool, area_of: Callable[[Term], str], reads: Reads) -> None:
+        self.big = big
+        self._area_of = area_of
+        self.reads = reads
+        self.areas: dict[str, Area] = {}
+        self.version = 0
+
+    def copy(self) -> Memory:
+        made = Memory(self.big, self._area_of, self.reads)
+        made.areas = {name: area.copy() for name, area in self.areas.items()}
+        made.version = self.version
+        return made
+
+    def area(self, base: Term) -> Area:
+        """The area of a base."""
+        name = self._area_of(base)
+        if name == CODE:
+            raise Undecided("an access to code as data")
+        found = self.areas.get(name)
+        if found is None:
+            found = self.areas[name] = Area(self.version if name == DATA else 0)
+        return found
+
+    def load(self, address: Term, size: int) -> Term:
+        """The number of `size` bytes at an address."""
+        base, offset = parts(address)
+        return self.area(base).load(base, offset, size, self.big, self.reads)
+
+    def store(self, address: Term, value: Term, when: Term = TRUE) -> None:
+        """A number of whole bytes is put at an address."""
+        base, offset = parts(address)
+        self.area(base).store(Stored(base, offset, value.bits // 8, value, when))
+
+    def forget(self) -> None:
+        """Somebody else may have written all that is not the frame's."""
+        self.version += 1
+        self.areas.pop(DATA, None)
+
+
+FRAME, DATA, CODE = "frame", "data", "code"
+"""The function's own stack, what its caller and the program have, its bytes."""

@@ -1,0 +1,1 @@
+"""Machine code as terms against what it was compiled from: entry and exit by the signature, values of lifted code."""

@@ -1,0 +1,107 @@
+"""Run lines against lifted code: what the terms of a function's machine code say for a line's arguments.
+
+The one idea: the line is met in each of several states that differ in what nobody has set (`execute.SALTS`), or the
+difference says which. A line is undecided, with the reason, where the path that its inputs take is. A NaN that
+arithmetic makes may have any sign and payload (`liftcheck.nan`): results of floats are compared so where the function
+has such an instruction.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from liftcheck.case import FunctionCode, Target
+from liftcheck.clif.ir import Function
+from liftcheck.clif.text.runlines import RunLine
+from liftcheck.clif.types import Type
+from liftcheck.mach.lift import lift
+from liftcheck.mach.lift_memory import Undecided
+from liftcheck.mach.lift_paths import Lifted
+from liftcheck.nan import CREATES, canonical
+from liftcheck.oracles.lifting.execute import SALTS, Result, execute
+from liftcheck.oracles.lifting.signature import Boundary, boundary, extended
+
+
+class Verdict(NamedTuple):
+    """What came of a line: 'equal', 'different', 'undecided'; `why`: the difference, or the reason."""
+
+    kind: str
+    why: str = ""
+
+
+class Judge:
+    """One function's machine code, lifted."""
+
+    def __init__(self, target: Target, function: Function, code: FunctionCode) -> None:
+        self.function = function
+        self.reason = ""
+        self.boundary: Boundary | None = None
+        self.lifted: Lifted | None = None
+        try:
+            self.boundary = boundary(target, function.signature)
+            self.lifted = lift(target.isa, code, self.boundary.entry)
+        except Undecided as reason:
+            self.reason = str(reason)
+        self._open = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
+
+    def line(self, line: RunLine) -> Verdict:
+        """A line that is `at` its data region."""
+        if self.boundary is None or self.lifted is None:
+            return Verdict("undecided", self.reason)
+        undecided = ""
+        for salt in SALTS:
+            try:
+                result = execute(self.lifted, self.boundary, line.args, line.regions(), salt)
+            except Undecided as reason:
+                result = Result("undecided", (), str(reason))
+            if result.kind == "undecided":
+                undecided = result.detail
+            elif wrong := self._wrong(line, result):
+                return Verdict("different", f"{wrong} in state {salt}")
+        return Verdict("undecided", undecided) if undecided else Verdict("equal")
+
+    def _wrong(self, line: RunLine, result: Result) -> str:
+        if result.kind not in ("returned", "trapped"):
+            return f"{result.kind} of the paths is taken"
+        values = self._values(line, result)
+        if values is None:
+            return f"{result.values}: no values of the signature's types"
+        if self._open and line.comparison == "==" and result.kind == "returned" and not line.trap:
+            values = tuple(map(_as_expected, values, line.expected, line.result_types))
+        if line.is_met(result.kind, values, result.detail, _region(line, result)):
+            return ""
+        return f"{result.kind} {result.detail or list(values)}, {line.expectation()} expected"
+
+    def _values(self, line: RunLine, result: Result) -> tuple[int, ...] | None:
+        """Values of the signature's types; None if an extension is wrong, or a value has no meaning."""
+        if self.boundary is None or result.kind != "returned":
+            return ()
+        found = []
+        for number, value in zip(result.values, self.boundary.signature.returns, strict=True):
+            if number is None:
+                return None
+            narrow = number & (1 << value.type.bits) - 1
+            if number != narrow and number != extended(narrow, value.type.bits, value.extension):
+                return None
+            found.append(narrow)
+        if [*self.boundary.expected(found)] != [*result.values]:
+            return None
+        return tuple(found)
+
+
+def _as_expected(value: int, expected: int, ty: Type) -> int:
+    """The expected value where that differs in NaNs' bits alone."""
+    return expected if ty.is_float and canonical(value, ty) == canonical(expected, ty) else value
+
+
+def _region(line: RunLine, result: Result) -> bytes:
+    """The data region after a run."""
+    regions = line.regions()
+    if not regions:
+        return b""
+    ((base, content),) = regions.items()
+    after = bytearray(content)
+    for address, byte in result.changed.items():
+        if 0 <= address - base < len(after):
+            after[address - base] = byte
+    return bytes(after)
