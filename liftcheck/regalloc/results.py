@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.isa.base import isa_named
-from liftcheck.mach.insn import JUMP, Insn
-from liftcheck.mach.regs import SLOT
+from liftcheck.mach.insn import JUMP, WIDTHS, Insn
+from liftcheck.mach.regs import SLOT, VECTOR
 from liftcheck.mach.state import State
 from liftcheck.regalloc.allocation import DEF, FIXED, Operand
 from liftcheck.regalloc.named import SLOT_BYTES, Named
@@ -39,7 +39,7 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
     for operand, place in zip(named.operands, named.given):
         if operand.kind != DEF or operand.constraint == FIXED:
             continue
-        count = _taken(rest, operand, place, taken, named)
+        count = _taken(rest, place, _words(isa, operand, place, named), taken, named)
         if not count:
             return False
         del rest[:count]
@@ -50,9 +50,13 @@ def _accesses(isa: str, machines: Sequence[Insn]) -> list[Access] | None:
     """All of them; None if there is anything else but the arithmetic of their addresses."""
     state, pointer = State(isa), isa_named(isa).stack_pointer
     found: list[Access] = []
+    lowered = False
     for at, machine in enumerate(machines):
         effect = machine.effect
-        if (machine.flow == JUMP and at == len(machines) - 1) or (pointer in machine.writes and not at):
+        if machine.flow == JUMP and at == len(machines) - 1:
+            continue
+        if pointer in machine.writes and not found and not lowered:
+            lowered = True
             continue
         if effect is None or machine.flow == JUMP or pointer in machine.writes:
             return None
@@ -79,7 +83,18 @@ def _access(state: State, machine: Insn) -> Access | None:
     return Access(distance, access.size, bool(effect.stores), places[0])
 
 
-def _taken(rest: Sequence[Access], operand: Operand, place: int, taken: set[int], named: Named) -> int:
+def _words(isa: str, operand: Operand, place: int, named: Named) -> int:
+    """How many words of a spill slot a result fills at most: a vector up to the next one's slot."""
+    if operand.cls != VECTOR:
+        return WIDTHS[isa][operand.cls] // (8 * WORD)
+    return min([other - place for other in named.given if other > place], default=_WIDEST)
+
+
+_WIDEST: Final = 64
+"""Words of the widest vector."""
+
+
+def _taken(rest: Sequence[Access], place: int, words: int, taken: set[int], named: Named) -> int:
     """By how many accesses a result is loaded into its register or, word by word, stored to its spill slot; 0: it is
     not. `taken`: where results before it lay, of which a narrow one is loaded as a word, which runs into the next."""
     if place < SLOT:
@@ -94,7 +109,7 @@ def _taken(rest: Sequence[Access], operand: Operand, place: int, taken: set[int]
         if not _loads(load, taken):
             break
         count += 2
-        if count == (4 if operand.cls else 2):
+        if count == 2 * words:
             break
     return count
 

@@ -111,6 +111,16 @@ def cut(text: str) -> Text:
     return Text(text, tuple(vregs), tuple(constants), far, _spelt(tuple(parts[::4])))
 
 
+def split(text: str, virtual: re.Pattern[str], where: str) -> Text:
+    """A text, cut at its virtual registers alone: `virtual` has one group, a number. `where` tells texts apart that are
+    spelt alike and mean other distances."""
+    parts = virtual.split(text)
+    pieces = tuple(parts[::2])
+    found = Text(text, tuple(map(int, parts[1::2])), (), (-1, 0), _spelt((where, *pieces)))
+    found.__dict__["pieces"] = pieces
+    return found
+
+
 def _written(number: str) -> str:
     """As Capstone writes a constant."""
     value = int(number, 0)

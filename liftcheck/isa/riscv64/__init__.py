@@ -59,6 +59,7 @@ _REGISTERS: Final = (
 ISA: Final = Isa(
     name="riscv64",
     listing="listing:agrees",
+    operands="operands:compare",
     reader="decoder:read",
     rows="insts.table:table",
     context="insts.vconfig:after",

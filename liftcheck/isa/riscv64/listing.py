@@ -2,8 +2,8 @@
 
 The one idea: most words of the text are mnemonics, and then the bytes are that instruction; loads and stores may have
 an address made before them, and vector instructions a configuration. Of what is several instructions by nature, only
-which of them access memory, and how wide, is known. Operands are not compared, except constants and addresses of the
-frame: the first read no register, the second read a pointer. A word that is not known here says nothing.
+which of them access memory, and how wide, is known. Operands are `operands`'. A word that is not known here says
+nothing.
 
 Source: cranelift-codegen 0.135 isa/riscv64/inst/mod.rs (`print_with_state`), inst/emit.rs.
 """

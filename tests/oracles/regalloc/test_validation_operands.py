@@ -18,7 +18,9 @@ from liftcheck.oracles.regalloc.verdict import INVALID, VALID
 from liftcheck.regalloc.allocation import DEF, REG, USE, Captured, Edit, Operand
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
 
-COMPARED = ("x86-64", "aarch64", "s390x")
+COMPARED = ("x86-64", "aarch64", "riscv64", "s390x")
+VECTORS = {"riscv64": (("has_v", "true"),)}
+"""Settings without which there are no vectors."""
 MEMORIES = """\
 function %memories(i64, i64, i32, f64, i64x2, i64x2) -> i64, f64, i64x2 system_v {
     ss0 = explicit_slot 64
@@ -58,7 +60,7 @@ block0(v0: i64, v1: i64, v2: i32, v3: i8):
 """
 PROGRAMS = {"calls": CALLS, "loops": LOOPS, "results": RESULTS, "tail": TAIL, "wide": WIDE, "memory": MEMORIES,
             "atomics": ATOMICS}  # fmt: skip
-LEADS = {"jmp", "b", "ud2", "udf", "dmb", "mfence"}
+LEADS = {"jmp", "b", "ud2", "udf", "dmb", "mfence", "fence"}
 """What is not compared beside conditional jumps: it has no operands, or leads elsewhere."""
 
 
@@ -196,7 +198,8 @@ def test_a_spelling_that_is_known_is_no_licence() -> None:
 def test_what_is_emitted_is_compared(regalloc: Cranelift, isa: str, name: str) -> None:
     """Nothing but where control leads is left out."""
     for algorithm in ("backtracking", "single_pass"):
-        captured, source = one(regalloc, isa, PROGRAMS[name], ("regalloc_algorithm", algorithm))
+        more = (("regalloc_algorithm", algorithm), *VECTORS.get(isa, ()))
+        captured, source = one(regalloc, isa, PROGRAMS[name], *more)
         verdict = validate(isa, captured, source)
         assert verdict.status == VALID, verdict.counterexample and verdict.counterexample.render()
         left = {word for word in verdict.counts.uncompared if word not in LEADS and word[0] not in "jb"}
@@ -207,7 +210,7 @@ def test_what_is_emitted_is_compared(regalloc: Cranelift, isa: str, name: str) -
 @pytest.mark.parametrize("name", ["loops", "memory", "atomics", "results"])
 def test_another_register_or_distance_is_refuted(regalloc: Cranelift, isa: str, name: str) -> None:
     """Whatever one bit makes of own bytes: other registers, another access, another instruction of a sequence."""
-    captured, source = one(regalloc, isa, PROGRAMS[name])
+    captured, source = one(regalloc, isa, PROGRAMS[name], *VECTORS.get(isa, ()))
     tried: Counter[str] = Counter()
     for number, what in enumerate(captured.allocation.instructions):
         own = placed(isa, captured, number)
