@@ -2,15 +2,18 @@
 
 The one idea: a compiler takes the results that no register holds in the order of their definitions, each into its
 register, or word by word through a temporary into its spill slot; it takes the stack pointer down again first where the
-callee moved it, and may jump afterwards. Which result lies where, the signature says (`oracles.regalloc.arguments`);
-that no two are taken from one place is looked at here.
+callee moved it, and may jump afterwards. Which result lies where, the signature says (`oracles.regalloc.arguments`).
+Here it is looked at that they are taken upwards, as they lie in their order; of an ISA of which a convention lays them
+the other way round (`isa.abi.Passing.packs_results`), that no two are taken from one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
+from liftcheck.isa.abi import abi_named
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import JUMP, WIDTHS, Insn
 from liftcheck.mach.regs import SLOT, VECTOR
@@ -35,11 +38,12 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
     rest = _accesses(isa, machines) if machines else []
     if rest is None:
         return False
-    taken: set[int] = set()
+    taken, upwards = [-1], _lie_upwards(isa)
     for operand, place in zip(named.operands, named.given):
         if operand.kind != DEF or operand.constraint == FIXED:
             continue
-        count = _taken(rest, place, _words(isa, operand, place, named), taken, named)
+        words = _words(isa, operand, place, named)
+        count = _taken(rest, place, words, taken, upwards, named)
         if not count:
             return False
         del rest[:count]
@@ -83,6 +87,11 @@ def _access(state: State, machine: Insn) -> Access | None:
     return Access(distance, access.size, bool(effect.stores), places[0])
 
 
+@cache
+def _lie_upwards(isa: str) -> bool:
+    return not any(passing.packs_results for passing in abi_named(isa).passing.values())
+
+
 def _words(isa: str, operand: Operand, place: int, named: Named) -> int:
     """How many words of a spill slot a result fills at most: a vector up to the next one's slot."""
     if operand.cls != VECTOR:
@@ -94,11 +103,11 @@ _WIDEST: Final = 64
 """Words of the widest vector."""
 
 
-def _taken(rest: Sequence[Access], place: int, words: int, taken: set[int], named: Named) -> int:
+def _taken(rest: Sequence[Access], place: int, words: int, taken: list[int], upwards: bool, named: Named) -> int:
     """By how many accesses a result is loaded into its register or, word by word, stored to its spill slot; 0: it is
     not. `taken`: where results before it lay, of which a narrow one is loaded as a word, which runs into the next."""
     if place < SLOT:
-        return int(bool(rest) and rest[0].place == place and _loads(rest[0], taken))
+        return int(bool(rest) and rest[0].place == place and _loads(rest[0], taken, upwards))
     count = 0
     while len(rest) >= count + 2:
         load, store = rest[count : count + 2]
@@ -106,7 +115,7 @@ def _taken(rest: Sequence[Access], place: int, words: int, taken: set[int], name
             break
         if not named.is_slot(place + count // 2, store.distance):
             break
-        if not _loads(load, taken):
+        if not _loads(load, taken, upwards or bool(count)):
             break
         count += 2
         if count == 2 * words:
@@ -114,9 +123,9 @@ def _taken(rest: Sequence[Access], place: int, words: int, taken: set[int], name
     return count
 
 
-def _loads(access: Access, taken: set[int]) -> bool:
+def _loads(access: Access, taken: list[int], upwards: bool) -> bool:
     """Whether it loads what no result before was loaded from."""
-    if access.stores or access.distance in taken:
+    if access.stores or access.distance in taken or (upwards and access.distance < taken[-1]):
         return False
-    taken.add(access.distance)
+    taken.append(access.distance)
     return True

@@ -207,29 +207,34 @@ VECTOR_ROWS: Final = (
 )
 
 
+_ASKED: Final = 48
+"""Where the number of elements stands that is asked for."""
+
+
 def configuration(word: int) -> int:
-    """The configuration that a `vsetivli` makes."""
+    """The configuration that a `vsetivli` makes, and above it how many elements are asked for."""
     vtype, wanted = word >> 20 & 0x3FF, word >> 15 & 31
     element = 8 << (vtype >> 3 & 7)
     shift = vtype & 7
     most = VLEN // element >> (8 - shift if shift else 0)
-    return min(wanted, most) << 16 | vtype
+    return wanted << _ASKED | min(wanted, most) << 16 | vtype
 
 
 def sized(machine: Insn, state: int) -> Insn:
-    """The instruction under a configuration: what it accesses of memory is vl elements."""
+    """The instruction under a configuration: what it accesses of memory are the elements that are asked for, which a
+    register has that is as wide as the code was compiled for."""
     accessed = [a for a in machine.accesses if m.VECTOR_CONFIGURATION in machine.reads]
     if not accessed:
         return machine
     width = int("".join(c for c in machine.name if c.isdigit()))
-    size = (state >> 16) * width // 8
+    size = (state >> _ASKED) * width // 8
     return machine._replace(accesses=tuple(a._replace(size=size) for a in accessed))
 
 
 def _full(width: int) -> Term:
     """Truth of 'vl elements of `width` bits are a whole register'."""
     state = register(_ISA, m.VECTOR_CONFIGURATION)
-    return eq(extract(state, 16, 48), const(VLEN // width, 48))
+    return eq(extract(state, 16, _ASKED - 16), const(VLEN // width, _ASKED - 16))
 
 
 def _unknown(name: str) -> Term:

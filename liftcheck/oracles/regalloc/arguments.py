@@ -63,11 +63,11 @@ def stack_bytes(isa: str, signature: Signature) -> int | None:
 @cache
 def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
     """What lies where on the stack, by each setting and version that it may depend on; None if that is not known: there
-    is no row, a structure is copied there, or a value is wider than how much an access of it is taken for."""
+    is no row, a structure is copied there, or a value is wider than the convention has any."""
     abi = abi_named(isa)
     passing = abi.passing.get(signature.call_conv)
     values = (*signature.params, *signature.returns)
-    if passing is None or abi.whole_words is None or any(_is_unknown(value) for value in values):
+    if passing is None or abi.whole_words is None or any(_is_unknown(passing, value) for value in values):
         return None
     found = []
     for way in _ways(passing):
@@ -117,7 +117,9 @@ def passed(isa: str, signature: Signature, more_results: bool = False) -> Passed
     abi = abi_named(isa)
     passing, order = abi.passing.get(signature.call_conv), abi.order.get(signature.call_conv)
     values = (*signature.params, *signature.returns)
-    if passing is None or order is None or passing.packs_results or any(_is_unknown(value) for value in values):
+    if passing is None or order is None or passing.packs_results:
+        return None
+    if any(_is_unknown(passing, value) or value.type.bits > _WIDEST for value in values):
         return None
     counts = passing.more_results if more_results and passing.more_results is not None else passing.results
     results = _results(passing, counts, signature)
@@ -135,8 +137,8 @@ def _pops(signature: Signature) -> bool:
     return signature.call_conv == "tail"
 
 
-def _is_unknown(value: AbiParam) -> bool:
-    return value.purpose.startswith("sarg(") or value.type.bits > _WIDEST
+def _is_unknown(passing: Passing, value: AbiParam) -> bool:
+    return value.purpose.startswith("sarg(") or value.type.bits > passing.widest
 
 
 def _results(passing: Passing, registers: tuple[int, int, int], signature: Signature) -> _Walk:

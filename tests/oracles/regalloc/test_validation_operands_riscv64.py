@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from support.validation_planting import one, placed, put, refuted
@@ -70,6 +71,23 @@ block3:
     return v4
 }
 """
+WIDE = """\
+function %wide(i64x4, i64x4, i64x8, i64) -> i64 system_v {
+    sig0 = (i64x4, i64, i64x4) -> i64x4, i64x8, i64x8, i64, i64x4 system_v
+    fn0 = colocated %g sig0
+block0(v0: i64x4, v1: i64x4, v2: i64x8, v3: i64):
+    v4, v5, v6, v7, v8 = call fn0(v0, v3, v1)
+    v9 = iadd v4, v8
+    v10 = isub v5, v6
+    v11 = iadd v10, v2
+    v12 = extractlane v9, 1
+    v13 = extractlane v11, 3
+    v14 = iadd v12, v13
+    v15 = iadd v14, v7
+    return v15
+}
+"""
+VECTORS = (("has_v", "true"), *((f"has_zvl{bits}b", "true") for bits in (128, 256, 512)))
 PROGRAMS = {"bits": BITS, "parts": PARTS, "table": TABLE}
 MANY = 3
 """Own bytes of so many machine instructions are a sequence."""
@@ -277,6 +295,41 @@ def test_a_branch_inside_that_leads_elsewhere_is_refuted(regalloc: Cranelift, na
                     assert refuted(ISA, put(ISA, captured, at, word.to_bytes(4, "little"), 4), source), after.text
                     tried += start <= goal <= end
     assert tried > 2
+
+
+@pytest.mark.parametrize("algorithm", ["backtracking", "single_pass"])
+def test_wide_values_lie_where_the_signature_has_them(regalloc: Cranelift, algorithm: str) -> None:
+    """Arguments and results of 256 and 512 bits, handed over on the stack; two results of 512 are exchanged."""
+    captured, source = one(
+        regalloc, ISA, WIDE, ("regalloc_algorithm", algorithm), ("enable_llvm_abi_extensions", "true"), *VECTORS
+    )
+    number = next(n for n, what in enumerate(captured.allocation.instructions) if what.clobbers)
+    edited, tried = captured, 0
+    for at, machine in placed(ISA, captured, number):
+        if machine.name == "ld" and machine.accesses[0].base == 2 and 128 <= machine.accesses[0].displacement < 256:
+            other = machine.accesses[0].displacement ^ 64
+            (target,) = machine.writes
+            word = other << 20 | 2 << 15 | 3 << 12 | target << 7 | 3
+            edited, tried = put(ISA, edited, at, word.to_bytes(4, "little"), 4), tried + 1
+    assert tried == 16
+    assert refuted(ISA, edited, source) == OPERANDS
+    assert _moved(captured, source) >= 2
+
+
+def _moved(captured: Captured, source: Source) -> int:
+    """Vectors that are accessed by the stack pointer: each address half a vector and a whole one further on."""
+    tried = 0
+    for number, what in enumerate(captured.allocation.instructions):
+        own = placed(ISA, captured, number)
+        for (at, machine), (_, after) in pairwise(own):
+            if machine.name == "addi" and after.name.startswith(("vle", "vse")) and machine.size == 4:
+                for more in (32, 64):
+                    word = int.from_bytes(captured.code.code[at : at + 4], "little") + (more << 20)
+                    assert refuted(ISA, put(ISA, captured, at, (word % (1 << 32)).to_bytes(4, "little"), 4), source), (
+                        what
+                    )
+                    tried += 1
+    return tried
 
 
 def test_a_text_of_another_version_is_read(regalloc: Cranelift) -> None:
