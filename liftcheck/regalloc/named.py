@@ -8,6 +8,7 @@ seen is learnt and all others are held against it. Nothing here knows an ISA or 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from liftcheck.mach.insn import Insn
@@ -21,6 +22,7 @@ Reader = Callable[["str", "Sequence[tuple[int, Insn]]", "Named"], str]
 """Given a text, machine instructions with their offsets, and its names: one of the above."""
 
 
+_VREG: Final = attrgetter("vreg")
 SPILL: Final = "spill"
 """The distance from the stack pointer to the first spill slot."""
 SLOT_BYTES: Final = 8
@@ -57,7 +59,7 @@ class Named:
     def places(self) -> Mapping[int, int]:
         """See above."""
         if self._places is None:
-            self._places = {operand.vreg: place for operand, place in zip(self.operands, self.given)}
+            self._places = dict(zip(map(_VREG, self.operands), self.given))
         return self._places
 
     def also(self, vreg: int, place: int) -> bool:

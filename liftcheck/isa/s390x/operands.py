@@ -270,6 +270,9 @@ def _matched(form: Form, steps: Sequence[Step], end: int) -> Fit | None:
     found = _collapsed(steps)
     if len(found) != len(form.steps):
         return None
+    if len(found) == 1:
+        alone = _Match({"end": end}, end)
+        return alone.fit() if alone.step(form.steps[0], found[0]) else None
     labels = {want.at: got.at for want, got in zip(form.steps, found) if want.at}
     labels |= dict.fromkeys(("end", form.end), end)
     match = _Match(labels, end)
@@ -347,8 +350,9 @@ class _Match:
 def _collapsed(steps: Sequence[Step]) -> tuple[Step, ...]:
     """An address that is made in the temporary register for the access after it: the access with the address. Of a
     distance that is too long for an instruction, too."""
-    found = list(steps)
-    at = 0
+    if len(steps) == 1:
+        return (steps[0],)
+    found, at = list(steps), 0
     while at + 1 < len(found):
         first, second = found[at : at + 2]
         made = _made(first)

@@ -59,12 +59,15 @@ _SINGLE: Final = frozenset(
 _ONE_ELEMENT: Final = 8
 _DIVISIONS: Final = frozenset(f"v{kind}{size}" for kind, size in product(("d", "dl", "r", "rl"), "fgq"))
 """Of which assemblers leave out a mask of zeros."""
+_ODD: Final = _SINGLE | _DIVISIONS
 
 
 def long_form(word: str, name: str, operands: Sequence[_T]) -> Sequence[_T | int] | None:
     """Of an instruction called `name`, in the place of a listing's `word`; None if it is not emitted for that."""
-    if name in (word, RENAMED.get(word)) or (word, name) in _SAME:
-        return _unfolded(word, operands)
+    if name == word:
+        return operands if word not in _ODD else _unfolded(word, operands)
+    if name == RENAMED.get(word) or (word, name) in _SAME:
+        return operands
     if word in (name + "y", name.removesuffix("y")):
         return operands
     if _TIED.get(word) == name:

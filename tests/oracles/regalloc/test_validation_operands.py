@@ -363,3 +363,34 @@ def test_a_description_that_lacks_operands_of_its_text_does_not_agree(
             assert reader(what.text, [(at - own[0][0], machine) for at, machine in own], named) != ALL, what.text
             tried += 1
     assert tried
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_bit_of_s390x_counts(regalloc: Cranelift, name: str) -> None:
+    """Constants, masks, conditions and sizes as well: whatever is another instruction differs, but for places in the
+    code, and what has the same meaning."""
+    captured, _ = one(regalloc, "s390x", PROGRAMS[name])
+    table = isa_named("s390x").part(isa_named("s390x").rows)()
+    compare = isa_named("s390x").part(isa_named("s390x").operands)
+    rows, tried = captured.allocation, 0
+    slots = rows.frame.get("slots")
+    begin = min(slots, default=None) if isinstance(slots, list) else None
+    size = rows.frame["frame_to_fp_offset"]
+    assert isinstance(size, int)
+    for number, what in enumerate(rows.instructions):
+        own = placed("s390x", captured, number)
+        if what.is_return or what.is_branch or len(own) != 1 or own[0][1].target is not None:
+            continue
+        at, machine = own[0]
+        names = Named(what.operands, rows.places[number], begin, size=size)
+        assert compare(what.text, own, names) == ALL, what.text
+        for open_distance in ("incoming", "entry"):
+            names.learnt.setdefault(open_distance, -1)
+        data = captured.code.code[at : at + machine.size]
+        for row in flips(data):
+            after, meant = decode("s390x", row + bytes(16), 0, 1)[0], table.decode(row)
+            other = meant is not None and meant.text != table.decode(data).text
+            if after.known and after.size == machine.size and other:
+                assert compare(what.text, [(at, after)], names) == DIFFERS, f"{what.text}: {meant.text}"
+                tried += 1
+    assert tried > 10
