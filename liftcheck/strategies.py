@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.edit import with_function
 from liftcheck.campaign.reduce.engine import tidied
 from liftcheck.campaign.reduce.passes import returns

@@ -35,13 +35,14 @@ LAYERS: Final[dict[str, int]] = {
     "liftcheck.campaign.options": 11, "liftcheck.campaign.reduce": 11,
     "liftcheck.campaign.seeds": 12,
     "liftcheck.campaign.plan": 13,
-    "liftcheck.campaign.findings": 14,
-    "liftcheck.campaign.report": 15, "liftcheck.campaign.execute": 15,
-    "liftcheck.campaign.keep": 16,
-    "liftcheck.campaign": 17, "liftcheck.doctor": 17,
-    "liftcheck.strategies": 18, "liftcheck.commands": 18,
-    "liftcheck.cli": 19, "liftcheck.pytest_plugin": 19,
-    "liftcheck.__main__": 20,
+    "liftcheck.campaign.planner": 14,
+    "liftcheck.campaign.findings": 15,
+    "liftcheck.campaign.report": 16, "liftcheck.campaign.execute": 16,
+    "liftcheck.campaign.keep": 17,
+    "liftcheck.campaign": 18, "liftcheck.doctor": 18,
+    "liftcheck.strategies": 19, "liftcheck.commands": 19,
+    "liftcheck.cli": 20, "liftcheck.pytest_plugin": 20,
+    "liftcheck.__main__": 21,
 }  # fmt: skip
 """Package or module -> layer; the longest prefix of a module's name counts. The package of an ISA has the layer of
 OF_AN_ISA: it has instructions, and a value that anybody may ask for (by a string: `isa.base`)."""

@@ -24,7 +24,7 @@ from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.suspect_rules import Suspicion, suspected
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.errors import LiftcheckError

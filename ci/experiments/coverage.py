@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.errors import LiftcheckError
 from liftcheck.generators.tables import UNREACHED
 

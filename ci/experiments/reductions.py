@@ -26,13 +26,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from liftcheck.campaign import plan as plans
+from liftcheck.campaign import planner as plans
 from liftcheck.campaign.execute.local import children
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.printer import print_module

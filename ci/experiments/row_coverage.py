@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.case import FunctionCode
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import AssemblyError, LiftcheckError

@@ -25,7 +25,7 @@ from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.suspect_rules import suspected
 from liftcheck.campaign.findings.versions import BUILT, bisected
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits, size
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module

@@ -36,7 +36,7 @@ from liftcheck.campaign.keep.keeper import Keeper
 from liftcheck.campaign.keep.kept import Kept
 from liftcheck.campaign.keep.shelf import Shelf
 from liftcheck.campaign.options import BATCH, Avoided, FuzzOptions, batch_cases, made_by
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.steering import Steering

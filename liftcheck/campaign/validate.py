@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from liftcheck.campaign.execute.base import Death, Done, Work, Worker, spread
 from liftcheck.campaign.execute.local import local
 from liftcheck.campaign.options import BATCH, FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report.regalloc import Refuted, Report
 from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.ir import Function

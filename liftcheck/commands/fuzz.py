@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
 
 def all_small(chosen: FuzzOptions) -> FuzzOptions:
     """A campaign over all small programs: bounded by their number."""
-    from liftcheck.campaign.plan import Planner
+    from liftcheck.campaign.planner import Planner
 
     planner = Planner(chosen)
     planner.prepare(None)

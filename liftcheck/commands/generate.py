@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def programs(args: argparse.Namespace) -> Iterator[tuple[int, Case, str]]:
     """(number, program, filetest text) of each program; the same as `fuzz --no-sweep` makes of this seed."""
     from liftcheck.campaign.options import FuzzOptions, case_seed
-    from liftcheck.campaign.plan import PLAIN, Planner
+    from liftcheck.campaign.planner import PLAIN, Planner
     from liftcheck.generators.choices import RandomChoices
     from liftcheck.generators.filetests import filetest_text
     from liftcheck.generators.generate import generate

@@ -134,7 +134,7 @@ class Isa:
     last_byte     its trap tables name the last byte of a trap or divide, not the first
 
     Extensions, by their flag's name
-    plain, rich   those that programs may use in a plain world and in a rich one (`campaign.plan`)
+    plain, rich   those that programs may use in a plain world and in a rich one (`campaign.planner`)
     optional      those that a batch may switch off: they choose between lowerings but decide about no typing
     seldom        those that batches switch on by chance although no world has them, and in how many of 256
     indifferent   those that change neither how values are passed nor whether a load, a store and a call of a type

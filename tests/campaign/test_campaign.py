@@ -17,7 +17,7 @@ from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.replay import replay
 from liftcheck.campaign.options import BATCH, FuzzOptions, batch_cases, case_seed
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport, tables
 from liftcheck.campaign.report.live import headline, picture
 from liftcheck.campaign.run import RESPITE, Campaign, Silent, fuzz

@@ -194,7 +194,7 @@ def _name(pid: int) -> str:
 def test_who_hands_out_tasks_imports_no_worker() -> None:
     code = "import sys, liftcheck.campaign.execute.work; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = ("unicorn", "z3", "liftcheck.generators", "liftcheck.campaign.execute.worker", "liftcheck.campaign.plan")
+    heavy = ("unicorn", "z3", "liftcheck.generators", "liftcheck.campaign.execute.worker", "liftcheck.campaign.planner")
     assert [name for name in heavy if name in loaded] == []
 
 

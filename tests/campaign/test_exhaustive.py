@@ -13,7 +13,7 @@ from support import campaign_hooks
 from liftcheck import cli
 from liftcheck.campaign.execute.serial import SerialExecutor
 from liftcheck.campaign.options import BATCH, FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport, show
 from liftcheck.campaign.report.live import time_left
 from liftcheck.campaign.run import fuzz

@@ -19,7 +19,7 @@ from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.known import EVERY, PACKAGED, SURE, Entry, gather, read, standing, standings
 from liftcheck.campaign.findings.reduction import counted, reduce_finding
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report import github, junit, markdown, sarif
 from liftcheck.campaign.report.results import results
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target

@@ -16,7 +16,7 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import AllRunners, Investigator, probe
 from liftcheck.campaign.findings.reduction import QUESTIONS_A_SECOND, Steps, counted, reduce_finding, reduction
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter, Reduced, finished, size
 from liftcheck.campaign.reduce.untaint import untainted
 from liftcheck.campaign.reduce.visible import exposed

@@ -11,7 +11,7 @@ import pytest
 
 from liftcheck import cli, isle
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.asked import Told, asked, said
 from liftcheck.campaign.report.cold_rules import NOT_PASSED, Runs, reasons

@@ -29,7 +29,8 @@ from liftcheck.campaign.findings.suspicion import (
 from liftcheck.campaign.keep.journal import Event, replay
 from liftcheck.campaign.keep.plain import plain
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import SCHEDULED, Planner, is_directed
+from liftcheck.campaign.plan import SCHEDULED, is_directed
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.run import share
 from liftcheck.campaign.steering import EPOCH, Steering

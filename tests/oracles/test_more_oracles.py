@@ -12,7 +12,8 @@ from liftcheck import layout
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner, is_directed
+from liftcheck.campaign.plan import is_directed
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module

@@ -15,7 +15,7 @@ from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.replay import replay
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module

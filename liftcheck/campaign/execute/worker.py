@@ -26,7 +26,7 @@ from liftcheck.campaign.findings.investigate import Investigator, clear, recount
 from liftcheck.campaign.findings.reduction import Steps, counted, reduction
 from liftcheck.campaign.findings.suspicion import count_held, count_wrong, is_sampled
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.engine import Limits, Meter
 from liftcheck.case import Case, Target
 from liftcheck.errors import Unavailable, Unsupported

@@ -21,7 +21,7 @@ from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.findings.watched import Watched
 from liftcheck.campaign.options import FuzzOptions
-from liftcheck.campaign.plan import Planner
+from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.reduce.answers import ALONE, Panel
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, Target
