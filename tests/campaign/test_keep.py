@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import many, sparse
 from support.toy_campaign import TARGET, ToyExecutor, ToyPlanner, judged, options, panic, toy, wrong
 
 from liftcheck.campaign import run, steering
@@ -203,6 +204,7 @@ def test_a_power_cut_at_any_step_costs_nothing(
     draw = random.Random(int(forgets))
     places = {name: [step for step, one in enumerate(names, 1) if one == name] for name in sorted(set(names))}
     chosen = sorted(step for steps in places.values() for step in draw.sample(steps, sample))
+    chosen = sorted(draw.sample(chosen, many(len(chosen))))
     for step in range(1, len(names) + 1) if "LIFTCHECK_EVERY_STEP" in os.environ else chosen:
         out = tmp_path / str(step)
         with cut_at(faults, step):
@@ -250,7 +252,7 @@ def _told_twice(monkeypatch: pytest.MonkeyPatch, _faults: Faults) -> None:
     monkeypatch.setattr(Kept, "missing", property(lambda self: sorted(self.done)[-2:]))
 
 
-@pytest.mark.parametrize("planted", [_unflushed_drafts, _swept_too_early, _told_twice])
+@pytest.mark.parametrize("planted", sparse([_unflushed_drafts, _swept_too_early, _told_twice], 3))
 def test_a_fault_in_the_keeping_is_seen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

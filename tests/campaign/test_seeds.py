@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 from support import campaign_hooks
+from support.examples import many
 from support.scripts import ROOT
 
 from liftcheck import cli
@@ -100,13 +101,13 @@ def test_a_folder_without_seeds_is_one_message(tmp_path: Path, context: Context)
 
 
 def test_programs_are_well_formed_and_depend_on_nothing_but_their_draws(first: list[Case], context: Context) -> None:
-    assert [print_module(case.module) for case in first[:60]] == [
-        print_module(case.module) for case in cases(CORPUS, context, 60)
+    assert [print_module(case.module) for case in first[: many(60)]] == [
+        print_module(case.module) for case in cases(CORPUS, context, many(60))
     ]
-    for case in first[:60]:
+    for case in first[: many(60)]:
         assert not verify(case.module) and case.tags["isas"] == isas_of(case.module, context)
         assert not interpret(case, False, module.SOON).trouble
-    assert sum("edits" in case.tags for case in first[:60]) > 50
+    assert sum("edits" in case.tags for case in first[: many(60)]) > many(50)
 
 
 def test_every_edit_is_made_somewhere(first: list[Case]) -> None:

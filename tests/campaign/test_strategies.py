@@ -94,6 +94,7 @@ def test_all_switches_off_leave_next_to_nothing() -> None:
         assert verify(thin.module) == [] and size(thin.module) == 1
 
 
+@pytest.mark.slow
 def test_a_case_shrinks_to_what_matters() -> None:
     quick = settings(max_examples=200, deadline=None, derandomize=True, database=None)
     small = find(

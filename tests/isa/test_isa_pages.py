@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from support.scripts import load
 
 isa = load("docs/isa")
 
 
+@pytest.mark.slow
 def test_the_pages_are_up_to_date() -> None:
     there = sorted(isa.FOLDER.glob("*.md"))
     assert there != []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from support.examples import many
 
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
@@ -48,7 +49,7 @@ def test_bytes_and_text_come_back(isa: str) -> None:
     for row in one.table.rows:
         if row.base is not None:
             continue
-        found = list(some(one, row, 8))
+        found = list(some(one, row, many(8)))
         assert found, f"{row.syntax.shape}: no instruction of it is decoded as it"
         for decoded in found:
             again = one.table.encode(decoded.row, decoded.values)

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from support.examples import sparse
 from support.scripts import load
 
 from liftcheck.campaign.reduce.dead_code import tidy
@@ -81,12 +82,12 @@ def interpret(text: str) -> None:
             assert outcome.kind in ("returned", "trapped", "out_of_fuel")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sparse(SHAPES, 3, 0))
 def test_reading_verifying_and_printing(shape: str) -> None:
     assert growth(lambda text: print_module(read(text), "exact"), SHAPES[shape]) < LIMIT
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sparse(SHAPES, 3, 1))
 def test_interpreting(shape: str) -> None:
     assert growth(interpret, SHAPES[shape]) < LIMIT
 
@@ -103,7 +104,7 @@ def test_predicting(shape: str) -> None:
     assert growth(predict, SHAPES[shape]) < LIMIT
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sparse(SHAPES, 3, 2))
 def test_sweeping_after_an_edit(shape: str) -> None:
     """As it is, and with nothing read any longer of what was computed."""
 

@@ -10,6 +10,7 @@ from support.scripts import ROOT, load
 isas = load("checks/isas")
 
 
+@pytest.mark.slow
 def test_nobody_names_an_isa_but_its_own_package() -> None:
     assert isas.complaints(ROOT) == []
 

@@ -11,10 +11,12 @@ imports = load("checks/imports")
 house = load("checks/house")
 
 
+@pytest.mark.slow
 def test_imports_keep_to_the_layers() -> None:
     assert imports.complaints(ROOT) == []
 
 
+@pytest.mark.slow
 def test_house_rules_hold() -> None:
     assert house.complaints(ROOT) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.scripts import ROOT, load
 
 measures = load("docs/measures")
@@ -46,6 +47,7 @@ def test_packages_that_stood_beside_are_read_and_links_are_not(tmp_path: Path) -
     assert [name for name, _ in measures.modules(tmp_path)] == ["liftcheck.a", "liftcheck.oracles.b"]
 
 
+@pytest.mark.slow
 def test_the_page_has_every_row_and_the_house_keeps_to_it() -> None:
     text = (ROOT / "docs" / "measures.md").read_text(encoding="utf-8")
     now = measures.measures(ROOT)

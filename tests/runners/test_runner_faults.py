@@ -43,7 +43,7 @@ def assert_good(isa: str, outcomes: list[Outcome]) -> None:
         assert outcome.memory == expected
 
 
-@pytest.mark.parametrize(("name", "isa"), RUNNERS)
+@pytest.mark.parametrize(("name", "isa"), one_of_each(RUNNERS))
 def test_results_and_faults(name: str, isa: str) -> None:
     runner = opened(name, isa)
     programs = [[FunctionCode("%f", SAMPLES[isa].good)]]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 
 SHARE = "LIFTCHECK_EXAMPLES"
 """The environment variable that says which: 3 is a third."""
@@ -11,3 +15,11 @@ SHARE = "LIFTCHECK_EXAMPLES"
 def many(count: int) -> int:
     """So many examples, at least one."""
     return -(-count // int(os.environ.get(SHARE, "1")))
+
+
+def sparse(values: Iterable[Any], every: int, first: int = 0) -> list[Any]:
+    """A test's parameters, of which all but each `every`-th are slow tests, counted from `first`."""
+    return [
+        pytest.param(value, marks=() if number % every == first else pytest.mark.slow)
+        for number, value in enumerate(values)
+    ]

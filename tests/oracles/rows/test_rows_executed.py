@@ -38,6 +38,8 @@ LACKING = {
     ("riscv64", "unicorn"): r"zicond|zfa.*|zcb.*|zabha.*|zacas|zb.*|zfh.*|v.*",
 }
 """Extensions (`Row.needs`) that the executors at hand lack: finding that out anew takes most of the time."""
+MANY = ("aarch64", "x86-64")
+"""Which have so many rows that one executor is enough where tests are to be quick."""
 BENCHES = [(isa, n) for isa in ISAS if isa_named(isa).bench for n in range(len(benches_of(isa)))]
 
 
@@ -80,7 +82,10 @@ def agree(one: Bench, executors: Sequence[Executor]) -> None:
         assert [row.syntax.shape for row in due if id(row) not in ran] == []
 
 
-@pytest.mark.parametrize(("isa", "number"), BENCHES)
+@pytest.mark.parametrize(
+    ("isa", "number"),
+    [pytest.param(isa, number, marks=pytest.mark.slow if isa in MANY else ()) for isa, number in BENCHES],
+)
 def test_unicorn_agrees_with_every_row_that_it_has(isa: str, number: int) -> None:
     one = benches_of(isa)[number]
     if one.in_unicorn:
