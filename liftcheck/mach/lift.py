@@ -5,15 +5,15 @@ The one idea: a state is registers and flags as terms (`mach.transfer` has each 
 of a path is an `End`: it returned, trapped (with the code of the compiler's table), or is undecided, with a reason
 that is the same for all code of its kind. The conditions of a function's ends exclude each other, and one holds.
 
-Followed as they are: branches, jumps and calls by their targets' terms; loops whose trip count is a number; constants
-that lie in the code. Undecided: loops that depend on inputs, calls (unless `Calls` says what one does), jumps
+Followed as they are: branches, jumps by their targets' terms; loops whose trip count is a number; constants
+that lie in the code. Undecided: loops that depend on inputs, calls, jumps
 to where a term says, what has no row or no meaning, more paths or steps than `Limits`. Assumed: docs/lifting.md.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Final, NamedTuple, Protocol
+from functools import cache, lru_cache
+from typing import Final, NamedTuple
 
 from liftcheck.bits.build import bnot, eq
 from liftcheck.bits.simplify import simplified
@@ -28,15 +28,6 @@ from liftcheck.mach.rows.table import Decoded, Table, variables
 from liftcheck.mach.symbols import CODE, START, Code
 from liftcheck.mach.transfer import Jumps, State, Transfer, transfer
 from liftcheck.mach.traps import trap_code
-
-
-class Calls(Protocol):
-    """Says what calls do."""
-
-    def call(self, path: Path, target: Term) -> None:
-        """Changes the path's state as a callee may; `Undecided` if that is not known."""
-        ...
-
 
 _USUAL: Final = Limits()
 
@@ -63,19 +54,19 @@ _MOST: Final = 100_000
 
 
 class _Lifter:
-    def __init__(self, isa: str, function: FunctionCode, entry: Entry, limits: Limits, calls: Calls | None) -> None:
+    def __init__(self, isa: str, function: FunctionCode, entry: Entry, limits: Limits) -> None:
         self.isa: Final[Isa] = isa_named(isa)
         self.table: Final = table_of(isa)
         self.function: Final = function
         self.code: Final = Code(isa, function)
         self.entry: Final = entry
         self.limits: Final = limits
-        self.calls: Final = calls
         self.reads: Final = Reads()
         self.ends: Final[list[End]] = []
         self.steps = 0
-        self._stack: Final = frozenset(variables([entry.stack]))
-        self._return: Final = variables([entry.return_address])[0]
+        self._stack: Final = _variables(entry.stack)
+        (self._return,) = _variables(entry.return_address)
+        self._longest: Final = self.table.longest
         self._follow: Final = self.isa.part(self.isa.context)
         self._waiting: Final[list[Path]] = []
         self._areas: Final[dict[Term, str]] = {}
@@ -134,8 +125,7 @@ class _Lifter:
         return Lifted(tuple(self.ends), self.reads, self.steps, frozenset(self._undefined), self.code)
 
     def _state(self) -> State:
-        registers = self.table.registers
-        return {place: registers.variable(place) for place in _places(registers)} | dict(self.entry.registers)
+        return _untouched(self.table.registers) | self.entry.registers
 
     def _walk(self, path: Path) -> None:
         """One path to its end; the others of its forks wait."""
@@ -163,7 +153,7 @@ class _Lifter:
         at, context = path.at, path.context
         if not 0 <= at < len(self.code.data):
             raise Undecided("control leaves the function's code")
-        decoded = self.table.decode(self.code.data[at : at + self.table.longest])
+        decoded = self.table.decode(self.code.data[at : at + self._longest])
         if decoded is None:
             raise Undecided("an instruction that has no row")
         r = self.code.relocation(at, decoded.size)
@@ -206,21 +196,17 @@ class _Lifter:
                     self._waiting.append(other)
                 path.assume(simplified(bnot(when)))
                 continue
-            if not self._arrives(path, target, kind, on):
+            if not self._arrives(path, target, kind):
                 raise Ended
             return
         path.at = on
 
-    def _arrives(self, path: Path, target: Term, kind: str, on: int = 0) -> bool:
+    def _arrives(self, path: Path, target: Term, kind: str) -> bool:
         """Control is at a jump's target; False: the path ended there, or goes on as several that wait."""
         base, offset = parts(target)
         try:
             if kind == "call":
-                if self.calls is None:
-                    raise Undecided("a call")
-                self.calls.call(path, target)
-                path.at = on
-                return True
+                raise Undecided("a call")
             if target is self.entry.return_address:
                 path.end("returned")
                 return False
@@ -282,16 +268,26 @@ def _addends(base: Term) -> list[Term]:
     return [base.args[i] for i in _ADDENDS.get(base.prim, ()) if base.args[i].prim != "const"]
 
 
+@lru_cache(maxsize=1 << 10)
+def _variables(term: Term) -> frozenset[Term]:
+    return frozenset(variables([term]))
+
+
 @cache
+def _untouched(registers: Registers) -> State:
+    """Each place with the variable of its own."""
+    return {place: registers.variable(place) for place in _places(registers)}
+
+
 def _places(registers: Registers) -> tuple[Place, ...]:
     numbered = [64 * cls + n for cls, names in enumerate(registers.names) for n, name in enumerate(names) if name]
     return (*(n for n in numbered if n >> 6 < len(registers.widths)), *registers.others)
 
 
-def lift(isa: str, function: FunctionCode, entry: Entry, limits: Limits = _USUAL, calls: Calls | None = None) -> Lifted:
+def lift(isa: str, function: FunctionCode, entry: Entry, limits: Limits = _USUAL) -> Lifted:
     """A function as terms, entered in a state."""
     try:
-        return _Lifter(isa, function, entry, limits, calls).lifted()
+        return _Lifter(isa, function, entry, limits).lifted()
     except Undecided as reason:
         reads = Reads()
         end = End("undecided", (), str(reason), {}, Memory(False, lambda base: DATA, reads))

@@ -12,7 +12,8 @@ What it does not do: faults (who accesses says what may trap), memory that other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
@@ -29,12 +30,10 @@ class Undecided(Exception):
 
 
 class Read(NamedTuple):
-    """What a variable of `Reads` is: the number of `size` bytes at `address`, before anything was stored (`version` 0)
-    or after so many calls."""
+    """What a variable of `Reads` is: the number of `size` bytes at `address`, before anything was stored."""
 
     address: Term
     size: int
-    version: int
 
 
 class Stored(NamedTuple):
@@ -52,15 +51,15 @@ class Reads:
 
     def __init__(self) -> None:
         self.of: Final[dict[Term, Read]] = {}
-        self._words: Final[dict[tuple[Term, int, int], Term]] = {}
+        self._words: Final[dict[tuple[Term, int], Term]] = {}
 
-    def word(self, base: Term, at: int, version: int) -> Term:
+    def word(self, base: Term, at: int) -> Term:
         """The word at base + `at`, a multiple of its size."""
-        key = base, at, version
+        key = base, at
         found = self._words.get(key)
         if found is None:
             found = self._words[key] = var(f"memory{len(self._words)}", 8 * WORD)
-            self.of[found] = Read(located(base, at), WORD, version)
+            self.of[found] = Read(located(base, at), WORD)
         return found
 
 
@@ -73,6 +72,7 @@ _ADDED: Final = build.add(var("a", 64), var("b", 64))
 _LESS: Final = build.sub(var("a", 64), var("b", 64))
 
 
+@lru_cache(maxsize=1 << 16)
 def parts(address: Term) -> tuple[Term, int]:
     """An address as base and signed distance."""
     if address.prim == "add" and address.args[1].prim == "const":
@@ -98,17 +98,16 @@ class _Entry:
 class Area:
     """Memory of which nothing outside it is an alias."""
 
-    __slots__ = ("_bytes", "_mixed", "stores", "version")
+    __slots__ = ("_bytes", "_mixed", "stores")
 
-    def __init__(self, version: int = 0) -> None:
+    def __init__(self) -> None:
         self.stores: list[Stored] = []
-        self.version = version
         self._bytes: dict[Term, dict[int, _Entry]] = {}
         self._mixed = False
         """Whether a store is at another base than all others, or has a condition."""
 
     def copy(self) -> Area:
-        made = Area(self.version)
+        made = Area()
         made.stores = self.stores.copy()
         made._bytes = {base: known.copy() for base, known in self._bytes.items()}
         made._mixed = self._mixed
@@ -157,40 +156,51 @@ class Area:
                 at += 1
             if entry is None:
                 word = start - start % WORD
-                value, within, whole = reads.word(base, word, self.version), start - word, WORD
+                value, within, whole = reads.word(base, word), start - word, WORD
             else:
                 value, within, whole = entry.value, start - entry.offset, entry.size
             low = whole - within - (at - start) if big else within
             pieces.append(sliced(value, 8 * low, 8 * (at - start)))
-        if not big:
-            pieces.reverse()
-        found = pieces[-1]
-        for piece in reversed(pieces[:-1]):
-            found = joined(piece, found)
-        return found
+        return put_together(pieces, big)
 
     def _looked_up(self, base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
-        """Through stores that may have hit the bytes."""
-        if len(self.stores) > _MOST:
+        """Through stores that may have hit the bytes after what is known of them was stored."""
+        known = self._bytes.get(base, {})
+        others = list(self._others(base, offset, size))
+        if len(others) > _MOST:
             raise Undecided("more stores that may overlap than can be looked through")
         found = []
         for at in range(offset, offset + size):
-            byte = self._direct({}, base, at, 1, big, reads)
-            for made in self.stores:
-                byte = _after(made, base, at, big, byte)
+            byte, last = self._direct(known, base, at, 1, big, reads), known[at].number if at in known else -1
+            for number, made, apart in others:
+                if number > last:
+                    byte = _after(made, rebuilt(_ADDED, (apart, const(at - offset, 64))), big, byte)
             found.append(byte)
-        if not big:
-            found.reverse()
-        value = found[-1]
-        for byte in reversed(found[:-1]):
-            value = joined(byte, value)
-        return value
+        return put_together(found, big)
+
+    def _others(self, base: Term, offset: int, size: int) -> Iterator[tuple[int, Stored, Term]]:
+        """The stores that bytes do not know and that may have hit some of these: number, store, distance from it."""
+        for number, made in enumerate(self.stores):
+            if made.base is base and made.when is TRUE:
+                continue
+            apart = const(0, 64) if made.base is base else rebuilt(_LESS, (base, made.base))
+            apart = rebuilt(_ADDED, (apart, const(offset - made.offset, 64)))
+            if apart.prim == "const" and made.size <= value_of(apart) <= (1 << 64) - size:
+                continue
+            yield number, made, apart
 
 
-def _after(made: Stored, base: Term, at: int, big: bool, byte: Term) -> Term:
-    """A byte after a store."""
-    apart = const(0, 64) if made.base is base else rebuilt(_LESS, (base, made.base))
-    apart = rebuilt(_ADDED, (apart, const(at - made.offset, 64)))
+def put_together(found: list[Term], big: bool) -> Term:
+    """Bytes, by their addresses, as one number."""
+    ordered = found if big else found[::-1]
+    value = ordered[-1]
+    for byte in reversed(ordered[:-1]):
+        value = joined(byte, value)
+    return value
+
+
+def _after(made: Stored, apart: Term, big: bool, byte: Term) -> Term:
+    """A byte after a store that begins so far before it."""
     inside = simplified(build.ult(apart, const(made.size, 64)))
     hit = simplified(build.band(made.when, inside))
     if hit.prim == "const" and not value_of(hit):
@@ -209,19 +219,17 @@ def _after(made: Stored, base: Term, at: int, big: bool, byte: Term) -> Term:
 class Memory:
     """All of it but code. `area_of` names the area of a base, or raises `Undecided`."""
 
-    __slots__ = ("_area_of", "areas", "big", "reads", "version")
+    __slots__ = ("_area_of", "areas", "big", "reads")
 
     def __init__(self, big: bool, area_of: Callable[[Term], str], reads: Reads) -> None:
         self.big = big
         self._area_of = area_of
         self.reads = reads
         self.areas: dict[str, Area] = {}
-        self.version = 0
 
     def copy(self) -> Memory:
         made = Memory(self.big, self._area_of, self.reads)
         made.areas = {name: area.copy() for name, area in self.areas.items()}
-        made.version = self.version
         return made
 
     def area(self, base: Term) -> Area:
@@ -231,7 +239,7 @@ class Memory:
             raise Undecided("an access to code as data")
         found = self.areas.get(name)
         if found is None:
-            found = self.areas[name] = Area(self.version if name == DATA else 0)
+            found = self.areas[name] = Area()
         return found
 
     def load(self, address: Term, size: int) -> Term:
@@ -243,11 +251,6 @@ class Memory:
         """A number of whole bytes is put at an address."""
         base, offset = parts(address)
         self.area(base).store(Stored(base, offset, value.bits // 8, value, when))
-
-    def forget(self) -> None:
-        """Somebody else may have written all that is not the frame's."""
-        self.version += 1
-        self.areas.pop(DATA, None)
 
 
 FRAME, DATA, CODE = "frame", "data", "code"

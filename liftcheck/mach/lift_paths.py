@@ -6,7 +6,6 @@ The one idea: a path owns its registers and memory, and is what instructions loa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from liftcheck.bits.build import bnot
@@ -35,7 +34,7 @@ class Entry(NamedTuple):
     apart            bases of memory that nothing else is an alias of
     """
 
-    registers: Mapping[Place, Term]
+    registers: dict[Place, Term]
     stack: Term
     return_address: Term
     memory: tuple[tuple[Term, Term], ...] = ()

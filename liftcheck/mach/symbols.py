@@ -13,6 +13,7 @@ Sources: those of `mach.relocations`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from functools import lru_cache
 from typing import Final
 
 from liftcheck.bits import build
@@ -22,7 +23,7 @@ from liftcheck.case import FunctionCode, Relocation
 from liftcheck.isa import BIG_ENDIAN
 from liftcheck.mach import relocations
 from liftcheck.mach.cases import Case, cases, chosen
-from liftcheck.mach.lift_memory import Undecided, located
+from liftcheck.mach.lift_memory import Undecided, located, put_together
 from liftcheck.mach.rows.machine import Effects
 
 START: Final = var("code", 63)
@@ -31,6 +32,12 @@ CODE: Final = joined(START, const(0, 1))
 _LOW: Final = ("Aarch64AddAbsLo12Nc", "Aarch64Ld64GotLo12Nc")
 _ABSOLUTE: Final = "Abs8"
 _LOW_MASK: Final = const(0xFFF, 64)
+
+
+@lru_cache(maxsize=1 << 14)
+def code_address(at: int) -> Term:
+    """The address of a byte of the function."""
+    return located(CODE, at)
 
 
 class Code:
@@ -78,7 +85,7 @@ class Code:
     def address(self, at: int, r: Relocation | None) -> Term:
         """What the instruction at this offset takes for its own address."""
         if r is None or relocations.canonical(r.kind) in (*_LOW, _ABSOLUTE, relocations.LOW_HALF):
-            return located(CODE, at)
+            return code_address(at)
         return located(self.symbol(r), at - r.offset)
 
     def low_bits(self, effects: Effects, r: Relocation | None) -> Effects:
@@ -111,20 +118,15 @@ class Code:
         return cases(simplified(build.sub(address, CODE)), holds)
 
     def _number(self, at: int, size: int) -> Term:
-        if not 0 <= at <= len(self.data) - size:
+        if not 0 <= at < len(self.data):
             raise Undecided("a read beside the function's code")
-        found = [self._byte(k) for k in range(at, at + size)]
-        if not self.big:
-            found.reverse()
-        value = found[-1]
-        for byte in reversed(found[:-1]):
-            value = joined(byte, value)
-        return value
+        return put_together([self._byte(k) for k in range(at, at + size)], self.big)
 
     def _byte(self, at: int) -> Term:
+        """One byte; what lies behind the function, which may be read with its last bytes, is not known."""
         for start in range(at - 7, at + 1):
             r = self._relocations.get(start)
             if r is not None and relocations.canonical(r.kind) == _ABSOLUTE:
                 k = at - start
                 return sliced(self.symbol(r), 8 * (7 - k if self.big else k), 8)
-        return const(self.data[at], 8)
+        return const(self.data[at], 8) if at < len(self.data) else var(f"behind {at}", 8)

@@ -201,8 +201,15 @@ def test_initial_memory_is_the_same_however_it_is_read() -> None:
     assert across is b.concat(b.extract(memory.load(located(_BASE, 16), 8), 0, 32), b.extract(whole, 32, 32))
     memory.store(located(_BASE, 8), const(5, 8), b.eq(_OTHER, const(0, 64)))
     assert memory.load(located(_BASE, 8), 1).prim == "ite"
-    memory.forget()
-    assert memory.load(located(_BASE, 8), 8) is not whole
+
+
+def test_constants_that_are_read_with_what_lies_behind_the_function() -> None:
+    """Sixteen bytes, of which eight are the function's: these are known."""
+    code = function("x86-64", "movdqu xmm0, xmmword ptr [rip + 6]\nmovq rax, xmm0\nret")
+    room = len(code.code) - len(function("x86-64", "movdqu xmm0, xmmword ptr [rip + 6]").code)
+    code = function("x86-64", f"movdqu xmm0, xmmword ptr [rip + {room}]\nmovq rax, xmm0\nret")
+    code = replace(code, code=code.code + (1234567).to_bytes(8, "little"))
+    assert {r.values for r in outcomes("x86-64", code, (0, 0))} == {(1234567,)}
 
 
 def test_too_many_stores_are_undecided() -> None:

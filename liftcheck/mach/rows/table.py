@@ -80,7 +80,7 @@ class Table:
         if found is None:
             found = self._read(window)
             if found is not None:
-                self._remember(found)
+                self._remember(found, window[:2])
         return found
 
     def _remembered(self, window: bytes) -> Decoded | None:
@@ -108,11 +108,11 @@ class Table:
             else:
                 yield Decoded(row, tuple(values), window[:size])
 
-    def _remember(self, found: Decoded) -> None:
+    def _remember(self, found: Decoded, start: bytes) -> None:
+        """`start`: the first two bytes there, also of an instruction of one byte, since it is looked up by them."""
         if len(self._decoded) >= _MOST:
             self._decoded.clear()
         self._decoded[found.data] = found
-        start = found.data[:2]
         lengths = self._lengths.get(start, ())
         if found.size not in lengths:
             self._lengths[start] = (*lengths, found.size)
