@@ -30,7 +30,7 @@ _PLACES: Final = {
     kind: {first + n: str(n) for n in range(32)} for kind, first in (("x", 0), ("f", 64), ("v", 128))
 }  # fmt: skip
 """Numbers of registers by the letter before them."""
-_VIRTUAL: Final = re.compile(r"v(19[2-9]|[2-9]\d\d|\d{4,})")
+_VIRTUAL: Final = re.compile(r"v(\d{4,}|[2-9]\d\d|19[2-9])")
 """Numbers below are those of real registers."""
 
 

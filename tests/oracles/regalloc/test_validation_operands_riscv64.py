@@ -114,6 +114,7 @@ FAR = "lui t6, 0x1; addi t6, t6, -64; add t6, t6, a1; ld a0, 0(t6)"
     [
         ("add v192,v193,v194", "add a0, a1, a2", C),
         ("add v192,v193,v193", "add a0, a1, a1", B),
+        ("add v1929,v1930,v12000", "add a0, a1, a2", {"v1929": 10, "v1930": 11, "v12000": 12}),
         ("add v192,v193,v192", "c.add a0, a1", B),
         ("sub v192,zero,v193", "sub a0, zero, a1", B),
         ("addi v192,v193,0", "c.mv a0, a1", B),
