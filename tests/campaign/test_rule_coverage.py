@@ -220,6 +220,25 @@ def test_what_nobody_calls_or_makes_is_out_of_reach(crate: Path) -> None:
     assert not any(told_of(crate, runs=lambda isa, name: False).values())
 
 
+TYPINGS = """
+(rule (lower (has_type $I128 (iconst x))) (machine))
+(rule (lower (iconst $I128 x)) (machine))
+(rule (lower (iconst $I64 x)) (machine))
+(rule (lower (has_type $F64 (fadd x y))) (machine))
+(rule (lower (has_type $I64 (fadd x y))) (machine))
+(rule (lower (icmp $I8 cc x y)) (machine))
+(rule (lower (iadd (fits_in_64 ty) x y)) (machine))
+(rule (lower (store flags x y)) (machine))
+(rule (lower (has_type $I128 (and x (iconst y)))) (machine))
+"""
+
+
+def test_a_typing_that_clif_lacks_is_out_of_reach(crate: Path) -> None:
+    (crate / "isa/riscv64/lower.isle").write_text(TYPINGS)
+    none = "CLIF has no `iconst.i128`"
+    assert told_of(crate) == {2: none, 3: none, 4: "", 5: "", 6: "CLIF has no `fadd.i64`", 7: "", 8: "", 9: "", 10: ""}
+
+
 ENABLED = """
 (rule (lower (has_type (and (made_up_enabled) $I32) (bnot x))) (machine))
 (rule (lower (has_type (and (other_enabled) $I32) (bnot x))) (machine))

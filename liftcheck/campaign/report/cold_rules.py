@@ -13,6 +13,8 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from liftcheck.campaign.report.passed import unmatched
+from liftcheck.clif.opcodes import OPCODES, variants
+from liftcheck.clif.types import TYPES
 from liftcheck.generators.tables import UNREACHED
 from liftcheck.generators.unfold import ROOTS
 from liftcheck.isle import MID_END, SHARED, Rule, Sources, Tree
@@ -112,8 +114,24 @@ def _own(rule: Rule, runs: Runs, helpers: Container[str], rust: str) -> str:
     for word in words:
         if word in _OPCODES:
             return f"`{word}`: {_OPCODES[word]}"
+    if typing := _no_typing(rule):
+        return f"CLIF has no `{typing}`"
     text = " ".join(_spelt(rule.left))
     return next((why for pattern, why in _TEXTS if pattern.search(text) or pattern.search(rule.file)), "")
+
+
+def _no_typing(rule: Rule) -> str:
+    """What a lowering is of, if its opcode has no such result in any typing: `op.type`; else ''."""
+    root: Tree = rule.left[1] if rule.term == "lower" and len(rule.left) > 1 else ""
+    if not isinstance(root, list) or len(root) < 2:
+        return ""
+    name, op = root[1], root[2] if root[0] == "has_type" and len(root) > 2 else root
+    head = op[0] if isinstance(op, list) and op else ""
+    wanted = TYPES.get(name[1:].lower()) if isinstance(name, str) and name.startswith("$") else None
+    if wanted is None or not isinstance(head, str) or head not in OPCODES:
+        return ""
+    made = {result for variant in variants(head) for result in variant.result_types[:1]}
+    return f"{head}.{wanted.name}" if made and wanted not in made else ""
 
 
 def _flag(name: str, rust: str) -> str:
