@@ -43,7 +43,8 @@ block2:
 
 
 ALIKE = {("add x10, x10, x11", "add x10, x11, x10"), ("csel x11, x0, x11, lo", "csel w11, w0, w11, lo"),
-         ("mov x11, #4", "mov w11, #4"), ("addi x10, x0, 4", "addiw x10, x0, 4")}  # fmt: skip
+         ("mov x11, #4", "mov w11, #4"),
+         *(("addi x10, x0, 4", f"{name} x10, x0, 4") for name in ("addiw", "ori", "xori"))}  # fmt: skip
 """Of an index of 32 bits the same."""
 
 
