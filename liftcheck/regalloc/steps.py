@@ -66,7 +66,7 @@ def fit(steps: Sequence[Step], found: Sequence[Found], numbers: Sequence[int], n
     labels = {step.label: at for step, at in zip(steps, [*(one.offset for one in found), end]) if step.label}
     on = {one.offset: one.goal for one in found if one.jumps and start <= one.goal < end}
     return all(
-        _leads(_sent_on(one.goal, on), _sent_on(labels[step.goal], on), start, end)
+        leads(_sent_on(one.goal, on), _sent_on(labels[step.goal], on), start, end)
         for step, one in zip(forms, found)
         if step.goal
     )
@@ -79,7 +79,7 @@ def _sent_on(goal: int, on: Mapping[int, int]) -> int:
     return goal
 
 
-def _leads(goal: int, label: int, start: int, end: int) -> bool:
+def leads(goal: int, label: int, start: int, end: int) -> bool:
     """What stands at the end may be a jump, so that one leads further on."""
     return goal == label or (label == end and not start <= goal < end)
 

@@ -29,6 +29,7 @@ from liftcheck.mach.insn import Insn
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.regalloc.allocation import REUSE
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
+from liftcheck.regalloc.steps import leads
 
 _VIRTUAL: Final = 192
 """Virtual registers have numbers from here on; a vector register that a text names by a lower one is the machine's."""
@@ -344,7 +345,9 @@ class _Match:
         label = self.labels.get(want.label)
         assert isinstance(step.at, int)
         goal = step.at + got.distance
-        return goal == label or (label == self.end and want.label != "end" and not 0 <= goal < self.end)
+        if want.label == "end" or not isinstance(label, int):
+            return goal == label
+        return leads(goal, label, 0, self.end)
 
 
 def _collapsed(steps: Sequence[Step]) -> tuple[Step, ...]:
