@@ -107,7 +107,8 @@ def test_configuration_is_followed() -> None:
     effect = one("577008cc").effect  # vsetivli x0, 16, e8, m1, ta, ma
     assert effect is not None
     ((place, value),) = effect.writes
-    assert (place, value_of(value) >> 16) == (m.VECTOR_CONFIGURATION, 16)
+    elements = value_of(value) >> 16 & 0xFFFF_FFFF, value_of(value) >> 48  # that there are, that are asked for
+    assert (place, elements) == (m.VECTOR_CONFIGURATION, (16, 16))
     assert not one("57700804").known  # vsetvli, tail undisturbed
 
 
