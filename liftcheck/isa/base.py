@@ -111,6 +111,8 @@ class Isa:
                   instruction names, given that text; '' where there is none yet
     operands      'module:function' that says whether they have the operands that it names (`regalloc.named.Reader`); ''
                   where there is none yet
+    emitted       'module:function' that gives how its text of emitted code says how wide registers are
+                  (`regalloc.named.Emitted`); '' where the texts of `operands` say it
     rows          'module:function' that gives its table of rows (`mach.rows.table.Table`); '' where there is none yet
     context       'module:function' from an instruction's effects (`Lifted`) and the context before it to the one
                   after it; '' where meanings need none
@@ -190,6 +192,7 @@ class Isa:
     beyond_capstone: bytes = b""
     listing: str = ""
     operands: str = ""
+    emitted: str = ""
     rows: str = ""
     context: str = ""
     bench: str = ""

@@ -7,9 +7,9 @@ seen is learnt and all others are held against it. Nothing here knows an ISA or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.mach.insn import Insn
 from liftcheck.mach.regs import SLOT
@@ -77,3 +77,19 @@ class Named:
     def distance(self, name: str, found: int) -> bool:
         """Whether a distance of that name is what it was before; the first one is taken as it is."""
         return self.learnt.setdefault(name, found) == found
+
+
+class Emitted(NamedTuple):
+    """How an ISA's text of emitted code says how wide registers are.
+
+    word     a mnemonic to what both sides call it
+    told     a text to (word, letter of the first register) of its lines, in their order
+    letter   a machine instruction to the letter of its first register; '' if it has no line or no register
+    fixed    whether an access within what is several instructions by nature is as wide as the text (with virtual
+             registers) of it says
+    """
+
+    word: Callable[[str], str]
+    told: Callable[[str], Iterable[tuple[str, str]]]
+    letter: Callable[[Insn], str]
+    fixed: Callable[[str, Insn], bool]

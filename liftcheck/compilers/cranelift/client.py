@@ -164,7 +164,8 @@ class Cranelift:
             raise Unsupported(
                 f"{self.build.name} does not show register allocation: open it with the profile '{builds.REGALLOC}'"
             )
-        wants = protocol.wants_mask(self._always | {"frame"}) | protocol.ALLOCATION | (with_text and protocol.TEXT)
+        shown = {"frame", "vcode"} if with_text else {"frame"}
+        wants = protocol.wants_mask(self._always | shown) | protocol.ALLOCATION | (with_text and protocol.TEXT)
         work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(fault))
         version = (
             () if "=" in self.build.spec else builds.numbers(self.version)

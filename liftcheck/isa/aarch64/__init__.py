@@ -30,6 +30,7 @@ ISA: Final = Isa(
     name="aarch64",
     listing="listing:agrees",
     operands="operands:compare",
+    emitted="widths:emitted",
     reader="decoder:read",
     rows="insts.table:table",
     bench="insts.bench:benches",

@@ -5,8 +5,8 @@ disassembler's shorter names leave out is left out of both: zero registers, and 
 of. Mnemonics are `listing`'s. Words of the frame are counted from where the stack slots, outgoing or incoming arguments
 begin, which a text does not tell apart. What is several instructions by nature is in `sequences`.
 
-It does not compare how wide a register is (texts do not say it, but for zero registers and 128 bits), where a jump out
-of an instruction leads, nor which constant of the code's own is loaded.
+It does not compare how wide a register is (`widths`: these texts do not say it, but for zero registers and 128 bits),
+where a jump out of an instruction leads, nor which constant of the code's own is loaded.
 Source: cranelift-codegen 0.135 to 0.137 isa/aarch64/inst/mod.rs (`print_with_state`), inst/args.rs, inst/emit.rs.
 """
 

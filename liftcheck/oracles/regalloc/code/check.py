@@ -19,6 +19,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     calls                what calls lose, tell unwinders, and how control leaves for another stack
     jumps, tables        jumps against blocks, by tables as well
     executed, frame      prologue and exits, executed and judged
+    listed, widths       own bytes against the compiler's texts
     slots                spill slots and saved words against everything else in the frame
 
 Assumed: the meanings in the ISAs' tables and what `isa.abi` says of conventions. The compiler's offsets are not: a
@@ -46,6 +47,7 @@ from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed
 from liftcheck.oracles.regalloc.code.listed import Listing
 from liftcheck.oracles.regalloc.code.moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.oracles.regalloc.code.widths import Widths
 from liftcheck.oracles.regalloc.source import Source
 from liftcheck.oracles.regalloc.verdict import UNDECIDED, VALID, Counterexample, Counts, Verdict, refuted
 from liftcheck.regalloc.allocation import Captured, Edit
@@ -113,6 +115,7 @@ class Examination:
         self.calls: Final = Calls(self.layout, captured.code, source, popping)
         self.rules: Final = Rules(isa, captured.allocation, self.calls)
         self.listing: Final = Listing(isa, captured.allocation)
+        self.widths: Final = Widths(isa, captured.code, captured.allocation)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []
         self.counts: Final = Counts(instructions=len(captured.allocation.instructions))
@@ -143,6 +146,7 @@ class Examination:
         )
         self.problems.extend(links.literals(self.layout.isa, self.own, [r.offset for r in self.code.relocations]))
         self._unlisted.extend(self.listing.displaced(self.slots.offsets))
+        self._unlisted.extend(self.widths.check(self.listing.uncompared))
         self.problems.extend(() if self.problems else self._unlisted)
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:
@@ -155,6 +159,7 @@ class Examination:
         self.counts.machine_instructions += len(code)
         if self._well_cut(Piece(NONE, NONE, 0, end), code, reached):
             self.own[NONE], self.vectors = self._configured(code)
+            self.widths.note(NONE, code)
             vain = order.unread(self.own[NONE], self.rules.kept.scratch)
             if vain is not None:
                 placed, place = vain
@@ -237,6 +242,7 @@ class Examination:
         return True
 
     def _piece(self, piece: Piece, code: Sequence[Placed]) -> None:
+        self.widths.note(piece.instruction, code, piece.edit != NONE)
         if piece.edit == NONE:
             self.own[piece.instruction] = code
             self.problems.extend(self.rules.check(piece.instruction, code))

@@ -1,0 +1,61 @@
+"""How wide the registers of aarch64's instructions are, in the compiler's text of the code that it emits and in bytes.
+
+The one idea: with virtual registers texts do not say it (`operands`), with the allocated ones they do: a register's
+letter. The text of the emitted code has a line for each instruction in the order of the bytes; so of each mnemonic the
+letters of the first registers are the same list in both. Where a mnemonic is an alias of one side alone, the lists have
+different lengths. What is several instructions by nature has one line, and a size of its own in it.
+Source: cranelift-codegen 0.135 to 0.137 machinst/vcode.rs (`want_disasm`), isa/aarch64/inst/mod.rs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from liftcheck.mach.insn import PC, Insn
+from liftcheck.regalloc.named import Emitted
+
+_REGISTER: Final = r"(?:(?P<letter>[xwqdshb])(?:\d|zr)|(?P<wide>fp|lr|sp)|wsp)"
+_LINE: Final = re.compile(rf"(?:^ *|; )(?P<word>[a-z][a-z0-9.]*) {_REGISTER}[^\n;]*", re.MULTILINE)
+_FIRST: Final = re.compile(_REGISTER)
+_IN_CODE: Final = re.compile(r"ldr [^\n]*(?:const\(|pc\+|label)")
+_UNSCALED: Final = {"ldur": "ldr", "stur": "str"}
+_STATUS: Final = frozenset({"stlxr", "stxr"})
+"""Their first register says whether they failed."""
+_SIZED: Final = re.compile(r"atomic_\w+_loop_(?:\w+_)?(\d+) |(load_ext_name_far) ")
+
+
+def word(mnemonic: str) -> str:
+    """What is the same instruction in both but for how its distance is encoded."""
+    return _UNSCALED.get(mnemonic, mnemonic)
+
+
+def _told(text: str) -> Iterator[tuple[str, str]]:
+    for found in _LINE.finditer(text):
+        if not _IN_CODE.search(found[0]):
+            yield word(found["word"]), found["letter"] or ("x" if found["wide"] else "w")
+
+
+def _letter(machine: Insn) -> str:
+    if machine.accesses and machine.accesses[0].base == PC:
+        return ""
+    return _of(machine.operands)
+
+
+def _of(operands: str) -> str:
+    found = _FIRST.match(operands)
+    return (found["letter"] or ("x" if found["wide"] else "w")) if found else ""
+
+
+def _fixed(text: str, machine: Insn) -> bool:
+    found = _SIZED.match(text)
+    if found is None or not machine.accesses:
+        return True
+    operands = machine.operands.partition(", ")[2] if machine.name in _STATUS else machine.operands
+    return _of(operands) == ("x" if found[2] or found[1] == "64" else "w")
+
+
+def emitted() -> Emitted:
+    """How texts of emitted code say it."""
+    return Emitted(word, _told, _letter, _fixed)

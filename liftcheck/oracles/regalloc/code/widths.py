@@ -1,0 +1,81 @@
+"""Whether instructions are as wide as in the compiler's text of the code that it emitted.
+
+The one idea: that text, with allocated registers, has the instructions in the order of the bytes, and says how wide
+their registers are where the text with virtual ones (`listed`) leaves it open (`Isa.emitted`: aarch64). For each
+mnemonic both are lists, so nothing needs to be known of where a line's bytes stand. Lists of different lengths (a
+mnemonic that only one side calls so) are not compared, and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
+
+from liftcheck.case import FunctionCode
+from liftcheck.isa.base import isa_named
+from liftcheck.mach.regs import NONE
+from liftcheck.oracles.regalloc.code.layout import Placed
+from liftcheck.oracles.regalloc.code.listed import OPERANDS
+from liftcheck.oracles.regalloc.code.problem import Problem
+from liftcheck.regalloc.allocation import Allocation
+from liftcheck.regalloc.named import Emitted
+
+APART: Final = "the width of"
+_TAIL_CALL: Final = "return_call"
+"""Its exit has no lines of its own."""
+
+
+class Widths:
+    """One function's instructions, noted in the order of the code."""
+
+    def __init__(self, isa: str, code: FunctionCode, allocation: Allocation) -> None:
+        self.allocation: Final = allocation
+        self._text: Final = code.extra.get("vcode")
+        self._way: Final = _way(isa) if isinstance(self._text, str) else None
+        self._found: Final[dict[str, list[tuple[int, Placed, str]]]] = {}
+        self._wrong: Final[list[Problem]] = []
+
+    def note(self, instruction: int, code: Sequence[Placed], whole: bool = False) -> None:
+        """The bytes of an instruction, or of the prologue (NONE) or a move, which are `whole`ly in the text."""
+        way = self._way
+        if way is None:
+            return
+        row = self.allocation.instructions[instruction] if instruction != NONE else None
+        whole = whole or row is None or (row.is_return and not row.text.startswith(_TAIL_CALL))
+        called = "" if row is None else way.word(row.text.partition(" ")[0])
+        for placed in code:
+            word = way.word(placed.machine.name)
+            if whole or word == called:
+                letter = way.letter(placed.machine)
+                if letter:
+                    self._found.setdefault(word, []).append((instruction, placed, letter))
+            elif row is not None and not way.fixed(row.text, placed.machine):
+                self._wrong.append(self._problem(instruction, placed, ""))
+
+    def check(self, uncompared: Counter[str]) -> Iterator[Problem]:
+        """The instructions of another width."""
+        yield from self._wrong
+        told: dict[str, list[str]] = {}
+        for word, letter in self._way.told(str(self._text)) if self._way is not None else ():
+            told.setdefault(word, []).append(letter)
+        for word, rows in self._found.items():
+            wanted = told.get(word, [])
+            if len(wanted) != len(rows):
+                uncompared[f"{APART} {word}"] += len(rows)
+                continue
+            for (instruction, placed, letter), want in zip(rows, wanted):
+                if letter != want:
+                    yield self._problem(instruction, placed, f", of a register {want}")
+
+    def _problem(self, instruction: int, placed: Placed, more: str) -> Problem:
+        text = self.allocation.instructions[instruction].text if instruction != NONE else "prologue"
+        return Problem(OPERANDS, instruction, placed.offset, NONE, text + more, placed.machine.text, (placed,))
+
+
+@cache
+def _way(isa: str) -> Emitted | None:
+    value = isa_named(isa)
+    found = value.part(value.emitted)
+    return None if found is None else found()

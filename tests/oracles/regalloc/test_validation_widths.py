@@ -1,0 +1,93 @@
+"""aarch64's loads and stores of the program's own memory are as wide as the compiler's text of the code says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from support.validation_planting import one, put
+
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.mach.insn import PC, Insn, decode
+from liftcheck.oracles.regalloc.code.check import examine
+from liftcheck.oracles.regalloc.code.listed import OPERANDS
+from liftcheck.oracles.regalloc.code.widths import APART
+from liftcheck.oracles.regalloc.validate import validate
+from liftcheck.oracles.regalloc.verdict import VALID
+from liftcheck.regalloc.allocation import Captured
+
+ISA = "aarch64"
+PROGRAM = """\
+function %widths(i64, i32, f32, f64) -> i64, f64, f32, i32 system_v {
+    ss0 = explicit_slot 16
+    fn0 = %g(i64) -> i64 system_v
+block0(v0: i64, v1: i32, v2: f32, v3: f64):
+    v4 = load.i32 v0+8
+    v5 = load.i64 v0+16
+    v6 = uextend.i64 v4
+    v7 = iadd v5, v6
+    store v2, v0+24
+    store v1, v0+32
+    v8 = load.f64 v0+48
+    v9 = load.f32 v0+64
+    store v3, v0+400
+    v10 = fadd v8, v3
+    v11 = load.i32 v0+36000
+    v15 = stack_addr.i64 ss0+8
+    v12 = load.i64 v15
+    store v12, v0+33000
+    v13 = call fn0(v0)
+    v14 = iadd v7, v13
+    return v14, v10, v9, v11
+}
+"""
+LONGER = {"x": (3, 2), "w": (2, 3), "d": (3, 2), "s": (2, 3)}
+"""Of a letter: the power of two that it accesses, and that of the other one."""
+
+
+def of_other_width(machine: Insn, word: int) -> int | None:
+    """The load or store of as many bits more or less at the same place; None if there is none."""
+    letter = machine.operands[:1]
+    if machine.name not in ("ldr", "str", "ldur", "stur") or letter not in LONGER or not machine.accesses:
+        return None
+    now, then = LONGER[letter]
+    changed = word ^ 1 << 30
+    if not word >> 24 & 1:  # unscaled, or a register
+        return changed if machine.accesses[0].base != PC else None
+    scaled = (word >> 10 & 0xFFF) << now
+    return (changed & ~(0xFFF << 10)) | scaled >> then << 10 if scaled % (1 << then) == 0 else None
+
+
+def edits(captured: Captured) -> Iterator[tuple[int, Insn, bytes]]:
+    at = 0
+    for machine in decode(ISA, captured.code.code):
+        other = of_other_width(machine, int.from_bytes(captured.code.code[at : at + 4], "little"))
+        if other is not None:
+            yield at, machine, other.to_bytes(4, "little")
+        at += machine.size
+
+
+def test_a_width_of_the_programs_own_memory_is_seen(regalloc: Cranelift) -> None:
+    captured, source = one(regalloc, ISA, PROGRAM)
+    assert validate(ISA, captured, source).status == VALID
+    seen, said = Counter[str](), ""
+    for at, machine, data in edits(captured):
+        example = validate(ISA, put(ISA, captured, at, data, 4), source).counterexample
+        assert example is not None, machine.text
+        seen[machine.operands[:1]] += example.rule == OPERANDS
+        said += example.render()
+    assert seen["x"] >= 2 and seen["w"] >= 3 and seen["d"] >= 2 and seen["s"] >= 2
+    assert "of a register w" in said
+
+
+@pytest.mark.parametrize("text", ["", None])
+def test_texts_that_do_not_fit_are_counted(regalloc: Cranelift, text: str | None) -> None:
+    captured, source = one(regalloc, ISA, PROGRAM)
+    extra = {key: value for key, value in captured.code.extra.items() if key != "vcode"}
+    if text is not None:
+        extra["vcode"] = text
+    found = examine(ISA, captured._replace(code=replace(captured.code, extra=extra)), source)
+    assert not found.problems
+    assert any(name.startswith(APART) for name in found.counts.uncompared) == (text is not None)
