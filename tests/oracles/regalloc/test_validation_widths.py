@@ -15,7 +15,7 @@ from liftcheck.oracles.regalloc.code.check import examine
 from liftcheck.oracles.regalloc.code.listed import OPERANDS
 from liftcheck.oracles.regalloc.code.widths import APART
 from liftcheck.oracles.regalloc.validate import validate
-from liftcheck.oracles.regalloc.verdict import VALID
+from liftcheck.oracles.regalloc.verdict import INVALID, VALID
 from liftcheck.regalloc.allocation import Captured
 
 ISA = "aarch64"
@@ -41,6 +41,17 @@ block0(v0: i64, v1: i32, v2: f32, v3: f64):
     v13 = call fn0(v0)
     v14 = iadd v7, v13
     return v14, v10, v9, v11
+}
+"""
+LOOPS = """\
+function %loops(i64, i32, i64) -> i32, i64, i32, i64 system_v {
+    fn0 = %far(i64) -> i64 system_v
+block0(v0: i64, v1: i32, v2: i64):
+    v3 = atomic_rmw.i32 little nand v0, v1
+    v4 = atomic_rmw.i64 little smin v0, v2
+    v5 = atomic_cas.i32 little v0, v1, v3
+    v6 = func_addr.i64 fn0
+    return v3, v4, v5, v6
 }
 """
 LONGER = {"x": (3, 2), "w": (2, 3), "d": (3, 2), "s": (2, 3)}
@@ -80,6 +91,23 @@ def test_a_width_of_the_programs_own_memory_is_seen(regalloc: Cranelift) -> None
         said += example.render()
     assert seen["x"] >= 2 and seen["w"] >= 3 and seen["d"] >= 2 and seen["s"] >= 2
     assert "of a register w" in said
+
+
+def test_a_width_within_several_instructions_is_seen(regalloc: Cranelift) -> None:
+    """A symbol's address is 8 bytes; a loop's accesses are as wide as its name says."""
+    captured, source = one(regalloc, ISA, LOOPS)
+    assert validate(ISA, captured, source).status == VALID
+    at, seen = 0, Counter[str]()
+    for machine in decode(ISA, captured.code.code):
+        literal = machine.name == "ldr" and machine.accesses and machine.accesses[0].base == PC
+        if literal or machine.name in ("ldaxr", "stlxr"):
+            data = bytearray(captured.code.code[at : at + 4])
+            data[3] ^= 0x40
+            assert decode(ISA, bytes(data))[0].known
+            assert validate(ISA, put(ISA, captured, at, bytes(data), 4), source).status == INVALID, machine.text
+            seen[machine.name] += 1
+        at += machine.size
+    assert seen == {"ldr": 1, "ldaxr": 3, "stlxr": 3}
 
 
 @pytest.mark.parametrize("text", ["", None])
