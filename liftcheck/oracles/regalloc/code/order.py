@@ -149,13 +149,16 @@ def _makes_for_itself(found: Graph, abi: Abi) -> bool:
 
 
 def retries_elsewhere(found: Graph, abi: Abi) -> Placed | None:
-    """A branch back, of bytes that store conditionally, to something else than a load."""
+    """A branch back, of bytes that store conditionally, to another of them than a load. One that leaves them may lead
+    back, too, where the next instruction would jump (`jumps`)."""
     if not any(machine.name.startswith(abi.storing_if) for _, machine in found.own):
         return None
     loads = {offset for offset, machine in found.own if any(access.read for access in machine.accesses)}
     for placed in found.own:
         goal = placed.machine.target
-        if placed.machine.flow == BRANCH and goal is not None and goal < 0 and placed.offset + goal not in loads:
+        if placed.machine.flow != BRANCH or goal is None or goal >= 0:
+            continue
+        if placed.offset + goal >= found.own[0].offset and placed.offset + goal not in loads:
             return placed
     return None
 
