@@ -156,9 +156,9 @@ def test_the_report_says_everything() -> None:
 @pytest.mark.needs_compiler
 def test_a_campaign_ends_in_time() -> None:
     started = time.monotonic()
-    report = fuzz(options(cases=None, seconds=3.0, jobs=2))
-    assert report.seconds >= 3.0
-    assert time.monotonic() - started < 40
+    report = fuzz(options(cases=None, seconds=8.0, jobs=2))
+    assert report.seconds >= 8.0
+    assert time.monotonic() - started < 60
     assert report.tally.programs > 0
 
 
