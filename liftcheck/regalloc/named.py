@@ -83,13 +83,13 @@ class Emitted(NamedTuple):
     """How an ISA's text of emitted code says how wide registers are.
 
     word     a mnemonic to what both sides call it
-    told     a text to (word, letter of the first register) of its lines, in their order
-    letter   a machine instruction to the letter of its first register; '' if it has no line or no register
+    told     a text to (word, letter and number of the first register) of its lines, in their order
+    first    a machine instruction to letter and number of its first register; two '' if it has no line or no register
     fixed    whether an access within what is several instructions by nature is as wide as the text (with virtual
              registers) of it says
     """
 
     word: Callable[[str], str]
-    told: Callable[[str], Iterable[tuple[str, str]]]
-    letter: Callable[[Insn], str]
+    told: Callable[[str], Iterable[tuple[str, str, str]]]
+    first: Callable[[Insn], tuple[str, str]]
     fixed: Callable[[str, Insn], bool]

@@ -2,8 +2,8 @@
 
 The one idea: with virtual registers texts do not say it (`operands`), with the allocated ones they do: a register's
 letter. The text of the emitted code has a line for each instruction in the order of the bytes; so of each mnemonic the
-letters of the first registers are the same list in both. Where a mnemonic is an alias of one side alone, the lists have
-different lengths. What is several instructions by nature has one line, and a size of its own in it.
+first registers are the same list in both. Where a mnemonic is an alias of one side alone, the lists have different
+lengths or name other registers. What is several instructions by nature has one line, and a size of its own in it.
 Source: cranelift-codegen 0.135 to 0.137 machinst/vcode.rs (`want_disasm`), isa/aarch64/inst/mod.rs.
 """
 
@@ -16,7 +16,7 @@ from typing import Final
 from liftcheck.mach.insn import PC, Insn
 from liftcheck.regalloc.named import Emitted
 
-_REGISTER: Final = r"(?:(?P<letter>[xwqdshb])(?:\d|zr)|(?P<wide>fp|lr|sp)|wsp)"
+_REGISTER: Final = r"(?:(?P<letter>[xwqdshb])(?P<number>\d+|zr)|(?P<name>fp|lr|w?sp))"
 _LINE: Final = re.compile(rf"(?:^ *|; )(?P<word>[a-z][a-z0-9.]*) {_REGISTER}[^\n;]*", re.MULTILINE)
 _FIRST: Final = re.compile(_REGISTER)
 _IN_CODE: Final = re.compile(r"ldr [^\n]*(?:const\(|pc\+|label)")
@@ -31,21 +31,30 @@ def word(mnemonic: str) -> str:
     return _UNSCALED.get(mnemonic, mnemonic)
 
 
-def _told(text: str) -> Iterator[tuple[str, str]]:
+def _told(text: str) -> Iterator[tuple[str, str, str]]:
     for found in _LINE.finditer(text):
         if not _IN_CODE.search(found[0]):
-            yield word(found["word"]), found["letter"] or ("x" if found["wide"] else "w")
+            yield (word(found["word"]), *_named(found))
 
 
-def _letter(machine: Insn) -> str:
+def _first(machine: Insn) -> tuple[str, str]:
     if machine.accesses and machine.accesses[0].base == PC:
-        return ""
+        return "", ""
     return _of(machine.operands)
 
 
-def _of(operands: str) -> str:
+def _of(operands: str) -> tuple[str, str]:
     found = _FIRST.match(operands)
-    return (found["letter"] or ("x" if found["wide"] else "w")) if found else ""
+    return _named(found) if found else ("", "")
+
+
+def _named(found: re.Match[str]) -> tuple[str, str]:
+    """A register's letter and number."""
+    name = found["name"]
+    return (found["letter"], found["number"]) if not name else ("w" if name == "wsp" else "x", _NAMES[name])
+
+
+_NAMES: Final = {"fp": "29", "lr": "30", "sp": "sp", "wsp": "sp"}
 
 
 def _fixed(text: str, machine: Insn) -> bool:
@@ -53,9 +62,9 @@ def _fixed(text: str, machine: Insn) -> bool:
     if found is None or not machine.accesses:
         return True
     operands = machine.operands.partition(", ")[2] if machine.name in _STATUS else machine.operands
-    return _of(operands) == ("x" if found[2] or found[1] == "64" else "w")
+    return _of(operands)[0] == ("x" if found[2] or found[1] == "64" else "w")
 
 
 def emitted() -> Emitted:
     """How texts of emitted code say it."""
-    return Emitted(word, _told, _letter, _fixed)
+    return Emitted(word, _told, _first, _fixed)

@@ -110,6 +110,16 @@ def test_a_width_within_several_instructions_is_seen(regalloc: Cranelift) -> Non
     assert seen == {"ldr": 1, "ldaxr": 3, "stlxr": 3}
 
 
+def test_lists_of_other_registers_are_not_compared(regalloc: Cranelift) -> None:
+    """A probe of the stack is in the bytes alone, a store by other bytes in the text alone: as many, not the same."""
+    captured, source = one(regalloc, ISA, PROGRAM)
+    text = str(captured.code.extra["vcode"]).replace("ldr x", "ldr d")
+    extra = {**captured.code.extra, "vcode": text.replace("ldr w", "ldr x9, [x1]\n  ldrx w", 1)}
+    found = examine(ISA, captured._replace(code=replace(captured.code, extra=extra)), source)
+    assert not found.problems
+    assert found.counts.uncompared[f"{APART} ldr"] > 1
+
+
 @pytest.mark.parametrize("text", ["", None])
 def test_texts_that_do_not_fit_are_counted(regalloc: Cranelift, text: str | None) -> None:
     captured, source = one(regalloc, ISA, PROGRAM)

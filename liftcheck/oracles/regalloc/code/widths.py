@@ -2,8 +2,8 @@
 
 The one idea: that text, with allocated registers, has the instructions in the order of the bytes, and says how wide
 their registers are where the text with virtual ones (`listed`) leaves it open (`Isa.emitted`: aarch64). For each
-mnemonic both are lists, so nothing needs to be known of where a line's bytes stand. Lists of different lengths (a
-mnemonic that only one side calls so) are not compared, and counted.
+mnemonic both are lists, so nothing needs to be known of where a line's bytes stand. Lists that differ in length or in
+registers (a mnemonic that only one side calls so) are not compared, and counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode
 from liftcheck.isa.base import isa_named
@@ -27,6 +27,15 @@ _TAIL_CALL: Final = "return_call"
 """Its exit has no lines of its own."""
 
 
+class _Seen(NamedTuple):
+    """A machine instruction, and the letter and number of its first register."""
+
+    instruction: int
+    placed: Placed
+    letter: str
+    number: str
+
+
 class Widths:
     """One function's instructions, noted in the order of the code."""
 
@@ -34,7 +43,7 @@ class Widths:
         self.allocation: Final = allocation
         self._text: Final = code.extra.get("vcode")
         self._way: Final = _way(isa) if isinstance(self._text, str) else None
-        self._found: Final[dict[str, list[tuple[int, Placed, str]]]] = {}
+        self._found: Final[dict[str, list[_Seen]]] = {}
         self._wrong: Final[list[Problem]] = []
 
     def note(self, instruction: int, code: Sequence[Placed], whole: bool = False) -> None:
@@ -48,26 +57,26 @@ class Widths:
         for placed in code:
             word = way.word(placed.machine.name)
             if whole or word == called:
-                letter = way.letter(placed.machine)
+                letter, number = way.first(placed.machine)
                 if letter:
-                    self._found.setdefault(word, []).append((instruction, placed, letter))
+                    self._found.setdefault(word, []).append(_Seen(instruction, placed, letter, number))
             elif row is not None and not way.fixed(row.text, placed.machine):
                 self._wrong.append(self._problem(instruction, placed, ""))
 
     def check(self, uncompared: Counter[str]) -> Iterator[Problem]:
         """The instructions of another width."""
         yield from self._wrong
-        told: dict[str, list[str]] = {}
-        for word, letter in self._way.told(str(self._text)) if self._way is not None else ():
-            told.setdefault(word, []).append(letter)
+        told: dict[str, list[tuple[str, str]]] = {}
+        for word, letter, number in self._way.told(str(self._text)) if self._way is not None else ():
+            told.setdefault(word, []).append((letter, number))
         for word, rows in self._found.items():
             wanted = told.get(word, [])
-            if len(wanted) != len(rows):
+            if [number for _, number in wanted] != [row.number for row in rows]:
                 uncompared[f"{APART} {word}"] += len(rows)
                 continue
-            for (instruction, placed, letter), want in zip(rows, wanted):
-                if letter != want:
-                    yield self._problem(instruction, placed, f", of a register {want}")
+            for row, (letter, _) in zip(rows, wanted):
+                if row.letter != letter:
+                    yield self._problem(row.instruction, row.placed, f", of a register {letter}")
 
     def _problem(self, instruction: int, placed: Placed, more: str) -> Problem:
         text = self.allocation.instructions[instruction].text if instruction != NONE else "prologue"
