@@ -93,7 +93,15 @@ def _is(word: str, names: frozenset[str], machines: tuple[str, ...]) -> bool:
         return tuple(name for name in machines if name not in _MADE) == through
     row = _ROWS.get(word)
     before = _MADE if row is not None and (row.size or row.vector) else frozenset()
-    return machines[-1] in names and before.issuperset(machines[:-1])
+    return machines[-1] in names and before.issuperset(_without_constant(machines[:-1]) if before else machines[:-1])
+
+
+def _without_constant(machines: tuple[str, ...]) -> tuple[str, ...]:
+    """A distance that lui and addi cannot make (0x7ffff800 to 0x7fffffff, or more than 32 bits) is loaded."""
+    for number, pair in enumerate(zip(machines, machines[1:])):
+        if pair == ("auipc", "ld"):
+            return (*machines[:number], *machines[number + 2 :])
+    return machines
 
 
 def _makes_address(text: str, machines: Sequence[Insn]) -> bool:

@@ -141,6 +141,8 @@ def _all(steps: Sequence[Step], found: Sequence[Found], numbers: Sequence[int], 
 
 
 def _one(step: Step, found: Found, numbers: Sequence[int], named: Named) -> bool:
+    if LOADED in found.items and len(step.items) == len(found.items):
+        found = _with_loaded(step, found)
     return same(step, found, numbers, named) or same(_turned(step, found, numbers, named), found, numbers, named)
 
 
@@ -212,12 +214,25 @@ def _made(register: Item, found: Sequence[Found]) -> tuple[Item, Item] | None:
             more = rest[1] if one.name == "addi" else 0
             value = value + more if isinstance(value, int) and isinstance(more, int) else value
         elif one.name == "ld" and base == PC and rest[0] == register:
-            base = ZERO
+            base, value = ZERO, LOADED
         elif one.name == "add" and number and base == ZERO and register in rest and rest[0] != rest[1]:
             base = next(each for each in rest if each != register)
         else:
             return None
     return base, value
+
+
+LOADED: Final = "a constant of the code"
+"""A distance that was loaded: which constant it is, is not compared."""
+_MADE_OF_TWO: Final = range(-(1 << 31) - (1 << 11), (1 << 31) - (1 << 11))
+"""What lui and addi make."""
+
+
+def _with_loaded(step: Step, found: Found) -> Found:
+    """With the text's distance in the place of one that was loaded, if it can be made by no other means."""
+    pairs = zip(step.items, found.items)
+    far = [want if isinstance(want, int) and want not in _MADE_OF_TWO and got == LOADED else got for want, got in pairs]
+    return found._replace(items=tuple(far))
 
 
 def _branches(step: Step, machine: Insn, numbers: Sequence[int], named: Named) -> bool:

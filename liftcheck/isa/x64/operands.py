@@ -286,6 +286,7 @@ def _learn(text: Text, form: Form, machine: Insn, named: Named) -> None:
     opens = any(isinstance(want, Memory) and want.base == RIP for want in form.operands)
     if opens:
         operands = f"{operands.partition('[rip')[0]}[rip"
+        gaps = gaps if operands.count("%s") == len(gaps) else []  # bzhi has a register behind its memory
     if len(gaps) == sum(number >= 0 for number in wanted):
         learn(text, machine, operands, gaps, named, opens)
 

@@ -394,3 +394,24 @@ def test_each_bit_of_s390x_counts(regalloc: Cranelift, name: str) -> None:
                 assert compare(what.text, [(at, after)], names) == DIFFERS, f"{what.text}: {meant.text}"
                 tried += 1
     assert tried > 10
+
+
+BEHIND_MEMORY = """\
+function %low(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = iconst.i64 0x123456789abcdef
+    v3 = iconst.i64 1
+    v4 = ishl v3, v1
+    v5 = iconst.i64 -1
+    v6 = isub v4, v3
+    v7 = band v2, v6
+    return v7
+}
+"""
+
+
+def test_a_register_behind_a_constant_in_memory_is_no_bug(regalloc: Cranelift) -> None:
+    """`bzhi rax, [rip + …], rsi`: what is learnt of an address in the code ends there."""
+    captured, source = one(regalloc, "x86-64", BEHIND_MEMORY, ("has_bmi2", "true"), ("opt_level", "none"))
+    assert "bzhi" in " ".join(machine.text for machine in decode("x86-64", captured.code.code))
+    assert [validate("x86-64", captured, source).status for _ in range(2)] == [VALID, VALID]
