@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from liftcheck.isa.riscv64.decoder import rows
@@ -98,7 +99,7 @@ def _is(word: str, names: frozenset[str], machines: tuple[str, ...]) -> bool:
 
 def _without_constant(machines: tuple[str, ...]) -> tuple[str, ...]:
     """A distance that lui and addi cannot make (0x7ffff800 to 0x7fffffff, or more than 32 bits) is loaded."""
-    for number, pair in enumerate(zip(machines, machines[1:])):
+    for number, pair in enumerate(pairwise(machines)):
         if pair == ("auipc", "ld"):
             return (*machines[:number], *machines[number + 2 :])
     return machines
