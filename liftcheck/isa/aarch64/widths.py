@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from liftcheck.mach.insn import PC, Insn
 from liftcheck.regalloc.named import Emitted
 
 _REGISTER: Final = r"(?:(?P<letter>[xwqdshb])(?P<number>\d+|zr)|(?P<name>fp|lr|w?sp))"
-_LINE: Final = re.compile(rf"(?:^ *|; )(?P<word>[a-z][a-z0-9.]*) {_REGISTER}[^\n;]*", re.MULTILINE)
+_LINE: Final = re.compile(rf"(?:^ *|; )([a-z][a-z0-9.]*) {_REGISTER}([^;]*)")
 _FIRST: Final = re.compile(_REGISTER)
-_IN_CODE: Final = re.compile(r"ldr [^\n]*(?:const\(|pc\+|label)")
+_IN_CODE: Final = re.compile(r"const\(|pc\+|label")
 _UNSCALED: Final = {"ldur": "ldr", "stur": "str"}
 _STATUS: Final = frozenset({"stlxr", "stxr"})
 """Their first register says whether they failed."""
@@ -32,9 +33,18 @@ def word(mnemonic: str) -> str:
 
 
 def _told(text: str) -> Iterator[tuple[str, str, str]]:
-    for found in _LINE.finditer(text):
-        if not _IN_CODE.search(found[0]):
-            yield (word(found["word"]), *_named(found))
+    for line in text.split("\n"):
+        yield from _line(line)
+
+
+@lru_cache(maxsize=1 << 15)
+def _line(line: str) -> tuple[tuple[str, str, str], ...]:
+    """What one line names: one instruction, or what makes its address before it."""
+    return tuple(
+        (word(name), letter or ("w" if known == "wsp" else "x"), number or _NAMES[known])
+        for name, letter, number, known, rest in _LINE.findall(line)
+        if name != "ldr" or not _IN_CODE.search(rest)
+    )
 
 
 def _first(machine: Insn) -> tuple[str, str]:
@@ -43,6 +53,7 @@ def _first(machine: Insn) -> tuple[str, str]:
     return _of(machine.operands)
 
 
+@lru_cache(maxsize=1 << 14)
 def _of(operands: str) -> tuple[str, str]:
     found = _FIRST.match(operands)
     return _named(found) if found else ("", "")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from liftcheck.case import FunctionCode
 from liftcheck.isa.base import isa_named
@@ -27,13 +27,8 @@ _TAIL_CALL: Final = "return_call"
 """Its exit has no lines of its own."""
 
 
-class _Seen(NamedTuple):
-    """A machine instruction, and the letter and number of its first register."""
-
-    instruction: int
-    placed: Placed
-    letter: str
-    number: str
+_Seen = tuple[int, Placed, str, str]
+"""An instruction, a machine instruction of its, and the letter and number of that one's first register."""
 
 
 class Widths:
@@ -43,40 +38,51 @@ class Widths:
         self.allocation: Final = allocation
         self._text: Final = code.extra.get("vcode")
         self._way: Final = _way(isa) if isinstance(self._text, str) else None
+        self._noted: Final[list[tuple[int, Sequence[Placed], bool]]] = []
         self._found: Final[dict[str, list[_Seen]]] = {}
         self._wrong: Final[list[Problem]] = []
 
     def note(self, instruction: int, code: Sequence[Placed], whole: bool = False) -> None:
         """The bytes of an instruction, or of the prologue (NONE) or a move, which are `whole`ly in the text."""
-        way = self._way
-        if way is None:
-            return
-        row = self.allocation.instructions[instruction] if instruction != NONE else None
-        whole = whole or row is None or (row.is_return and not row.text.startswith(_TAIL_CALL))
-        called = "" if row is None else way.word(row.text.partition(" ")[0])
-        for placed in code:
-            word = way.word(placed.machine.name)
-            if whole or word == called:
-                letter, number = way.first(placed.machine)
-                if letter:
-                    self._found.setdefault(word, []).append(_Seen(instruction, placed, letter, number))
-            elif row is not None and not way.fixed(row.text, placed.machine):
-                self._wrong.append(self._problem(instruction, placed, ""))
+        if self._way is not None:
+            self._noted.append((instruction, code, whole))
+
+    def _sort(self, way: Emitted) -> None:
+        """What was noted, by mnemonic."""
+        rows, found, names = self.allocation.instructions, self._found, way.word
+        for instruction, code, moves in self._noted:
+            row = rows[instruction] if instruction != NONE else None
+            whole = moves or row is None or (row.is_return and not row.text.startswith(_TAIL_CALL))
+            called = "" if whole or row is None else names(row.text.partition(" ")[0])
+            for placed in code:
+                word = names(placed.machine.name)
+                if whole or word == called:
+                    letter, number = way.first(placed.machine)
+                    if letter:
+                        found.setdefault(word, []).append((instruction, placed, letter, number))
+                elif row is not None and placed.machine.accesses and not way.fixed(row.text, placed.machine):
+                    self._wrong.append(self._problem(instruction, placed, ""))
 
     def check(self, uncompared: Counter[str]) -> Iterator[Problem]:
         """The instructions of another width."""
+        if self._way is None:
+            return
+        self._sort(self._way)
         yield from self._wrong
         told: dict[str, list[tuple[str, str]]] = {}
-        for word, letter, number in self._way.told(str(self._text)) if self._way is not None else ():
+        for word, letter, number in self._way.told(str(self._text)):
             told.setdefault(word, []).append((letter, number))
         for word, rows in self._found.items():
             wanted = told.get(word, [])
-            if [number for _, number in wanted] != [row.number for row in rows]:
+            seen = [(letter, number) for _, _, letter, number in rows]
+            if seen == wanted:
+                continue
+            if [number for _, number in wanted] != [number for _, number in seen]:
                 uncompared[f"{APART} {word}"] += len(rows)
                 continue
-            for row, (letter, _) in zip(rows, wanted):
-                if row.letter != letter:
-                    yield self._problem(row.instruction, row.placed, f", of a register {letter}")
+            for (instruction, placed, letter, _), (want, _) in zip(rows, wanted):
+                if letter != want:
+                    yield self._problem(instruction, placed, f", of a register {want}")
 
     def _problem(self, instruction: int, placed: Placed, more: str) -> Problem:
         text = self.allocation.instructions[instruction].text if instruction != NONE else "prologue"
