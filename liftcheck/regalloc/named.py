@@ -31,9 +31,10 @@ SLOT_BYTES: Final = 8
 class Named:
     """The names of one instruction, whose `operands` are in `given`. `places`: virtual register -> where it is (one of
     its places, if its uses have several: see `also`); `slots`: where the function's stack slots begin above the stack
-    pointer; `learnt`: distances that the function's texts leave open; `size`: of the frame, without what is saved."""
+    pointer; `learnt`: distances that the function's texts leave open; `size`: of the frame, without what is saved;
+    `spoken`: the conventions that it may call, empty if that is not known."""
 
-    __slots__ = ("_places", "given", "learnt", "operands", "size", "slots")
+    __slots__ = ("_places", "given", "learnt", "operands", "size", "slots", "spoken")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Named:
         slots: int | None = None,
         learnt: dict[str, int] | None = None,
         size: int = 0,
+        spoken: frozenset[str] = frozenset(),
     ) -> None:
         self.operands = operands
         self.given = given
@@ -49,6 +51,7 @@ class Named:
         self.slots: Final = slots
         self.learnt: Final = {} if learnt is None else learnt
         self.size: Final = size
+        self.spoken: Final = spoken
 
     def of(self, operands: Sequence[Operand], given: Sequence[int]) -> Named:
         """The same for another instruction of the function; what was said before of one is forgotten."""

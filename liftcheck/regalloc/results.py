@@ -3,8 +3,8 @@
 The one idea: a compiler takes the results that no register holds in the order of their definitions, each into its
 register, or word by word through a temporary into its spill slot; it takes the stack pointer down again first where the
 callee moved it, and may jump afterwards. Which result lies where, the signature says (`oracles.regalloc.arguments`).
-Here it is looked at that they are taken upwards, as they lie in their order; of an ISA of which a convention lays them
-the other way round (`isa.abi.Passing.packs_results`), that no two are taken from one place.
+Here it is looked at that they are taken upwards, as they lie in their order; where a convention lays them the other way
+round (`isa.abi.Passing.packs_results`), downwards, and where either may be called, in one of the two orders.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
     rest = _accesses(isa, machines) if machines else []
     if rest is None:
         return False
-    taken, upwards = [-1], _lie_upwards(isa)
+    taken, starts, upwards = [-1], list[int](), _lie_upwards(isa)
     for operand, place in zip(named.operands, named.given):
         if operand.kind != DEF or operand.constraint == FIXED:
             continue
@@ -46,8 +46,19 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
         count = _taken(rest, place, words, taken, upwards, named)
         if not count:
             return False
+        starts.append(rest[0].distance)
         del rest[:count]
-    return not rest
+    return not rest and (upwards or _in_order(isa, starts, named.spoken))
+
+
+def _in_order(isa: str, starts: Sequence[int], spoken: frozenset[str]) -> bool:
+    """Whether results lie as one of the conventions that the function may call has them; it may be any if none is
+    known."""
+    down = {name for name, passing in abi_named(isa).passing.items() if passing.packs_results}
+    up, lowered = sorted(starts), sorted(starts, reverse=True)
+    return (starts == up and not (spoken and spoken <= down)) or (
+        starts == lowered and not (spoken and spoken.isdisjoint(down))
+    )
 
 
 def _accesses(isa: str, machines: Sequence[Insn]) -> list[Access] | None:

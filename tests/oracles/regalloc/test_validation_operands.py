@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from support.validation_planting import CALLS, LOOPS, RESULTS, TAIL, WIDE, flips, one, placed, put, refuted
@@ -415,3 +416,46 @@ def test_a_register_behind_a_constant_in_memory_is_no_bug(regalloc: Cranelift) -
     captured, source = one(regalloc, "x86-64", BEHIND_MEMORY, ("has_bmi2", "true"), ("opt_level", "none"))
     assert "bzhi" in " ".join(machine.text for machine in decode("x86-64", captured.code.code))
     assert [validate("x86-64", captured, source).status for _ in range(2)] == [VALID, VALID]
+
+
+LOWERED = """\
+function %lowered(i64) -> i64, i64 system_v {
+    fn0 = %g(i64) -> i64, i64, i64, i64, i64, i64, i64, i64, i64, i64 winch
+block0(v0: i64):
+    v1, v2, v3, v4, v5, v6, v7, v8, v9, v10 = call fn0(v0)
+    v11 = isub v1, v2
+    v12 = isub v3, v4
+    return v11, v12
+}
+"""
+
+
+@pytest.mark.parametrize("isa", ["x86-64", "aarch64"])
+def test_results_of_winch_lie_downwards(regalloc: Cranelift, isa: str) -> None:
+    """As they lie they are right; two neighbours exchanged are refuted."""
+    captured, source = one(regalloc, isa, LOWERED)
+    assert validate(isa, captured, source).status == VALID
+    at, loads = 0, []
+    for machine in decode(isa, captured.code.code):
+        access = machine.accesses[0] if machine.accesses else None
+        if access is not None and access.read and not access.written and access.size == 8 and len(machine.writes) == 1:
+            loads.append((at, machine))
+        at += machine.size
+    planted = 0
+    for (first, machine), (second, other) in pairwise(loads):
+        if machine.size != other.size or not 0 <= machine.accesses[0].displacement < 0x48:
+            continue
+        code, end = captured.code.code, machine.size
+        low, high = code[first : first + end], code[second : second + end]
+        if isa == "aarch64":
+            mask = 0x1FF000 if not low[3] & 1 else 0x3FFC00
+            words = [int.from_bytes(one, "little") for one in (low, high)]
+            changed = [a & ~mask | b & mask for a, b in (words, words[::-1])]
+            pieces = [word.to_bytes(4, "little") for word in changed]
+        else:
+            pieces = [low[:-1] + high[-1:], high[:-1] + low[-1:]]
+        edited = put(isa, put(isa, captured, first, pieces[0], end), second, pieces[1], end)
+        if edited.code.code != code:
+            planted += 1
+            assert validate(isa, edited, source).status == INVALID, (machine.text, other.text)
+    assert planted >= 3

@@ -114,7 +114,9 @@ class Examination:
         self.source: Final = source
         self.calls: Final = Calls(self.layout, captured.code, source, popping)
         self.rules: Final = Rules(isa, captured.allocation, self.calls)
-        self.listing: Final = Listing(isa, captured.allocation)
+        self.listing: Final = Listing(
+            isa, captured.allocation, source.any_callee if source is not None else frozenset()
+        )
         self.widths: Final = Widths(isa, captured.code, captured.allocation)
         self.problems: Final[list[Problem]] = []
         self.doubts: Final[list[str]] = []

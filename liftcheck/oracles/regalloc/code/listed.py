@@ -41,7 +41,7 @@ OTHER: Final = "bytes are another instruction than the compiler's listing names"
 class Listing:
     """One function's texts. `uncompared`: words of texts whose operands say nothing that can be compared."""
 
-    def __init__(self, isa: str, allocation: Allocation) -> None:
+    def __init__(self, isa: str, allocation: Allocation, spoken: frozenset[str] = frozenset()) -> None:
         self.isa: Final = isa
         self.allocation: Final = allocation
         self.uncompared: Final[Counter[str]] = Counter()
@@ -49,7 +49,7 @@ class Listing:
         slots = allocation.frame.get("slots")
         self._slots: Final = min(slots, default=None) if isinstance(slots, list) else None
         size = allocation.frame.get("frame_to_fp_offset")
-        self._names: Final = Named((), (), self._slots, size=size if isinstance(size, int) else 0)
+        self._names: Final = Named((), (), self._slots, size=size if isinstance(size, int) else 0, spoken=spoken)
         self._learnt: Final = self._names.learnt
         self._spills: tuple[int, Sequence[Placed]] | None = None
         """The first instruction whose own bytes access a spill slot."""
