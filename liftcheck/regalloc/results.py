@@ -38,7 +38,8 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
     rest = _accesses(isa, machines) if machines else []
     if rest is None:
         return False
-    taken, starts, upwards = [-1], list[int](), _lie_upwards(isa)
+    lowered = _lowered(isa)
+    taken, starts, upwards = [-1], list[int](), not lowered
     for operand, place in zip(named.operands, named.given):
         if operand.kind != DEF or operand.constraint == FIXED:
             continue
@@ -48,17 +49,15 @@ def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
             return False
         starts.append(rest[0].distance)
         del rest[:count]
-    return not rest and (upwards or _in_order(isa, starts, named.spoken))
+    return not rest and (upwards or _in_order(starts, lowered, named.spoken))
 
 
-def _in_order(isa: str, starts: Sequence[int], spoken: frozenset[str]) -> bool:
+def _in_order(starts: Sequence[int], lowered: frozenset[str], spoken: frozenset[str]) -> bool:
     """Whether results lie as one of the conventions that the function may call has them; it may be any if none is
-    known."""
-    down = {name for name, passing in abi_named(isa).passing.items() if passing.packs_results}
-    up, lowered = sorted(starts), sorted(starts, reverse=True)
-    return (starts == up and not (spoken and spoken <= down)) or (
-        starts == lowered and not (spoken and spoken.isdisjoint(down))
-    )
+    known. `lowered`: those that lay them downwards."""
+    up, down = sorted(starts), sorted(starts, reverse=True)
+    may_rise, may_fall = not spoken or not spoken <= lowered, not spoken or not spoken.isdisjoint(lowered)
+    return (may_rise and starts == up) or (may_fall and starts == down)
 
 
 def _accesses(isa: str, machines: Sequence[Insn]) -> list[Access] | None:
@@ -99,8 +98,9 @@ def _access(state: State, machine: Insn) -> Access | None:
 
 
 @cache
-def _lie_upwards(isa: str) -> bool:
-    return not any(passing.packs_results for passing in abi_named(isa).passing.values())
+def _lowered(isa: str) -> frozenset[str]:
+    """The conventions that lay results downwards."""
+    return frozenset(name for name, passing in abi_named(isa).passing.items() if passing.packs_results)
 
 
 def _words(isa: str, operand: Operand, place: int, named: Named) -> int:

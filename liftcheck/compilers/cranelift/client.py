@@ -27,6 +27,7 @@ from liftcheck.compilers.cranelift.capture import PlantedFault
 from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 from liftcheck.isa import ISA_ALIASES, ISAS, LISTED
+from liftcheck.isa.base import isa_named
 from liftcheck.regalloc.allocation import Captured
 
 DEFAULTS: Final = (
@@ -164,7 +165,8 @@ class Cranelift:
             raise Unsupported(
                 f"{self.build.name} does not show register allocation: open it with the profile '{builds.REGALLOC}'"
             )
-        shown = {"frame", "vcode"} if with_text else {"frame"}
+        read = with_text and any(isa_named(target.isa).emitted for target in targets)
+        shown = {"frame", "vcode"} if read else {"frame"}
         wants = protocol.wants_mask(self._always | shown) | protocol.ALLOCATION | (with_text and protocol.TEXT)
         work = _Work(text, tuple(targets), wants, patience(text, timeout or self.timeout), raw, capture.request(fault))
         version = (

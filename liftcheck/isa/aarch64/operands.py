@@ -25,6 +25,7 @@ from liftcheck.regalloc.allocation import DEF, REUSE
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
 from liftcheck.regalloc.results import retrieved
 from liftcheck.regalloc.spelling import Text, cut, known, learn
+from liftcheck.regalloc.steps import leads
 
 _SP: Final = STACK_POINTERS["aarch64"]
 _FP: Final = 29
@@ -274,10 +275,8 @@ def _fit(steps: Sequence[Step], own: Sequence[tuple[int, Insn]], numbers: Sequen
 
 
 def _leads(goal: int, label: int | None, start: int, end: int) -> bool:
-    """What stands at the end may be a jump, so that one leads further on. A trap stands outside."""
-    if label is None:
-        return not start <= goal < end
-    return goal == label or (label == end and not start <= goal < end)
+    """A trap, which has no label, stands outside."""
+    return not start <= goal < end if label is None else leads(goal, label, start, end)
 
 
 @lru_cache(maxsize=1 << 15)

@@ -26,6 +26,7 @@ from liftcheck.regalloc.allocation import USE
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
 from liftcheck.regalloc.results import retrieved
 from liftcheck.regalloc.spelling import Text, cut, known, learn
+from liftcheck.regalloc.steps import leads
 
 _SP: Final = STACK_POINTERS["x86-64"]
 _VECTORS: Final = 64
@@ -127,7 +128,7 @@ def _leads(form: Form, at: int, machine: Insn, labels: Mapping[str, int], start:
     goal = at + machine.target
     if form.goal == "!":
         return goal >= end
-    return goal == labels[form.goal] or (labels[form.goal] == end and not start <= goal < end)
+    return leads(goal, labels[form.goal], start, end)
 
 
 def _fits(form: Form, machine: Insn, numbers: Sequence[int], named: Named) -> bool:
