@@ -113,6 +113,8 @@ class Isa:
                   where there is none yet
     emitted       'module:function' that gives how its text of emitted code says how wide registers are
                   (`regalloc.named.Emitted`); '' where the texts of `operands` say it
+    trap_codes    'module:function' that gives the codes of an instruction's traps in the order of its bytes, given
+                  that text; '' where all texts name them
     rows          'module:function' that gives its table of rows (`mach.rows.table.Table`); '' where there is none yet
     context       'module:function' from an instruction's effects (`Lifted`) and the context before it to the one
                   after it; '' where meanings need none
@@ -193,6 +195,7 @@ class Isa:
     listing: str = ""
     operands: str = ""
     emitted: str = ""
+    trap_codes: str = ""
     rows: str = ""
     context: str = ""
     bench: str = ""

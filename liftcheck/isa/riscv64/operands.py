@@ -6,8 +6,7 @@ is made) is put in the place of its register. Of vectors the configuration is co
 matched once is known by its spelling (`regalloc.spelling`).
 
 It does not compare rounding modes, orders of atomic instructions and fences, and numbers of control registers (no row
-of an instruction has them), where a jump out of an instruction leads, which constant of the code's own is loaded, nor
-the codes of traps.
+of an instruction has them), where a jump out of an instruction leads, nor which constant of the code's own is loaded.
 Source: cranelift-codegen 0.130 to 0.137 isa/riscv64/inst/emit.rs.
 """
 

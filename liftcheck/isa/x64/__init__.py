@@ -101,6 +101,7 @@ ISA: Final = Isa(
     name="x86-64",
     listing="listing:agrees",
     operands="operands:compare",
+    trap_codes="listing:trap_codes",
     rows="insts.table:table",
     bench="insts.bench:benches",
     reader="decoder:read",

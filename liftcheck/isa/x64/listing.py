@@ -71,6 +71,14 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
     return bool(sizes[0]) == ("(" in _TIED.sub("", shown))
 
 
+def trap_codes(text: str) -> tuple[str, ...]:
+    """See `isa.base.Isa.trap_codes`: conversions that trap ask for NaN first, then for what is too small or large."""
+    return _CONVERSION if text.startswith("cvt_float") and "_sat" not in text.partition(" ")[0] else ()
+
+
+_CONVERSION: Final = ("bad_toint", "int_ovf", "int_ovf")
+
+
 def width(name: str) -> int:
     """Bytes of a register."""
     return next((size for size, names in _WIDTHS if names.fullmatch(name)), 8)

@@ -25,6 +25,8 @@ from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
+STACK_OVERFLOW: Final = "stk_ovf"
+"""The code of a prologue's traps."""
 MOST_STEPS: Final = 20_000
 """Instructions of a prologue that are executed (four or five a page of the frame)."""
 
@@ -88,14 +90,14 @@ class Execution:
             return
         placed = Placed(offset, machine)
         if machine.flow == TRAP:
-            if not self.calls.layout.traps(offset):
+            if self.calls.layout.trap_code(offset) != STACK_OVERFLOW:
                 self.problems.append(
                     Problem(
                         f"{where} ends in a trap that the program does not have",
                         NONE,
                         offset,
                         NONE,
-                        "a trap of its table",
+                        f"a trap of its table: {STACK_OVERFLOW}",
                         machine.text,
                         (placed,),
                     )
@@ -151,7 +153,7 @@ class Execution:
         """A branch that is taken to be not taken must lead to a trap, or round nothing but one."""
         goal, between = offset + (machine.target or 0), offset + machine.size
         code = self.calls.code
-        if self.calls.layout.traps(goal):
+        if self.calls.layout.trap_code(goal) == STACK_OVERFLOW:
             return
         if not between < goal <= len(code) or any(m.flow != TRAP for m in decode(self.isa, code, between, goal)):
             self.problems.append(
@@ -160,7 +162,7 @@ class Execution:
                     NONE,
                     offset,
                     NONE,
-                    "a trap",
+                    f"a trap: {STACK_OVERFLOW}",
                     f"{goal:#x}",
                     (Placed(offset, machine),),
                 )

@@ -52,7 +52,8 @@ class Layout:
         if not allocation.ends or len(allocation.edit_ranges) != len(allocation.edits) or None in allocation.offsets:
             raise Unsupported("the compiler gives no offsets")
         self.lasts: Final = {block.end - 1: b for b, block in enumerate(allocation.blocks)}
-        self._traps: Final = sorted(offset for offset, _ in code.traps)
+        self._codes: Final = dict(code.traps)
+        self._traps: Final = sorted(self._codes)
         self._edits: Final[dict[tuple[int, int], list[int]]] = {}
         for number, edit in enumerate(allocation.edits):
             self._edits.setdefault((edit.instruction, edit.where), []).append(number)
@@ -218,14 +219,25 @@ class Layout:
 
     def traps(self, offset: int) -> bool:
         """Whether a trap of the program's stands there: what only looks like one (padding, data) has no row in the
-        table. The last byte of a trap may be named; one may fill
+        table."""
+        return bool(self.trap_code(offset))
+
+    def trap_code(self, offset: int) -> str:
+        """The code of the program's trap there; '' if there is none. The last byte of a trap may be named; one may fill
         four bytes and be read as two."""
         if not 0 <= offset < len(self.bytes) or (machine := self.at(offset)).flow != TRAP:
-            return False
+            return ""
         before = offset - machine.size
-        return self.may_trap(offset, machine.size) or (
-            before >= 0 and self.at(before).flow == TRAP and self.may_trap(before, machine.size)
-        )
+        found = self._code_in(offset, machine.size)
+        if found or before < 0 or self.at(before).flow != TRAP:
+            return found
+        return self._code_in(before, machine.size)
+
+    def _code_in(self, offset: int, size: int) -> str:
+        """The first code that the compiler tells of in these bytes."""
+        first = bisect_left(self._traps, offset)
+        at = self._traps[first] if first < len(self._traps) else -1
+        return self._codes[at] if offset <= at < offset + size else ""
 
     def idle_from(self, start: int, end: int) -> int:
         """The lowest offset from which on only idle instructions stand before `end`."""
