@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import process_time
 
 from liftcheck.case import FunctionCode, Target
-from liftcheck.clif.ir import Function
 from liftcheck.clif.text.filetest import FileTest, TestFunction, read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.base import Compiler
@@ -65,12 +64,12 @@ def judge_file(path: Path, isa: str, compiler: Compiler, counts: Counts) -> None
     functions = [function for function in test.functions if function.function is not None]
     if not chosen or not any(function.run_lines for function in functions):
         return
-    modeled = test.module(functions).functions
+    module = test.module(functions)
     text = spell(compiler, test, test.readable()).text
     for target, replies in each_target(partial(_compiled, compiler, text), chosen, len(functions)):
-        for function, model, reply in zip(functions, modeled, replies, strict=True):
+        for function, model, reply in zip(functions, module.functions, replies, strict=True):
             if isinstance(reply, FunctionCode):
-                judge(test, function, model, reply, target, counts)
+                judge(function, partial(Judge, target, model, reply, module), reply, target, test, counts)
             else:
                 counts.lines["undecided"] += len(function.run_lines)
                 counts.reasons["not compiled"] += len(function.run_lines)
@@ -81,14 +80,19 @@ def _compiled(compiler: Compiler, text: str, targets: Sequence[Target]) -> list[
 
 
 def judge(
-    test: FileTest, function: TestFunction, model: Function, code: FunctionCode, target: Target, counts: Counts
+    function: TestFunction,
+    lifted: Callable[[], Judge],
+    code: FunctionCode,
+    target: Target,
+    test: FileTest,
+    counts: Counts,
 ) -> None:
     """All lines of one function for one target."""
     lines = function.at(target.big_endian).run_lines
     if not lines:
         return
     start = process_time()
-    judged = Judge(target, model, code)
+    judged = lifted()
     counts.seconds += process_time() - start
     counts.functions += 1
     if judged.lifted is not None and judged.boundary is not None:

@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Final, NamedTuple
 
 from liftcheck.bits.concrete import closure
+from liftcheck.bits.meaning import Meaning
 from liftcheck.clif.semantics.meaning import meaning
 from liftcheck.clif.types import F32, F64, I32, I64, TYPES, Type
 from liftcheck.interp.memory import ADDRESS_MASK, Memory
@@ -39,9 +40,18 @@ _NUMERIC: Final = {
 }  # fmt: skip
 
 
-def _numeric(op: str, type_: Type, operands: int, m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+def numeric(name: str) -> Meaning | None:
+    """What the routine called `name` (without '%') computes, if it is a function of its arguments alone."""
+    return _meaning(*_NUMERIC[name]) if name in _NUMERIC else None
+
+
+def _meaning(op: str, type_: Type, operands: int) -> Meaning:
     ctrl = None if op == "x86_pshufb" else type_
-    (value,) = (closure(meaning(op, ctrl, (type_,) * operands, (type_,)))(*args),)
+    return meaning(op, ctrl, (type_,) * operands, (type_,))
+
+
+def _numeric(op: str, type_: Type, operands: int, m: Memory, args: Sequence[int]) -> tuple[int, ...]:
+    (value,) = (closure(_meaning(op, type_, operands))(*args),)
     return (m.arithmetic(type_, value, args) if type_.is_float else value,)
 
 

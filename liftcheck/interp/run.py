@@ -137,6 +137,10 @@ class Prepared:
         """Give memory back at once, not when garbage is collected. It cannot run again."""
         self._program.release()
 
+    def address_of(self, name: str) -> int:
+        """The address of a function, a routine or a symbol, as programs see it."""
+        return self._program.address_of(name)
+
     @property
     def stats(self) -> Stats:
         """What the last run did; worked out when asked."""

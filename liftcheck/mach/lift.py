@@ -6,8 +6,8 @@ of a path is an `End`: it returned, trapped (with the code of the compiler's tab
 that is the same for all code of its kind. The conditions of a function's ends exclude each other, and one holds.
 
 Followed as they are: branches, jumps by their targets' terms; loops whose trip count is a number; constants
-that lie in the code. Undecided: loops that depend on inputs, calls, jumps
-to where a term says, what has no row or no meaning, more paths or steps than `Limits`. Assumed: docs/lifting.md.
+that lie in the code; calls, which `Entry.caller` makes. Undecided: loops that depend on inputs, jumps to where a
+term says, what has no row or no meaning, more paths or steps than `Limits`. Assumed: docs/lifting.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from liftcheck.mach.transfer import Jumps, State, Transfer, transfer
 from liftcheck.mach.traps import trap_code
 
 _USUAL: Final = Limits()
+UNKNOWN_TARGET: Final = "a jump to where a term says"
 
 
 class Step(NamedTuple):
@@ -125,7 +126,7 @@ class _Lifter:
         return Lifted(tuple(self.ends), self.reads, self.steps, frozenset(self._undefined), self.code)
 
     def _state(self) -> State:
-        return _untouched(self.table.registers) | self.entry.registers
+        return untouched(self.table.registers) | self.entry.registers
 
     def _walk(self, path: Path) -> None:
         """One path to its end; the others of its forks wait."""
@@ -192,21 +193,24 @@ class _Lifter:
                 other = path.copy()
                 other.assume(when)
                 other.at = on
-                if self._arrives(other, target, kind):
+                if self._arrives(other, target, kind, on):
                     self._waiting.append(other)
                 path.assume(simplified(bnot(when)))
                 continue
-            if not self._arrives(path, target, kind):
+            if not self._arrives(path, target, kind, on):
                 raise Ended
             return
         path.at = on
 
-    def _arrives(self, path: Path, target: Term, kind: str) -> bool:
-        """Control is at a jump's target; False: the path ended there, or goes on as several that wait."""
+    def _arrives(self, path: Path, target: Term, kind: str, on: int = 0) -> bool:
+        """Control is at a jump's target; False: the path ended there, or goes on as several that wait. `on`: where a
+        call returns to."""
         base, offset = parts(target)
         try:
-            if kind == "call":
-                raise Undecided("a call")
+            if kind == "call" and base is not CODE:
+                self._call(path, target, False)
+                path.at = on
+                return True
             if target is self.entry.return_address:
                 path.end("returned")
                 return False
@@ -224,18 +228,29 @@ class _Lifter:
         """A jump to one of several places: a path for each."""
         inside = variables([target])
         if all(v in self.code.names for v in inside):
-            raise Undecided("a tail call")
+            return self._leaves(path, target)
         if self._return in inside:
             return self._returns_if(path, target)
         found = self.code.places(target, path.holds) if START in inside else None
         if found is None:
-            raise Undecided("a jump to where a term says")
+            return self._leaves(path, target)
         for case in found:
             other = path.copy()
             for condition in case.conditions:
                 other.assume(condition)
             if self._arrives(other, located(CODE, case.value), "jump"):
                 self._waiting.append(other)
+        return False
+
+    def _call(self, path: Path, target: Term, tail: bool) -> None:
+        if self.entry.caller is None:
+            raise Undecided("a call" if not tail else "a tail call" if target in self.code.names else UNKNOWN_TARGET)
+        self.entry.caller(path, target, tail)
+
+    def _leaves(self, path: Path, target: Term) -> bool:
+        """A tail call: what the callee returns to is what this function would."""
+        self._call(path, target, True)
+        path.end("returned")
         return False
 
     def _returns_if(self, path: Path, target: Term) -> bool:
@@ -274,7 +289,7 @@ def _variables(term: Term) -> frozenset[Term]:
 
 
 @cache
-def _untouched(registers: Registers) -> State:
+def untouched(registers: Registers) -> State:
     """Each place with the variable of its own."""
     return {place: registers.variable(place) for place in _places(registers)}
 

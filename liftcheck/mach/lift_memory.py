@@ -30,10 +30,12 @@ class Undecided(Exception):
 
 
 class Read(NamedTuple):
-    """What a variable of `Reads` is: the number of `size` bytes at `address`, before anything was stored."""
+    """What a variable of `Reads` is: the number of `size` bytes at `address`, before anything was stored; of what
+    callees may write, as call number `calls` - 1 has left it."""
 
     address: Term
     size: int
+    calls: int
 
 
 class Stored(NamedTuple):
@@ -51,15 +53,15 @@ class Reads:
 
     def __init__(self) -> None:
         self.of: Final[dict[Term, Read]] = {}
-        self._words: Final[dict[tuple[Term, int], Term]] = {}
+        self._words: Final[dict[tuple[Term, int, int], Term]] = {}
 
-    def word(self, base: Term, at: int) -> Term:
-        """The word at base + `at`, a multiple of its size."""
-        key = base, at
+    def word(self, base: Term, at: int, calls: int) -> Term:
+        """The word at base + `at`, a multiple of its size, after so many calls."""
+        key = base, at, calls
         found = self._words.get(key)
         if found is None:
             found = self._words[key] = var(f"memory{len(self._words)}", 8 * WORD)
-            self.of[found] = Read(located(base, at), WORD)
+            self.of[found] = Read(located(base, at), WORD, calls)
         return found
 
 
@@ -98,16 +100,18 @@ class _Entry:
 class Area:
     """Memory of which nothing outside it is an alias."""
 
-    __slots__ = ("_bytes", "_mixed", "stores")
+    __slots__ = ("_bytes", "_calls", "_mixed", "stores")
 
-    def __init__(self) -> None:
+    def __init__(self, calls: int = 0) -> None:
+        self._calls = calls
+        """How many calls were made before its first store."""
         self.stores: list[Stored] = []
         self._bytes: dict[Term, dict[int, _Entry]] = {}
         self._mixed = False
         """Whether a store is at another base than all others, or has a condition."""
 
     def copy(self) -> Area:
-        made = Area()
+        made = Area(self._calls)
         made.stores = self.stores.copy()
         made._bytes = {base: known.copy() for base, known in self._bytes.items()}
         made._mixed = self._mixed
@@ -125,6 +129,14 @@ class Area:
         else:
             self._mixed = True
         self.stores.append(made)
+
+    def forget(self, base: Term, low: int, high: int, unknown: Callable[[int], Term]) -> None:
+        """What was stored at base + [low, high) is something else now."""
+        known = self._bytes.get(base, {})
+        hit = {known[at] for at in known if low <= at < high}
+        for entry in sorted(hit, key=lambda entry: entry.number):
+            first, end = max(entry.offset, low), min(entry.offset + entry.size, high)
+            self.store(Stored(base, first, end - first, unknown(8 * (end - first)), TRUE))
 
     def load(self, base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
         known = self._bytes.get(base, {})
@@ -156,7 +168,7 @@ class Area:
                 at += 1
             if entry is None:
                 word = start - start % WORD
-                value, within, whole = reads.word(base, word), start - word, WORD
+                value, within, whole = reads.word(base, word, self._calls), start - word, WORD
             else:
                 value, within, whole = entry.value, start - entry.offset, entry.size
             low = whole - within - (at - start) if big else within
@@ -219,17 +231,19 @@ def _after(made: Stored, apart: Term, big: bool, byte: Term) -> Term:
 class Memory:
     """All of it but code. `area_of` names the area of a base, or raises `Undecided`."""
 
-    __slots__ = ("_area_of", "areas", "big", "reads")
+    __slots__ = ("_area_of", "_calls", "areas", "big", "reads")
 
     def __init__(self, big: bool, area_of: Callable[[Term], str], reads: Reads) -> None:
         self.big = big
         self._area_of = area_of
         self.reads = reads
         self.areas: dict[str, Area] = {}
+        self._calls = 0
 
     def copy(self) -> Memory:
         made = Memory(self.big, self._area_of, self.reads)
         made.areas = {name: area.copy() for name, area in self.areas.items()}
+        made._calls = self._calls
         return made
 
     def area(self, base: Term) -> Area:
@@ -239,8 +253,13 @@ class Memory:
             raise Undecided("an access to code as data")
         found = self.areas.get(name)
         if found is None:
-            found = self.areas[name] = Area()
+            found = self.areas[name] = Area(self._calls if name == DATA else 0)
         return found
+
+    def called(self) -> None:
+        """A callee may have written all of data."""
+        self.areas.pop(DATA, None)
+        self._calls += 1
 
     def load(self, address: Term, size: int) -> Term:
         """The number of `size` bytes at an address."""

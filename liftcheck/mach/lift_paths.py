@@ -6,11 +6,13 @@ The one idea: a path owns its registers and memory, and is what instructions loa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from liftcheck.bits.build import bnot
 from liftcheck.bits.simplify import simplified
 from liftcheck.bits.term import Term, value_of
+from liftcheck.clif.ir import Signature
 from liftcheck.mach.lift_memory import CODE, DATA, Memory, Reads, parts
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.symbols import Code
@@ -32,6 +34,7 @@ class Entry(NamedTuple):
     return_address   where a return goes
     memory           (address, number) for what lies on the stack
     apart            bases of memory that nothing else is an alias of
+    caller           who makes the calls; None: they are undecided
     """
 
     registers: dict[Place, Term]
@@ -39,6 +42,31 @@ class Entry(NamedTuple):
     return_address: Term
     memory: tuple[tuple[Term, Term], ...] = ()
     apart: frozenset[Term] = frozenset()
+    caller: Caller | None = None
+
+
+class Access(NamedTuple):
+    """`size` bytes at `address` are accessed where `when` holds, after so many calls; a fault there has the code `trap`
+    (None: the compiler's table has none)."""
+
+    address: Term
+    size: int
+    trap: str | None
+    stored: bool
+    when: Term
+    calls: int
+
+
+class Called(NamedTuple):
+    """A call of what is at `target`: its arguments, memory before it, and the variables that are its results. What a
+    callee does is a function of these and of the calls before, so the results of a path's call number n have the same
+    names wherever it is made: who compares two paths shows that their calls are the same, in their order."""
+
+    target: Term
+    signature: Signature
+    arguments: tuple[Term, ...]
+    memory: Memory
+    results: tuple[Term, ...]
 
 
 class End(NamedTuple):
@@ -48,7 +76,8 @@ class End(NamedTuple):
     conditions  all hold on this path, and on no other
     detail      the trap code, or the reason; '' also of a trap that no table has
     state       registers at the end
-    accesses    (address, size, trap code or None, stored, condition) of each access that is not the frame's, in order
+    accesses    those that are not the frame's, in order
+    calls       those that were made, in order
     """
 
     kind: str
@@ -56,7 +85,8 @@ class End(NamedTuple):
     detail: str
     state: State
     memory: Memory
-    accesses: tuple[tuple[Term, int, str | None, bool, Term], ...] = ()
+    accesses: tuple[Access, ...] = ()
+    calls: tuple[Called, ...] = ()
 
     def value(self, place: Place) -> Term:
         """What a place holds at the end."""
@@ -102,7 +132,7 @@ class Owner(Protocol):
 class Path:
     """One path so far: what `transfer.Around` asks of it."""
 
-    __slots__ = ("accesses", "at", "conditions", "context", "holds", "memory", "owner", "state", "turns")
+    __slots__ = ("accesses", "at", "calls", "conditions", "context", "holds", "memory", "owner", "state", "turns")
 
     def __init__(self, owner: Owner, state: State, memory: Memory) -> None:
         self.owner = owner
@@ -113,13 +143,14 @@ class Path:
         self.conditions: list[Term] = []
         self.holds: set[Term] = set()
         self.turns: dict[int, int] = {}
-        self.accesses: list[tuple[Term, int, str | None, bool, Term]] = []
+        self.accesses: list[Access] = []
+        self.calls: list[Called] = []
 
     def copy(self) -> Path:
         made = Path(self.owner, self.state.copy(), self.memory.copy())
         made.at, made.context = self.at, self.context
         made.conditions, made.holds = self.conditions.copy(), self.holds.copy()
-        made.turns, made.accesses = self.turns.copy(), self.accesses.copy()
+        made.turns, made.accesses, made.calls = self.turns.copy(), self.accesses.copy(), self.calls.copy()
         return made
 
     def assume(self, condition: Term) -> None:
@@ -132,7 +163,10 @@ class Path:
             waiting += one.args if one.prim == "and" else ()
 
     def end(self, kind: str, detail: str = "") -> None:
-        self.owner.finish(End(kind, tuple(self.conditions), detail, self.state, self.memory, tuple(self.accesses)))
+        calls = tuple(self.calls)
+        self.owner.finish(
+            End(kind, tuple(self.conditions), detail, self.state, self.memory, tuple(self.accesses), calls)
+        )
 
     def decided(self, condition: Term) -> bool | None:
         """Whether a condition holds; None: it may."""
@@ -158,7 +192,8 @@ class Path:
         """The area of an access, which is remembered where it may fault."""
         area = self.owner.area_of(parts(address)[0])
         if area == DATA:
-            self.accesses.append((address, size, self.owner.trap_at(self.at), stored, when))
+            trap = self.owner.trap_at(self.at)
+            self.accesses.append(Access(address, size, trap, stored, when, len(self.calls)))
         return area
 
     def trap(self, when: Term, code: str) -> None:
@@ -180,3 +215,8 @@ class Path:
 
 class Ended(Exception):
     """A path has ended."""
+
+
+Caller = Callable[[Path, Term, bool], None]
+"""Makes a call of what is at an address: the path is in the state that the call instruction has left, or, of a tail
+call, in the one that its jump has; afterwards it is as the callee returns. `Undecided` if it cannot be said."""

@@ -8,16 +8,20 @@ has such an instruction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
-from liftcheck.case import FunctionCode, Target
-from liftcheck.clif.ir import Function
+from liftcheck.case import FunctionCode, Outcome, Target
+from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.clif.types import Type
+from liftcheck.interp.run import Prepared, prepare
 from liftcheck.mach.lift import lift
 from liftcheck.mach.lift_memory import Undecided
 from liftcheck.mach.lift_paths import Lifted
 from liftcheck.nan import CREATES, canonical
+from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.execute import SALTS, Result, execute
 from liftcheck.oracles.lifting.signature import Boundary, boundary, extended
 
@@ -29,16 +33,42 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
-class Judge:
-    """One function's machine code, lifted."""
+class Interpreted:
+    """The functions of a module, as the interpreter runs them: `execute.Callees`."""
 
-    def __init__(self, target: Target, function: Function, code: FunctionCode) -> None:
+    def __init__(self, module: Module, big_endian: bool) -> None:
+        self._module, self._big_endian = module, big_endian
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return prepare(self._module, self._big_endian)
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        names = [function.name for function in self._module.functions]
+        return {self.address_of(name): number for number, name in enumerate(names)}
+
+    def address_of(self, name: str) -> int:
+        return self._prepared.address_of(name)
+
+    def call(self, address: int, args: Sequence[int], regions: Mapping[int, bytes]) -> Outcome:
+        number = self._numbers.get(address)
+        if number is None:
+            raise Undecided("a call of what the file does not have")
+        return self._prepared.run(number, args, regions)
+
+
+class Judge:
+    """One function's machine code, lifted; its calls are of the functions of `module`."""
+
+    def __init__(self, target: Target, function: Function, code: FunctionCode, module: Module | None = None) -> None:
         self.function = function
+        self._callees = None if module is None else Interpreted(module, target.big_endian)
         self.reason = ""
         self.boundary: Boundary | None = None
         self.lifted: Lifted | None = None
         try:
-            self.boundary = boundary(target, function.signature)
+            self.boundary = boundary(target, function.signature, Calls(target, function))
             self.lifted = lift(target.isa, code, self.boundary.entry)
         except Undecided as reason:
             self.reason = str(reason)
@@ -51,7 +81,7 @@ class Judge:
         undecided = ""
         for salt in SALTS:
             try:
-                result = execute(self.lifted, self.boundary, line.args, line.regions(), salt)
+                result = execute(self.lifted, self.boundary, line.args, line.regions(), salt, self._callees)
             except Undecided as reason:
                 result = Result("undecided", (), str(reason))
             if result.kind == "undecided":
@@ -62,7 +92,7 @@ class Judge:
 
     def _wrong(self, line: RunLine, result: Result) -> str:
         if result.kind not in ("returned", "trapped"):
-            return f"{result.kind} of the paths is taken"
+            return result.detail or f"{result.kind} of the paths is taken"
         values = self._values(line, result)
         if values is None:
             return f"{result.values}: no values of the signature's types"
