@@ -1,10 +1,10 @@
 """Whether the traps of an instruction's bytes, and those that they lead to, have the codes that the compiler's own text
 of it names.
 
-The one idea: where a conditional trap leads, its text does not say but by the trap's code, and what stands there has one
-in the compiler's table. A text that names one code has no trap of another; of what is several instructions by nature
-(`Isa.trap_codes`) the codes are told in the order of the bytes. An access or a division that traps by itself is in the
-table alone.
+The one idea: where a conditional trap leads, its text does not say but by the trap's code, and what stands there has
+one in the compiler's table. A text that names one code has no trap of another; of what is several instructions by
+nature (`Isa.trap_codes`) the codes are told in the order of the bytes. An access or a division that traps by itself is
+in the table alone.
 """
 
 from __future__ import annotations
