@@ -22,7 +22,7 @@ from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.investigate import probe
 from liftcheck.campaign.reduce.engine import cost, tidied
-from liftcheck.campaign.reduce.passes import PASSES
+from liftcheck.campaign.reduce.passes import PASSES, SEVERAL
 from liftcheck.case import Case, Outcome, Target
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.verify import verify
@@ -109,7 +109,7 @@ def reduce(path: str, isa: str) -> int:
 def search(path: str, isa: str) -> int:
     """What a reduction does with the first candidates of each pass, except for asking the compiler."""
     case, target = _case(path), Target(isa)
-    for one in PASSES:
+    for one in (*PASSES, SEVERAL):
         for site in range(SITES):
             for candidate in islice(one(case, site, lambda case: probe(case, target)) or (), CANDIDATES):
                 swept = tidied(candidate)

@@ -23,7 +23,7 @@ from liftcheck.campaign.reduce.engine import (
     size,
     tidied,
 )
-from liftcheck.campaign.reduce.passes import PASSES, instructions
+from liftcheck.campaign.reduce.passes import SEVERAL, instructions
 from liftcheck.campaign.reduce.several import ENOUGH, Pass, several
 from liftcheck.campaign.reduce.visible import shows_addresses, shows_nan_bits
 from liftcheck.case import Case, Target
@@ -132,7 +132,7 @@ def test_what_needs_a_coincidence_is_reached_by_several_steps() -> None:
 def test_small_programs_are_left_to_single_steps() -> None:
     case = case_of(STRAIGHT, (3, 4, 5))
     assert len(ops(case)) <= ENOUGH
-    assert PASSES[-1](case, 0, ask) is None
+    assert SEVERAL(case, 0, ask) is None
 
 
 def test_loops_calls_and_blocks_go_away() -> None:

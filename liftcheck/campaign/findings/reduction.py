@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding, fold_key
 from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
 from liftcheck.campaign.reduce.answers import ALONE, Panel
+from liftcheck.campaign.reduce.crowd import crowded
+from liftcheck.campaign.reduce.edit import is_coherent
 from liftcheck.campaign.reduce.engine import (
     Limits,
     Meter,
@@ -31,10 +33,12 @@ from liftcheck.campaign.reduce.engine import (
     reduce_settings,
     tidied,
 )
-from liftcheck.campaign.reduce.passes import narrow_inputs
+from liftcheck.campaign.reduce.passes import INNER, PASSES, SEVERAL, narrow_inputs
+from liftcheck.campaign.reduce.several import ENOUGH, Pass, length
 from liftcheck.campaign.reduce.untaint import untainted
 from liftcheck.campaign.reduce.visible import left_open
 from liftcheck.case import Case, Target
+from liftcheck.clif.verify import verify
 from liftcheck.oracles.classes import class_of
 from liftcheck.oracles.tally import Tally
 
@@ -77,16 +81,17 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter, panel: Panel =
     if start is None:
         note = f"Not reduced: the program itself, when tried again, is one of those that {why}."
         return [desk.told(dataclasses.replace(finding, note=note))]
-    done = yield from _searched(desk, finding, start, meter, hasty, panel)
-    believed = not hasty or not desk.objection(done.case, finding, fuel)
+    search = _Search(desk, finding, meter, hasty, panel)
+    found, done = yield from _searched(search, start)
+    believed = not hasty or not desk.objection(done.case, found, fuel)
     yield from meter.pause()
     if not believed:
         hasty = False
-        done = yield from _searched(desk, finding, start, meter, hasty, panel)
+        found, done = yield from _searched(search._replace(hasty=False), start)
     if cost(done.case) >= cost(finding.case):
         return [desk.told(dataclasses.replace(finding, note=nowhere(done)))]
     target = yield from reduce_settings(
-        finding.target, lambda t: desk.objection_on(t, done.case, finding, fuel, hasty), meter, SETTINGS
+        finding.target, lambda t: desk.objection_on(t, done.case, found, fuel, hasty), meter, SETTINGS
     )
     return (yield from _finished(desk, finding, done, target, meter))
 
@@ -96,25 +101,93 @@ def _in_haste(finding: Finding) -> bool:
     return finding.row.dies and finding.failure is None
 
 
-def _searched(
-    desk: Investigator, finding: Finding, start: Case, meter: Meter, hasty: bool, panel: Panel
-) -> Generator[None, None, Reduced]:
-    """The smallest program that the search finds."""
-    fuel, price = effort(finding), min(finding.row.price, HASTY_PRICE) if hasty else finding.row.price
+class _Search(NamedTuple):
+    """The search for a smaller program that shows a finding."""
 
-    def question(case: Case) -> str:
-        return desk.objection(case, finding, fuel, hasty=hasty)
+    desk: Investigator
+    finding: Finding
+    meter: Meter
+    hasty: bool
+    panel: Panel
 
-    ask = panel.answers(question, lambda case: Query(case, fuel, hasty))
+    def answers(self, candidates: Iterable[Case | None]) -> Iterator[tuple[Case, str] | None]:
+        """What is objected to candidates."""
+        desk, finding, fuel, hasty = self.desk, self.finding, effort(self.finding), self.hasty
+        price = min(finding.row.price, HASTY_PRICE) if hasty else finding.row.price
 
-    def answers(candidates: Iterable[Case | None]) -> Iterator[tuple[Case, str] | None]:
-        for answer in ask(candidates):
+        def question(case: Case) -> str:
+            return desk.objection(case, finding, fuel, hasty=hasty)
+
+        for answer in self.panel.answers(question, lambda case: Query(case, fuel, hasty))(candidates):
             if answer is not None:
                 desk.remember(*answer)
-                meter.charge(0 if answer[1] else price)
+                self.meter.charge(0 if answer[1] else price)
             yield answer
 
-    return (yield from reduce_case(start, answers, lambda case: probe(case, finding.target), meter, SEARCH))
+    def probe(self, case: Case) -> tuple[int, ...] | None:
+        """What the reference returns for a case."""
+        return probe(case, self.finding.target)
+
+    def reduced(self, start: Case, passes: Sequence[Pass], seen: dict[int, None]) -> Generator[None, None, Reduced]:
+        """What passes leave of a program."""
+        return (yield from reduce_case(start, self.answers, self.probe, self.meter, SEARCH, passes, seen))
+
+    def by(self, finding: Finding) -> _Search:
+        """The search for another finding, about which nobody else can be asked."""
+        return self._replace(finding=finding, panel=ALONE)
+
+
+def _searched(search: _Search, start: Case) -> Generator[None, None, tuple[Finding, Reduced]]:
+    """The smallest program that the search finds, and what it is a program of: the finding, perhaps with another
+    witness. Where steps that take away leave much, it tries what has values in all registers, then several steps."""
+    seen: dict[int, None] = {}
+    done = yield from search.reduced(start, PASSES, seen)
+    if length(done.case) <= ENOUGH:
+        return search.finding, done
+    other = yield from _crowded(search, done.case)
+    if other is not None:
+        search, done, seen = search.by(other.finding), other.done, other.seen
+    last = yield from search.reduced(done.case, (SEVERAL, *PASSES), seen)
+    return search.finding, last._replace(refused=last.refused + done.refused)
+
+
+class _Around(NamedTuple):
+    """A way round: a finding with its own witness, the program found for it, what was asked on the way."""
+
+    finding: Finding
+    done: Reduced
+    seen: dict[int, None]
+
+
+def _crowded(search: _Search, case: Case) -> Generator[None, None, _Around | None]:
+    """What is left of a program with values in all registers that shows the finding, if that is shorter. Such a program
+    may go wrong on the finding's witness, too: its own vote then gives it another one."""
+    free = search.by(dataclasses.replace(search.finding, witness=None))
+    for candidate in crowded(case, search.probe):
+        if search.meter.over(SEARCH):
+            return None
+        if verify(candidate.module) or not is_coherent(candidate):
+            continue
+        search.meter.charge()
+        shown = next((answer[1] == "" for answer in free.answers([candidate]) if answer is not None), False)
+        yield from search.meter.pause()
+        voted = _voted(search, candidate) if shown else None
+        if voted is not None:
+            seen: dict[int, None] = {}
+            inner = yield from search.by(voted).reduced(candidate, INNER, {})
+            found = yield from search.by(voted).reduced(inner.case, PASSES, seen)
+            return _Around(voted, found, seen) if length(found.case) < length(case) else None
+    return None
+
+
+def _voted(search: _Search, case: Case) -> Finding | None:
+    """The finding with the witness that a vote on a program gives it; None if it is voted to be another fault."""
+    desk, finding = search.desk, search.finding
+    found = [s for s in desk.judge_for(finding).judge([case], [finding.target], Tally()) if alike(s, finding)]
+    verdict = desk.vote(case, found[0]) if found else None
+    if verdict is None or not verdict.klass or not class_of(verdict.klass).is_kin(finding.row):
+        return None
+    return dataclasses.replace(finding, witness=verdict.witness)
 
 
 def _start(

@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, TypeVar
 from liftcheck.campaign.reduce.answers import Answers
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import dead_values, is_coherent, is_constant, renumber
-from liftcheck.campaign.reduce.passes import PASSES, complexity
+from liftcheck.campaign.reduce.passes import PASSES, SEVERAL, complexity
 from liftcheck.campaign.reduce.several import Pass, Probe
 from liftcheck.case import Case, Target
 from liftcheck.clif.ir import NO_FLAGS, Function, Inst, Module
@@ -277,11 +277,17 @@ def tidied(case: Case, kept: Kept | None = None) -> Case:
 
 
 def reduce_case(
-    case: Case, answers: Answers[Case], probe: Probe, meter: Meter, share: float = 1.0, passes: Iterable[Pass] = PASSES
+    case: Case,
+    answers: Answers[Case],
+    probe: Probe,
+    meter: Meter,
+    share: float = 1.0,
+    passes: Iterable[Pass] = (*PASSES, SEVERAL),
+    seen: dict[int, None] | None = None,
 ) -> Generator[None, None, Reduced]:
     """The smallest case found to which nothing is objected, in steps; nothing must be objected to `case` itself. It may
-    use `share` of the meter's limits."""
-    door = _Door(answers, meter, share, is_coherent(case))
+    use `share` of the meter's limits. `seen`: what was asked before, to which this adds."""
+    door = _Door(answers, meter, share, is_coherent(case), {} if seen is None else seen)
     passes, place = tuple(passes), _Place()
     while True:
         good: _Offer | None = None

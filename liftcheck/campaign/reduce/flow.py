@@ -105,7 +105,7 @@ def direct_calls(case: Case, site: int, _probe: object) -> Sequence[Case] | None
     sites = [
         (number, inst, ref)
         for number, function in enumerate(case.module.functions)
-        for inst, ref in _known_calls(function)
+        for inst, ref in known_calls(function)
     ]
     if site >= len(sites):
         return None
@@ -114,7 +114,7 @@ def direct_calls(case: Case, site: int, _probe: object) -> Sequence[Case] | None
     return [with_function(case, number, _with(case.module.functions[number], call, [direct]))]
 
 
-def _known_calls(function: Function) -> Iterator[tuple[Inst, object]]:
+def known_calls(function: Function) -> Iterator[tuple[Inst, object]]:
     """The indirect calls of which the callee is known, with the number of its reference."""
     insts = body_of(function)
     known = {inst.results[0]: inst.imm for inst in insts if inst.op == "func_addr"}

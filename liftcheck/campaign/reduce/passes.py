@@ -329,4 +329,8 @@ _STEPS: Final = (instructions, instructions, params, callee_params, callee_retur
 PASSES: Final[tuple[Pass, ...]] = (
     one_input, drop_calls, drop_function, dead, enter_callee, cut_after, halves, branches, returns, arms,
     inline, direct_calls, tables, block_params, instructions, params, callee_params, callee_returns, memory, attributes,
-    constants, input_values, several(_STEPS))  # fmt: skip
+    constants, input_values)  # fmt: skip
+INNER: Final = tuple(one for one in PASSES if one not in (params, returns))
+"""Those that leave what the entry is given and returns: for what has values in all registers (`crowd.py`)."""
+SEVERAL: Final = several(_STEPS)
+"""For where those have come to an end, and much is left."""

@@ -27,14 +27,18 @@ _WAYS: Final = 3
 """Of the candidates at a site only the first few."""
 
 
+def length(case: Case) -> int:
+    """How many instructions the program has."""
+    return sum(len(block.insts) for function in case.module.functions for block in function.blocks)
+
+
 def several(passes: Sequence[Pass]) -> Pass:
     """The pass that combines steps of these."""
 
     def combined(case: Case, site: int, probe: Probe) -> Sequence[Case] | None:
-        length = sum(len(block.insts) for function in case.module.functions for block in function.blocks)
-        if site >= TRIES or length <= ENOUGH:
+        if site >= TRIES or (left := length(case)) <= ENOUGH:
             return None
-        draw = Random(site << 16 | length)
+        draw = Random(site << 16 | left)
         for _ in range(draw.randint(*_STEPS)):
             case = _step(case, passes, draw, probe)
         return [case]
