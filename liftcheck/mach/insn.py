@@ -230,13 +230,13 @@ def _learn(isa: str, data: bytes, window: bytes) -> Insn:
 
 def _shared(machine: Insn) -> Insn:
     """With sets that other instructions have, too: most of what the tables would hold is sets of a few registers."""
-    return machine._replace(
-        reads=_set(machine.reads),
-        writes=_set(machine.writes),
-        merged=_set(machine.merged),
-        kept=_set(machine.kept),
-        twice=_set(machine.twice),
+    size, name, operands, reads, writes, flow, effect, target, accesses, known, merged, kept, cancels, twice, opened = (
+        machine
     )
+    return Insn(
+        size, name, operands, _set(reads), _set(writes), flow, effect, target, accesses, known,
+        _set(merged), _set(kept), cancels, _set(twice), opened,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1 << 14)

@@ -80,6 +80,7 @@ def items(operands: str) -> tuple[Item, ...]:
     return tuple([_item(one) for one in _COMMA.split(operands)]) if operands else ()
 
 
+@lru_cache(maxsize=1 << 13)
 def _item(text: str) -> Item:
     found = _OPERAND.fullmatch(text)
     if found is None:
@@ -114,7 +115,7 @@ def _register(name: str, above: int = 0) -> tuple[int, int]:
 # Bytes
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(maxsize=1 << 13)
 def read(data: bytes) -> tuple[str, tuple[Item, ...]] | None:
     """The word and the items of an instruction whose registers are opened; None: there is no row."""
     found = next(table().readings(data), None)

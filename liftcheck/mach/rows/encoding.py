@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 from liftcheck.errors import AssemblyError, InternalError
@@ -94,12 +95,14 @@ class Word:
 
     def fixed(self, fields: Fields) -> Word:
         """See `Encoding`."""
+        if not fields:
+            return self
         mask, match = self.mask, self.match
         for name, low, shift, width in self.pieces:
             if name in fields:
                 mask |= (1 << width) - 1 << shift
                 match |= (fields[name] >> low & (1 << width) - 1) << shift
-        pieces = tuple(piece for piece in self.pieces if piece.name not in fields)
+        pieces = _fields(*[piece for piece in self.pieces if piece.name not in fields])
         return Word(self.size, mask, match, pieces, self.order)
 
     def rooms(self) -> Mapping[str, int]:
@@ -118,11 +121,11 @@ def word(picture: str, widths: Mapping[str, int], order: Literal["little", "big"
     """The encoding that a picture shows; see the module."""
     pieces: list[tuple[str, int, int]] = []
     for part in picture.split():
-        found = _PART.fullmatch(part)
-        if found is None:
-            raise InternalError(f"{part!r} in the encoding {picture!r}")
-        pieces += _pieces(found, widths, picture)
-    shift = total = sum(width for _, _, width in pieces)
+        try:
+            pieces += _pieces(part, widths.get(part))
+        except LookupError as error:
+            raise InternalError(f"{error.args[0]} in the encoding {picture!r}") from None
+    shift = total = sum([width for _, _, width in pieces])
     if total % 16:
         raise InternalError(f"{total} bits in the encoding {picture!r}")
     mask, match, fields = 0, 0, []
@@ -132,12 +135,26 @@ def word(picture: str, widths: Mapping[str, int], order: Literal["little", "big"
             mask |= (1 << width) - 1 << shift
             match |= low << shift
         elif name:
-            fields.append(Piece(name, low, shift, width))
-    return Word(total // 8, mask, match, tuple(fields), order)
+            fields.append(_piece(name, low, shift, width))
+    return Word(total // 8, mask, match, _fields(*fields), order)
 
 
-def _pieces(found: re.Match[str], widths: Mapping[str, int], picture: str) -> list[tuple[str, int, int]]:
-    """(field, lowest bit, width); of fixed bits '=', their value, width; of ignored ones ''."""
+_piece: Final = cache(Piece)
+"""One object for all that are equal: rows have most of theirs in common, and the collector of garbage looks at each."""
+
+
+@cache
+def _fields(*pieces: Piece) -> tuple[Piece, ...]:
+    return pieces
+
+
+@cache
+def _pieces(part: str, width: int | None) -> Sequence[tuple[str, int, int]]:
+    """(field, lowest bit, width); of fixed bits '=', their value, width; of ignored ones ''. `width`: the ISA's for a
+    field of that name. LookupError says what is wrong."""
+    found = _PART.fullmatch(part)
+    if found is None:
+        raise LookupError(repr(part))
     if found["bits"]:
         return [("=", int(found["bits"], 2), len(found["bits"]))]
     if found["hex"]:
@@ -147,14 +164,14 @@ def _pieces(found: re.Match[str], widths: Mapping[str, int], picture: str) -> li
     name, rest = found["name"], found["rest"]
     if rest.startswith(":") and rest[1:].isdigit():
         return [(name, 0, int(rest[1:]))]
-    if not rest and name in widths:
-        return [(name, 0, widths[name])]
+    if not rest and width is not None:
+        return [(name, 0, width)]
     slices = _SLICES.fullmatch(rest)
     if slices is None:
-        raise InternalError(f"no width for {name!r} in the encoding {picture!r}")
+        raise LookupError(f"no width for {name!r}")
     made = []
-    for part in slices[1].split("|"):
-        high, _, low = part.partition(":")
+    for one in slices[1].split("|"):
+        high, _, low = one.partition(":")
         made.append((name, int(low or high), int(high) - int(low or high) + 1))
     return made
 
@@ -213,16 +230,12 @@ def _node(words: Sequence[Word], numbers: list[int], used: int) -> _Node:
     mask = 0 if len(numbers) <= _SHORT else _telling(words, numbers, used)
     if not mask:
         return tuple(sorted(numbers, key=lambda n: -words[n].mask.bit_count()))
-    keys = {words[n].match & mask for n in numbers if words[n].mask & mask == mask}
-    open_ = [n for n in numbers if words[n].mask & mask != mask]
-    if open_:  # rows that leave some of these bits open: every value that occurs, and those that only they have
-        keys = set(_values(mask))
-    nodes: dict[int, _Node] = {}
-    for key in keys:
-        inside = [n for n in numbers if words[n].match & mask == key & words[n].mask]
-        if inside:
-            nodes[key] = _node(words, inside, used | mask)
-    return _Branch(mask, nodes)
+    inside: dict[int, list[int]] = {}
+    for n in numbers:
+        one = words[n]
+        for left_open in _values(mask & ~one.mask):  # rows that leave some of these bits open have every value there
+            inside.setdefault(one.match & mask | left_open, []).append(n)
+    return _Branch(mask, {key: _node(words, some, used | mask) for key, some in inside.items()})
 
 
 _WIDE: Final = 8

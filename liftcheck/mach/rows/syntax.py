@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from liftcheck.errors import AssemblyError, InternalError
@@ -127,4 +127,8 @@ def _operand(mark: str, kinds: Mapping[str, Kind]) -> Operand:
     name = mark.lstrip("+>")
     kind = kinds[name]
     writes = mark[0] in "+>" or kind.written
-    return Operand(name, kind, mark[0] == "+" or not writes, writes)
+    return _shared(name, kind, mark[0] == "+" or not writes, writes)
+
+
+_shared: Final = cache(Operand)
+"""One object for all rows that have the operand: the collector of garbage goes through what there is."""
