@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Final
 
-from liftcheck.case import Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Signature
 from liftcheck.compilers.base import Reply
 from liftcheck.isa.base import isa_named
 from liftcheck.runners.trampolines import keeps_pinned, trampoline_target, trampoline_text
 
+LIBRARY: Final = "liftcheck's trampoline would call a library routine to copy a structure"
 Compile = Callable[[str, Sequence[Target]], Sequence[Sequence[Reply]]]
 _MANY: Final = 20_000
 """A campaign has a few thousand; beyond that its worker begins anew."""
@@ -44,6 +45,12 @@ def shared_target(target: Target) -> Target:
     return Target(target.isa, tuple(sorted((*kept, *unverified))))
 
 
+def _alone(reply: Reply) -> Reply:
+    """A trampoline; a refusal of what is not linked with anything, and yet calls."""
+    calls = isinstance(reply, FunctionCode) and reply.relocations
+    return CompileFailure("unsupported", LIBRARY, LIBRARY) if calls else reply
+
+
 class Trampolines:
     """The trampolines that `compile` has made, each for the target that `target_of` gives."""
 
@@ -63,7 +70,7 @@ class Trampolines:
             chosen = [target for target in wanted if keeps_pinned(target) == pinned]
             text = "\n".join(trampoline_text(s, f"%trampoline{n}", pinned) for n, s in enumerate(missing))
             for target, reply in zip(chosen, self._compile(text, chosen) if chosen else ()):
-                wanted[target].update(zip(missing, reply, strict=True))
+                wanted[target].update(zip(missing, map(_alone, reply), strict=True))
 
     def of(self, signature: Signature, target: Target) -> Reply:
         """A trampoline that was needed."""
