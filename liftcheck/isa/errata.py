@@ -31,7 +31,8 @@ class Erratum(NamedTuple):
     """One row. `pattern` and `confirm` find it in a function's code, or `whole` in all of a program's, where `exact` is
     dearer and errs less; a row without any of them is harmless, and `harmless` says why. Where
     the runner's process dies, `death` is the proof: code that it dies of, and its last words, or the
-    signal for Unicorn, which dies with the process that it is in."""
+    signal for Unicorn, which dies with the process that it is in. One that `hides` faults runs right code rightly, and
+    is given such code if nobody else can run it."""
 
     runner: str
     isa: str
@@ -40,6 +41,7 @@ class Erratum(NamedTuple):
     pattern: re.Pattern[bytes] | None = None
     confirm: Callable[[bytes], bool] | None = None
     harmless: str = ""
+    hides: bool = False
     proof: Proof | None = None
     death: tuple[str, str] | None = None
     whole: Callable[[Sequence[FunctionCode]], bool] | None = None

@@ -51,9 +51,13 @@ def first(runner: str, isa: str, program: Sequence[FunctionCode], exact: bool = 
     return first_of(rows(runner, isa), program, exact)
 
 
-def first_of(found: Sequence[Erratum], program: Sequence[FunctionCode], exact: bool = False) -> str:
-    """The same for the rows of a runner."""
+def first_of(
+    found: Sequence[Erratum], program: Sequence[FunctionCode], exact: bool = False, alone: bool = False
+) -> str:
+    """The same for the rows of a runner. `alone`: nobody else runs it, so what only hides faults does not count."""
     for row in found:
+        if alone and row.hides:
+            continue
         pattern = row.pattern
         if row.whole is not None and row.whole(program) and not (exact and row.exact and not row.exact(program)):
             return f"{row.runner} gets {row.name} wrong"

@@ -79,12 +79,12 @@ class _Able(NamedTuple):
     missing: frozenset[str]
     errata: tuple[Erratum, ...]
 
-    def trouble(self, program: Sequence[FunctionCode], exact: bool) -> str:
-        """Why it does not run a program rightly, or ''."""
+    def trouble(self, program: Sequence[FunctionCode], exact: bool, alone: bool = False) -> str:
+        """Why it does not run a program rightly, or ''. `alone`: nobody else does."""
         runner = self.runner
         if self.missing and (name := first_lacking(runner.isa, self.missing, program)):
             return f"{runner.name} lacks {name}"
-        found = errata.first_of(self.errata, program, exact) if self.errata else ""
+        found = errata.first_of(self.errata, program, exact, alone) if self.errata else ""
         return f"emulator: {found}" if found else ""
 
 
@@ -106,9 +106,9 @@ class RunnerPool:
         """The runner for a program, or why there is none: 'emulator: …' if those that could would get it wrong,
         '… lacks …' if it has an instruction that they lack."""
         able, reason = self._able.get(target) or self._find(target)
-        for exact in (False, True):
+        for exact, alone in ((False, False), (True, False), (True, True)):
             for one in able:
-                reason = one.trouble(program, exact)
+                reason = one.trouble(program, exact, alone)
                 if not reason:
                     return one.runner
         return reason
@@ -117,11 +117,9 @@ class RunnerPool:
         """Openers of all runners that run this program rightly, each a new one."""
         able, _ = self._able.get(target) or self._find(target)
         bits = vector_length(target)
-        return [
-            partial(open_runner, one.runner.name, one.runner.isa, bits)
-            for one in able
-            if not one.trouble(program, exact=True)
-        ]
+        right = [one for one in able if not one.trouble(program, exact=True)]
+        right = right or [one for one in able if not one.trouble(program, exact=True, alone=True)]
+        return [partial(open_runner, one.runner.name, one.runner.isa, bits) for one in right]
 
     def names(self, target: Target) -> tuple[str, ...]:
         """The names of the runners that have all of a target's extensions, best first."""

@@ -104,6 +104,35 @@ def test_pool_goes_round_a_shortcoming() -> None:
     pool.close()
 
 
+HIDING = [row for row in PROVEN if row.hides]
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("row", HIDING, ids=lambda row: f"{row.isa}: {row.name}")
+def test_what_only_hides_faults_is_routed_elsewhere_if_anybody_else_runs_it(row: Erratum) -> None:
+    """In votes, too: who sees no fault is no witness against one. Alone, it runs what it cannot see through."""
+    assert row.proof is not None
+    program = [FunctionCode("%f", bytes.fromhex(row.proof.code))]
+    pool, alone, target = RunnerPool(), RunnerPool(row.runner), Target(row.isa)
+    chosen, only = pool.pick(target, program), alone.pick(target, program)
+    assert not isinstance(chosen, str) and chosen.name == "qemu"
+    assert not isinstance(only, str) and only.name == row.runner
+    assert [opener().name for opener in pool.every(target, program)] == ["qemu"]
+    assert [opener().name for opener in alone.every(target, program)] == [row.runner]
+    pool.close()
+    alone.close()
+
+
+@pytest.mark.parametrize("code", ["bf2303d5", "ff2303d5", "9f2303d5", "df2303d5", "9f2103d5", "df2103d5", "ff0b5fd6"])
+def test_authentication_is_found_where_an_instruction_begins(code: str) -> None:
+    assert first("unicorn", "aarch64", [FunctionCode("%f", bytes.fromhex(f"3f2303d5{code}"))])
+    assert not first("unicorn", "aarch64", [FunctionCode("%f", bytes.fromhex(f"3f23{code}03d5"))])
+
+
+def test_signing_alone_is_right_on_every_runner() -> None:
+    assert not first("unicorn", "aarch64", [FunctionCode("%f", bytes.fromhex("3f2303d51f2103d57f2303d5c0035fd6"))])
+
+
 RTZ = "577003cdd792334a67800000"
 """vsetivli zero, 6, e32, m1; vfcvt.rtz.x.f.v v5, v3; ret."""
 RTZ_BEHIND_DYN = "577003cd5791310ad792334a67800000"

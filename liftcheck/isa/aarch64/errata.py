@@ -28,11 +28,33 @@ def _narrow_ldsmax(code: bytes) -> bool:
     )
 
 
+_AUTHENTICATING: Final = rb"[\x9f\xbf\xdf\xff]\x23\x03\xd5|[\x9f\xdf]\x21\x03\xd5|\xff[\x0b\x0f]\x5f\xd6"
+_AUTHENTICATIONS: Final = re.compile(b"(?=%s)" % _AUTHENTICATING, re.DOTALL)
+"""autiaz, autiasp, autibz, autibsp; autia1716, autib1716; retaa, retab."""
+
+
+_SIGNS: Final = (
+    "f00300aa f1031eaa 1f2103d5 22021eca f00301aa f1031eaa 1f2103d5 23021eca"
+    "420003aa 5f0000f1 e0079f9a 9f2103d5 c0035fd6"
+)
+"""Signs the return address (pacia1716) with each argument; whether that changes it. Then authenticates it."""
+
+
+def _authenticates(code: bytes) -> bool:
+    """Whether one of them is where an instruction begins."""
+    return any(match.start() & 3 == 0 for match in _AUTHENTICATIONS.finditer(code))
+
+
 ROWS: Final[tuple[Erratum, ...]] = (
     Erratum(
         "unicorn", ISA.name, "ldsmax, ldsmin of 8, 16, 32 bits", "compare as unsigned: the wrong value is stored",
         re.compile(_LDSMAX, re.DOTALL), _narrow_ldsmax,
         proof=Proof("ff4300d1e00300f9e14321b8e00340b9ff430091c0035fd6", (0xFFFFFFFF, 1), 1, 0xFFFFFFFF),
+    ),
+    Erratum(
+        "unicorn", ISA.name, "authentication of addresses", "passes for every address, as none is signed",
+        re.compile(_AUTHENTICATING, re.DOTALL), _authenticates, hides=True,
+        proof=Proof(_SIGNS, (3, 5), 1, 0),
     ),
     Erratum(
         "qemu", ISA.name, "addresses that differ in the top byte alone", "are the same, as on Linux (top byte ignore)",

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from liftcheck.clif.edit import copy_function, fresh, replace_uses
 from liftcheck.clif.ir import Function, Inst, Signature, StackSlot
 from liftcheck.clif.types import F16, F32, F64, I16, I32, I64, I128, Type
+from liftcheck.oracles.regalloc.arguments import stack_bytes
 
 Settings = tuple[tuple[str, str], ...]
 
@@ -152,3 +153,9 @@ def _unextended(signature: Signature) -> Signature:
 def preserves_all(function: Function, _: bool) -> Function | None:
     """As it is, if it keeps all registers and has a frame: without probes of the stack it does."""
     return function if function.signature.call_conv == "preserve_all" and function.stack_slots else None
+
+
+def takes_arguments_away(isa: str, function: Function, _: bool) -> Function | None:
+    """As it is, if it is of `winch` and has arguments on the stack, which it takes away before it returns."""
+    signature = function.signature
+    return function if signature.call_conv == "winch" and stack_bytes(isa, signature) else None

@@ -6,6 +6,7 @@ Sources: docs/findings.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -23,7 +24,14 @@ from liftcheck.oracles.filetests.faults import (
     passes_256,
     vectors_below,
 )
-from liftcheck.oracles.filetests.mends import Mend, boxed_anew, halves_apart, preserves_all, unextended
+from liftcheck.oracles.filetests.mends import (
+    Mend,
+    boxed_anew,
+    halves_apart,
+    preserves_all,
+    takes_arguments_away,
+    unextended,
+)
 from liftcheck.oracles.filetests.proofs import (
     Illegal,
     Panic,
@@ -98,6 +106,9 @@ PAGES: Final = (
         "when no argument on the stack is to be extended", unextended)),
     Page("preserve-all-inline-probe-loses-a-register", "x86-64 riscv64", Mend(
         "without probes of the stack", preserves_all, (("enable_probestack", "false"),))),
+    Page("aarch64-winch-signed-return", "aarch64", Mend(
+        "without signed return addresses", partial(takes_arguments_away, "aarch64"),
+        (("sign_return_address", "false"),))),
     Page("riscv64-preserve-all-without-vectors", "riscv64", Illegal("vector instructions ", saves_all)),
     Page("riscv64-vandn-without-zvbb", "riscv64", Illegal(r"vandn\.vx .* has_zvbb$", guards_vectors)),
     Page("aarch64-fcmp-f16-without-fp16", "aarch64", Illegal("fcmp .* has_fp16$", compares_halves)),

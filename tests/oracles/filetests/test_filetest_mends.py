@@ -142,6 +142,23 @@ def test_other_programs_have_nothing_to_mend() -> None:
     assert preserves_all(kept.functions[0], True) is None
 
 
+@pytest.mark.parametrize(
+    ("signature", "told"),
+    [
+        ("i64, i64, i64, i64, i64, i64, i64, i64, i8) winch", True),
+        ("f32, f64, f64, f64, f64, f64, f64, f64, f64) winch", True),
+        ("i64, f64, i64, f64, i64, f64, i64, f64, i64, f64) winch", False),
+        ("i64, i64, i64, i64, i64, i64, i64, i64, i8) tail", False),
+    ],
+)
+def test_only_what_takes_arguments_away_may_sign_otherwise_than_it_authenticates(signature: str, told: bool) -> None:
+    types = signature.partition(")")[0].split(", ")
+    params = ", ".join(f"v{n}: {ty}" for n, ty in enumerate(types))
+    module = parse_module(f"function %f({signature} {{\nblock0({params}):\n    return\n}}", "x")
+    (mend,) = [mend for mend in MENDS if "sign_return_address" in dict(mend.settings)]
+    assert (mended(mend, module.functions) is not None) is told
+
+
 def judged(compiler: Compiler, runners: RunnerPool, hooks: Hooks) -> Report:
     report = Report()
     with Engine(compiler, runners, DEFAULT, hooks) as engine:
