@@ -159,7 +159,7 @@ def _execute(bench: Bench, run: _Run, executor: Executor, counts: bool) -> None:
 
 
 def _differs(bench: Bench, load: _Load, trial: Trial, got: bytes, name: str) -> None:
-    found = _differences(bench, load.instance, trial, got)
+    found = differences(bench, load.instance, trial, got)
     if found:
         judged = load.judged
         judged.differing[name] = judged.differing.get(name, 0) + 1
@@ -168,7 +168,8 @@ def _differs(bench: Bench, load: _Load, trial: Trial, got: bytes, name: str) -> 
             kept += found[: _KEPT - len(kept)]
 
 
-def _differences(bench: Bench, instance: Instance, trial: Trial, got: bytes) -> list[Difference]:
+def differences(bench: Bench, instance: Instance, trial: Trial, got: bytes) -> list[Difference]:
+    """Every place for which a record has another value than the row says."""
     given = tuple((bench.table.registers.name(p), bench.get(trial.record, p)) for p in instance.runnable.reads)
     text, found = instance.decoded.text, []
     for place in bench.slots:
