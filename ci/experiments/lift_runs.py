@@ -4,9 +4,10 @@ The one idea: each function of the files that has run lines is compiled under th
 both levels of optimization, and lifted (`mach.lift`); each line's arguments are put into the terms
 (`oracles.lifting.lines`), in three states that differ in what nobody has set. Prints, per ISA, functions, lines, and
 why lines are undecided; then each difference; then how fast code was lifted that was not met before and that was. Exit
-code 1 if anything differs.
+code 1 if anything differs. With `--programs` the terms are those of the CLIF functions themselves
+(`oracles.lifting.program`).
 
-    python ci/experiments/lift_runs.py [--isa riscv64 …] [--compiler cranelift@0.135.8] FILE|FOLDER …
+    python ci/experiments/lift_runs.py [--isa riscv64 …] [--compiler cranelift@0.135.8] [--programs] FILE|FOLDER …
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from liftcheck.isa.base import isa_named
 from liftcheck.mach.lift import lift
 from liftcheck.mach.lift_paths import Entry
 from liftcheck.oracles.lifting.lines import Judge
+from liftcheck.oracles.lifting.signature import Boundary
 
 LEVELS = ("none", "speed")
 
@@ -48,6 +50,7 @@ class Counts:
     different: list[str] = field(default_factory=list)
     lifted: list[tuple[FunctionCode, Entry]] = field(default_factory=list)
     seconds: float = 0.0
+    programs: bool = False
     steps: int = 0
 
 
@@ -65,6 +68,10 @@ def judge_file(path: Path, isa: str, compiler: Compiler, counts: Counts) -> None
     if not chosen or not any(function.run_lines for function in functions):
         return
     module = test.module(functions)
+    if counts.programs:
+        for function, model in zip(functions, module.functions, strict=True):
+            judge(function, partial(Judge, chosen[0], model, None, module), None, chosen[0], test, counts)
+        return
     text = spell(compiler, test, test.readable()).text
     for target, replies in each_target(partial(_compiled, compiler, text), chosen, len(functions)):
         for function, model, reply in zip(functions, module.functions, replies, strict=True):
@@ -82,7 +89,7 @@ def _compiled(compiler: Compiler, text: str, targets: Sequence[Target]) -> list[
 def judge(
     function: TestFunction,
     lifted: Callable[[], Judge],
-    code: FunctionCode,
+    code: FunctionCode | None,
     target: Target,
     test: FileTest,
     counts: Counts,
@@ -95,10 +102,11 @@ def judge(
     judged = lifted()
     counts.seconds += process_time() - start
     counts.functions += 1
-    if judged.lifted is not None and judged.boundary is not None:
+    if judged.lifted is not None and judged.side is not None:
         counts.steps += judged.lifted.steps
         counts.whole += all(end.kind != "undecided" for end in judged.lifted.ends)
-        counts.lifted.append((code, judged.boundary.entry))
+        if code is not None and isinstance(judged.side, Boundary):
+            counts.lifted.append((code, judged.side.entry))
     for line in lines:
         verdict = judged.line(line)
         counts.lines[verdict.kind] += 1
@@ -139,13 +147,14 @@ def main(argv: list[str]) -> int:
     known = [isa for isa in ISAS if isa_named(isa).rows]
     parser.add_argument("--isa", action="append", choices=known, help="ISAs (default: all)")
     parser.add_argument("--compiler", default="cranelift")
+    parser.add_argument("--programs", action="store_true", help="the programs themselves as terms, not their code")
     parser.add_argument("paths", nargs="+", type=Path, help="CLIF files and folders")
     options = parser.parse_args(argv)
     compiler = open_compiler(options.compiler)
     wrong = 0
     try:
         for isa in options.isa or known:
-            counts = Counts()
+            counts = Counts(programs=options.programs)
             for path in files(options.paths):
                 try:
                     judge_file(path, isa, compiler, counts)

@@ -12,6 +12,7 @@ term says, what has no row or no meaning, more paths or steps than `Limits`. Ass
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
@@ -20,8 +21,8 @@ from liftcheck.bits.simplify import simplified
 from liftcheck.bits.term import Term, var
 from liftcheck.case import FunctionCode
 from liftcheck.isa.base import Isa, isa_named
-from liftcheck.mach.lift_memory import CODE as CODE_AREA
-from liftcheck.mach.lift_memory import DATA, FRAME, Memory, Reads, Undecided, located, parts
+from liftcheck.mach.lift_areas import Areas
+from liftcheck.mach.lift_memory import DATA, Memory, Reads, Undecided, located, parts
 from liftcheck.mach.lift_paths import End, Ended, Entry, Lifted, Limits, Path
 from liftcheck.mach.rows.machine import Effects, Place, Registers
 from liftcheck.mach.rows.table import Decoded, Table, variables
@@ -65,12 +66,12 @@ class _Lifter:
         self.reads: Final = Reads()
         self.ends: Final[list[End]] = []
         self.steps = 0
-        self._stack: Final = _variables(entry.stack)
         (self._return,) = _variables(entry.return_address)
         self._longest: Final = self.table.longest
         self._follow: Final = self.isa.part(self.isa.context)
         self._waiting: Final[list[Path]] = []
-        self._areas: Final[dict[Term, str]] = {}
+        frame = frozenset({parts(entry.stack)[0], *_variables(entry.stack)})
+        self._areas: Final = Areas(frame, entry.apart, self._is_code)
         self._undefined: Final[list[Term]] = []
         self._own: Final[dict[tuple[int, object], tuple[Step, Term]]] = {}
 
@@ -84,29 +85,18 @@ class _Lifter:
             return None
         return trap_code(self.isa, self.code.data, self.function.traps, at)
 
-    def area_of(self, base: Term) -> str:
-        found = self._areas.get(base)
-        if found is None:
-            found = self._areas[base] = self._area(base)
-        return found
+    @property
+    def names(self) -> Mapping[Term, str]:
+        return self.code.names
 
-    def _area(self, base: Term) -> str:
-        if base is parts(self.entry.stack)[0] or base in self._stack:
-            return FRAME
-        if base in (CODE, START) or base in self.code.slots:
-            return CODE_AREA
-        if base in self.entry.apart:
-            return f"apart {base.params[0]}"
-        addends = _addends(base)
-        inside = {self.area_of(a) for a in addends}
-        if not addends and not any(self.area_of(v) in (FRAME, CODE_AREA) for v in variables([base]) if v is not base):
-            return DATA
-        if len(inside) == 1:
-            return inside.pop()
-        special = inside - {DATA}
-        if len(special) == 1 and base.prim != "ite":
-            return special.pop()
-        raise Undecided("an address that may be of the frame or of data")
+    def load_code(self, address: Term, size: int, holds: Set[Term]) -> Term:
+        return self.code.load(address, size, holds)
+
+    def area_of(self, base: Term) -> str:
+        return self._areas.of(base)
+
+    def _is_code(self, base: Term) -> bool:
+        return base in (CODE, START) or base in self.code.slots
 
     def finish(self, end: End) -> None:
         if len(self.ends) >= self.limits.paths:
@@ -123,7 +113,7 @@ class _Lifter:
                 self._walk(self._waiting.pop())
         except Undecided as reason:
             self.ends[:] = [End("undecided", (), str(reason), first.state, first.memory)]
-        return Lifted(tuple(self.ends), self.reads, self.steps, frozenset(self._undefined), self.code)
+        return Lifted(tuple(self.ends), self.reads, self.steps, frozenset(self._undefined), self.code.big)
 
     def _state(self) -> State:
         return untouched(self.table.registers) | self.entry.registers
@@ -271,16 +261,6 @@ class _Lifter:
         path.turns[target] = len(path.conditions)
         if self.steps > self.limits.steps:
             raise Undecided("more instructions than the limit")
-
-
-_ADDENDS: Final = {"add": (0, 1), "sub": (0,), "and": (0,), "ite": (1, 2), "concat": (0,), "extract": (0,)}
-"""The operands by which a term is an address where they are."""
-
-
-def _addends(base: Term) -> list[Term]:
-    if base.prim == "extract" and base.params[0] == 0:  # a number of few bits
-        return []
-    return [base.args[i] for i in _ADDENDS.get(base.prim, ()) if base.args[i].prim != "const"]
 
 
 @lru_cache(maxsize=1 << 10)

@@ -6,7 +6,7 @@ The one idea: a path owns its registers and memory, and is what instructions loa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple, Protocol
 
 from liftcheck.bits.build import bnot
@@ -15,7 +15,6 @@ from liftcheck.bits.term import Term, value_of
 from liftcheck.clif.ir import Signature
 from liftcheck.mach.lift_memory import CODE, DATA, Memory, Reads, parts
 from liftcheck.mach.rows.machine import Place
-from liftcheck.mach.symbols import Code
 from liftcheck.mach.transfer import State, value
 
 
@@ -78,6 +77,7 @@ class End(NamedTuple):
     state       registers at the end
     accesses    those that are not the frame's, in order
     calls       those that were made, in order
+    results     of a program's return: its values; of machine code they are in its state
     """
 
     kind: str
@@ -87,6 +87,7 @@ class End(NamedTuple):
     memory: Memory
     accesses: tuple[Access, ...] = ()
     calls: tuple[Called, ...] = ()
+    results: tuple[Term, ...] = ()
 
     def value(self, place: Place) -> Term:
         """What a place holds at the end."""
@@ -95,21 +96,25 @@ class End(NamedTuple):
 
 class Lifted(NamedTuple):
     """A function as terms: its ends, the initial memory that they read, instructions met, variables of what manuals
-    leave open."""
+    leave open, whether memory is big-endian."""
 
     ends: tuple[End, ...]
     reads: Reads
     steps: int
     undefined: frozenset[Term]
-    code: Code | None = None
+    big: bool = False
 
 
 class Owner(Protocol):
     """Who follows paths."""
 
     @property
-    def code(self) -> Code:
-        """Its bytes and relocations."""
+    def names(self) -> Mapping[Term, str]:
+        """The names of symbols."""
+        ...
+
+    def load_code(self, address: Term, size: int, holds: Set[Term]) -> Term:
+        """What the function's bytes hold, where some conditions do."""
         ...
 
     def finish(self, end: End) -> None:
@@ -162,11 +167,9 @@ class Path:
             self.holds.add(one)
             waiting += one.args if one.prim == "and" else ()
 
-    def end(self, kind: str, detail: str = "") -> None:
-        calls = tuple(self.calls)
-        self.owner.finish(
-            End(kind, tuple(self.conditions), detail, self.state, self.memory, tuple(self.accesses), calls)
-        )
+    def end(self, kind: str, detail: str = "", results: tuple[Term, ...] = ()) -> None:
+        accesses, calls = tuple(self.accesses), tuple(self.calls)
+        self.owner.finish(End(kind, tuple(self.conditions), detail, self.state, self.memory, accesses, calls, results))
 
     def decided(self, condition: Term) -> bool | None:
         """Whether a condition holds; None: it may."""
@@ -181,7 +184,7 @@ class Path:
     def load(self, address: Term, size: int, when: Term) -> Term:
         area = self._note(address, size, False, when)
         if area == CODE:
-            return self.owner.code.load(address, size, self.holds)
+            return self.owner.load_code(address, size, self.holds)
         return self.memory.load(address, size)
 
     def store(self, address: Term, value: Term, when: Term) -> None:

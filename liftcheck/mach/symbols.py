@@ -29,6 +29,8 @@ from liftcheck.mach.rows.machine import Effects
 START: Final = var("code", 63)
 CODE: Final = joined(START, const(0, 1))
 """The function's first byte, at an even address."""
+SYMBOL: Final = "symbol"
+"""How the names of symbols' variables begin."""
 _LOW: Final = ("Aarch64AddAbsLo12Nc", "Aarch64Ld64GotLo12Nc")
 _ABSOLUTE: Final = "Abs8"
 _LOW_MASK: Final = const(0xFFF, 64)
@@ -74,7 +76,7 @@ class Code:
         """S + A, or G + A."""
         if r.name.startswith("func:"):
             return located(CODE, int(r.name[5:]) + r.addend)
-        found = var(f"symbol {r.name}", 64)
+        found = var(f"{SYMBOL} {r.name}", 64)
         self.names[found] = r.name
         if relocations.canonical(r.kind) in relocations.GOT_KINDS:
             slot = var(f"slot {r.name}", 64)

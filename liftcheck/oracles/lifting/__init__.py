@@ -1,1 +1,1 @@
-"""Machine code as terms against what it was compiled from: entry and exit by the signature, values of lifted code."""
+"""Machine code and the programs that it was compiled from as terms: entry and exit, calls, values."""

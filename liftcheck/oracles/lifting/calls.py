@@ -30,6 +30,7 @@ from liftcheck.mach.lift_memory import DATA, FRAME, Undecided, located, parts
 from liftcheck.mach.lift_paths import Called, Path
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.rows.table import variables
+from liftcheck.mach.symbols import SYMBOL
 from liftcheck.mach.transfer import State, over, value
 from liftcheck.oracles.lifting.signature import ALIGNED, RETURN, STACK, Convention, convention
 from liftcheck.oracles.regalloc.arguments import stack_bytes
@@ -84,7 +85,7 @@ class Calls:
         self._pointer: Final = isa_named(target.isa).stack_pointer
 
     def __call__(self, path: Path, target: Term, tail: bool) -> None:
-        target, name = _named(target, path.owner.code.names)
+        target, name = _named(target, path.owner.names)
         if self._signatures.handlers:
             raise Undecided("a call that may land in a handler")
         how = convention(self._target, self._signatures.of(name, tail))
@@ -137,8 +138,13 @@ def _named(target: Term, names: Mapping[Term, str]) -> tuple[Term, str]:
     nothing."""
     for symbol, name in names.items():
         if target is symbol or target is even(symbol):
-            return symbol, name
+            return symbol_of(name.replace(ROUTINE, "%")), name
     return target, ""
+
+
+def symbol_of(name: str) -> Term:
+    """The address of what has a name, as machine code has it."""
+    return var(f"{SYMBOL} {name}", 64)
 
 
 def even(address: Term) -> Term:

@@ -18,7 +18,7 @@ from liftcheck.bits.values import Values
 from liftcheck.case import Outcome
 from liftcheck.mach.lift_memory import DATA, Memory, Undecided
 from liftcheck.mach.lift_paths import Called, End, Lifted
-from liftcheck.oracles.lifting.signature import Boundary, arguments, extended
+from liftcheck.oracles.lifting.signature import Side, arguments, extended
 
 SALTS: Final = (0, 1, 2)
 """All zeros, all ones, bits that look like chance."""
@@ -55,14 +55,14 @@ class Callees(Protocol):
 
 def execute(
     lifted: Lifted,
-    boundary: Boundary,
+    side: Side,
     inputs: Sequence[int],
     regions: Mapping[int, bytes] | None = None,
     salt: int = 0,
     callees: Callees | None = None,
 ) -> Result:
     """The outcome for some arguments, with data at some addresses."""
-    state = _State(lifted, boundary, inputs, regions or {}, salt, callees)
+    state = _State(lifted, side, inputs, regions or {}, salt, callees)
     try:
         return state.result()
     except _Stopped as stopped:
@@ -81,15 +81,15 @@ class _State:
     def __init__(
         self,
         lifted: Lifted,
-        boundary: Boundary,
+        side: Side,
         inputs: Sequence[int],
         regions: Mapping[int, bytes],
         salt: int,
         callees: Callees | None,
     ) -> None:
-        self.lifted, self.boundary, self.salt, self.callees = lifted, boundary, salt, callees
-        self.given = dict(zip(arguments(boundary.signature), inputs, strict=True))
-        self.order: Final = "big" if self._big() else "little"
+        self.lifted, self.side, self.salt, self.callees = lifted, side, salt, callees
+        self.given = dict(zip(arguments(side.signature), inputs, strict=True))
+        self.order: Final = "big" if lifted.big else "little"
         self.regions = regions
         self._begin(())
 
@@ -99,9 +99,6 @@ class _State:
         self.calls = calls
         self.contents = [self.regions]
         self.results: dict[Term, int] = {}
-
-    def _big(self) -> bool:
-        return self.lifted.code is not None and self.lifted.code.big
 
     def variable(self, v: Term) -> int:
         """A variable's number."""
@@ -138,7 +135,7 @@ class _State:
         if address is None:
             return 0
         found = bytes(self._byte(address + k & (1 << 64) - 1, regions) for k in range(size))
-        return int.from_bytes(found, "big" if self.order == "big" else "little")
+        return int.from_bytes(found, self.order)
 
     def _byte(self, address: int, regions: Mapping[int, bytes]) -> int:
         for base, content in regions.items():
@@ -160,7 +157,7 @@ class _State:
             return Result("trapped", (), fault, {})
         if end.kind == "trapped":
             return Result("trapped", (), end.detail, self._changed(end.memory))
-        values = tuple(self.values(term) for term in self.boundary.results(end))
+        values = tuple(self.values(term) for term in self.side.results(end))
         return Result("returned", values, "", self._changed(end.memory))
 
     def _takes(self, end: End) -> bool:
@@ -235,7 +232,7 @@ class _State:
             base, value = self.values(made.base), self.values(made.value)
             if base is None or value is None or not self.values(made.when):
                 continue
-            content = value.to_bytes(made.size, "big" if self.order == "big" else "little")
+            content = value.to_bytes(made.size, self.order)
             found |= {base + made.offset + k & (1 << 64) - 1: byte for k, byte in enumerate(content)}
         return found
 

@@ -23,7 +23,8 @@ from liftcheck.mach.lift_paths import Lifted
 from liftcheck.nan import CREATES, canonical
 from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.execute import SALTS, Result, execute
-from liftcheck.oracles.lifting.signature import Boundary, boundary, extended
+from liftcheck.oracles.lifting.program import Program, lift_program
+from liftcheck.oracles.lifting.signature import Side, boundary, extended
 
 
 class Verdict(NamedTuple):
@@ -58,30 +59,40 @@ class Interpreted:
         return self._prepared.run(number, args, regions)
 
 
-class Judge:
-    """One function's machine code, lifted; its calls are of the functions of `module`."""
+def sides(target: Target, function: Function, code: FunctionCode | None) -> tuple[Side, Lifted]:
+    """A function's code as terms, or, without code, its program; `Undecided` if where its values are is not known."""
+    if code is None:
+        return Program(function.signature), lift_program(target, function)
+    entered = boundary(target, function.signature, Calls(target, function))
+    return entered, lift(target.isa, code, entered.entry)
 
-    def __init__(self, target: Target, function: Function, code: FunctionCode, module: Module | None = None) -> None:
+
+class Judge:
+    """One function's machine code, lifted, or without code the program itself; its calls are of the functions of
+    `module`."""
+
+    def __init__(
+        self, target: Target, function: Function, code: FunctionCode | None, module: Module | None = None
+    ) -> None:
         self.function = function
         self._callees = None if module is None else Interpreted(module, target.big_endian)
         self.reason = ""
-        self.boundary: Boundary | None = None
+        self.side: Side | None = None
         self.lifted: Lifted | None = None
         try:
-            self.boundary = boundary(target, function.signature, Calls(target, function))
-            self.lifted = lift(target.isa, code, self.boundary.entry)
+            self.side, self.lifted = sides(target, function, code)
         except Undecided as reason:
             self.reason = str(reason)
         self._open = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
 
     def line(self, line: RunLine) -> Verdict:
         """A line that is `at` its data region."""
-        if self.boundary is None or self.lifted is None:
+        if self.side is None or self.lifted is None:
             return Verdict("undecided", self.reason)
         undecided = ""
         for salt in SALTS:
             try:
-                result = execute(self.lifted, self.boundary, line.args, line.regions(), salt, self._callees)
+                result = execute(self.lifted, self.side, line.args, line.regions(), salt, self._callees)
             except Undecided as reason:
                 result = Result("undecided", (), str(reason))
             if result.kind == "undecided":
@@ -104,17 +115,17 @@ class Judge:
 
     def _values(self, line: RunLine, result: Result) -> tuple[int, ...] | None:
         """Values of the signature's types; None if an extension is wrong, or a value has no meaning."""
-        if self.boundary is None or result.kind != "returned":
+        if self.side is None or result.kind != "returned":
             return ()
         found = []
-        for number, value in zip(result.values, self.boundary.signature.returns, strict=True):
+        for number, value in zip(result.values, self.side.signature.returns, strict=True):
             if number is None:
                 return None
             narrow = number & (1 << value.type.bits) - 1
             if number != narrow and number != extended(narrow, value.type.bits, value.extension):
                 return None
             found.append(narrow)
-        if [*self.boundary.expected(found)] != [*result.values]:
+        if [*self.side.expected(found)] != [*result.values]:
             return None
         return tuple(found)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from liftcheck.bits import build
 from liftcheck.bits.simplify import joined, normal, sliced
@@ -110,6 +110,23 @@ class Convention(NamedTuple):
         """Whether a value fills its register by an extension."""
         narrow = value.type.bits < 64 and parts[0].place >= 0 and not parts[0].float
         return narrow and bool(value.extension) and self.where.extends
+
+
+class Side(Protocol):
+    """What has the ends of a function: its code, or its program."""
+
+    @property
+    def signature(self) -> Signature:
+        """The function's."""
+        ...
+
+    def results(self, end: End) -> list[Term]:
+        """The results of an end, as whole numbers."""
+        ...
+
+    def expected(self, results: Sequence[int]) -> list[int]:
+        """Numbers that the results are to be, given values of the signature's types."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
