@@ -71,6 +71,7 @@ def _control() -> Iterator[Row]:
     yield inst("jmp rel8", "EB ib", _jump, "JMP")
     yield inst("jmp rm64", "FF /4", _jump, "JMP", untested=AWAY)
     yield inst("call rel32", "E8 id", _call, "CALL")
+    yield inst("data16 call rel32", "66 66 REX.W E8 id", _call, "CALL", untested="linkers alone make something of it")
     yield inst("call rm64", "FF /2", _call, "CALL", untested=AWAY)
     yield inst("ret", "C3", _return, "RET", untested=AWAY)
     yield inst("ret u16", "C2 iw", _return, "RET", untested=AWAY)

@@ -31,7 +31,7 @@ from liftcheck.mach.rows.encoding import Candidate, Decoder, Fields
 
 NO_BASE, RIP, NO_INDEX = 32, 33, 32
 _MAPS: Final = {"0F": 1, "0F38": 2, "0F3A": 3, "MAP5": 5, "MAP6": 6}
-_PREFIXES: Final = {"": 0, "66": 1, "F3": 2, "F2": 3, "66 F3": 4}
+_PREFIXES: Final = {"": 0, "66": 1, "F3": 2, "F2": 3, "66 F3": 4, "66 66": 5}
 _SIZES: Final = {"ib": 1, "iw": 2, "id": 4, "iq": 8}
 _LENGTHS: Final = {"128": 0, "256": 1, "512": 2, "LIG": -1, "L0": 0, "L1": 1}
 
@@ -95,7 +95,7 @@ class Opcode:
 
     def _legacy(self, made: _Parts) -> bytes:
         code = b"\xf0" if self.locked else b""
-        code += (b"", b"\x66", b"\xf3", b"\xf2", b"\x66\xf3")[self.prefix]
+        code += (b"", b"\x66", b"\xf3", b"\xf2", b"\x66\xf3", b"\x66\x66")[self.prefix]
         low_only = self.digit is None
         rex = (self.w > 0) << 3 | made.bit("reg", 3) << 2 | made.x << 1 | (made.bit("rm", 3) if low_only else made.b)
         if rex or made.fields.get("rex"):
@@ -262,7 +262,7 @@ def _fixed(one: Opcode) -> int:
 
 
 def _head(window: bytes) -> _Head | None:
-    at, prefix, locked, segment, size = 0, 0, False, 0, False
+    at, prefix, locked, segment, size = 0, 0, False, 0, 0
     while window[at] in (0x66, 0xF2, 0xF3, 0xF0, 0x64, 0x65):
         byte = window[at]
         if byte in (0x64, 0x65):
@@ -270,11 +270,11 @@ def _head(window: bytes) -> _Head | None:
         elif byte == 0xF0:
             locked = True
         elif byte == 0x66:
-            size = True
+            size += 1
         else:
             prefix = 2 if byte == 0xF3 else 3
         at += 1
-    prefix = 4 if size and prefix == 2 else prefix or size
+    prefix = 4 if size and prefix == 2 else prefix or (5 if size > 1 else size)
     first = window[at]
     if first == 0xC5:
         byte = window[at + 1]

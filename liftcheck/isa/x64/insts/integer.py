@@ -140,6 +140,7 @@ def _moves() -> Iterator[Row]:
                 yield inst(f"{name} >r{width}, rm16", f"{prefix}0F {opcode + 1:X} /r", widened(extend, width),
                            name.upper())  # fmt: skip
         yield inst(f"lea >r{width}, m", f"{prefix}8D /r", truncated(width), "LEA")
+    yield inst("data16 lea >r64, m", "66 REX.W 8D /r", truncated(64), "LEA")
     yield inst("movsxd >r64, rm32", "REX.W 63 /r", widened(b.sext, 64), "MOVSX")
 
 

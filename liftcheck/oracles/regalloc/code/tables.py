@@ -72,12 +72,12 @@ def _summed(chain: Sequence[Placed], pointer: int) -> bool:
     if len(chain) == 3:
         return made == {pointer}
     total = chain[2].machine
-    plain = total.effect is not None and len(total.effect.writes) == 1 and not total.accesses
-    written = total.effect.writes[0][1] if total.effect is not None else None
-    whole = written is not None and written.prim == "add" and all(arg.prim == "var" for arg in written.args)
+    if total.effect is None or len(total.effect.writes) != 1 or total.accesses:
+        return False
+    written = total.effect.writes[0][1]
     reads, writes = ({place for place in row if place >= 0} for row in (total.reads, total.writes))
     fields = len(made) == 1 and pointer not in made and (reads, writes) == (made | {pointer}, {pointer})
-    return plain and whole and fields
+    return fields and written.prim == "add" and all(arg.prim == "var" for arg in written.args)
 
 
 def _bounded(isa: str, abi: Abi, before: Sequence[Placed], chain: int, index: int, entries: int) -> bool:

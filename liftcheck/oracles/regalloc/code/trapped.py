@@ -45,6 +45,8 @@ def _traps(layout: Layout, code: Sequence[Placed]) -> Iterator[tuple[Placed, str
     """The traps of these bytes, and the ways out of them that are one's, with their codes. A trap may fill more bytes
     than one is long."""
     inside = {offset for offset, _ in code}
+    if any(machine.flow == TRAP for _, machine in code):  # round which one leads
+        inside.add(code[-1].offset + code[-1].machine.size)
     trapped = False
     for placed in code:
         offset, machine = placed
