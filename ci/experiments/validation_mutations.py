@@ -20,7 +20,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import reduce
@@ -32,6 +32,7 @@ from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from mutation_child import Doing, Say, attempt
 from mutation_edits import KINDS, Edited, spots
 from mutation_programs import draw
 from mutation_told import OFFSETS, SEAM, TOLD, told
@@ -56,6 +57,7 @@ from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID
 from liftcheck.oracles.throwing import with_throw
 from liftcheck.regalloc.allocation import ALGORITHMS, Captured
+from liftcheck.runners import errata
 from liftcheck.runners.base import BaseRunner
 from liftcheck.runners.pool import RunnerPool
 from liftcheck.runners.trampolines import trampoline_target, trampoline_text
@@ -76,8 +78,9 @@ CANNOT: Final = (
 )
 CHANGED, REFUTED, UNDECIDED = "changed behaviour", "refuted", "undecided"
 BEYOND, ALIKE, NOT_RUN = "valid: nothing claimed", "valid: runs alike", "valid: not run"
+ABORTS: Final = "the emulator aborts"
 UNSOUND: Final = "UNSOUND"
-COLUMNS: Final = ("tried", CHANGED, REFUTED, UNDECIDED, BEYOND, ALIKE, NOT_RUN, UNSOUND)
+COLUMNS: Final = ("tried", CHANGED, REFUTED, UNDECIDED, BEYOND, ALIKE, NOT_RUN, ABORTS, UNSOUND)
 NO_EDIT: Final = "no edit"
 FALSE_ALARM: Final = "FALSE ALARM"
 UNWRITTEN: Final = "READS WHAT NOBODY WROTE"
@@ -220,9 +223,12 @@ class Fuzzer:
 
     # Edits
 
-    def edit_all(self, number: int, rounds: int, kinds: Sequence[str]) -> None:
-        """Every kind, `rounds` times, in functions of program `number`."""
-        subject = self.subject(number)
+    def edit_all(
+        self, number: int, rounds: int, kinds: Sequence[str], fatal: Container[Doing] = (), say: Say = lambda _: None
+    ) -> None:
+        """Every kind, `rounds` times, in functions of program `number`, but for what is `fatal`; says each before."""
+        say(Doing(number))
+        subject = self.subject(number) if Doing(number) not in fatal else None
         if subject is None:
             return
         for turn in range(rounds):
@@ -232,7 +238,8 @@ class Fuzzer:
                 if len(subject.functions[place].code.code) > MOST or place not in subject.valid:
                     continue
                 edited = self._edited(subject, place, kind, rng)
-                if edited is not None:
+                if edited is not None and Doing(number, turn, kind) not in fatal:
+                    say(Doing(number, turn, kind))
                     self._judge(subject, place, kind, edited)
 
     def _edited(self, subject: Subject, place: int, kind: str, rng: Random) -> Edited | None:
@@ -296,6 +303,8 @@ class Fuzzer:
         """What calls of the function do to their callers, and why that is not known."""
         calls: list[list[Call]] = []
         for each in (subject.program, program):
+            if wrong := errata.first("unicorn", self.isa, each.codes):
+                return "", f"the emulator that watches calls: {wrong}"
             try:
                 found = self.watcher.calls(each, place)
             except Unsupported as error:
@@ -341,15 +350,69 @@ class Plan(NamedTuple):
     kinds: tuple[str, ...]
 
 
-def work(plan: Plan) -> tuple[Counter[tuple[str, str]], Counter[str], list[Found], int]:
-    """One process."""
+class Report(NamedTuple):
+    """What came of one ISA."""
+
+    counts: Counter[tuple[str, str]]
+    notes: Counter[str]
+    found: list[Found]
+    programs: int
+
+    def joined(self, other: Report) -> Report:
+        """Both together."""
+        return Report(
+            self.counts + other.counts,
+            self.notes + other.notes,
+            [*self.found, *other.found],
+            self.programs + other.programs,
+        )
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        counts = self.counts
+        return {
+            "programs": self.programs,
+            "notes": dict(self.notes),
+            "found": [one._asdict() for one in self.found],
+            "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
+            "unedited": counts["nothing", "tried"],
+            "false alarms": counts["nothing", FALSE_ALARM],
+            "reads what nothing wrote": counts["nothing", UNWRITTEN],
+        }
+
+
+def work(plan: Plan) -> Report:
+    """What one process does, in children: an edit of which one dies is counted, and left out by the next."""
+    until, total, fatal = time.monotonic() + plan.seconds, Report(Counter(), Counter(), [], 0), set[Doing]()
+    while total.programs < plan.most and (left := until - time.monotonic()) > 0:
+        rest = plan._replace(
+            first=plan.first + total.programs * plan.step, most=plan.most - total.programs, seconds=left
+        )
+        ended = attempt(edit, rest, frozenset(fatal))
+        total = reduce(Report.joined, ended.answers, total)
+        if ended.fatal is None:
+            break
+        fatal.add(ended.fatal)
+        total = total.joined(_death(ended.fatal, ended.cause))
+    return total
+
+
+def edit(plan: Plan, fatal: frozenset[Doing], say: Say) -> None:
+    """A child's part: a report for each program."""
     fuzzer = Fuzzer(plan.isa, plan.compiler)
     until, done = time.monotonic() + plan.seconds, 0
     while time.monotonic() < until and done < plan.most:
-        fuzzer.edit_all(plan.first + done * plan.step, plan.rounds, plan.kinds)
+        fuzzer.edit_all(plan.first + done * plan.step, plan.rounds, plan.kinds, fatal, say)
+        say(Report(*fuzzer.taken(), 1))
         done += 1
     fuzzer.pool.close()
-    return *fuzzer.taken(), done
+
+
+def _death(doing: Doing, cause: str) -> Report:
+    """An edit of which the emulator died, and the process with it."""
+    edit = doing.kind
+    counts = Counter({(edit, "tried"): 1, (edit, ABORTS): 1}) if edit else Counter[tuple[str, str]]()
+    return Report(counts, Counter({f"{ABORTS} ({cause}): {edit or 'a program without an edit'}": 1}), [], 0)
 
 
 def seconds(words: str) -> float:
@@ -384,37 +447,6 @@ def keep(folder: Path, found: Found, number: int) -> Path:
     return path
 
 
-class Report(NamedTuple):
-    """What came of one ISA."""
-
-    counts: Counter[tuple[str, str]]
-    notes: Counter[str]
-    found: list[Found]
-    programs: int
-
-    def joined(self, other: Report) -> Report:
-        """Both together."""
-        return Report(
-            self.counts + other.counts,
-            self.notes + other.notes,
-            [*self.found, *other.found],
-            self.programs + other.programs,
-        )
-
-    def document(self) -> dict[str, object]:
-        """For `--json`."""
-        counts = self.counts
-        return {
-            "programs": self.programs,
-            "notes": dict(self.notes),
-            "found": [one._asdict() for one in self.found],
-            "kinds": {kind: {c: counts[kind, c] for c in COLUMNS} for kind in every_kind()},
-            "unedited": counts["nothing", "tried"],
-            "false alarms": counts["nothing", FALSE_ALARM],
-            "reads what nothing wrote": counts["nothing", UNWRITTEN],
-        }
-
-
 def plans(options: argparse.Namespace, isas: Sequence[str]) -> list[Plan]:
     """What the processes do, one after the other: an ISA each, or a share of its programs if there are more of them."""
     kinds = tuple(every_kind(options.kind or ()))
@@ -443,7 +475,7 @@ def reports(options: argparse.Namespace, isas: Sequence[str]) -> Iterator[tuple[
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
         done = map(work, todo) if options.jobs == 1 else pool.map(work, todo)
         for isa, rows in groupby(zip(todo, done), lambda row: row[0].isa):
-            yield isa, reduce(Report.joined, (Report(*one) for _, one in rows))
+            yield isa, reduce(Report.joined, (one for _, one in rows))
 
 
 def main() -> int:

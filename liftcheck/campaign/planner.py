@@ -111,10 +111,14 @@ class Planner:
     @cached_property
     def runners(self) -> RunnerPool:
         """Runners for the campaign's ISAs; they open when they are first needed."""
+        return self.open_runners()
+
+    def open_runners(self, apart: bool = False) -> RunnerPool:
+        """Other ones; `apart`: only those that have processes of their own."""
         names = tuple(dict.fromkeys(self.options.runners)) or ("auto",)
         if len(names) > 1:
             raise UsageError(f"one runner, or auto for the best of all: not {', '.join(names)}")
-        return RunnerPool(names[0])
+        return RunnerPool(names[0], apart)
 
     def prepare(self, say: Callable[[str], None] | None) -> str:
         """Does once, in the parent, what takes long: builds the compiler, asks its matrices. Gives the compiler's name.

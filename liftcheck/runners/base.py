@@ -179,6 +179,7 @@ class Kind:
     newer      what to do about extensions of an ISA that it lacks, '' if nothing
     essential  liftcheck is not usable without it
     sized      a runner of it serves one size of vector registers
+    inside     it has no process of its own: what kills it kills the process that asked
     """
 
     open: Callable[[str, int], Runner]
@@ -188,6 +189,7 @@ class Kind:
     newer: Callable[[Isa], str] = lambda _isa: ""
     essential: bool = False
     sized: bool = False
+    inside: bool = False
 
 
 class Replacing(Protocol):

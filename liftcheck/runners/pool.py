@@ -90,14 +90,16 @@ class _Able(NamedTuple):
 
 class RunnerPool:
     """Runners of one worker, opened when first needed. `only` limits it to some names, with commas between them
-    ('auto': all). Open it in the process and thread that uses it; pin that to a core first."""
+    ('auto': all), `apart` to those that have processes of their own. Open it in the process and thread that uses it;
+    pin that to a core first."""
 
-    def __init__(self, only: str = "auto") -> None:
+    def __init__(self, only: str = "auto", apart: bool = False) -> None:
         names = only.split(",")
         for name in names:
             if name not in ("auto", *NAMES):
                 raise UsageError(f"no runner {name!r}: choose auto, {', '.join(NAMES)}")
-        self.allowed: Final = frozenset(NAMES if "auto" in names else names)
+        chosen = NAMES if "auto" in names else names
+        self.allowed: Final = frozenset(name for name in chosen if not (apart and kind_of(name).inside))
         self._open: dict[tuple[str, str, int], Runner | None] = {}
         self._abilities: dict[tuple[str, str, int], Abilities] = {}
         self._able: dict[Target, tuple[tuple[_Able, ...], str]] = {}

@@ -279,4 +279,5 @@ KIND: Final = Kind(
     version=lambda _isa: unicorn.__version__,
     remedy="pip install -e .",
     essential=True,
+    inside=True,
 )

@@ -84,8 +84,26 @@ def test_a_case_that_kills_its_worker_is_named_and_the_others_are_judged() -> No
     assert sum(report.tally.undecided.values()) >= 2
     assert ("x86-64", "worker died: killed by SIGKILL") in report.tally.undecided
     assert [name for name, _ in report.troubles] == ["seed 5 case 5"]
-    assert report.deaths == 4  # the batch twice, then the case alone twice
+    assert report.deaths == 6  # the batch twice, then the case alone twice, then on other processes' runners twice
     assert report.exit_code == 0
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
+def test_code_that_kills_an_emulator_inside_of_the_worker_is_a_finding_all_the_same(tmp_path: Path) -> None:
+    """The verdicts of the other ISA, and of the batch's other programs, are those of an undisturbed run."""
+    isas = ("aarch64", "riscv64")
+    quiet = fuzz(options(isas=isas, out=tmp_path / "quiet"))
+    report = fuzz(options(isas=isas, out=tmp_path / "killed"), hooks=campaign_hooks.emulator_aborts)
+    assert report.deaths >= 4
+    assert not [words for _, words in report.troubles if "reduction" not in words]
+    assert not any("died" in reason for _, reason in report.tally.undecided)
+    found = [one for one in report.findings if one.klass == "crash"]
+    assert found and all((one.target.isa, one.runners) == ("aarch64", ("qemu",)) for one in found)
+    assert report.tally.disagreed["aarch64", "crash"] >= len(found)
+    assert report.tally.programs == quiet.tally.programs == 32
+    assert report.tally.pairs == quiet.tally.pairs
+    assert report.tally.agreed["riscv64"] == quiet.tally.agreed["riscv64"]
 
 
 @pytest.mark.needs_compiler

@@ -27,6 +27,7 @@ class Task(NamedTuple):
     cold    the rules that are to be aimed at (`campaign.steering`)
     avoided (ISA, typing) that most programs are to do without (the same)
     known   findings that are known: what looks like one needs no vote, except for a sample
+    apart   a case that workers died of: on runners alone that have processes of their own
     """
 
     kind: Literal["batch", "case", "reduce", "state", "forget"]
@@ -39,6 +40,7 @@ class Task(NamedTuple):
     cold: bytes = b""
     avoided: Avoided = ()
     known: Familiar = Familiar()
+    apart: bool = False
 
 
 @dataclass(slots=True)

@@ -37,6 +37,8 @@ class FuzzWork(Work[Task, Answer]):
         return made_by()
 
     def parts(self, task: Task, /) -> Sequence[Task]:
+        if task.kind == "case" and not task.apart:
+            return [task._replace(apart=True)]
         if task.kind != "batch":
             return ()
         return [task._replace(kind="case", case=case) for case in batch_cases(self.options, task.number)]

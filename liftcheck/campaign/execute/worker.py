@@ -12,7 +12,7 @@ import gc
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from math import inf
 from typing import Final
@@ -106,7 +106,8 @@ class FuzzWorker:
         self._task = task
         gc.disable()
         try:
-            return self._batch(task)
+            with self._apart() if task.apart else contextlib.nullcontext():
+                return self._batch(task)
         finally:
             self.judge.deadline = inf
             if self.baseline is not None:
@@ -116,6 +117,23 @@ class FuzzWorker:
             self._batches += 1
             if self._batches >= _FIRST_LOOK and self._batches.bit_count() == 1:
                 huge_pages.collapse()
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[None]:
+        """On runners alone that may die without this process: an emulator that it holds has killed workers."""
+        kept = self.judge, self.investigator, self.baseline
+        runners = self.planner.open_runners(apart=True)
+        self.judge = self.judge.on(runners)
+        self.investigator = Investigator(self.judge, runners)
+        if self.baseline is not None:
+            first = self.baseline.judge.on(runners)
+            self.baseline = Investigator(first, runners, Other(self.judge, is_baseline=False))
+            self.investigator.other = Other(first, is_baseline=True)
+        try:
+            yield
+        finally:
+            self.judge, self.investigator, self.baseline = kept
+            runners.close()
 
     def _batch(self, task: Task) -> Answer:
         answer = Answer()

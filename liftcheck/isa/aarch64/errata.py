@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from liftcheck.isa.aarch64 import ISA
@@ -28,6 +29,26 @@ def _narrow_ldsmax(code: bytes) -> bool:
     )
 
 
+def _bytes(chosen: Callable[[int], bool]) -> bytes:
+    """A class of bytes."""
+    return b"[%s]" % re.escape(bytes(byte for byte in range(256) if chosen(byte)))
+
+
+_HALVES: Final = re.compile(
+    rb"%s[\x78\x79\xf8\xf9][\x0e\x2e\x4e\x6e\x5e\x7e]|%s%s[\x0e\x2e\x4e\x6e]"
+    % (_bytes(lambda b: b & 0x0C == 0x08), _bytes(lambda b: b & 0xC4 == 0x04), _bytes(lambda b: b & 0x60 == 0x40)),
+    re.DOTALL,
+)
+"""All but the lowest byte of half-precision instructions on one register, and on three (not of scalars)."""
+
+
+def _undefined_halves(code: bytes) -> bool:
+    """One of them that the architecture does not define."""
+    words = {code[at - 1 : at + 3] for match in _HALVES.finditer(code) if (at := match.start()) & 3 == 1}
+    listing = disassembler(ISA.name)
+    return any(name.startswith(".") for word in words for _, _, name, _ in listing.disasm_lite(word, 0))
+
+
 _AUTHENTICATING: Final = rb"[\x9f\xbf\xdf\xff]\x23\x03\xd5|[\x9f\xdf]\x21\x03\xd5|\xff[\x0b\x0f]\x5f\xd6"
 _AUTHENTICATIONS: Final = re.compile(b"(?=%s)" % _AUTHENTICATING, re.DOTALL)
 """autiaz, autiasp, autibz, autibsp; autia1716, autib1716; retaa, retab."""
@@ -50,6 +71,10 @@ ROWS: Final[tuple[Erratum, ...]] = (
         "unicorn", ISA.name, "ldsmax, ldsmin of 8, 16, 32 bits", "compare as unsigned: the wrong value is stored",
         re.compile(_LDSMAX, re.DOTALL), _narrow_ldsmax,
         proof=Proof("ff4300d1e00300f9e14321b8e00340b9ff430091c0035fd6", (0xFFFFFFFF, 1), 1, 0xFFFFFFFF),
+    ),
+    Erratum(
+        "unicorn", ISA.name, "undefined half-precision vector instructions", "kills the process that runs it",
+        _HALVES, _undefined_halves, death=("220cdb2ec0035fd6", "SIGABRT"),
     ),
     Erratum(
         "unicorn", ISA.name, "authentication of addresses", "passes for every address, as none is signed",
