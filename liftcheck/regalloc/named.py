@@ -82,17 +82,30 @@ class Named:
         return self.learnt.setdefault(name, found) == found
 
 
+Width = tuple[str, str]
+"""How a register's name says its width, a letter, and its number."""
+
+
+class Told(NamedTuple):
+    """A line of emitted code: what the instruction is called, its first register, and the others."""
+
+    word: str
+    letter: str
+    number: str
+    more: tuple[Width, ...]
+
+
 class Emitted(NamedTuple):
     """How an ISA's text of emitted code says how wide registers are.
 
     word     a mnemonic to what both sides call it
-    told     a text to (word, letter and number of the first register) of its lines, in their order
-    first    a machine instruction to letter and number of its first register; two '' if it has no line or no register
+    told     a text to its lines, in their order
+    widths   a machine instruction to its registers; none if it has no line or no register
     fixed    whether an access within what is several instructions by nature is as wide as the text (with virtual
              registers) of it says
     """
 
     word: Callable[[str], str]
-    told: Callable[[str], Iterable[tuple[str, str, str]]]
-    first: Callable[[Insn], tuple[str, str]]
+    told: Callable[[str], Iterable[Told]]
+    widths: Callable[[Insn], Sequence[Width]]
     fixed: Callable[[str, Insn], bool]

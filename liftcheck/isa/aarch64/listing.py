@@ -18,15 +18,15 @@ from typing import Final
 from liftcheck.mach.insn import Insn
 
 _SHORTER: Final[Mapping[str, str]] = {
-    "adds": "cmn", "ands": "tst", "subs": "cmp negs", "sub": "neg", "orr": "mov", "orn": "mvn orr mov", "bic": "and",
-    "eon": "eor", "movz": "mov",
-    "movn": "mov", "mov": "add fmov movi", "csneg": "cneg", "extr": "ror", "lsl": "lsr", "madd": "mul", "msub": "mneg",
+    "adds": "cmn", "ands": "tst", "subs": "cmp negs", "sub": "neg", "orr": "mov", "orn": "mvn orr# mov#", "bic": "and#",
+    "eon": "eor#", "movz": "mov",
+    "movn": "mov", "mov": "add fmov movi", "csneg": "cneg", "extr": "ror", "madd": "mul", "msub": "mneg",
     "smaddl": "smull", "umaddl": "umull", "rev32": "rev", "rev64": "rev", "sxtl": "sshll", "sxtl2": "sshll2",
     "uxtl": "ushll", "uxtl2": "ushll2", "cmle": "cmge", "cmlt": "cmgt", "cset": "csinc", "csetm": "csinv",
     "label_address": "adr", "umov": "mov", "mvn": "not", "ubfm": "ubfx ubfiz lsl lsr uxtb uxth",
     "sbfm": "sbfx sbfiz asr sxtb sxth sxtw",
 }  # fmt: skip
-"""What else a word is called, or is emitted as."""
+"""What else a word is called, or is emitted as; `#`: with a constant, of which it has the bits inverted."""
 _ACCESS: Final = re.compile(r"(?:ldr|str)(?:s?[bhw])?")
 _MADE: Final = frozenset({"mov", "movk", "add", "adrp", "ldr", "b"})
 """What an address is made by before an access, and the island round a constant."""
@@ -66,7 +66,15 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
     words = tuple([part.strip().partition(" ")[0] for part in text.split(";")])
     if len(machines) == 1 and machines[0].accesses and ("[fp" in text) != (machines[0].accesses[0].base == _FRAME):
         return False
-    return _agree(words, tuple([m.name for m in machines]))
+    return _agree(words, tuple([_name(m.name, m.operands) for m in machines]))
+
+
+@lru_cache(maxsize=1 << 14)
+def _name(name: str, operands: str) -> str:
+    """A mnemonic, with a mark if it is a logical one with a constant; a shift by nothing is one to the left, too."""
+    if name in ("and", "eor", "orr", "mov") and operands.rpartition(", ")[2][0] == "#":
+        return f"{name}#"
+    return "lsl" if name == "lsr" and operands.endswith("#0") else name
 
 
 @lru_cache(maxsize=1 << 14)
@@ -74,7 +82,7 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     """The same of mnemonics."""
     word = words[0]
     if word in ("bl", "blr"):
-        return machines[0] == word and all(map(RESULTS.fullmatch, machines[1:]))
+        return machines[0] == word and all(RESULTS.fullmatch(machine.rstrip("#")) for machine in machines[1:])
     if "csdb" in words:
         word = "br_table"
     elif _CONDITION.fullmatch(word):
@@ -82,13 +90,13 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     elif len(words) > 1:
         return _all_mean(words, machines)
     if word.startswith("atomic_"):
-        return _loops(word, machines)
+        return _loops(word, tuple([machine.rstrip("#") for machine in machines]))
     if word in _MANY:
-        return _MANY[word].issuperset(machines)
+        return _MANY[word].issuperset(machine.rstrip("#") for machine in machines)
     if word in _UNKNOWN or (word not in _SHORTER and not re.fullmatch(r"[a-z][a-z0-9]*", word)):
         return True
     before = _MADE if _ACCESS.fullmatch(word) or word == "ldr" else frozenset()
-    return machines[-1] in means(word) and before.issuperset(machines[:-1])
+    return _meant(machines[-1], word) and before.issuperset(machine.rstrip("#") for machine in machines[:-1])
 
 
 @lru_cache(maxsize=1 << 10)
@@ -100,11 +108,16 @@ def means(word: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _meant(machine: str, word: str) -> bool:
+    """`machine`: with its mark."""
+    return machine in means(word) or machine.rstrip("#") in means(word)
+
+
 def _all_mean(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     """One instruction for each word; where there are fewer or more, nothing is known."""
     if len(words) != len(machines) or not _UNKNOWN.isdisjoint(words):
         return True
-    return all(machine in means(word) for word, machine in zip(words, machines))
+    return all(_meant(machine, word) for word, machine in zip(words, machines))
 
 
 def _branches(word: str, machines: tuple[str, ...]) -> bool:

@@ -55,6 +55,7 @@ def compare(text: str, own: Sequence[tuple[int, Insn]], named: Named) -> str:
 # Instructions
 
 
+_HIGH: Final = ("ah", "bh", "ch", "dh")
 _UNKNOWN: Final = -99
 """A register that no text has."""
 _POINTED: Final = re.compile(r"(?:(\w+) ptr )?\[([^\]]*)\]")
@@ -68,6 +69,8 @@ def _operands(text: str) -> tuple[Operand, ...]:
 
 
 def _named(text: str) -> Operand:
+    if text in _HIGH:  # no text has one
+        return f"?{text}"
     if text in PLACES:
         return Register(PLACES[text], width(text))
     if found := _POINTED.fullmatch(text):
@@ -237,7 +240,6 @@ def _adds(form: Form, have: tuple[Operand, ...], numbers: Sequence[int], named: 
     )
 
 
-_HIGH: Final = ("ah", "bh", "ch", "dh")
 _NAMES: Final[Mapping[int, Mapping[int, str]]] = {
     **{
         size: {p: n for n, p in PLACES.items() if 0 <= p < _VECTORS and width(n) == size and n not in _HIGH}

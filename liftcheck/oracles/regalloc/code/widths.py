@@ -20,15 +20,15 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.listed import OPERANDS
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import Allocation
-from liftcheck.regalloc.named import Emitted
+from liftcheck.regalloc.named import Emitted, Told, Width
 
 APART: Final = "the width of"
 _TAIL_CALL: Final = "return_call"
 """Its exit has no lines of its own."""
 
 
-_Seen = tuple[int, Placed, str, str]
-"""An instruction, a machine instruction of its, and the letter and number of that one's first register."""
+_Seen = tuple[int, Placed, Sequence[Width]]
+"""An instruction, a machine instruction of its, and that one's registers."""
 
 
 class Widths:
@@ -57,9 +57,9 @@ class Widths:
             for placed in code:
                 word = names(placed.machine.name)
                 if whole or word == called:
-                    letter, number = way.first(placed.machine)
-                    if letter:
-                        found.setdefault(word, []).append((instruction, placed, letter, number))
+                    registers = way.widths(placed.machine)
+                    if registers:
+                        found.setdefault(word, []).append((instruction, placed, registers))
                 elif row is not None and placed.machine.accesses and not way.fixed(row.text, placed.machine):
                     self._wrong.append(self._problem(instruction, placed, ""))
 
@@ -69,24 +69,33 @@ class Widths:
             return
         self._sort(self._way)
         yield from self._wrong
-        told: dict[str, list[tuple[str, str]]] = {}
-        for word, letter, number in self._way.told(str(self._text)):
-            told.setdefault(word, []).append((letter, number))
+        told: dict[str, list[Told]] = {}
+        for line in self._way.told(str(self._text)):
+            told.setdefault(line.word, []).append(line)
         for word, rows in self._found.items():
             wanted = told.get(word, [])
-            seen = [(letter, number) for _, _, letter, number in rows]
-            if seen == wanted:
-                continue
-            if [number for _, number in wanted] != [number for _, number in seen]:
+            if [line.number for line in wanted] != [registers[0][1] for _, _, registers in rows]:
                 uncompared[f"{APART} {word}"] += len(rows)
                 continue
-            for (instruction, placed, letter, _), (want, _) in zip(rows, wanted):
-                if letter != want:
+            for (instruction, placed, registers), line in zip(rows, wanted):
+                want = _other((line.letter, line.number), registers[0]) or _others(line.more, registers[1:])
+                if want:
                     yield self._problem(instruction, placed, f", of a register {want}")
 
     def _problem(self, instruction: int, placed: Placed, more: str) -> Problem:
         text = self.allocation.instructions[instruction].text if instruction != NONE else "prologue"
         return Problem(OPERANDS, instruction, placed.offset, NONE, text + more, placed.machine.text, (placed,))
+
+
+def _others(wanted: Sequence[Width], found: Sequence[Width]) -> str:
+    """The first letter that is another one, where they are the same registers."""
+    if len(wanted) != len(found) or any(a[1] != b[1] for a, b in zip(wanted, found)):
+        return ""
+    return next((a[0] for a, b in zip(wanted, found) if _other(a, b)), "")
+
+
+def _other(wanted: Width, found: Width) -> str:
+    return wanted[0] if wanted[0] != found[0] else ""
 
 
 @cache
