@@ -8,6 +8,7 @@ accesses. Vector instructions are in `vector`.
 Legend of the operand fields, in the order of assembler text: a class (x, f, v), then the field (d 7…11, s 15…19,
 t 20…24, u 27…31). Fields d are written, all others read; +vd is read too, ~vd is merged into (`Insn.merged`).
 i, j, k, l, m, h, w, z: the immediates of I, S, B, U, J, a shift amount of 6 and of 5 bits, an unsigned one in field s.
+r: the rounding mode, by its name.
 A row with a size in bytes accesses memory at xs + i (loads) or xs + j (stores).
 
 Only the integer register x0 is not a register. Floats are 64 bits wide (D); narrower ones are NaN-boxed. Rounding modes
@@ -103,6 +104,7 @@ def _atomics() -> Iterator[Row]:
         yield Row(f"lr.{suffix}", 0xF9F0707F, 2 << 27 | minor << 12 | 0x2F, "xd xs", 1 << minor)
 
 
+ROUNDINGS: Final = ("rne", "rtz", "rdn", "rup", "rmm", "reserved", "reserved", "dyn")
 _FORMATS: Final = {"s": 0, "d": 1, "h": 2, "q": 3}
 _CONVERTED: Final = ("w", "wu", "l", "lu")
 
@@ -123,9 +125,9 @@ def _floats() -> Iterator[Row]:
         yield _i(f"fs{suffix}", 0x27, minor, "ft xs j", size)
     for suffix, form in _FORMATS.items():
         for name, major in (("fmadd", 0x43), ("fmsub", 0x47), ("fnmsub", 0x4B), ("fnmadd", 0x4F)):
-            yield Row(f"{name}.{suffix}", 0x0600007F, form << 25 | major, "fd fs ft fu")
+            yield Row(f"{name}.{suffix}", 0x0600007F, form << 25 | major, "fd fs ft fu r")
         for five, name in enumerate(("fadd", "fsub", "fmul", "fdiv")):
-            yield _op_fp(f"{name}.{suffix}", five, form, "fd fs ft")
+            yield _op_fp(f"{name}.{suffix}", five, form, "fd fs ft r")
         for name, five, minor in (
             ("fsgnj", 4, 0),
             ("fsgnjn", 4, 1),
@@ -142,15 +144,15 @@ def _floats() -> Iterator[Row]:
 
 
 def _conversions(suffix: str, form: int) -> Iterator[Row]:
-    yield _op_fp(f"fsqrt.{suffix}", 11, form, "fd fs", None, 0)
-    yield _op_fp(f"fround.{suffix}", 8, form, "fd fs", None, 4)
-    yield _op_fp(f"froundnx.{suffix}", 8, form, "fd fs", None, 5)
+    yield _op_fp(f"fsqrt.{suffix}", 11, form, "fd fs r", None, 0)
+    yield _op_fp(f"fround.{suffix}", 8, form, "fd fs r", None, 4)
+    yield _op_fp(f"froundnx.{suffix}", 8, form, "fd fs r", None, 5)
     for other, second in _FORMATS.items():
         if other != suffix:
-            yield _op_fp(f"fcvt.{suffix}.{other}", 8, form, "fd fs", None, second)
+            yield _op_fp(f"fcvt.{suffix}.{other}", 8, form, "fd fs r", None, second)
     for second, integer in enumerate(_CONVERTED):
-        yield _op_fp(f"fcvt.{integer}.{suffix}", 24, form, "xd fs", None, second)
-        yield _op_fp(f"fcvt.{suffix}.{integer}", 26, form, "fd xs", None, second)
+        yield _op_fp(f"fcvt.{integer}.{suffix}", 24, form, "xd fs r", None, second)
+        yield _op_fp(f"fcvt.{suffix}.{integer}", 26, form, "fd xs r", None, second)
     moved = "w" if suffix == "s" else suffix
     yield _op_fp(f"fmv.x.{moved}", 28, form, "xd fs", 0, 0)
     yield _op_fp(f"fclass.{suffix}", 28, form, "xd fs", 1, 0)
@@ -257,6 +259,9 @@ def _operands(word: int, row: Row) -> _Operands:
     texts, immediate = [], 0
     for field in row.fields.split():
         kind, base = field.lstrip("+~"), 0
+        if kind == "r":
+            texts.append(ROUNDINGS[word >> 12 & 7])
+            continue
         if len(kind) == 1:
             immediate = _IMMEDIATES[kind](word)
             texts.append(str(immediate))

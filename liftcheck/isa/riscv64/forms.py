@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from liftcheck.isa.riscv64.decoder import rows
+from liftcheck.isa.riscv64.decoder import ROUNDINGS, rows
 from liftcheck.isa.riscv64.sequences import selection, sequences
 from liftcheck.regalloc.steps import ANY, SLOT_AREA, Distance, Item, Register, Step
 
@@ -40,7 +40,6 @@ _GROUPS: Final = ("m1", "m2", "m4", "m8", "", "mf8", "mf4", "mf2")
 _VREG: Final = re.compile(r"%v(\d+)(\.t)?")
 _ADDRESS: Final = re.compile(r"(-?)(-?\d+)\(([^)]+)\)")
 _IN_CODE: Final = re.compile(r"\[(?:const\(|label)\d+\)?\]")
-_ROUNDED: Final = frozenset({"rne", "rtz", "rdn", "rup", "rmm", "dyn"})
 _ORDER: Final = re.compile(r"\.(?:aqrl|aq|rl)$")
 BRANCHES: Final[Mapping[str, tuple[str, str, bool]]] = {
     "beq": ("beq", "bne", False), "bne": ("bne", "beq", False), "blt": ("blt", "bge", False),
@@ -147,8 +146,10 @@ def _step(text: str) -> Step:
 
 def _read(text: str) -> list[Item]:
     """Operands of a text, an address being two: its base and the distance."""
-    if not text or text in _ROUNDED:
+    if not text:
         return []
+    if text in ROUNDINGS:
+        return [text]
     if found := _ADDRESS.fullmatch(text):
         value = int(found[1] + found[2]) if found[1] + found[2][:1] != "--" else int(found[2][1:])
         if found[3] == "slot":

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 from liftcheck.bits.term import value_of
+from liftcheck.isa.riscv64.decoder import ROUNDINGS
 from liftcheck.isa.riscv64.forms import BRANCHES, NAMES, PC, ZERO, same_as, shape_of
 from liftcheck.mach.insn import JUMP, VECTOR_CONFIGURATION, Insn
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
@@ -79,7 +80,7 @@ def _machine(name: str, operands: str) -> tuple[str, tuple[Item, ...]]:
         if one == "v0.t":
             items.append(Register(NAMES["v0"].number, ".t"))
         else:
-            items.append(NAMES[one] if one in NAMES else int(one))
+            items.append(NAMES[one] if one in NAMES else one if one in ROUNDINGS else int(one))
     if name.startswith(("vle", "vse")) and name[3].isdigit():
         items.insert(2, 0)
     return same_as(name, items)
