@@ -29,6 +29,8 @@ from liftcheck.generators import generate
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.oracles import compare
+from liftcheck.oracles.base import Mismatch
+from liftcheck.oracles.confirm import Confirmed
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
@@ -136,6 +138,40 @@ def test_a_fault_in_dead_code_comes_down_to_a_few_lines(
 def test_a_fault_in_whatever_is_compiled_comes_down_to_an_empty_function() -> None:
     (found,) = reduce_finding(desk(Planted(lambda text: "return" in text)), panicking(generated(1)), Limits(60.0))
     assert size(found.case) == 4
+
+
+class Sceptical(Investigator):
+    """Its vote clears programs of fewer lines, as one in a fresh runner does whose fault needs what others left."""
+
+    least = 0
+    votes = 0
+
+    def vote(self, case: Case, mismatch: Mismatch) -> Confirmed:
+        self.votes += 1
+        return super().vote(case, mismatch) if size(case) >= self.least else Confirmed("", "not repeated")
+
+
+@pytest.mark.parametrize("least", [7, 8, 60])
+def test_of_a_result_that_its_vote_clears_an_earlier_one_stands(least: int) -> None:
+    runners = NoRunners()
+    sceptic = Sceptical(Judge(Planted(two_at_once), runners), runners)
+    sceptic.least = least
+    case = with_dead(generated(2), APART)
+    (found,) = reduce_finding(sceptic, panicking(case), Limits(60.0))
+    assert found.reduced and not found.note
+    assert least <= size(found.case) < size(case) and (least > 8 or size(found.case) == least)
+    assert 2 <= sceptic.votes <= 9
+
+
+def test_what_every_vote_clears_is_not_reduced_and_says_so() -> None:
+    runners = NoRunners()
+    sceptic = Sceptical(Judge(Planted(lambda text: "return" in text), runners), runners)
+    sceptic.least = 1 << 20
+    case = generated(1)
+    (found,) = reduce_finding(sceptic, panicking(case), Limits(60.0))
+    assert found.case is case and not found.reduced
+    assert found.note == "Not reduced: in the vote on the smaller program not repeated."
+    assert sceptic.votes <= 9
 
 
 def test_the_limit_holds_for_all_that_a_reduction_does() -> None:

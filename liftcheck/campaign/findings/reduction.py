@@ -51,6 +51,8 @@ QUESTIONS_A_SECOND: Final = 40
 HASTY_PRICE: Final = 4
 """What an answer costs at most, in questions, where candidates are asked in haste."""
 _REASONS: Final = 4
+_EARLIER: Final = 8
+"""Votes on earlier programs, where that on the smallest clears it."""
 
 Steps = Generator[None, None, list[Finding]]
 
@@ -81,7 +83,7 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter, panel: Panel =
     if start is None:
         note = f"Not reduced: the program itself, when tried again, is one of those that {why}."
         return [desk.told(dataclasses.replace(finding, note=note))]
-    search = _Search(desk, finding, meter, hasty, panel)
+    search = _Search(desk, finding, meter, hasty, panel, [])
     found, done = yield from _searched(search, start)
     believed = not hasty or not desk.objection(done.case, found, fuel)
     yield from meter.pause()
@@ -93,7 +95,30 @@ def reduction(desk: Investigator, finding: Finding, meter: Meter, panel: Panel =
     target = yield from reduce_settings(
         finding.target, lambda t: desk.objection_on(t, done.case, found, fuel, hasty), meter, SETTINGS
     )
-    return (yield from _finished(desk, finding, done, target, meter))
+    made = yield from _finished(desk, finding, done, target, meter)
+    if not made[0].reduced:
+        made = (yield from _earlier(search, done)) or made
+    return made
+
+
+def _earlier(search: _Search, done: Reduced) -> Generator[None, None, list[Finding]]:
+    """What an earlier program of the search makes of the finding, whose smallest a vote cleared: its fault may show
+    only beside what is left of other runs. The smallest that a few votes, further and further back, do not clear."""
+    trail = search.trail[::-1]
+    kept: list[Finding] = []
+    cleared, good = 0, len(trail)
+    for _ in range(_EARLIER):
+        doubled = 2 * cleared + 1
+        at = doubled if doubled < good and not kept else (cleared + good) // 2
+        if not cleared < at < good or search.meter.over():
+            break
+        case = done._replace(case=trail[at])
+        made = yield from _finished(search.desk, search.finding, case, search.finding.target, search.meter)
+        if made[0].reduced:
+            good, kept = at, made
+        else:
+            cleared = at
+    return kept
 
 
 def _in_haste(finding: Finding) -> bool:
@@ -102,13 +127,14 @@ def _in_haste(finding: Finding) -> bool:
 
 
 class _Search(NamedTuple):
-    """The search for a smaller program that shows a finding."""
+    """The search for a smaller program that shows a finding. `trail`: the programs that it came by."""
 
     desk: Investigator
     finding: Finding
     meter: Meter
     hasty: bool
     panel: Panel
+    trail: list[Case]
 
     def answers(self, candidates: Iterable[Case | None]) -> Iterator[tuple[Case, str] | None]:
         """What is objected to candidates."""
@@ -122,6 +148,8 @@ class _Search(NamedTuple):
             if answer is not None:
                 desk.remember(*answer)
                 self.meter.charge(0 if answer[1] else price)
+                if not answer[1]:
+                    self.trail.append(answer[0])
             yield answer
 
     def probe(self, case: Case) -> tuple[int, ...] | None:
