@@ -2,9 +2,9 @@
 
 The one idea: with virtual registers texts do not say it (`operands`), with the allocated ones they do: a register's
 letter. The text of the emitted code has a line for each instruction in the order of the bytes; so of each mnemonic the
-first registers are the same list in both; where behind the first one a text has more of them than a disassembler, or others,
-those are not compared. Where a mnemonic is an alias of one side alone, the lists have different
-lengths or name other registers. What is several instructions by nature has one line, and a size of its own in it.
+first registers are the same list in both; where behind the first one a text has more of them than a disassembler, or
+others, those are not compared. Where a mnemonic is an alias of one side alone, the lists have different lengths or name
+other registers. What is several instructions by nature has one line, and a size of its own in it.
 Source: cranelift-codegen 0.135 to 0.137 machinst/vcode.rs (`want_disasm`), isa/aarch64/inst/mod.rs.
 """
 
