@@ -20,7 +20,7 @@ from growth_files import SHAPES
 from liftcheck import cli
 from liftcheck.campaign.findings import store
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.reduce.engine import cost, tidied
 from liftcheck.campaign.reduce.passes import PASSES, SEVERAL
 from liftcheck.case import Case, Outcome, Target

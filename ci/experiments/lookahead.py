@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished, reduce_case
 from liftcheck.case import Case, Target
 from liftcheck.generators import generate

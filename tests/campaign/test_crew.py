@@ -23,7 +23,7 @@ from liftcheck import cli
 from liftcheck.campaign.command import Command
 from liftcheck.campaign.crew import KILLS, Asking, Crew
 from liftcheck.campaign.execute.local import children
-from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.reduce.answers import ALONE, Answers, Q, one_by_one
 from liftcheck.campaign.reduce.engine import Limits, Meter, Reduced, finished, reduce_case
 from liftcheck.campaign.reduce.text import fewer

@@ -12,7 +12,8 @@ import pytest
 from liftcheck import layout
 from liftcheck.campaign.findings import reduction as reductions
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import Investigator, probe
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.crowd import MOST, crowded
 from liftcheck.campaign.reduce.edit import is_coherent

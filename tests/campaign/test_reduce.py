@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from liftcheck import layout
-from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import renumber

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from liftcheck.campaign.findings.investigate import probe
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.reduce.answers import one_by_one
 from liftcheck.campaign.reduce.callees import callee_params, callee_returns
 from liftcheck.campaign.reduce.edit import is_coherent

@@ -13,7 +13,8 @@ import pytest
 
 from liftcheck.campaign.findings import reduction as reductions
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import AllRunners, Investigator, probe
+from liftcheck.campaign.findings.investigate import AllRunners, Investigator
+from liftcheck.campaign.findings.likeness import probe
 from liftcheck.campaign.findings.reduction import QUESTIONS_A_SECOND, Steps, counted, reduce_finding, reduction
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.planner import Planner

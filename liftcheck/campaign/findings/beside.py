@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import alike
+from liftcheck.campaign.findings.likeness import alike
 from liftcheck.case import Case, Target
 from liftcheck.oracles.base import Mismatch
 from liftcheck.oracles.classes import oracles_for

@@ -16,7 +16,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.likeness import alike, effort, probe, unsound
 from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.campaign.reduce.proposals import cut
 from liftcheck.case import Case, CompileFailure, Outcome, Target
@@ -75,7 +76,7 @@ def culprit(desk: Investigator, finding: Finding) -> Culprit:
     for ended in _ended(case, finding):
         tally = Tally()
         wrong = [m for m in desk.judge_for(finding).judge([ended.case], [finding.target], tally) if alike(m, finding)]
-        if wrong and not desk.unsound(ended.case, finding, effort(finding)):
+        if wrong and not unsound(ended.case, finding, effort(finding)):
             return _machine(desk, ended, wrong[0], finding.target)
     return Culprit(why="each value is right if the function ends there: the fault needs the whole program")
 

@@ -13,18 +13,17 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, Protocol
 
-from liftcheck import layout
 from liftcheck.campaign.findings import reproduce
 from liftcheck.campaign.findings.appeal import appeal
 from liftcheck.campaign.findings.finding import Finding, VoteRecord, fold_key
+from liftcheck.campaign.findings.likeness import alike, followed, holds_addresses, unsound
 from liftcheck.campaign.reduce.dead_code import tidy
 from liftcheck.campaign.reduce.edit import with_function
 from liftcheck.campaign.reduce.proposals import return_zeros
-from liftcheck.campaign.reduce.visible import left_open, prediction
+from liftcheck.campaign.reduce.visible import prediction
 from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.edit import copy_function
 from liftcheck.clif.text.printer import print_module
-from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Program
 from liftcheck.errors import Unsupported
 from liftcheck.isa import BIG_ENDIAN, ISAS
@@ -34,7 +33,7 @@ from liftcheck.oracles.base import Mismatch, Runners
 from liftcheck.oracles.classes import class_of, oracles_for
 from liftcheck.oracles.confirm import Confirmed, OutOfTime, RunnerChoice, Vote, confirm
 from liftcheck.oracles.differential import Judge, Prepared
-from liftcheck.oracles.reference import FUEL, Expected, interpret, reads_garbage
+from liftcheck.oracles.reference import FUEL, Expected
 from liftcheck.oracles.regalloc.compiler import VARIANTS, varied
 from liftcheck.oracles.registry import oracle
 from liftcheck.oracles.tally import Tally
@@ -163,7 +162,7 @@ class Investigator:
     def objection_on(self, target: Target, case: Case, finding: Finding, fuel: int, hasty: bool = False) -> str:
         """`objection` for another target. What the compiler has not got there is no part of the fault, so it must not
         become more, nor on the witness, where no panic hides it; a witness on the same ISA loses the same settings."""
-        witness = _followed(finding, target)
+        witness = followed(finding, target)
         if finding.failure is not None:
             pairs = [(target, finding.target), *([(witness, finding.witness)] if witness and finding.witness else [])]
             lacking = self.judge.refusals.lacking
@@ -181,9 +180,9 @@ class Investigator:
         """'' if a case goes wrong as the finding does (same class, same target, its witness still right), else why it
         cannot stand for it. `fuel`: what the reference may spend on a run; `shown`: what CLIF leaves open may show;
         `hasty`: what does not end soon is taken for endless."""
-        if _holds_addresses(case):
+        if holds_addresses(case):
             return "hold addresses that mean nothing elsewhere"
-        if finding.failure is None and (why := self.unsound(case, finding, fuel, shown)):
+        if finding.failure is None and (why := unsound(case, finding, fuel, shown)):
             return why
         return self._verdict(case, finding, hasty) or self._apart(case, finding)
 
@@ -198,19 +197,6 @@ class Investigator:
             text.partition(":")[0] for text in (self.other.answer(case, finding.target, finding), finding.beside)
         )
         return "" if now == then else f"are {now} with {self.other.name}, not {then}"
-
-    @staticmethod
-    def unsound(case: Case, finding: Finding, fuel: int, shown: bool = False) -> str:
-        """Why what a case does is not to be compared."""
-        by_value, big_endian = finding.row.may_be_open, finding.target.isa in BIG_ENDIAN
-        if trouble := interpret(case, big_endian, fuel).trouble:
-            return f"cannot be judged ({trouble})"
-        run = finding.run if finding.run < len(case.inputs) else 0
-        if by_value and not shown and (opening := left_open(case, run, big_endian, fuel)):
-            return f"show what CLIF leaves open ({opening.what})"
-        if by_value and reads_garbage(case, big_endian, fuel):
-            return "read stack that they have not written"
-        return ""
 
     def _verdict(self, case: Case, finding: Finding, hasty: bool) -> str:
         """Judges a case on the finding's target and its witness."""
@@ -314,15 +300,6 @@ class Investigator:
             return self.judge.compile([case], targets, Tally(), frozenset({"disassembly"}))
 
 
-def _followed(finding: Finding, target: Target) -> Target | None:
-    """The finding's witness without the settings that `target` no longer has, if it is of the same ISA."""
-    witness = finding.witness
-    if witness is None or witness.isa != target.isa:
-        return witness
-    dropped = set(finding.target.settings) - set(target.settings)
-    return Target(witness.isa, tuple(s for s in witness.settings if s not in dropped))
-
-
 def recount(group: Sequence[Mismatch], cleared: Sequence[Target], mismatch: Mismatch, klass: str, tally: Tally) -> None:
     """What failed was not counted as a pair yet, unless its code ran; the vote may have given the class another
     name."""
@@ -355,59 +332,8 @@ def clear(mismatch: Mismatch, reason: str, tally: Tally) -> None:
     tally.undecided[isa, reason] += 1
 
 
-def _holds_addresses(case: Case) -> bool:
-    """Whether an argument or a constant of the case is an address that means nothing elsewhere: of a function, of the
-    stack, of a data region that the case has not (as a constant, of any)."""
-    constants = {
-        inst.imm
-        for function in case.module.functions
-        for block in function.blocks
-        for inst in block.insts
-        if inst.op == "iconst" and isinstance(inst.imm, int)
-    }
-    arguments = {
-        value
-        for row in case.inputs
-        for value in row
-        if not case.memories or not layout.DATA <= value < layout.DATA + layout.SLOTS * layout.SLOT_STRIDE
-    }
-    return any(layout.ARENA <= value < layout.ARENA + layout.ARENA_SIZE for value in constants | arguments)
-
-
 def _items(value: object) -> Sequence[object]:
     return value if isinstance(value, (list, tuple)) else ()
-
-
-def alike(mismatch: Mismatch, finding: Finding) -> bool:
-    """Whether a mismatch shows the finding's fault (of whatever target)."""
-    if finding.failure is not None:
-        return _same_failure(mismatch.failure, finding.failure)
-    if finding.row.ours:
-        return mismatch.failure is None
-    return class_of(mismatch.verdict.klass).is_kin(finding.row)
-
-
-def _same_failure(left: CompileFailure | None, right: CompileFailure) -> bool:
-    return left is not None and (left.kind, left.reason, left.place) == (right.kind, right.reason, right.place)
-
-
-def effort(finding: Finding) -> int:
-    """The fuel that the reference may spend on a run of a program made out of the finding's: a few times what that one
-    took, so that candidates that go round for ever are soon refused."""
-    case, run = finding.case, finding.run
-    alone = dataclasses.replace(
-        case, inputs=case.inputs[run : run + 1], memories=case.memories[run : run + 1], slot=case.slot + run
-    )
-    steps = sum(interpret(alone, finding.target.big_endian).executed.values())
-    return min(FUEL, 4 * steps + 1000)
-
-
-def probe(case: Case, target: Target) -> tuple[int, ...] | None:
-    """What the reference returns for the first input, if the case is well-formed and returns."""
-    if verify(case.module) or not case.inputs:
-        return None
-    found = interpret(case, target.big_endian, 100_000)
-    return found.outcomes[0].values if found.outcomes and found.outcomes[0].kind == "returned" else None
 
 
 def voters(target: Target) -> list[Target]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import BASE_SETTINGS, NOT_RUN, Investigator, alike
+from liftcheck.campaign.findings.investigate import BASE_SETTINGS, NOT_RUN, Investigator
+from liftcheck.campaign.findings.likeness import alike
 from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Setting, UnknownSetting

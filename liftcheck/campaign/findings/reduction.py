@@ -19,7 +19,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding, fold_key
-from liftcheck.campaign.findings.investigate import Investigator, alike, effort, probe
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.likeness import alike, effort, probe
 from liftcheck.campaign.reduce.answers import ALONE, Panel
 from liftcheck.campaign.reduce.crowd import crowded
 from liftcheck.campaign.reduce.edit import is_coherent

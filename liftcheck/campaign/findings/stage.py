@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, alike, voters
+from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, voters
+from liftcheck.campaign.findings.likeness import alike
 from liftcheck.campaign.reduce.passes import narrow_inputs
 from liftcheck.case import Case, CompileFailure, Outcome, Target
 from liftcheck.clif.ir import Module

@@ -21,7 +21,8 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, alike, effort, probe, voters
+from liftcheck.campaign.findings.investigate import NOT_RUN, Investigator, voters
+from liftcheck.campaign.findings.likeness import alike, effort, probe, unsound
 from liftcheck.campaign.findings.neighbours import distance, neighbours, relatives
 from liftcheck.campaign.findings.stage import NO_VALUE, Stage, stage_of
 from liftcheck.campaign.reduce.engine import Limits, Meter, finished
@@ -222,7 +223,7 @@ def look(desk: Investigator, case: Case, finding: Finding, fuel: int) -> Sight |
         return None
     if wrong:
         shown = narrow_inputs(case, [mismatches[0].run])
-        if desk.unsound(shown, dataclasses.replace(finding, run=0), fuel):
+        if unsound(shown, dataclasses.replace(finding, run=0), fuel):
             return None
     if not wrong and not tally.agreed:
         return None

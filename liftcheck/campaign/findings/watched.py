@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.findings.investigate import AllRunners, Investigator, OtherCompiler, alike
+from liftcheck.campaign.findings.investigate import AllRunners, Investigator, OtherCompiler
+from liftcheck.campaign.findings.likeness import alike
 from liftcheck.campaign.reduce.engine import cost
 from liftcheck.case import Case
 from liftcheck.oracles.differential import Judge
