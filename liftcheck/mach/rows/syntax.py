@@ -91,7 +91,7 @@ class Syntax:
             return "".join(rf"\s*{re.escape(c)}\s*" for c in part if not c.isspace())
         return f"(?:{''.join(map(self._regex, part))})?"
 
-    @property
+    @cached_property
     def shape(self) -> str:
         """The template for people."""
         names = [f"{{{''.join(map(self._named, p))}}}" if isinstance(p, tuple) else self._named(p) for p in self.parts]

@@ -184,12 +184,13 @@ class Table:
         rows = self.by_name.get(name, ())
         if not rows:
             raise AssemblyError(f"no instruction is called {name!r}{self._like(name)}")
-        complaints: list[tuple[int, str]] = []
+        wrong: list[tuple[Row, AssemblyError]] = []
         for row in rows:
             try:
                 return self.encode(row, row.syntax.parse(rest))
             except AssemblyError as error:
-                complaints.append((row.syntax.read(rest), str(error)))
+                wrong.append((row, error))
+        complaints = [(row.syntax.read(rest), str(error)) for row, error in wrong]
         # The rows that could be read furthest are those that were meant.
         furthest = max(far for far, _ in complaints)
         said = list(dict.fromkeys(words for far, words in complaints if far == furthest))
