@@ -13,8 +13,8 @@ from liftcheck.clif.ir import Function, MemFlags
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.text import literals
 from liftcheck.clif.text.filetest import read_text
-from liftcheck.clif.text.lexer import Cursor
 from liftcheck.clif.text.function import MAX_ERRORS
+from liftcheck.clif.text.lexer import Cursor
 from liftcheck.clif.text.parser import parse_filetest, parse_module
 from liftcheck.clif.text.portable import OLD_OPCODES, modern
 from liftcheck.clif.text.printer import print_function, print_module

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.examples import sparse
+from support.examples import many, sparse
 
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
@@ -104,8 +104,8 @@ def differences(
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_dataflow_is_the_readers(isa: str) -> None:
-    compared, differ = differences(isa, 4, lambda data: decode(isa, data)[0])
-    assert compared > 2000
+    compared, differ = differences(isa, many(4), lambda data: decode(isa, data)[0])
+    assert compared > many(2000)
     assert differ == []
 
 
@@ -148,7 +148,7 @@ def in_operands(known: Insn, registers: dict[int, int]) -> tuple[set[int], set[i
 def test_memory_operands_are_the_rows(isa: str) -> None:
     """Base, displacement, size; all of it, unless the access depends on something."""
     draw, differ, compared = Random(2), [], 0
-    for one, lifted in cases(isa, 3):
+    for one, lifted in cases(isa, many(3)):
         known, effects = decode(isa, lifted.decoded.data)[0], lifted.effects
         simple = known.known and all(a.scaled == NONE and a.base != PC for a in known.accesses)
         found = touched(one, lifted, draw) if simple and effects and (effects.loads or effects.stores) else None
@@ -161,7 +161,7 @@ def test_memory_operands_are_the_rows(isa: str) -> None:
         theirs = in_operands(known, registers)
         if any(a != b and (whole or not a <= b) for a, b in zip(ours, theirs)):
             differ.append((lifted.decoded.text, known.accesses))
-    assert compared > 50
+    assert compared > many(50)
     assert differ == []
 
 

@@ -139,8 +139,12 @@ def test_the_quick_run_alone_looks_at_a_share_of_the_examples(
 )
 def test_rooms_are_shared_out_and_files_that_are_named_are_not(words: tuple[str, ...], workers: int | None) -> None:
     named = [word for word in words if word.startswith("tests/")] or ["tests"]
-    config = SimpleNamespace(invocation_params=SimpleNamespace(args=words), args=named)
+    asked = SimpleNamespace(markexpr="")
+    config = SimpleNamespace(invocation_params=SimpleNamespace(args=words), args=named, option=asked)
     assert pytest_xdist_auto_num_workers(config) == workers  # type: ignore[arg-type]
+    asked.markexpr = "not needs_compiler"
+    quick = len(os.sched_getaffinity(0)) + 1 if workers is None else workers
+    assert pytest_xdist_auto_num_workers(config) == quick  # type: ignore[arg-type]
 
 
 def test_nothing_is_here_that_is_not_asked_for() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,9 +12,21 @@ SHARE = "LIFTCHECK_EXAMPLES"
 """The environment variable that says which: 3 is a third."""
 
 
+T = TypeVar("T")
+
+
 def many(count: int) -> int:
     """So many examples, at least one."""
-    return -(-count // int(os.environ.get(SHARE, "1")))
+    return -(-count // _share())
+
+
+def some(values: Sequence[T]) -> Sequence[T]:
+    """These examples, at least one."""
+    return values[:: _share()]
+
+
+def _share() -> int:
+    return int(os.environ.get(SHARE, "1"))
 
 
 def sparse(values: Iterable[Any], every: int, first: int = 0) -> list[Any]:

@@ -9,7 +9,7 @@ from functools import cache
 from random import Random
 
 import pytest
-from support.examples import many
+from support.examples import many, some
 from support.wrong_rows import processes_of
 
 from liftcheck.isa.s390x.insts.bench import with_stack
@@ -76,11 +76,11 @@ def replaceable() -> list[Row]:
 @pytest.mark.needs_qemu
 def test_each_thunk_does_what_its_row_says() -> None:
     (qemu,) = processes_of(bench())
-    executor, rows = Replacing(qemu), replaceable()
+    executor, rows = Replacing(qemu), some(replaceable())
     without = replace(bench(), slots={place: at for place, at in bench().slots.items() if place != "cc"})
     found = judge(bench(), [row for row in rows if not re.fullmatch(OTHER_CODE, row.name)], [executor], many(12))
     found += judge(without, [row for row in rows if re.fullmatch(OTHER_CODE, row.name)], [executor], many(12))
-    assert len(rows) > 80
+    assert len(replaceable()) > 80
     assert executor.replaced > len(rows)
     assert [str(difference) for judged in found for kept in judged.differences.values() for difference in kept] == []
     assert [judged.row.syntax.shape for judged in found if not judged.compared] == []
