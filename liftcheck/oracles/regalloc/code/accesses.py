@@ -1,9 +1,9 @@
 """Whether an instruction's own bytes keep to the operands of the allocation.
 
-The one idea: own bytes are looked at instruction by instruction, in order: what is read must be a use's register, a
-register that the backend keeps for itself, or one that the same bytes wrote before; what is written must be a
-definition's, a clobber, or scratch; every definition must be written and every use read. Loops and branches inside own
-bytes are taken as straight lines. Calls are taken at their word: they read the uses, write definitions and clobbers.
+The one idea: own bytes are examined instruction by instruction, in order. What is read must be the register of a use,
+one that the backend reserves, or one that the same bytes wrote before; what is written must be the register of a
+definition, a clobber, or scratch; every definition is written and every use is read. Loops and branches inside own
+bytes are scanned as straight-line code. A call is assumed to read its uses and to write its definitions and clobbers.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class OwnRules(CallRules):
         return [*unread, *self._scan(instruction, own, uses, definitions)]
 
     def _empty(self, instruction: int, uses: set[int], definitions: set[int]) -> list[Problem]:
-        """No bytes: nothing may need any. The entry's arguments are there; of a branch nothing is left if all its ways
-        lead to what follows (`jumps`); uninitialized values are defined by nothing, which is for those who
-        use them to bear (`unborn`). A copy in place would do, but the compilers leave those to their allocators."""
+        """What has no bytes must need none. The entry's arguments are in place already; a branch vanishes if it falls
+        through on every path (`jumps`); an uninitialized value has no definition, and its uses are checked instead
+        (`unborn`). A copy in place would need none either, but compilers leave copies to the allocator."""
         what = self.allocation.instructions[instruction]
         if not uses:
             if not instruction and (problem := self._too_early(definitions)) is not None:
@@ -116,7 +116,8 @@ class OwnRules(CallRules):
         return [Problem(rule, instruction, offset, place, show(place, self.isa), "nothing")]
 
     def _too_early(self, arguments: set[int]) -> Problem | None:
-        """The entry's arguments are there before its first move, whatever the allocation says of when they come."""
+        """A move of the entry's that writes an argument's register: arguments are live before the first move, wherever
+        the allocation has them defined."""
         for edit in self.allocation.edits:
             if edit.instruction == 0 and edit.where == BEFORE and edit.target in arguments:
                 shown = f"{show(edit.source, self.isa)} -> {show(edit.target, self.isa)}"
@@ -124,7 +125,7 @@ class OwnRules(CallRules):
         return None
 
     def _plain(self, instruction: int, machine: Insn, uses: set[int], definitions: set[int]) -> bool:
-        """Whether a lone instruction needs no scan (`lone`). What it changes for the next one is done then."""
+        """Whether a lone instruction needs no scan (`lone`); if so, the state for the next one is updated."""
         if self.shift or self._pending is not None or not lone.plain(machine, uses, definitions, self._free):
             return False
         if lone.unread(self.abi, self.allocation, instruction, machine):
@@ -207,7 +208,7 @@ class OwnRules(CallRules):
         uses: set[int],
         definitions: set[int],
     ) -> list[Problem]:
-        """Some of the bytes, from the state of the scan on. What is read after a write is not the use any more."""
+        """Scans some of the bytes. A read after a write to the register no longer reads the use."""
         problems: list[Problem] = []
         for placed in steps:
             machine = placed.machine
@@ -280,7 +281,7 @@ class OwnRules(CallRules):
         uses: set[int],
         definitions: set[int],
     ) -> list[Problem]:
-        """What own bytes read and write in which order, on all ways through them. `at`: where they call."""
+        """The order of reads and writes on every path through own bytes. `at`: the number of the call among them."""
         steps: list[order.Step] = [(machine.reads, machine.writes) for _, machine in own]
         if at < len(own):
             fixed, clobbers = self.operands.fixed(instruction), self.allocation.instructions[instruction].clobbers
@@ -310,7 +311,7 @@ class OwnRules(CallRules):
     def _branching(
         self, instruction: int, found: order.Graph, given: frozenset[int], definitions: set[int]
     ) -> list[Problem]:
-        """Own bytes with several ways: what is read or wanted is written on each."""
+        """Own bytes with several paths: what is read, and each definition, is written on every one of them."""
         own = found.own
         wanted = self.operands.needed(instruction, {p for p in definitions if p < SLOT})
         aside = order.retries_elsewhere(found, self.abi)
@@ -329,12 +330,12 @@ class OwnRules(CallRules):
         return self.calls.layout.may_trap(placed.offset, placed.machine.size)
 
     def _carries(self, instruction: int) -> bool:
-        """Whether the next instruction may read what this one leaves in scratch registers."""
+        """Whether scratch registers may carry values from this instruction to the next."""
         return self.abi.carries_scratch and instruction not in self._lasts
 
     def _carry(self, own: Sequence[Placed], scan: Scan) -> None:
-        """What the next instruction may read in scratch registers: what nothing read after its last write, and then
-        it must. Loops may leave any."""
+        """The scratch registers that carry values to the next instruction: those that nothing read after their last
+        write; the next one must read them. After a loop it may be any that was written."""
         self._pending, self._carried = None, frozenset()
         if not self.abi.carries_scratch or self.kept.scratch.isdisjoint(scan.written):
             return
@@ -350,8 +351,8 @@ class OwnRules(CallRules):
         self._pending = next(((placed, place) for place, placed in pending.items()), None)
 
     def _as_data(self, machine: Insn, uses: set[int]) -> frozenset[int]:
-        """The pointers to the frame that are read for something else than an address: only bases of accesses, moves and
-        additions read them."""
+        """The pointers to the frame that are read as data: they may be read only as bases of accesses, by moves and by
+        additions."""
         if machine.effect is not None and not machine.accesses:
             return frozenset(p for p in machine.reads & self._pointers if not self._only_addresses(machine, p))
         bases = {access.base for access in machine.accesses if access.scaled not in self._pointers} - machine.twice
@@ -359,13 +360,13 @@ class OwnRules(CallRules):
         return frozenset() if pushes else machine.reads & self._pointers - bases - uses
 
     def _only_addresses(self, machine: Insn, pointer: int) -> bool:
-        """Whether an instruction makes nothing of a pointer but sums with a constant or another register."""
+        """Whether an instruction only copies a pointer or adds a constant or another register to it."""
         value = register(self.isa, pointer)
         writes = machine.effect.writes if machine.effect is not None else ()
         return all(made is value or (made.prim == "add" and value in made.args) for _, made in writes)
 
     def _point(self, instruction: int, placed: Placed) -> None:
-        """Note what own bytes make a pointer to, in registers that somebody may read later."""
+        """Notes the addresses in the frame that own bytes leave in registers which may be read later."""
         for place, value in placed.machine.effect.writes if placed.machine.effect is not None else ():
             found = parts(value)
             if found is not None and place not in self._pointers | self.kept.scratch:
@@ -374,9 +375,9 @@ class OwnRules(CallRules):
     def _missing(
         self, instruction: int, own: Sequence[Placed], unread: set[int], unwritten: set[int], definitions: set[int]
     ) -> list[Problem]:
-        """A use that a definition takes the place of is as good as read where a way leads round the write: then it is
-        one of the results (conditional moves of vectors); and where a part of it is kept, if the two are
-        tied."""
+        """Uses that are not read, definitions that are not written. A use in the register of a definition counts as
+        read if some path avoids the write: its value is then a possible result (conditional moves of vectors); so
+        does a use that is tied to the definition if the write keeps a part of the register."""
         tied = self.operands.tied(instruction) if unread else set()
         unread = {p for p in unread if p not in tied or not any(p in m.kept for _, m in own)}
         problems = []

@@ -1,10 +1,10 @@
 """Whether an address that own bytes make has a base: what its register was made of.
 
-The one idea: far words are addressed by a register that the same bytes make of constants and one base. If nothing but
-constants went into it, or a pointer to the frame otherwise than by adding a constant, or an input that the instruction
-stores there, then some step lacks what it should have read.
+The one idea: a word that is out of reach is addressed by a register that the same bytes compute of constants and one
+base. If only constants went into it, or a pointer to the frame other than by addition of a constant, or the very input
+that is stored there, then some step failed to read what it should.
 
-Bytes with loops, and addresses with an index, are not looked at.
+Bytes with loops, and addresses with an index, are not examined.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 
 
 def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, int] | None:
-    """The first access whose base is not one, and that base. `lone`: registers of one input."""
+    """The first access whose base register has no base in it, and that register. `lone`: registers of one input."""
     if any(machine.flow == BRANCH for _, machine in own):
         return None
     pointers = reserved(isa).readable
@@ -40,7 +40,7 @@ def baseless(isa: str, own: Sequence[Placed], lone: set[int]) -> tuple[Placed, i
 
 
 def _states(isa: str, own: Sequence[Placed]) -> Iterator[State]:
-    """The state before each instruction: one object, which goes on when the next one is asked for."""
+    """The state before each instruction: one object, which is advanced when the next one is asked for."""
     state = State(isa)
     for _, machine in own:
         yield state
@@ -77,7 +77,7 @@ def _bases(isa: str, own: Sequence[Placed]) -> Iterator[tuple[int, int, frozense
 
 
 def _roots(machine: Insn, roots: Mapping[int, frozenset[int]]) -> frozenset[int]:
-    """What an instruction's results are made of. One that reads nothing makes a constant or an address in the code."""
+    """What an instruction's results are computed of. One without inputs yields a constant or an address in the code."""
     found = [roots.get(place, frozenset({place})) for place in machine.reads if place >= 0]
     if MEMORY in machine.reads or machine.flow == CALL:
         found.append(frozenset({MEMORY}))

@@ -1,8 +1,8 @@
 """Own bytes that call: whether it is the call that the allocator was told of, and what its callee takes away.
 
-The one idea: a call is taken at its word for what its callee does, so everything else is asked: that the bytes call
-through the operand's register, link where the convention does, come back behind themselves, lose no more than the
-allocator was told, and leave the stack pointer where it was but for the arguments that the callee takes away.
+The one idea: what the callee does is assumed, so everything else is checked: the bytes call through the operand's
+register, link as the convention does, return to the instruction behind the call, clobber no more than the allocator was
+told, and leave the stack pointer where it was but for the arguments that the callee pops.
 The rules about all own bytes are in `accesses`; what was stored for callees is judged when all slots are known
 (`frame_accesses`, `handed`).
 """

@@ -1,9 +1,10 @@
 """What a call leaves of the registers: by its callee's convention where it returns, by the unwinder's elsewhere.
 
-The one idea: an allocator is told of one list of clobbers for both ways out of a call, so the list has what either
-loses. Whether a function gives its callee-saved registers back depends on the way: what only an unwinder loses is lost
-behind handlers alone. Which conventions a call may have, the program's text says (`oracles.regalloc.source`); where it
-leaves several, each is taken in turn. Where nothing is known, clobbers are lost on both ways.
+The one idea: an allocator is given one list of clobbers for both exits of a call, the return and the unwinder, so the
+list holds what either of them clobbers. Whether callee-saved registers are restored depends on the exit: what only an
+unwinder clobbers is clobbered in handlers alone. Which conventions a call may have is said by the program's text
+(`oracles.regalloc.source`); where several remain, each is tried. Where none is known, the whole list is clobbered on
+both exits.
 
 Sources: `isa.abi`; Cranelift's `get_regs_clobbered_by_call` (what its unwinders restore).
 """
@@ -37,7 +38,7 @@ Kept = Mapping[int, int]
 
 @lru_cache(maxsize=64)
 def _offered(isa: str, groups: tuple[tuple[int, ...], ...]) -> frozenset[int]:
-    """Registers that an allocator may give out; environments are few."""
+    """The allocatable registers; environments are few."""
     return frozenset(p for p in frozenset().union(*groups) if p < SLOT and WIDTHS[isa][p >> 6])
 
 

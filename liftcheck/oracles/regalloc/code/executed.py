@@ -4,7 +4,7 @@ The one idea: a prologue and an exit consist of instructions whose meaning is kn
 execution is exact: registers and words of the frame as terms over what they were. Loops that probe the stack are
 executed too: everything in one is a constant or at a known distance from the stack pointer, so each branch can be
 decided (`Isa.stack_probe`); other branches must lead to a trap, or round one. Whatever else stands there and may change
-more than scratch registers is a doubt with its name: nothing is taken for harmless because it is not known.
+more than scratch registers is a doubt with a name: nothing is assumed to be harmless for want of knowledge.
 
 It does not say what the result should be (`frame`).
 """
@@ -130,7 +130,7 @@ class Execution:
                 state.registers[place] = var(f"{show(place, self.isa)} after {offset:#x}", WIDTHS[self.isa][place >> 6])
 
     def _harmless(self, machine: Insn) -> bool:
-        """Whether it changes nothing that anybody relies on, whatever it computes, or begins a call or a jump."""
+        """Whether nothing that it changes is relied on, whatever it computes, or it begins a call or a jump."""
         scratch = not machine.accesses and machine.writes <= self.kept.scratch | {FLAGS}
         return scratch or machine.name == isa_named(self.isa).far
 

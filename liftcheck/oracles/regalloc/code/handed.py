@@ -1,5 +1,4 @@
-"""Whether what is handed over on the stack is accessed as its types are: arguments of calls and their results, and the
-function's own arguments.
+"""Whether stack arguments and stack results are accessed as their types say: those of calls, and the function's own.
 
 The one idea: where a signature says which bytes of the stack each value has, each access is of one of these values, as
 a whole, and no two are of one (`stacked`). Where that is not known, each access is of one value of a signature, or of

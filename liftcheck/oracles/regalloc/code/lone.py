@@ -1,8 +1,8 @@
 """Instructions that are all of their own bytes: nearly all are, and nearly all of those are plain.
 
-The one idea: the rules of `accesses` need not be asked about an instruction that reads exactly its uses, writes exactly
-its definitions, and touches nothing that a rule follows from one instruction to the next: flags that it reads, pointers
-to the frame, scratch registers that the next may read. It judges nothing: what is not plain, the rules are asked about.
+The one idea: the rules of `accesses` have nothing to say of an instruction that reads exactly its uses, writes exactly
+its definitions, and touches nothing that a rule tracks across instructions: flags that it reads, pointers to the frame,
+scratch registers that carry values to the next. It judges nothing: what is not plain goes to the rules.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _distance(isa: str, address: Term) -> int | None:
 
 
 def size_of(isa: str, edit: Edit) -> int:
-    """How many bytes a move moves."""
+    """The size of a move, in bytes."""
     place = edit.source if edit.source < SLOT else edit.target
     return WIDTHS[isa][place >> 6 if place < SLOT else 0] // 8
 

@@ -1,7 +1,7 @@
 """What the allocation says of an instruction's operands: which places they have, and what these may be.
 
-The one idea: the rules about own bytes ask in terms of places, and an allocation answers in terms of operands; the
-questions are asked here, once for all rules. It judges nothing.
+The one idea: the rules about own bytes speak of places, an allocation speaks of operands; what the rules ask is
+translated here, once. It judges nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Operands:
         return uses, definitions
 
     def fixed(self, instruction: int) -> set[int]:
-        """The registers that its description names: what is handed over to other code."""
+        """The registers that fixed constraints name: those of arguments and results of other code."""
         return {o.value for o in self.allocation.instructions[instruction].operands if o.constraint == FIXED}
 
     def callees(self, instruction: int) -> set[int]:
@@ -72,12 +72,12 @@ class Operands:
         return {place for place in machine.twice & inputs if self.inputs_in(instruction, place) < 2}
 
     def tied(self, instruction: int) -> set[int]:
-        """The places of inputs that a result takes the place of."""
+        """The places of inputs that a result reuses."""
         what, places = self.allocation.instructions[instruction], self.allocation.places[instruction]
         return {places[o.value] for o in what.operands if o.constraint == REUSE}
 
     def needed(self, instruction: int, places: set[int]) -> set[int]:
-        """Those that define a value which something uses: temporaries may be left alone."""
+        """Those whose definition has a use: temporaries need not be written."""
         what, given = self.allocation.instructions[instruction], self.allocation.places[instruction]
         return {
             place

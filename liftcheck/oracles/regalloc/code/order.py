@@ -1,14 +1,14 @@
-"""In which order own bytes read and write registers, on all ways through them.
+"""In which order own bytes read and write registers, on every path through them.
 
-The one idea: own bytes are a small graph, and a compiler leaves nothing out of it and puts nothing idle into it. What a
-register holds at each instruction is one of two things, the input or what the bytes have written over it; what was
-written is read later, or is a result. So four things are followed along all ways:
+The one idea: own bytes are a small control-flow graph, in which a compiler leaves nothing that is dead. At each
+instruction a register holds one of two things, the input or what the bytes have written over it; what was written is
+read later, or is a result. So four properties are checked on every path:
 
-    overwritten   a read that may see an input or another value cannot be meant, nor one that sees another value always:
-                  but if nothing else reads that value (if this read meant the input, what made the value would be idle)
-    idle          what an instruction writes, something reads later or after the bytes
-    unwritten     what is read, or is a result, was written before on every way
-    stuck         control comes to the end
+    overwritten   no read may see the input on one path and another value on another one, nor always another value,
+                  unless it is that value's only read (had it meant the input, the write would be dead)
+    idle          what an instruction writes is read later, or live after the bytes
+    unwritten     what is read, or is a result, was written before on every path
+    stuck         control reaches the end
 
 It does not know whose value an instruction wants: where two inputs are there, it may read either. Where a result takes
 an input's place by its description, each read of that register is meant.
@@ -67,7 +67,7 @@ def graph(own: Sequence[Placed], traps: Callable[[int], bool], steps: Sequence[S
 
 @lru_cache(maxsize=256)
 def _straight(count: int) -> Sequence[Sequence[int]]:
-    """What follows what where there is one way."""
+    """What follows what in straight-line code."""
     return [(number,) for number in range(1, count + 1)]
 
 
@@ -118,13 +118,13 @@ def _readers(found: Graph, start: int, place: int) -> int | None:
 
 
 def reads_input(found: Graph, place: int) -> bool:
-    """Whether a way leads to a read of the register that no write comes before."""
+    """Whether some path reads the register before any write to it."""
     seen = _followed(found, place)
     return any(place in reads and False in seen[number] for number, (reads, _) in enumerate(found.steps))
 
 
 def survives(found: Graph, place: int) -> bool:
-    """Whether a way leads through the bytes that does not write the register."""
+    """Whether some path through the bytes does not write the register."""
     return False in _followed(found, place)[-1]
 
 
@@ -164,7 +164,7 @@ def retries_elsewhere(found: Graph, abi: Abi) -> Placed | None:
 
 
 def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
-    """An instruction that makes but what nobody reads, not even the bytes themselves."""
+    """An instruction whose results are all dead, within the bytes and after them."""
     for number, after in _afters(found, behind):
         machine = found.own[number].machine
         made = {p for p in machine.writes if p >= 0}
@@ -201,7 +201,7 @@ def _half_left(found: Graph, number: int, abi: Abi) -> bool:
 
 
 def unread(own: Sequence[Placed], scratch: Set[int]) -> tuple[Placed, int] | None:
-    """The first instruction of straight code that writes but a scratch register which nothing reads then."""
+    """The first instruction of straight-line code that writes only a scratch register which is dead then."""
     pending: dict[int, Placed] = {}
     for placed in own:
         if placed.machine.flow != ORDINARY:
@@ -227,7 +227,7 @@ def only_reads(machine: Insn) -> bool:
 
 
 def does_nothing(machine: Insn) -> bool:
-    """A no-operation: what is known to have no effect, as fences are not."""
+    """A no-operation: what is known to have no effect; a fence is none."""
     return machine.effect == NOTHING and machine.flow == ORDINARY and not (machine.reads or machine.writes)
 
 
@@ -303,7 +303,7 @@ def _written(found: Graph) -> list[set[int] | None]:
 
 
 def stuck(found: Graph) -> bool:
-    """Whether no way leads to the end."""
+    """Whether no path reaches the end."""
     return _written(found)[-1] is None
 
 

@@ -1,8 +1,8 @@
-"""Whether spill slots and saved words keep clear of everything else in the frame, and inside of it.
+"""Whether spill slots and saved words lie inside of the frame and overlap nothing else in it.
 
-The one idea: where everything lies is known once all slots are: spill slots from moves and own bytes, stack slots from
-the compiler, saved words from the exits' loads (`frame`); then overlaps are a matter of intervals. Accesses are held
-against the same areas by `areas`.
+The one idea: the layout is known once all slots are: spill slots by moves and own bytes, stack slots by the compiler,
+saved words by the exits' loads (`frame`); overlaps are then a question of intervals. `areas` holds accesses against the
+same areas.
 """
 
 from __future__ import annotations

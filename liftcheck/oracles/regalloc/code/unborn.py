@@ -1,8 +1,8 @@
-"""Whether values that nothing defines are used where nothing depends on them.
+"""Whether values without a definition are used only where nothing depends on them.
 
 The one idea: an instruction without bytes defines nothing (x86-64's uninitialized values); its result may be read by
-idioms that give the same whatever they read, and by insertions into a rest that is not asked for. Which instructions
-have no bytes, `accesses` notes.
+idioms whose result is the same for any input, and by insertions whose remaining bits are dead. `accesses` notes which
+instructions have no bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(
 
 
 def used(allocation: Allocation) -> set[int]:
-    """Virtual registers that an instruction or a block's parameter uses."""
+    """Virtual registers that some instruction or block parameter uses."""
     found = {o.vreg for what in allocation.instructions for o in what.operands if o.kind == USE}
     for block in allocation.blocks:
         found.update(*block.arguments)
