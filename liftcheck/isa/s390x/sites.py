@@ -11,8 +11,9 @@ import re
 from typing import Final
 
 from liftcheck.isa.s390x import ISA
-from liftcheck.isa.s390x.thunk_code import ALWAYS
 
+ALWAYS: Final = 15
+"""The mask of a branch that is one whatever the condition code is."""
 CONVERT: Final = frozenset({0x98, 0x99, 0x9A, 0x9C, 0x9D, 0x9E, 0xA8, 0xA9, 0xAA, 0xAC, 0xAD, 0xAE})
 PREFILTER: Final = re.compile(
     rb"\xb9[\xec\xed\xfd]|\xb3[\x98-\x9a\x9c-\x9e\xa8-\xaa\xac-\xae]"

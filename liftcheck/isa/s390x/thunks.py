@@ -21,7 +21,7 @@ What is covered, with the meaning that the thunk has (Principles of Operation SA
   rnsbg, rosbg, rxsbg with the test bit, of which Unicorn dies: the others, on a copy
   vbperm           bits of operand 2 chosen by the 16 bytes of operand 3, those from 128 up give 0
 All but those that set it keep the condition code. Thunks use 288 bytes below the stack pointer (the ABI has no red
-zone). Which NaN results is left to the older instructions.
+zone). Which NaN results is left to the older instructions. Each is proven to do what the row of the instruction says.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from liftcheck.errors import AssemblyError
 from liftcheck.isa.s390x.sites import CONVERT, PREFILTER, TEST, reachable
-from liftcheck.isa.s390x.thunk_code import Thunk
+from liftcheck.isa.s390x.thunk_code import Thunk, jump_to
 from liftcheck.isa.s390x.thunks_scalar import halfword, multiply32, multiply64, scalar_to_integer, test_bits
 from liftcheck.isa.s390x.thunks_vector import (
     binary,
@@ -88,7 +89,7 @@ def thunk_for(code: bytes) -> Thunk | None:
     builder = _BUILDERS.get(key)
     try:
         return builder(code) if builder else None
-    except (IndexError, KeyError, ValueError):
+    except (AssemblyError, IndexError, KeyError):
         return None
 
 
@@ -125,10 +126,8 @@ class Thunks:
         self.code += bytes(len(self.code) & 1)
         length = 4 if code[0] in (0xB9, 0xB3) else 6
         at = len(self.code)
-        halfwords = at - offset >> 1
-        if length == 4 and halfwords * 2 > _NEAR:
+        if length == 4 and at - offset > _NEAR:
             return False
-        jump = b"\xa7\xf4" + halfwords.to_bytes(2, "big") if length == 4 else b"\xc0\xf4" + halfwords.to_bytes(4, "big")
         self.code += thunk.finish(self.base + at, self.base + offset + length)
-        self.code[offset : offset + length] = jump
+        self.code[offset : offset + length] = jump_to(at - offset, short=length == 4)
         return True

@@ -7,20 +7,20 @@ Source: Principles of Operation SA22-7832-11.
 
 from __future__ import annotations
 
-from liftcheck.isa.s390x.thunk_code import ALWAYS, EQUAL, UNORDERED, Thunk
+from liftcheck.isa.s390x.thunk_code import SP, Thunk
 
 
 def scalar_to_integer(code: bytes) -> Thunk:
     """c(l){f,g}{e,d,x}br: the 32 or 64 bits of a short, long or extended float R2, into R1; NaNs as `thunks` says."""
     r1, r2, signed, wide = code[3] >> 4, code[3] & 15, not code[1] & 4, code[1] >= 0xA0
-    thunk = Thunk()
-    thunk.raw(code[:4])
-    thunk.rre((0xB309, 0xB319, 0xB349)[code[1] & 3], r2, r2)
-    thunk.jump(ALWAYS ^ UNORDERED, "number")
+    letter = "edx"[code[1] & 3]
+    name = f"c{'' if signed else 'l'}{'g' if wide else 'f'}{letter}br{'a' if signed else ''}"
+    thunk = Thunk(f"{name} %r{r1}, {code[2] >> 4}, %f{r2}, {code[2] & 15}", f"c{letter}br %f{r2}, %f{r2}")
+    thunk.jump("jno", "number")
     if wide:
-        thunk.ri(0xA5C if signed else 0xA5D, r1, 0x8000 if signed else 0)
+        thunk.add(f"llihh %r{r1}, {0x8000}" if signed else f"llihl %r{r1}, 0")
     else:
-        thunk.raw(bytes((0xC0, r1 << 4 | 9)) + (0x8000_0000 if signed else 0).to_bytes(4, "big"))
+        thunk.add(f"iilf %r{r1}, {0x8000_0000 if signed else 0}")
     thunk.label("number")
     return thunk
 
@@ -31,20 +31,18 @@ def _scratch(taken: set[int], pair: bool = False) -> int:
     return next(r for r in range(0, 13, step) if r not in taken and (not pair or r + 1 not in taken))
 
 
-def _save_registers(thunk: Thunk, registers: tuple[int, ...], opcode: int) -> None:
-    """stg (0x24) or lg (0x04) below the stack pointer."""
-    for index, register in enumerate(registers):
-        thunk.rxy(opcode, register, -8 * (index + 1))
+def _saved(thunk: Thunk, registers: tuple[int, ...], name: str) -> None:
+    """stg or lg of some registers below the stack pointer."""
+    thunk.add(*(f"{name} %r{register}, {-8 * (index + 1)}{SP}" for index, register in enumerate(registers)))
 
 
 def _set_cc(thunk: Thunk, value: int, differ: int) -> None:
     """CC 3 where the compare before found `differ`-ent, else the sign of register `value`."""
-    thunk.jump(ALWAYS ^ EQUAL, "overflow")
-    thunk.rre(0xB902, value, value)
-    thunk.jump(ALWAYS, "end")
+    thunk.jump("jne", "overflow")
+    thunk.add(f"ltgr %r{value}, %r{value}")
+    thunk.jump("j", "end")
     thunk.label("overflow")
-    thunk.ri(0xA78, differ, 1)
-    thunk.ri(0xA71, differ, 1)
+    thunk.add(f"lhi %r{differ}, 1", f"tmll %r{differ}, 1")
     thunk.label("end")
 
 
@@ -54,15 +52,11 @@ def multiply32(code: bytes) -> Thunk:
     s = _scratch({r1, r2, r3})
     t = _scratch({r1, r2, r3, s})
     thunk = Thunk()
-    _save_registers(thunk, (s, t), 0x24)
-    thunk.rre(0xB914, s, r2)
-    thunk.rre(0xB914, t, r3)
-    thunk.rre(0xB90C, s, t)
-    thunk.rr(0x18, r1, s)
-    thunk.rre(0xB914, t, s)
-    thunk.rre(0xB920, t, s)
+    _saved(thunk, (s, t), "stg")
+    thunk.add(f"lgfr %r{s}, %r{r2}", f"lgfr %r{t}, %r{r3}", f"msgr %r{s}, %r{t}", f"lr %r{r1}, %r{s}")
+    thunk.add(f"lgfr %r{t}, %r{s}", f"cgr %r{t}, %r{s}")
     _set_cc(thunk, s, t)
-    _save_registers(thunk, (s, t), 0x04)
+    _saved(thunk, (s, t), "lg")
     return thunk
 
 
@@ -75,25 +69,18 @@ def multiply64(code: bytes) -> Thunk:
     low, t = high + 1, _scratch(taken | {high, high + 1})
     flags = _scratch(taken | {high, low, t})
     thunk = Thunk()
-    _save_registers(thunk, (high, low, t, flags), 0x24)
+    _saved(thunk, (high, low, t, flags), "stg")
     if wide:
-        thunk.raw(bytes((0xB2, 0x22, 0, flags << 4)))
-    thunk.rre(0xB904, low, r2)
-    thunk.rre(0xB986, high, r3)
+        thunk.add(f"ipm %r{flags}")
+    thunk.add(f"lgr %r{low}, %r{r2}", f"mlgr %r{high}, %r{r3}")
     for sign, other in ((r2, r3), (r3, r2)):
-        thunk.rsy(0x0A, t, sign, 63, 0)
-        thunk.rre(0xB980, t, other)
-        thunk.rre(0xB909, high, t)
+        thunk.add(f"srag %r{t}, %r{sign}, 63", f"ngr %r{t}, %r{other}", f"sgr %r{high}, %r{t}")
     if wide:
-        thunk.rre(0xB904, r1, high)
-        thunk.rre(0xB904, r1 + 1, low)
-        thunk.raw(bytes((0x04, flags << 4)))
+        thunk.add(f"lgr %r{r1}, %r{high}", f"lgr %r{r1 + 1}, %r{low}", f"spm %r{flags}")
     else:
-        thunk.rre(0xB904, r1, low)
-        thunk.rsy(0x0A, t, low, 63, 0)
-        thunk.rre(0xB920, t, high)
+        thunk.add(f"lgr %r{r1}, %r{low}", f"srag %r{t}, %r{low}, 63", f"cgr %r{t}, %r{high}")
         _set_cc(thunk, low, t)
-    _save_registers(thunk, (high, low, t, flags), 0x04)
+    _saved(thunk, (high, low, t, flags), "lg")
     return thunk
 
 
@@ -102,11 +89,18 @@ def halfword(code: bytes) -> Thunk:
     r1 = code[1] >> 4
     s = _scratch({r1})
     thunk = Thunk()
-    _save_registers(thunk, (s,), 0x24)
-    thunk.raw(bytes((0xE3, s << 4 | code[1] & 15)) + code[2:5] + b"\x15")
-    thunk.rre({0x38: 0xB908, 0x39: 0xB909, 0x3C: 0xB90C}[code[5]], r1, s)
-    _save_registers(thunk, (s,), 0x04)
+    _saved(thunk, (s,), "stg")
+    thunk.add(f"lgh %r{s}, {_address(code)}", f"{ {0x38: 'agr', 0x39: 'sgr', 0x3C: 'msgr'}[code[5]] } %r{r1}, %r{s}")
+    _saved(thunk, (s,), "lg")
     return thunk
+
+
+def _address(code: bytes) -> str:
+    """D2(X2,B2) of an RXY instruction."""
+    index, base, low = code[1] & 15, code[2] >> 4, (code[2] & 15) << 8 | code[3]
+    distance = low | (code[4] << 12) - (code[4] >> 7 << 20)
+    registers = [f"%r{index}" if index else "0", f"%r{base}" if base else "0"]
+    return f"{distance}({','.join(registers[not index :])})" if index or base else f"{distance}"
 
 
 def test_bits(code: bytes) -> Thunk | None:
@@ -114,9 +108,10 @@ def test_bits(code: bytes) -> Thunk | None:
     if not code[2] & 0x80:
         return None
     s = _scratch({code[1] >> 4, code[1] & 15})
+    name = {0x54: "rnsbg", 0x56: "rosbg", 0x57: "rxsbg"}[code[5]]
     thunk = Thunk()
-    _save_registers(thunk, (s,), 0x24)
-    thunk.rre(0xB904, s, code[1] >> 4)
-    thunk.raw(bytes((0xEC, s << 4 | code[1] & 15, code[2] & 0x7F)) + code[3:6])
-    _save_registers(thunk, (s,), 0x04)
+    _saved(thunk, (s,), "stg")
+    thunk.add(f"lgr %r{s}, %r{code[1] >> 4}")
+    thunk.add(f"{name} %r{s}, %r{code[1] & 15}, {code[2] & 0x7F}, {code[3]}, {code[4]}")
+    _saved(thunk, (s,), "lg")
     return thunk

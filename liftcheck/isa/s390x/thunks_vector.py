@@ -9,18 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftcheck.isa.s390x.thunk_code import (
-    ALWAYS,
-    EQUAL,
-    GREATER,
-    LESS,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
-    RESULT,
-    UNORDERED,
-    Thunk,
-)
+from liftcheck.isa.s390x.thunk_code import OPERAND_A, OPERAND_B, OPERAND_C, RESULT, SP, Thunk
 
 
 class _Fields:
@@ -36,20 +25,26 @@ class _Fields:
 
 
 _SIZES: Final = {2: 4, 3: 8, 4: 16}
-_LOAD: Final = {2: 0x78, 3: 0x68}
-_STORE: Final = {2: 0x70, 3: 0x60}
-_BINARY: Final = {0xE3: (0x0A, 0xB34A), 0xE2: (0x0B, 0xB34B), 0xE7: (0x17, 0xB34C), 0xE5: (0x0D, 0xB34D)}
-"""Last opcode byte of vfa, vfs, vfm, vfd -> the RXE opcode for short floats, the RRE opcode for extended ones."""
+_BINARY: Final = {0xE3: ("aeb", "axbr"), 0xE2: ("seb", "sxbr"), 0xE7: ("meeb", "mxbr"), 0xE5: ("deb", "dxbr")}
+"""Last opcode byte of vfa, vfs, vfm, vfd: the instruction for short floats, and for extended ones."""
 
 
 def _lanes(fields: _Fields, size: int) -> range:
     return range(0, size if fields.m_low & 8 else 16, size)
 
 
+def _put(thunk: Thunk, *places: tuple[int, int]) -> None:
+    """Stores vector registers in the frame."""
+    thunk.add(*(f"vst %v{register}, {at}{SP}" for register, at in places))
+
+
 def _pair(thunk: Thunk, first: int, at: int) -> None:
     """Loads an extended float into the pair (first, first + 2)."""
-    thunk.rx(0x68, first, at)
-    thunk.rx(0x68, first + 2, at + 8)
+    thunk.add(f"ld %f{first}, {at}{SP}", f"ld %f{first + 2}, {at + 8}{SP}")
+
+
+def _store_pair(thunk: Thunk) -> None:
+    thunk.add(f"std %f0, {RESULT}{SP}", f"std %f2, {RESULT + 8}{SP}")
 
 
 def binary(code: bytes) -> Thunk | None:
@@ -59,25 +54,18 @@ def binary(code: bytes) -> Thunk | None:
     if f.m4 not in (2, 4):
         return None
     thunk.enter(save, True)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.vector(0x0E, f.v3, OPERAND_B)
+    _put(thunk, (f.v2, OPERAND_A), (f.v3, OPERAND_B))
     if f.m4 == 2:
         for at in _lanes(f, 4):
-            thunk.rx(0x78, 0, OPERAND_A + at)
-            thunk.rxe(short, 0, OPERAND_B + at)
-            thunk.rx(0x70, 0, RESULT + at)
+            thunk.add(f"le %f0, {OPERAND_A + at}{SP}", f"{short} %f0, {OPERAND_B + at}{SP}")
+            thunk.add(f"ste %f0, {RESULT + at}{SP}")
     else:
         _pair(thunk, 0, OPERAND_A)
         _pair(thunk, 1, OPERAND_B)
-        thunk.rre(extended, 0, 1)
+        thunk.add(f"{extended} %f0, %f1")
         _store_pair(thunk)
     thunk.leave(save, True, f.v1)
     return thunk
-
-
-def _store_pair(thunk: Thunk) -> None:
-    thunk.rx(0x60, 0, RESULT)
-    thunk.rx(0x60, 2, RESULT + 8)
 
 
 def unary(code: bytes) -> Thunk | None:
@@ -86,24 +74,20 @@ def unary(code: bytes) -> Thunk | None:
     thunk, save = Thunk(), (0, 1, 2, 3)
     if f.m4 not in (2, 4) or (f.m4 == 4 and code[5] == 0xCE):
         return None  # sqxbr, which the square root of an extended float would need, kills Unicorn 2.1.4 itself
+    if code[5] == 0xC7:
+        step = f"fi{'e' if f.m4 == 2 else 'x'}bra %f0, {f.m_high}, %f0, 0"
+    elif code[5] == 0xCE:
+        step = "sqebr %f0, %f0"
+    else:
+        step = f"{('lcdfr', 'lndfr', 'lpdfr')[f.m_high]} %f0, %f0"
     thunk.enter(save, False)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
+    _put(thunk, (f.v2, OPERAND_A))
     if f.m4 == 2:
         for at in _lanes(f, 4):
-            thunk.rx(0x78, 0, OPERAND_A + at)
-            if code[5] == 0xCE:
-                thunk.rre(0xB314, 0, 0)
-            elif code[5] == 0xC7:
-                thunk.rre(0xB357, 0, 0, f.m_high)
-            else:
-                thunk.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
-            thunk.rx(0x70, 0, RESULT + at)
+            thunk.add(f"le %f0, {OPERAND_A + at}{SP}", step, f"ste %f0, {RESULT + at}{SP}")
     else:
         _pair(thunk, 0, OPERAND_A)
-        if code[5] == 0xC7:
-            thunk.rre(0xB347, 0, 0, f.m_high)
-        else:
-            thunk.rre((0xB373, 0xB371, 0xB370)[f.m_high], 0, 0)
+        thunk.add(step)
         _store_pair(thunk)
     thunk.leave(save, False, f.v1)
     return thunk
@@ -114,14 +98,13 @@ def multiply_add(code: bytes) -> Thunk | None:
     thunk, save = Thunk(), (0, 2)
     if f.m6 != 2:
         return None
+    name = "maeb" if code[5] == 0x8F else "mseb"
     thunk.enter(save, False)
-    for register, place in ((f.v2, OPERAND_A), (f.v3, OPERAND_B), (f.v4, OPERAND_C)):
-        thunk.vector(0x0E, register, place)
+    _put(thunk, (f.v2, OPERAND_A), (f.v3, OPERAND_B), (f.v4, OPERAND_C))
     for at in _lanes(f, 4):
-        thunk.rx(0x78, 0, OPERAND_C + at)
-        thunk.rx(0x78, 2, OPERAND_B + at)  # of two NaNs the one in storage counts: it is operand 2
-        thunk.rxf(0x0E if code[5] == 0x8F else 0x0F, 0, 2, OPERAND_A + at)
-        thunk.rx(0x70, 0, RESULT + at)
+        # of two NaNs the one in storage counts: it is operand 2
+        thunk.add(f"le %f0, {OPERAND_C + at}{SP}", f"le %f2, {OPERAND_B + at}{SP}")
+        thunk.add(f"{name} %f0, %f2, {OPERAND_A + at}{SP}", f"ste %f0, {RESULT + at}{SP}")
     thunk.leave(save, False, f.v1)
     return thunk
 
@@ -132,22 +115,20 @@ def compare_scalar(code: bytes) -> Thunk | None:
     thunk, save = Thunk(), (0, 1, 2, 3)
     if f.m4 not in (2, 4):
         return None
-    signalling = code[5] == 0xCA
+    letter = "k" if code[5] == 0xCA else "c"
     thunk.enter(save, False)
-    thunk.vector(0x0E, f.v1, OPERAND_A)
-    thunk.vector(0x0E, f.v2, OPERAND_B)
+    _put(thunk, (f.v1, OPERAND_A), (f.v2, OPERAND_B))
     if f.m4 == 2:
-        thunk.rx(0x78, 0, OPERAND_A)
-        thunk.rxe(0x08 if signalling else 0x09, 0, OPERAND_B)
+        thunk.add(f"le %f0, {OPERAND_A}{SP}", f"{letter}eb %f0, {OPERAND_B}{SP}")
     else:
         _pair(thunk, 0, OPERAND_A)
         _pair(thunk, 1, OPERAND_B)
-        thunk.rre(0xB348 if signalling else 0xB349, 0, 1)
+        thunk.add(f"{letter}xbr %f0, %f1")
     thunk.leave(save, False, None)
     return thunk
 
 
-_WANTED: Final = {0xE8: EQUAL, 0xEB: GREATER, 0xEA: GREATER | EQUAL}
+_UNLESS: Final = {0xE8: "jne", 0xEB: "jnh", 0xEA: "jnhe"}
 
 
 def compare_lanes(code: bytes) -> Thunk | None:
@@ -159,16 +140,13 @@ def compare_lanes(code: bytes) -> Thunk | None:
         return None
     thunk, save = Thunk(), (0,)
     thunk.enter(save, not sets_cc)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.vector(0x0E, f.v3, OPERAND_B)
+    _put(thunk, (f.v2, OPERAND_A), (f.v3, OPERAND_B))
     for at in _lanes(f, 4):
-        thunk.rx(0x78, 0, OPERAND_A + at)
-        thunk.ri(0xA78, 0, 0)
-        thunk.rxe(0x09, 0, OPERAND_B + at)
-        thunk.jump(ALWAYS ^ _WANTED[code[5]], f"no{at}")
-        thunk.ri(0xA78, 0, -1)
+        thunk.add(f"le %f0, {OPERAND_A + at}{SP}", "lhi %r0, 0", f"ceb %f0, {OPERAND_B + at}{SP}")
+        thunk.jump(_UNLESS[code[5]], f"no{at}")
+        thunk.add("lhi %r0, -1")
         thunk.label(f"no{at}")
-        thunk.rx(0x50, 0, RESULT + at)
+        thunk.add(f"st %r0, {RESULT + at}{SP}")
     if sets_cc:
         _lanes_to_cc(thunk)
     thunk.leave(save, not sets_cc, f.v1)
@@ -176,14 +154,9 @@ def compare_lanes(code: bytes) -> Thunk | None:
 
 
 def _lanes_to_cc(thunk: Thunk) -> None:
-    """CC 0, 1, 3 for all, some, no lanes of the result: vceqfs of it with v0 = ones (vgbm); v0 is saved."""
-    thunk.raw(b"\xe7\x00\xff\xff\x00\x44")
-    thunk.vector(0x0E, 0, OPERAND_A)
-    thunk.vector(0x06, 0, RESULT)
-    thunk.vector(0x0E, 1, OPERAND_B)
-    thunk.vector(0x06, 1, OPERAND_A)
-    thunk.raw(b"\xe7\x00\x10\x10\x20\xf8")
-    thunk.vector(0x06, 1, OPERAND_B)
+    """CC 0, 1, 3 for all, some, no lanes of the result: it is compared with ones; v0 is saved."""
+    thunk.add(f"vgbm %v0, {0xFFFF}", f"vst %v0, {OPERAND_A}{SP}", f"vl %v0, {RESULT}{SP}", f"vst %v1, {OPERAND_B}{SP}")
+    thunk.add(f"vl %v1, {OPERAND_A}{SP}", "vceqfs %v0, %v0, %v1", f"vl %v1, {OPERAND_B}{SP}")
 
 
 def convert(code: bytes) -> Thunk | None:
@@ -194,14 +167,13 @@ def convert(code: bytes) -> Thunk | None:
     if f.m4 != (3 if widen else 4):
         return None
     thunk.enter(save, False)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
+    _put(thunk, (f.v2, OPERAND_A))
     if widen:
-        thunk.rxe(0x05, 0, OPERAND_A)
+        thunk.add(f"lxdb %f0, {OPERAND_A}{SP}")
         _store_pair(thunk)
     else:
         _pair(thunk, 0, OPERAND_A)
-        thunk.rre(0xB345, 0, 0, f.m_high)
-        thunk.rx(0x60, 0, RESULT)
+        thunk.add(f"ldxbra %f0, {f.m_high}, %f0, 0", f"std %f0, {RESULT}{SP}")
     thunk.leave(save, False, f.v1)
     return thunk
 
@@ -212,29 +184,26 @@ def extremum(code: bytes) -> Thunk | None:
     largest, size = code[5] == 0xEF, _SIZES.get(f.m4, 16)
     if size == 16 or f.m_high not in (1, 3):
         return None
-    compare, add, load, store = (0x09, 0x0A, 0x78, 0x70) if size == 4 else (0x19, 0x1A, 0x68, 0x60)
+    letter = "e" if size == 4 else "d"
     thunk, save = Thunk(), (0,)
     thunk.enter(save, True)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.vector(0x0E, f.v3, OPERAND_B)
+    _put(thunk, (f.v2, OPERAND_A), (f.v3, OPERAND_B))
     for at in _lanes(f, size):
-        thunk.rx(load, 0, OPERAND_A + at)
-        thunk.rxe(compare, 0, OPERAND_B + at)
-        take_second = LESS if largest else GREATER
+        thunk.add(f"l{letter} %f0, {OPERAND_A + at}{SP}", f"c{letter}b %f0, {OPERAND_B + at}{SP}")
         if f.m_high == 1:
-            thunk.jump(UNORDERED, f"nan{at}")
-            thunk.jump(EQUAL, f"equal{at}")
-        thunk.jump(ALWAYS ^ take_second, f"store{at}")
-        thunk.rx(load, 0, OPERAND_B + at)
+            thunk.jump("jo", f"nan{at}")
+            thunk.jump("je", f"equal{at}")
+        thunk.jump("jnl" if largest else "jnh", f"store{at}")
+        thunk.add(f"l{letter} %f0, {OPERAND_B + at}{SP}")
         if f.m_high == 1:
-            thunk.jump(ALWAYS, f"store{at}")
+            thunk.jump("j", f"store{at}")
             thunk.label(f"equal{at}")
             _combine_signs(thunk, size, at, largest)
-            thunk.jump(ALWAYS, f"done{at}")
+            thunk.jump("j", f"done{at}")
             thunk.label(f"nan{at}")
-            thunk.rxe(add, 0, OPERAND_B + at)
+            thunk.add(f"a{letter}b %f0, {OPERAND_B + at}{SP}")
         thunk.label(f"store{at}")
-        thunk.rx(store, 0, RESULT + at)
+        thunk.add(f"st{letter} %f0, {RESULT + at}{SP}")
         thunk.label(f"done{at}")
     thunk.leave(save, True, f.v1)
     return thunk
@@ -242,14 +211,11 @@ def extremum(code: bytes) -> Thunk | None:
 
 def _combine_signs(thunk: Thunk, size: int, at: int, largest: bool) -> None:
     """Equal floats differ at most in the sign of zero: and-ing the patterns gives the larger, or-ing the smaller."""
-    if size == 4:
-        thunk.rx(0x58, 0, OPERAND_A + at)
-        thunk.rx(0x54 if largest else 0x56, 0, OPERAND_B + at)
-        thunk.rx(0x50, 0, RESULT + at)
-    else:
-        thunk.rxy(0x04, 0, OPERAND_A + at)
-        thunk.rxy(0x80 if largest else 0x81, 0, OPERAND_B + at)
-        thunk.rxy(0x24, 0, RESULT + at)
+    load, combine, store = (
+        ("l", "n" if largest else "o", "st") if size == 4 else ("lg", "ng" if largest else "og", "stg")
+    )
+    thunk.add(f"{load} %r0, {OPERAND_A + at}{SP}", f"{combine} %r0, {OPERAND_B + at}{SP}")
+    thunk.add(f"{store} %r0, {RESULT + at}{SP}")
 
 
 def popcount(code: bytes) -> Thunk | None:
@@ -259,15 +225,12 @@ def popcount(code: bytes) -> Thunk | None:
         return None
     thunk = Thunk()
     thunk.enter((), True)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.raw(b"\xc0\x1e\x01\x01\x01\x01\xc0\x19\x01\x01\x01\x01")
-    load, store = {1: (0x91, 0x70), 2: (0x16, 0x50), 3: (0x04, 0x24)}[f.m4]
+    _put(thunk, (f.v2, OPERAND_A))
+    thunk.add(f"llihf %r1, {0x01010101}", f"iilf %r1, {0x01010101}")
+    load, store = {1: ("llgh", "sthy"), 2: ("llgf", "sty"), 3: ("lg", "stg")}[f.m4]
     for at in range(0, 16, 1 << f.m4):
-        thunk.rxy(load, 0, OPERAND_A + at)
-        thunk.rre(0xB9E1, 0, 0)
-        thunk.rre(0xB90C, 0, 1)
-        thunk.rsy(0x0C, 0, 0, 56, 0)
-        thunk.rxy(store, 0, RESULT + at)
+        thunk.add(f"{load} %r0, {OPERAND_A + at}{SP}", "popcnt %r0, %r0", "msgr %r0, %r1", "srlg %r0, %r0, 56")
+        thunk.add(f"{store} %r0, {RESULT + at}{SP}")
     thunk.leave((), True, f.v1)
     return thunk
 
@@ -278,46 +241,35 @@ def to_integer(code: bytes) -> Thunk | None:
     f = _Fields(code)
     if f.m4 != 3:
         return None
+    unsigned = code[5] == 0xC0
     thunk, save = Thunk(), (0,)
     thunk.enter(save, True)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.vector(0x06, 0, OPERAND_A)
-    thunk.raw(bytes((0xE7, 0, 0, code[3], code[4] & 0xF0, code[5])))
-    thunk.vector(0x0E, 0, RESULT)
-    thunk.ri(0xA5D if code[5] == 0xC0 else 0xA5C, 1, 0 if code[5] == 0xC0 else 0x8000)
+    _put(thunk, (f.v2, OPERAND_A))
+    name = f"{'w' if f.m_low & 8 else 'v'}c{'l' if unsigned else ''}gdb"
+    thunk.add(f"vl %v0, {OPERAND_A}{SP}", f"{name} %v0, %v0, {f.m_low}, {f.m_high}", f"vst %v0, {RESULT}{SP}")
+    thunk.add("llihl %r1, 0" if unsigned else f"llihh %r1, {0x8000}")
     for at in _lanes(f, 8):
-        thunk.rx(0x68, 0, OPERAND_A + at)
-        thunk.rxe(0x19, 0, OPERAND_A + at)
-        thunk.jump(ALWAYS ^ UNORDERED, f"number{at}")
-        thunk.rxy(0x24, 1, RESULT + at)
+        thunk.add(f"ld %f0, {OPERAND_A + at}{SP}", f"cdb %f0, {OPERAND_A + at}{SP}")
+        thunk.jump("jno", f"number{at}")
+        thunk.add(f"stg %r1, {RESULT + at}{SP}")
         thunk.label(f"number{at}")
     thunk.leave(save, True, f.v1)
     return thunk
 
 
 def bit_permute(code: bytes) -> Thunk | None:
-    """vbperm: r0 collects, r1 is the index, r2 the byte."""
+    """vbperm: r0 collects, r1 is the index, r2 the byte. An index from 128 on finds a byte of the other operand, whose
+    bit is cleared then."""
     f = _Fields(code)
     thunk = Thunk()
     thunk.enter((), True)
-    thunk.vector(0x0E, f.v2, OPERAND_A)
-    thunk.vector(0x0E, f.v3, OPERAND_B)
-    thunk.ri(0xA79, 0, 0)
+    _put(thunk, (f.v2, OPERAND_A), (f.v3, OPERAND_B))
+    thunk.add("lghi %r0, 0")
     for at in range(16):
-        thunk.rsy(0x0D, 0, 0, 1, 0)
-        thunk.rxy(0x90, 1, OPERAND_B + at)
-        thunk.ri(0xA71, 1, 0x80)
-        thunk.jump(ALWAYS ^ EQUAL, f"zero{at}")
-        thunk.rsy(0x0C, 2, 1, 3, 0)
-        thunk.rxy(0x90, 2, OPERAND_A, index=2)
-        thunk.ri(0xA57, 1, 7)
-        thunk.rsy(0x0D, 2, 2, 0, 1)
-        thunk.rsy(0x0C, 2, 2, 7, 0)
-        thunk.ri(0xA57, 2, 1)
-        thunk.rre(0xB981, 0, 2)
-        thunk.label(f"zero{at}")
-    thunk.rxy(0x24, 0, RESULT)
-    thunk.ri(0xA79, 0, 0)
-    thunk.rxy(0x24, 0, RESULT + 8)
+        thunk.add("sllg %r0, %r0, 1", f"llgc %r1, {OPERAND_B + at}{SP}", "srlg %r2, %r1, 3")
+        thunk.add(f"llgc %r2, {OPERAND_A}(%r2,%r15)", "nill %r1, 7", "sllg %r2, %r2, 0(%r1)", "srlg %r2, %r2, 7")
+        thunk.add("nill %r2, 1", f"llgc %r1, {OPERAND_B + at}{SP}", "srlg %r1, %r1, 7", "xilf %r1, 1")
+        thunk.add("ngr %r2, %r1", "ogr %r0, %r2")
+    thunk.add(f"stg %r0, {RESULT}{SP}", "lghi %r0, 0", f"stg %r0, {RESULT + 8}{SP}")
     thunk.leave((), True, f.v1)
     return thunk

@@ -10,7 +10,7 @@ Source: z/Architecture Principles of Operation SA22-7832-13 (2022), chapters 9, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from liftcheck.bits import build as b
 from liftcheck.bits.floats import FORMATS, rounded
@@ -169,6 +169,29 @@ def _arithmetic() -> Iterator[Row]:
     yield inst("mdebr +d1, e2", "RRE B30C", _wide_product, SECTION)
 
 
+def _storage() -> Iterator[Row]:
+    """The last operand is in storage."""
+    for r, size, digit in (("e", 4, "0"), ("d", 8, "1")):
+        for text, last, meaning in ((f"a{r}b +{r}1", "A", _setting(two(b.fadd))), (f"c{r}b {r}1", "9", compare),
+                                    (f"s{r}b +{r}1", "B", _setting(two(b.fsub))), (f"k{r}b {r}1", "8", compare),
+                                    (f"d{r}b +{r}1", "D", _only(two(b.fdiv)))):  # fmt: skip
+            yield inst(f"{text}, bdx", f"RXE ED{digit}{last}", _stored(size, meaning), SECTION)
+        for name, last, negates in (("ma", "E", False), ("ms", "F", True)):
+            meaning = _stored(size, _fused(negates))
+            yield inst(f"{name}{r}b +{r}1, {r}3, bdx", f"RXF ED{digit}{last}", meaning, SECTION)
+    for text, code, size, operation in (
+        ("meeb +e1", "17", 4, two(b.fmul)), ("mdb +d1", "1C", 8, two(b.fmul)), ("sqeb >e1", "14", 4, one(b.fsqrt)),
+        ("sqdb >d1", "15", 8, one(b.fsqrt)), ("ldeb >d1", "04", 4, lambda a: converted(a, 64)),
+        ("lxdb >q1", "05", 8, lambda a: converted(a, 128)), ("lxeb >q1", "06", 4, lambda a: converted(a, 128)),
+    ):  # fmt: skip
+        yield inst(f"{text}, bdx", f"RXE ED{code}", _stored(size, _only(operation)), SECTION)
+
+
+def _stored(size: int, meaning: Callable[..., Any]) -> Callable[..., Any]:
+    """The meaning with its last operand loaded."""
+    return lambda s, *values: meaning(s, *values[:-1], s.load(values[-1], size))
+
+
 def _fused(negates: bool) -> Callable[[Machine, Term, Term, Term], Term]:
     """r1 is the addend; a NaN is handed on with its own sign."""
     return lambda s, a, m, n: fused(s, n, m, b.ite(b.isnan(a), a, negated(a)) if negates else a)
@@ -264,4 +287,4 @@ def _integers() -> Iterator[Row]:
                            _to(size, signed), SECTION)  # fmt: skip
 
 
-ROWS: Final = (*_arithmetic(), *_moves(), *_formats(), *_integers())
+ROWS: Final = (*_arithmetic(), *_storage(), *_moves(), *_formats(), *_integers())
