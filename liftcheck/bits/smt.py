@@ -3,15 +3,19 @@
 The one idea: a term becomes a list of lanes, each a z3 bit-vector (truth values have one bit), and the rows of `prim`
 build one lane; whole values are put together only where a shape changes and at the end. Floats go through z3's theory
 of IEEE floats inside the rows; every NaN becomes the positive quiet one, as in the Python meaning.
+
+That theory is slow. With `uninterpreted` there is none of it (`floats_smt`): what is equal so is equal, what is not may
+be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import z3
 
+from liftcheck.bits.floats_smt import of_lanes
 from liftcheck.bits.prim import PRIMS
 from liftcheck.bits.term import Term, postorder, value_of
 from liftcheck.errors import InternalError
@@ -21,10 +25,25 @@ Lanes = list[Any]
 
 def to_z3(term: Term, env: Mapping[Term, Any]) -> Any:
     """The whole value as a z3 bit-vector of `term.bits` bits. `env` maps variables to bit-vectors of their width."""
-    built: dict[Term, Lanes] = {}
-    for node in postorder((term,)):
-        built[node] = _lanes(node, env, [built[a] for a in node.args])
-    return _joined(built[term])
+    return Translation(env)(term)
+
+
+class Translation:
+    """Terms over one environment; what they share is built once."""
+
+    def __init__(self, env: Mapping[Term, Any], uninterpreted: bool = False) -> None:
+        self._env: Final = env
+        self._uninterpreted: Final = uninterpreted
+        self._built: Final[dict[Term, Lanes]] = {}
+
+    def __call__(self, term: Term) -> Any:
+        built = self._built
+        for node in postorder((term,)):
+            if node not in built:
+                args = [built[a] for a in node.args]
+                known = of_lanes(node, args) if self._uninterpreted else None
+                built[node] = _lanes(node, self._env, args) if known is None else known
+        return _joined(built[term])
 
 
 def value(expression: Any) -> int:

@@ -56,14 +56,14 @@ _MOST: Final = 100_000
 
 
 class _Lifter:
-    def __init__(self, isa: str, function: FunctionCode, entry: Entry, limits: Limits) -> None:
+    def __init__(self, isa: str, function: FunctionCode, entry: Entry, limits: Limits, reads: Reads) -> None:
         self.isa: Final[Isa] = isa_named(isa)
         self.table: Final = table_of(isa)
         self.function: Final = function
         self.code: Final = Code(isa, function)
         self.entry: Final = entry
         self.limits: Final = limits
-        self.reads: Final = Reads()
+        self.reads: Final = reads
         self.ends: Final[list[End]] = []
         self.steps = 0
         (self._return,) = _variables(entry.return_address)
@@ -279,10 +279,10 @@ def _places(registers: Registers) -> tuple[Place, ...]:
     return (*(n for n in numbered if n >> 6 < len(registers.widths)), *registers.others)
 
 
-def lift(isa: str, function: FunctionCode, entry: Entry, limits: Limits = _USUAL) -> Lifted:
-    """A function as terms, entered in a state."""
+def lift(isa: str, function: FunctionCode, entry: Entry, limits: Limits = _USUAL, reads: Reads | None = None) -> Lifted:
+    """A function as terms, entered in a state; `reads`: initial memory that it shares with other code."""
     try:
-        return _Lifter(isa, function, entry, limits).lifted()
+        return _Lifter(isa, function, entry, limits, Reads() if reads is None else reads).lifted()
     except Undecided as reason:
         reads = Reads()
         end = End("undecided", (), str(reason), {}, Memory(False, lambda base: DATA, reads))

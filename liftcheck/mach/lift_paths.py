@@ -71,7 +71,7 @@ class Called(NamedTuple):
 class End(NamedTuple):
     """What came of one path.
 
-    kind        'returned', 'trapped', 'undecided'
+    kind        'returned', 'trapped', 'undecided'; of programs 'open' as well: whatever happens is right
     conditions  all hold on this path, and on no other
     detail      the trap code, or the reason; '' also of a trap that no table has
     state       registers at the end

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from liftcheck.bits import build
 from liftcheck.bits.simplify import TRUE, joined, normal, simplified, sliced
-from liftcheck.bits.term import Term
+from liftcheck.bits.term import Term, const
 from liftcheck.clif.ir import Inst
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.semantics.meaning import meaning
@@ -54,6 +54,20 @@ def _turned(lane: Term, order: Order) -> Term:
     return simplified(build.bswap(lane)) if order.big_machine != order.big and lane.lane > 8 else lane
 
 
+def demand(path: Path, address: Term, size: int) -> None:
+    """From here on an address is a multiple of a size: of others the program means nothing."""
+    if size == 1:
+        return
+    low = sliced(address, 0, size.bit_length() - 1)
+    aligned = simplified(build.eq(low, const(0, low.lane)))
+    if path.decided(aligned):
+        return
+    other = path.copy()
+    other.assume(simplified(build.bnot(aligned)))
+    other.end("open", "an address that is not aligned")
+    path.assume(aligned)
+
+
 def load(path: Path, inst: Inst, address: Term, ty: Type, order: Order) -> Term:
     """What a load gives."""
     access = OPCODES[inst.op].access
@@ -74,6 +88,7 @@ def store(path: Path, inst: Inst, address: Term, term: Term, ty: Type, order: Or
 
 def atomic(path: Path, inst: Inst, args: Sequence[Term], ty: Type, order: Order) -> tuple[Term, ...]:
     """The results of an atomic access, which nobody interrupts."""
+    demand(path, args[1] if inst.op == "atomic_store" else args[0], ty.bytes)
     if inst.op == "atomic_store":
         path.store(args[1], number(args[0], ty, order), TRUE)
         return ()

@@ -147,6 +147,12 @@ def symbol_of(name: str) -> Term:
     return var(f"{SYMBOL} {name}", 64)
 
 
+def name_of(address: Term) -> str:
+    """The name of what is at an address; '': it has none."""
+    kind, _, name = str(address.params[0]).partition(" ") if address.prim == "var" else ("", "", "")
+    return name if kind == SYMBOL else ""
+
+
 def even(address: Term) -> Term:
     """An address without its lowest bit."""
     return joined(sliced(address, 1, address.lane - 1), const(0, 1))

@@ -149,7 +149,7 @@ class _State:
             return Result("several" if taken else "none")
         (end,) = taken
         self._takes(end)
-        if end.kind == "undecided":
+        if end.kind in ("undecided", "open"):
             return Result("undecided", (), end.detail)
         self._make_calls(len(end.calls))
         fault = self._fault(len(end.calls))

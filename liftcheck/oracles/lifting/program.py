@@ -19,7 +19,7 @@ from liftcheck.bits.simplify import normal, simplified
 from liftcheck.bits.term import Term, const, var
 from liftcheck.case import Target
 from liftcheck.clif.ir import BlockCall, Function, Inst, MemFlags, Signature
-from liftcheck.clif.opcodes import ATOMICS, CALLS, INDIRECT_CALLS, LOADS, STORES, TRY_CALLS
+from liftcheck.clif.opcodes import ATOMICS, CALLS, INDIRECT_CALLS, LOADS, OPCODES, STORES, TRY_CALLS
 from liftcheck.clif.semantics.meaning import has_meaning, meaning
 from liftcheck.clif.types import Type
 from liftcheck.errors import Unsupported
@@ -30,7 +30,7 @@ from liftcheck.mach.lift_paths import End, Ended, Lifted, Limits, Path
 from liftcheck.mach.transfer import over
 from liftcheck.oracles.lifting import accesses
 from liftcheck.oracles.lifting.accesses import Order
-from liftcheck.oracles.lifting.calls import outcome, symbol_of
+from liftcheck.oracles.lifting.calls import name_of, outcome, symbol_of
 from liftcheck.oracles.lifting.signature import ALIGNED, STACK, arguments
 
 _USUAL: Final = Limits()
@@ -211,6 +211,11 @@ class _Walk:
             self.go(path, call)
         return bool(holds)
 
+    def accessed(self, inst: Inst, value: int) -> int:
+        """How many bytes an instruction loads or stores."""
+        access, (ty,) = OPCODES[inst.op].access, self.types([value])
+        return (ty if access is None else access.type_in_memory(ty)).bytes
+
     def order(self, flags: MemFlags) -> Order:
         """The byte orders of an access, whose trap code is the one that faults have from now on."""
         self.trap_code = trap_of(flags) or None
@@ -248,13 +253,18 @@ def _immediate(function: Function, inst: Inst, types: Sequence[Type], big: bool)
 def _load(walk: _Walk, path: Path, inst: Inst) -> Results:
     order = walk.order(inst.flags)
     where = accesses.address(walk.args(path, inst.args)[0], inst.offset)
+    if inst.flags.aligned:
+        accesses.demand(path, where, walk.accessed(inst, inst.results[0]))
     return [accesses.load(path, inst, where, walk.types(inst.results)[0], order)]
 
 
 def _store(walk: _Walk, path: Path, inst: Inst) -> Results:
     order = walk.order(inst.flags)
     value, base = walk.args(path, inst.args)
-    accesses.store(path, inst, accesses.address(base, inst.offset), value, walk.types(inst.args)[0], order)
+    where = accesses.address(base, inst.offset)
+    if inst.flags.aligned:
+        accesses.demand(path, where, walk.accessed(inst, inst.args[0]))
+    accesses.store(path, inst, where, value, walk.types(inst.args)[0], order)
     return []
 
 
@@ -359,7 +369,7 @@ def _call(walk: _Walk, path: Path, inst: Inst) -> Results:
         raise Undecided("a call that may land in a handler")
     if inst.op in INDIRECT_CALLS:
         target, *args = args
-        name, signature = "", function.signatures[inst.imm]  # type: ignore[index]
+        name, signature = name_of(target), function.signatures[inst.imm]  # type: ignore[index]
     else:
         reference = function.func_refs[inst.imm]  # type: ignore[index]
         name, signature = reference.name, function.signatures[reference.sig]
