@@ -22,6 +22,7 @@ SETTINGS = (
     ("enable_multi_ret_implicit_sret", "true"),
     ("preserve_frame_pointers", "true"),
 )
+load("experiments/lift_files")  # its neighbour, which it imports
 script = load("experiments/lift_equal")
 
 

@@ -27,6 +27,7 @@ from liftcheck.oracles.regalloc.arguments import passed
 
 CORPUS = ROOT / "corpus" / "lift"
 WITH_ROWS = [isa for isa in ISAS if isa_named(isa).rows]
+load("experiments/lift_files")  # its neighbour, which it imports
 script = load("experiments/lift_runs")
 
 

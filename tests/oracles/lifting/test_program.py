@@ -15,6 +15,7 @@ from liftcheck.oracles.lifting.program import lift_program
 
 CORPUS = ROOT / "corpus" / "lift"
 LITTLE, BIG = (next(isa for isa in ISAS if (isa in BIG_ENDIAN) == big) for big in (False, True))
+load("experiments/lift_files")  # its neighbour, which it imports
 script = load("experiments/lift_runs")
 
 
