@@ -29,7 +29,7 @@ def by_tables(data: bytes) -> str:
     found = decode(ISA.name, data)[0]
     if not found.known or found.size != len(data):
         return ""
-    operands = found.operands
+    operands = found.operands.removesuffix(", dyn")  # the rounding mode of what names none
     if found.name.startswith("vset"):
         operands += f", {_vector_type(int.from_bytes(data, 'little') >> 20 & 0xFF)}"
     elif found.name.startswith(("amo", "lr.", "sc.")):
