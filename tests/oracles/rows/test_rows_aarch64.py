@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from support.examples import many
 from support.wrong_rows import planted, processes_of
 
 from liftcheck.bits import build as b
@@ -86,7 +87,7 @@ def keeps_the_rest(s: Machine, a: Term) -> Term:
     ],
 )
 def test_a_wrong_row_is_seen(shape: str, kind: str, meaning: Callable[..., Any]) -> None:
-    judged = planted(bench(), shape, meaning, processes_of(bench()), 300)
+    judged = planted(bench(), shape, meaning, processes_of(bench()), many(300))
     assert judged.differing.get("qemu"), f"{kind} of {shape}: {judged}"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from random import Random
 
 import pytest
@@ -67,8 +68,8 @@ def replaceable() -> list[Row]:
     found = []
     for row in bench().rows():
         draw = Random(row.syntax.shape)
-        some = [one for _ in range(60) if (one := drawn(bench(), row, draw)) is not None]
-        if any(thunk_for(one.data.ljust(6, b"\0")) is not None for one in some[:8]):
+        draws = (one for _ in range(60) if (one := drawn(bench(), row, draw)) is not None)
+        if any(thunk_for(one.data.ljust(6, b"\0")) is not None for one in islice(draws, 8)):
             found.append(row)
     return found
 
