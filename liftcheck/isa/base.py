@@ -113,6 +113,8 @@ class Isa:
                   where there is none yet
     emitted       'module:function' that gives how its text of emitted code says how wide registers are
                   (`regalloc.named.Emitted`); '' where the texts of `operands` say it
+    direction     'module:function' that says which way of a text's condition a branch is
+                  (`oracles.regalloc.code.ways.Direction`)
     trap_codes    'module:function' that gives the codes of an instruction's traps in the order of its bytes, given
                   that text; '' where all texts name them
     rows          'module:function' that gives its table of rows (`mach.rows.table.Table`); '' where there is none yet
@@ -195,6 +197,7 @@ class Isa:
     listing: str = ""
     operands: str = ""
     emitted: str = ""
+    direction: str = ""
     trap_codes: str = ""
     rows: str = ""
     context: str = ""

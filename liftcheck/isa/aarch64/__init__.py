@@ -29,6 +29,7 @@ _UNICORN: Final = Unicorn(
 ISA: Final = Isa(
     name="aarch64",
     listing="listing:agrees",
+    direction="listing:direction",
     operands="operands:compare",
     emitted="widths:emitted",
     reader="decoder:read",

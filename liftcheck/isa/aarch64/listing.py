@@ -120,6 +120,16 @@ def _all_mean(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     return all(_meant(machine, word) for word, machine in zip(words, machines))
 
 
+def direction(text: str, machine: Insn, _data: bytes) -> int:
+    """See `isa.base.Isa.direction`."""
+    word, name = text.partition(" ")[0], machine.name
+    if word == name:
+        return 1
+    if word[:2] == "b." == name[:2]:
+        return -(name[2:] in _EITHER.get(word[2:], ()))
+    return -({word, name} in ({"cbz", "cbnz"}, {"tbz", "tbnz"}))
+
+
 def _branches(word: str, machines: tuple[str, ...]) -> bool:
     """A branch either way, with or without the jump after it; nothing, if both ways are one."""
     found = _CONDITION.fullmatch(word)

@@ -59,6 +59,7 @@ _REGISTERS: Final = (
 ISA: Final = Isa(
     name="riscv64",
     listing="listing:agrees",
+    direction="forms:direction",
     operands="operands:compare",
     reader="decoder:read",
     rows="insts.table:table",

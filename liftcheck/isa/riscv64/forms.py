@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from liftcheck.isa.riscv64.decoder import ROUNDINGS, rows
 from liftcheck.isa.riscv64.sequences import selection, sequences
+from liftcheck.mach.insn import Insn
 from liftcheck.regalloc.steps import ANY, SLOT_AREA, Distance, Item, Register, Step
 
 _ROWS: Final = frozenset(row.name for row in rows())
@@ -48,6 +49,12 @@ BRANCHES: Final[Mapping[str, tuple[str, str, bool]]] = {
     "bleu": ("bgeu", "bltu", True),
 }  # fmt: skip
 """What a block's branch is emitted as, or the other way round; whether its operands are exchanged."""
+
+
+def direction(text: str, machine: Insn, _data: bytes) -> int:
+    """See `isa.base.Isa.direction`."""
+    holds, fails, _ = BRANCHES.get(text.partition(" ")[0], ("", "", False))
+    return (machine.name == holds) - (machine.name == fails)
 
 
 class Shape(NamedTuple):

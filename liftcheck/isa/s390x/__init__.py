@@ -29,6 +29,7 @@ _UNICORN: Final = Unicorn(
 ISA: Final = Isa(
     name="s390x",
     listing="listing:agrees",
+    direction="listing:direction",
     operands="operands:compare",
     reader="reader:read",
     sizes=tuple((2, 4, 4, 6)[first >> 6] for first in range(256)),

@@ -50,6 +50,18 @@ _ANYTHING: Final = frozenset({""})
 """An instruction that does not access memory."""
 
 
+_MASKS: Final = {name: mask for mask, name in enumerate(
+    ("o", "h", "nle", "l", "nhe", "lh", "ne", "e", "nlh", "he", "nl", "le", "nh", "no"), 1)}  # fmt: skip
+"""Condition codes that a branch is taken for, as bits of its mask."""
+
+
+def direction(text: str, machine: Insn, data: bytes) -> int:
+    """See `isa.base.Isa.direction`."""
+    mask = _MASKS[text.partition(" ")[0][2:]]
+    taken = data[1] >> 4 if machine.name in ("brc", "brcl") else 0
+    return (taken == mask) - (taken == 15 - mask)
+
+
 def agrees(text: str, machines: Sequence[Insn]) -> bool:
     """See `isa.base.Isa.listing`."""
     words = _words(text) if ";" in text or "#" in text else (text.partition(" ")[0],)

@@ -100,6 +100,7 @@ _WIDER: Final = ("has_avx", "has_avx2", "has_fma", "has_avx512f", "has_avx512vl"
 ISA: Final = Isa(
     name="x86-64",
     listing="listing:agrees",
+    direction="sequences:direction",
     operands="operands:compare",
     trap_codes="listing:trap_codes",
     rows="insts.table:table",

@@ -16,6 +16,8 @@ from functools import cache
 from itertools import product
 from typing import Final
 
+from liftcheck.mach.insn import Insn
+
 _OPPOSITE: Final = (
     ("o", "no"),
     ("b", "nb"),
@@ -43,6 +45,14 @@ def condition(name: str) -> str:
 def opposite(condition: str) -> str:
     """As Cranelift names conditions."""
     return _OTHER[condition]
+
+
+def direction(text: str, machine: Insn, _data: bytes) -> int:
+    """See `isa.base.Isa.direction`: of two conditions (`jp,nz`) the first one is never turned round."""
+    conditions = text.partition(" ")[0][1:].split(",")
+    taken = machine.name[1:]
+    holds = any(condition(one) == taken for one in conditions)
+    return holds - (condition(opposite(conditions[-1])) == taken)
 
 
 def _bits(value: float, size: int) -> int:

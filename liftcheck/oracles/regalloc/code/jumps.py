@@ -6,12 +6,13 @@ a jump, by falling through, by a table after an indirect jump, or by a call's ha
 bytes, or lead to traps. The assembler may send a jump on to where the jump at its target leads, through veneers, and
 leave out blocks of nothing but a jump.
 
-Not asked: which of two successors a condition chooses.
+Which of two successors a condition chooses, `ways` asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -19,7 +20,7 @@ from liftcheck.isa import byte_order
 from liftcheck.isa.abi import abi_named, reserved
 from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY, RETURN, TRAP
 from liftcheck.mach.regs import NONE
-from liftcheck.oracles.regalloc.code import order, tables
+from liftcheck.oracles.regalloc.code import order, tables, ways
 from liftcheck.oracles.regalloc.code.calls import Calls, switches
 from liftcheck.oracles.regalloc.code.chains import Chains, Ends, Labels
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Placed, traps
@@ -48,8 +49,11 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
             yield from _inside(layout, instruction, placed, relocated, _sent_on(layout, instruction, own, chains))
         elif placed or not only_jumps(layout, block):
             before = () if placed else _before(layout, block, own)
-            ends = Ends(chains, layout.allocation.blocks[block].successors)
-            yield from _out(calls, layout, instruction, block, placed, before, ends, labels, relocated)
+            successors = layout.allocation.blocks[block].successors
+            yield from _out(
+                calls, layout, instruction, block, placed, before, Ends(chains, successors), labels, relocated
+            )
+            yield from ways.check(layout, instruction, placed, Ends(chains, successors), partial(_followed, layout))
 
 
 def _stays(placed: Placed) -> bool:

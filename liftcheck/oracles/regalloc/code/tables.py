@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from liftcheck.bits.term import value_of
 from liftcheck.isa.abi import Abi, abi_named
-from liftcheck.mach.insn import BRANCH, FLAGS, Insn
+from liftcheck.mach.insn import BRANCH, FLAGS, JUMP, Insn
 from liftcheck.mach.state import State
 from liftcheck.oracles.regalloc.code.calls import offset_of
 from liftcheck.oracles.regalloc.code.layout import Placed
@@ -91,6 +91,7 @@ def _bounded(isa: str, abi: Abi, before: Sequence[Placed], chain: int, index: in
     machine, words = before[at].machine, before[at].machine.operands.split(", ")
     if machine.flow == BRANCH:
         right = before[at].offset + (machine.target or 0) == chain and words[0] == f"x{index}"
+        right = right and before[-1].machine.flow == JUMP  # to the default
     else:
         right = machine.writes == {index} and FLAGS in machine.reads
         if words[1::2] == ["xzr", "hs"]:
