@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from liftcheck.bits.build import add
 from liftcheck.bits.term import Term, const, var
@@ -66,14 +66,55 @@ class Store(NamedTuple):
     value: Term
 
 
-class Effect(NamedTuple):
+class Effect:
     """Everything that an instruction does, all at once: terms are over `register` variables, which mean the values
     before it, and the loads' variables. Registers are written at full width (`WIDTHS`). Stores are in their order.
-    What it does to FLAGS is not said (`Insn.writes` names them). A return writes PC: where it goes on."""
+    What it does to FLAGS is not said (`Insn.writes` names them). A return writes PC: where it goes on.
 
-    writes: tuple[tuple[int, Term], ...] = ()
-    loads: tuple[Load, ...] = ()
-    stores: tuple[Store, ...] = ()
+    Most effects are never asked for, so one may be worked out when it is (`later`)."""
+
+    __slots__ = ("_make", "loads", "stores", "writes")
+    writes: tuple[tuple[int, Term], ...]
+    loads: tuple[Load, ...]
+    stores: tuple[Store, ...]
+    _make: Callable[[], Effect]
+
+    def __init__(
+        self, writes: tuple[tuple[int, Term], ...] = (), loads: tuple[Load, ...] = (), stores: tuple[Store, ...] = ()
+    ) -> None:
+        self.writes, self.loads, self.stores = writes, loads, stores
+
+    @classmethod
+    def later(cls, make: Callable[[], Effect]) -> Effect:
+        """The one that `make` gives."""
+        made = cls.__new__(cls)
+        made._make = make
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Of one that has not been worked out: only then the attribute is missing."""
+        if name not in ("writes", "loads", "stores"):
+            raise AttributeError(name)
+        self.writes, self.loads, self.stores = self._make().parts
+        del self._make
+        return getattr(self, name)
+
+    @property
+    def parts(self) -> tuple[tuple[tuple[int, Term], ...], tuple[Load, ...], tuple[Store, ...]]:
+        """Writes, loads, stores."""
+        return self.writes, self.loads, self.stores
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Effect) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __repr__(self) -> str:
+        return f"Effect{self.parts!r}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Effect, self.parts
 
 
 class Access(NamedTuple):

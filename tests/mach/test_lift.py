@@ -40,7 +40,7 @@ def _with_row(isa: str, name: str, meaning: Meaning) -> Table:
     """The table with another meaning in the rows of a mnemonic."""
     old = table_of(isa)
     rows: list[Row] = [replace(row, meaning=meaning) if row.name == name else row for row in old.rows]
-    changed = Table(rows, old._decoder, old.registers, old.longest, old._sizes)
+    changed = Table(rows, old._decoder, old.registers, old.longest, old.sizes)
     assert changed.rows != old.rows
     return changed
 

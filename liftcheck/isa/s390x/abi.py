@@ -37,7 +37,7 @@ ABI: Final = Abi(
     flags_wait=True,
     turns_unused=True,
     doubling=frozenset({"vpdi"}),
-    through_table=("larl", "agf", "bcr"),
+    through_table=("larl", "agf", "br"),
     indexed=".*",
     return_address=112,
     passing={
@@ -49,7 +49,7 @@ ABI: Final = Abi(
     top_lane=frozenset(_USUAL),
     whole_words=False,
     patched={
-        "S390xPLTRel32Dbl": frozenset({"brasl", "brcl"}),
+        "S390xPLTRel32Dbl": frozenset({"brasl", "jg"}),
         "S390xPCRel32Dbl": frozenset({"larl", "lgrl"}),
         "S390xTlsGdCall": frozenset({"brasl"}),
     },

@@ -15,34 +15,21 @@ _OVERFLOWING: Final = frozenset(
 )
 _KEEP_CC: Final = frozenset({"lr", "lgr", "lg", "stg", "l", "st", "lhi", "lghi", "lgfi", "llilf", "la", "lay"})
 """Moves that may stand between the addition and what reads its condition."""
-_OVERFLOW: Final = 1
-"""The mask that waits for condition code 3 alone."""
+_WAITING: Final = frozenset(f"{name}o" for name in ("j", "jg", "lochi", "locghi", "locr", "locgr"))
+"""What waits for condition code 3 alone."""
 
 
 def _overflow_condition(code: bytes) -> bool:
-    """A signed addition or subtraction whose condition code 3 is read by itself (M3 or M1 = 1: overflow)."""
-    from liftcheck.isa.s390x.decoder import ROWS as INSTRUCTIONS  # 15 ms, and few programs come here
-    from liftcheck.isa.s390x.reader import opcode
+    """A signed addition or subtraction whose condition code 3 is read by itself."""
+    from liftcheck.isa.s390x.insts.table import table  # a tenth of a second, and few programs come here
 
-    at, after_addition = 0, False
-    while at < len(code) - 1:
-        window = code[at : at + 6].ljust(6, b"\0")
-        row = INSTRUCTIONS.get(opcode(window))
-        name = row.name if row is not None else ""
-        if after_addition and _mask(name, window) == _OVERFLOW:
+    after_addition = False
+    for _, found in table().instructions(code):
+        name = found.row.name if found is not None else ""
+        if after_addition and name in _WAITING:
             return True
         after_addition = name in _OVERFLOWING or (after_addition and name in _KEEP_CC)
-        at += ISA.sizes[code[at]]
     return False
-
-
-def _mask(name: str, code: bytes) -> int:
-    """The mask of condition codes that an instruction waits for; -1 if it reads none."""
-    if name in ("brc", "brcl"):
-        return code[1] >> 4
-    if name in ("lochi", "locghi"):
-        return code[1] & 15
-    return code[2] >> 4 if name in ("locr", "locgr") else -1
 
 
 ROWS: Final[tuple[Erratum, ...]] = (

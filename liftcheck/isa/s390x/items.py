@@ -1,6 +1,6 @@
 """What the operands of an s390x instruction are, in an assembler's text and in bytes: registers, addresses, goals.
 
-The one idea: bytes are read as their row writes them (`insts`), so there is one way to read operands. Which registers
+The one idea: an operand of bytes is what its row's text of it would be read as (`insts`). Which registers
 an instruction has is most of how instructions differ, so bytes with other registers in their place are read once for
 all of them (`reader.opened`).
 
@@ -10,12 +10,16 @@ Source: z/Architecture Principles of Operation SA22-7832-13, 'Instruction format
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Any, Final, NamedTuple
 
+from liftcheck.isa.s390x.insts import common as kinds
 from liftcheck.isa.s390x.insts.table import table
 from liftcheck.isa.s390x.reader import FLOAT_FIRST, MEANT
+from liftcheck.mach.rows.kinds import Immediate, Kind, Target
+from liftcheck.mach.rows.kinds import Register as RegisterKind
+from liftcheck.mach.rows.syntax import Syntax
 
 
 class Register(NamedTuple):
@@ -118,27 +122,65 @@ def _register(name: str, above: int = 0) -> tuple[int, int]:
 @lru_cache(maxsize=1 << 13)
 def read(data: bytes) -> tuple[str, tuple[Item, ...]] | None:
     """The word and the items of an instruction whose registers are opened; None: there is no row."""
-    found = next(table().readings(data), None)
+    found = table().first(data)
     if found is None:
         return None
-    word, _, operands = found.text.partition(" ")
-    return word, tuple([_open(item) for item in items(operands)])
+    made: list[Item] = []
+    template = _TEMPLATES.get(id(found.row))
+    if template is None:
+        template = _TEMPLATES[id(found.row)] = tuple(_template(found.row.syntax))
+    for operand, item in template:
+        if operand is None:
+            made.append(item)
+        else:
+            made += _meant(found.row.operands[operand].kind, found.values[operand])
+    return found.row.name, tuple(made)
+
+
+_TEMPLATES: Final[dict[int, tuple[tuple[int | None, Item], ...]]] = {}
+"""By a row, which lives as long as its table."""
+
+
+def _template(syntax: Syntax) -> Iterator[tuple[int | None, Item]]:
+    """What the text of an instruction consists of: the numbers of operands, and items that all of its row have."""
+    literal = ""
+    for part in (*syntax.parts, ","):
+        if isinstance(part, int):
+            yield part, 0
+        elif part != ",":
+            literal += part if isinstance(part, str) else "?"
+        else:
+            if literal.strip():
+                yield None, _open(_item(literal.strip()))
+            literal = ""
+
+
+def _meant(kind: Kind, value: Any) -> Sequence[Item]:
+    """The items that an operand is, as its text would be read."""
+    if isinstance(kind, kinds.Address):
+        by, base = (_opened(one) if one else None for one in value[1:])
+        return (Address(value[0], by, base) if by or base else value[0],)
+    if isinstance(kind, kinds.Range):
+        return [_opened(one) for one in value]
+    if isinstance(kind, kinds.Pair):
+        return (_opened(value),)
+    if isinstance(kind, RegisterKind | kinds.Float):
+        return (_opened(value + (kind.first if isinstance(kind, RegisterKind) else FLOAT_FIRST)),)
+    if isinstance(kind, Immediate):
+        return (Goal(".", value) if isinstance(kind, Target) else value,)
+    return (_open(_item(kind.show(value))),)
 
 
 def _open(item: Item) -> Item:
-    if isinstance(item, Address):
-        by, base = (None if one is None else _opened(one) for one in (item.by, item.base))
-        return Address(item.distance, by, base)
-    return _opened(item) if isinstance(item, Register) else item
+    return _opened(-1 - item.places[0][0]) if isinstance(item, Register) else item
 
 
-def _opened(register: Register) -> Register:
+@cache
+def _opened(place: int) -> Register:
     """A register that stands for one which was opened, as its number."""
-    place = -1 - register.places[0][0]
     if place in MEANT:
-        return register
-    number = (place - FLOAT_FIRST) // 4 if place >= FLOAT_FIRST else place // 2
-    return _standing(((number, 0),))
+        return fixed(place)
+    return _standing((((place - FLOAT_FIRST) // 4 if place >= FLOAT_FIRST else place // 2, 0),))
 
 
 def shifted(found: Sequence[Item], by: int) -> tuple[Item, ...]:

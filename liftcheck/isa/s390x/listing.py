@@ -1,8 +1,8 @@
 """Whether s390x's machine instructions are those that Cranelift's own text of an instruction names.
 
-The one idea: the text is as an assembler would write it, one mnemonic for each instruction; a mnemonic of the text has
-the size of elements or a condition in it, which `decoder` leaves out, and the emitter has a shorter form of many. So
-each word means a set of machine mnemonics, or (floating point, which has many forms) any that does not access memory.
+The one idea: the text is as an assembler would write it, and so is what the rows make of bytes, one mnemonic for each
+instruction; the emitter has a shorter form of many. So each word means a set of machine mnemonics, or (floating point,
+which has many forms) any that does not access memory.
 How an address is made before an access is left out on both sides: it depends on the frame, which is not known where the
 text is made. Of calls (whose results are stored between loads) only the loads are compared, operands never, but
 of what turns a call's results.
@@ -15,31 +15,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from liftcheck.isa.s390x.decoder import ROWS
+from liftcheck.isa.s390x.insts.common import CONDITIONS
+from liftcheck.isa.s390x.insts.table import table
+from liftcheck.isa.s390x.reader import touching
+from liftcheck.isa.s390x.words import RENAMED
 from liftcheck.mach.insn import Insn
 
-_MEMORY: Final = {row.name: row.memory for row in ROWS.values()}
-"""Machine mnemonic -> what it does to memory, '' for nothing."""
 _ADDRESSES: Final = frozenset({"la", "lay", "larl", "lgfi"})
-_SIZES: Final = re.compile(r"[bhfgq]?s?|[bhf]w|[sdx]b")
-_CONDITION: Final = r"n?(?:[ohle]|he|lh|le|lhe)"
-_CONDITIONAL: Final = re.compile(rf"(loc|locg|locr|locgr|lochi|locghi|cl?[gf]?[ir]?t)(?:{_CONDITION})")
-_JUMP: Final = re.compile(rf"jg?(?:{_CONDITION})?")
+_JUMP: Final = re.compile(rf"jg?(?:{'|'.join(CONDITIONS.values())})?")
 _FLOATING: Final = re.compile(r"[vw](?:f|c[defgl]|l[de]).*|[a-z]+[bx]ra?")
 _FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "vlef": ("le", "ley"), "vleg": ("ld", "ldy"), "vstef": ("ste", "stey"), "vsteg": ("std", "stdy"),
-    "vlvgg": ("ldgr",), "vlgvg": ("lgdr",), "vlr": ("ldr", "ler"), "br": ("bcr",), "msgrkc": ("msgr",),
+    "vlvgg": ("ldgr",), "vlgvg": ("lgdr",), "vlr": ("ldr", "ler"), "bcr": ("bnor",), "msgrkc": ("msgr",),
     "msrkc": ("msr",),
 }  # fmt: skip
 """Other instructions that are emitted for a word."""
 _CALLS: Final = frozenset({"basr", "brasl"})
-_TURNS: Final = frozenset({"vpdi", "verll"})
-"""How the lanes of a call's results are turned: in registers that the convention fixes."""
 _TURNED: Final = re.compile(r"\b(vpdi|verll)[bhfg]? ([^;]*)")
+"""How the lanes of a call's results are turned: in registers that the convention fixes."""
 _REGISTER: Final = re.compile(r"%v\d+")
 _FIXED: Final = frozenset(f"%v{number}" for number in range(32))
 """The machine's registers. Results on the stack are loaded into others, which a text calls by other numbers."""
@@ -50,24 +47,22 @@ _ANYTHING: Final = frozenset({""})
 """An instruction that does not access memory."""
 
 
-_MASKS: Final = {name: mask for mask, name in enumerate(
-    ("o", "h", "nle", "l", "nhe", "lh", "ne", "e", "nlh", "he", "nl", "le", "nh", "no"), 1)}  # fmt: skip
-"""Condition codes that a branch is taken for, as bits of its mask."""
+_MASKS: Final = {condition: mask for mask, condition in CONDITIONS.items()}
 
 
-def direction(text: str, machine: Insn, data: bytes) -> int:
+def direction(text: str, machine: Insn, _data: bytes) -> int:
     """See `isa.base.Isa.direction`."""
-    mask = _MASKS[text.partition(" ")[0][2:]]
-    taken = data[1] >> 4 if machine.name in ("brc", "brcl") else 0
-    return (taken == mask) - (taken == 15 - mask)
+    wanted = _MASKS[text.partition(" ")[0][2:]]
+    taken = _MASKS.get(machine.name.removeprefix("j").removeprefix("g"), 0)
+    return (taken == wanted) - (taken == 15 - wanted)
 
 
 def agrees(text: str, machines: Sequence[Insn]) -> bool:
     """See `isa.base.Isa.listing`."""
     words = _words(text) if ";" in text or "#" in text else (text.partition(" ")[0],)
     if words[0] in _CALLS and "vpdi" in words:
-        turned = Counter(_registers(m.name, m.operands) for m in machines if m.name in _TURNS)
-        told = [_registers(found[1], found[2]) for found in _TURNED.finditer(text)]
+        turned = Counter(one for m in machines for one in _turns(m.text))
+        told = list(_turns(text))
         fixed = Counter(one for one in told if _FIXED.issuperset(one[1:]))
         if turned.total() != len(told) or fixed - turned:
             return False
@@ -81,7 +76,7 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     if wanted is None:
         return True
     if all(map(_JUMP.fullmatch, words)):
-        return not any(map(_MEMORY.get, machines))
+        return not any(map(_accesses, machines))
     if "data" in words:
         machines = (machines[0], machines[-1])
     if words[0] in _CALLS:
@@ -91,16 +86,21 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     return len(found) == len(wanted) and all(map(_means, wanted, found))
 
 
-def _registers(name: str, operands: str) -> tuple[str, ...]:
-    return (name, *_REGISTER.findall(operands))
+def _turns(text: str) -> Iterator[tuple[str, ...]]:
+    """The instructions of a text that turn lanes, with their registers."""
+    return ((found[1], *_REGISTER.findall(found[2])) for found in _TURNED.finditer(text))
 
 
 def _loads(name: str) -> bool:
-    return _MEMORY.get(name, "").startswith("L")
+    return touching(name)[0]
+
+
+def _accesses(name: str) -> bool:
+    return any(touching(name))
 
 
 def _means(names: frozenset[str], machine: str) -> bool:
-    return not _MEMORY.get(machine) if names is _ANYTHING else machine in names
+    return not _accesses(machine) if names is _ANYTHING else machine in names
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -125,14 +125,11 @@ def _names(word: str) -> frozenset[str] | None:
     """The machine instructions that a word means."""
     if word in ("la", "lay"):
         return frozenset({"la", "lay"})
+    known = table().by_name
     if _JUMP.fullmatch(word):
-        return frozenset({"brc", "brcl"})
-    found = {word} & _MEMORY.keys()
-    if word[0] == "v" and not _MEMORY.get(word):  # `vuplh` is one of its own, and one of halfwords
-        found |= {name for name in _MEMORY if word.startswith(name) and _SIZES.fullmatch(word[len(name) :])}
-    found |= {name for name in (word + "y", word.removesuffix("y"), word.removesuffix("k")) if name in _MEMORY}
-    if conditional := _CONDITIONAL.fullmatch(word):
-        found.add(conditional[1])
+        return frozenset(filter(_JUMP.fullmatch, known))
+    short = (word, RENAMED.get(word, word), word + "y", word.removesuffix("y"), word.removesuffix("k"))
+    found = {name for name in short if name in known}
     if (not found or word[0] == "w") and _FLOATING.fullmatch(word):
         return _ANYTHING
     found.update(_FORMS.get(word, ()))

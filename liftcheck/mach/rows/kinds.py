@@ -17,6 +17,8 @@ from typing import Any, Final
 from liftcheck.bits.build import add, concat, eq, extract, ite, sext, zext
 from liftcheck.bits.term import Term, const
 from liftcheck.errors import AssemblyError, InternalError
+from liftcheck.mach.insn import PC as AT_PC
+from liftcheck.mach.regs import NONE
 from liftcheck.mach.rows.encoding import Fields
 from liftcheck.mach.rows.machine import PC, Machine, Place
 
@@ -27,12 +29,14 @@ Value = Any
 class Kind:
     """What all kinds have. `pattern`: the regular expression of its text; `default`: the value that is not written
     where the syntax leaves it out (`{, shift}`); `written`: whether it is written unless a row says otherwise;
-    `role`: what it is to a reader of code: 'register', 'immediate', 'target', 'memory'."""
+    `role`: what it is to a reader of code: 'register', 'immediate', 'target', 'memory'; `keeps`: a part of what is
+    written stays as it was."""
 
     pattern: str = r"[^\s,()\[\]{}]+"
     default: Value = None
     written: bool = False
     role: str = "immediate"
+    keeps: bool = False
 
     def decode(self, fields: Fields) -> Value:
         """The value that the fields say; None: no instruction has these fields here."""
@@ -59,8 +63,12 @@ class Kind:
         raise InternalError(f"{type(self).__name__} is not written")
 
     def places(self, value: Value) -> Sequence[Place]:
-        """The registers that the operand names, for those who choose registers of tests."""
+        """The registers that the operand names."""
         return ()
+
+    def address(self, value: Value) -> tuple[int, int, int]:
+        """Where it is in memory: the place of a base, a distance from it, the place of an index."""
+        raise InternalError(f"{type(self).__name__} is no memory")
 
 
 class Register(Kind):
@@ -100,6 +108,7 @@ class Register(Kind):
         self.numbers: Final = tuple(numbers)
         self.boxed: Final = boxed
         self.written = written
+        self.keeps = above == "keep"
         self._by_name: Final = {name: value for value, name in enumerate(self.names) if name}
 
     def decode(self, fields: Fields) -> Value:
@@ -231,6 +240,9 @@ class Target(Immediate):
 
     def parse(self, text: str) -> Value:
         return number_of(text.replace(" ", "").removeprefix("."))
+
+    def address(self, value: Value) -> tuple[int, int, int]:
+        return AT_PC, value, NONE
 
     def read(self, machine: Machine, value: Value) -> Term:
         return add(PC, const(value, 64))

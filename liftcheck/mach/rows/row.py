@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from liftcheck.bits.term import Term
@@ -78,15 +79,21 @@ class Row:
             return
         if self.meaning is None:
             raise NoMeaning(f"nobody has said what {self.name} does")
-        machine.operands = {o.name: v for o, v in zip(self.operands, values)}
-        reads = [o.kind.read(machine, v) for o, v in zip(self.operands, values) if o.reads]
-        result = self.meaning(machine, *reads)
+        names, read, written = self._ways
+        machine.operands = dict(zip(names, values))
+        result = self.meaning(machine, *[kind.read(machine, values[number]) for number, kind in read])
         results = () if result is None else (result,) if isinstance(result, Term) else result
-        written = [(o.kind, v) for o, v in zip(self.operands, values) if o.writes]
         if len(results) != len(written):
             raise InternalError(f"{self.name} gives {len(results)} results for {len(written)} operands")
-        for (kind, value), term in zip(written, results):
-            kind.write(machine, value, term)
+        for (number, kind), term in zip(written, results):
+            kind.write(machine, values[number], term)
+
+    @cached_property
+    def _ways(self) -> tuple[tuple[str, ...], list[tuple[int, Kind]], list[tuple[int, Kind]]]:
+        """The operands' names; those that are read and those that are written, by number and kind."""
+        every = [*enumerate(self.operands)]
+        read, written = [(n, o.kind) for n, o in every if o.reads], [(n, o.kind) for n, o in every if o.writes]
+        return tuple(o.name for _, o in every), read, written
 
 
 def pure(function: Callable[..., Any]) -> Meaning:

@@ -43,8 +43,11 @@ class Syntax:
 
     def show(self, values: Sequence[Value]) -> str:
         """An instruction as text."""
-        written = "".join(self._shown(part, values) for part in self.parts)
-        return f"{self.mnemonic} {written}".rstrip()
+        return f"{self.mnemonic} {self.written(values)}".rstrip()
+
+    def written(self, values: Sequence[Value]) -> str:
+        """What stands after the mnemonic."""
+        return "".join([part if isinstance(part, str) else self._shown(part, values) for part in self.parts])
 
     def _shown(self, part: Part, values: Sequence[Value]) -> str:
         if isinstance(part, str):

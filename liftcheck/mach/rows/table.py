@@ -63,14 +63,14 @@ class Table:
         self.registers: Final = registers
         self.longest: Final = longest
         self._decoder: Final = decoder
-        self._sizes: Final = tuple(sizes)
+        self.sizes: Final = tuple(sizes)
         self._known: Final[dict[tuple[bytes, object], Lifted]] = {}
         self._decoded: Final[dict[bytes, Decoded]] = {}
         self._lengths: Final[dict[bytes, tuple[int, ...]]] = {}
 
     def changed(self, change: Callable[[Row], Row]) -> Table:
         """The table of other rows with the same encodings."""
-        return Table([*map(change, self.rows)], self._decoder, self.registers, self.longest, self._sizes)
+        return Table([*map(change, self.rows)], self._decoder, self.registers, self.longest, self.sizes)
 
     # -- bytes to instructions
 
@@ -78,22 +78,25 @@ class Table:
         """The instruction that `window` begins with; None if there is none in the table."""
         found = self._remembered(window)
         if found is None:
-            found = self._read(window)
+            found = self.first(window)
             if found is not None:
                 self._remember(found, window[:2])
         return found
 
     def _remembered(self, window: bytes) -> Decoded | None:
-        if self._sizes:
-            return self._decoded.get(window[: self._sizes[window[0]]]) if window else None
+        if self.sizes:
+            return self._decoded.get(window[: self.sizes[window[0]]]) if window else None
         for size in self._lengths.get(window[:2], ()):
             found = self._decoded.get(window[:size])
             if found is not None:
                 return found
         return None
 
-    def _read(self, window: bytes) -> Decoded | None:
-        return next(self.readings(window), None)
+    def first(self, window: bytes) -> Decoded | None:
+        """The same, for those who remember it themselves."""
+        for one in self.readings(window):
+            return one
+        return None
 
     def readings(self, window: bytes) -> Iterator[Decoded]:
         """The instruction that `window` begins with, under each name that it has, the best first."""
@@ -128,7 +131,7 @@ class Table:
     def different(self, code: bytes) -> set[bytes]:
         """The bytes of each different instruction of `code`, and of what is none."""
         found: set[bytes] = set()
-        at, end, sizes = 0, len(code), self._sizes
+        at, end, sizes = 0, len(code), self.sizes
         while sizes and at < end:
             size = sizes[code[at]]
             found.add(code[at : at + size])
@@ -146,7 +149,7 @@ class Table:
     @cached_property
     def step(self) -> int:
         """Bytes after which something else may begin."""
-        return min(self._sizes, default=1)
+        return min(self.sizes, default=1)
 
     # -- what they do
 
@@ -157,10 +160,11 @@ class Table:
         if found is None:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            found = self._known[key] = self._lift(decoded, context)
+            found = self._known[key] = self.lifted(decoded, context)
         return found
 
-    def _lift(self, decoded: Decoded, context: object) -> Lifted:
+    def lifted(self, decoded: Decoded, context: object = None) -> Lifted:
+        """The same, for those who remember it themselves."""
         machine = Machine(self.registers, decoded.size, context)
         try:
             decoded.row.apply(machine, decoded.values)

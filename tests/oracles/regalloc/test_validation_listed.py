@@ -86,7 +86,7 @@ RIGHT = {
         ("basr %r14, %v1 ; vl %v2, 160(%r15)", "0de2e700f0a00006e700f0b0000e"),
         ("basr %r14, %v1 ; vpdi %v25, %v25, %v25, 4", "0de2e79990004e84"),
         ("basr %r14, %v1 ; vpdi %v25, %v25, %v25, 4 ; vpdi %v262, %v262, %v262, 4", "0de2e71110004084e79990004e84"),
-        ("vceqgs %v1, %v2, %v3", "e701213030f8"),
+        ("vceqgs %v1, %v2, %v3", "e712301030f8"),
     ],
 }  # fmt: skip
 WRONG = {

@@ -20,6 +20,7 @@ from liftcheck.bits import build as b
 from liftcheck.bits.term import Term, const, value_of
 from liftcheck.errors import AssemblyError
 from liftcheck.isa.s390x import ISA
+from liftcheck.mach.regs import NONE
 from liftcheck.mach.rows.encoding import Fields, word
 from liftcheck.mach.rows.kinds import Choice, Immediate, Kind, Register, Target, Value, number_of
 from liftcheck.mach.rows.machine import ALWAYS, Machine, Place, Registers
@@ -63,6 +64,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "RIEf": "{0} r1 r2 i3 i4 i5 {1}",
     "RIEn": "{0} r1 r2 0 i3[6:0] i4 i5 {1}",
     "RIEt": "{0} r1 r2 1 i3[6:0] i4 i5 {1}",
+    "RIEk": "{0} r1 r2 i3 0 i4[6:0] i5 {1}",
+    "RIEz": "{0} r1 r2 i3 1 i4[6:0] i5 {1}",
     "RIEg": "{0} r1 m3 i16 ________ {1}",
     "SI": "{0} i8 b d12",
     "SIY": "{0} i8 b d[11:0] d[19:12] {1}",
@@ -112,6 +115,7 @@ class Pair(Kind):
     def __init__(self, field: str, width: int) -> None:
         self.field: Final = field
         self.width: Final = width
+        self.keeps = width < 64
 
     def decode(self, fields: Fields) -> Value:
         return None if fields[self.field] & 1 else fields[self.field]
@@ -144,6 +148,7 @@ class Float(Kind):
     has to name a pair, though only its first register is meant."""
 
     role = "register"
+    keeps = True
 
     def __init__(self, field: str, width: int, pair: bool = False) -> None:
         self.field: Final = field
@@ -231,13 +236,18 @@ class Address(Kind):
 
     def read(self, machine: Machine, value: Value) -> Term:
         displacement, index, base = value
-        term = const(displacement, 64)
-        for number in (index, base):
-            term = b.add(machine.read(number), term) if number else term
-        return term
+        registers = [machine.read(number) for number in (base, index) if number]
+        if not registers:
+            return const(displacement, 64)
+        term = registers[0] if len(registers) == 1 else b.add(*registers)
+        return b.add(term, const(displacement, 64)) if displacement else term
 
     def places(self, value: Value) -> Sequence[Place]:
-        return tuple(number for number in value[1:] if number)
+        return tuple([number for number in value[1:] if number])
+
+    def address(self, value: Value) -> tuple[int, int, int]:
+        displacement, index, base = value
+        return base or NONE, displacement, index or NONE
 
 
 class Range(Kind):
@@ -289,6 +299,7 @@ def _kinds() -> dict[str, Kind]:
     for name in ("i3", "i4", "i5"):
         kinds[f"u{name}"] = Immediate(name, 8)
     kinds |= {"start": Immediate("i3", 7), "tested": Immediate("i3", 7, base=128)}
+    kinds |= {"last": Immediate("i4", 7), "zeroing": Immediate("i4", 7, base=128)}
     for letter, limit in (("b", 16), ("h", 8), ("f", 4), ("g", 2)):
         kinds |= {f"n{letter}": Index("m3", 4, limit), f"k{letter}": Index("i16", 16, limit)}
     kinds |= {"bits3": Index("i8", 8, 8), "bits4": Index("i8", 8, 16)}

@@ -27,10 +27,11 @@ def _jump(mask: int) -> Callable[[Machine, Term], None]:
 
 
 def _register(mask: int) -> Callable[[Machine, Term], None]:
-    def meaning(s: Machine, a: Term) -> None:
-        s.jump(b.band(a, const(-2, 64)), holds(s, mask), "return" if s.operands["g2"] == _LINK else "jump")
+    return lambda s, a: s.jump(b.band(a, const(-2, 64)), holds(s, mask))
 
-    return meaning
+
+def _return(s: Machine) -> None:
+    s.jump(b.band(s.read(_LINK), const(-2, 64)), kind="return")
 
 
 def _nothing(s: Machine, *values: Term) -> None:
@@ -55,6 +56,7 @@ def _branches() -> Iterator[Row]:
         yield inst(f"j{condition} t16", "RIm A74", _jump(mask), SECTION, m1=mask)
         yield inst(f"b{condition}r g2", "RRm 07", _register(mask), SECTION, untested=_ANYWHERE, m1=mask)
         yield inst(f"b{condition}r %r0", "RRm 07", _nothing, SECTION, untested=_UNSEEN, m1=mask, r2=0)
+    yield inst("br %r14", "RRm 07", _return, SECTION, untested=_ANYWHERE, m1=15, r2=_LINK)
     yield inst("jgnop t32", "RILm C04", _nothing, SECTION, m1=0)
     yield inst("jnop t16", "RIm A74", _nothing, SECTION, m1=0)
     yield inst("bcr m1, %r0", "RRm 07", _nothing, SECTION, untested=_UNSEEN, r2=0)

@@ -33,8 +33,9 @@ SECTION: Final = "7"
 
 def _insert(low: int, width: int) -> Callable[[Machine, Term, Term], Term]:
     def meaning(s: Machine, a: Term, value: Term) -> Term:
-        mask = const((1 << width) - 1 << low, 64)
-        return b.bor(b.band(a, b.bnot(mask)), b.shl(value, const(low, 64)))
+        part, above = narrow(value, width), low + width
+        part = b.concat(part, b.extract(a, 0, low)) if low else part
+        return b.concat(b.extract(a, above, 64 - above), part) if above < 64 else part
 
     return meaning
 
@@ -124,14 +125,14 @@ def selected(start: int, end: int) -> int:
     return bits
 
 
-def _field(function: Callable[[Term, Term], Term], tests: bool) -> Callable[..., Term]:
+def _field(function: Callable[[Term, Term], Term], tests: bool) -> Callable[..., Term | None]:
     """rnsbg and its like: the condition code is of the selected bits; of a test only it is set."""
 
-    def meaning(s: Machine, a: Term, c: Term, i3: Term, i4: Term, i5: Term) -> Term:
+    def meaning(s: Machine, a: Term, c: Term, i3: Term, i4: Term, i5: Term) -> Term | None:
         mask = const(selected(value_of(i3) & 63, value_of(i4) & 63), 64)
         result = b.band(function(a, b.rotl(c, const(value_of(i5) & 63, 64))), mask)
         set_nonzero(s, result)
-        return a if tests else b.bor(b.band(a, b.bnot(mask)), result)
+        return None if tests else b.bor(b.band(a, b.bnot(mask)), result)
 
     return meaning
 
@@ -155,6 +156,12 @@ def _insert_selected(codes: bool, low: int = 0, width: int = 64) -> Callable[...
     return meaning
 
 
+def _alone(codes: bool) -> Callable[..., Term]:
+    """Bit 0 of I4: bits that are not selected become zero, so that the first operand is not read."""
+    inserted = _insert_selected(codes)
+    return lambda s, c, i3, i4, i5: inserted(s, const(0, 64), c, i3, i4, i5)
+
+
 def _half(first: int, last: int) -> int:
     bits = 0
     for number in range(((last - first) & 31) + 1):
@@ -167,13 +174,13 @@ def _bits() -> Iterator[Row]:
         yield inst(text, encoding, meaning, SECTION, needs)
     for name, opcode, function in (("rnsbg", "EC54", b.band), ("rosbg", "EC56", b.bor), ("rxsbg", "EC57", b.bxor)):
         yield inst(f"{name} +g1, g2, start, ui4, ui5", f"RIEn {opcode}", _field(function, False), SECTION)
-        yield inst(f"{name} +g1, g2, tested, ui4, ui5", f"RIEt {opcode}", _field(function, True), SECTION,
+        yield inst(f"{name} g1, g2, tested, ui4, ui5", f"RIEt {opcode}", _field(function, True), SECTION,
                    untested=LACKING)  # fmt: skip
-    for name, opcode, selecting in (("risbg", "EC55", _insert_selected(True)),
-                                    ("risbgn", "EC59", _insert_selected(False)),
-                                    ("risbhg", "EC5D", _insert_selected(False, 32, 32)),
-                                    ("risblg", "EC51", _insert_selected(False, 0, 32))):  # fmt: skip
-        yield inst(f"{name} +g1, g2, ui3, ui4, ui5", f"RIEf {opcode}", selecting, SECTION)
+    for name, opcode, codes in (("risbg", "EC55", True), ("risbgn", "EC59", False)):
+        yield inst(f"{name} +g1, g2, ui3, last, ui5", f"RIEk {opcode}", _insert_selected(codes), SECTION)
+        yield inst(f"{name} >g1, g2, ui3, zeroing, ui5", f"RIEz {opcode}", _alone(codes), SECTION)
+    for name, opcode, low in (("risbhg", "EC5D", 32), ("risblg", "EC51", 0)):
+        yield inst(f"{name} +g1, g2, ui3, ui4, ui5", f"RIEf {opcode}", _insert_selected(False, low, 32), SECTION)
     yield inst("flogr >p1, g2", "RRE B983", _leftmost_one, SECTION)
     yield inst("popcnt >g1, g2", "RRFc B9E1", _count_bytes, SECTION, m3=0)
     yield inst("popcnt >g1, g2, 8", "RRFc B9E1", _count, SECTION, "mie3", m3=8)
@@ -205,12 +212,17 @@ def _count(s: Machine, a: Term) -> Term:
 # -- products and quotients of two registers
 
 
+def odd(pair: Term) -> Term:
+    """The second register of a pair: of two that were put together, so that the first is not asked for."""
+    return pair.args[1] if pair.prim == "concat" else b.trunc(pair, pair.bits // 2)
+
+
 def product(extend: Callable[[Term, int], Term]) -> Callable[[Machine, Term, Term], Term]:
     """Of the odd register (the low half of a pair) and the operand."""
 
     def meaning(s: Machine, pair: Term, c: Term) -> Term:
         width = pair.bits // 2
-        return b.mul(extend(b.trunc(pair, width), 2 * width), extend(c, 2 * width))
+        return b.mul(extend(odd(pair), 2 * width), extend(c, 2 * width))
 
     return meaning
 
@@ -232,7 +244,7 @@ def divide_single(size: int, memory: bool) -> Callable[[Machine, Term, Term], Te
 
     def meaning(s: Machine, pair: Term, c: Term) -> Term:
         c = b.sext(s.load(c, size) if memory else c, 64)
-        return quotient(s, b.sext(b.trunc(pair, 64), 128), c, True)
+        return quotient(s, b.sext(odd(pair), 128), c, True)
 
     return meaning
 

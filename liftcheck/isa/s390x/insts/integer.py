@@ -60,7 +60,8 @@ def add_logical(s: Machine, a: Term, c: Term) -> Term:
 
 def subtract_logical(s: Machine, a: Term, c: Term) -> Term:
     """The carry says 'no borrow'."""
-    return carried(s, a, b.bnot(c), const(1, 1))
+    carried(s, a, b.bnot(c), const(1, 1))
+    return b.sub(a, c)
 
 
 def add_carry(s: Machine, a: Term, c: Term) -> Term:

@@ -331,7 +331,7 @@ def switches(isa: str, own: Sequence[Placed]) -> bool:
     wanted = {*ours.values(), PC}
     loaded: dict[Term, int] = {}
     for offset, machine in own:
-        writes, loads, stores = machine.effect or Effect()
+        writes, loads, stores = (machine.effect or Effect()).parts
         for store in stores:
             if store.value in ours and (where := parts(store.address)) is not None:
                 stored[ours[store.value]] = where[1]

@@ -228,7 +228,7 @@ def only_reads(machine: Insn) -> bool:
 
 def does_nothing(machine: Insn) -> bool:
     """A no-operation: what is known to have no effect; a fence is none."""
-    return machine.effect == NOTHING and machine.flow == ORDINARY and not (machine.reads or machine.writes)
+    return machine.flow == ORDINARY and not (machine.reads or machine.writes) and machine.effect == NOTHING
 
 
 def _afters(found: Graph, behind: Set[int]) -> Iterator[tuple[int, Set[int]]]:

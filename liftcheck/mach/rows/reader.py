@@ -1,0 +1,278 @@
+"""Reads machine code by the rows: what an instruction reads, writes and accesses, where it leads (`mach.insn.Insn`).
+
+The one idea: what a row's instructions have in common is found once, when the first one is met (`noted`); for each
+instruction only its operands are put in, and of moves and the like what they do exactly.
+
+What rows do not say is the ISA's `Manner`: how the compiler uses instructions (a jump over constants is written as a
+call), which ones have effects, which of them differ so much with their operands that they are looked at one by one.
+An instruction without a row is not known, nor is one whose row never has a meaning, unless it is told that operands are
+all that it has. Nothing here judges code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple
+
+from liftcheck.bits.term import Term
+from liftcheck.errors import InternalError
+from liftcheck.mach import insn as m
+from liftcheck.mach.insn import Access, Effect, Insn, unknown
+from liftcheck.mach.regs import NONE
+from liftcheck.mach.rows.kinds import Immediate, Value
+from liftcheck.mach.rows.machine import Effects, Place
+from liftcheck.mach.rows.noted import Noted, Touched, Used
+from liftcheck.mach.rows.row import HERE, Row
+from liftcheck.mach.rows.table import Decoded, Table
+
+_MOST: Final = 1 << 14
+"""Effects that are remembered, but for where they are; then the memory starts anew."""
+_SMALL: Final = 4
+"""Bits of immediates that are modes."""
+_NONE: Final = frozenset[int]()
+_NEVER: Final = re.compile(r"(?!)")
+Opened = Callable[[Decoded], tuple[bytes | int, ...]]
+_FLOWS: Final = {"jump": m.JUMP, "call": m.CALL, "return": m.RETURN}
+
+
+def _same(term: Term) -> Term:
+    return term
+
+
+def _not_opened(row: Row) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What rows do not say of an ISA. Expressions match whole mnemonics.
+
+    named     what a named place is in `Insn`: FLAGS, CONTROL
+    exact     what moves, spills, reloads, prologues and epilogues consist of: these have an `effect`
+    idle      those of them that are there to do nothing; others of which nothing is seen may be fences
+    merged    see `Insn.merged`
+    flows     mnemonic to flow, where the compiler uses an instruction for something else than its row says
+    varies    those whose operands decide what else is read and written, or where they lead
+    plain     those without a meaning that have their operands alone
+    goal      what a return writes to PC, of what its row says
+    opened    what gives `Insn.opened` of a row's instructions
+    """
+
+    named: Mapping[Place, int]
+    exact: re.Pattern[str]
+    idle: re.Pattern[str] = _NEVER
+    merged: re.Pattern[str] = _NEVER
+    flows: Mapping[str, int] = field(default_factory=dict)
+    varies: re.Pattern[str] = _NEVER
+    plain: re.Pattern[str] = _NEVER
+    goal: Callable[[Term], Term] = _same
+    opened: Callable[[Row], Opened | None] = _not_opened
+
+
+class Common(NamedTuple):
+    """What the instructions of a row have in common. reads, writes: what no operand names; target: the operand that is
+    a place in the code, NONE if there is none."""
+
+    known: bool
+    reads: frozenset[int] = frozenset()
+    writes: frozenset[int] = frozenset()
+    operands: tuple[Used, ...] = ()
+    touched: tuple[Touched, ...] = ()
+    flow: int = m.ORDINARY
+    target: int = NONE
+    exact: bool = False
+    apart: bool = False
+    merged: bool = False
+    opened: Opened | None = None
+
+
+class Reader:
+    """A `mach.insn.Reader` over a table."""
+
+    def __init__(self, isa: str, table: Table, manner: Manner) -> None:
+        self.isa: Final = isa
+        self.table: Final = table
+        self.manner: Final = manner
+        self._rows: Final[dict[int, Common]] = {}
+        self._apart: Final[dict[tuple[object, ...], Effect]] = {}
+
+    def __call__(self, window: bytes) -> Insn:
+        """The instruction that `window` begins with."""
+        decoded = self.table.first(window)
+        if decoded is None:
+            sizes = self.table.sizes
+            return unknown(min(len(window), sizes[window[0]] if sizes else 1))
+        common = self._rows.get(id(decoded.row))
+        if common is None:
+            common = self.common(decoded)
+            if self.manner.varies.fullmatch(decoded.row.name) is None:
+                self._rows[id(decoded.row)] = common
+        return self._read(decoded, common)
+
+    def _read(self, decoded: Decoded, common: Common) -> Insn:
+        row, values, data = decoded
+        if not common.known:
+            return unknown(len(data), row.name, row.syntax.written(values))
+        reads, writes, keeps = [*common.reads], [*common.writes], _NONE
+        for number, kind, some, written, kept in common.operands:
+            places: Sequence[int] = kind.places(values[number])  # type: ignore[assignment]
+            if some is None:
+                reads += places
+            elif some:
+                reads += [places[k] for k in some]
+            if written:
+                writes += places
+                if kept and some is not None:
+                    keeps = keeps.union(places).difference([places[k] for k in some])
+        merged = _NONE
+        if common.merged:
+            merged = frozenset([place for place in writes if place >= 0])
+            reads += merged.difference(reads)
+            keeps -= merged
+        read = frozenset(reads)
+        twice = _NONE if len(read) == len(reads) else frozenset([p for p in read if reads.count(p) > 1]) - merged
+        accesses = tuple([_access(one, decoded) for one in common.touched]) if common.touched else ()
+        return Insn(
+            len(data),
+            row.name,
+            row.syntax.written(values),
+            read,
+            frozenset(writes),
+            common.flow,
+            self._effect(decoded, common, accesses) if common.exact else None,
+            values[common.target] if common.target != NONE else None,
+            accesses,
+            True,
+            merged,
+            keeps,
+            False,
+            twice,
+            common.opened(decoded) if common.opened is not None else (),
+        )
+
+    def _effect(self, decoded: Decoded, common: Common, accesses: tuple[Access, ...]) -> Effect | None:
+        """What an instruction does exactly; None where it accesses memory at no register."""
+        if not accesses:
+            return Effect.later(partial(self._does, decoded))
+        if any(access.base < 0 for access in accesses):
+            return None
+        if not common.apart or accesses[0].scaled != NONE:
+            return Effect.later(partial(self._does, decoded))
+        return Effect.later(partial(self._elsewhere, decoded, common.touched[0].number, accesses[0]))
+
+    def _does(self, decoded: Decoded) -> Effect:
+        effects = self.table.lifted(decoded).effects
+        if effects is None:
+            raise InternalError(f"{decoded.text} has no meaning")
+        writes = [(place, term) for place, term in effects.writes.items() if isinstance(place, int)]
+        writes += [(m.PC, self.manner.goal(jump.target)) for jump in effects.jumps]
+        loads = [m.Load(x.value, x.address, x.size) for x in effects.loads]
+        stores = [m.Store(x.address, x.size, x.value) for x in effects.stores]
+        return Effect(tuple(writes), tuple(loads), tuple(stores))
+
+    def _elsewhere(self, decoded: Decoded, operand: int, access: Access) -> Effect:
+        """The same, by an instruction that differs in where it accesses memory alone."""
+        key = id(decoded.row), *decoded.values[:operand], *decoded.values[operand + 1 :]
+        found = self._apart.get(key)
+        if found is None:
+            if len(self._apart) >= _MOST:
+                self._apart.clear()
+            found = self._apart[key] = self._does(decoded)
+        at = m.address(self.isa, access.base, access.displacement)
+        loads = [m.Load(x.value, at, x.size) for x in found.loads]
+        return Effect(found.writes, tuple(loads), tuple([m.Store(at, x.size, x.value) for x in found.stores]))
+
+    def of_row(self, row: Row) -> Common:
+        """Of a row of which no instruction has been met: by the one whose fields are zero, where there is one."""
+        found = self._rows.get(id(row))
+        if found is None:
+            fields = dict.fromkeys(row.encoding.rooms(), 0)
+            found = self.common(Decoded(row, tuple([o.kind.decode(fields) for o in row.operands]), bytes(2)))
+        return found
+
+    def common(self, decoded: Decoded) -> Common:
+        """Of a row, by one of its instructions; of one that varies, of this instruction."""
+        name, manner = decoded.row.name, self.manner
+        row, values = decoded.row.whole(decoded.values)
+        noted = self._noted(row, values, decoded.size)
+        if noted.lacking and manner.plain.fullmatch(name) is None:
+            return Common(False)
+        here = _numbers(decoded)
+        reads, writes = set(noted.read_places.get(NONE, ())), set(noted.implied)
+        used = []
+        varies = manner.varies.fullmatch(name) is not None
+        for one in filter(None, [noted.used(number, varies) for number in range(len(values))]):
+            if one.number in here:
+                used.append(one._replace(number=here[one.number]))
+                continue
+            places = one.kind.places(values[one.number])  # an alias has this register by its name
+            reads |= {p for k, p in enumerate(places) if one.read is None or k in one.read}
+            writes |= set(places) if one.written else set()
+        effects = noted.effects()
+        touched = tuple([one._replace(number=here[one.number]) for one in noted.touched()])
+        target = next((n for n, o in enumerate(decoded.row.operands) if o.kind.role == "target"), NONE)
+        return Common(
+            True,
+            _places(manner, reads, bool(effects.loads) or any(x.when.prim != "const" for x in effects.stores)),
+            _places(manner, writes, bool(effects.stores)),
+            tuple(used),
+            touched,
+            manner.flows.get(name, _flow(effects)),
+            target if noted.leads and all(one.number != target for one in touched) else NONE,
+            not noted.lacking and self._exact(name, effects),
+            noted.apart(touched) and len(effects.loads) + len(effects.stores) == 1,
+            manner.merged.fullmatch(name) is not None,
+            manner.opened(decoded.row),
+        )
+
+    def _noted(self, row: Row, values: Sequence[Value], size: int) -> Noted:
+        """With other small immediates if there is no meaning with these: no term says some modes of rounding."""
+        noted = Noted(self.table.registers, size, row, values)
+        small = [n for n, o in enumerate(row.operands) if isinstance(o.kind, Immediate) and o.kind.bits <= _SMALL]
+        for number in range(1 << _SMALL) if noted.lacking and small else ():
+            other = tuple([number if n in small else value for n, value in enumerate(values)])
+            noted = Noted(self.table.registers, size, row, other)
+            if not noted.lacking:
+                break
+        return noted
+
+    def _exact(self, name: str, effects: Effects) -> bool:
+        """Whether an instruction that has these effects shows them."""
+        seen = effects.writes or effects.loads or effects.stores or effects.jumps
+        if self.manner.exact.fullmatch(name) is None or not (seen or self.manner.idle.fullmatch(name)):
+            return False
+        return all(jump.when.prim == "const" for jump in effects.jumps)
+
+
+def _numbers(decoded: Decoded) -> Mapping[int, int]:
+    """The numbers that operands of the row have in the name that was decoded."""
+    row = decoded.row
+    if row.base is None:
+        return {number: number for number in range(len(row.operands))}
+    names = {operand.name: number for number, operand in enumerate(row.operands)}
+    pairs = enumerate(zip(row.base.operands, row.given))
+    return {number: names[operand.name] for number, (operand, given) in pairs if given is HERE}
+
+
+def _places(manner: Manner, some: Iterable[Place], memory: bool) -> frozenset[int]:
+    found = {manner.named[place] if isinstance(place, str) else place for place in some}
+    return frozenset(found | {m.MEMORY}) if memory else frozenset(found)
+
+
+def _access(one: Touched, decoded: Decoded) -> Access:
+    number, distance, size, read, written = one
+    base, displacement, scaled = decoded.row.operands[number].kind.address(decoded.values[number])
+    return Access(base, displacement + distance, size, read, written, scaled)
+
+
+def _flow(effects: Effects) -> int:
+    """Where control goes on."""
+    if any(trap.when.prim == "const" for trap in effects.traps):
+        return m.TRAP
+    if not effects.jumps:
+        return m.ORDINARY
+    jump = effects.jumps[0]
+    return _FLOWS[jump.kind] if jump.when.prim == "const" else m.BRANCH

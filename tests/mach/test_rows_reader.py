@@ -1,0 +1,175 @@
+"""Reading by rows: what a row's instructions have in common, what differs, what is not known."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from liftcheck.bits.build import zext
+from liftcheck.bits.simplify import simplified
+from liftcheck.isa.base import isa_named
+from liftcheck.isa.s390x.insts.bench import benches
+from liftcheck.isa.s390x.insts.table import table
+from liftcheck.isa.s390x.reader import MANNER, read
+from liftcheck.mach import insn as m
+from liftcheck.mach.insn import Access, Effect, Insn
+from liftcheck.mach.rows.reader import Manner, Reader
+from liftcheck.mach.rows.row import Row
+from liftcheck.mach.rows.table import reads
+from liftcheck.oracles.rows.instances import drawn
+
+
+def assembled(text: str) -> bytes:
+    return table().assemble(text).data
+
+
+def one(text: str, reader: Reader | None = None) -> Insn:
+    return (reader or read)(assembled(text))
+
+
+def test_a_row_is_told_by_any_of_its_instructions() -> None:
+    """Whichever comes first: with equal registers, without a base, with what would be no operation."""
+    for first in ("ar %r3, %r3", "a %r3, 0", "sllg %r2, %r2, 0", "lg %r1, 0", "risbg %r1, %r1, 0, 63, 0"):
+        reader = Reader("s390x", table(), MANNER)
+        one(first, reader)
+        assert one("ar %r4, %r5", reader).reads == {4, 5}
+        assert one("a %r4, 8(%r6,%r7)", reader).reads == {4, 6, 7, m.MEMORY}
+        assert one("sllg %r4, %r5, 3(%r6)", reader).reads == {5, 6}
+        assert one("lg %r4, -8(%r5)", reader).accesses == (Access(5, -8, 8, True, False),)
+        assert one("risbg %r4, %r5, 1, 2, 3", reader).reads == {4, 5}
+
+
+def test_what_varies_is_looked_at_one_by_one() -> None:
+    assert one("lmg %r6, %r8, 48(%r15)").writes == {6, 7, 8}
+    wide = one("lmg %r14, %r1, 48(%r15)")
+    assert wide.writes == {14, 15, 0, 1}
+    assert wide.accesses == (Access(15, 48, 32, True, False),)
+
+
+def test_a_row_that_varies_and_is_not_said_to_is_seen() -> None:
+    """The first one's registers are taken for those of all."""
+    forgetful = Reader("s390x", table(), replace(MANNER, varies=re.compile("nopr")))
+    one("lmg %r6, %r8, 48(%r15)", forgetful)
+    assert one("lmg %r6, %r10, 48(%r15)", forgetful).writes != {6, 7, 8, 9, 10}
+    assert differing(forgetful, 6) == {"lmg", "stmg"}
+    assert differing(Reader("s390x", table(), MANNER), 3) == set()
+
+
+def differing(reader: Reader, each: int) -> set[str]:
+    """Rows of which some instruction reads or writes other registers than its own meaning."""
+    draw, found = Random(3), set[str]()
+    bench = benches()[0]
+    for row in bench.rows():
+        for decoded in filter(None, [drawn(bench, row, draw) for _ in range(each)]):
+            effects, machine = table().lift(decoded).effects, reader(decoded.data)
+            if effects is None:
+                continue
+            read_there = {place for place in reads(effects, table().registers) if isinstance(place, int)}
+            written = {place for place in effects.writes if isinstance(place, int)}
+            ours = {place for place in machine.reads | machine.kept & read_there if place >= 0}
+            if (ours, {place for place in machine.writes if place >= 0}) != (read_there, written):
+                found.add(row.name)
+    return found
+
+
+@pytest.mark.parametrize(("change", "name"), [
+    (lambda row: replace(row, meaning=lambda s, a, c: c), "ar"),
+    (lambda row: replace(row, meaning=lambda s, address: zext(s.load(address, 4), 64)), "lg"),
+])  # fmt: skip
+def test_a_wrong_row_is_read_wrongly(change: object, name: str) -> None:
+    """Nothing but the row says what an instruction does: flags and sizes are lost with it."""
+    assert callable(change)
+
+    def changed(row: Row) -> Row:
+        found: Row = change(row) if row.name == name else row
+        return found
+
+    reader = Reader("s390x", table().changed(changed), MANNER)
+    data = assembled({"ar": "ar %r1, %r2", "lg": "lg %r1, 0(%r2)"}[name])
+    assert (reader(data).writes, reader(data).accesses) != (read(data).writes, read(data).accesses)
+
+
+def test_what_has_no_row_or_no_meaning_is_not_known() -> None:
+    assert not read(bytes.fromhex("b9ff0000")).known
+    assert not read(bytes.fromhex("e712301030ff")).known
+    assert one("lxab %r2, 8(%r3,%r4)").reads == {3, 4}
+    strict = Reader("s390x", table(), replace(MANNER, plain=re.compile("(?!)")))
+    unknown = one("lxab %r2, 8(%r3,%r4)", strict)
+    assert not unknown.known and (unknown.size, unknown.name) == (6, "lxab")
+
+
+def test_a_mode_that_no_term_says_hides_nothing() -> None:
+    """cgdbra sets the condition code, to nearest with ties away too."""
+    for first, then in (("1", "5"), ("5", "1")):
+        reader = Reader("s390x", table(), MANNER)
+        for mode in (first, then):
+            machine = one(f"cgdbra %r2, {mode}, %f4, 0", reader)
+            assert (machine.reads, machine.writes) == ({68}, {2, m.FLAGS})
+
+
+WITH_EFFECTS = (
+    "lg %r2, 8(%r3)", "lg %r2, -16(%r15)", "stg %r4, 8(%r3)", "lg %r3, 0(%r3)", "le %f2, 4(%r3)", "le %f2, 8(%r4)",
+    "vleg %v20, 8(%r3), 1", "vleg %v20, 8(%r3), 0", "mvghi 8(%r3), 5", "mvghi 8(%r3), 6", "lg %r2, 8(%r3,%r4)",
+)  # fmt: skip
+
+
+def test_effects_are_those_of_the_instruction() -> None:
+    """Also where they are another one's of the row, elsewhere."""
+    reader = Reader("s390x", table(), MANNER)
+    for text in WITH_EFFECTS:
+        decoded = table().assemble(text)
+        effects, found = table().lift(decoded).effects, reader(decoded.data).effect
+        assert effects is not None and found is not None
+        assert dict(found.writes) == {p: t for p, t in effects.writes.items() if isinstance(p, int)}, text
+        assert [(x.address, x.size) for x in found.loads] == [(x.address, x.size) for x in effects.loads], text
+        assert [(x.address, x.size, x.value) for x in found.stores] == [
+            (x.address, x.size, x.value) for x in effects.stores
+        ], text
+
+
+def test_an_effect_is_worked_out_when_it_is_asked_for() -> None:
+    asked = []
+
+    def make() -> Effect:
+        asked.append(1)
+        return Effect(((1, m.register("s390x", 2)),))
+
+    later = Effect.later(make)
+    assert asked == []
+    assert later == make() and later.writes and later.loads == ()
+    assert len(asked) == 2
+    assert pickle.loads(pickle.dumps(later)) == later
+    assert hash(later) == hash(make()) and later != Effect()
+    with pytest.raises(AttributeError):
+        later.nothing  # noqa: B018
+
+
+def test_a_return_goes_to_the_link() -> None:
+    machine = one("br %r14")
+    assert (machine.flow, machine.reads) == (m.RETURN, {14})
+    assert machine.effect is not None and machine.effect.writes == ((m.PC, m.register("s390x", 14)),)
+    assert one("br %r1").flow == m.JUMP
+    assert one("bhr %r14").flow == m.BRANCH
+
+
+def test_a_fence_is_no_no_operation() -> None:
+    for text, effect in (("nopr %r7", Effect()), ("jnop . + 4", Effect()), ("bnor %r0", None), ("br %r0", None)):
+        machine = one(text)
+        assert (machine.effect, machine.reads, machine.writes, machine.flow) == (effect, set(), set(), m.ORDINARY)
+
+
+def test_an_alias_is_the_row_with_operands_given() -> None:
+    """aarch64's `ret` is `ret x30`, `mov x1, x2` an orr with the zero register; both name what the row reads."""
+    isa = isa_named("aarch64")
+    rows = isa.part(isa.rows)()
+    reader = Reader("aarch64", rows, Manner(dict.fromkeys("nzcv", m.FLAGS), re.compile("mov|ret")))
+    found = reader(rows.assemble("ret").data)
+    assert (found.flow, found.reads) == (m.RETURN, {30})
+    moved = reader(rows.assemble("mov x1, x2").data)
+    assert (moved.name, moved.reads, moved.writes) == ("mov", {2}, {1})
+    assert moved.effect is not None and simplified(moved.effect.writes[0][1]) is m.register("aarch64", 2)
+    assert reader(rows.assemble("cmp x1, x2").data).writes == {m.FLAGS}
