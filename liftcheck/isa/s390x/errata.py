@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from liftcheck.isa.errata import Erratum, Proof
 from liftcheck.isa.s390x import ISA
 from liftcheck.isa.s390x.sites import SILENT, TEST, missed_conversion, missed_test
-from liftcheck.mach.capstone import mnemonics
 
 _OVERFLOWING: Final = frozenset(
     {"ar", "sr", "a", "s", "agr", "sgr", "agrk", "sgrk", "ark", "srk", "ag", "sg", "ay", "sy"}
@@ -19,13 +19,17 @@ _WAITING: Final = frozenset(f"{name}o" for name in ("j", "jg", "lochi", "locghi"
 """What waits for condition code 3 alone."""
 
 
-def _overflow_condition(code: bytes) -> bool:
-    """A signed addition or subtraction whose condition code 3 is read by itself."""
+def _names(code: bytes) -> Iterator[str]:
+    """The mnemonics of code."""
     from liftcheck.isa.s390x.insts.table import table  # a tenth of a second, and few programs come here
 
+    return (found.row.name if found is not None else "" for _, found in table().instructions(code))
+
+
+def _overflow_condition(code: bytes) -> bool:
+    """A signed addition or subtraction whose condition code 3 is read by itself."""
     after_addition = False
-    for _, found in table().instructions(code):
-        name = found.row.name if found is not None else ""
+    for name in _names(code):
         if after_addition and name in _WAITING:
             return True
         after_addition = name in _OVERFLOWING or (after_addition and name in _KEEP_CC)
@@ -54,7 +58,7 @@ ROWS: Final[tuple[Erratum, ...]] = (
     ),
     Erratum(
         "unicorn", ISA.name, "sqxbr", "kills the process that runs it",
-        re.compile(rb"\xb3\x16"), lambda code: "sqxbr" in mnemonics(ISA.name, code),
+        re.compile(rb"\xb3\x16"), lambda code: "sqxbr" in _names(code),
         death=("b316004007fe", "SIGSEGV"),
     ),
     Erratum(
