@@ -123,7 +123,7 @@ def test_what_only_hides_faults_is_routed_elsewhere_if_anybody_else_runs_it(row:
     alone.close()
 
 
-@pytest.mark.parametrize("code", ["bf2303d5", "ff2303d5", "9f2303d5", "df2303d5", "9f2103d5", "df2103d5", "ff0b5fd6"])
+@pytest.mark.parametrize("code", ["bf2303d5", "ff2303d5", "9f2303d5", "df2303d5", "9f2103d5", "df2103d5"])
 def test_authentication_is_found_where_an_instruction_begins(code: str) -> None:
     assert first("unicorn", "aarch64", [FunctionCode("%f", bytes.fromhex(f"3f2303d5{code}"))])
     assert not first("unicorn", "aarch64", [FunctionCode("%f", bytes.fromhex(f"3f23{code}03d5"))])

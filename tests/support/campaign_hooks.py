@@ -11,9 +11,7 @@ from typing import Final
 
 from liftcheck.case import Case, CompileFailure, FunctionCode, Outcome, Target
 from liftcheck.compilers.base import Compiler
-from liftcheck.isa.errata import Erratum
 from liftcheck.oracles.hooks import Hooks
-from liftcheck.runners import errata
 
 
 def _number(case: Case) -> int:
@@ -54,13 +52,7 @@ def _aborting(code: FunctionCode, target: Target) -> FunctionCode | CompileFailu
 
 
 def emulator_aborts() -> Hooks:
-    """Some functions of aarch64 have code that kills an emulator inside of the worker, of which no row warns."""
-    known = errata.rows
-
-    def unaware(runner: str, isa: str) -> tuple[Erratum, ...]:
-        return tuple(row for row in known(runner, isa) if row.death is None)
-
-    errata.rows = unaware  # type: ignore[assignment]  # in a worker's process alone
+    """Some functions of aarch64 have code that kills an emulator inside of the worker."""
     return Hooks(code=_aborting)
 
 
