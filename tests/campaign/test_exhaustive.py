@@ -12,8 +12,10 @@ from support import campaign_hooks
 
 from liftcheck import cli
 from liftcheck.campaign.execute.serial import SerialExecutor
+from liftcheck.campaign.findings.suspicion import Trigger
 from liftcheck.campaign.options import BATCH, FuzzOptions
 from liftcheck.campaign.planner import Planner
+from liftcheck.campaign.report import fuzz as report_of
 from liftcheck.campaign.report.fuzz import FuzzReport, show
 from liftcheck.campaign.report.live import time_left
 from liftcheck.campaign.run import fuzz
@@ -70,6 +72,19 @@ def test_a_part_says_what_is_left_and_goes_on(tmp_path: Path, capsys: pytest.Cap
     assert time_left(part) == "0 programs left"
     whole = fuzz(options(out=tmp_path), executor=SerialExecutor, is_resumed=True)
     assert whole.is_complete and whole.tally.programs == part.extent.whole
+
+
+@pytest.mark.usefixtures("few")
+def test_no_program_is_said_to_steer_around_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(report_of, "triggers", lambda *_: (Trigger("riscv64", "wrong value", "bxor.i64", 9, 9),))
+    report = campaign(cases=BATCH)
+    assert report.document()["steered"] == []
+    show(report, table_console())
+    assert "steer" not in capsys.readouterr().out
+    report.extent = None
+    assert report.document()["steered"]
 
 
 @pytest.mark.usefixtures("few")

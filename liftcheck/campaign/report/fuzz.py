@@ -112,8 +112,8 @@ class FuzzReport:
 
     @property
     def triggers(self) -> tuple[Trigger, ...]:
-        """What frequent wrong programs have in common, around which most programs steer."""
-        return triggers(self.tally.held, self.tally.suspects)
+        """What frequent wrong programs have in common, around which most programs steer; not where all are made."""
+        return triggers(self.tally.held, self.tally.suspects) if not self.extent else ()
 
     def shares(self) -> dict[str, float]:
         """What share of programs looped, called, and was compared; what share of runs trapped."""
