@@ -19,7 +19,7 @@ from lift_files import command_line, each_isa, units
 
 from liftcheck.case import FunctionCode
 from liftcheck.compilers.base import Compiler
-from liftcheck.oracles.lifting.claims_smt import MILLISECONDS
+from liftcheck.oracles.lifting.claims_smt import EFFORT
 from liftcheck.oracles.lifting.equal import compare
 
 
@@ -27,7 +27,7 @@ from liftcheck.oracles.lifting.equal import compare
 class Counts:
     """What came of an ISA's functions."""
 
-    milliseconds: int = MILLISECONDS
+    effort: int = EFFORT
     floats: bool = False
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ def compare_file(path: Path, isa: str, compiler: Compiler, counts: Counts) -> No
             counts.reasons["not compiled"] += 1
             continue
         start = process_time()
-        found = compare(unit.target, unit.model, unit.reply, counts.milliseconds, counts.floats)
+        found = compare(unit.target, unit.model, unit.reply, counts.effort, counts.floats)
         counts.seconds += process_time() - start
         counts.verdicts[found.kind] += 1
         if found.kind == "undecided":
@@ -67,10 +67,10 @@ def show(isa: str, counts: Counts) -> int:
 def main(argv: list[str]) -> int:
     """The command line."""
     parser = command_line("Machine code against its programs, as terms.")
-    parser.add_argument("--milliseconds", type=int, default=MILLISECONDS, help="z3's time for each claim")
+    parser.add_argument("--effort", type=int, default=EFFORT, help="z3's steps for each claim")
     parser.add_argument("--floats", action="store_true", help="rounding by z3's theory of floats at once")
     options = parser.parse_args(argv)
-    return each_isa(options, lambda: Counts(options.milliseconds, options.floats), compare_file, show)
+    return each_isa(options, lambda: Counts(options.effort, options.floats), compare_file, show)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ class Abi:
     frame         the frame pointer; -1: the ISA has none
     link          where the return address is on entry; -1: on the stack
     scratch       registers that may be written inside one instruction or move, and are relied on for nothing after it
+    platform      registers that neither callers nor callees write: the platform's, and one that is always zero
 
     Conventions
     saved         convention -> registers that a callee gives back; what only differs by names is in `_CONVENTIONS`
@@ -148,6 +149,7 @@ class Abi:
     frame: int = -1
     link: int = -1
     scratch: frozenset[int] = frozenset()
+    platform: frozenset[int] = frozenset()
     saved_bits: tuple[int, int] = (0, 64)
     half: str = ""
     callee: int = -1

@@ -1,7 +1,7 @@
 """aarch64's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
 
-Sources: AAPCS64 (6.1.1, 6.1.2: of v8-v15 the low 64 bits; x16, x17 are IP0, IP1); cranelift-codegen 0.135
-isa/aarch64/abi.rs (`winch`: x28 is its own stack pointer).
+Sources: AAPCS64 (6.1.1, 6.1.2: of v8-v15 the low 64 bits; x16, x17 are IP0, IP1, x18 is the
+platform's); cranelift-codegen 0.135 isa/aarch64/abi.rs (`winch`: x28 is its own stack pointer).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ ABI: Final = Abi(
     frame=29,
     link=30,
     scratch=frozenset({16, 17}),
+    platform=frozenset({18}),
     saved={"system_v": (run(19, 29), run(8, 15)), "winch": ((28, 29), ())},
     half="d",
     counts=(29, 32, 0),

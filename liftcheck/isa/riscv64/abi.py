@@ -1,6 +1,7 @@
 """riscv64's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
 
-Sources: RISC-V ELF psABI ('Integer/Floating-point Register Convention'); cranelift-codegen 0.135 isa/riscv64/abi.rs (t5
+Sources: RISC-V ELF psABI ('Integer/Floating-point Register Convention': gp and tp are
+the platform's); cranelift-codegen 0.135 isa/riscv64/abi.rs (t5
 and t6 are its own; `DEFAULT_CLOBBERS` lists f9, fs1), inst/emit.rs (`Select`, `BrTable`).
 """
 
@@ -20,6 +21,7 @@ ABI: Final = Abi(
     frame=8,
     link=1,
     scratch=frozenset({30, 31}),
+    platform=frozenset({0, 3, 4}),
     saved={"system_v": (_SAVED, _SAVED)},
     counts=(32, 32, 32),
     tail_callee=5,

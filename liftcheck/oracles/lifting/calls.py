@@ -200,9 +200,13 @@ class _Lost(NamedTuple):
 def _lost(isa: str, convention: str, calls: int) -> _Lost:
     registers, kept = table_of(isa).registers, owed(isa, convention)
     assert kept is not None
+    abi = abi_named(isa)
     found = _Lost({}, [])
     for place in untouched(registers):
-        width, bits = registers.width(place), 0 if isinstance(place, str) else kept.bits.get(place, 0)
+        if place in abi.platform:
+            continue
+        width = registers.width(place)
+        bits = 0 if isinstance(place, str) or place in abi.scratch else kept.bits.get(place, 0)
         new = var(f"{registers.name(place)} after call {calls}", width)
         if bits and bits < width and isinstance(place, int):
             found.in_part.append((place, kept.low, bits, new))

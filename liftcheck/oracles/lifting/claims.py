@@ -17,7 +17,7 @@ from liftcheck.bits.simplify import FALSE, TRUE, normal, simplified, sliced
 from liftcheck.bits.term import Term, const
 from liftcheck.case import Target
 from liftcheck.clif.types import Type
-from liftcheck.isa.abi import owed
+from liftcheck.isa.abi import abi_named, owed
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.lift import table_of
 from liftcheck.mach.lift_memory import DATA, Memory, located, parts
@@ -92,8 +92,9 @@ class Sides(NamedTuple):
         gone = (stack_bytes(how.isa, how.signature) or 0) if kept.pops else 0
         pointer = isa_named(how.isa).stack_pointer
         yield Claim("the stack pointer", code.value(pointer), located(ALIGNED, gone))
+        free = {pointer, *abi_named(how.isa).scratch, *(part.place for parts in how.where.results for part in parts)}
         for place, bits in kept.bits.items():
-            if place == pointer:
+            if place in free:
                 continue
             before = self.boundary.entry.registers.get(place, registers.variable(place))
             low = kept.low if bits < before.lane else 0

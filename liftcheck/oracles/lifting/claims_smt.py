@@ -1,7 +1,7 @@
 """Claims decided by z3: values of variables in which one does not hold, or the proof that there are none.
 
 The one idea: variables are bit-vectors; words of initial memory are what an array of bytes holds at their addresses as
-soon as data have several bases, since these may be aliases. Each claim is a query of its own, with a limit of time.
+soon as data have several bases, since these may be aliases. Each claim is a query of its own, with a limit of steps.
 What rounds is uninterpreted at first (`bits.smt`); what is not proven so is asked again with the theory of floats.
 """
 
@@ -18,7 +18,10 @@ from liftcheck.bits.term import Term, postorder
 from liftcheck.mach.lift_memory import Read, Reads, parts
 from liftcheck.oracles.lifting.signature import ALIGNED
 
-MILLISECONDS: Final = 2_000
+EFFORT: Final = 4_000_000
+"""z3's own steps for a claim, about a second of them: the same on every machine, however busy."""
+_HANGS: Final = 60_000
+"""Milliseconds after which z3 is stopped all the same."""
 Model = dict[Term, int]
 """Numbers of variables."""
 
@@ -30,10 +33,10 @@ class GaveUp(Exception):
 class Prover:
     """Decides claims about the terms of one function; `floats`: by the theory of floats alone."""
 
-    def __init__(self, reads: Reads, big: bool, milliseconds: int = MILLISECONDS, floats: bool = False) -> None:
+    def __init__(self, reads: Reads, big: bool, effort: int = EFFORT, floats: bool = False) -> None:
         self._reads: Final = reads
         self._big: Final = big
-        self._milliseconds: Final = milliseconds
+        self._effort: Final = effort
         self._ways: Final = (False,) if floats else (True, False)
 
     def counterexamples(self, premises: Sequence[Term], wrong: Term) -> Iterator[Model]:
@@ -51,7 +54,8 @@ class Prover:
     def _asked(self, premises: Sequence[Term], wrong: Term, uninterpreted: bool) -> Model | None:
         env = _Environment(self._reads, self._big, uninterpreted)
         solver = z3.Solver()
-        solver.set("timeout", self._milliseconds)
+        solver.set("rlimit", self._effort)
+        solver.set("timeout", _HANGS)
         for term in (*premises, wrong):
             solver.add(env.translation(term) == 1)
         answer = solver.check()

@@ -28,7 +28,7 @@ from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
 from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.claims import Claim, Sides
-from liftcheck.oracles.lifting.claims_smt import MILLISECONDS, GaveUp, Model, Prover
+from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
 from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
@@ -46,9 +46,9 @@ class Verdict(NamedTuple):
 
 
 def compare(
-    target: Target, function: Function, code: FunctionCode, milliseconds: int = MILLISECONDS, floats: bool = False
+    target: Target, function: Function, code: FunctionCode, effort: int = EFFORT, floats: bool = False
 ) -> Verdict:
-    """The verdict on a function's code; z3 has so long for each claim. `floats`: by the theory of floats alone."""
+    """The verdict on a function's code; z3 has `effort` steps a claim. `floats`: its theory of floats at once."""
     try:
         entered = boundary(target, function.signature, Calls(target, function))
         reads = Reads()
@@ -56,7 +56,7 @@ def compare(
         program = lift_program(target, function, slots(target, function, code), reads)
         any_nan = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
         sides = Sides(target, entered, any_nan, aligned(code))
-        prover = Prover(reads, target.big_endian, milliseconds, floats)
+        prover = Prover(reads, target.big_endian, effort, floats)
         return _Comparison(sides, lifted, program, prover, seen_bits(function)).verdict()
     except Undecided as reason:
         return Verdict("undecided", str(reason))

@@ -86,6 +86,13 @@ block0(v0: i64, v1: i32, v2: i64):
     v6 = isub v4, v5
     return v6
 }
+function %keeps(i64, i32) preserve_all {
+    fn0 = %one(i64, i32 sext) -> i32
+block0(v0: i64, v1: i32):
+    v2 = call fn0(v0, v1)
+    store v2, v0
+    return
+}
 function %chosen(i32, i64) -> i64 {
 block0(v0: i32, v1: i64):
     br_table v0, block4, [block1, block2, block3]
@@ -181,7 +188,7 @@ block0(v0: i64, v1: i64):
     other = text.replace("urem v0, v1", "udiv v0, v1\n    v3 = imul v2, v1\n    v4 = isub v0, v3")
     other = other.replace("return v2", "return v4")
     code = compiled(compiler, other, target)["%f"]
-    assert compare(target, function, code, milliseconds=1) == Verdict("undecided", "z3 gives up")
+    assert compare(target, function, code, effort=1) == Verdict("undecided", "z3 gives up")
     turns = "jump block1(v0)\nblock1(v3: i64):\n v2 = iadd_imm v3, -1\n brif v2, block1(v2), block2\nblock2:"
     loop = text.replace("v2 = urem v0, v1", turns)
     (function,) = module(loop)
