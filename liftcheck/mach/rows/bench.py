@@ -44,6 +44,7 @@ class Bench:
     jump       the text of a jump to a label
     errata     (executor, expression that whole mnemonics or templates match, reason) of what an executor gets wrong
     in_unicorn whether Unicorn can execute the program
+    ends_unicorn  whether some instructions end the process that Unicorn is in
     before     text before each instruction: what an emulator must have seen before it
     only       the expression that `mnemonic extensions` of rows begin with which this bench is for
     contexts   what rows may be lifted in (see `Machine`), each with the values of places that make it so
@@ -61,6 +62,7 @@ class Bench:
     contexts: Sequence[tuple[object, Mapping[Place, int]]] = ((None, {}),)
     errata: Sequence[tuple[str, str, str]] = ()
     in_unicorn: bool = True
+    ends_unicorn: bool = False
     only: str = ""
     before: str = ""
 

@@ -51,7 +51,7 @@ class ProcessExecutor(NamedTuple):
                     capture_output=True,
                     timeout=SECONDS,
                     stdin=subprocess.DEVNULL,
-                    preexec_fn=_leaves_no_core,
+                    preexec_fn=leaves_no_core,
                 )
             except subprocess.TimeoutExpired:
                 return None
@@ -72,7 +72,8 @@ def elf(bench: Bench, made: Program, records: bytes) -> bytes:
     return (head.ljust(start, b"\0") + made.code).ljust(at, b"\0") + records
 
 
-def _leaves_no_core() -> None:
+def leaves_no_core() -> None:
+    """Of this process, should it die."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -1,13 +1,21 @@
-"""Unicorn as an executor of guest programs. The only module of its package that imports unicorn."""
+"""Unicorn as an executor of guest programs. The only module of its package that imports unicorn.
+
+The one idea: a program is mapped, started and read back, in this process; in a fork of it where an instruction may end
+the process (`Bench.ends_unicorn`).
+"""
 
 from __future__ import annotations
 
+import faulthandler
+import os
+from collections.abc import Callable
 from typing import Any, Final
 
 import unicorn
 
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.rows.bench import CODE, DATA, Bench, Program
+from liftcheck.oracles.rows.executors import leaves_no_core
 
 
 class UnicornExecutor:
@@ -17,6 +25,11 @@ class UnicornExecutor:
 
     def execute(self, bench: Bench, made: Program, records: bytes) -> bytes | None:
         """See `Executor`."""
+        if bench.ends_unicorn:
+            return forked(lambda: self._execute(bench, made, records))
+        return self._execute(bench, made, records)
+
+    def _execute(self, bench: Bench, made: Program, records: bytes) -> bytes | None:
         emulator = self._opened(bench.isa)
         for address, data in ((CODE, made.code), (DATA, records)):
             emulator.mem_map(address, len(data) + -len(data) % 0x1000)
@@ -43,3 +56,24 @@ class UnicornExecutor:
     def _constant(self, isa: str, name: str) -> Any:
         module = __import__(f"unicorn.{isa_named(isa).unicorn.constants}_const", fromlist=[name])
         return getattr(module, name)
+
+
+def forked(function: Callable[[], bytes | None]) -> bytes | None:
+    """What a function gives in a process of its own; None if that dies, without a word."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.close(source)
+            leaves_no_core()
+            faulthandler.disable()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            with os.fdopen(sink, "wb") as pipe:
+                pipe.write(function() or b"")
+        finally:
+            os._exit(0)
+    os.close(sink)
+    with os.fdopen(source, "rb") as pipe:
+        found = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return found if found and not status else None
