@@ -1,8 +1,8 @@
 """riscv64's conventions: what callees give back, and how Cranelift's backend uses registers and the stack.
 
-Sources: RISC-V ELF psABI ('Integer/Floating-point Register Convention': gp and tp are
-the platform's); cranelift-codegen 0.135 isa/riscv64/abi.rs (t5
-and t6 are its own; `DEFAULT_CLOBBERS` lists f9, fs1), inst/emit.rs (`Select`, `BrTable`).
+Sources: RISC-V ELF psABI ('Integer/Floating-point Register Convention': gp and tp are the platform's);
+cranelift-codegen 0.135 isa/riscv64/abi.rs (t5 and t6 are its own; `DEFAULT_CLOBBERS` lists f9, fs1), inst/emit.rs
+(`Select`, `BrTable`).
 """
 
 from __future__ import annotations
