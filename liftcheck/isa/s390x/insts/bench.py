@@ -28,6 +28,7 @@ ERRATA: Final = (
     ("unicorn", "sqxbr", "it ends the process"),
     ("unicorn", "cl[fg]it.*", "the immediate is taken for a signed number, so it traps"),
     ("unicorn", "ris[bl]?[hl]g", "it changes bits of the other half of the register"),
+    ("unicorn", "[as](g?rk?|g|y)?", "an overflow by the least number leaves condition code 0 or 1, not 3"),
     ("unicorn", "popcnt g1, g2, 8", "it counts bytes, as before z15"),
     ("unicorn", "(a|s|d|mee?|m)[edx]?br|[asd][ed]b|meeb|mdb|[vw]f[asmd]db", "of two NaNs it hands on another one"),
     ("unicorn", "lt[edx]br|l[dx][ed]br?|l[de][dx]bra", "it leaves signaling NaNs as they are"),
