@@ -38,15 +38,15 @@ def bench() -> Bench:
     return replace(usual, reserved=usual.reserved | {LINK})
 
 
-def replaced(row: Row) -> Iterator[Decoded]:
+def replaced(row: Row, draws: int = 400) -> Iterator[Decoded]:
     """Instructions of a row that have thunks, and of which a term can be said."""
     draw = Random(row.syntax.shape)
-    made = (drawn(bench(), row, draw) for _ in range(400))
+    made = (drawn(bench(), row, draw) for _ in range(draws))
     found = (one for one in made if one is not None and thunk_for(one.data.ljust(6, b"\0")) is not None)
     return (one for one in found if bench().table.lift(one).effects is not None)
 
 
-SHAPES = [row.syntax.shape for row in bench().rows() if next(replaced(row), None) is not None]
+SHAPES = [row.syntax.shape for row in bench().rows() if next(replaced(row, 40), None) is not None]
 QUICK = [shape for shape in SHAPES if not shape.startswith(HARD)]
 
 
