@@ -267,7 +267,8 @@ def _literal(word: int) -> _Uses | None:
     if not vector and word >> 30 == 3:
         return _Uses()
     size = (4, 8, 16, 0)[word >> 30] if vector else (4, 8, 4, 0)[word >> 30]
-    return _Uses((), (_v(t) if vector else t,), accesses=(Access(PC, 0, size, True, False),)) if size else None
+    away = 4 * _signed(word >> 5 & 0x7FFFF, 19)
+    return _Uses((), (_v(t) if vector else t,), accesses=(Access(PC, away, size, True, False),)) if size else None
 
 
 def _pair(word: int) -> _Uses | None:

@@ -50,8 +50,8 @@ def _told(text: str) -> Iterator[Told]:
 def _line(line: str) -> tuple[Told, ...]:
     """What one line names: one instruction, or what makes its address before it."""
     found: list[Told] = []
-    if "jt_entries" in line:  # `sequences` has a table's
-        return ()
+    if "jt_entries" in line:  # of what leads by a table, `sequences` has all but the first step
+        line = line.partition(";")[0]
     for name, letter, number, known, rest in _LINE.findall(line):
         if name == "ldr" and _IN_CODE.search(rest):
             continue

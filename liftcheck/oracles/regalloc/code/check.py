@@ -147,7 +147,8 @@ class Examination:
         self.problems.extend(
             links.check(self.layout.isa, self.own, [(r.offset, r.kind) for r in self.code.relocations])
         )
-        self.problems.extend(links.literals(self.layout.isa, self.own, [r.offset for r in self.code.relocations]))
+        linked = [r.offset for r in self.code.relocations]
+        self.problems.extend(links.literals(self.isa, self.own, linked, len(self.code.code)))
         self._unlisted.extend(self.listing.displaced(self.slots.offsets))
         self._unlisted.extend(self.widths.check(self.listing.uncompared))
         self._unlisted.extend(trapped.check(self.layout, self.own))

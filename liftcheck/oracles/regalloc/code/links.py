@@ -40,20 +40,22 @@ def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[t
                 yield Problem(OTHER_FORM, instruction, placed.offset, NONE, kind, placed.machine.text, (placed,))
 
 
-def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int]) -> Iterator[Problem]:
-    """Loads of code. `code`: all that is executed; `linked`: offsets of relocations. Where the assembler's tables have
-    no distances (aarch64, which jumps over its constants), nothing is known."""
+def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int], length: int) -> Iterator[Problem]:
+    """Loads of code, and of what is no constant: these lie behind it, within `length` bytes, and are aligned to 8 (one
+    of 8 bytes may be loaded as 16); a linked one stands where its relocation says. `code`: all that is executed;
+    `linked`: offsets of relocations. Of constants whose address is made by an instruction of its own nothing is known
+    here."""
     ends = abi_named(isa).from_end
     spans = sorted((at, at + machine.size) for row in code.values() for at, machine in row)
     for instruction, row in code.items():
         for at, machine in row:
             for access in machine.accesses:
-                unknown = not access.displacement and not ends
-                if access.base != PC or unknown or any(at <= r < at + machine.size for r in linked):
+                if access.base != PC or any(at <= r < at + machine.size for r in linked):
                     continue
                 low = at + access.displacement + (machine.size if ends else 0)
                 number = bisect_left(spans, (low + access.size,)) - 1
-                if low < 0 or (number >= 0 and spans[number][1] > low):
+                lies = 0 <= low <= length - min(access.size, 8) and (low in linked or not low % 8)
+                if not lies or (number >= 0 and spans[number][1] > low):
                     yield Problem(LITERAL, instruction, at, NONE, "a constant", machine.text, (Placed(at, machine),))
 
 
