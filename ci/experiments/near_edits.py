@@ -1,9 +1,9 @@
 """Every near edit of the validator's own bytes: one bit of a machine instruction, where that means something else.
 
-The one idea: `validation_mutations` needs a run that differs, which few inputs show; the table's rows say at once whether
-an edit means something else (or is no instruction at all). Each kind of text and instruction is tried twice, each bit of
-it, in functions that are valid. What is called valid is printed, twice of a kind: some of it changes nothing (a jump to
-a jump to the same place, bits above a narrow result), the rest is a hole.
+The one idea: `validation_mutations` needs a run that differs, which few inputs show; the table's rows say at once
+whether an edit means something else (or is no instruction at all). Each kind of text and instruction is tried twice,
+each bit of it, in functions that are valid. What is called valid is printed, twice of a kind: some of it changes
+nothing (a jump to a jump to the same place, bits above a narrow result), the rest is a hole.
 
     python ci/experiments/near_edits.py --isa aarch64 --seed 8000 --seconds 100
 """

@@ -20,7 +20,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     jumps, tables        jumps against blocks, by tables as well
     executed, frame      prologue and exits, executed and judged
     listed, widths,
-    trapped              own bytes against the compiler's texts
+    trapped, ways        own bytes against the compiler's texts
     slots                spill slots and saved words against everything else in the frame
 
 Assumed: the meanings in the ISAs' tables and what `isa.abi` says of conventions. The compiler's offsets are not: a
@@ -41,7 +41,19 @@ from liftcheck.mach.disassembly import named
 from liftcheck.mach.insn import CALL, JUMP, VECTOR_CONFIGURATION, show
 from liftcheck.mach.regs import NONE, SLOT, show_place
 from liftcheck.mach.state import State, describe
-from liftcheck.oracles.regalloc.code import accesses, areas, frame, handed, jumps, links, order, slots, trapped, unborn
+from liftcheck.oracles.regalloc.code import (
+    accesses,
+    areas,
+    frame,
+    handed,
+    jumps,
+    links,
+    order,
+    slots,
+    trapped,
+    unborn,
+    ways,
+)
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
 from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle, is_instruction
@@ -152,6 +164,7 @@ class Examination:
         self._unlisted.extend(self.listing.displaced(self.slots.offsets))
         self._unlisted.extend(self.widths.check(self.listing.uncompared))
         self._unlisted.extend(trapped.check(self.layout, self.own))
+        self._unlisted.extend(ways.addresses(self.layout, self.own, self.labels))
         self.problems.extend(() if self.problems else self._unlisted)
         self.problems.sort(key=lambda problem: problem.offset)
         if self.source is not None and self.source.strays:

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from liftcheck.isa.abi import Abi, abi_named
-from liftcheck.mach.insn import PC, Insn
+from liftcheck.isa.base import isa_named
+from liftcheck.mach.insn import ORDINARY, PC, Insn
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -43,20 +44,43 @@ def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[t
 def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int], length: int) -> Iterator[Problem]:
     """Loads of code, and of what is no constant: these lie behind it, within `length` bytes, and are aligned to 8 (one
     of 8 bytes may be loaded as 16); a linked one stands where its relocation says. `code`: all that is executed;
-    `linked`: offsets of relocations. Of constants whose address is made by an instruction of its own nothing is known
-    here."""
-    ends = abi_named(isa).from_end
+    `linked`: offsets of relocations."""
     spans = sorted((at, at + machine.size) for row in code.values() for at, machine in row)
     for instruction, row in code.items():
-        for at, machine in row:
-            for access in machine.accesses:
-                if access.base != PC or any(at <= r < at + machine.size for r in linked):
-                    continue
-                low = at + access.displacement + (machine.size if ends else 0)
-                number = bisect_left(spans, (low + access.size,)) - 1
-                lies = 0 <= low <= length - min(access.size, 8) and (low in linked or not low % 8)
-                if not lies or (number >= 0 and spans[number][1] > low):
-                    yield Problem(LITERAL, instruction, at, NONE, "a constant", machine.text, (Placed(at, machine),))
+        for placed, low, size in _loaded(isa, row, linked):
+            number = bisect_left(spans, (low + size,)) - 1
+            lies = 0 <= low <= length - min(size, 8) and (low in linked or not low % 8)
+            if not lies or (number >= 0 and spans[number][1] > low):
+                yield Problem(LITERAL, instruction, placed.offset, NONE, "a constant", placed.machine.text, (placed,))
+
+
+def _loaded(isa: str, row: Sequence[Placed], linked: Sequence[int]) -> Iterator[tuple[Placed, int, int]]:
+    """What is accessed at a distance from the code, by one instruction or by an address that one before it makes: where
+    it lies, and its bytes. Who is linked is left out."""
+    ends = abi_named(isa).from_end
+    made: dict[int, int] = {}
+    for placed in row:
+        at, machine = placed
+        if any(at <= offset < at + machine.size for offset in linked):
+            made.clear()
+            continue
+        for access in machine.accesses:
+            if access.base == PC:
+                yield placed, at + access.displacement + (machine.size if ends else 0), access.size
+            elif access.base in made and access.scaled == NONE:
+                yield placed, made[access.base] + access.displacement, access.size
+        for place in machine.writes:
+            made.pop(place, None)
+        if (address := made_address(isa, placed)) is not None:
+            made.update((place, address) for place in machine.writes)
+
+
+def made_address(isa: str, placed: Placed) -> int | None:
+    """The offset that an instruction makes the address of, by its distance from there."""
+    at, machine = placed
+    if machine.flow == ORDINARY and machine.target is not None:
+        return at + machine.target
+    return at + int(machine.operands.rpartition(", ")[2]) if machine.name == isa_named(isa).far else None
 
 
 def _fits(abi: Abi, kind: str, inside: int, machine: Insn) -> bool:

@@ -9,21 +9,25 @@ other one's. That the ways are those of successors at all, `jumps` says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final
 
+from liftcheck.bits.term import value_of
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import BRANCH, JUMP, Insn
 from liftcheck.mach.regs import NONE
-from liftcheck.oracles.regalloc.code.chains import Ends
+from liftcheck.oracles.regalloc.code.chains import Ends, Labels
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
+from liftcheck.oracles.regalloc.code.links import made_address
 from liftcheck.oracles.regalloc.code.problem import Problem
 
 Direction = Callable[[str, Insn, bytes], int]
 """Given a text, one of its branches and that one's bytes: whether it is taken where the text's condition holds (1),
 where it does not hold (-1), or is neither's (0)."""
 WRONG_WAY: Final = "a branch leads elsewhere than its condition says"
+OTHER_LABEL: Final = "an address is not that of the block that the compiler's listing names"
+_ADDRESS: Final = re.compile(r"label_address .*MachLabel\((\d+)\)")
 NO_TABLE: Final = "a table is not jumped through"
 _TABLE: Final = re.compile(r"^br_table |jt_entries")
 _LABEL: Final = re.compile(r"label(\d+)")
@@ -53,6 +57,28 @@ def check(
     other = labels[-1] if last > 0 else labels[0]
     if len(labels) == 2 and last and not _arrives(other, behind, ends, follow):
         yield _problem(layout, instruction, branches[-1], other, own)
+
+
+def addresses(layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Labels) -> Iterator[Problem]:
+    """Addresses of blocks' labels, that a text names."""
+    for instruction, code in own.items():
+        text = layout.allocation.instructions[instruction].text if instruction != NONE else ""
+        if not code or not (found := _ADDRESS.match(text)):
+            continue
+        made = made_address(layout.isa, code[0])
+        for _, machine in code[1:]:
+            added = _added(machine)
+            made = made + added if made is not None and added is not None else None
+        low, high = labels.get(int(found[1]), (0, -1))
+        if made is None or not low <= made & (1 << 64) - 1 <= high:
+            yield Problem(OTHER_LABEL, instruction, code[0].offset, NONE, text, code[-1].machine.text, tuple(code))
+
+
+def _added(machine: Insn) -> int | None:
+    """The constant that an instruction adds to a register, if that is what it does."""
+    writes = machine.effect.writes if machine.effect is not None else ()
+    constants = [value_of(arg) for arg in writes[0][1].args if arg.prim == "const"] if writes else []
+    return constants[0] if len(constants) == 1 and writes[0][1].prim == "add" else None
 
 
 def _arrives(block: int, goal: int, ends: Ends, follow: Callable[[int], Sequence[int]]) -> bool:
