@@ -112,9 +112,16 @@ def _fit(way: Sequence[Form], own: Sequence[tuple[int, Insn]], numbers: Sequence
     end = own[-1][0] + own[-1][1].size
     offsets = [*(at for at, _ in own), end]
     labels = {form.label: at for form, at in zip(way, offsets) if form.label}
-    rows = [(form.untold, m.accesses[0]) for form, (_, m) in zip(forms, own) if form.untold >= 0]
-    places = {(_held(a.base, named), _held(a.scaled, named), a.displacement - beyond) for beyond, a in rows}
+    rows = [(form.untold, m) for form, (_, m) in zip(forms, own) if form.untold >= 0]
+    places = {_place(beyond, m, named) for beyond, m in rows}
     return len(places) < 2 and all(_leads(form, at, m, labels, offsets[0], end) for form, (at, m) in zip(forms, own))
+
+
+def _place(beyond: int, machine: Insn, named: Named) -> tuple[object, ...]:
+    """Where an instruction accesses memory, by what is in its registers; `beyond`: so many bytes behind the address."""
+    access = machine.accesses[0]
+    scale = next((one.scale for one in _operands(machine.operands) if isinstance(one, Memory)), 1)
+    return _held(access.base, named), _held(access.scaled, named), scale, access.displacement - beyond
 
 
 def _held(place: int, named: Named) -> tuple[int, bool]:

@@ -138,7 +138,8 @@ block0(v0: i64, v1: i64):
         ("488b0500000000", False),  # the next instruction
         ("488b05f9ffffff", False),  # itself
         ("488b0502000000", False),
-        ("488b0508000000", True),
+        ("488b0508000000", False),  # not aligned
+        ("488b0511000000", False),  # behind the function
         ("488b0500f0ffff", False),  # before the function
     ],
 )
@@ -148,9 +149,9 @@ def test_code_is_no_constant(code: str, right: bool) -> None:
         machine = decode("x86-64", bytes.fromhex(data))[0]
         own.append(Placed(at, machine))
         at += machine.size
-    # 8 bytes from 14 + 1 = 15 on are right
-    assert (not list(links.literals("x86-64", {0: own}, []))) == right
-    assert not list(links.literals("x86-64", {0: own}, [3]))
+    # of 24 bytes the 8 from 16 on are right
+    assert (not list(links.literals("x86-64", {0: own}, [], 24))) == right
+    assert not list(links.literals("x86-64", {0: own}, [3], 24))
 
 
 @pytest.mark.parametrize("isa", ISAS)
