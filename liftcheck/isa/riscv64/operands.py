@@ -5,7 +5,7 @@ compressed instructions are read as the ones that they stand for. An address tha
 is made) is put in the place of its register. Of vectors the configuration is compared where it is made. What has
 matched once is known by its spelling (`regalloc.spelling`).
 
-It does not compare rounding modes, orders of atomic instructions and fences, and numbers of control registers (no row
+It does not compare orders of atomic instructions and fences, and numbers of control registers (no row
 of an instruction has them), where a jump out of an instruction leads, nor which constant of the code's own is loaded.
 Source: cranelift-codegen 0.130 to 0.137 isa/riscv64/inst/emit.rs.
 """

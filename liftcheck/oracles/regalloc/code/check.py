@@ -24,7 +24,7 @@ instruction (what they compute is the compiler's business and not asked here). S
     slots                spill slots and saved words against everything else in the frame
 
 Assumed: the meanings in the ISAs' tables and what `isa.abi` says of conventions. The compiler's offsets are not: a
-wrong one leads to a refutation, not to a proof. Not asked: whether a condition chooses the right one of two successors.
+wrong one leads to a refutation, not to a proof.
 """
 
 from __future__ import annotations
