@@ -119,7 +119,7 @@ class Effect:
 
 class Access(NamedTuple):
     """A memory operand: base + displacement, + a multiple of `scaled` (NONE: no such register). Of a base that is PC
-    the displacement is not said."""
+    it is counted from the instruction, or on x86-64 from its end (`Abi.from_end`)."""
 
     base: int
     displacement: int
@@ -144,6 +144,7 @@ class Insn(NamedTuple):
     known     False: reads and writes are not known (data, or an instruction that no table has)
     target    of a jump, branch or call with a displacement: from the instruction's own start; also of what makes an
               address in the code (x86-64's `lea`, aarch64's `adr`, s390x's `larl`)
+    reserved  no row has these bytes: a manual reserves them, though a disassembler may have a name for them
     opened    its bytes with other registers in the place of its own, and which these are, for readers of listings,
               where `operands` does not say all that the bytes do (s390x's constants and masks)
     """
@@ -163,6 +164,7 @@ class Insn(NamedTuple):
     cancels: bool = False
     twice: frozenset[int] = frozenset()
     opened: tuple[bytes | int, ...] = ()
+    reserved: bool = False
 
     @property
     def text(self) -> str:
@@ -258,6 +260,10 @@ def _learn(isa: str, data: bytes, window: bytes) -> Insn:
     """Decode and remember. `data` is empty if the length is not known before."""
     machine = _shared(_reader(isa)(window))
     data = data or window[: machine.size]
+    if machine.known:
+        found = _rows(isa).decode(data)
+        if found is None or found.size != len(data):
+            machine = machine._replace(reserved=True)
     known = _KNOWN[isa]
     if len(known) >= _MOST:
         known.clear()
@@ -271,18 +277,24 @@ def _learn(isa: str, data: bytes, window: bytes) -> Insn:
 
 def _shared(machine: Insn) -> Insn:
     """With sets that other instructions have, too: most of what the tables would hold is sets of a few registers."""
-    size, name, operands, reads, writes, flow, effect, target, accesses, known, merged, kept, cancels, twice, opened = (
-        machine
-    )
+    (size, name, operands, reads, writes, flow, effect, target, accesses, known, merged, kept, cancels, twice,
+     opened, reserved) = machine  # fmt: skip
     return Insn(
         size, name, operands, _set(reads), _set(writes), flow, effect, target, accesses, known,
-        _set(merged), _set(kept), cancels, _set(twice), opened,
+        _set(merged), _set(kept), cancels, _set(twice), opened, reserved,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=1 << 14)
 def _set(places: frozenset[int]) -> frozenset[int]:
     return places
+
+
+@cache
+def _rows(isa: str) -> Any:
+    """The ISA's `mach.rows.table.Table`, which stands on this module."""
+    value = isa_named(isa)
+    return value.part(value.rows)()
 
 
 @cache

@@ -87,12 +87,10 @@ Width = tuple[str, str]
 
 
 class Told(NamedTuple):
-    """A line of emitted code: what the instruction is called, its first register, and the others."""
+    """A line of emitted code: what the instruction is called, and its registers."""
 
     word: str
-    letter: str
-    number: str
-    more: tuple[Width, ...]
+    registers: tuple[Width, ...]
 
 
 class Emitted(NamedTuple):
@@ -107,5 +105,5 @@ class Emitted(NamedTuple):
 
     word: Callable[[str], str]
     told: Callable[[str], Iterable[Told]]
-    widths: Callable[[Insn], Sequence[Width]]
+    widths: Callable[[Insn], tuple[Width, ...]]
     fixed: Callable[[str, Insn], bool]

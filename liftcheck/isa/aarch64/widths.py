@@ -58,7 +58,7 @@ def _line(line: str) -> tuple[Told, ...]:
         first = letter or ("w" if known == "wsp" else "x"), number or _NAMES[known]
         registers = [one for one in (first, *_more(rest)) if one[1] != "zr"]
         if registers:
-            found.append(Told(word(name), *registers[0], tuple(registers[1:])))
+            found.append(Told(word(name), tuple(registers)))
     return tuple(found)
 
 

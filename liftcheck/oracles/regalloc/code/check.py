@@ -56,7 +56,7 @@ from liftcheck.oracles.regalloc.code import (
 )
 from liftcheck.oracles.regalloc.code.calls import Calls
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules
-from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle, is_instruction
+from liftcheck.oracles.regalloc.code.layout import LEAVES, Layout, Piece, Placed, idle
 from liftcheck.oracles.regalloc.code.listed import Listing
 from liftcheck.oracles.regalloc.code.moves import Difference, Sequences, Slots, same, size_of
 from liftcheck.oracles.regalloc.code.problem import Problem
@@ -250,12 +250,11 @@ class Examination:
         return False
 
     def _well_cut(self, piece: Piece, code: Sequence[Placed], reached: int) -> bool:
-        data = self.code.code
-        for offset, machine in code:
+        for _, machine in code:
             if not machine.known:
                 self.doubts.append(f"an instruction is not in the tables: {machine.name}")
                 return False
-            if not is_instruction(self.isa, data[offset : offset + machine.size]):
+            if machine.reserved:
                 self.doubts.append(f"bytes are no instruction of the table: {machine.name}")
         if reached > piece.end:
             self._report("an instruction's bytes reach into the next one's", piece, NONE, "", "", code)

@@ -53,7 +53,8 @@ def check(calls: Calls, layout: Layout, own: Mapping[int, Sequence[Placed]], lab
             yield from _out(
                 calls, layout, instruction, block, placed, before, Ends(chains, successors), labels, relocated
             )
-            yield from ways.check(layout, instruction, placed, Ends(chains, successors), partial(_followed, layout))
+            if ways.is_asked(layout.allocation.instructions[instruction].text):
+                yield from ways.check(layout, instruction, placed, Ends(chains, successors), partial(_followed, layout))
 
 
 def _stays(placed: Placed) -> bool:

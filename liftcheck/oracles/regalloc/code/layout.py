@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode
 from liftcheck.errors import Unsupported
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.insn import BRANCH, JUMP, RETURN, TRAP, Insn, decode
-from liftcheck.mach.lift import table_of
 from liftcheck.mach.regs import NONE
 from liftcheck.regalloc.allocation import AFTER, BEFORE, Allocation
 
@@ -252,14 +250,6 @@ class Layout:
                 break
             low = offset
         return low
-
-
-@lru_cache(maxsize=1 << 16)
-def is_instruction(isa: str, data: bytes) -> bool:
-    """Whether a row of the ISA's table has these bytes: what a manual reserves is no instruction, though a disassembler
-    may have a name for it."""
-    found = table_of(isa).decode(data)
-    return found is not None and found.size == len(data)
 
 
 def traps(code: Sequence[Placed]) -> bool:

@@ -43,13 +43,25 @@ def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[t
 
 def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int], length: int) -> Iterator[Problem]:
     """Loads of code, and of what is no constant: these lie behind it, within `length` bytes, and are aligned to 8 (one
-    of 8 bytes may be loaded as 16); a linked one stands where its relocation says. `code`: all that is executed;
-    `linked`: offsets of relocations."""
-    spans = sorted((at, at + machine.size) for row in code.values() for at, machine in row)
+    of 8 bytes may be loaded as 16); a linked one stands where its relocation says, and an instruction's own one among
+    its bytes. `code`: all that is executed; `linked`: offsets of relocations."""
+    spans: list[tuple[int, int]] = []
+    far = isa_named(isa).far
     for instruction, row in code.items():
+        for _, machine in row:
+            if machine.flow == ORDINARY and (
+                machine.target is not None
+                or machine.name == far
+                or (machine.accesses and machine.accesses[0].base == PC)
+            ):
+                break
+        else:
+            continue  # nearly all: nothing here has to do with what lies at a distance from it
         for placed, low, size in _loaded(isa, row, linked):
+            spans = spans or sorted((at, at + machine.size) for row in code.values() for at, machine in row)
             number = bisect_left(spans, (low + size,)) - 1
-            lies = 0 <= low <= length - min(size, 8) and (low in linked or not low % 8)
+            own = row[0].offset < low <= row[-1].offset + row[-1].machine.size
+            lies = 0 <= low <= length - min(size, 8) and (own or low in linked or not low % 8)
             if not lies or (number >= 0 and spans[number][1] > low):
                 yield Problem(LITERAL, instruction, placed.offset, NONE, "a constant", placed.machine.text, (placed,))
 

@@ -15,11 +15,13 @@ from functools import cache, lru_cache
 from typing import Final
 
 from liftcheck.isa.base import isa_named
-from liftcheck.mach.insn import BRANCH, JUMP, TRAP
+from liftcheck.mach.insn import BRANCH, CALL, JUMP, ORDINARY, TRAP
 from liftcheck.mach.regs import NONE
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.code.problem import Problem
 
+_STAYS: Final = frozenset({ORDINARY, CALL})
+"""Flows that lead to the next instruction alone."""
 CODE: Final = "a trap has another code than the compiler's listing names"
 _NAMED: Final = re.compile(r"# ?trap=(\w+)|trap_code=(\w+)|\btrap_if (\w+)##|\btrap_if_(?:and|or) \w+, \w+, (\w+)")
 
@@ -28,8 +30,8 @@ def check(layout: Layout, own: Mapping[int, Sequence[Placed]]) -> Iterator[Probl
     """`own`: of each instruction, what control reaches of its bytes."""
     of_many = _of_many(layout.isa)
     for instruction, code in own.items():
-        if instruction == NONE or not code:
-            continue
+        if instruction == NONE or (len(code) == 1 and code[0].machine.flow in _STAYS):
+            continue  # nearly all
         text = layout.allocation.instructions[instruction].text
         named = _code(text) if "trap" in text else ""
         wanted = of_many(text) if of_many is not None and not named else ()

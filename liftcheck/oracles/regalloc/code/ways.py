@@ -34,6 +34,12 @@ _LABEL: Final = re.compile(r"label(\d+)")
 _CONDITIONAL: Final = re.compile(r"(?:j(?!mp|g label)|b(?!r?_| label)|[ct]bn?z)[^;]*label\d+")
 
 
+@lru_cache(maxsize=1 << 12)
+def is_asked(text: str) -> bool:
+    """Whether a block's end has a condition or a table."""
+    return bool(_labels(text)) or _TABLE.search(text) is not None
+
+
 def check(
     layout: Layout, instruction: int, own: Sequence[Placed], ends: Ends, follow: Callable[[int], Sequence[int]]
 ) -> Iterator[Problem]:
@@ -63,7 +69,8 @@ def addresses(layout: Layout, own: Mapping[int, Sequence[Placed]], labels: Label
     """Addresses of blocks' labels, that a text names."""
     for instruction, code in own.items():
         text = layout.allocation.instructions[instruction].text if instruction != NONE else ""
-        if not code or not (found := _ADDRESS.match(text)):
+        found = _ADDRESS.match(text) if code and text[:1] == "l" else None
+        if found is None:
             continue
         made = made_address(layout.isa, code[0])
         for _, machine in code[1:]:

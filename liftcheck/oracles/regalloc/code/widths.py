@@ -20,14 +20,14 @@ from liftcheck.oracles.regalloc.code.layout import Placed
 from liftcheck.oracles.regalloc.code.listed import OPERANDS
 from liftcheck.oracles.regalloc.code.problem import Problem
 from liftcheck.regalloc.allocation import Allocation
-from liftcheck.regalloc.named import Emitted, Told, Width
+from liftcheck.regalloc.named import Emitted, Width
 
 APART: Final = "the width of"
 _TAIL_CALL: Final = "return_call"
 """Its exit has no lines of its own."""
 
 
-_Seen = tuple[int, Placed, Sequence[Width]]
+_Seen = tuple[int, Placed, tuple[Width, ...]]
 """An instruction, a machine instruction of its, and that one's registers."""
 
 
@@ -69,16 +69,18 @@ class Widths:
             return
         self._sort(self._way)
         yield from self._wrong
-        told: dict[str, list[Told]] = {}
-        for line in self._way.told(str(self._text)):
-            told.setdefault(line.word, []).append(line)
+        told: dict[str, list[tuple[Width, ...]]] = {}
+        for word, registers in self._way.told(str(self._text)):
+            told.setdefault(word, []).append(registers)
         for word, rows in self._found.items():
-            wanted = told.get(word, [])
-            if [line.number for line in wanted] != [registers[0][1] for _, _, registers in rows]:
+            wanted, seen = told.get(word, []), [registers for _, _, registers in rows]
+            if wanted == seen:
+                continue
+            if [one[0][1] for one in wanted] != [one[0][1] for one in seen]:
                 uncompared[f"{APART} {word}"] += len(rows)
                 continue
             for (instruction, placed, registers), line in zip(rows, wanted):
-                want = _other((line.letter, line.number), registers[0]) or _others(line.more, registers[1:])
+                want = _other(line[0], registers[0]) or _others(line[1:], registers[1:])
                 if want:
                     yield self._problem(instruction, placed, f", of a register {want}")
 
