@@ -185,7 +185,9 @@ def _written(text: str) -> Step:
 
 
 def _addressed(word: str, items: list[Item]) -> list[Item]:
-    """An address by a pointer has a distance, be it 0, and constants are shifted."""
+    """An address by a pointer has a distance, be it 0, and constants are shifted; what is extracted begins at a bit."""
+    if word == "extr":
+        return [one for one in items if one not in ("lsl", "lsr")]
     for at in range(len(items) - 2) if word != "movk" else ():
         number, by = items[at], items[at + 2]
         if isinstance(number, int) and items[at + 1] == "lsl" and isinstance(by, int):

@@ -20,6 +20,7 @@ from liftcheck.mach.insn import Insn
 from liftcheck.regalloc.steps import ANY, SLOT_AREA, Distance, Item, Register, Step
 
 _ROWS: Final = frozenset(row.name for row in rows())
+_ROUNDED: Final = frozenset(row.name for row in rows() if "r" in row.fields.split())
 ZERO: Final = Register(-2)
 PC: Final = "pc"
 
@@ -145,6 +146,8 @@ def _step(text: str) -> Step:
     for one in before.split(","):
         items += _read(one.strip())
     word, items = _meant(_ORDER.sub("", word), items, "(" in before)
+    if word not in _ROUNDED:  # some texts tell of the field that others have a rounding mode in
+        items = [one for one in items if one not in ROUNDINGS]
     name, row = same_as(word, items)
     if name not in _ROWS and name not in ("load_addr", "c.unimp", "mv"):
         raise _UnknownError(name)

@@ -382,3 +382,17 @@ def test_a_distance_that_is_loaded_agrees(regalloc: Cranelift) -> None:
     assert validate("riscv64", captured, source).status == VALID
     loads = [machine for machine in decode("riscv64", captured.code.code) if machine.name == "auipc"]
     assert len(loads) >= 4
+
+
+def test_a_rounding_mode_that_is_none_agrees(regalloc: Cranelift) -> None:
+    """The texts of Zfa's minimum and maximum name the field where others have their rounding mode."""
+    text = """\
+function %least(f32, f32, f64, f64) -> f32, f64 system_v {
+block0(v0: f32, v1: f32, v2: f64, v3: f64):
+    v4 = fmin v0, v1
+    v5 = fmax v2, v3
+    return v4, v5
+}
+"""
+    captured, _ = one(regalloc, "riscv64", text, ("has_zfa", "true"))
+    assert any(what.text.startswith("fminm.s") for what in captured.allocation.instructions)
