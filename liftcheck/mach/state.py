@@ -68,9 +68,10 @@ class State:
         return register(self.isa, place) if found is None else found
 
     def compared(self, machine: Insn, name: str) -> list[Term] | None:
-        """What the two registers hold that an instruction of this name compares, in no order."""
+        """What the two registers hold that an instruction of this name compares as they are, in no order."""
         places = sorted(place for place in machine.reads if place != FLAGS)
-        return [self.value(place) for place in places] if machine.name == name and len(places) == 2 else None
+        whole = {show(place, self.isa) for place in places} == set(machine.operands.split(", "))
+        return [self.value(place) for place in places] if machine.name == name and len(places) == 2 and whole else None
 
     def run(self, effect: Effect) -> None:
         """Do all that an instruction does. Opaque if it accesses other memory than the frame."""

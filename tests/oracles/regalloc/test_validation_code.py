@@ -144,6 +144,23 @@ def test_loops_that_probe_the_stack_are_executed(regalloc: Cranelift, isa: str) 
     assert refuted > 1
 
 
+@pytest.mark.parametrize(
+    ("isa", "right", "wrong"),
+    [
+        ("aarch64", "1f0211ab", "1f8211ab"),  # cmn x16, x17; the same, lsl #32
+        ("aarch64", "1f0211ab", "1f02112b"),  # of 32 bits
+        ("x86-64", "4c3bdc", "443bdc"),  # cmp r11, rsp; of 32 bits
+    ],
+)
+def test_a_loop_that_probes_compares_whole_registers(regalloc: Cranelift, isa: str, right: str, wrong: str) -> None:
+    probing = (("enable_probestack", "true"), ("probestack_strategy", "inline"))
+    captured = compiled(regalloc, isa, LARGE, *probing)[0]
+    assert captured.code.code.count(bytes.fromhex(right)) == 1
+    code = captured.code.code.replace(bytes.fromhex(right), bytes.fromhex(wrong))
+    spoiled = Captured(replace(captured.code, code=code), captured.allocation)
+    assert check.check(isa, spoiled).status != VALID
+
+
 def test_riscv64_probes_by_a_call_overwrite_the_first_argument(regalloc: Cranelift) -> None:
     """A bug of Cranelift's: the frame's size goes into a0, which holds an argument."""
     probing = (("enable_probestack", "true"), ("probestack_strategy", "outline"))
