@@ -27,8 +27,10 @@ _FAMILIES: Final = (
     "ldr ldur", "str stur", "mov movz movn orr orn mvn", "sub neg", "subs cmp negs", "adds cmn", "ands tst", "and bic",
     "eor eon", "madd mul", "msub mneg", "smaddl smull", "umaddl umull", "csneg cneg", "csinc cset cinc",
     "csinv csetm cinv", "extr ror", "lsl lsr asr ubfm ubfx ubfiz sbfm sbfx sbfiz uxtb uxth sxtb sxth sxtw",
-    "cbz cbnz", "tbz tbnz",
+    "cbz cbnz",
 )  # fmt: skip
+_BITS: Final = ("tbz", "tbnz")
+"""Which bit says how wide the register has to be."""
 _FAMILY: Final = {name: row.split()[0] for row in _FAMILIES for name in row.split()}
 """What one side may call by another name than the other one."""
 _STATUS: Final = frozenset({"stlxr", "stxr"})
@@ -53,7 +55,7 @@ def _line(line: str) -> tuple[Told, ...]:
     if "jt_entries" in line:  # of what leads by a table, `sequences` has all but the first step
         line = line.partition(";")[0]
     for name, letter, number, known, rest in _LINE.findall(line):
-        if name == "ldr" and _IN_CODE.search(rest):
+        if name in _BITS or (name == "ldr" and _IN_CODE.search(rest)):
             continue
         first = letter or ("w" if known == "wsp" else "x"), number or _NAMES[known]
         registers = [one for one in (first, *_more(rest)) if one[1] != "zr"]
@@ -63,7 +65,7 @@ def _line(line: str) -> tuple[Told, ...]:
 
 
 def _registers(machine: Insn) -> tuple[Width, ...]:
-    if machine.accesses and machine.accesses[0].base == PC:
+    if machine.name in _BITS or (machine.accesses and machine.accesses[0].base == PC):
         return ()
     return _all(machine.operands)
 

@@ -129,3 +129,22 @@ def test_texts_that_do_not_fit_are_counted(regalloc: Cranelift, text: str | None
     found = examine(ISA, captured._replace(code=replace(captured.code, extra=extra)), source)
     assert not found.problems
     assert any(name.startswith(APART) for name in found.counts.uncompared) == (text is not None)
+
+
+def test_a_branch_by_a_bit_has_the_width_that_the_bit_needs(regalloc: Cranelift) -> None:
+    """The compiler's text says x, a disassembler w for the lower bits."""
+    text = """\
+function %bit(i64, i64) -> i64 system_v {
+block0(v0: i64, v1: i64):
+    v2 = iadd v0, v1
+    v3 = iconst.i64 4
+    v4 = band v2, v3
+    brif v4, block1, block2
+block1:
+    return v2
+block2:
+    return v1
+}
+"""
+    captured, _ = one(regalloc, ISA, text)
+    assert any(what.text.startswith("tbnz") for what in captured.allocation.instructions)
