@@ -22,7 +22,7 @@ from typing import Final
 
 from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.build import signature
-from liftcheck.clif.ir import Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
+from liftcheck.clif.ir import AbiParam, Block, BlockCall, ExceptionTable, Function, Inst, Module, Signature
 from liftcheck.clif.opcodes import EXITS
 from liftcheck.clif.text.printer import print_function, print_module
 from liftcheck.clif.types import I8, I64, Type
@@ -40,6 +40,9 @@ _KEPT: Final = 20_000
 """Answers that are kept."""
 _WHOLE: Final = frozenset({"jump", "get_exception_handler_address"})
 """Not compiled alone: a jump is in every program, and the address of a handler means nothing without its call."""
+
+_OF_CONTEXT: Final = ("gv", "stack_limit")
+"""Declarations that may hang on a context."""
 
 
 class Refusals:
@@ -183,10 +186,20 @@ def _in_memory(function: Function, inst: Inst) -> Function:
 
 
 def _made(function: Function, sig: Signature, blocks: list[Block], types: dict[int, Type]) -> Function:
-    """A function with the declarations of another one."""
-    return dataclasses.replace(
+    """A function with the declarations of another one; with a context of its own if it asks for what lies there."""
+    made = dataclasses.replace(
         function, name="%p", signature=sig, blocks=blocks, types=types, aliases={}, annotations=[]
     )
+    if all(declared[0] != "vmctx" for declared in function.globals.values()):
+        return made
+    if not any(inst.op == "global_value" for block in blocks for inst in block.insts):
+        preamble = [(entity, text) for entity, text in function.preamble if not entity.startswith(_OF_CONTEXT)]
+        return dataclasses.replace(made, globals={}, preamble=preamble)
+    context = max(types, default=-1) + 1
+    made.signature = sig._replace(params=(*sig.params, AbiParam(I64, "", "vmctx")))
+    made.blocks = [dataclasses.replace(blocks[0], params=[*blocks[0].params, (context, I64)]), *blocks[1:]]
+    made.types = {**types, context: I64}
+    return made
 
 
 def _numbers(first: int, kinds: Sequence[Type]) -> tuple[int, ...]:

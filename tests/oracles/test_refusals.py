@@ -15,6 +15,8 @@ from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.text.parser import parse_module
+from liftcheck.clif.text.printer import print_function
+from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler, Reply
 from liftcheck.oracles import compare, refusals
 from liftcheck.oracles.differential import Judge
@@ -210,6 +212,42 @@ def test_a_filetest_that_is_refused_at_one_level_exits_1(tmp_path: Path) -> None
     }
     assert sum(report.skips.values()) == 2
     assert not report.failures
+
+
+CONTEXT = """test compile
+target x86_64
+target aarch64
+target riscv64
+target s390x
+function %f(i64 vmctx, f128) -> f128 {
+    gv0 = vmctx
+    gv1 = load.i64 notrap aligned gv0+8
+block0(v0: i64, v1: f128):
+    v2 = global_value.i64 gv1
+    v3 = load.f128 v2
+    v4 = fadd v3, v1
+    return v4
+}
+function %g(i64) -> i64 {
+block0(v0: i64):
+    return v0
+}
+"""
+
+
+@pytest.mark.needs_compiler
+def test_what_a_refused_function_has_in_its_context_is_a_gap_too(tmp_path: Path) -> None:
+    """`global_value` alone has a context; the other instructions need none."""
+    file = tmp_path / "context.clif"
+    file.write_text(CONTEXT)
+    report = run_filetests([str(file)], Options(compiler="cranelift@0.135.8"))
+    assert (report.exit_code, report.passed, sum(report.skips.values())) == (0, 4, 4)
+    function = parse_module(CONTEXT.partition("s390x\n")[2]).functions[0]
+    for inst in function.blocks[0].insts[:3]:
+        alone = refusals.in_signature(function, inst)
+        assert parse_module(print_function(alone)).functions[0].name == "%p"
+        assert bool(alone.globals) == (inst.op == "global_value")
+        assert not verify(alone)
 
 
 CONVERTED = """function %f(i16) -> f16x8 system_v {
