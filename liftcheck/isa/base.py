@@ -95,6 +95,7 @@ class Isa:
 
     Instructions
     reader        'module:function' that reads one: `mach.insn.Reader`
+    by_rows       whether that is one over the table of rows, which knows nothing that has no row
     sizes         bytes of an instruction, by its first byte; (): only a reader knows
     alignment     bytes by which instructions are aligned
     capstone      names of Capstone's architecture and mode bits
@@ -189,6 +190,7 @@ class Isa:
     widths: tuple[int, int, int]
     stack_pointer: int
     trapping: str
+    by_rows: bool = False
     sizes: tuple[int, ...] = ()
     far: str = ""
     far_jump: str = ""

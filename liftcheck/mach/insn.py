@@ -260,8 +260,8 @@ def _learn(isa: str, data: bytes, window: bytes) -> Insn:
     """Decode and remember. `data` is empty if the length is not known before."""
     machine = _shared(_reader(isa)(window))
     data = data or window[: machine.size]
-    if machine.known:
-        found = _rows(isa).decode(data)
+    if machine.known and not isa_named(isa).by_rows:
+        found = _rows(isa).first(data)
         if found is None or found.size != len(data):
             machine = machine._replace(reserved=True)
     known = _KNOWN[isa]

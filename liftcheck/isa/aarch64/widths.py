@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from liftcheck.mach.insn import PC, Insn
@@ -44,8 +45,7 @@ def word(mnemonic: str) -> str:
 
 
 def _told(text: str) -> Iterator[Told]:
-    for line in text.split("\n"):
-        yield from _line(line)
+    return chain.from_iterable(map(_line, text.split("\n")))
 
 
 @lru_cache(maxsize=1 << 15)

@@ -32,6 +32,7 @@ ISA: Final = Isa(
     direction="listing:direction",
     operands="operands:compare",
     reader="reader:read",
+    by_rows=True,
     sizes=tuple((2, 4, 4, 6)[first >> 6] for first in range(256)),
     alignment=2,
     capstone=("CS_ARCH_SYSZ", "CS_MODE_BIG_ENDIAN"),
