@@ -39,6 +39,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         Command("fuzz", "fuzz", "generate programs, compile, run, compare with the reference interpreter"),
         Command("merge", "merge", "merge the folders of several campaigns into one"),
         Command("test", "filetests", "run Cranelift's own filetests on every ISA and setting they name"),
+        Command("verify", "verify", "prove each function's machine code right for every input, or refute it"),
         Command("regalloc", "regalloc", "prove each function's register allocation and code, or refute them"),
         Command("coverage", "coverage", "which of the compiler's own rules a campaign's programs have executed"),
         Command("replay", "replay", "run a finding again and say whether it still disagrees"),

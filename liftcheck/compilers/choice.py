@@ -62,7 +62,7 @@ def choose(compiler: Compiler, test: FileTest, wish: Wish, only_filter: bool = F
     exact = bool(test.targets)
     rows = list(_rows(compiler, test, wish.isas, only_filter))
     if not only_filter:
-        _check(compiler, list(dict.fromkeys(isa for isa, _ in rows)) or ISAS, wish.settings)
+        check_settings(compiler, list(dict.fromkeys(isa for isa, _ in rows)) or ISAS, wish.settings)
     levels = wish.levels or (() if exact or dict(test.settings).get(LEVEL) else ("speed",))
     targets = [
         _target(compiler.settings(isa), isa, settings, level, wish.settings)
@@ -132,11 +132,12 @@ def _overrides(option: str, rows: Sequence[tuple[str, Settings]], wanted: Iterab
 
 def make_targets(compiler: Compiler, isas: Sequence[str], levels: Sequence[str], settings: Settings) -> list[Target]:
     """One target for each ISA and level, ISAs first, without a file; UnknownSetting if no ISA has a setting."""
-    _check(compiler, isas, settings)
+    check_settings(compiler, isas, settings)
     return [_target(compiler.settings(isa), isa, (), level, settings) for isa in isas for level in levels or ("",)]
 
 
-def _check(compiler: Compiler, isas: Sequence[str], settings: Settings) -> None:
+def check_settings(compiler: Compiler, isas: Sequence[str], settings: Settings) -> None:
+    """UnknownSetting if none of the ISAs has a setting, or it does not take the value."""
     known = {isa: compiler.settings(isa) for isa in isas} if settings else {}
     for name, value in settings:
         having = [there[name] for there in known.values() if name in there]

@@ -18,7 +18,7 @@ from support.toy_campaign import play
 
 from liftcheck import cli
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.report import github, markdown, regalloc, sarif
+from liftcheck.campaign.report import github, markdown, regalloc, sarif, verify
 from liftcheck.campaign.report.results import READERS, Entry, Place, Results, results
 from liftcheck.case import CompileFailure
 from liftcheck.errors import Diagnostic
@@ -57,13 +57,22 @@ def of_allocations() -> Results:
     return results("regalloc", report.document(), report.exit_code)
 
 
+def of_proofs() -> Results:
+    report = verify.Report("cranelift@0.135.8", texts=1, units=3)
+    places = [verify.Place("v.clif", name, line, TARGET) for name, line in (("%f", 4), ("%g", 9), ("%h", 20))]
+    report.refute(verify.Refuted(places[0], "result 1", ("1", NASTY), CLIF))
+    report.unsettle(places[1], "undecided", "a loop")
+    report.holds(places[2], "proven")
+    return results("verify", report.document(), report.exit_code)
+
+
 @pytest.fixture
 def all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Results]:
     monkeypatch.chdir(tmp_path)
     panic = CompileFailure("panic", "it broke", NASTY, "lib.rs:1")
     found = [finding(suspects=("src/isa/riscv64/lower.isle:12 lower",)), finding(failure=panic, detail=NASTY)]
     found[1] = dataclasses.replace(found[1], klass=compare.COMPILER_PANIC, key=f"compiler panic | {NASTY}")
-    return [of_campaign(Path("findings"), *found), of_filetests(), of_allocations()]
+    return [of_campaign(Path("findings"), *found), of_filetests(), of_allocations(), of_proofs()]
 
 
 def test_every_command_that_judges_has_a_reader(all_of_them: list[Results]) -> None:
@@ -75,7 +84,8 @@ def test_entries_are_what_the_document_has(all_of_them: list[Results]) -> None:
     assert states[0] == {"passed": 1, "failed": 2, "undecided": 1, "skipped": 1, "broken": 1}
     assert states[1] == {"passed": 1, "failed": 2, "undecided": 1, "skipped": 1, "broken": 1}
     assert states[2] == {"passed": 1, "failed": 1, "skipped": 1}
-    assert [found.exit_code for found in all_of_them] == [1, 1, 1]
+    assert states[3] == {"passed": 1, "failed": 1, "undecided": 1}
+    assert [found.exit_code for found in all_of_them] == [1, 1, 1, 1]
 
 
 def test_a_finding_lies_where_its_function_begins_in_the_folders_program(all_of_them: list[Results]) -> None:

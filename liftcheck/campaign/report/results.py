@@ -310,4 +310,36 @@ def _function(one: Document, state: State, text: str, program: str) -> Entry:
     return Entry(one["isa"], name, state, one["reason"], title, text, program, place, key=f"{one['reason']} | {name}")
 
 
-READERS: Final[Mapping[str, Callable[[Document, int], Results]]] = {"fuzz": _fuzz, "test": _test, "regalloc": _regalloc}
+# verify
+
+
+def _verify(document: Document, exit_code: int) -> Results:
+    entries = [
+        *_equal(document),
+        *(
+            _function({**one, "unit": one["file"], "reason": one["claim"]}, "failed", one["text"], one["clif"])
+            for one in document["refuted"]
+        ),
+        *(_unsettled({**one, "unit": one["file"]}, "undecided") for one in document["undecided"]),
+        *(_unsettled({**one, "unit": one["file"]}, "skipped") for one in document["refused"]),
+        *_skips("skipped functions", document["skipped"]),
+        *_broken(document),
+        *_troubles({"troubles": [], "lost": document["lost"]}),
+    ]
+    totals = {"functions on targets": document["units"], "refuted": len(document["refuted"])}
+    totals |= {name: sum(row[name] for row in document["isas"].values()) for name in ("equal", "proven")}
+    totals |= {name: len(document[name]) for name in ("undecided", "refused")}
+    headline = ", ".join(f"{number:,} {name}" for name, number in totals.items())
+    return Results("verify", headline, tuple(entries), totals, document["compiler"], document["seconds"], exit_code)
+
+
+def _equal(document: Document) -> Iterator[Entry]:
+    for isa, row in document["isas"].items():
+        count = row["equal"] + row["proven"]
+        title = f"{count:,} of {row['functions']:,} functions do what their programs say, for every input"
+        yield Entry(isa, "what is proven", "passed", "proven", title, count=count)
+
+
+READERS: Final[Mapping[str, Callable[[Document, int], Results]]] = {
+    "fuzz": _fuzz, "test": _test, "regalloc": _regalloc, "verify": _verify,
+}  # fmt: skip

@@ -1,0 +1,206 @@
+"""`liftcheck verify`: what it proves and refutes, how it says so, and one message for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftcheck import cli
+from liftcheck.campaign.report.verify import Place, Report
+from liftcheck.case import CompileFailure, FailureKind, Target
+from liftcheck.compilers.base import Reply
+from liftcheck.compilers.cranelift.client import Cranelift
+from liftcheck.isa import ISAS
+
+CLIF = """\
+function %f(i32, i32) -> i32 {
+block0(v0: i32, v1: i32):
+    v2 = iadd v0, v1
+    v3 = imul v2, v0
+    return v3
+}
+"""
+LOOP = """\
+function %g(i64) -> i64 {
+block0(v0: i64):
+    jump block1(v0)
+block1(v1: i64):
+    v2 = iadd_imm v1, -1
+    brif v2, block1(v2), block2
+block2:
+    return v2
+}
+"""
+TARGETED = f"""\
+test compile
+set opt_level=speed
+target aarch64
+target riscv64 has_zba
+target pulley64
+
+{CLIF}
+{LOOP}"""
+
+
+def outcome(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    code = cli.main(["verify", *words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    got, out, err = outcome(capsys, *words, "--json", "--jobs", "1")
+    assert got == code, err
+    loaded = json.loads(out)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> str:
+    path = tmp_path / "plain.clif"
+    path.write_text(CLIF)
+    return str(path)
+
+
+@pytest.fixture
+def targeted(tmp_path: Path) -> str:
+    path = tmp_path / "targeted.clif"
+    path.write_text(TARGETED)
+    return str(path)
+
+
+def compiling(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reply], Reply], old: str = "", new: str = "") -> None:
+    """Has the compiler compile another text, and changes what it gives."""
+    whole = Cranelift.compile_text
+
+    def compile_text(self: Cranelift, text: str, targets: Sequence[Target], *more: Any, **named: Any) -> Any:
+        replies = whole(self, text.replace(old, new) if old else text, targets, *more, **named)
+        return [[change(one) for one in column] for column in replies]
+
+    monkeypatch.setattr(Cranelift, "compile_text", compile_text)
+
+
+@pytest.mark.needs_compiler
+def test_a_plain_file_is_proven_on_all_isas(capsys: pytest.CaptureFixture[str], plain: str) -> None:
+    found = document(capsys, plain)
+    assert found["command"] == "verify" and set(found["isas"]) == set(ISAS) and found["refuted"] == []
+    assert (found["units"], found["files"], found["lost"]) == (len(ISAS), 1, [])
+    for row in found["isas"].values():
+        assert (row["functions"], row["equal"] + row["proven"], row["undecided"], row["refused"]) == (1, 1, {}, {})
+
+
+@pytest.mark.needs_compiler
+def test_a_file_with_targets_says_for_what(capsys: pytest.CaptureFixture[str], targeted: str) -> None:
+    found = document(capsys, targeted)
+    assert set(found["isas"]) == {"aarch64", "riscv64"}
+    assert (found["units"], sum(found["skipped"].values()), found["lost"]) == (6, 2, [])
+    assert {one["reason"] for one in found["undecided"]} == {"a loop"} and len(found["undecided"]) == 2
+    assert found["undecided"][1]["settings"] == {"has_zba": "true", "opt_level": "speed"}
+    other = document(capsys, targeted, "--isa", "riscv64")
+    assert set(other["isas"]) == {"riscv64"} and other["skipped"] == {} and other["units"] == 2
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize("isa", ISAS)
+def test_wrong_code_is_refuted(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, isa: str
+) -> None:
+    compiling(monkeypatch, lambda reply: reply, "iadd", "isub")
+    found = document(capsys, plain, "--isa", isa, code=1)
+    (one,) = found["refuted"]
+    assert (one["function"], one["isa"], one["line"], one["claim"]) == ("%f", isa, 1, "result 1")
+    assert len(one["inputs"]) == 2 and "iadd" in one["clif"]
+    code, out, _ = outcome(capsys, plain, "--isa", isa, "--jobs", "1")
+    assert code == 1 and f"{plain}:1: %f on {isa}" in out and "REFUTED" in out
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize("kind", ["timeout", "unsupported"])
+def test_a_compilation_that_does_not_end_is_undecided_and_no_refusal(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, kind: FailureKind
+) -> None:
+    compiling(monkeypatch, lambda reply: CompileFailure(kind, "why", ""))
+    found = document(capsys, plain, "--isa", "s390x")
+    row, reasons = found["isas"]["s390x"], {f"{kind}: why": 1}
+    ended = kind != "timeout"
+    assert (row["undecided"], row["refused"]) == ({} if ended else reasons, reasons if ended else {})
+    assert [one["reason"] for one in found["refused" if ended else "undecided"]] == [f"{kind}: why"]
+
+
+@pytest.mark.needs_compiler
+def test_the_sum_of_verdicts_is_held_against_the_functions(
+    capsys: pytest.CaptureFixture[str], targeted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "holds", lambda self, place, verdict: self.row(place.target.isa))
+    code, out, _ = outcome(capsys, targeted)
+    assert code == 2 and "but 4 verdicts: a bug of liftcheck's" in out
+
+
+@pytest.mark.needs_compiler
+def test_a_fault_of_ours_costs_one_file_only(
+    capsys: pytest.CaptureFixture[str], plain: str, targeted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Report.holds
+
+    def broken(self: Report, place: Place, verdict: str) -> None:
+        if place.file == plain:
+            raise ZeroDivisionError("planted")
+        whole(self, place, verdict)
+
+    monkeypatch.setattr(Report, "holds", broken)
+    found = document(capsys, str(Path(plain).parent), "--isa", "aarch64", code=2)
+    assert found["isas"]["aarch64"]["functions"] == 2
+    assert len(found["lost"]) == 1 and "ZeroDivisionError: planted" in found["lost"][0]
+
+
+@pytest.mark.needs_compiler
+def test_a_folder_is_spread_over_processes(capsys: pytest.CaptureFixture[str], plain: str, targeted: str) -> None:
+    folder = str(Path(plain).parent)
+    alone = document(capsys, folder)
+    code, out, _ = outcome(capsys, folder, "--jobs", "2", "--json")
+    together = json.loads(out)
+    assert code == 0 and alone["files"] == together["files"] == 2
+    for found in (alone, together):
+        for row in found["isas"].values():
+            del row["seconds"]
+    assert alone["isas"] == together["isas"] and alone["undecided"] == together["undecided"]
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "the following arguments are required: PATH"),
+        ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),
+        ([__file__, "--set", "no_such_thing"], "no_such_thing"),
+        (["/nowhere/x.clif"], "no such file or folder"),
+    ],
+)
+def test_wrong_usage_is_one_message(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
+    code, out, err = outcome(capsys, *words)
+    assert (code, out) == (2, "") and expected in err and err.count("\n") <= 2 and "bug in liftcheck" not in err
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"\xff\xfe", ":1:1: byte 0xff is not UTF-8 text"),
+        (b"function %f() {\nblock0:\n    v1 = frobnicate v0\n    return\n}\n", "frobnicate"),
+        (b"", "no function"),
+        (b"test compile\ntarget pulley64\n\nfunction %f() {\nblock0:\n    return\n}\n", "no function for the ISAs"),
+    ],
+)
+def test_a_file_without_anything_to_verify_is_one_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: bytes, expected: str
+) -> None:
+    path = tmp_path / "bad.clif"
+    path.write_bytes(text)
+    code, out, err = outcome(capsys, str(path))
+    assert (code, out) == (2, "") and expected in err
