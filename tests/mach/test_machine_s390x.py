@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 import pytest
-from support.examples import many
+from support.examples import many, some
 from support.machine_execution import Case, check
 
 from liftcheck.isa.s390x.insts.bench import benches
@@ -55,7 +55,7 @@ def test_every_row_holds_in_execution() -> None:
     """What is said to be read and written, of all rows that go on and access memory at registers."""
     rng, cases = random.Random(5), []
     bench = benches()[0]
-    for row in bench.rows():
+    for row in some(bench.rows()):
         made = [one for one in (drawn(bench, row, rng) for _ in range(many(4))) if one is not None]
         for code in (one.data for one in made[:2]):
             machine = read(code)
@@ -65,7 +65,7 @@ def test_every_row_holds_in_execution() -> None:
                 cases.append(Case("s390x", row.name, code, machine))
     check(cases, trials=1)
     assert {c.name: (c.code.hex(), c.wrong[:2]) for c in cases if c.wrong} == {}
-    assert len({c.name for c in cases if c.ran}) > 700
+    assert len({c.name for c in cases if c.ran}) > many(700) - 10
 
 
 @pytest.mark.needs_qemu
