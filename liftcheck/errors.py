@@ -49,7 +49,7 @@ class InputError(LiftcheckError):
 
 
 class AssemblyError(LiftcheckError):
-    """Assembler text that is no instruction, or operands that none can have: the message says what is expected."""
+    """Assembler text that is not an instruction, or operands that none can have: the message says what is expected."""
 
     exit_code = 2
 

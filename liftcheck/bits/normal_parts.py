@@ -126,7 +126,7 @@ def _concat(t: Term) -> Term:
 
 
 def _merged(high: Term, low: Term) -> Term | None:
-    """Both as one term that is no concatenation, if they are one."""
+    """Both as one term that is not a concatenation, if they are one."""
     if high.prim == low.prim == "const":
         return const(value_of(high) << low.lane | value_of(low), high.lane + low.lane)
     if low.prim == "extract":

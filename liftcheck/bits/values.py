@@ -5,7 +5,7 @@ parameters) from that primitive's own row (`concrete.closure`), so a walk over t
 makes faster code of a whole meaning that is used again and again; terms that are evaluated a few times, or are nested
 deeper than Python's parser takes, are walked here.
 
-A division by zero is outside a primitive's domain: its value is None, and so is what is computed with it, but for
+A division by zero is outside a primitive's domain: its value is None, and so is what is computed with it, except for
 choices that do not choose it and operations that a zero or all ones decide alone.
 """
 
@@ -45,7 +45,7 @@ def _values(known: dict[Term, int | None], node: Term) -> list[int | None]:
 
 
 def computed(node: Term, operands: Sequence[int | None]) -> int | None:
-    """What a node that is no variable computes of its operands."""
+    """What a node that is not a variable computes of its operands."""
     if node.prim == "const":
         return value_of(node)
     if None in operands:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     place, is_folder = Path(args.what), options.names_folder(args, "blame", ("isa", "opt", "settings"))
     if args.versions not in (versions.BUILT, versions.ALL):
-        versions.candidates(args.versions)  # what is no version is told before the work
+        versions.candidates(args.versions)  # what is not a version is told before the work
     wish = Wish(options.flat(args.isa, ()), options.flat(args.opt, ()), tuple(args.settings))
     wanted = blame.Wanted(args.compiler or "", wish, tuple(args.runner), args.time, args.versions)
     if is_folder:

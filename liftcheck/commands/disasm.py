@@ -4,7 +4,7 @@ extension of each and its section in the manual.
 CODE is hexadecimal (blanks do not matter), a file with such text or with the bytes themselves, or - for standard input.
 With --explain each instruction is followed by what it does: registers, memory, traps, where control goes.
 
-What is no instruction is shown as data: a text that begins with a dot. Without a table Capstone names instructions.
+What is not an instruction is shown as data: a text that begins with a dot. Without a table Capstone names instructions.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the instructions; always 0: that bytes are data is no fault."""
+    """Prints the instructions; always 0: that bytes are data is not a fault."""
     code = read_code(args.code)
     lines = list(lines_of(args.isa, code, args.explain))
     if args.json:

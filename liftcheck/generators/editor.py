@@ -137,7 +137,7 @@ Edit = Callable[[Editor], bool]
 
 
 def of_operand(edit: Callable[[Editor, Operand], bool]) -> Edit:
-    """An edit of one of the operands that are no addresses."""
+    """An edit of one of the operands that are not addresses."""
 
     @wraps(edit)
     def drawn(editor: Editor) -> bool:

@@ -32,7 +32,7 @@ class Erratum(NamedTuple):
     dearer and errs less; a row without any of them is harmless, and `harmless` says why. Where
     the runner's process dies, `death` is the proof: code that it dies of, and its last words, or the
     signal for Unicorn, which dies with the process that it is in. One that `hides` faults runs right code rightly, and
-    is given such code if nobody else can run it."""
+    is given such code if no other runner can run it."""
 
     runner: str
     isa: str

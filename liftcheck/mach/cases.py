@@ -61,7 +61,7 @@ def _cases(term: Term, conditions: tuple[Term, ...], holds: Set[Term]) -> Iterat
 
 
 def _varying(term: Term) -> Term:
-    """The one operand below that is no constant; a term that has several is it itself."""
+    """The one operand below that is not a constant; a term that has several is it itself."""
     while term.prim in ("zext", "sext", "concat", "add", "sub", "shl", "and"):
         open_ = [a for a in term.args if a.prim != "const"]
         if len(open_) != 1:

@@ -289,8 +289,8 @@ class Reference:
         types: Sequence[Type],
         started: float,
     ) -> Prediction:
-        """Of a run whose first world does not end: does another one, then whether it ends is open. Else nobody knows:
-        a disagreement is looked at again."""
+        """Of a run whose first world does not end: does another one, then whether it ends is open. Else it is
+        unknown: a disagreement is looked at again."""
         seen = [first]
         places = all(choice.kind in (Kind.SLOT, Kind.FUNCTION) for choice in first.used)  # what hardly ends a loop
         while not places and len(seen) < FEW and time.process_time() - started < PATIENCE:

@@ -1,8 +1,8 @@
 """The oracle `extensions`: code has no instruction of an extension that its target's settings do not promise.
 
 The one idea: a rule of the compiler's that forgets to ask for the extension shows on no runner that has it, so the code
-is read, whoever runs it (`runners.beyond`). Vector instructions for targets without vectors are looked for in every
-batch (`differential`), so they are not told a second time here.
+is read, whichever runner runs it (`runners.beyond`). Vector instructions for targets without vectors are looked for in
+every batch (`differential`), so they are not told a second time here.
 """
 
 from __future__ import annotations

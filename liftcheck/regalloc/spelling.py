@@ -1,6 +1,6 @@
 """How a disassembler spells the instruction that a text means: what readers of operands (`Isa.operands`) share.
 
-The one idea: two texts of one form, which differ in their virtual registers alone, or in one constant besides, mean
+The one idea: two texts of one form, which differ in their virtual registers alone, or also in one constant, mean
 instructions that differ in the same alone. So what an instruction was read against once, operand for operand, is kept
 as a spelling with gaps; the next one is right if it is spelt so. It is only for speed: what is not spelt so is read.
 """

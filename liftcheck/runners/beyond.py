@@ -137,7 +137,7 @@ def _flags(isa: str, needs: str) -> frozenset[str]:
 
 def _beyond(isa: Isa, table: Table, promised: frozenset[str], data: bytes) -> tuple[str, frozenset[str]] | None:
     """An instruction's name and the extensions of it that are not promised; None if it is legal: by one of its names
-    (riscv64's zext.h is of Zbb, and as packw of Zbkb), or since it is no more than a trap or a hint."""
+    (riscv64's zext.h is of Zbb, and as packw of Zbkb), or since it is only a trap or a hint."""
     one = table.decode(data)
     if one is None or _flags(isa.name, one.row.needs) <= promised or re.match(isa.hints, data):
         return None

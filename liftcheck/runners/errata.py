@@ -54,7 +54,7 @@ def first(runner: str, isa: str, program: Sequence[FunctionCode], exact: bool = 
 def first_of(
     found: Sequence[Erratum], program: Sequence[FunctionCode], exact: bool = False, alone: bool = False
 ) -> str:
-    """The same for the rows of a runner. `alone`: nobody else runs it, so what only hides faults does not count."""
+    """The same for the rows of a runner. `alone`: no other runner runs it, so what only hides faults does not count."""
     for row in found:
         if alone and row.hides:
             continue

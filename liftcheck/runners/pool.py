@@ -80,7 +80,7 @@ class _Able(NamedTuple):
     errata: tuple[Erratum, ...]
 
     def trouble(self, program: Sequence[FunctionCode], exact: bool, alone: bool = False) -> str:
-        """Why it does not run a program rightly, or ''. `alone`: nobody else does."""
+        """Why it does not run a program rightly, or ''. `alone`: no other runner does."""
         runner = self.runner
         if self.missing and (name := first_lacking(runner.isa, self.missing, program)):
             return f"{runner.name} lacks {name}"

@@ -147,7 +147,7 @@ def cause_key(finding: Finding) -> str:
     """What findings with the same cause share, in any campaign, whatever program showed it: the page that proves it;
     else class, ISA, what failed (a panic's words and place, registers), opcodes with types and rules of the reduced
     program. As narrow as can be told: another rule, opcode or type is another cause. '' for a finding that was not
-    reduced, since its program has much that is no part of it."""
+    reduced, since its program has much that is not part of it."""
     if finding.fault:
         return f"page | {page_name(finding.fault)}"
     if not finding.reduced:

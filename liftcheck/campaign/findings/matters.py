@@ -2,7 +2,7 @@
 
 The one idea: one thing is changed at a time, and the finding's program is asked again. What makes no difference is not
 part of the fault. A target that cannot be asked (a setting that the program needs, no runner) is said with the reason,
-and is no answer.
+and is not an answer.
 """
 
 from __future__ import annotations

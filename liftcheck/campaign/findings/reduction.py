@@ -162,7 +162,7 @@ class _Search(NamedTuple):
         return (yield from reduce_case(start, self.answers, self.probe, self.meter, SEARCH, passes, seen))
 
     def by(self, finding: Finding) -> _Search:
-        """The search for another finding, about which nobody else can be asked."""
+        """The search for another finding, about which no other process can be asked."""
         return self._replace(finding=finding, panel=ALONE)
 
 

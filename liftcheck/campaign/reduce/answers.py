@@ -43,7 +43,7 @@ class Panel(Protocol):
 
 
 class Alone:
-    """The panel that asks nobody else."""
+    """The panel that asks no other process."""
 
     def answers(self, question: Callable[[Q], str], asked: Callable[[Q], object]) -> Answers[Q]:
         """See `Panel`."""

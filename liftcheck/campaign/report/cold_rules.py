@@ -136,7 +136,7 @@ def _no_typing(rule: Rule) -> str:
 
 def _flag(name: str, rust: str) -> str:
     """The setting that a guard asks for: `has_zbb` itself; `use_lse` and `vxrs_ext3_enabled` ask for `has_…` if the
-    crate's Rust does, else for what is no extension."""
+    crate's Rust does, else for what is not an extension."""
     words = _SETTING.fullmatch(name)
     flag = next((f"has_{word}" for word in words.groups() if word), name) if words else name
     return flag if flag == name or re.search(rf"\b{flag}\b", rust) else name

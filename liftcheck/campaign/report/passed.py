@@ -3,7 +3,7 @@
 The one idea: an argument's value is abstract, a set of constants or anything (`None`). What is called from elsewhere
 gets anything; every rule that can match hands on what its own patterns and guards leave, each call for itself, since
 arguments go together (`with_flags` of what a comparison makes and what a branch wants); what a term gives is what its
-rules give. To the fixpoint of that, a rule that matches no call cannot fire, whoever wrote the program.
+rules give. To the fixpoint of that, a rule that matches no call cannot fire, no matter who wrote the program.
 All is an upper bound: a pattern that is not known here matches everything, a function of Rust gives anything, and a
 constant of another kind than the pattern's may have been converted. Priorities have no part in it.
 Sources: `cranelift/isle/docs/language-reference.md`; the predicates of types are those of `isle_prelude.rs`.
@@ -235,7 +235,7 @@ class _Flow:
 
 
 def _lanes(parts: list[list[Tree]]) -> frozenset[str]:
-    """The types of `(multi_lane 8 16)`; nothing if these are no numbers."""
+    """The types of `(multi_lane 8 16)`; nothing if these are not numbers."""
     if not all(len(part) == 1 and str(part[0]).isdigit() for part in parts):
         return frozenset()
     bits, lanes = (int(str(part[0])) for part in parts)

@@ -195,7 +195,7 @@ def _form(text: str) -> Form | None:
 
 @cache
 def _known() -> frozenset[str]:
-    """Words of which there are rows."""
+    """Words that have rows."""
     return frozenset(table().by_name) | RENAMED.keys()
 
 

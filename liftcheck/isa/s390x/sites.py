@@ -101,6 +101,6 @@ def _flow(code: bytes, at: int, first: int, second: int) -> tuple[int | None, bo
         return at + 2 * int.from_bytes(code[at + 2 : at + 6], "big", signed=True), second >> 4 != ALWAYS
     if first == 0xEC and code[at + 5 : at + 6] and code[at + 5] in _COMPARE_AND_BRANCH:
         return at + 2 * int.from_bytes(code[at + 2 : at + 4], "big", signed=True), True
-    if first == 0x07:  # register 0 is no target: a no-operation that serializes
+    if first == 0x07:  # register 0 is not a target: a no-operation that serializes
         return None, second >> 4 != ALWAYS or second & 15 == 0
     return None, first != 0 or second != 0

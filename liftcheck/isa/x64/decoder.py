@@ -155,7 +155,7 @@ _IMPLICIT: Final = ("maskmov", "vmaskmov", "pcmpistr", "pcmpestr", "vpcmpistr", 
 
 
 _NO_PLACE: Final = re.compile(r"k\d|[xyz]mm(1[6-9]|2\d|3[01])")
-"""Registers that Cranelift does not use, and that are no places here."""
+"""Registers that Cranelift does not use, and that are not places here."""
 
 
 def _is_ours(name: str, operands: Any) -> bool:

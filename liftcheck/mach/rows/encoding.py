@@ -183,7 +183,7 @@ def decoder_of(encodings: Sequence[Encoding]) -> Decoder:
     """The tree over these encodings, which are all words."""
     words = [one for one in encodings if isinstance(one, Word)]
     if len(words) != len(encodings):
-        raise InternalError("an encoding that is no word")
+        raise InternalError("an encoding that is not a word")
     return decoder(words)
 
 

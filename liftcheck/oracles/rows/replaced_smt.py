@@ -202,7 +202,7 @@ def _changed(root: Term, change: Callable[[Term], Term | None]) -> Term:
 
 
 GIVES_UP: Final = Verdict("undecided", "z3 gives up")
-NO_DIFFERENCE: Final = Verdict("undecided", "what z3 finds is no difference: it knows no products and no floats")
+NO_DIFFERENCE: Final = Verdict("undecided", "what z3 finds is not a difference: it models neither products nor floats")
 DRAWS: Final = 300
 
 

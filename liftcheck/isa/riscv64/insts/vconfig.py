@@ -147,7 +147,7 @@ class VectorType(Kind):
     def parse(self, text: str) -> Value:
         found = self._text.fullmatch(text)
         if found is None or found[2] not in _GROUPS:
-            raise AssemblyError(f"{text!r} is no vector type: e8 … e64, mf8 … m8, ta or tu, ma or mu")
+            raise AssemblyError(f"{text!r} is not a vector type: e8 … e64, mf8 … m8, ta or tu, ma or mu")
         width = int(found[1]).bit_length() - 4
         return _GROUPS.index(found[2]) | width << 3 | (found[3] == "a") << 6 | (found[4] == "a") << 7
 

@@ -128,7 +128,7 @@ class Pair(Kind):
 
     def parse(self, text: str) -> Value:
         if text not in G[::2]:
-            raise AssemblyError(f"{text!r} is no even register ({G[0]}, {G[2]}, …, {G[14]})")
+            raise AssemblyError(f"{text!r} is not an even register ({G[0]}, {G[2]}, …, {G[14]})")
         return G.index(text)
 
     def read(self, machine: Machine, value: Value) -> Term:
@@ -167,7 +167,7 @@ class Float(Kind):
 
     def parse(self, text: str) -> Value:
         if text not in F or (self.pair and F.index(text) & 2):
-            raise AssemblyError(f"{text!r} is no float register that can stand here")
+            raise AssemblyError(f"{text!r} is not a float register that can stand here")
         return F.index(text)
 
     def read(self, machine: Machine, value: Value) -> Term:
@@ -224,14 +224,14 @@ class Address(Kind):
     def parse(self, text: str) -> Value:
         found = re.fullmatch(r"([+-]?\w+)\s*(?:\(\s*(?:([%\w]+)\s*,)?\s*([%\w]+)\s*\))?", text)
         if found is None or (found[2] and not self.index):
-            raise AssemblyError(f"{text!r} is no address: displacement({'index,' if self.index else ''}base)")
+            raise AssemblyError(f"{text!r} is not an address: displacement({'index,' if self.index else ''}base)")
         return number_of(found[1]), self._number(found[2]), self._number(found[3])
 
     def _number(self, name: str | None) -> int:
         if name in (None, "0"):
             return 0
         if name not in G[1:]:
-            raise AssemblyError(f"{name!r} is no register of an address (%r1 to %r15)")
+            raise AssemblyError(f"{name!r} is not a register of an address (%r1 to %r15)")
         return G.index(name)
 
     def read(self, machine: Machine, value: Value) -> Term:
@@ -268,7 +268,7 @@ class Range(Kind):
     def parse(self, text: str) -> Value:
         first, last = (name.strip() for name in text.split(","))
         if first not in G or last not in G:
-            raise AssemblyError(f"{text!r} are no two registers (%r0 to %r15)")
+            raise AssemblyError(f"{text!r} is not a pair of registers (%r0 to %r15)")
         return G.index(first), G.index(last)
 
     def read(self, machine: Machine, value: Value) -> Term:

@@ -4,7 +4,7 @@ The one idea: a row's template is the manual's line in Intel's order. Names of o
 
     r8 r16 r32 r64    a register in ModRM's reg       v32 v64   one in VEX's vvvv
     q32               r32, and what is written are all 64 bits
-    o16 o32 o64       one in the opcode's low bits    n16 n32 n64   one in ModRM's r/m, which is no memory
+    o16 o32 o64       one in the opcode's low bits    n16 n32 n64   one in ModRM's r/m, which is not memory
     rm8 … rm64        register or memory              m8 … m128     memory; `m`: its address only
     x                 a vector register in reg        x32 x64   its low lane; writing it keeps the rest
     mi8 mo8           a register of 32 bits, or memory of 8
@@ -16,7 +16,7 @@ The one idea: a row's template is the manual's line in Intel's order. Names of o
 Places: 16 integer registers of 64 bits, 32 vector registers of 128 bits, flags of one bit (cf pf zf sf of). Not here:
 the vectors' bits above 128, which no emitted instruction reads; the flag AF and the sticky bits and modes of MXCSR:
 all is as in the state that functions are entered in (round to nearest even, no exceptions, denormals are numbers).
-Memory of the segments fs and gs is no term: where they begin is the system's.
+Memory of the segments fs and gs has no term: where they begin is the system's.
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1 chapter 4.8 (NaNs), volume 2; a row's
 section is the title of a page in volume 2.
 """
@@ -213,7 +213,7 @@ class Memory(Kind):
         found = address_of(text)
         if found is None:
             if self.register is None:
-                raise AssemblyError(f"{text!r} is no memory")
+                raise AssemblyError(f"{text!r} is not a memory operand")
             return self.register.parse(text)
         size, address = found
         if size and size != _SIZED.get(self.bits):

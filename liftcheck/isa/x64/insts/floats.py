@@ -117,7 +117,7 @@ _SIGNALING_LAST: Final = (
     "eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq", "ord_s", "eq_us", "nge_uq", "ngt_uq",
     "false_os", "neq_os", "ge_oq", "gt_oq", "true_us",
 )  # fmt: skip
-"""Predicates 16 to 31: as the first 16, but for which NaNs signal."""
+"""Predicates 16 to 31: as the first 16, except for which NaNs signal."""
 PREDICATES: Final = (
     *_ORDERED_FIRST,
     *((name, function) for name, (_, function) in zip(_SIGNALING_LAST, _ORDERED_FIRST)),

@@ -2,7 +2,7 @@
 
 The one idea: what the callee does is assumed, so everything else is checked: the bytes call through the operand's
 register, link as the convention does, return to the instruction behind the call, clobber no more than the allocator was
-told, and leave the stack pointer where it was but for the arguments that the callee pops.
+told, and leave the stack pointer where it was except for the arguments that the callee pops.
 The rules about all own bytes are in `accesses`; what was stored for callees is judged when all slots are known
 (`frame_accesses`, `handed`).
 """

@@ -320,7 +320,7 @@ class Calls:
 def switches(isa: str, own: Sequence[Placed]) -> bool:
     """Whether own bytes give control to another stack, and get it back behind their end: they store the stack pointer,
     the frame pointer and the address of their end in one place, and take those of another place that is laid out
-    alike. Whoever comes back gives the first two back, and a value in the registers of the definitions."""
+    alike. What comes back gives the first two back, and a value in the registers of the definitions."""
     if not own or own[-1].machine.flow != JUMP or own[-1].machine.target is not None:
         return False
     kept = reserved(isa)

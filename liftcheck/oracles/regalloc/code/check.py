@@ -255,7 +255,7 @@ class Examination:
                 self.doubts.append(f"an instruction is not in the tables: {machine.name}")
                 return False
             if machine.reserved:
-                self.doubts.append(f"bytes are no instruction of the table: {machine.name}")
+                self.doubts.append(f"bytes are not an instruction of the table: {machine.name}")
         if reached > piece.end:
             self._report("an instruction's bytes reach into the next one's", piece, NONE, "", "", code)
             return False

@@ -36,7 +36,7 @@ class Flags:
 
     def unread(self, instruction: int, own: Sequence[Placed], results: bool) -> list[tuple[int, Placed]]:
         """What wrote flags that were not read before the end of these bytes. `results`: they may do something that
-        somebody wants besides."""
+        the program also wants."""
         found = [] if self._compared is None else self._overwritten(instruction, own)
         if self._abi.flags_asked:
             found += self._asked(instruction, own)

@@ -471,8 +471,8 @@ class _Frame:
 
 def _still_owed(isa: str, allocation: Allocation, promised: Owed, kept: Reserved) -> dict[int, int]:
     """Without the stack pointer and the link register, which have rules of their own, without scratch registers (a
-    linker's veneers may write them: no convention keeps them, but for those that a function which keeps all registers
-    is told that its calls lose), and without a pinned register, which the environment does not offer."""
+    linker's veneers may write them: no convention keeps them, except for those that a function which keeps all
+    registers is told that its calls lose), and without a pinned register, which the environment does not offer."""
     told = frozenset().union(*(what.clobbers for what in allocation.instructions))
     gone = {kept.sp, kept.link, *(kept.scratch - told), *free_for_all(isa, allocation.environment.offered)}
     return {place: bits for place, bits in promised.bits.items() if place not in gone}

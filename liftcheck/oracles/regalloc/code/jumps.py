@@ -105,7 +105,7 @@ def _traps(layout: Layout, instruction: int, own: Sequence[Placed]) -> Iterator[
 
 
 def _lost(layout: Layout, instruction: int, own: Sequence[Placed], block: int | None) -> Iterator[Problem]:
-    """Where control would go nobody knows where: a return that is not an exit; a jump through a register, unless it is
+    """Where control would go to an unknown place: a return that is not an exit; a jump through a register, unless it is
     a block's way by a table, or one to another stack and back."""
     for offset, machine in own:
         direct = machine.target is not None or machine.flow not in (BRANCH, JUMP) or layout.goal(offset, machine) != -1
@@ -263,7 +263,7 @@ def _followed(layout: Layout, target: int) -> list[int]:
             target += machine.size
             machine = layout.at(target)
             if not free or machine.target is not None:
-                break  # who is sent this way loses a register, or this is no far jump
+                break  # who is sent this way loses a register, or this is not a far jump
         target = layout.goal(target, machine) if machine.flow == JUMP else -1
     return found
 

@@ -115,7 +115,7 @@ def _first_word(text: str) -> str:
 
 
 def _misread(isa: str, text: str, own: Sequence[Placed]) -> Placed | None:
-    """What reads a pointer that the text does not name, or is no copy of the one that it copies."""
+    """What reads a pointer that the text does not name, or is not a copy of the one that it copies."""
     pointers = reserved(isa).readable
     read = [placed for placed in own if not pointers.isdisjoint(placed.machine.reads)]
     if read:

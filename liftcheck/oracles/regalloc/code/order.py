@@ -132,9 +132,9 @@ def idle(
     found: Graph, behind: Set[int], unused: Set[int], may_trap: Callable[[int, int], bool], abi: Abi
 ) -> tuple[Placed, int] | None:
     """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
-    read after the bytes; `unused`: results that nobody reads, which a loop makes for its own use (but where it stores
+    read after the bytes; `unused`: results that are not read, which a loop makes for its own use (but where it stores
     conditionally: an exchange needs not what it takes out of the word that was there)."""
-    vain = _made_for_nobody(found, behind, unused) if unused and _makes_for_itself(found, abi) else None
+    vain = _made_in_vain(found, behind, unused) if unused and _makes_for_itself(found, abi) else None
     for number, after in _afters(found, behind | unused) if vain is None else ():
         place = _vain(found, number, after, may_trap, abi)
         if place is not None:
@@ -163,7 +163,7 @@ def retries_elsewhere(found: Graph, abi: Abi) -> Placed | None:
     return None
 
 
-def _made_for_nobody(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
+def _made_in_vain(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
     """An instruction whose results are all dead, within the bytes and after them."""
     for number, after in _afters(found, behind):
         machine = found.own[number].machine
@@ -181,7 +181,7 @@ def _vain(found: Graph, number: int, after: Set[int], may_trap: Callable[[int, i
         return None
     unread = set() if machine.writes <= after else {p for p in machine.writes - after if p >= 0}
     if machine.name.startswith(abi.storing_if):
-        # their outcome is not a result, whoever describes it
+        # their outcome is not a result, whatever the description says
         later = frozenset().union(*(m.reads for _, m in found.own[number + 1 :]))
         unread |= {p for p in machine.writes - later if p >= 0}
     if unread and not _half_left(found, number, abi) and not (FLAGS in machine.writes and FLAGS in after):
