@@ -34,7 +34,7 @@ class Access(NamedTuple):
 
 
 def retrieved(isa: str, machines: Sequence[Insn], named: Named) -> bool:
-    """Whether what stands behind a call does that."""
+    """Whether what stands after a call does that."""
     rest = _accesses(isa, machines) if machines else []
     if rest is None:
         return False

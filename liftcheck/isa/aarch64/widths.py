@@ -2,7 +2,7 @@
 
 The one idea: with virtual registers texts do not say it (`operands`), with the allocated ones they do: a register's
 letter. The text of the emitted code has a line for each instruction in the order of the bytes; so of each mnemonic the
-first registers are the same list in both; where behind the first one a text has more of them than a disassembler, or
+first registers are the same list in both; where after the first one a text has more of them than a disassembler, or
 others, those are not compared. Where a mnemonic is an alias of one side alone, the lists have different lengths or name
 other registers. What is several instructions by nature has one line, and a size of its own in it.
 Source: cranelift-codegen 0.135 to 0.137 machinst/vcode.rs (`want_disasm`), isa/aarch64/inst/mod.rs.
@@ -79,7 +79,7 @@ def _all(operands: str) -> tuple[Width, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def _more(operands: str) -> tuple[Width, ...]:
-    """The registers of what stands behind the first one. An extension says by itself how much of one it takes."""
+    """The registers of what stands after the first one. An extension says by itself how much of one it takes."""
     return tuple([("", one["number"] or "") if one["by"] else _named(one) for one in _OTHERS.finditer(operands)])
 
 

@@ -97,8 +97,8 @@ def _without_half_jumps(own: Sequence[tuple[int, Insn]]) -> Sequence[tuple[int, 
     """Of a far jump over an island, or of a block's at the end, the second half was left out."""
     if not any(machine.name == "auipc" for _, machine in own):
         return own
-    behind = [at for at, _ in own[1:]] + [-1]
-    return [(at, m) for (at, m), following in zip(own, behind) if m.name != "auipc" or following == at + m.size]
+    after = [at for at, _ in own[1:]] + [-1]
+    return [(at, m) for (at, m), following in zip(own, after) if m.name != "auipc" or following == at + m.size]
 
 
 def _configures(machine: Insn, state: int) -> bool:
@@ -129,7 +129,7 @@ def _fits(way: Sequence[Step], found: Sequence[Found], numbers: Sequence[int], n
     if len(steps) == 2 and steps[0].goal == steps[1].label and not steps[1].words:
         steps = []
     if found and found[-1].jumps and found[-1].goal >= found[-1].offset + found[-1].size:
-        found = found[:-1]  # over an island behind them
+        found = found[:-1]  # over an island after them
     return _all(steps, found, numbers, named) or (
         len(found) >= len(steps) and _all(steps, _addressed(found, False), numbers, named)
     )

@@ -47,7 +47,7 @@ class Step(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What a text of some form means. `end`: the label behind its last step; `turns`: the words of a branch, either
+    """What a text of some form means. `end`: the label after its last step; `turns`: the words of a branch, either
     way; `calls`: results may be taken from the stack after its first step."""
 
     steps: tuple[Step, ...]

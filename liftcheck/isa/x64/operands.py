@@ -118,7 +118,7 @@ def _fit(way: Sequence[Form], own: Sequence[tuple[int, Insn]], numbers: Sequence
 
 
 def _place(beyond: int, machine: Insn, named: Named) -> tuple[object, ...]:
-    """Where an instruction accesses memory, by what is in its registers; `beyond`: so many bytes behind the address."""
+    """Where an instruction accesses memory, by what is in its registers; `beyond`: so many bytes after the address."""
     access = machine.accesses[0]
     scale = next((one.scale for one in _operands(machine.operands) if isinstance(one, Memory)), 1)
     return _held(access.base, named), _held(access.scaled, named), scale, access.displacement - beyond
@@ -296,7 +296,7 @@ def _learn(text: Text, form: Form, machine: Insn, named: Named) -> None:
     opens = any(isinstance(want, Memory) and want.base == RIP for want in form.operands)
     if opens:
         operands = f"{operands.partition('[rip')[0]}[rip"
-        gaps = gaps if operands.count("%s") == len(gaps) else []  # bzhi has a register behind its memory
+        gaps = gaps if operands.count("%s") == len(gaps) else []  # bzhi has a register after its memory
     if len(gaps) == sum(number >= 0 for number in wanted):
         learn(text, machine, operands, gaps, named, opens)
 

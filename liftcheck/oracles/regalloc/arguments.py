@@ -74,8 +74,8 @@ def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
         results = _results(way, way.results, signature)
         arguments = _arguments(way, signature, results)
         # A callee that took away arguments which were pushed for it leaves the results where these began.
-        behind = passing.shadow if abi.pushes_arguments and _pops(signature) else arguments.end()
-        lies = tuple(one._replace(offset=one.offset + behind) for one in results.found)
+        after = passing.shadow if abi.pushes_arguments and _pops(signature) else arguments.end()
+        lies = tuple(one._replace(offset=one.offset + after) for one in results.found)
         found.append(Stacked((*arguments.found, *arguments.copied()), lies))
     return tuple(dict.fromkeys(found))
 

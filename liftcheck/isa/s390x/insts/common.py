@@ -88,7 +88,7 @@ FORMATS: Final[Mapping[str, str]] = {
     "VRRe": "{0} v1[3:0] v2[3:0] v3[3:0] m6 ____ m5 v4[3:0] v1[4] v2[4] v3[4] v4[4] {1}",
     "VRRf": "{0} v1[3:0] r2 r3 ____________ ____ v1[4] ___ {1}",
 }  # fmt: skip
-"""Pictures of the formats; {0} is the opcode's first byte, {1} the rest. Letters behind a name tell variants apart."""
+"""Pictures of the formats; {0} is the opcode's first byte, {1} the rest. Letters after a name tell variants apart."""
 
 
 class Index(Immediate):

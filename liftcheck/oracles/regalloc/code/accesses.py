@@ -47,7 +47,7 @@ class OwnRules(CallRules):
         self._readable: Final = frozenset(kept.readable | SPECIAL | pinned)
         self._writable: Final = frozenset(kept.scratch | SPECIAL | pinned)
         self._unasked: Final = (self._writable - kept.scratch) | self._pointers | {kept.link}
-        """Registers that own bytes may leave behind without anybody that is known to read them."""
+        """Registers that own bytes may leave without a known reader."""
         carried = kept.scratch if self.abi.carries_scratch else frozenset()
         self._free: Final = lone.Free(self._readable, self._writable, self._pointers, kept.scratch, carried)
         self._lasts: Final = {block.end - 1: len(block.successors) for block in allocation.blocks}
@@ -300,8 +300,8 @@ class OwnRules(CallRules):
                 self._problem("a use is read after a write to its register", instruction, seen[0], seen[1], uses, own)
             )
         results = {p for p in definitions if p < SLOT}
-        behind = wanted.union(self._unasked, self.kept.scratch if self._carries(instruction) else ())
-        vain = order.idle(found, behind, results - wanted, self.calls.layout.may_trap, self.abi)
+        live_out = wanted.union(self._unasked, self.kept.scratch if self._carries(instruction) else ())
+        vain = order.idle(found, live_out, results - wanted, self.calls.layout.may_trap, self.abi)
         if vain is not None:
             problems.append(self._problem(IDLE, instruction, vain[0], vain[1], definitions, own))
         if found.branches:

@@ -89,12 +89,12 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
     back chains (tail calls move them). The first block reads the function's arguments. A `tail` function has arguments
     of its own tail calls there."""
     source, chain = rules.calls.source, body.frame_pointer
-    behind = 0 if chain is None else chain + rules.abi.return_address + 8
+    after = 0 if chain is None else chain + rules.abi.return_address + 8
     if stores:
-        return _handed_on(rules, low, high, size, behind)
+        return _handed_on(rules, low, high, size, after)
     if _chain(rules, instruction, low, high, size):
         return True
-    if low == behind - 8 and high == low + 8 if chain is not None else _returning(rules, low, high, size):
+    if low == after - 8 and high == low + 8 if chain is not None else _returning(rules, low, high, size):
         return source is None or source.returning
     home = _home(rules)
     taken = rules.calls.taken() if rules.allocation.frame.get("convention") == "tail" else None
@@ -102,7 +102,7 @@ def _given(rules: Rules, instruction: int, low: int, high: int, stores: bool, si
         taken = home + (1 << 16 if source is None else source.incoming)
     return (
         instruction < rules.allocation.blocks[0].end
-        and max(size + home, behind) <= low
+        and max(size + home, after) <= low
         and high <= size + _pushed(rules) + taken
     )
 
@@ -169,14 +169,14 @@ def _tail_stores(isa: str, signatures: tuple[Signature, ...]) -> frozenset[tuple
     return frozenset(found)
 
 
-def _handed_on(rules: Rules, low: int, high: int, size: int, behind: int) -> bool:
+def _handed_on(rules: Rules, low: int, high: int, size: int, after: int) -> bool:
     """Whether these bytes are an argument for the callee of a tail call: they end where the function's own do. On
     s390x they begin after the register save area, which has the callee's back chain."""
     source, taken, left = rules.calls.source, rules.calls.taken(), rules.calls.left_by_tail_calls()
     if rules.allocation.frame.get("convention") != "tail" or not (source is None or source.tails):
         return False
     if taken is None or left is None:
-        return low >= behind
+        return low >= after
     end = size + _pushed(rules) + taken
     stores = None if source is None else _tail_stores(rules.isa, source.tail_called)
     chains = {(end - by, end - by + 8) for by in left if by and rules.abi.back_chain}

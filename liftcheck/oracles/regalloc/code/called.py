@@ -1,7 +1,7 @@
 """Own bytes that call: whether it is the call that the allocator was told of, and what its callee takes away.
 
 The one idea: what the callee does is assumed, so everything else is checked: the bytes call through the operand's
-register, link as the convention does, return to the instruction behind the call, clobber no more than the allocator was
+register, link as the convention does, return to the instruction after the call, clobber no more than the allocator was
 told, and leave the stack pointer where it was except for the arguments that the callee pops.
 The rules about all own bytes are in `accesses`; what was stored for callees is judged when all slots are known
 (`frame_accesses`, `handed`).
@@ -98,7 +98,7 @@ class CallRules:
         self._pointed: Final[list[tuple[int, int]]] = []
         self._taken: Final[list[Taken]] = []
         self.loading: Final[list[tuple[int, Sequence[Placed], int]]] = []
-        """Calls with accesses of memory behind them, and where they return to."""
+        """Calls with accesses of memory after them, and where they return to."""
         self._told: Final[list[tuple[int, int, int, Sequence[Placed]]]] = []
         """Operands in slots that an unwinder is told of, and the distance from the stack pointer that it is told."""
 
@@ -106,7 +106,7 @@ class CallRules:
         self, instruction: int, own: Sequence[Placed], at: int, scan: Scan, uses: set[int], definitions: set[int]
     ) -> list[Problem]:
         """A call among own bytes: it must be one that the allocator was told of, of the operand's register, and return
-        behind itself. What its callee took away of the stack, the bytes after it may make up for."""
+        after itself. What its callee took away of the stack, the bytes after it may make up for."""
         placed = own[at]
         returning = placed.offset + placed.machine.size
         pushed = -self.shift if self.shift else None
@@ -178,11 +178,11 @@ class CallRules:
                 if place != self.kept.sp and found is not None and found[0] is register(self.isa, self.kept.sp):
                     self._pointed.append((len(self._stores), found[1] + 16))
 
-    def _moved(self, behind: Sequence[Placed]) -> int:
+    def _moved(self, after: Sequence[Placed]) -> int:
         """How far down the bytes after a call move the stack pointer, to make up for what its callee took away; an odd
         number for anything else."""
         state = State(self.isa)
-        for _, machine in behind:
+        for _, machine in after:
             if self.kept.sp in machine.writes:
                 if machine.effect is None or machine.effect.loads or machine.effect.stores:
                     return 1

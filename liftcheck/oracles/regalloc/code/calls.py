@@ -110,7 +110,7 @@ class Calls:
 
     def required(self, instruction: int) -> frozenset[int]:
         """Registers that the allocator must be told that this call clobbers: of those that it may give out the ones
-        that no convention which the call may have keeps whole; behind handlers, that no unwinder gives back. Resolvers
+        that no convention which the call may have keeps whole; after handlers, that no unwinder gives back. Resolvers
         of thread-local descriptors keep all."""
         conventions = self.conventions(instruction)
         start, end = self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction]
@@ -266,8 +266,8 @@ class Calls:
         return self._linked(self.allocation.offsets[instruction] or 0, self.allocation.ends[instruction])
 
     def _linked(self, start: int, end: int) -> list[str]:
-        first, behind = (bisect_left(self.symbols, (at, "")) for at in (start, end))
-        return [name for _, name in self.symbols[first:behind]]
+        first, after = (bisect_left(self.symbols, (at, "")) for at in (start, end))
+        return [name for _, name in self.symbols[first:after]]
 
     def relocated(self, placed: Placed) -> bool:
         """Whether a jump leads to a symbol: itself, or by the instruction before it (`Isa.far`)."""
@@ -318,7 +318,7 @@ class Calls:
 
 
 def switches(isa: str, own: Sequence[Placed]) -> bool:
-    """Whether own bytes give control to another stack, and get it back behind their end: they store the stack pointer,
+    """Whether own bytes give control to another stack, and get it back after their end: they store the stack pointer,
     the frame pointer and the address of their end in one place, and take those of another place that is laid out
     alike. What comes back gives the first two back, and a value in the registers of the definitions."""
     if not own or own[-1].machine.flow != JUMP or own[-1].machine.target is not None:

@@ -167,8 +167,8 @@ def _inside(
     inner = {offset for offset, _ in own} | {end, layout.ends_at(instruction)}
     if end < len(layout.bytes) and layout.at(end).flow == JUMP:
         inner.add(layout.goal(end, layout.at(end)))
-    behind = {end, *_followed(layout, end)}
-    ways_on = order.graph(own, lambda at: layout.traps(at) and not (at in behind or (beyond and beyond.at(at))))
+    after = {end, *_followed(layout, end)}
+    ways_on = order.graph(own, lambda at: layout.traps(at) and not (at in after or (beyond and beyond.at(at))))
     stops = abi_named(layout.isa).stops
     if ways_on.branches and order.stuck(ways_on) and not any(machine.name in stops for _, machine in own):
         rule = "no way leads to the end of an instruction"
@@ -216,25 +216,25 @@ def _out(
                 tuple(own),
             )
     start, end = layout.allocation.offsets[instruction] or 0, layout.allocation.ends[instruction]
-    behind = own[-1].offset + own[-1].machine.size if own else start
+    after = own[-1].offset + own[-1].machine.size if own else start
     sent = {goal for _, goal in _goals(layout, before, relocated)}
     for goal in sent:
         for at in _followed(layout, goal):
             ends.at(at)
-    if not own and before and before[-1].machine.flow in LEAVES and behind not in sent:
+    if not own and before and before[-1].machine.flow in LEAVES and after not in sent:
         pass  # everybody was sent on
-    elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(behind):
+    elif (not own or own[-1].machine.flow not in LEAVES) and not ends.at(after):
         yield Problem(
             "control falls into a block that is not a successor",
             instruction,
-            behind,
+            after,
             NONE,
             _spans(row.successors, labels),
-            f"{behind:#x}",
+            f"{after:#x}",
             tuple(own),
         )
     handlers = [(NONE, at) for at in calls.handlers(start, end)]
-    for successor, at in (*_table(layout, row.successors, own, behind, end), *handlers):
+    for successor, at in (*_table(layout, row.successors, own, after, end), *handlers):
         found = ends.at(at)
         if successor not in found and not (successor == NONE and found):
             yield Problem(
@@ -276,7 +276,7 @@ def _chains(layout: Layout, labels: Labels) -> Chains:
 
 
 def only_jumps(layout: Layout, block: int) -> bool:
-    """A block of one jump, without moves, perhaps behind instructions without bytes: the assembler sends those who jump
+    """A block of one jump, without moves, perhaps after instructions without bytes: the assembler sends those who jump
     to it on, and may leave it out."""
     row, offsets, ends = layout.allocation.blocks[block], layout.allocation.offsets, layout.allocation.ends
     if len(row.successors) != 1 or any(offsets[i] != ends[i] for i in range(row.first, row.end - 1)):
@@ -298,8 +298,8 @@ def _table(
         for successor, at in zip(successors[1:], range(start, end - 7, 8)):
             yield successor, layout.goal(at + 4, layout.at(at + 4)) if layout.at(at).writes <= free else -1
         return
-    for successor, (at, behind) in zip(order, pairwise(range(start, end + 1, 4))):
-        yield successor, start + int.from_bytes(layout.bytes[at:behind], byte_order(layout.isa), signed=True)
+    for successor, (at, after) in zip(order, pairwise(range(start, end + 1, 4))):
+        yield successor, start + int.from_bytes(layout.bytes[at:after], byte_order(layout.isa), signed=True)
 
 
 def unwound(layout: Layout, calls: Calls, labels: Labels) -> dict[int, frozenset[int]]:

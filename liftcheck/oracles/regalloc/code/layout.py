@@ -161,15 +161,15 @@ class Layout:
         at = start
         while at < end:
             machine = self.at(at)
-            behind = at + machine.size
+            after = at + machine.size
             target = self.goal(at, machine) if machine.flow == JUMP else -1
-            if behind <= target <= end and not any(behind <= t < target for t in entered):
+            if after <= target <= end and not any(after <= t < target for t in entered):
                 found += [Placed(at, machine)] if machine.writes or at in entered else []
                 islands.append((at, target))
                 at = target
                 continue
             found.append(Placed(at, machine))
-            at = behind
+            at = after
         return found, at, islands
 
     def _last(self, start: int, end: int) -> tuple[list[Placed], int]:
@@ -185,13 +185,13 @@ class Layout:
         while at < end:
             machine = self.at(at)
             target = self.goal(at, machine)
-            behind = at + machine.size
-            if machine.flow == JUMP and behind <= target < end and inside < behind:
+            after = at + machine.size
+            if machine.flow == JUMP and after <= target < end and inside < after:
                 found += [Placed(at, machine)] if at in entered else []
                 at = target
                 continue
             found.append(Placed(at, machine))
-            at = behind
+            at = after
             if machine.flow in (BRANCH, JUMP):
                 inside = max(inside, target if target < end else -1)
                 entered.add(target)

@@ -42,9 +42,9 @@ def check(isa: str, own: Mapping[int, Sequence[Placed]], relocations: Sequence[t
 
 
 def literals(isa: str, code: Mapping[int, Sequence[Placed]], linked: Sequence[int], length: int) -> Iterator[Problem]:
-    """Loads of code, and of what is not a constant: these lie after it, within `length` bytes, and are aligned to 8 (one
-    of 8 bytes may be loaded as 16); a linked one stands where its relocation says, and an instruction's own one among
-    its bytes. `code`: all that is executed; `linked`: offsets of relocations."""
+    """Loads of code, and of what is not a constant: these lie after it, within `length` bytes, and are aligned to 8
+    (one of 8 bytes may be loaded as 16); a linked one stands where its relocation says, and an instruction's own one
+    among its bytes. `code`: all that is executed; `linked`: offsets of relocations."""
     spans: list[tuple[int, int]] = []
     far = isa_named(isa).far
     for instruction, row in code.items():

@@ -109,7 +109,7 @@ class Listing:
 
 
 def _first_word(text: str) -> str:
-    """What an instruction is called: of `v1 = what v2` the word behind the result."""
+    """What an instruction is called: of `v1 = what v2` the word after the result."""
     first, _, rest = text.partition(" ")
     return rest[2:].partition(" ")[0] if rest.startswith("= ") else first
 

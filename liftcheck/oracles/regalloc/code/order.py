@@ -71,15 +71,15 @@ def _straight(count: int) -> Sequence[Sequence[int]]:
     return [(number,) for number in range(1, count + 1)]
 
 
-def overwritten(found: Graph, inputs: Set[int], behind: Set[int] = frozenset()) -> tuple[Placed, int] | None:
-    """The first read of one of these registers that may see something else than the input. `behind`: what is read
+def overwritten(found: Graph, inputs: Set[int], live_out: Set[int] = frozenset()) -> tuple[Placed, int] | None:
+    """The first read of one of these registers that may see something else than the input. `live_out`: what is read
     after the bytes."""
     for place in sorted(inputs & _all_writes(found)):
         seen = _followed(found, place)
         for number, placed in enumerate(found.own):
             if place not in found.steps[number][0] or True not in seen[number]:
                 continue
-            if len(seen[number]) == 2 or not _alone(found, number, place, behind):
+            if len(seen[number]) == 2 or not _alone(found, number, place, live_out):
                 return placed, place
     return None
 
@@ -88,7 +88,7 @@ def _all_writes(found: Graph) -> set[int]:
     return set().union(*[writes for _, writes in found.steps])
 
 
-def _alone(found: Graph, number: int, place: int, behind: Set[int]) -> bool:
+def _alone(found: Graph, number: int, place: int, live_out: Set[int]) -> bool:
     """Whether an instruction is the only one that reads what a register holds then, and by one field."""
     if place in found.own[number].machine.twice:
         return False
@@ -98,7 +98,7 @@ def _alone(found: Graph, number: int, place: int, behind: Set[int]) -> bool:
         return False
     else:
         live = _readers(found, number + 1, place)
-        readers = len(found.own) if live is None and place in behind else live or 0
+        readers = len(found.own) if live is None and place in live_out else live or 0
     at = number - 1
     while at >= 0 and place not in found.steps[at][1]:
         if place in found.steps[at][0] or found.branches:
@@ -129,13 +129,13 @@ def survives(found: Graph, place: int) -> bool:
 
 
 def idle(
-    found: Graph, behind: Set[int], unused: Set[int], may_trap: Callable[[int, int], bool], abi: Abi
+    found: Graph, live_out: Set[int], unused: Set[int], may_trap: Callable[[int, int], bool], abi: Abi
 ) -> tuple[Placed, int] | None:
-    """The first instruction that writes a register which nothing reads, or does nothing but read; `behind`: what is
-    read after the bytes; `unused`: results that are not read, which a loop makes for its own use (but where it stores
-    conditionally: an exchange needs not what it takes out of the word that was there)."""
-    vain = _made_in_vain(found, behind, unused) if unused and _makes_for_itself(found, abi) else None
-    for number, after in _afters(found, behind | unused) if vain is None else ():
+    """The first instruction that writes a register which nothing reads, or does nothing but read; `live_out`: what is
+    read after the bytes; `unused`: results that are not read, which a loop makes for its own use (except where it
+    stores conditionally: an exchange does not need what it takes out of the word that was there)."""
+    vain = _made_in_vain(found, live_out, unused) if unused and _makes_for_itself(found, abi) else None
+    for number, after in _afters(found, live_out | unused) if vain is None else ():
         place = _vain(found, number, after, may_trap, abi)
         if place is not None:
             vain = found.own[number], place
@@ -163,9 +163,9 @@ def retries_elsewhere(found: Graph, abi: Abi) -> Placed | None:
     return None
 
 
-def _made_in_vain(found: Graph, behind: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
+def _made_in_vain(found: Graph, live_out: Set[int], unused: Set[int]) -> tuple[Placed, int] | None:
     """An instruction whose results are all dead, within the bytes and after them."""
-    for number, after in _afters(found, behind):
+    for number, after in _afters(found, live_out):
         machine = found.own[number].machine
         made = {p for p in machine.writes if p >= 0}
         compares = FLAGS in machine.writes and FLAGS in after
@@ -231,14 +231,14 @@ def does_nothing(machine: Insn) -> bool:
     return machine.flow == ORDINARY and not (machine.reads or machine.writes) and machine.effect == NOTHING
 
 
-def _afters(found: Graph, behind: Set[int]) -> Iterator[tuple[int, Set[int]]]:
+def _afters(found: Graph, live_out: Set[int]) -> Iterator[tuple[int, Set[int]]]:
     """Each instruction's number, the last one first, and what is read after it: valid until the next is asked for."""
     if found.branches:
-        live = _live(found, behind)
+        live = _live(found, live_out)
         for number in range(len(found.own) - 1, -1, -1):
             yield number, _after(found, live, number)
         return
-    after = set(behind)
+    after = set(live_out)
     for number in range(len(found.own) - 1, -1, -1):
         yield number, after
         reads, writes = found.steps[number]
@@ -247,10 +247,10 @@ def _afters(found: Graph, behind: Set[int]) -> Iterator[tuple[int, Set[int]]]:
         after.update(reads)
 
 
-def _live(found: Graph, behind: Set[int]) -> list[set[int]]:
+def _live(found: Graph, live_out: Set[int]) -> list[set[int]]:
     """What is read from each instruction on, and from the end on, where there are several ways."""
     count = len(found.own)
-    live: list[set[int]] = [*(set() for _ in range(count)), set(behind)]
+    live: list[set[int]] = [*(set() for _ in range(count)), set(live_out)]
     changed = True
     while changed:
         changed = False

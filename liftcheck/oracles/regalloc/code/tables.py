@@ -46,15 +46,15 @@ def _entered(own: Sequence[Placed], chain: Sequence[Placed]) -> bool:
 def _index(isa: str, abi: Abi, chain: Sequence[Placed], pointer: int) -> int | None:
     """The register that the entry is chosen by, if the chain is right."""
     address, entry, jump = chain[0], chain[1], chain[-1]
-    behind = jump.offset + jump.machine.size
+    after = jump.offset + jump.machine.size
     read = {place for place in entry.machine.reads if place >= 0}
     if re.fullmatch(abi.indexed, entry.machine.operands) is None or jump.machine.accesses:
         return None
     if abi.tables_of_jumps:
         start = address.offset + (offset_of(isa, jump.machine) or 0)
-        at_table = address.machine.operands.endswith(", 0") and start == behind
+        at_table = address.machine.operands.endswith(", 0") and start == after
     else:
-        at_table = address.offset + (address.machine.target or 0) == behind
+        at_table = address.offset + (address.machine.target or 0) == after
         read -= {pointer}
         loads = [(a.base, a.scaled, a.displacement, a.size, a.read, a.written) for a in entry.machine.accesses]
         index = min(read, default=pointer)

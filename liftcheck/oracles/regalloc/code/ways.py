@@ -1,8 +1,8 @@
 """Whether a block's last branches lead by their conditions to where the compiler's own text of them says.
 
 The one idea: a text names a condition, where it leads to if that holds, and where if not. The assembler may have turned
-the condition round, sent both ways on and left out a jump to what stands behind; so each branch of the bytes is asked
-which of both it is (`Isa.direction`), and must lead to that one's block, and what stands behind the last one to the
+the condition round, sent both ways on and left out a jump to what stands after; so each branch of the bytes is asked
+which of both it is (`Isa.direction`), and must lead to that one's block, and what stands after the last one to the
 other one's. That the ways are those of successors at all, `jumps` says.
 """
 
@@ -59,9 +59,9 @@ def check(
         want = labels[0] if last > 0 else labels[-1]
         if not last or not _arrives(want, layout.goal(offset, machine), ends, follow):
             yield _problem(layout, instruction, placed, want, own)
-    behind = branches[-1].offset + branches[-1].machine.size
+    after = branches[-1].offset + branches[-1].machine.size
     other = labels[-1] if last > 0 else labels[0]
-    if len(labels) == 2 and last and not _arrives(other, behind, ends, follow):
+    if len(labels) == 2 and last and not _arrives(other, after, ends, follow):
         yield _problem(layout, instruction, branches[-1], other, own)
 
 
