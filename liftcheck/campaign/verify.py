@@ -1,8 +1,9 @@
 """Code proven against its program, function by function: files and folders for `liftcheck verify`.
 
 The one idea: a task is a file; each of its functions is compiled for each of its targets, and
-`oracles.lifting.equal` says whether the code does what the CLIF says in every state. A report is a sum of files, so
-files are spread over workers and added in their order.
+`oracles.lifting.equal` says whether the code does what the CLIF says in every state. A counterexample is run beside the
+reference before anything is said of the compiler (`findings.counterexamples`). A report is a sum of files, so files are
+spread over workers and added in their order.
 
 Files that name targets are compiled for these with exactly their settings, as upstream compiles them; others for the
 ISAs, levels and settings asked for.
@@ -11,17 +12,22 @@ ISAs, levels and settings asked for.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftcheck.campaign.execute.base import Death, Done, Work, Worker, spread
 from liftcheck.campaign.execute.local import local
-from liftcheck.campaign.report.verify import Place, Refuted, Report
+from liftcheck.campaign.findings.counterexamples import shown
+from liftcheck.campaign.findings.culprit import Culprit, culprit
+from liftcheck.campaign.findings.investigate import Investigator
+from liftcheck.campaign.findings.reduction import reduce_finding
+from liftcheck.campaign.reduce.engine import Limits
+from liftcheck.campaign.report.verify import Example, Place, Ran, Refuted, Report
 from liftcheck.case import CompileFailure, FunctionCode, Target
-from liftcheck.clif.ir import Function
+from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.text.filetest import FileTest, read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.runlines import data_text
@@ -32,10 +38,15 @@ from liftcheck.compilers.registry import OWN, open_compiler
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, own_fault
 from liftcheck.isa import ISAS
+from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.engine import files_below
+from liftcheck.oracles.lifting import examples as counterexample
 from liftcheck.oracles.lifting.equal import compare
+from liftcheck.runners.pool import RunnerPool
 
 WANTS: Final = frozenset({"frame"})
+REDUCING: Final = 10.0
+"""Seconds in which what a run shows is made small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ class VerifyWork(Work[str, Report]):
     options: VerifyOptions
 
     def open(self) -> Worker[str, Report]:
-        return Verifier(open_compiler(self.options.compiler), self.options)
+        return Verifier(open_compiler(self.options.compiler), self.options, RunnerPool("auto"))
 
 
 @dataclass(slots=True)
@@ -91,6 +102,7 @@ class Verifier:
 
     compiler: Compiler
     options: VerifyOptions
+    pool: RunnerPool
     report: Report = field(default_factory=Report)
 
     def do(self, task: str, /) -> Report:
@@ -100,6 +112,7 @@ class Verifier:
         return self.report
 
     def close(self) -> None:
+        self.pool.close()
         self.compiler.close()
 
     def _file(self, path: str) -> None:
@@ -135,6 +148,7 @@ class Verifier:
             return
         spelling, functions = spell(self.compiler, test), test.module().functions
         compiler = Exactly(self.compiler) if exact else self.compiler
+        desk = Investigator(Judge(compiler, self.pool), self.pool)
         ask = partial(compiler.compile_text, spelling.text, wants=WANTS)
         for target, replies in each_target(ask, targets, len(functions)):
             for number, reply in enumerate(replies):
@@ -142,22 +156,78 @@ class Verifier:
                 if isinstance(reply, CompileFailure):
                     self._failed(place, reply)
                 else:
-                    self._verify(place, functions[number], reply, spelling.only(number))
+                    self._verify(desk, _Unit(place, functions, number, spelling.only(number)), reply)
 
     def _failed(self, place: Place, reply: CompileFailure) -> None:
         """A compiler that does not end refuses nothing: it is not known what it would have said."""
         status = "undecided" if reply.kind == "timeout" else "refused"
         self.report.unsettle(place, status, f"{reply.kind}: {reply.reason}")
 
-    def _verify(self, place: Place, function: Function, code: FunctionCode, text: str) -> None:
-        started = time.process_time()
-        found = compare(place.target, function, code)
+    def _verify(self, desk: Investigator, unit: _Unit, code: FunctionCode) -> None:
+        place, started = unit.place, time.process_time()
+        found = compare(place.target, unit.function, code)
         self.report.row(place.target.isa).seconds += time.process_time() - started
         if found.kind == "undecided":
             self.report.unsettle(place, "undecided", found.why)
         elif found.kind == "refuted":
-            types = [param.type for param in function.signature.params]
-            inputs = tuple(data_text(number, ty) for number, ty in zip(found.inputs, types, strict=True))
-            self.report.refute(Refuted(place, found.why, inputs, text))
+            self.report.refute(_refuted(desk, unit, found.examples))
         else:
             self.report.holds(place, found.kind)
+
+
+class _Unit(NamedTuple):
+    """Function `number` of a file's for a target, and its text for the compiler."""
+
+    place: Place
+    functions: Sequence[Function]
+    number: int
+    text: str
+
+    @property
+    def function(self) -> Function:
+        return self.functions[self.number]
+
+
+def _refuted(desk: Investigator, unit: _Unit, examples: Sequence[counterexample.Example]) -> Refuted:
+    """A refutation with what its run shows."""
+    said = _said(examples[0], unit.function, unit.place.target.big_endian)
+    name = f"{Path(unit.place.file).name} {unit.place.function}"
+    cases = counterexample.trials(examples, Module(list(unit.functions)), unit.number, name)
+    found = shown(desk, cases, unit.place.target)
+    if not found.findings:
+        return Refuted(unit.place, said, unit.text, None, found.why, found.ours)
+    finding = reduce_finding(desk, found.findings[0], Limits(REDUCING))[0]
+    ran = Ran(
+        finding.klass,
+        finding.detail.partition("\n")[0],
+        finding.runners,
+        tuple(_blamed(culprit(desk, finding))),
+        finding.fault,
+        finding.program,
+    )
+    return Refuted(unit.place, said, unit.text, ran)
+
+
+def _said(example: counterexample.Example, function: Function, big_endian: bool) -> Example:
+    """A counterexample in words."""
+    types = [param.type for param in function.signature.params]
+    inputs = tuple(data_text(number, ty) for number, ty in zip(example.inputs, types, strict=True))
+    sides = [hex(value) if value is not None and example.width > 1 else "" for value in (example.program, example.code)]
+    memory: dict[int, bytes] = {}
+    for at, byte in example.memory:
+        base = next((start for start, data in memory.items() if start + len(data) == at), at)
+        memory[base] = memory.get(base, b"") + bytes([byte])
+    data = tuple((hex(at), f"0x{content.hex()}") for at, content in memory.items())
+    return Example(example.claim, inputs, sides[0], sides[1], data)
+
+
+def _blamed(where: Culprit) -> Iterator[str]:
+    """Which instruction is the first that is wrong."""
+    if not where.clif:
+        yield f"suspect  {where.why}"
+        return
+    yield f"suspect  {where.clif}: {where.expected} expected, {where.actual} found"
+    for offset, text in where.code:
+        yield f"{'      > ' if offset == where.offset else '        '} {offset:4x}: {text}"
+    if where.why:
+        yield f"         {where.why}"

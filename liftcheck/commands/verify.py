@@ -6,7 +6,8 @@ Each function of each file is compiled for the targets that its file names with 
 codes, calls, and what is owed to the caller. What is proved, and under which assumptions: docs/verify.md.
 
 A function is equal (as terms), proven (by z3), refuted (with inputs), undecided (with a reason), or refused by the
-compiler. Exit code 1 if anything is refuted.
+compiler. A counterexample is run beside the reference interpreter before anything is said of the compiler: one that no
+run shows is unconfirmed, and says why. Exit code 1 if anything is refuted, 3 if something is unconfirmed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verifies; 1 if anything was refuted, 2 if a file could not be read."""
+    """Verifies; 1 if anything was refuted, 2 if a file could not be read, 3 if something is unconfirmed."""
     from liftcheck.campaign.verify import VerifyOptions, verify_files
 
     chosen = VerifyOptions(

@@ -68,6 +68,7 @@ class FindingClass:
     price: int = 0
     dies: bool = False
     seeks_run: bool = False
+    needs_run: bool = False
     names_registers: bool = False
     endings: tuple[str, ...] = ()
     unsaid: str = ""
@@ -137,8 +138,22 @@ CLASS_OF_FAILURE: Final = {row.failure: row.name for row in (*CLASSES, ILLEGAL) 
 """`CompileFailure.kind` -> class, for the kinds that are findings by themselves."""
 
 
+class Trial(NamedTuple):
+    """A case that may show in a run what was refuted without one. `lacks`: what keeps it from being just the state of
+    the refutation; '': it is, so a run that agrees contradicts it."""
+
+    case: Case
+    lacks: str = ""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is the state of the refutation."""
+        return not self.lacks
+
+
 class Mismatch(NamedTuple):
-    """Something that disagrees: case number `case` of the batch on `target`, at input `run`."""
+    """Something that disagrees: case number `case` of the batch on `target`, at input `run`. `trials`: what may show it
+    in a run, where that is asked for (`FindingClass.needs_run`)."""
 
     case: int
     target: Target
@@ -148,6 +163,7 @@ class Mismatch(NamedTuple):
     actual: Outcome | None = None
     failure: CompileFailure | None = None
     runner: str = ""
+    trials: tuple[Trial, ...] = ()
 
 
 class Runners(Protocol):

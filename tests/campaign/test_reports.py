@@ -60,7 +60,8 @@ def of_allocations() -> Results:
 def of_proofs() -> Results:
     report = verify.Report("cranelift@0.135.8", texts=1, units=3)
     places = [verify.Place("v.clif", name, line, TARGET) for name, line in (("%f", 4), ("%g", 9), ("%h", 20))]
-    report.refute(verify.Refuted(places[0], "result 1", ("1", NASTY), CLIF))
+    ran = verify.Ran("wrong result", NASTY, ("unicorn",), ("suspect  v1",), "", CLIF)
+    report.refute(verify.Refuted(places[0], verify.Example("result 1", ("1", NASTY)), CLIF, ran))
     report.unsettle(places[1], "undecided", "a loop")
     report.holds(places[2], "proven")
     return results("verify", report.document(), report.exit_code)

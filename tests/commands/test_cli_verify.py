@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.scripts import ROOT
 
 from liftcheck import cli
+from liftcheck.campaign import verify
 from liftcheck.campaign.report.verify import Place, Report
 from liftcheck.case import CompileFailure, FailureKind, Target
-from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
+from liftcheck.oracles.lifting.equal import Verdict
+from liftcheck.oracles.lifting.examples import Example
 
 CLIF = """\
 function %f(i32, i32) -> i32 {
@@ -75,13 +79,23 @@ def targeted(tmp_path: Path) -> str:
     return str(path)
 
 
-def compiling(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reply], Reply], old: str = "", new: str = "") -> None:
-    """Has the compiler compile another text, and changes what it gives."""
+def compiling(monkeypatch: pytest.MonkeyPatch, isa: str, old: str, new: str) -> None:
+    """Has the compiler compile another text for an ISA."""
     whole = Cranelift.compile_text
 
     def compile_text(self: Cranelift, text: str, targets: Sequence[Target], *more: Any, **named: Any) -> Any:
-        replies = whole(self, text.replace(old, new) if old else text, targets, *more, **named)
-        return [[change(one) for one in column] for column in replies]
+        right = whole(self, text, targets, *more, **named)
+        wrong = whole(self, re.sub(old, new, text), targets, *more, **named)
+        return [other if target.isa == isa else one for target, one, other in zip(targets, right, wrong)]
+
+    monkeypatch.setattr(Cranelift, "compile_text", compile_text)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, failure: CompileFailure) -> None:
+    """Has the compiler compile nothing."""
+
+    def compile_text(self: Cranelift, text: str, targets: Sequence[Target], *more: Any, **named: Any) -> Any:
+        return [[failure] * text.count("function ") for _ in targets]
 
     monkeypatch.setattr(Cranelift, "compile_text", compile_text)
 
@@ -106,18 +120,108 @@ def test_a_file_with_targets_says_for_what(capsys: pytest.CaptureFixture[str], t
     assert set(other["isas"]) == {"riscv64"} and other["skipped"] == {} and other["units"] == 2
 
 
+MEMORY = """\
+function %f(i64, i32) -> i32 {
+block0(v0: i64, v1: i32):
+    v2 = load.i32 v0+8
+    v3 = iadd v2, v1
+    store v3, v0+16
+    trapz v2, user5
+    return v3
+}
+"""
+FAULTS = [
+    (CLIF, "iadd", "isub", "result 1", "wrong result"),
+    (MEMORY, r"(store\S*) v3", r"\1 v1", "memory", "wrong memory"),
+    (MEMORY, r"v0\+16", "v0+20", "an access that the program has not", "wrong trap"),
+    (MEMORY, r"store\S* v3", "istore16.i32 v3", "memory", "wrong memory"),
+    (MEMORY, r"load.i32 v0\+8", "load.i32 user7 v0+8", "an access that the program has not", "wrong trap"),
+    (MEMORY, "user5", "user6", "trapped user6 where the program has trapped user5", "wrong trap"),
+]
+
+
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize("isa", ISAS)
-def test_wrong_code_is_refuted(
-    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, isa: str
+@pytest.mark.parametrize(("text", "old", "new", "claim", "klass"), FAULTS, ids=[row[1] for row in FAULTS])
+def test_wrong_code_is_refuted_and_run(
+    capsys: pytest.CaptureFixture[str],
+    plain: str,
+    monkeypatch: pytest.MonkeyPatch,
+    isa: str,
+    text: str,
+    old: str,
+    new: str,
+    claim: str,
+    klass: str,
 ) -> None:
-    compiling(monkeypatch, lambda reply: reply, "iadd", "isub")
+    Path(plain).write_text(text)
+    monkeypatch.setattr(verify, "REDUCING", 0.0)
+    compiling(monkeypatch, isa, old, new)
     found = document(capsys, plain, "--isa", isa, code=1)
     (one,) = found["refuted"]
-    assert (one["function"], one["isa"], one["line"], one["claim"]) == ("%f", isa, 1, "result 1")
-    assert len(one["inputs"]) == 2 and "iadd" in one["clif"]
-    code, out, _ = outcome(capsys, plain, "--isa", isa, "--jobs", "1")
-    assert code == 1 and f"{plain}:1: %f on {isa}" in out and "REFUTED" in out
+    assert (one["function"], one["isa"], one["line"], one["claim"]) == ("%f", isa, 1, claim)
+    assert len(one["inputs"]) == 2 and "function %f" in one["clif"] and found["unconfirmed"] == []
+    ran = one["run"]
+    assert ran["klass"] == klass and ran["runners"] and "; run: %" in ran["filetest"].replace("liftcheck: ", "")
+
+
+@pytest.mark.needs_compiler
+def test_a_refutation_is_shown_with_its_run_and_a_small_program(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiling(monkeypatch, "riscv64", "iadd", "isub")
+    code, out, _ = outcome(capsys, plain, "--isa", "riscv64", "--jobs", "1")
+    assert code == 1
+    for words in (
+        f"{plain}:1: %f on riscv64 opt_level=speed: REFUTED: result 1 differs for %f(",
+        "    program  0x",
+        "    code     0x",
+        "    run      wrong result on unicorn",
+        "    suspect  v2 = iadd.i32 v0, v1: 0x",
+        "subw a0, a0, a1",
+        "test run\ntarget riscv64\n",
+        "; run: %f(",
+    ):
+        assert words in out, out
+    assert "imul" not in out
+
+
+@pytest.mark.needs_compiler
+def test_what_is_refuted_and_does_not_show_is_an_error_of_ours(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong row says that code is wrong which is right."""
+    example = Example("result 1", (1, 2), 3, 4, 32)
+    monkeypatch.setattr(verify, "compare", lambda *_: Verdict("refuted", "result 1", (example,)))
+    found = document(capsys, plain, "--isa", "aarch64", code=3)
+    (one,) = found["unconfirmed"]
+    assert found["refuted"] == [] and one["ours"] and one["run"] is None
+    assert one["reason"] == "a bug of liftcheck, please report it: its run agrees with the reference"
+    assert found["isas"]["aarch64"]["unconfirmed"] == 1
+    code, out, _ = outcome(capsys, plain, "--isa", "aarch64")
+    assert code == 3 and "UNCONFIRMED" in out and "REFUTED" not in out
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize(
+    "change", [{"placed": False}, {"calls": 1}, {"unseen": "why"}], ids=["placed", "calls", "unseen"]
+)
+def test_what_cannot_be_run_is_named(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    example = Example("result 1", (1, 2), 3, 4, 32)._replace(**change)
+    monkeypatch.setattr(verify, "compare", lambda *_: Verdict("refuted", "result 1", (example,)))
+    found = document(capsys, plain, "--isa", "aarch64", code=3)
+    (one,) = found["unconfirmed"]
+    assert not one["ours"] and one["reason"].startswith("not run: ")
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.needs_qemu
+def test_a_known_fault_has_its_page(capsys: pytest.CaptureFixture[str]) -> None:
+    file = ROOT / "corpus" / "regressions" / "riscv64-swizzle-of-splat.clif"
+    (one,) = document(capsys, str(file), code=1)["refuted"]
+    assert one["run"]["fault"] == "docs/findings/riscv64-swizzle-of-splat.md"
 
 
 @pytest.mark.needs_compiler
@@ -125,7 +229,7 @@ def test_wrong_code_is_refuted(
 def test_a_compilation_that_does_not_end_is_undecided_and_no_refusal(
     capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, kind: FailureKind
 ) -> None:
-    compiling(monkeypatch, lambda reply: CompileFailure(kind, "why", ""))
+    failing(monkeypatch, CompileFailure(kind, "why", ""))
     found = document(capsys, plain, "--isa", "s390x")
     row, reasons = found["isas"]["s390x"], {f"{kind}: why": 1}
     ended = kind != "timeout"

@@ -316,10 +316,8 @@ def _function(one: Document, state: State, text: str, program: str) -> Entry:
 def _verify(document: Document, exit_code: int) -> Results:
     entries = [
         *_equal(document),
-        *(
-            _function({**one, "unit": one["file"], "reason": one["claim"]}, "failed", one["text"], one["clif"])
-            for one in document["refuted"]
-        ),
+        *(_counterexample(one, "known" if one["run"]["fault"] else "failed") for one in document["refuted"]),
+        *(_counterexample(one, "broken" if one["ours"] else "undecided") for one in document["unconfirmed"]),
         *(_unsettled({**one, "unit": one["file"]}, "undecided") for one in document["undecided"]),
         *(_unsettled({**one, "unit": one["file"]}, "skipped") for one in document["refused"]),
         *_skips("skipped functions", document["skipped"]),
@@ -328,9 +326,14 @@ def _verify(document: Document, exit_code: int) -> Results:
     ]
     totals = {"functions on targets": document["units"], "refuted": len(document["refuted"])}
     totals |= {name: sum(row[name] for row in document["isas"].values()) for name in ("equal", "proven")}
-    totals |= {name: len(document[name]) for name in ("undecided", "refused")}
+    totals |= {name: len(document[name]) for name in ("unconfirmed", "undecided", "refused")}
     headline = ", ".join(f"{number:,} {name}" for name, number in totals.items())
     return Results("verify", headline, tuple(entries), totals, document["compiler"], document["seconds"], exit_code)
+
+
+def _counterexample(one: Document, state: State) -> Entry:
+    program = one["run"]["filetest"] if one["run"] else one["clif"]
+    return _function({**one, "unit": one["file"]}, state, one["text"], program)
 
 
 def _equal(document: Document) -> Iterator[Entry]:

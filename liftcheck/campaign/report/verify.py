@@ -1,7 +1,8 @@
 """What `liftcheck verify` found: counts by ISA, refutations in full, for people and as JSON.
 
-The one idea: each function on each target is a unit, and each unit is one of equal, proven, refuted, undecided,
-refused, skipped; the last three are counted by reason, and their sum is held against the units (`oracles.counted`).
+The one idea: each function on each target is a unit, and each unit is one of equal, proven, refuted, unconfirmed,
+undecided, refused, skipped; the last three are counted by reason, and the sum of all is held against the units
+(`oracles.counted`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from liftcheck.oracles.counted import Counted
 
 REASONS: Final = 16
 """Reasons that people are shown, most frequent first."""
-VERDICTS: Final = ("equal", "proven", "refuted", "undecided", "refused")
+IN_FULL: Final = 2
+"""Refutations of one ISA and reason that people are shown in full; --json has all of them."""
+VERDICTS: Final = ("equal", "proven", "refuted", "unconfirmed", "undecided", "refused")
 
 
 class Place(NamedTuple):
@@ -54,20 +57,65 @@ class Unsettled(NamedTuple):
     reason: str
 
 
-class Refuted(NamedTuple):
-    """A function whose code is refuted. `claim`: what differs; `inputs`: arguments for which it does, as text."""
+class Example(NamedTuple):
+    """A counterexample in words. `claim`: what differs; `inputs`: the arguments; `program`, `code`: what each side has
+    there, '' if it has no number; `memory`: what data hold at first, by address."""
 
-    place: Place
     claim: str
     inputs: tuple[str, ...] = ()
+    program: str = ""
+    code: str = ""
+    memory: tuple[tuple[str, str], ...] = ()
+
+    def document(self) -> dict[str, object]:
+        """For `--json`."""
+        return {**self._asdict(), "memory": dict(self.memory)}
+
+    def lines(self, function: str) -> list[str]:
+        """For people."""
+        found = [f"{self.claim} differs for {function}({', '.join(self.inputs)})"]
+        found += [f"with {data} at {at}" for at, data in self.memory]
+        return found + [f"{who:<8} {what}" for who, what in (("program", self.program), ("code", self.code)) if what]
+
+
+class Ran(NamedTuple):
+    """What the run of a counterexample shows. `klass`: of the finding; `runners`: on which; `blame`: which instruction
+    is the first that is wrong, a line each; `fault`: the known fault that it is, with its page; `filetest` shows it."""
+
+    klass: str
+    detail: str
+    runners: tuple[str, ...]
+    blame: tuple[str, ...] = ()
+    fault: str = ""
+    filetest: str = ""
+
+
+class Refuted(NamedTuple):
+    """A function for which there is a counterexample. `ran`: what its run shows, None if none does: then `why`, and
+    whether that is `ours`, since the run agrees with the reference."""
+
+    place: Place
+    example: Example
     clif: str = ""
+    ran: Ran | None = None
+    why: str = ""
+    ours: bool = False
+
+    @property
+    def reason(self) -> str:
+        """What is counted."""
+        if self.ran is not None:
+            return self.ran.fault or self.example.claim
+        return f"{'a bug of liftcheck, please report it' if self.ours else 'not run'}: {self.why}"
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
         return {
             **self.place.document(),
-            "claim": self.claim,
-            "inputs": list(self.inputs),
+            **self.example.document(),
+            "run": None if self.ran is None else self.ran._asdict(),
+            "reason": self.reason,
+            "ours": self.ours,
             "text": self.text,
             "clif": self.clif,
         }
@@ -75,7 +123,14 @@ class Refuted(NamedTuple):
     @property
     def text(self) -> str:
         """What is said of it."""
-        return f"{self.claim} differs for {self.place.function}({', '.join(self.inputs)})"
+        lines = self.example.lines(self.place.function)
+        if self.ran is not None:
+            lines += [f"run      {self.ran.klass} on {', '.join(self.ran.runners)}: {self.ran.detail}"]
+            lines += [f"known    {self.ran.fault}"] if self.ran.fault else []
+            lines += self.ran.blame
+        else:
+            lines.append(f"run      {self.reason}")
+        return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -99,7 +154,7 @@ class Row:
         """For `--json`."""
         return {
             "functions": self.verdicts.total(),
-            **{name: self.verdicts[name] for name in VERDICTS[:3]},
+            **{name: self.verdicts[name] for name in VERDICTS[:4]},
             "undecided": dict(self.undecided.most_common()),
             "refused": dict(self.refused.most_common()),
             "seconds": round(self.seconds, 3),
@@ -119,6 +174,7 @@ class Report(Counted):
     compiler: str = ""
     rows: dict[str, Row] = field(default_factory=dict)
     refuted: list[Refuted] = field(default_factory=list)
+    unconfirmed: list[Refuted] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     broken: list[Diagnostic] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -148,9 +204,10 @@ class Report(Counted):
         self.unsettled.append(Unsettled(place, status, reason))
 
     def refute(self, found: Refuted) -> None:
-        """A function whose code is wrong."""
-        self.row(found.place.target.isa).verdicts["refuted"] += 1
-        self.refuted.append(found)
+        """A function with a counterexample: refuted if a run shows it."""
+        verdict = "unconfirmed" if found.ran is None else "refuted"
+        self.row(found.place.target.isa).verdicts[verdict] += 1
+        (self.unconfirmed if found.ran is None else self.refuted).append(found)
 
     def add(self, other: Report) -> None:
         """Sums."""
@@ -158,6 +215,7 @@ class Report(Counted):
             self.row(isa).add(row)
         self.add_counted(other)
         self.refuted += other.refuted
+        self.unconfirmed += other.unconfirmed
         self.unsettled += other.unsettled
         self.broken += other.broken
         self.skipped += other.skipped
@@ -167,8 +225,9 @@ class Report(Counted):
 
     @property
     def exit_code(self) -> int:
-        """1 if anything was refuted, 2 if a file could not be read or pairs were lost, else 0."""
-        return 1 if self.refuted else 2 if self.broken or self.lost else 0
+        """1 if anything was refuted, 2 if a file could not be read or pairs were lost, 3 if no run shows what was
+        refuted, else 0."""
+        return 1 if self.refuted else 2 if self.broken or self.lost else 3 if self.unconfirmed else 0
 
     def document(self) -> dict[str, object]:
         """For `--json`."""
@@ -178,7 +237,8 @@ class Report(Counted):
             "units": self.units,
             "seconds": round(self.seconds, 3),
             "isas": {isa: row.document() for isa, row in sorted(self.rows.items())},
-            "refuted": [one.document() for one in sorted(self.refuted)],
+            "refuted": _documents(self.refuted),
+            "unconfirmed": _documents(self.unconfirmed),
             "undecided": self._unsettled("undecided"),
             "refused": self._unsettled("refused"),
             "skipped": dict(self.skipped.most_common()),
@@ -193,10 +253,27 @@ class Report(Counted):
         ]
 
 
+def _documents(found: list[Refuted]) -> list[dict[str, object]]:
+    return [one.document() for one in sorted(found, key=_order)]
+
+
+def _order(one: Refuted) -> tuple[Target, Place]:
+    return one.place.target, one.place
+
+
 def refutations(report: Report) -> Iterator[str]:
-    """The refutations as text that is not to be wrapped."""
-    for one in sorted(report.refuted):
-        yield f"{one.place}: REFUTED: {one.text}\n{one.clif.rstrip()}\n"
+    """The refutations as text that is not to be wrapped: of each ISA and reason some in full, with a filetest."""
+    shown: Counter[tuple[str, str]] = Counter()
+    for one in sorted([*report.refuted, *report.unconfirmed], key=_order):
+        kind = one.place.target.isa, one.reason
+        shown[kind] += 1
+        word = "REFUTED" if one.ran is not None else "UNCONFIRMED"
+        if shown[kind] > IN_FULL:
+            yield f"{one.place}: {word}: {one.reason}"
+            continue
+        text = one.text.replace("\n", "\n    ")
+        program = one.ran.filetest if one.ran is not None else one.clif
+        yield f"{one.place}: {word}: {text}\n\n{program.rstrip()}\n"
 
 
 def tables(report: Report) -> RenderableType:

@@ -27,6 +27,9 @@ from liftcheck.oracles.lifting.calls import even
 from liftcheck.oracles.lifting.signature import ALIGNED, Boundary, Convention, convention, extension
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 
+EXTRA: Final = "an access that the program has not"
+MISSING: Final = "an access that the code has not"
+
 
 class Claim(NamedTuple):
     """Both are equal wherever the premise of their ends holds; `what` is said of them if they are not."""
@@ -49,6 +52,15 @@ class Sides(NamedTuple):
     boundary: Boundary
     any_nan: bool
     aligned: Term
+
+    @property
+    def unwatched(self) -> frozenset[str]:
+        """Registers that this convention keeps and the usual one does not: no runner looks at them."""
+        how, registers = self.boundary.convention, table_of(self.target.isa).registers
+        kept, usual = owed(how.isa, how.signature.call_conv), owed(how.isa, "system_v")
+        if kept is None or usual is None:
+            return frozenset()
+        return frozenset(registers.name(place) for place in kept.bits if place not in usual.bits)
 
     def of(self, code: End, program: End) -> Iterator[Claim]:
         """The claims of two ends."""
@@ -143,13 +155,13 @@ def _accesses(code: Sequence[Access], program: Sequence[Access]) -> Iterator[Cla
     """What the code accesses the program does; what may trap in the program may trap in the code, and no other way."""
     for one in dict.fromkeys(code):
         others = [other for other in program if one.trap is None or other.trap in (one.trap, None)]
-        yield Claim("an access that the program has not", _implied(one.when, _inside(one, others)), TRUE)
+        yield Claim(EXTRA, _implied(one.when, _inside(one, others)), TRUE)
     for other in dict.fromkeys(program):
         if other.trap is not None:
             same = [one for one in code if one.trap == other.trap]
             for at in {0, other.size - 1}:
                 byte = other._replace(address=located(other.address, at), size=1)
-                yield Claim("an access that the code has not", _implied(other.when, _inside(byte, same)), TRUE)
+                yield Claim(MISSING, _implied(other.when, _inside(byte, same)), TRUE)
 
 
 def _implied(when: Term, then: Term) -> Term:

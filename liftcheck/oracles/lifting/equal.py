@@ -10,7 +10,7 @@ Verdicts: 'equal' (by the normal form alone), 'proven' (by z3), 'refuted' (with 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from random import Random
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
@@ -21,14 +21,15 @@ from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Function
 from liftcheck.isa.abi import abi_named
 from liftcheck.mach.lift import lift
-from liftcheck.mach.lift_memory import Reads, Undecided, located, parts
+from liftcheck.mach.lift_memory import Reads, Undecided, located
 from liftcheck.mach.lift_paths import End, Lifted
 from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
 from liftcheck.oracles.lifting.calls import Calls
-from liftcheck.oracles.lifting.claims import Claim, Sides
+from liftcheck.oracles.lifting.claims import EXTRA, MISSING, Claim, Sides
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
+from liftcheck.oracles.lifting.examples import ACCESS, REGISTER, Drawn, Example, State, placements, pointers, within
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
 from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
@@ -38,11 +39,17 @@ _SAMPLES: Final = 24
 
 
 class Verdict(NamedTuple):
-    """What is known of a function; `why`: what differs, or the reason; `inputs`: arguments for which it does."""
+    """What is known of a function; `why`: what differs, or the reason; `examples`: numbers for which it does, first
+    those that can be run."""
 
     kind: str
     why: str = ""
-    inputs: tuple[int, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Arguments for which both sides differ; () if they do not."""
+        return self.examples[0].inputs if self.examples else ()
 
 
 def compare(
@@ -114,16 +121,18 @@ class _Comparison:
         for end in (code, program):
             if end.kind == "undecided":
                 return self._unless_impossible(premises, end.detail)
-        undecided, known = "", _known(premises)
+        undecided, unseen, known = "", None, _known(premises)
         for claim in self.sides.of(code, program):
             claim = Claim(claim.what, _under(known, claim.code), _under(known, claim.program))
             if claim.is_plain:
                 continue
-            found = self._claim(premises, claim)
-            if found.kind == "refuted":
+            found = self._claim(code, program, premises, claim)
+            if found.kind == "refuted" and not found.examples[0].lacks:
                 return found
+            if found.kind == "refuted":
+                unseen = unseen or found  # another claim may show in a run
             undecided = undecided or found.why
-        return Verdict("undecided", undecided) if undecided else Verdict("equal")
+        return unseen or (Verdict("undecided", undecided) if undecided else Verdict("equal"))
 
     def _unless_impossible(self, premises: Sequence[Term], reason: str) -> Verdict:
         self.asked += 1
@@ -134,47 +143,76 @@ class _Comparison:
             pass
         return Verdict("undecided", reason)
 
-    def _claim(self, premises: Sequence[Term], claim: Claim) -> Verdict:
+    def _claim(self, code: End, program: End, premises: Sequence[Term], claim: Claim) -> Verdict:
         self.asked += 1
         try:
-            for model in self.prover.counterexamples(premises, build.bnot(build.eq(claim.code, claim.program))):
-                found = self._reproduced(model)
-                if found:
-                    return self._refuted(premises, claim, model, found)
+            for model in self.prover.counterexamples(premises, _denied(claim)):
+                if found := self._reproduced(model):
+                    return self._refuted(code, program, premises, claim, found)
         except GaveUp as reason:
+            bases = pointers(program.accesses)
             for seed in range(_SAMPLES):
-                drawn = _Drawn(seed)
-                found = self._reproduced(drawn)
-                if found:
-                    return self._refuted(premises, claim, drawn, found)
+                if found := self._reproduced(Drawn(seed, bases)):
+                    return self._refuted(code, program, premises, claim, found)
             return Verdict("undecided", str(reason))
         return Verdict("equal")
 
-    def _refuted(self, premises: Sequence[Term], claim: Claim, model: Model, why: str) -> Verdict:
+    def _refuted(self, code: End, program: End, premises: Sequence[Term], claim: Claim, found: Example) -> Verdict:
         if self.nans_seen:
             return Verdict("undecided", "the bits of a NaN are seen")
         if not self.code.undefined.isdisjoint(variables([*premises, claim.code])):
             return Verdict("undecided", "what a manual leaves open")
-        given = arguments(self.sides.boundary.signature)
-        return Verdict("refuted", why, tuple(model.get(v, 0) for v in given))
+        examples = dict.fromkeys([*self._placed(code, program, premises, claim), found])
+        return Verdict("refuted", found.claim, tuple(sorted(examples, key=lambda one: not one.placed)))
 
-    def _reproduced(self, model: Model) -> str:
-        """What differs between both sides for some numbers; '' if nothing does."""
-        values = _State(model, self.code.reads, self.code.big).values
+    def _placed(self, code: End, program: End, premises: Sequence[Term], claim: Claim) -> list[Example]:
+        """Examples that can be run."""
+        found = []
+        for asked in placements(code.accesses, program.accesses, claim.what in (EXTRA, MISSING)):
+            with suppress(GaveUp):
+                for model in self.prover.counterexamples((*premises, *asked), _denied(claim)):
+                    if example := self._reproduced(model):
+                        found.append(example)
+                        break
+        return found
+
+    def _reproduced(self, model: Model) -> Example | None:
+        """What differs between both sides for some numbers; None if nothing does."""
+        state = State(model, self.code.reads, self.code.big)
+        values = state.values
         if not values(self.sides.aligned):
-            return ""
+            return None
         taken = [
             [end for end in side.ends if all(values(c) for c in end.conditions)] for side in (self.code, self.program)
         ]
         if [len(ends) for ends in taken] != [1, 1]:
-            return ""
+            return None
         (code,), (program,) = taken
         if {"undecided", "open"} & {code.kind, program.kind}:
-            return ""
+            return None
+        given = tuple(model.get(v, 0) for v in arguments(self.sides.boundary.signature))
+        placed = all(values(within(one)) for one in program.accesses)
+        first = None
         for claim in self.sides.of(code, program):
             if not claim.is_plain and values(claim.code) != values(claim.program):
-                return claim.what
-        return ""
+                sides, unseen = (values(claim.code), values(claim.program)), self._unseen(claim, code, values)
+                found = Example(
+                    claim.what, given, *sides, claim.code.bits, state.data, placed, unseen, len(program.calls)
+                )
+                if not found.unseen:
+                    return found
+                first = first or found
+        return first
+
+    def _unseen(self, claim: Claim, code: End, values: Values) -> str:
+        """Why a run does not show that a claim does not hold."""
+        if claim.what in (EXTRA, MISSING):
+            return ACCESS if all(values(within(one)) for one in code.accesses) else ""
+        return REGISTER if claim.what in self.sides.unwatched else ""
+
+
+def _denied(claim: Claim) -> Term:
+    return build.bnot(build.eq(claim.code, claim.program))
 
 
 def _is_out_of_stack(code: End, program: End) -> bool:
@@ -206,40 +244,3 @@ def _under(known: Mapping[Term, Term], root: Term) -> Term:
         if node not in done:
             done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
     return done[root]
-
-
-class _Drawn(dict[Term, int]):
-    """Numbers that are drawn when they are asked for: bits like chance, small ones, ones near a boundary."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        self._seed: Final = seed
-
-    def get(self, v: Term, default: int = 0) -> int:  # type: ignore[override]
-        """A variable's number."""
-        if v not in self:
-            draw = Random(f"{self._seed} {v.params[0]}")
-            bits, top = draw.getrandbits(v.bits), 1 << v.bits - 1
-            self[v] = draw.choice((bits, bits, bits & 15, -(bits & 3), top - (bits & 3))) & (1 << v.bits) - 1
-        return self[v]
-
-
-class _State:
-    """A number for every variable; words of memory that overlap agree."""
-
-    def __init__(self, model: Model, reads: Reads, big: bool) -> None:
-        self._model, self._reads, self._big = model, reads, big
-        self._bytes: dict[tuple[int, bool, int], int] = {}
-        self.values: Final = Values(self._variable)
-
-    def _variable(self, v: Term) -> int:
-        number, read = self._model.get(v, 0), self._reads.of.get(v)
-        if read is None:
-            return number
-        at, order = self.values(read.address) or 0, "big" if self._big else "little"
-        frame = parts(read.address)[0] is ALIGNED
-        content = number.to_bytes(read.size, order)  # type: ignore[arg-type]
-        found = [
-            self._bytes.setdefault((read.calls, frame, at + k & (1 << 64) - 1), byte) for k, byte in enumerate(content)
-        ]
-        return int.from_bytes(bytes(found), order)  # type: ignore[arg-type]

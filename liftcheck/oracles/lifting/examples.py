@@ -1,0 +1,176 @@
+"""Counterexamples: numbers for which a function's code and its program, evaluated, differ, and how they become a run.
+
+The one idea: a model of z3's is only where to look: both sides are evaluated there, exactly, and what differs is an
+example. To be run it must be a state that a run can be put into: whatever the program accesses is to lie in the data
+region (`layout`), so that is asked of z3 in addition (`within`), and what the example reads is the region's content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+from typing import Final, NamedTuple
+
+from liftcheck import layout
+from liftcheck.bits import build
+from liftcheck.bits.simplify import TRUE, simplified
+from liftcheck.bits.term import Term, const
+from liftcheck.bits.values import Values
+from liftcheck.case import Case
+from liftcheck.clif.edit import reachable
+from liftcheck.clif.ir import Module
+from liftcheck.mach.lift_memory import Reads, parts
+from liftcheck.mach.lift_paths import Access
+from liftcheck.oracles.base import Trial
+from liftcheck.oracles.lifting.claims_smt import Model
+from liftcheck.oracles.lifting.signature import ALIGNED
+from liftcheck.runners.base import NOISE
+
+CALLS: Final = "what its callees give and leave in memory cannot be chosen"
+ACCESS: Final = "an access where something is shows in no run"
+REGISTER: Final = "no runner looks at this register"
+_MOST: Final = 4
+"""Accesses of a program that are looked at one by one."""
+_REGION: Final = layout.slot_address(0)
+
+
+class Example(NamedTuple):
+    """Numbers for which both sides differ.
+
+    claim    what differs
+    inputs   the arguments, unsigned
+    code, program  the number of `width` bits that each side has there; None: it has none
+    memory   (address, byte) of what either side reads of data, as it is before
+    placed   whether all that the program accesses lies in the data region
+    unseen   why a run in this state does not show it, '' if it does
+    calls    how many calls come before it shows
+    """
+
+    claim: str
+    inputs: tuple[int, ...]
+    code: int | None = None
+    program: int | None = None
+    width: int = 1
+    memory: tuple[tuple[int, int], ...] = ()
+    placed: bool = True
+    unseen: str = ""
+    calls: int = 0
+
+    @property
+    def lacks(self) -> str:
+        """What keeps a run from being just this state, or from showing it; '': nothing."""
+        if not self.placed:
+            return "its data cannot be put into one data region"
+        return CALLS if self.calls else self.unseen
+
+
+class State:
+    """A number for every variable; words of memory that overlap agree."""
+
+    def __init__(self, model: Model, reads: Reads, big: bool) -> None:
+        self._model, self._reads, self._big = model, reads, big
+        self._bytes: dict[tuple[int, bool, int], int] = {}
+        self.values: Final = Values(self._variable)
+
+    def _variable(self, v: Term) -> int:
+        number, read = self._model.get(v, 0), self._reads.of.get(v)
+        if read is None:
+            return number
+        at, order = self.values(read.address) or 0, "big" if self._big else "little"
+        frame = parts(read.address)[0] is ALIGNED
+        content = number.to_bytes(read.size, order)  # type: ignore[arg-type]
+        found = [
+            self._bytes.setdefault((read.calls, frame, at + k & (1 << 64) - 1), byte) for k, byte in enumerate(content)
+        ]
+        return int.from_bytes(bytes(found), order)  # type: ignore[arg-type]
+
+    @property
+    def data(self) -> tuple[tuple[int, int], ...]:
+        """(address, byte) of all that was read of data before any call."""
+        return tuple(sorted((at, byte) for (calls, frame, at), byte in self._bytes.items() if not calls and not frame))
+
+
+class Drawn(dict[Term, int]):
+    """Numbers that are drawn when they are asked for: bits like chance, small ones, ones near a boundary; of `pointers`
+    addresses in the data region."""
+
+    def __init__(self, seed: int, pointers: frozenset[Term] = frozenset()) -> None:
+        super().__init__()
+        self._seed: Final = seed
+        self._pointers: Final = pointers
+
+    def get(self, v: Term, default: int = 0) -> int:  # type: ignore[override]
+        """A variable's number."""
+        if v not in self:
+            draw = Random(f"{self._seed} {v.params[0]}")
+            bits, top = draw.getrandbits(v.bits), 1 << v.bits - 1
+            number = draw.choice((bits, bits, bits & 15, -(bits & 3), top - (bits & 3))) & (1 << v.bits) - 1
+            self[v] = _REGION + (bits & 0x7F8) if v in self._pointers else number
+        return self[v]
+
+
+def within(access: Access) -> Term:
+    """That an access lies in the data region, where it is made."""
+    room = const(layout.SLOT_SIZE - access.size, 64)
+    inside = simplified(build.ule(simplified(build.sub(access.address, const(_REGION, 64))), room))
+    return simplified(build.bor(simplified(build.bnot(access.when)), inside))
+
+
+def some_outside(accesses: Iterable[Access]) -> Term:
+    """That one of some accesses is made, and lies outside of the data region."""
+    found = TRUE
+    for one in accesses:
+        found = simplified(build.band(found, within(one)))
+    return simplified(build.bnot(found))
+
+
+def placements(code: Sequence[Access], program: Sequence[Access], is_of_access: bool) -> Iterator[tuple[Term, ...]]:
+    """Conditions under which a run may show a claim that does not hold, the best first: that what the program accesses
+    lies in the data region; of a claim about an access, before that, that the code leaves it, or that an access of the
+    program is the first to leave it."""
+    inside = tuple(within(one) for one in program)
+    if is_of_access:
+        yield (*inside, some_outside(code))
+        for number, one in enumerate(program[:_MOST]):
+            yield (*inside[:number], some_outside((one,)))
+    if code or program:
+        yield inside
+
+
+def pointers(accesses: Sequence[Access]) -> frozenset[Term]:
+    """The variables that addresses begin with."""
+    return frozenset(base for one in accesses if (base := parts(one.address)[0]).prim == "var" and base.bits == 64)
+
+
+def trials(examples: Sequence[Example], module: Module, entry: int, name: str = "") -> tuple[Trial, ...]:
+    """Examples of the function `entry` of a module as cases."""
+    return tuple(Trial(case_of(one, module, entry, name), one.lacks) for one in examples)
+
+
+def case_of(example: Example, module: Module, entry: int, name: str = "") -> Case:
+    """An example as a case: of the function `entry` of a module and all that it can reach. It is run once for each way
+    of filling the bits above narrow arguments, with a data region of its own, to which its pointers are moved."""
+    numbers = reachable(module, entry)
+    reached = Module([module.functions[number] for number in numbers])
+    runs = range(len(NOISE))
+    inputs = tuple(tuple(_moved(number, run) for number in example.inputs) for run in runs)
+    has_data = example.memory or any(_is_near(number) for number in example.inputs)
+    memories = (_region(example),) * len(runs) if has_data else ()
+    return Case(reached, numbers.index(entry), inputs, memories, 0, name)
+
+
+def _region(example: Example) -> bytes:
+    region = bytearray(layout.SLOT_SIZE)
+    for at, byte in example.memory:
+        if 0 <= at - _REGION < len(region):
+            region[at - _REGION] = byte
+    return bytes(region)
+
+
+def _is_near(number: int) -> bool:
+    return -layout.SLOT_SIZE <= number - _REGION < 2 * layout.SLOT_SIZE
+
+
+def _moved(number: int, run: int) -> int:
+    """An argument of a run; a pointer into the data region points into the run's own."""
+    return number + run * layout.SLOT_STRIDE if _is_near(number) else number
