@@ -47,7 +47,7 @@ AGREE: Final = "agree"
 DISAGREE: Final = "disagree"
 UNDECIDED: Final = "undecided"
 
-_WIDEST_ACCESS: Final = 64
+WIDEST_ACCESS: Final = 64
 _NOT_A_MEMORY_TRAP: Final = frozenset({"int_divz", "int_ovf", "bad_toint", "stk_ovf"})
 
 
@@ -138,7 +138,7 @@ def _compare_traps(expected: Outcome, actual: Outcome) -> Verdict:
     if expected.detail != actual.detail:
         return Verdict(DISAGREE, WRONG_TRAP, f"trap {expected.detail} expected, trap {actual.detail} seen")
     torn = expected.detail not in _NOT_A_MEMORY_TRAP
-    return _compare_memory(expected.memory, actual.memory, _WIDEST_ACCESS - 1 if torn else 0)
+    return _compare_memory(expected.memory, actual.memory, WIDEST_ACCESS - 1 if torn else 0)
 
 
 def _compare_returns(expected: Outcome, actual: Outcome, types: Sequence[Type]) -> Verdict:

@@ -29,7 +29,18 @@ from liftcheck.nan import CREATES
 from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.claims import EXTRA, MISSING, Claim, Sides
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
-from liftcheck.oracles.lifting.examples import ACCESS, REGISTER, Drawn, Example, State, placements, pointers, within
+from liftcheck.oracles.lifting.examples import (
+    ACCESS,
+    EDGE,
+    MARGIN,
+    REGISTER,
+    Drawn,
+    Example,
+    State,
+    placements,
+    pointers,
+    within,
+)
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
 from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
@@ -208,6 +219,8 @@ class _Comparison:
         """Why a run does not show that a claim does not hold."""
         if claim.what in (EXTRA, MISSING):
             return ACCESS if all(values(within(one)) for one in code.accesses) else ""
+        if code.kind == "trapped" and not all(values(within(one, MARGIN)) for one in code.accesses):
+            return EDGE
         return REGISTER if claim.what in self.sides.unwatched else ""
 
 

@@ -22,15 +22,19 @@ from liftcheck.clif.ir import Module
 from liftcheck.mach.lift_memory import Reads, parts
 from liftcheck.mach.lift_paths import Access
 from liftcheck.oracles.base import Trial
+from liftcheck.oracles.compare import WIDEST_ACCESS
 from liftcheck.oracles.lifting.claims_smt import Model
 from liftcheck.oracles.lifting.signature import ALIGNED
 from liftcheck.runners.base import NOISE
 
 CALLS: Final = "what its callees give and leave in memory cannot be chosen"
 ACCESS: Final = "an access where something is shows in no run"
+EDGE: Final = "after a trap the ends of the data region are not compared"
 REGISTER: Final = "no runner looks at this register"
 _MOST: Final = 4
 """Accesses of a program that are looked at one by one."""
+MARGIN: Final = WIDEST_ACCESS
+"""After a trap the ends of the region are not compared (`oracles.compare`)."""
 _REGION: Final = layout.slot_address(0)
 
 
@@ -105,19 +109,19 @@ class Drawn(dict[Term, int]):
             draw = Random(f"{self._seed} {v.params[0]}")
             bits, top = draw.getrandbits(v.bits), 1 << v.bits - 1
             number = draw.choice((bits, bits, bits & 15, -(bits & 3), top - (bits & 3))) & (1 << v.bits) - 1
-            self[v] = _REGION + (bits & 0x7F8) if v in self._pointers else number
+            self[v] = _REGION + MARGIN + (bits & 0x7F8) if v in self._pointers else number
         return self[v]
 
 
-def within(access: Access) -> Term:
-    """That an access lies in the data region, where it is made."""
-    room = const(layout.SLOT_SIZE - access.size, 64)
-    inside = simplified(build.ule(simplified(build.sub(access.address, const(_REGION, 64))), room))
-    return simplified(build.bor(simplified(build.bnot(access.when)), inside))
+def within(access: Access, margin: int = 0) -> Term:
+    """That an access lies in the data region, where it is made, so far from its ends."""
+    room = const(layout.SLOT_SIZE - 2 * margin - access.size, 64)
+    apart = simplified(build.sub(access.address, const(_REGION + margin, 64)))
+    return simplified(build.bor(simplified(build.bnot(access.when)), simplified(build.ule(apart, room))))
 
 
 def some_outside(accesses: Iterable[Access]) -> Term:
-    """That one of some accesses is made, and lies outside of the data region."""
+    """That one of some accesses is made, and does not lie in the data region."""
     found = TRUE
     for one in accesses:
         found = simplified(build.band(found, within(one)))
@@ -134,6 +138,7 @@ def placements(code: Sequence[Access], program: Sequence[Access], is_of_access: 
         for number, one in enumerate(program[:_MOST]):
             yield (*inside[:number], some_outside((one,)))
     if code or program:
+        yield tuple(within(one, MARGIN) for one in (*program, *code))
         yield inside
 
 
