@@ -1,6 +1,6 @@
 """`Isa`: what differs between ISAs, as a value.
 
-The one idea: data is a field; what needs code is the name of a function in the ISA's own package ('decoder:read'),
+The one idea: data is a field; what needs code is the name of a function in the ISA's own package ('reader:read'),
 which is imported when somebody first asks for it, so a value costs nothing to open and may be asked for from any
 layer. A field that an ISA does not fill has the value of an ISA that has nothing of the kind.
 Sources: with the values.

@@ -24,7 +24,7 @@ ALREADY: dict[str, dict[str, str]] = {
     "riscv64": {"reads": r"vmv\.s\.x|vfmv\.s\.f|vf?slide1up\.v.|vf?w?red.*"},
     # Pointer authentication is off in a process that has not asked for it, and moves nothing; prefetches have an
     # address; conditions that always hold, and their kin where both ways are the same, name flags.
-    "aarch64": {"reads": r"(pac|aut)i[ab](sp|z)|reta[ab]|xpaclri|prfm", "flags": r"b\.(al|nv)|f?cs.*|ccm[np]"},
+    "aarch64": {"reads": r"(pac|aut)i[ab](sp|z)|reta[ab]|xpaclri|prfu?m", "flags": r"b\.(al|nv)|f?cs.*|ccm[np]"},
     # A comparison that is always false has operands; leave takes rsp in its stride; no-operations have an address. A
     # shift by nothing keeps the flags, which no compiler counts upon.
     "x86-64": {"reads": r"vcmp(false|true).*|leave|nop", "flags": r"ro[lr]|s[ha][lr]d?"},

@@ -12,16 +12,19 @@ import pytest
 from support.examples import many
 
 from liftcheck.bits.build import zext
-from liftcheck.bits.simplify import simplified
+from liftcheck.bits.simplify import normal
+from liftcheck.isa.aarch64 import reader as aarch64
 from liftcheck.isa.base import isa_named
 from liftcheck.isa.s390x.insts.bench import benches
 from liftcheck.isa.s390x.insts.table import table
 from liftcheck.isa.s390x.reader import MANNER, read
 from liftcheck.mach import insn as m
+from liftcheck.mach.capstone import opened
 from liftcheck.mach.insn import Access, Effect, Insn
 from liftcheck.mach.rows.reader import Manner, Reader
 from liftcheck.mach.rows.row import Row
-from liftcheck.mach.rows.table import reads
+from liftcheck.mach.rows.table import Table, reads
+from liftcheck.mach.state import State
 from liftcheck.oracles.rows.instances import drawn
 
 
@@ -127,10 +130,10 @@ def test_effects_are_those_of_the_instruction() -> None:
         decoded = table().assemble(text)
         effects, found = table().lift(decoded).effects, reader(decoded.data).effect
         assert effects is not None and found is not None
-        assert dict(found.writes) == {p: t for p, t in effects.writes.items() if isinstance(p, int)}, text
-        assert [(x.address, x.size) for x in found.loads] == [(x.address, x.size) for x in effects.loads], text
+        assert dict(found.writes) == {p: normal(t) for p, t in effects.writes.items() if isinstance(p, int)}, text
+        assert [(x.address, x.size) for x in found.loads] == [(normal(x.address), x.size) for x in effects.loads], text
         assert [(x.address, x.size, x.value) for x in found.stores] == [
-            (x.address, x.size, x.value) for x in effects.stores
+            (normal(x.address), x.size, normal(x.value)) for x in effects.stores
         ], text
 
 
@@ -174,5 +177,63 @@ def test_an_alias_is_the_row_with_operands_given() -> None:
     assert (found.flow, found.reads) == (m.RETURN, {30})
     moved = reader(rows.assemble("mov x1, x2").data)
     assert (moved.name, moved.reads, moved.writes) == ("mov", {2}, {1})
-    assert moved.effect is not None and simplified(moved.effect.writes[0][1]) is m.register("aarch64", 2)
+    assert moved.effect is not None and moved.effect.writes[0][1] is m.register("aarch64", 2)
     assert reader(rows.assemble("cmp x1, x2").data).writes == {m.FLAGS}
+
+
+def of_aarch64() -> tuple[Table, Reader]:
+    """A reader that has met nothing yet."""
+    isa = isa_named("aarch64")
+    rows: Table = isa.part(isa.rows)()
+    return rows, Reader("aarch64", rows, aarch64.MANNER)
+
+
+@pytest.mark.parametrize("first", ["cbz xzr, . + 8", "csel x1, xzr, x2, al", "ldr xzr, [x1, xzr]", "str wzr, [sp]"])
+def test_zero_registers_and_conditions_that_always_hold_hide_nothing(first: str) -> None:
+    """Where the first instruction of a row that is met has them."""
+    rows, reader = of_aarch64()
+    reader(rows.assemble(first).data)
+    branch = reader(rows.assemble("cbz x3, . + 8").data)
+    assert (branch.flow, branch.reads, branch.target) == (m.BRANCH, {3}, 8)
+    assert reader(rows.assemble("csel x1, x3, x2, eq").data).reads == {2, 3, m.FLAGS}
+    loaded = reader(rows.assemble("ldr x4, [x5, x6]").data)
+    assert (loaded.accesses, loaded.reads) == ((Access(5, 0, 8, True, False, 6),), {5, 6, m.MEMORY})
+    assert reader(rows.assemble("str w4, [sp, #8]").data).accesses == (Access(63, 8, 4, False, True),)
+
+
+@pytest.mark.parametrize(("text", "access"), [
+    ("ldr x1, [x2, #16]", Access(2, 16, 8, True, False)), ("ldr x1, [x2], #16", Access(2, 0, 8, True, False)),
+    ("ldr x1, [x2, #-16]!", Access(2, -16, 8, True, False)),
+    ("stp q1, q2, [sp, #-32]!", Access(63, -32, 32, False, True)),
+    ("ldr q1, . + 64", Access(m.PC, 64, 16, True, False)), ("ldaddal x1, x2, [x3]", Access(3, 0, 8, True, True)),
+    ("stlxr w1, x2, [x3]", Access(3, 0, 8, False, True)), ("casal x1, x2, [x3]", Access(3, 0, 8, True, True)),
+])  # fmt: skip
+def test_a_base_and_a_distance_are_operands_of_their_own(text: str, access: Access) -> None:
+    """Whichever of them is met first: the distance of another one counts where this one's does."""
+    rows, reader = of_aarch64()
+    assert reader(rows.assemble(text).data).accesses == (access,)
+
+
+def test_operands_are_spelt_as_disassemblers_do() -> None:
+    rows, reader = of_aarch64()
+    for text, spelt in (
+        ("add x1, x2, #16", "x1, x2, #0x10"), ("add x1, x2, #9", "x1, x2, #9"), ("b . - 8", "#0xfffffffffffffff8"),
+        ("movk x1, #258, lsl #16", "x1, #0x102, lsl #16"), ("ldr x1, [x2]", "x1, [x2]"),
+        ("stur x1, [sp, #-16]", "x1, [sp, #-0x10]"), ("mov v1.b[11], w2", "v1.b[0xb], w2"),
+    ):  # fmt: skip
+        data = rows.assemble(text).data
+        (named,) = opened("aarch64").disasm_lite(data, 0)
+        assert reader(data).operands == spelt == named[3]
+
+
+def test_a_signed_address_comes_back_by_the_same_stack_pointer() -> None:
+    rows, reader = of_aarch64()
+    state = State("aarch64")
+    for text in ("paciasp", "autiasp", "pacibsp", "autibsp"):
+        machine = reader(rows.assemble(text).data)
+        assert (machine.reads, machine.writes) == ({30, 63}, {30})
+        assert machine.effect is not None
+        state.run(machine.effect)
+        assert (state.value(30) is m.register("aarch64", 30)) == text.startswith("aut")
+    returns = reader(rows.assemble("retaa").data)
+    assert (returns.flow, returns.reads) == (m.RETURN, {30, 63})

@@ -1,4 +1,4 @@
-"""aarch64 as a value; its instructions' tables are `decoder` and `effects`.
+"""aarch64 as a value; its instructions are the rows of `insts`, read by `reader`.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/arm64.rs (it has no presets); the Arm ARM for the probes, assembled with GNU
 as. With the 1 KiB pages of its own Unicorn's TLB overflows.
@@ -32,7 +32,8 @@ ISA: Final = Isa(
     direction="listing:direction",
     operands="operands:compare",
     emitted="widths:emitted",
-    reader="decoder:read",
+    reader="reader:read",
+    by_rows=True,
     rows="insts.table:table",
     bench="insts.bench:benches",
     sizes=(4,) * 256,

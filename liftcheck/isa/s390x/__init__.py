@@ -1,4 +1,4 @@
-"""s390x as a value; its instructions' tables are `decoder`, `effects`, read by `reader`; `thunks` replace instructions.
+"""s390x as a value; its instructions are the rows of `insts`, read by `reader`; `thunks` replace some.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/s390x.rs (presets); Principles of Operation ('Instruction formats' for the
 lengths), and for the probes, assembled with GNU as; qemu-user 7.2, where SIGILL and SIGFPE come with the PC after the

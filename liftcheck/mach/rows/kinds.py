@@ -29,8 +29,8 @@ Value = Any
 class Kind:
     """What all kinds have. `pattern`: the regular expression of its text; `default`: the value that is not written
     where the syntax leaves it out (`{, shift}`); `written`: whether it is written unless a row says otherwise;
-    `role`: what it is to a reader of code: 'register', 'immediate', 'target', 'memory'; `keeps`: a part of what is
-    written stays as it was."""
+    `role`: what it is to a reader of code: 'register', 'immediate', 'target', 'memory', 'offset' (a number that is
+    added to an address, and nothing else); `keeps`: a part of what is written stays as it was."""
 
     pattern: str = r"[^\s,()\[\]{}]+"
     default: Value = None
@@ -50,6 +50,10 @@ class Kind:
         """A value as the assembler has it."""
         raise NotImplementedError
 
+    def spelt(self, value: Value) -> str:
+        """A value as disassemblers have it, which readers of code compare with a compiler's own texts."""
+        return self.show(value)
+
     def parse(self, text: str) -> Value:
         """The value that a text means; AssemblyError if it means none."""
         raise NotImplementedError
@@ -67,7 +71,8 @@ class Kind:
         return ()
 
     def address(self, value: Value) -> tuple[int, int, int]:
-        """Where it is in memory: the place of a base, a distance from it, the place of an index."""
+        """Where it is in memory: the place of a base, a distance from it, the place of an index; of several operands
+        each is a part of that, and the others are NONE."""
         raise InternalError(f"{type(self).__name__} is no memory")
 
 
@@ -166,6 +171,10 @@ class Register(Kind):
         number = self.number(value)
         return () if number == self.zero else (self.first + number,)
 
+    def address(self, value: Value) -> tuple[int, int, int]:
+        number = self.number(value)
+        return NONE if number == self.zero else self.first + number, 0, NONE
+
 
 def unboxed(whole: Term, width: int, nan: int) -> Term:
     """The low bits if those above are all ones, else a NaN."""
@@ -189,6 +198,7 @@ class Immediate(Kind):
         refused: Sequence[int] = (),
         default: int | None = None,
         hexadecimal: bool = False,
+        role: str = "immediate",
     ) -> None:
         self.field: Final = field
         self.bits: Final = bits
@@ -199,6 +209,7 @@ class Immediate(Kind):
         self.refused: Final = tuple(refused)
         self.default = default
         self.hexadecimal: Final = hexadecimal
+        self.role = role
 
     def decode(self, fields: Fields) -> Value:
         number = fields[self.field]
@@ -225,15 +236,17 @@ class Immediate(Kind):
     def read(self, machine: Machine, value: Value) -> Term:
         return const(value, self.width)
 
+    def address(self, value: Value) -> tuple[int, int, int]:
+        return NONE, value, NONE
+
 
 class Target(Immediate):
     """A signed distance from this instruction; it is read as the address there. Its text is the distance: `. + 8`."""
 
     pattern = r"\.\s*[+-]\s*\w+|[+-]?\w+"
-    role = "target"
 
     def __init__(self, field: str, bits: int, *, scale: int = 1) -> None:
-        super().__init__(field, bits, signed=True, scale=scale)
+        super().__init__(field, bits, signed=True, scale=scale, role="target")
 
     def show(self, value: Value) -> str:
         return f". {'-' if value < 0 else '+'} {abs(value)}"

@@ -15,9 +15,12 @@ from liftcheck.bits.simplify import simplified
 from liftcheck.bits.term import Term, value_of, var
 from liftcheck.mach.regs import NONE
 from liftcheck.mach.rows.kinds import Kind, Value
-from liftcheck.mach.rows.machine import PC, Machine, NoMeaning, Place, Registers
+from liftcheck.mach.rows.machine import PC, Machine, NoMeaning, Place, Registers, Store
 from liftcheck.mach.rows.row import Row
 from liftcheck.mach.rows.table import roots_of, variables
+
+_PARTS: Final = ("register", "offset")
+"""Roles of operands of which addresses are sums."""
 
 
 class Used(NamedTuple):
@@ -32,9 +35,10 @@ class Used(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """An access to memory: `size` bytes from `distance` behind the address that operand `number` is."""
+    """An access to memory: `size` bytes from `distance` behind the address that the operands `numbers` are, or the sum
+    of which they are."""
 
-    number: int
+    numbers: tuple[int, ...]
     distance: int
     size: int
     read: bool
@@ -82,13 +86,21 @@ class Noted(Machine):
             for number, (operand, value) in enumerate(zip(row.operands, self.values)):
                 if operand.reads:
                     self._at = number
-                    reads.append(operand.kind.read(self, value))
+                    reads.append(
+                        self._offset(number) if operand.kind.role == "offset" else operand.kind.read(self, value)
+                    )
             self._at = None
             if row.meaning is None:
                 raise NoMeaning("")
             self._write(row.meaning(self, *reads))
         except NoMeaning:
             self.lacking = True
+
+    def _offset(self, number: int) -> Term:
+        """Whatever distance it is: where it counts, that is to be seen."""
+        found = var(f"{number} offset", 64)
+        self._origins[found] = number, "offset"
+        return found
 
     def _write(self, result: Any) -> None:
         results = () if result is None else (result,) if isinstance(result, Term) else result
@@ -112,6 +124,11 @@ class Noted(Machine):
         """Whether it depends on where it stands: a target is one in truth."""
         return PC in variables(roots_of(self.effects()))
 
+    def may_stay(self, store: Store) -> bool:
+        """Whether what is there may stay, by something that is read; of what may fail whatever is read nothing is
+        said."""
+        return any(v in self._origins for v in variables([store.when]))
+
     def used(self, number: int, exactly: bool) -> Used | None:
         """An operand; None: it never has places. `exactly`: what is not read by this instruction does not count; else
         that is asked of pairs and the like alone."""
@@ -123,23 +140,24 @@ class Noted(Machine):
         read: tuple[int, ...] | None = None
         if not operand.reads or (not self.lacking and (exactly or several)):
             some = self.read_places.get(number, set()) if operand.reads else set()
-            read = tuple([k for k, place in enumerate(places) if place in some])
+            found = tuple([k for k, place in enumerate(places) if place in some])
+            read = None if operand.reads and several and len(found) == len(places) else found
         return Used(number, operand.kind, read, operand.writes, operand.writes and operand.kind.keeps)
 
     def touched(self) -> Iterator[Touched]:
         """Accesses to memory at operands; what lies together is one."""
         effects = self.effects()
         every = [(x.address, x.size, True, False) for x in effects.loads]
-        every += [(x.address, x.size, x.when.prim != "const", True) for x in effects.stores]
-        found: dict[int, list[tuple[int, int, bool, bool]]] = {}
+        every += [(x.address, x.size, self.may_stay(x), True) for x in effects.stores]
+        found: dict[tuple[int, ...], list[tuple[int, int, bool, bool]]] = {}
         for address, *rest in every:
-            number, distance = self._within(address)
-            if number != NONE:
-                found.setdefault(number, []).append((distance, *rest))  # type: ignore[arg-type]
-        for number, some in found.items():
+            numbers, distance = self._within(address)
+            if numbers:
+                found.setdefault(numbers, []).append((distance, *rest))  # type: ignore[arg-type]
+        for numbers, some in found.items():
             first = min(distance for distance, *_ in some)
             size = max(distance + size for distance, size, *_ in some) - first
-            yield Touched(number, first, size, any(x[2] for x in some), any(x[3] for x in some))
+            yield Touched(numbers, first, size, any(x[2] for x in some), any(x[3] for x in some))
 
     def apart(self, touched: Sequence[Touched]) -> bool:
         """Whether it does the same wherever its one operand in memory is: nothing but addresses depends on that."""
@@ -149,20 +167,29 @@ class Noted(Machine):
         values = [*self._results, *(store.value for store in effects.stores)]
         depends = {self._origins[v][0] for v in variables(values) if v in self._origins}
         always = all(x.prim == "const" for x in [*[y.when for y in effects.loads], *[y.when for y in effects.stores]])
-        return always and touched[0].number not in depends and PC not in variables([x.address for x in effects.loads])
+        return (
+            always
+            and depends.isdisjoint(touched[0].numbers)
+            and PC not in variables([x.address for x in effects.loads])
+        )
 
-    def _within(self, address: Term) -> tuple[int, int]:
-        """The operand that an address is made of, and how far behind it; NONE: it is none's."""
+    def _within(self, address: Term) -> tuple[tuple[int, ...], int]:
+        """The operands that an address is made of, and how far behind it; none: it is no operand's."""
         atoms, number = _sum(address)
+        operands = self.row.operands
         origins = {self._origins.get(v, (NONE, ""))[0] for atom in atoms for v in variables((atom,))}
         if atoms == [PC]:
-            origins = {n for n, o in enumerate(self.row.operands) if o.kind.role == "target"}
-        operand = origins.pop() if len(origins) == 1 else NONE
+            origins = {n for n, o in enumerate(operands) if o.kind.role == "target"}
         if not atoms:
-            operand = next((n for n, o in enumerate(self.row.operands) if o.kind.role == "memory"), NONE)
-        if operand == NONE:
-            return NONE, 0
-        return operand, number - self.row.operands[operand].kind.address(self.values[operand])[1]
+            origins = {*[n for n, o in enumerate(operands) if o.kind.role == "memory"][:1]}
+        if NONE in origins or not origins:
+            return (), 0
+        numbers = tuple(sorted(origins))
+        if all(operands[n].kind.role in _PARTS for n in numbers):
+            return numbers, number
+        if len(numbers) > 1:
+            return (), 0
+        return numbers, number - operands[numbers[0]].kind.address(self.values[numbers[0]])[1]
 
 
 def _sum(term: Term) -> tuple[list[Term], int]:

@@ -12,17 +12,18 @@ all that it has. Nothing here judges code.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from liftcheck.bits.simplify import normal
 from liftcheck.bits.term import Term
 from liftcheck.errors import InternalError
 from liftcheck.mach import insn as m
 from liftcheck.mach.insn import Access, Effect, Insn, unknown
 from liftcheck.mach.regs import NONE
-from liftcheck.mach.rows.kinds import Immediate, Value
+from liftcheck.mach.rows.kinds import Immediate, Kind, Value
 from liftcheck.mach.rows.machine import Effects, Place
 from liftcheck.mach.rows.noted import Noted, Touched, Used
 from liftcheck.mach.rows.row import HERE, Row
@@ -58,6 +59,8 @@ class Manner:
     varies    those whose operands decide what else is read and written, or where they lead
     plain     those without a meaning that have their operands alone
     goal      what a return writes to PC, of what its row says
+    typical   values by operand name with which each row is looked at: those of modes that say least of the others
+    mended    mnemonic to what makes the instruction of what its row says, where that is less than code relies on
     opened    what gives `Insn.opened` of a row's instructions
     """
 
@@ -69,6 +72,8 @@ class Manner:
     varies: re.Pattern[str] = _NEVER
     plain: re.Pattern[str] = _NEVER
     goal: Callable[[Term], Term] = _same
+    typical: Mapping[str, Value] = field(default_factory=dict)
+    mended: Mapping[str, Callable[[Insn], Insn]] = field(default_factory=dict)
     opened: Callable[[Row], Opened | None] = _not_opened
 
 
@@ -87,6 +92,7 @@ class Common(NamedTuple):
     apart: bool = False
     merged: bool = False
     opened: Opened | None = None
+    mended: Callable[[Insn], Insn] | None = None
 
 
 class Reader:
@@ -110,12 +116,13 @@ class Reader:
             common = self.common(decoded)
             if self.manner.varies.fullmatch(decoded.row.name) is None:
                 self._rows[id(decoded.row)] = common
-        return self._read(decoded, common)
+        found = self._read(decoded, common)
+        return found if common.mended is None else common.mended(found)
 
     def _read(self, decoded: Decoded, common: Common) -> Insn:
         row, values, data = decoded
         if not common.known:
-            return unknown(len(data), row.name, row.syntax.written(values))
+            return unknown(len(data), row.name, row.syntax.spelt(values))
         reads, writes, keeps = [*common.reads], [*common.writes], _NONE
         for number, kind, some, written, kept in common.operands:
             places: Sequence[int] = kind.places(values[number])  # type: ignore[assignment]
@@ -138,7 +145,7 @@ class Reader:
         return Insn(
             len(data),
             row.name,
-            row.syntax.written(values),
+            row.syntax.spelt(values),
             read,
             frozenset(writes),
             common.flow,
@@ -161,21 +168,21 @@ class Reader:
             return None
         if not common.apart or accesses[0].scaled != NONE:
             return Effect.later(partial(self._does, decoded))
-        return Effect.later(partial(self._elsewhere, decoded, common.touched[0].number, accesses[0]))
+        return Effect.later(partial(self._elsewhere, decoded, common.touched[0].numbers, accesses[0]))
 
     def _does(self, decoded: Decoded) -> Effect:
         effects = self.table.lifted(decoded).effects
         if effects is None:
             raise InternalError(f"{decoded.text} has no meaning")
-        writes = [(place, term) for place, term in effects.writes.items() if isinstance(place, int)]
+        writes = [(place, normal(term)) for place, term in effects.writes.items() if isinstance(place, int)]
         writes += [(m.PC, self.manner.goal(jump.target)) for jump in effects.jumps]
-        loads = [m.Load(x.value, x.address, x.size) for x in effects.loads]
-        stores = [m.Store(x.address, x.size, x.value) for x in effects.stores]
+        loads = [m.Load(x.value, normal(x.address), x.size) for x in effects.loads]
+        stores = [m.Store(normal(x.address), x.size, normal(x.value)) for x in effects.stores]
         return Effect(tuple(writes), tuple(loads), tuple(stores))
 
-    def _elsewhere(self, decoded: Decoded, operand: int, access: Access) -> Effect:
+    def _elsewhere(self, decoded: Decoded, operands: tuple[int, ...], access: Access) -> Effect:
         """The same, by an instruction that differs in where it accesses memory alone."""
-        key = id(decoded.row), *decoded.values[:operand], *decoded.values[operand + 1 :]
+        key = id(decoded.row), *[value for number, value in enumerate(decoded.values) if number not in operands]
         found = self._apart.get(key)
         if found is None:
             if len(self._apart) >= _MOST:
@@ -197,13 +204,13 @@ class Reader:
         """Of a row, by one of its instructions; of one that varies, of this instruction."""
         name, manner = decoded.row.name, self.manner
         row, values = decoded.row.whole(decoded.values)
-        noted = self._noted(row, values, decoded.size)
+        varies = manner.varies.fullmatch(name) is not None
+        noted = self._noted(row, values if varies else self._typical(row, values), decoded.size)
         if noted.lacking and manner.plain.fullmatch(name) is None:
             return Common(False)
         here = _numbers(decoded)
         reads, writes = set(noted.read_places.get(NONE, ())), set(noted.implied)
         used = []
-        varies = manner.varies.fullmatch(name) is not None
         for one in filter(None, [noted.used(number, varies) for number in range(len(values))]):
             if one.number in here:
                 used.append(one._replace(number=here[one.number]))
@@ -212,21 +219,46 @@ class Reader:
             reads |= {p for k, p in enumerate(places) if one.read is None or k in one.read}
             writes |= set(places) if one.written else set()
         effects = noted.effects()
-        touched = tuple([one._replace(number=here[one.number]) for one in noted.touched()])
+        touched = tuple(
+            [one._replace(numbers=tuple([here[number] for number in one.numbers])) for one in noted.touched()]
+        )
         target = next((n for n, o in enumerate(decoded.row.operands) if o.kind.role == "target"), NONE)
         return Common(
             True,
-            _places(manner, reads, bool(effects.loads) or any(x.when.prim != "const" for x in effects.stores)),
+            _places(manner, reads, bool(effects.loads) or any(map(noted.may_stay, effects.stores))),
             _places(manner, writes, bool(effects.stores)),
             tuple(used),
             touched,
             manner.flows.get(name, _flow(effects)),
-            target if noted.leads and all(one.number != target for one in touched) else NONE,
+            target if noted.leads and all(target not in one.numbers for one in touched) else NONE,
             not noted.lacking and self._exact(name, effects),
             noted.apart(touched) and len(effects.loads) + len(effects.stores) == 1,
             manner.merged.fullmatch(name) is not None,
             manner.opened(decoded.row),
+            manner.mended.get(name),
         )
+
+    def _typical(self, row: Row, values: Sequence[Value]) -> Sequence[Value]:
+        """The operands with which a row is looked at: of each that could name a register but names none (a zero
+        register) one that does, and modes that hide nothing."""
+        found = []
+        for operand, value in zip(row.operands, values):
+            kind = operand.kind
+            if operand.name in self.manner.typical:
+                value = self.manner.typical[operand.name]
+            elif kind.role == "register" and not kind.places(value):
+                value = next((v for v in self._others(row, kind) if kind.places(v)), value)
+            found.append(value)
+        return found
+
+    @staticmethod
+    def _others(row: Row, kind: Kind) -> Iterator[Value]:
+        """Values of an operand: of fields of zeros, of ones, of ones but for the last bit."""
+        rooms = row.encoding.rooms()
+        for fields in (dict.fromkeys(rooms, 0), rooms, {name: room & ~1 for name, room in rooms.items()}):
+            value = kind.decode(fields)
+            if value is not None:
+                yield value
 
     def _noted(self, row: Row, values: Sequence[Value], size: int) -> Noted:
         """With other small immediates if there is no meaning with these: no term says some modes of rounding."""
@@ -263,9 +295,16 @@ def _places(manner: Manner, some: Iterable[Place], memory: bool) -> frozenset[in
 
 
 def _access(one: Touched, decoded: Decoded) -> Access:
-    number, distance, size, read, written = one
-    base, displacement, scaled = decoded.row.operands[number].kind.address(decoded.values[number])
-    return Access(base, displacement + distance, size, read, written, scaled)
+    numbers, displacement, size, read, written = one
+    operands, values, base, scaled = decoded.row.operands, decoded.values, NONE, NONE
+    for number in numbers:
+        first, distance, index = operands[number].kind.address(values[number])
+        displacement += distance
+        if first != NONE:
+            base, scaled = (first, scaled) if base == NONE else (base, first)
+        if index != NONE:
+            scaled = index
+    return Access(base, displacement, size, read, written, scaled)
 
 
 def _flow(effects: Effects) -> int:

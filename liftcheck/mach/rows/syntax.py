@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Final
+from typing import Any, Final
 
 from liftcheck.errors import AssemblyError, InternalError
 from liftcheck.mach.rows.kinds import Kind, Value
@@ -58,6 +58,32 @@ class Syntax:
         if all(values[p] == self.operands[p].kind.default for p in inside):
             return ""
         return "".join(self._shown(p, values) for p in part)
+
+    def spelt(self, values: Sequence[Value]) -> str:
+        """The same as disassemblers have it (`Kind.spelt`)."""
+        found = ""
+        for part in self._spellings:
+            if isinstance(part, str):
+                found += part
+            elif isinstance(part[0], int):
+                found += part[1](values[part[0]])
+            elif any(values[number] != default for number, default in part[0]):
+                found += "".join([one if isinstance(one, str) else one[1](values[one[0]]) for one in part[1]])
+        return found
+
+    @cached_property
+    def _spellings(self) -> list[Any]:
+        """A literal; an operand's number and how it is spelt; a group's defaults, and its parts."""
+
+        def one(part: str | int) -> Any:
+            return part if isinstance(part, str) else (part, self.operands[part].kind.spelt)
+
+        return [
+            one(part)
+            if not isinstance(part, tuple)
+            else ([(p, self.operands[p].kind.default) for p in part if isinstance(p, int)], [one(p) for p in part])
+            for part in self.parts
+        ]
 
     def parse(self, text: str) -> list[Value]:
         """The values of the operands in what stands after the mnemonic; AssemblyError if it is not of this form."""

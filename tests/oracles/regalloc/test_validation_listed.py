@@ -99,7 +99,7 @@ WRONG = {
         ("u64_to_f64_seq %v1, %v2, %v3, %v4", "480fafc07c05"), ("call    *%v197", "ffd0480303"),
     ],
     "aarch64": [
-        ("movk %v1, %v1, #48, LSL #16", "00f01e72"), ("add %v1, %v2, %v3", "4a010b6a"),
+        ("movk %v1, %v1, #48, LSL #16", "00701e72"), ("add %v1, %v2, %v3", "4a010b6a"),
         ("str %v224, [sp, #8]", "e3830038"), ("ldrh %v1, [sp]", "e3030078"), ("subs xzr, %v1, %v2", "bf0214cb"),
         ("b label7", "1f2003d5"), ("b label7", "9f2403d51f2003d5"),
         ("b.eq label3 ; b label2", "4a000054"), ("cbz %v1, label3 ; b label2", "40000036"),

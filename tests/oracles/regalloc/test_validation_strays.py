@@ -393,9 +393,9 @@ def test_a_word_of_the_frame_is_read_by_the_pointer_that_compilers_read_it_by(re
     ("codes", "unread"),
     [
         ("bf0214eb 4100819a", []),  # cmp x21, x20; csel x1, x2, x1, eq
-        ("bf0214eb 00f01e72 4100819a", [0]),  # ands w0, ... between
-        ("bf0214eb 00f01e72", [0, 1]),  # and nobody at all
-        ("bf0214eb 4100819a 00f01e72", [2]),
+        ("bf0214eb 00701e72 4100819a", [0]),  # ands w0, ... between
+        ("bf0214eb 00701e72", [0, 1]),  # and nobody at all
+        ("bf0214eb 4100819a 00701e72", [2]),
         ("bf0214eb 00f0b772 4100819a 4100819a", []),  # movk between
     ],
 )

@@ -22,16 +22,20 @@ from liftcheck.isa.aarch64.insts.operands import (
     Field,
     FloatImmediate,
     Hashed,
+    Index,
+    Label,
     MoveWide,
     Offset,
+    Page,
     RegisterPair,
     Same,
+    Shift,
     ShiftedRegister,
     Unlike,
     VectorList,
 )
 from liftcheck.mach.rows.encoding import word
-from liftcheck.mach.rows.kinds import Choice, Kind, Register, Target
+from liftcheck.mach.rows.kinds import Choice, Kind, Register
 from liftcheck.mach.rows.machine import Machine, Registers
 from liftcheck.mach.rows.row import Meaning, Row, pure
 from liftcheck.mach.rows.syntax import syntax
@@ -110,27 +114,28 @@ def _vectors() -> dict[str, Kind]:
 
 def _immediates() -> dict[str, Kind]:
     kinds: dict[str, Kind] = {
-        "imm12": Hashed("imm12", 12), "imm16": Hashed("imm16", 16), "hw": Hashed("hw", 2, scale=16, default=0),
-        "simm9": Hashed("imm9", 9, signed=True),
-        "simm9z": Hashed("imm9", 9, signed=True, default=0), "imm5": Hashed("imm5", 5),
+        "imm12": Hashed("imm12", 12), "imm16": Hashed("imm16", 16), "hw": Shift("hw", 2, scale=16, default=0),
+        "simm9": Hashed("imm9", 9, signed=True, role="offset"),
+        "simm9z": Hashed("imm9", 9, signed=True, default=0, role="offset"), "imm5": Hashed("imm5", 5),
         "flags": Hashed("nzcv", 4, width=4),
         "lsb64": Hashed("lsb", 6), "lsb32": Hashed("lsb", 5),
         "bit5": Hashed("bit", 5), "bit6": Hashed("bit", 5, base=32),
-        "target": Target("imm26", 26, scale=4), "target19": Target("imm19", 19, scale=4),
-        "target14": Target("imm14", 14, scale=4), "near": Target("imm21", 21), "page": Hashed("imm21", 21, signed=True),
+        "target": Label("imm26", 26, scale=4), "target19": Label("imm19", 19, scale=4),
+        "target14": Label("imm14", 14, scale=4), "near": Label("imm21", 21), "page": Page("imm21", 21, signed=True),
         "cond": Choice("cond", dict(enumerate(CONDITIONS))), "invcond": Conditions(CONDITIONS),
         "barrier": Choice("crm", BARRIERS), "hint": Hashed("hint", 7), "prefetch": Hashed("rt", 5),
         "fimm": FloatImmediate(), "bytes": ByteMask(), "byte": Hashed("imm8", 8, hexadecimal=True),
-        "lsl8": Hashed("shift", 1, scale=8, default=0), "lsl32": Hashed("shift", 2, scale=8, default=0),
-        "mslby": Hashed("shift", 1, scale=8, base=8), "ext8": Hashed("imm4", 3), "ext16": Hashed("imm4", 4),
-        "i8": Hashed("index", 4, width=8), "i16": Hashed("index", 3, width=8), "i32": Hashed("index", 2, width=8),
-        "i64": Hashed("index", 1, width=8), "j8": Hashed("from", 4, width=8), "j16": Hashed("from", 3, width=8),
-        "j32": Hashed("from", 2, width=8), "j64": Hashed("from", 1, width=8),
+        "lsl8": Shift("shift", 1, scale=8, default=0), "lsl32": Shift("shift", 2, scale=8, default=0),
+        "mslby": Shift("shift", 1, scale=8, base=8), "ext8": Hashed("imm4", 3), "ext16": Hashed("imm4", 4),
+        "i8": Index("index", 4, width=8), "i16": Index("index", 3, width=8),
+        "i32": Index("index", 2, width=8),
+        "i64": Index("index", 1, width=8), "j8": Index("from", 4, width=8), "j16": Index("from", 3, width=8),
+        "j32": Index("from", 2, width=8), "j64": Index("from", 1, width=8),
     }  # fmt: skip
     for shift, size in enumerate((1, 2, 4, 8, 16)):
-        kinds[f"off{size}"] = Hashed("imm12", 12, scale=size, default=0)
-        kinds[f"pair{size}"] = Hashed("imm7", 7, signed=True, scale=size)
-        kinds[f"pairz{size}"] = Hashed("imm7", 7, signed=True, scale=size, default=0)
+        kinds[f"off{size}"] = Hashed("imm12", 12, scale=size, default=0, role="offset")
+        kinds[f"pair{size}"] = Hashed("imm7", 7, signed=True, scale=size, role="offset")
+        kinds[f"pairz{size}"] = Hashed("imm7", 7, signed=True, scale=size, default=0, role="offset")
         kinds[f"reg{size}"] = Offset(X, W, shift)
     for width, bits in ((8, 3), (16, 4), (32, 5), (64, 6)):
         kinds[f"left{width}"] = Hashed("shift", bits, width=width)

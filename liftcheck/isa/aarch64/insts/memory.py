@@ -68,13 +68,18 @@ def _store_indexed(size: int, before: bool) -> _Meaning:
 
 
 def _forms(name: str, operand: str, size: int, head: str, kinds: tuple[_Meaning, _Meaning, _Meaning]) -> Iterator[Row]:
-    """Every addressing mode. `head`: up to the bits that tell them apart; '{}' there stands for those; `kinds`: what it
-    does without writing the base, with writing it before, after."""
+    """Every addressing mode; of integers also the unprivileged one. `head`: up to the bits that tell them apart; '{}'
+    there stands for those; `kinds`: what it does without writing the base, with writing it before, after."""
     plain_, before, after = kinds
     base = "xnw" if "x" in operand or "w" in operand else "xnsp"
     unscaled = name[:2] + "u" + name[2:]
     yield inst(f"{name} {operand}, [xnsp{{, off{size}}}]", head.format("01") + " imm12:12 rn rt", plain_, _SECTION)
     yield inst(f"{unscaled} {operand}, [xnsp{{, simm9z}}]", head.format("00") + " 0 imm9:9 00 rn rt", plain_, _SECTION)
+    if "111 0" in head:
+        unprivileged = name[:2] + "t" + name[2:]
+        yield inst(
+            f"{unprivileged} {operand}, [xnsp{{, simm9z}}]", head.format("00") + " 0 imm9:9 10 rn rt", plain_, _SECTION
+        )
     yield inst(f"{name} {operand}, [+{base}], simm9", head.format("00") + " 0 imm9:9 01 rn rt", after, _SECTION)
     yield inst(f"{name} {operand}, [+{base}, simm9]!", head.format("00") + " 0 imm9:9 11 rn rt", before, _SECTION)
     yield inst(f"{name} {operand}, [xnsp, reg{size}]", head.format("00") + " 1 rm option:3 s:1 10 rn rt", plain_,
@@ -93,8 +98,10 @@ def _single() -> Iterator[Row]:
                                          ("ldr", "d", "01", "1", 8, 64), ("ldr", "q", "10", "1", 16, 128)):  # fmt: skip
         yield inst(f"{name} >{r}t, target19", f"{opc} 011 {v} 00 imm19:19 rt", _literal(size, width, name == "ldrsw"),
                    _SECTION, untested=_CODE)  # fmt: skip
-    yield inst("prfm prefetch, [xnsp{, off8}]", "11 111 0 01 10 imm12:12 rn rt", _nothing, _SECTION,
-               untested="a hint: there is nothing to see")  # fmt: skip
+    for template, bits in (("prfm prefetch, [xnsp{, off8}]", "01 10 imm12:12"),
+                           ("prfm prefetch, [xnsp, reg8]", "00 10 1 rm option:3 s:1 10"),
+                           ("prfum prefetch, [xnsp{, simm9z}]", "00 10 0 imm9:9 00")):  # fmt: skip
+        yield inst(template, f"11 111 0 {bits} rn rt", _nothing, _SECTION, untested="a hint: there is nothing to see")
 
 
 def _nothing(s: Machine, *values: Term) -> None:
@@ -146,6 +153,8 @@ def _pairs() -> Iterator[Row]:
             head = f"{opc} 101 {v}"
             tail = f"{bit} imm7:7 rt2 rn rt"
             yield inst(f"{both}, [xnsp{{, pairz{size}}}]", f"{head} 010 {tail}", does(size, ""), _SECTION)
+            yield inst(f"{name[:2]}n{name[2:]} {mark}{r}t, {second}, [xnsp{{, pairz{size}}}]", f"{head} 000 {tail}",
+                       does(size, ""), _SECTION)  # fmt: skip
             yield inst(f"{both}, [+{base}], pair{size}", f"{head} 001 {tail}", does(size, "after"), _SECTION)
             yield inst(f"{both}, [+{base}, pair{size}]!", f"{head} 011 {tail}", does(size, "before"), _SECTION)
     head, tail = "01 101 0", "1 imm7:7 rt2 rn rt"

@@ -15,14 +15,20 @@ from typing import Final
 from liftcheck.bits.build import ashr, concat, extract, lshr, rotr, scalar, sext, shl, trunc, zext
 from liftcheck.bits.term import Term, const
 from liftcheck.errors import AssemblyError
+from liftcheck.mach.regs import NONE
 from liftcheck.mach.rows.encoding import Fields
-from liftcheck.mach.rows.kinds import Immediate, Kind, Register, Value, number_of
+from liftcheck.mach.rows.kinds import Immediate, Kind, Register, Target, Value, number_of
 from liftcheck.mach.rows.machine import Machine, Place
 
 SHIFTS: Final = ("lsl", "lsr", "asr", "ror")
 EXTENDS: Final = ("uxtb", "uxth", "uxtw", "uxtx", "sxtb", "sxth", "sxtw", "sxtx")
 _AFTER: Final = r"(?:\s*,\s*[a-z]+(?:\s*\#?\s*\w+)?)?"
 _WORDS: Final = re.compile(r"(\w+)(?:\s*,\s*([a-z]+)(?:\s*\#?\s*(\w+))?)?")
+
+
+def _spelt(value: int) -> str:
+    """A number as disassemblers have it: hexadecimal above nine."""
+    return f"#{value:#x}" if not -10 < value < 10 else f"#{value}"
 
 
 class Hashed(Immediate):
@@ -32,6 +38,37 @@ class Hashed(Immediate):
 
     def show(self, value: Value) -> str:
         return f"#{super().show(value)}"
+
+    def spelt(self, value: Value) -> str:
+        return _spelt(value)
+
+
+class Shift(Hashed):
+    """How far a constant is shifted, which disassemblers have in decimal."""
+
+    def spelt(self, value: Value) -> str:
+        return self.show(value)
+
+
+class Index(Immediate):
+    """Of a lane, in brackets."""
+
+    def spelt(self, value: Value) -> str:
+        return _spelt(value)[1:]
+
+
+class Page(Hashed):
+    """How many pages of 4 KiB something is away; disassemblers have bytes."""
+
+    def spelt(self, value: Value) -> str:
+        return _spelt((value << 12) & (1 << 64) - 1)
+
+
+class Label(Target):
+    """A distance that disassemblers have as an address."""
+
+    def spelt(self, value: Value) -> str:
+        return _spelt(value & (1 << 64) - 1)
 
 
 def _zero_extended(machine: Machine, number: int, width: int) -> Term:
@@ -92,7 +129,7 @@ class Same(Kind):
         return const(0, self.width) if value == self.zero else trunc(machine.read(self.first + value), self.width)
 
     def places(self, value: Value) -> Sequence[Place]:
-        return () if value == self.zero else (self.first + value,)
+        return () if value == self.zero else (self.first + value,) * len(self.fields)
 
 
 class ShiftedRegister(Kind):
@@ -227,6 +264,9 @@ class Offset(Kind):
     def places(self, value: Value) -> Sequence[Place]:
         return () if value[0] == 31 else (value[0],)
 
+    def address(self, value: Value) -> tuple[int, int, int]:
+        return NONE, 0, NONE if value[0] == 31 else value[0]
+
 
 class RegisterPair(Kind):
     """Two registers, the first one even: `x0, x1`; read and written as one number, the first one low."""
@@ -278,6 +318,9 @@ class Pattern(Kind):
 
     def show(self, value: Value) -> str:
         return f"#{value:#x}"
+
+    def spelt(self, value: Value) -> str:
+        return _spelt(value)
 
     def parse(self, text: str) -> Value:
         return number_of(text) & (1 << self.width) - 1
@@ -333,6 +376,9 @@ class MoveWide(Pattern):
         value = number << 16 * part
         return ~value & (1 << self.width) - 1 if self.inverted else value
 
+    def spelt(self, value: Value) -> str:
+        return _spelt(value - (value >> self.width - 1 << self.width))
+
     def encode(self, value: Value) -> Mapping[str, int]:
         mask = (1 << self.width) - 1
         wanted = (~value if self.inverted else value) & mask
@@ -382,6 +428,9 @@ class Field(Kind):
 
     def show(self, value: Value) -> str:
         return f"#{value}" if self.view == "lsl" else f"#{value[0]}, #{value[1]}"
+
+    def spelt(self, value: Value) -> str:
+        return _spelt(value) if self.view == "lsl" else f"{_spelt(value[0])}, {_spelt(value[1])}"
 
     def parse(self, text: str) -> Value:
         numbers = tuple(number_of(part.strip()) for part in text.split(","))
