@@ -26,14 +26,14 @@ from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.campaign.report.verify import Example, Place, Ran, Refuted, Report
-from liftcheck.case import CompileFailure, FunctionCode, Target
+from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Function, Module
 from liftcheck.clif.text.filetest import FileTest, read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.runlines import data_text
 from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler
-from liftcheck.compilers.choice import Exactly, Wish, check_settings, choose, each_target
+from liftcheck.compilers.choice import Exactly, Wish, as_given, check_settings, choose, each_target
 from liftcheck.compilers.registry import OWN, open_compiler
 from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, own_fault
@@ -151,12 +151,13 @@ class Verifier:
         desk = Investigator(Judge(compiler, self.pool), self.pool)
         ask = partial(compiler.compile_text, spelling.text, wants=WANTS)
         for target, replies in each_target(ask, targets, len(functions)):
+            whole = target if exact else as_given(self.compiler, target)
             for number, reply in enumerate(replies):
                 place = Place(path, readable[number].name, readable[number].line, target)
                 if isinstance(reply, CompileFailure):
                     self._failed(place, reply)
                 else:
-                    self._verify(desk, _Unit(place, functions, number, spelling.only(number)), reply)
+                    self._verify(desk, _Unit(place, whole, functions, number, spelling.only(number)), reply)
 
     def _failed(self, place: Place, reply: CompileFailure) -> None:
         """A compiler that does not end refuses nothing: it is not known what it would have said."""
@@ -165,7 +166,7 @@ class Verifier:
 
     def _verify(self, desk: Investigator, unit: _Unit, code: FunctionCode) -> None:
         place, started = unit.place, time.process_time()
-        found = compare(place.target, unit.function, code)
+        found = compare(unit.target, unit.function, code)
         self.report.row(place.target.isa).seconds += time.process_time() - started
         if found.kind == "undecided":
             self.report.unsettle(place, "undecided", found.why)
@@ -176,9 +177,10 @@ class Verifier:
 
 
 class _Unit(NamedTuple):
-    """Function `number` of a file's for a target, and its text for the compiler."""
+    """Function `number` of a file's for a target (with all of its settings), and its text for the compiler."""
 
     place: Place
+    target: Target
     functions: Sequence[Function]
     number: int
     text: str
@@ -192,8 +194,8 @@ def _refuted(desk: Investigator, unit: _Unit, examples: Sequence[counterexample.
     """A refutation with what its run shows."""
     said = _said(examples[0], unit.function, unit.place.target.big_endian)
     name = f"{Path(unit.place.file).name} {unit.place.function}"
-    cases = counterexample.trials(examples, Module(list(unit.functions)), unit.number, name)
-    found = shown(desk, cases, unit.place.target)
+    whole = Case(Module(list(unit.functions)), unit.number, (), name=name)
+    found = shown(desk, counterexample.trials(examples, whole, unit.number), unit.place.target)
     if not found.findings:
         return Refuted(unit.place, said, unit.text, None, found.why, found.ours)
     finding = reduce_finding(desk, found.findings[0], Limits(REDUCING))[0]

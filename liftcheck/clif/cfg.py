@@ -60,6 +60,11 @@ class Cfg:
         self.place = {number: place for place, number in enumerate(self.order)}
         self._tree = Tree(self.order, self.idom)
 
+    @property
+    def has_loop(self) -> bool:
+        """Whether a path may come to a block twice."""
+        return any(self.place[s] <= at for number, at in self.place.items() for s in self.succs[number])
+
     def is_reachable(self, number: int) -> bool:
         return number in self.place
 

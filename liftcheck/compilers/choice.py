@@ -88,9 +88,7 @@ def _rows(compiler: Compiler, test: FileTest, isas: Sequence[str], only_filter: 
     shared = list(dict.fromkeys(target.shared for target in test.targets))
     for isa in isas:
         if isa not in named:
-            known = compiler.settings(isa)
-            usual = {name: value for name, value in DEFAULTS if name in known}
-            yield from ((isa, tuple(sorted((usual | dict(settings)).items()))) for settings in shared)
+            yield from ((isa, as_given(compiler, Target(isa, settings)).settings) for settings in shared)
 
 
 def _target(known: dict[str, Setting], isa: str, settings: Settings, level: str, wanted: Settings) -> Target:
@@ -134,6 +132,13 @@ def make_targets(compiler: Compiler, isas: Sequence[str], levels: Sequence[str],
     """One target for each ISA and level, ISAs first, without a file; UnknownSetting if no ISA has a setting."""
     check_settings(compiler, isas, settings)
     return [_target(compiler.settings(isa), isa, (), level, settings) for isa in isas for level in levels or ("",)]
+
+
+def as_given(compiler: Compiler, target: Target) -> Target:
+    """A target with the settings that liftcheck adds for a target that does not state its settings exactly."""
+    known = compiler.settings(target.isa)
+    usual = {name: value for name, value in DEFAULTS if name in known}
+    return Target(target.isa, tuple(sorted((usual | dict(target.settings)).items())))
 
 
 def check_settings(compiler: Compiler, isas: Sequence[str], settings: Settings) -> None:

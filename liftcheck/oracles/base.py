@@ -47,6 +47,7 @@ class FindingClass:
     price           questions that one answered yes counts for: what goes wrong so takes its time
     dies            it shows in a process that dies or never answers, so every run of it takes long
     seeks_run       inputs are tried until a run shows it, too
+    needs_run       what is refuted is a finding only of what a run of its counterexample shows (`Mismatch.trials`)
     names_registers its page says which callee-saved registers come back changed
     endings         how `liftcheck test` begins to say what it sees
     unsaid          what a filetest that shows it does not say to upstream

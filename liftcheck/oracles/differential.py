@@ -150,6 +150,11 @@ class Judge:
         more = [oracle for oracle in oracles if oracle not in self.oracles]
         return self._like(self.runners, (*self.oracles, *more)) if more else self
 
+    def running(self) -> Judge:
+        """The same judge without oracles whose findings are those of runs."""
+        kept = [oracle for oracle in self.oracles if not all(row.needs_run for row in oracle.classes)]
+        return self._like(self.runners, kept) if len(kept) < len(self.oracles) else self
+
     def in_haste(self) -> Judge:
         """The same judge, which takes for endless what has not ended soon (`runners.patience`): for questions whose
         answers are asked for again in earnest."""

@@ -20,6 +20,7 @@ from typing import Final
 from liftcheck.campaign.execute import huge_pages
 from liftcheck.campaign.execute.tasks import NO_TIME, Answer, Task
 from liftcheck.campaign.findings.beside import Other, shared, tally_of
+from liftcheck.campaign.findings.counterexamples import confirmed
 from liftcheck.campaign.findings.docket import is_sample, twin
 from liftcheck.campaign.findings.finding import Finding, fold_key, held
 from liftcheck.campaign.findings.investigate import Investigator, clear, recount
@@ -181,7 +182,7 @@ class FuzzWorker:
         self, cases: Sequence[Case], targets: Sequence[Target], answer: Answer, prepared: Sequence[Prepared] | None
     ) -> None:
         tally = Tally()
-        self.judge.deadline = max(self._task.until, self._ready + FIRST)
+        self.judge.deadline = self.investigator.judge.deadline = max(self._task.until, self._ready + FIRST)
         mismatches = self.judge.asking(self._oracles).judge(cases, targets, tally, self._wants, prepared)
         found = self._confirmed(self.investigator, cases, mismatches, tally, answer)
         answer.tally.add(tally)
@@ -217,11 +218,16 @@ class FuzzWorker:
             case = cases[group[0].case]
             if self._needs_no_vote(case, group, tally, answer):
                 continue
+            troubles: list[str] = []
             try:
-                made = desk.investigate(case, group, tally)
+                if class_of(group[0].verdict.klass).needs_run:
+                    made = confirmed(desk, group, tally, troubles)
+                else:
+                    made = desk.investigate(case, group, tally)
             except OutOfTime:
                 self._leave_open(case, group, tally, answer)
                 continue
+            answer.troubles += [(case.name, text) for text in troubles]
             for finding in made:
                 isas = {target.isa for target in (finding.targets if finding.failure is None else _targets(group))}
                 count_wrong(case, isas, finding.row, finding.failure, tally)

@@ -53,3 +53,21 @@ def _findings(desk: Investigator, trial: Trial, target: Target, tally: Tally) ->
     for mismatch in desk.judge.judge([trial.case], [target], tally):
         groups.setdefault(mismatch.verdict.klass, []).append(mismatch)
     return [finding for group in groups.values() for finding in desk.investigate(trial.case, group, tally)]
+
+
+def confirmed(desk: Investigator, group: Sequence[Mismatch], tally: Tally, troubles: list[str]) -> list[Finding]:
+    """The findings of what mismatches of one case refute without a run; `troubles` says what is liftcheck's own fault.
+    All is counted in `tally`."""
+    for mismatch in group:
+        target = mismatch.target
+        found = shown(desk, mismatch.trials, target)
+        for finding in found.findings:
+            tally.pairs[target.isa] += 1
+            tally.disagreed[target.isa, finding.klass] += 1
+        if found.findings:
+            return list(found.findings)
+        what = f"{mismatch.verdict.klass}: {mismatch.verdict.detail}"
+        tally.validated[target.isa, f"{what}: {'liftcheck is wrong' if found.ours else 'not run'}"] += 1
+        if found.ours:
+            troubles.append(f"{what} on {target}: {found.why}")
+    return []

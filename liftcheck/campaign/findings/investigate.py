@@ -68,7 +68,7 @@ class Investigator:
     `other` is the one that is not this judge's."""
 
     def __init__(self, judge: Judge, runners: AllRunners, other: OtherCompiler | None = None) -> None:
-        self.judge = judge
+        self.judge = judge.running()
         self.runners = runners
         self.other = other
 

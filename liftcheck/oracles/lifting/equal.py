@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
@@ -45,6 +46,9 @@ from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
 from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
 
+_GIVEN_UP: Final = 2
+"""So many claims of a function z3 may give up with all its steps; then it has only one in `_LESS` of them."""
+_LESS: Final = 16
 _SAMPLES: Final = 24
 """States that are tried where z3 gives up."""
 
@@ -74,8 +78,8 @@ def compare(
         program = lift_program(target, function, slots(target, function, code), reads)
         any_nan = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
         sides = Sides(target, entered, any_nan, aligned(code))
-        prover = Prover(reads, target.big_endian, effort, floats)
-        return _Comparison(sides, lifted, program, prover, seen_bits(function)).verdict()
+        provers = [Prover(reads, target.big_endian, steps, floats) for steps in (effort, max(effort // _LESS, 1))]
+        return _Comparison(sides, lifted, program, provers, seen_bits(function)).verdict()
     except Undecided as reason:
         return Verdict("undecided", str(reason))
 
@@ -99,12 +103,20 @@ def slots(target: Target, function: Function, code: FunctionCode) -> dict[int, T
 class _Comparison:
     """Goes through the pairs of ends."""
 
-    def __init__(self, sides: Sides, code: Lifted, program: Lifted, prover: Prover, nans_seen: bool) -> None:
+    def __init__(self, sides: Sides, code: Lifted, program: Lifted, provers: Sequence[Prover], nans_seen: bool) -> None:
         self.sides: Final = sides
         self.code, self.program = code, program
-        self.prover: Final = prover
+        self._provers: Final = provers
+        self._claims: Final[dict[tuple[int, int], tuple[Claim, ...]]] = {}
+        self.gave_up = 0
         self.nans_seen: Final = nans_seen
         self.asked = 0
+
+    @property
+    def prover(self) -> Prover:
+        """Who is asked: where z3 has given up some claims, the function is undecided unless another one fails, and a
+        claim that fails is mostly seen soon."""
+        return self._provers[self.gave_up >= _GIVEN_UP]
 
     def verdict(self) -> Verdict:
         undecided = ""
@@ -133,7 +145,7 @@ class _Comparison:
             if end.kind == "undecided":
                 return self._unless_impossible(premises, end.detail)
         undecided, unseen, known = "", None, _known(premises)
-        for claim in self.sides.of(code, program):
+        for claim in self._of(code, program):
             claim = Claim(claim.what, _under(known, claim.code), _under(known, claim.program))
             if claim.is_plain:
                 continue
@@ -151,7 +163,7 @@ class _Comparison:
             if next(self.prover.counterexamples(premises, TRUE), None) is None:
                 return Verdict("equal")
         except GaveUp:
-            pass
+            self.gave_up += 1
         return Verdict("undecided", reason)
 
     def _claim(self, code: End, program: End, premises: Sequence[Term], claim: Claim) -> Verdict:
@@ -161,12 +173,25 @@ class _Comparison:
                 if found := self._reproduced(model):
                     return self._refuted(code, program, premises, claim, found)
         except GaveUp as reason:
-            bases = pointers(program.accesses)
-            for seed in range(_SAMPLES):
-                if found := self._reproduced(Drawn(seed, bases)):
-                    return self._refuted(code, program, premises, claim, found)
+            self.gave_up += 1
+            if found := self._drawn:
+                return self._refuted(code, program, premises, claim, found)
             return Verdict("undecided", str(reason))
         return Verdict("equal")
+
+    @cached_property
+    def _drawn(self) -> Example | None:
+        """What differs in one of the drawn states."""
+        bases = frozenset(base for end in self.program.ends for base in pointers(end.accesses))
+        drawn = (self._reproduced(Drawn(seed, bases)) for seed in range(_SAMPLES))
+        return next((found for found in drawn if found is not None), None)
+
+    def _of(self, code: End, program: End) -> Sequence[Claim]:
+        """The claims of two ends."""
+        key = id(code), id(program)
+        if key not in self._claims:
+            self._claims[key] = tuple(self.sides.of(code, program))
+        return self._claims[key]
 
     def _refuted(self, code: End, program: End, premises: Sequence[Term], claim: Claim, found: Example) -> Verdict:
         if self.nans_seen:
@@ -204,7 +229,7 @@ class _Comparison:
         given = tuple(model.get(v, 0) for v in arguments(self.sides.boundary.signature))
         placed = all(values(within(one)) for one in program.accesses)
         first = None
-        for claim in self.sides.of(code, program):
+        for claim in self._of(code, program):
             if not claim.is_plain and values(claim.code) != values(claim.program):
                 sides, unseen = (values(claim.code), values(claim.program)), self._unseen(claim, code, values)
                 found = Example(

@@ -147,21 +147,21 @@ def pointers(accesses: Sequence[Access]) -> frozenset[Term]:
     return frozenset(base for one in accesses if (base := parts(one.address)[0]).prim == "var" and base.bits == 64)
 
 
-def trials(examples: Sequence[Example], module: Module, entry: int, name: str = "") -> tuple[Trial, ...]:
-    """Examples of the function `entry` of a module as cases."""
-    return tuple(Trial(case_of(one, module, entry, name), one.lacks) for one in examples)
+def trials(examples: Sequence[Example], of: Case, entry: int) -> tuple[Trial, ...]:
+    """Examples of the function `entry` of a case's module as cases with its name and tags."""
+    return tuple(Trial(case_of(one, of, entry), one.lacks) for one in examples)
 
 
-def case_of(example: Example, module: Module, entry: int, name: str = "") -> Case:
-    """An example as a case: of the function `entry` of a module and all that it can reach. It is run once for each way
-    of filling the bits above narrow arguments, with a data region of its own, to which its pointers are moved."""
-    numbers = reachable(module, entry)
-    reached = Module([module.functions[number] for number in numbers])
+def case_of(example: Example, of: Case, entry: int) -> Case:
+    """An example as a case: of the function `entry` and all that it can reach. It is run once for each way of filling
+    the bits above narrow arguments, with a data region of its own, to which its pointers are moved."""
+    numbers = reachable(of.module, entry)
+    reached = Module([of.module.functions[number] for number in numbers])
     runs = range(len(NOISE))
     inputs = tuple(tuple(_moved(number, run) for number in example.inputs) for run in runs)
     has_data = example.memory or any(_is_near(number) for number in example.inputs)
     memories = (_region(example),) * len(runs) if has_data else ()
-    return Case(reached, numbers.index(entry), inputs, memories, 0, name)
+    return Case(reached, numbers.index(entry), inputs, memories, 0, of.name, of.tags)
 
 
 def _region(example: Example) -> bytes:
