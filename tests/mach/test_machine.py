@@ -106,7 +106,7 @@ def _number(isa: str, name: str) -> int | None:
     if name in ("nzcv", "rflags"):
         return FLAGS
     if isa == "x86-64":
-        from liftcheck.isa.x64.decoder import PLACES
+        from liftcheck.isa.x64.places import PLACES
 
         return PLACES.get(name)
     if name in ("sp", "lr", "fp", "xzr", "wzr"):

@@ -18,6 +18,7 @@ from liftcheck.isa.base import isa_named
 from liftcheck.isa.s390x.insts.bench import benches
 from liftcheck.isa.s390x.insts.table import table
 from liftcheck.isa.s390x.reader import MANNER, read
+from liftcheck.isa.x64 import reader as x64
 from liftcheck.mach import insn as m
 from liftcheck.mach.capstone import opened
 from liftcheck.mach.insn import Access, Effect, Insn
@@ -181,11 +182,19 @@ def test_an_alias_is_the_row_with_operands_given() -> None:
     assert reader(rows.assemble("cmp x1, x2").data).writes == {m.FLAGS}
 
 
-def of_aarch64() -> tuple[Table, Reader]:
+def fresh(name: str, manner: Manner) -> tuple[Table, Reader]:
     """A reader that has met nothing yet."""
-    isa = isa_named("aarch64")
+    isa = isa_named(name)
     rows: Table = isa.part(isa.rows)()
-    return rows, Reader("aarch64", rows, aarch64.MANNER)
+    return rows, Reader(name, rows, manner)
+
+
+def of_aarch64() -> tuple[Table, Reader]:
+    return fresh("aarch64", aarch64.MANNER)
+
+
+def of_x64() -> tuple[Table, Reader]:
+    return fresh("x86-64", x64.MANNER)
 
 
 @pytest.mark.parametrize("first", ["cbz xzr, . + 8", "csel x1, xzr, x2, al", "ldr xzr, [x1, xzr]", "str wzr, [sp]"])
@@ -237,3 +246,64 @@ def test_a_signed_address_comes_back_by_the_same_stack_pointer() -> None:
         assert (state.value(30) is m.register("aarch64", 30)) == text.startswith("aut")
     returns = reader(rows.assemble("retaa").data)
     assert (returns.flow, returns.reads) == (m.RETURN, {30, 63})
+
+
+@pytest.mark.parametrize("first", ["add eax, ecx", "add dword ptr [rip + 8], ecx", "add dword ptr [rsi + rdi*4], ecx",
+                                   "add dword ptr fs:[0], ecx", "shl eax, 0", "mov dword ptr [rsp], eax"])  # fmt: skip
+def test_each_form_of_a_row_is_looked_at_by_itself(first: str) -> None:
+    """A register or memory, whichever comes first; a shift by nothing hides no flags."""
+    rows, reader = of_x64()
+    reader(rows.assemble(first).data)
+    register = reader(rows.assemble("add ebx, ecx").data)
+    assert (register.reads, register.writes, register.accesses) == ({1, 3}, {3, m.FLAGS}, ())
+    memory = reader(rows.assemble("add dword ptr [rbx + rdx*2 + 16], ecx").data)
+    assert (memory.reads, memory.writes) == ({1, 2, 3, m.MEMORY}, {m.MEMORY, m.FLAGS})
+    assert memory.accesses == (Access(3, 16, 4, True, True, 2),)
+    near = reader(rows.assemble("add dword ptr [rip + 8], ecx").data)
+    assert near.accesses == (Access(m.PC, 8, 4, True, True),)
+    assert reader(rows.assemble("shl ebx, 3").data).writes == {3, m.FLAGS}
+    stored = reader(rows.assemble("mov dword ptr [rsp + 4], ebx").data)
+    assert (stored.reads, stored.accesses) == ({3, 4}, (Access(4, 4, 4, False, True),))
+
+
+def test_what_compilers_take_for_undefined_on_x64() -> None:
+    rows, reader = of_x64()
+    zero = reader(rows.assemble("xorps xmm1, xmm1").data)
+    assert (zero.reads, zero.merged, zero.cancels, zero.twice) == ({65}, {65}, True, set())
+    two = reader(rows.assemble("xorps xmm1, xmm2").data)
+    assert (two.merged, two.cancels) == (set(), True)
+    assert not reader(rows.assemble("xor eax, 0").data).cancels
+    assert reader(rows.assemble("cvtsi2sd xmm3, rax").data).merged == {67}
+    assert m.FLAGS not in reader(rows.assemble("shl eax, cl").data).reads
+    assert m.FLAGS in reader(rows.assemble("adc eax, ecx").data).reads
+
+
+def test_bytes_of_a_register_keep_the_rest_of_it() -> None:
+    rows, reader = of_x64()
+    for text, kept in (
+        ("setb cl", {1}),
+        ("mov cl, dl", {1}),
+        ("mov ch, dl", {1}),
+        ("mov ecx, edx", set()),
+        ("cwd", {2}),
+    ):
+        machine = reader(rows.assemble(text).data)
+        assert (machine.kept, 2 in machine.reads) == (kept, "d" in text[3:] and text != "cwd"), text
+
+
+@pytest.mark.parametrize(("data", "text", "target"), [
+    ("e933000000", "jmp 0x38", 0x38), ("0f84f2ffffff", "je 0xfffffffffffffff8", -8), ("7f3f", "jg 0x41", 0x41),
+    ("488d1509000000", "lea rdx, [rip + 9]", 16), ("8d1509000000", "lea edx, [rip + 9]", None),
+    ("f0480fb1742430", "lock cmpxchg qword ptr [rsp + 0x30], rsi", None),
+])  # fmt: skip
+def test_names_and_targets_on_x64(data: str, text: str, target: int | None) -> None:
+    _, reader = of_x64()
+    machine = reader(bytes.fromhex(data))
+    assert (machine.text, machine.target) == (text, target)
+    assert machine.effect is None
+
+
+def test_a_jump_with_a_prefix_that_nothing_needs_is_not_known() -> None:
+    """Its distance counts from another place."""
+    _, reader = of_x64()
+    assert not reader(bytes.fromhex("407f80")).known and reader(bytes.fromhex("7f80")).known

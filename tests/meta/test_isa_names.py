@@ -27,7 +27,7 @@ def test_nobody_names_an_isa_but_its_own_package() -> None:
         "QEMU_RISCV64 = 1\n",
         "from liftcheck.isa.s390x.thunks import Thunks\n",
         "from unicorn import arm64_const\n",
-        "import liftcheck.isa.x64.decoder\n",
+        "import liftcheck.isa.x64.reader\n",
         "x.is_x86_64()\n",
         "def f(s390x: int) -> int: ...\n",
     ],

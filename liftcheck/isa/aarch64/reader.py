@@ -19,16 +19,17 @@ from liftcheck.isa.aarch64.insts.common import LINK, SP
 from liftcheck.isa.aarch64.insts.table import table
 from liftcheck.mach.insn import CONTROL, FLAGS, PC, Effect, Insn, register
 from liftcheck.mach.rows.reader import Manner, Reader
+from liftcheck.mach.rows.table import Decoded
 
 _EXACT: Final = re.compile("add|sub|neg|mov|mov[nzk]|fmov|ld[ut]?rs?[bhw]?|st[ut]?r[bh]?|ldn?p|stn?p|ret|nop|csdb")
 _SIGNATURES: Final = {"a": var("signature_a", 64), "b": var("signature_b", 64)}
 
 
-def _signing(key: str, by_sp: bool, to: int) -> Callable[[Insn], Insn]:
+def _signing(key: str, by_sp: bool, to: int) -> Callable[[Insn, Decoded], Insn]:
     """Of the link register, by the stack pointer or by zero; `to`: where it goes."""
     reads = frozenset({LINK, SP} if by_sp else {LINK})
 
-    def mended(machine: Insn) -> Insn:
+    def mended(machine: Insn, _: Decoded) -> Insn:
         return machine._replace(reads=reads, effect=Effect(((to, _turned(key, by_sp)),)))
 
     return mended
@@ -39,7 +40,7 @@ def _turned(key: str, by_sp: bool) -> Term:
     return bxor(register(ISA.name, LINK), mul(register(ISA.name, SP), signature) if by_sp else signature)
 
 
-def _stripped(machine: Insn) -> Insn:
+def _stripped(machine: Insn, _: Decoded) -> Insn:
     """xpaclri: what it gives depends on the link register."""
     return machine._replace(reads=frozenset({LINK}))
 

@@ -1,4 +1,4 @@
-"""x86-64 as a value; its instructions' table is `decoder`.
+"""x86-64 as a value; its instructions are the rows of `insts`, read by `reader`.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/x86.rs (presets); Intel SDM for the probes, assembled with GNU as. Unicorn's
 VEX decoder ignores an operand of 128-bit AVX, so AVX is probed with a 256-bit instruction.
@@ -105,7 +105,8 @@ ISA: Final = Isa(
     trap_codes="listing:trap_codes",
     rows="insts.table:table",
     bench="insts.bench:benches",
-    reader="decoder:read",
+    reader="reader:read",
+    by_rows=True,
     alignment=1,
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
     fill=b"\xcc",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from liftcheck.isa.x64.decoder import PLACES
+from liftcheck.isa.x64.places import PLACES
 from liftcheck.isa.x64.sequences import LOADS_NAME, MOVES, opposite, sequences, wide_loop
 from liftcheck.mach.regs import NONE
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from liftcheck.isa.x64.decoder import PLACES
 from liftcheck.isa.x64.forms import BY_WORD, LETTERS, RIP, Form, Memory, Operand, Register, shape_of
 from liftcheck.isa.x64.listing import EXTENDS, SIZES, is_named, width
+from liftcheck.isa.x64.places import PLACES
 from liftcheck.isa.x64.sequences import MOVES, condition
 from liftcheck.mach.insn import PC, STACK_POINTERS, Insn
 from liftcheck.mach.regs import NONE, SLOT

@@ -70,6 +70,22 @@ class Kind:
         """The registers that the operand names."""
         return ()
 
+    def form(self, value: Value) -> object:
+        """What a value is, where a row's instructions have several forms: a register, memory."""
+        return None
+
+    def typical(self, value: Value) -> Value:
+        """A value of the same form that hides nothing of what others of that form have."""
+        return value
+
+    def is_memory(self, value: Value) -> bool:
+        """Whether it stands for an address; what it names is read then, even if the operand is written alone."""
+        return self.role == "memory"
+
+    def leaves(self, value: Value) -> bool:
+        """Whether a part of what is written stays as it was."""
+        return self.keeps
+
     def address(self, value: Value) -> tuple[int, int, int]:
         """Where it is in memory: the place of a base, a distance from it, the place of an index; of several operands
         each is a part of that, and the others are NONE."""
@@ -113,7 +129,7 @@ class Register(Kind):
         self.numbers: Final = tuple(numbers)
         self.boxed: Final = boxed
         self.written = written
-        self.keeps = above == "keep"
+        self.keeps = above == "keep" and width < full
         self._by_name: Final = {name: value for value, name in enumerate(self.names) if name}
 
     def decode(self, fields: Fields) -> Value:

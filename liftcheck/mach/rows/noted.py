@@ -46,7 +46,8 @@ class Touched(NamedTuple):
 
 
 class Noted(Machine):
-    """A machine that notes. `implied`: the places beyond operands that are written; `lacking`: the row has no meaning,
+    """A machine that notes. `implied`: the places beyond operands that are written, `kept`: those of them of which
+    a part stays; `lacking`: the row has no meaning,
     and only its operands are known."""
 
     def __init__(self, registers: Registers, size: int, row: Row, values: Sequence[Value]) -> None:
@@ -54,6 +55,7 @@ class Noted(Machine):
         self.row: Final = row
         self.values: Final = tuple(values)
         self.implied: Final[set[Place]] = set()
+        self.kept: Final[set[Place]] = set()
         self.lacking = False
         self._origins: Final[dict[Term, tuple[int, Place]]] = {}
         self._at: int | None = None
@@ -78,6 +80,13 @@ class Noted(Machine):
             self.implied.add(place)
         self._results.append(value)
         super().write(place, value)
+
+    def write_part(self, place: Place, low: int, value: Term) -> None:
+        """What stays is kept, and not read."""
+        if self._at is None and place not in self.implied:
+            self.kept.add(place)
+            self._writes[place] = var(f"kept {place}", self.registers.width(place))
+        super().write_part(place, low, value)
 
     def _run(self) -> None:
         row, reads = self.row, []
@@ -104,9 +113,9 @@ class Noted(Machine):
 
     def _write(self, result: Any) -> None:
         results = () if result is None else (result,) if isinstance(result, Term) else result
-        self._at = NONE
-        written = [(o.kind, v) for o, v in zip(self.row.operands, self.values) if o.writes]
-        for (kind, value), term in zip(written, results, strict=True):
+        written = [(n, o.kind, v) for n, (o, v) in enumerate(zip(self.row.operands, self.values)) if o.writes]
+        for (number, kind, value), term in zip(written, results, strict=True):
+            self._at = number if kind.is_memory(value) else NONE
             kind.write(self, value, term)
 
     def _read(self) -> dict[int, set[Place]]:
@@ -133,16 +142,19 @@ class Noted(Machine):
         """An operand; None: it never has places. `exactly`: what is not read by this instruction does not count; else
         that is asked of pairs and the like alone."""
         operand, value = self.row.operands[number], self.values[number]
-        places = operand.kind.places(value)
-        if operand.kind.role not in ("register", "memory"):
+        kind = operand.kind
+        places = kind.places(value)
+        if kind.role not in ("register", "memory"):
             return None
-        several = len(places) > 1 and operand.kind.role == "register"
+        if kind.is_memory(value):
+            return Used(number, kind, None, False, False)
+        several = len(places) > 1
         read: tuple[int, ...] | None = None
         if not operand.reads or (not self.lacking and (exactly or several)):
             some = self.read_places.get(number, set()) if operand.reads else set()
             found = tuple([k for k, place in enumerate(places) if place in some])
             read = None if operand.reads and several and len(found) == len(places) else found
-        return Used(number, operand.kind, read, operand.writes, operand.writes and operand.kind.keeps)
+        return Used(number, kind, read, operand.writes, operand.writes and kind.leaves(value))
 
     def touched(self) -> Iterator[Touched]:
         """Accesses to memory at operands; what lies together is one."""

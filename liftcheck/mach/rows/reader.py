@@ -60,6 +60,7 @@ class Manner:
     plain     those without a meaning that have their operands alone
     goal      what a return writes to PC, of what its row says
     typical   values by operand name with which each row is looked at: those of modes that say least of the others
+    prefixes  first words of a text that go with the mnemonic that follows
     mended    mnemonic to what makes the instruction of what its row says, where that is less than code relies on
     opened    what gives `Insn.opened` of a row's instructions
     """
@@ -73,13 +74,15 @@ class Manner:
     plain: re.Pattern[str] = _NEVER
     goal: Callable[[Term], Term] = _same
     typical: Mapping[str, Value] = field(default_factory=dict)
-    mended: Mapping[str, Callable[[Insn], Insn]] = field(default_factory=dict)
+    prefixes: frozenset[str] = frozenset()
+    mended: Mapping[str, Callable[[Insn, Decoded], Insn]] = field(default_factory=dict)
     opened: Callable[[Row], Opened | None] = _not_opened
 
 
 class Common(NamedTuple):
     """What the instructions of a row have in common. reads, writes: what no operand names; target: the operand that is
-    a place in the code, NONE if there is none."""
+    a place in the code, NONE if there is none; keeps: those of `writes` of which a part stays; name: with its
+    prefix; begins: where operands begin in their text."""
 
     known: bool
     reads: frozenset[int] = frozenset()
@@ -92,7 +95,17 @@ class Common(NamedTuple):
     apart: bool = False
     merged: bool = False
     opened: Opened | None = None
-    mended: Callable[[Insn], Insn] | None = None
+    mended: Callable[[Insn, Decoded], Insn] | None = None
+    name: str = ""
+    begins: int = 0
+    keeps: frozenset[int] = frozenset()
+
+
+class _Forms(NamedTuple):
+    """Of a row whose operands have forms: the operands, and what instructions of each form have in common."""
+
+    operands: tuple[tuple[int, Kind], ...]
+    found: dict[tuple[object, ...], Common]
 
 
 class Reader:
@@ -102,7 +115,7 @@ class Reader:
         self.isa: Final = isa
         self.table: Final = table
         self.manner: Final = manner
-        self._rows: Final[dict[int, Common]] = {}
+        self._rows: Final[dict[int, Common | _Forms]] = {}
         self._apart: Final[dict[tuple[object, ...], Effect]] = {}
 
     def __call__(self, window: bytes) -> Insn:
@@ -111,19 +124,33 @@ class Reader:
         if decoded is None:
             sizes = self.table.sizes
             return unknown(min(len(window), sizes[window[0]] if sizes else 1))
-        common = self._rows.get(id(decoded.row))
-        if common is None:
-            common = self.common(decoded)
-            if self.manner.varies.fullmatch(decoded.row.name) is None:
-                self._rows[id(decoded.row)] = common
+        row = decoded.row
+        met = self._rows.get(id(row))
+        if met is None:
+            common = self._met(decoded)
+        elif isinstance(met, _Forms):
+            key = tuple([kind.form(decoded.values[number]) for number, kind in met.operands])
+            common = met.found.get(key) or met.found.setdefault(key, self.common(decoded))
+        else:
+            common = met
         found = self._read(decoded, common)
-        return found if common.mended is None else common.mended(found)
+        return found if common.mended is None else common.mended(found, decoded)
+
+    def _met(self, decoded: Decoded) -> Common:
+        """Of a row that is met for the first time, or of one that varies."""
+        common, row = self.common(decoded), decoded.row
+        if self.manner.varies.fullmatch(row.name) is None:
+            forms = [(n, o.kind, o.kind.form(v)) for n, (o, v) in enumerate(zip(row.operands, decoded.values))]
+            several = tuple([(n, kind) for n, kind, form in forms if form is not None])
+            key = tuple([form for _, _, form in forms if form is not None])
+            self._rows[id(row)] = _Forms(several, {key: common}) if several else common
+        return common
 
     def _read(self, decoded: Decoded, common: Common) -> Insn:
         row, values, data = decoded
         if not common.known:
             return unknown(len(data), row.name, row.syntax.spelt(values))
-        reads, writes, keeps = [*common.reads], [*common.writes], _NONE
+        reads, writes, keeps = [*common.reads], [*common.writes], common.keeps
         for number, kind, some, written, kept in common.operands:
             places: Sequence[int] = kind.places(values[number])  # type: ignore[assignment]
             if some is None:
@@ -140,12 +167,15 @@ class Reader:
             reads += merged.difference(reads)
             keeps -= merged
         read = frozenset(reads)
-        twice = _NONE if len(read) == len(reads) else frozenset([p for p in read if reads.count(p) > 1]) - merged
+        twice = _NONE
+        if len(read) != len(reads):
+            fields = reads[len(common.reads) :]
+            twice = frozenset([place for place in read if fields.count(place) > 1]) - merged
         accesses = tuple([_access(one, decoded) for one in common.touched]) if common.touched else ()
         return Insn(
             len(data),
-            row.name,
-            row.syntax.spelt(values),
+            common.name,
+            row.syntax.spelt(values)[common.begins :],
             read,
             frozenset(writes),
             common.flow,
@@ -195,14 +225,14 @@ class Reader:
     def of_row(self, row: Row) -> Common:
         """Of a row of which no instruction has been met: by the one whose fields are zero, where there is one."""
         found = self._rows.get(id(row))
-        if found is None:
+        if not isinstance(found, Common):
             fields = dict.fromkeys(row.encoding.rooms(), 0)
             found = self.common(Decoded(row, tuple([o.kind.decode(fields) for o in row.operands]), bytes(2)))
         return found
 
     def common(self, decoded: Decoded) -> Common:
         """Of a row, by one of its instructions; of one that varies, of this instruction."""
-        name, manner = decoded.row.name, self.manner
+        manner, (name, begins) = self.manner, self._named(decoded.row)
         row, values = decoded.row.whole(decoded.values)
         varies = manner.varies.fullmatch(name) is not None
         noted = self._noted(row, values if varies else self._typical(row, values), decoded.size)
@@ -236,7 +266,17 @@ class Reader:
             manner.merged.fullmatch(name) is not None,
             manner.opened(decoded.row),
             manner.mended.get(name),
+            name,
+            begins,
+            _places(manner, noted.kept.difference(reads), False),
         )
+
+    def _named(self, row: Row) -> tuple[str, int]:
+        """A row's name, with what follows a prefix, and how much of its text belongs to it."""
+        first = row.syntax.parts[0] if row.syntax.parts else ""
+        if row.name not in self.manner.prefixes or not isinstance(first, str):
+            return row.name, 0
+        return f"{row.name} {first}", len(first) + 1
 
     def _typical(self, row: Row, values: Sequence[Value]) -> Sequence[Value]:
         """The operands with which a row is looked at: of each that could name a register but names none (a zero
@@ -248,6 +288,8 @@ class Reader:
                 value = self.manner.typical[operand.name]
             elif kind.role == "register" and not kind.places(value):
                 value = next((v for v in self._others(row, kind) if kind.places(v)), value)
+            else:
+                value = kind.typical(value)
             found.append(value)
         return found
 

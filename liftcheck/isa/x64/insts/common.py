@@ -33,6 +33,8 @@ from liftcheck.bits.term import Term, const
 from liftcheck.errors import AssemblyError
 from liftcheck.isa.x64 import ISA
 from liftcheck.isa.x64.insts.encoding import NO_BASE, NO_INDEX, RIP, opcode
+from liftcheck.mach.insn import PC
+from liftcheck.mach.regs import NONE
 from liftcheck.mach.rows.encoding import Fields
 from liftcheck.mach.rows.kinds import Immediate, Kind, Register, Target, Value, number_of
 from liftcheck.mach.rows.machine import Machine, NoMeaning, Place, Registers
@@ -172,6 +174,9 @@ def _general(word: str) -> int:
     return NAMES[64].index(word)
 
 
+_TYPICAL: Final = Address(RBX, 6, 0, 0)
+
+
 class Memory(Kind):
     """Register or memory in ModRM's r/m. `register`: the register's kind, None where it must be memory; `bits`: of
     memory, 0: only the address counts; `aligned`: it traps unless the address is a multiple of the size."""
@@ -244,7 +249,23 @@ class Memory(Kind):
     def places(self, value: Value) -> Sequence[Place]:
         if not isinstance(value, Address):
             return () if self.register is None else self.register.places(value)
-        return tuple(n for n in (value.base, value.index) if n < 16)
+        return tuple([n for n in (value.base, value.index) if n < 16])
+
+    def form(self, value: Value) -> object:
+        return None if self.register is None else isinstance(value, Address)
+
+    def typical(self, value: Value) -> Value:
+        return _TYPICAL if isinstance(value, Address) else value
+
+    def is_memory(self, value: Value) -> bool:
+        return isinstance(value, Address)
+
+    def leaves(self, value: Value) -> bool:
+        return self.register is not None and self.register.keeps
+
+    def address(self, value: Value) -> tuple[int, int, int]:
+        base = PC if value.base == RIP else NONE if value.base == NO_BASE or value.segment else value.base
+        return base, value.disp, NONE if value.index == NO_INDEX else value.index
 
 
 class Hinted(Memory):
@@ -275,10 +296,19 @@ class Constant(Immediate):
 
 
 class Relative(Target):
-    """A target: in the instruction, its distance from the next one. `size`: bytes of the instruction."""
+    """A target: in the instruction, its distance from the next one. `size`: bytes of the instruction; `prefixed`: with
+    the prefixes that belong to it. With others it would have more, and nothing emits those."""
 
-    def __init__(self, bits: int, size: int) -> None:
-        Immediate.__init__(self, "imm", bits, signed=True, base=size)
+    def __init__(self, bits: int, size: int, prefixed: bool = False) -> None:
+        self.prefixed: Final = prefixed
+        Immediate.__init__(self, "imm", bits, signed=True, base=size, role="target")
+
+    def decode(self, fields: Fields) -> Value:
+        more = fields.get("segment") or (fields.get("rex") and not self.prefixed)
+        return None if more else super().decode(fields)
+
+    def spelt(self, value: Value) -> str:
+        return number(value & (1 << 64) - 1)
 
 
 class Selected(Register):
@@ -355,6 +385,7 @@ def _immediates() -> dict[str, Kind]:
                 found[name] = Constant("imm", bits, signed=True, width=width)
     for bits, size, name in ((8, 2, "rel8"), (32, 5, "rel32"), (32, 6, "rel32c")):
         found[name] = Relative(bits, size)
+    found["rel32p"] = Relative(32, 8, prefixed=True)
     return found
 
 

@@ -71,7 +71,7 @@ def _control() -> Iterator[Row]:
     yield inst("jmp rel8", "EB ib", _jump, "JMP")
     yield inst("jmp rm64", "FF /4", _jump, "JMP", untested=AWAY)
     yield inst("call rel32", "E8 id", _call, "CALL")
-    yield inst("data16 call rel32", "66 66 REX.W E8 id", _call, "CALL", untested="linkers alone make something of it")
+    yield inst("data16 call rel32p", "66 66 REX.W E8 id", _call, "CALL", untested="linkers alone make something of it")
     yield inst("call rm64", "FF /2", _call, "CALL", untested=AWAY)
     yield inst("ret", "C3", _return, "RET", untested=AWAY)
     yield inst("ret u16", "C2 iw", _return, "RET", untested=AWAY)
@@ -147,6 +147,8 @@ def _atomics() -> Iterator[Row]:
 def _fences() -> Iterator[Row]:
     for name, picture in (("lfence", "0F AE E8"), ("mfence", "0F AE F0"), ("sfence", "0F AE F8"), ("pause", "F3 90")):
         yield inst(name, picture, lambda s: None, name.upper())
+    for name, picture, bit in (("clc", "F8", 0), ("stc", "F9", 1)):
+        yield inst(name, picture, lambda s, cf=bit: s.write("cf", const(cf, 1)), name.upper())
     yield inst("syscall", "0F 05", _system, "SYSCALL", untested="what it does is the system's")
 
 
