@@ -22,8 +22,10 @@ from liftcheck.campaign.execute.base import Death, Done, Work, Worker, spread
 from liftcheck.campaign.execute.local import local
 from liftcheck.campaign.findings.counterexamples import shown
 from liftcheck.campaign.findings.culprit import Culprit, culprit
+from liftcheck.campaign.findings.halves import half
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.campaign.findings.reduction import reduce_finding
+from liftcheck.campaign.findings.stage import Stage
 from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.campaign.report.verify import Example, Place, Ran, Refuted, Report
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
@@ -203,7 +205,7 @@ def _refuted(desk: Investigator, unit: _Unit, examples: Sequence[counterexample.
         finding.klass,
         finding.detail.partition("\n")[0],
         finding.runners,
-        tuple(_blamed(culprit(desk, finding))),
+        (*_half(half(desk, finding, unit.target)), *_blamed(culprit(desk, finding))),
         finding.fault,
         finding.program,
     )
@@ -221,6 +223,12 @@ def _said(example: counterexample.Example, function: Function, big_endian: bool)
         memory[base] = memory.get(base, b"") + bytes([byte])
     data = tuple((hex(at), f"0x{content.hex()}") for at, content in memory.items())
     return Example(example.claim, inputs, sides[0], sides[1], data)
+
+
+def _half(where: Stage) -> Iterator[str]:
+    """Which half of the compiler is at fault."""
+    if where.where or where.why:
+        yield f"half     {where.where or 'not known'}: {where.why}"
 
 
 def _blamed(where: Culprit) -> Iterator[str]:

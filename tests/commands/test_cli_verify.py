@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -184,6 +185,32 @@ def test_a_refutation_is_shown_with_its_run_and_a_small_program(
     ):
         assert words in out, out
     assert "imul" not in out
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize(("keeps_text", "where"), [(False, "mid-end"), (True, "backend")])
+def test_the_guilty_half_is_named(
+    capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, keeps_text: bool, where: str
+) -> None:
+    """The code of another program, with its optimized CLIF or with that of the right one."""
+    whole = Cranelift.compile_text
+
+    def compile_text(self: Cranelift, text: str, targets: Sequence[Target], *more: Any, **named: Any) -> Any:
+        right = whole(self, text, targets, *more, **named)
+        made = whole(self, text.replace("iadd", "isub"), targets, *more, **named)
+        for target, column, wrong in zip(targets, right, made):
+            for number, (one, other) in enumerate(zip(column, wrong)):
+                if target.isa == "aarch64" and dict(target.settings).get("opt_level") == "speed":
+                    extra = {**other.extra, **({"clif": one.extra.get("clif")} if keeps_text else {})}
+                    column[number] = dataclasses.replace(other, extra=extra)
+        return right
+
+    monkeypatch.setattr(Cranelift, "compile_text", compile_text)
+    monkeypatch.setattr(verify, "REDUCING", 0.0)
+    (one,) = document(capsys, plain, "--isa", "aarch64", code=1)["refuted"]
+    (line,) = [line for line in one["run"]["blame"] if line.startswith("half ")]
+    assert line.startswith(f"half     {where}: the optimized CLIF, interpreted, is ")
+    assert ("proven to do what the optimized CLIF says" in line) == (where == "mid-end"), line
 
 
 @pytest.mark.needs_compiler

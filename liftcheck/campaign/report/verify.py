@@ -79,8 +79,9 @@ class Example(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What the run of a counterexample shows. `klass`: of the finding; `runners`: on which; `blame`: which instruction
-    is the first that is wrong, a line each; `fault`: the known fault that it is, with its page; `filetest` shows it."""
+    """What the run of a counterexample shows. `klass`: of the finding; `runners`: on which; `blame`: lines that say
+    which half of the compiler, and which instruction is the first that is wrong; `fault`: the known fault that it is,
+    with its page; `filetest` shows it."""
 
     klass: str
     detail: str
