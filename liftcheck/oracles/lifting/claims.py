@@ -27,6 +27,8 @@ from liftcheck.oracles.lifting.calls import even
 from liftcheck.oracles.lifting.signature import ALIGNED, Boundary, Convention, convention, extension
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 
+_BLOCK: Final = 16
+"""Bytes of the largest access that may be around one of the program's."""
 EXTRA: Final = "an access that the program has not"
 MISSING: Final = "an access that the code has not"
 
@@ -182,12 +184,22 @@ def _inside(one: Access, others: Sequence[Access]) -> Term:
 def _within(one: Access, other: Access) -> Term:
     room = other.size - one.size
     if room < 0:
-        return FALSE
+        return _around(one, other)
     (base, at), (other_base, start) = parts(one.address), parts(other.address)
     if base is other_base:
         return TRUE if 0 <= at - start <= room else FALSE
     apart = simplified(build.sub(one.address, other.address))
     return simplified(build.ule(apart, const(room, 64)))
+
+
+def _around(one: Access, other: Access) -> Term:
+    """Whether an aligned access begins in the same block as a smaller one, and so lies in the same page. What it stores
+    there besides is compared with memory."""
+    bits = one.size.bit_length() - 1
+    low = sliced(one.address, 0, bits)
+    if one.size != 1 << bits or one.size > _BLOCK or low is not simplified(const(0, bits)):
+        return FALSE
+    return simplified(build.eq(sliced(one.address, bits, 64 - bits), sliced(other.address, bits, 64 - bits)))
 
 
 def _covered(one: Access, others: Sequence[Access]) -> bool:

@@ -175,6 +175,18 @@ def test_an_extension_that_is_left_out_is_refuted(isa: str, compiler: Cranelift)
 
 
 @pytest.mark.parametrize("isa", WITH_ROWS)
+def test_an_aligned_word_around_a_narrow_atomic_access_is_no_other_access(isa: str, compiler: Cranelift) -> None:
+    """Machines without narrow atomics take the word that is around, which lies in the same page."""
+    head = "test run\nfunction %f(i64, i16, i16) -> i16 {\nblock0(v0: i64, v1: i16, v2: i16):\n "
+    text = f"{head}v3 = atomic_cas v0, v1, v2\n return v3\n}}\n"
+    target, (right,) = Target(isa, SETTINGS), module(text)
+    found = compare(target, right, compiled(compiler, text, target)["%f"])
+    assert found.kind in ("equal", "proven") or found.why == "a loop"
+    elsewhere = text.replace("return v3", "v4 = load.i16 v0+16\n v5 = bxor v3, v4\n return v5")
+    assert compare(target, right, compiled(compiler, elsewhere, target)["%f"]).kind == "refuted"
+
+
+@pytest.mark.parametrize("isa", WITH_ROWS)
 def test_what_is_not_decided_has_a_name(isa: str, compiler: Cranelift) -> None:
     """z3 without time; bits of a NaN; a loop."""
     text = """test run
