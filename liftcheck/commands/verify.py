@@ -5,6 +5,10 @@ Each function of each file is compiled for the targets that its file names with 
 --opt and --set. The bytes are read back as terms, and proven equal to the program: results, memory, traps with their
 codes, calls, and what is owed to the caller. What is proved, and under which assumptions: docs/verify.md.
 
+--rules takes the compiler's own rules in the place of files: small programs that fire a rule are made, their code is
+proven, and each rule has a verdict (docs/verify-rules.md). A PATTERN is part of a file's name, file:line, a term, or a
+word of the left-hand side, such as an opcode.
+
 A function is equal (as terms), proven (by z3), refuted (with inputs), undecided (with a reason), or refused by the
 compiler. A counterexample is run beside the reference interpreter before anything is said of the compiler: one that no
 run shows is unconfirmed, and says why. Exit code 1 if anything is refuted, 3 if something is unconfirmed.
@@ -16,14 +20,30 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output, reports
-from liftcheck.errors import InputError
+from liftcheck.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from liftcheck.campaign.prove.run import RuleReport
     from liftcheck.campaign.report.verify import Report
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a .clif file, or a folder that is searched for them")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a .clif file, or a folder that is searched for them")
+    parser.add_argument(
+        "--rules",
+        nargs="?",
+        const="",
+        metavar="PATTERN",
+        help="verify the compiler's rules on one ISA: all, or those that match",
+    )
+    parser.add_argument(
+        "--instances",
+        type=options.positive,
+        metavar="N",
+        help="with --rules: so many instances of a rule for each typing (default: 3)",
+    )
+    parser.add_argument("--fresh", action="store_true", help="with --rules: prove again what was proven before")
+    parser.add_argument("--every", action="store_true", help="with --rules: list the proven rules, too")
     options.add_isa(parser, "only this ISA (default: those that a file names, else all four)")
     options.add_compiler(parser)
     options.add_opt(parser, "a file's own, else speed")
@@ -35,6 +55,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verifies; 1 if anything was refuted, 2 if a file could not be read, 3 if something is unconfirmed."""
+    if args.rules is not None:
+        return _rules(args)
+    if not args.paths:
+        raise UsageError("liftcheck verify: name files or folders, or --rules")
+    if args.instances or args.fresh or args.every:
+        raise UsageError("liftcheck verify: --instances, --fresh and --every belong to --rules")
     from liftcheck.campaign.verify import VerifyOptions, verify_files
 
     chosen = VerifyOptions(
@@ -58,6 +84,49 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(report)
     return code
+
+
+def _rules(args: argparse.Namespace) -> int:
+    """Verifies rules; 1 if one is refuted."""
+    from liftcheck.campaign.prove.run import prove_rules
+    from liftcheck.campaign.prove.work import MOST, ProveOptions
+
+    isas = options.flat(args.isa, ())
+    if args.paths:
+        raise UsageError(f"liftcheck verify --rules: no files beside it ({args.paths[0]}); a pattern stands after it")
+    if len(isas) != 1:
+        raise UsageError("liftcheck verify --rules: one ISA, by --isa")
+    chosen = ProveOptions(
+        isas[0],
+        args.rules,
+        args.compiler,
+        options.flat(args.opt, ("none", "speed")),
+        tuple(args.settings),
+        args.instances or MOST,
+        args.jobs or options.cores(),
+        args.fresh,
+    )
+    report = prove_rules(chosen, output.note)
+    if args.json:
+        output.print_json("verify", report.document())
+    else:
+        _show_rules(report, args.every or bool(args.rules))
+    return report.exit_code
+
+
+def _show_rules(report: RuleReport, every: bool) -> None:
+    """Refutations, then a line a rule, then counts."""
+    from liftcheck.campaign.prove.run import unreached
+    from liftcheck.campaign.report import rule_tables
+
+    for text in (*rule_tables.refutations(report.found), *rule_tables.unproven(report.proofs), *report.proofs.lost):
+        print(text)
+    console = output.table_console()
+    console.print(rule_tables.lines(report.found, every), crop=False)
+    title = f"{report.compiler}, {report.isa}, {report.seconds:.0f} s"
+    console.print(rule_tables.tables(report.proofs, report.found, title), crop=False)
+    for why, count in unreached(report).items():
+        console.print(f"{count:>8,}  not reached: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(report: Report) -> None:

@@ -7,6 +7,7 @@ and none is looked for longer than a number of steps. It solves types only: what
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES
@@ -52,7 +53,7 @@ class _Solver:
                 return
         if pattern.bind and ty is not None:
             share = self.places.setdefault(("= " + pattern.bind, ty), len(self.places))
-        for args, every in self._arguments(pattern.arguments, _operands(row), names):
+        for args, every in self._arguments(pattern.arguments, operands(row), names):
             yield Node(row, pattern.condition, args, share), every
 
     def _arguments(
@@ -101,7 +102,7 @@ def _typed(row: Row) -> Type | None:
     return row.results[0] if row.results else row.type
 
 
-def _operands(row: Row) -> tuple[Type, ...]:
+def operands(row: Row) -> tuple[Type, ...]:
     """The types of the operands except for an access's address."""
     at = OPCODES[row.op].address
     return row.args if at is None else row.args[:at] + row.args[at + 1 :]
@@ -131,3 +132,12 @@ def drawn(table: Table, pattern: Op, start: int) -> Node | None:
         for node, _ in solver.solve(pattern, row, {}):
             return node
     return None
+
+
+def typings(table: Table, pattern: Op) -> Iterator[Node]:
+    """Typings of a pattern, one for each typing of its root that fits; of what is below the first that does."""
+    derived = table.derived
+    if derived.rule_index is None:
+        derived.rule_index = row_index(table)
+    for row in _Solver(table, derived.rule_index, 0).fitting(pattern, None):
+        yield from islice((node for node, _ in _Solver(table, derived.rule_index, 0).solve(pattern, row, {})), 1)

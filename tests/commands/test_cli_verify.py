@@ -307,7 +307,10 @@ def test_a_folder_is_spread_over_processes(capsys: pytest.CaptureFixture[str], p
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], "the following arguments are required: PATH"),
+        ([], "name files or folders, or --rules"),
+        (["--rules"], "one ISA, by --isa"),
+        ([__file__, "--rules", "iadd"], "no files beside it"),
+        ([__file__, "--fresh"], "belong to --rules"),
         ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),
         ([__file__, "--set", "no_such_thing"], "no_such_thing"),
         (["/nowhere/x.clif"], "no such file or folder"),

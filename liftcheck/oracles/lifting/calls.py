@@ -20,7 +20,7 @@ from liftcheck.bits.build import shape
 from liftcheck.bits.simplify import joined, normal, sliced
 from liftcheck.bits.term import Term, const, var
 from liftcheck.case import Target
-from liftcheck.clif.ir import AbiParam, Function, Signature
+from liftcheck.clif.ir import AbiParam, Function, Inst, Signature
 from liftcheck.clif.opcodes import INDIRECT_CALLS
 from liftcheck.interp.libcalls import libcall, numeric
 from liftcheck.isa.abi import abi_named, owed
@@ -40,6 +40,13 @@ _MODES: Final = frozenset({"frm", "fpcr", "tpidr_el0"})
 """Named places that callees leave as they are."""
 
 
+def _signature(call: Inst) -> int:
+    """The number of the signature of a call through an address; one that may land in a handler has it in its table."""
+    number = call.imm if call.table is None else call.table.sig
+    assert isinstance(number, int)
+    return number
+
+
 class Signatures:
     """The signatures by which a program calls: by the callee's name, and of calls through addresses."""
 
@@ -51,7 +58,7 @@ class Signatures:
         calls = [inst for block in function.blocks for inst in block.insts if inst.op in INDIRECT_CALLS]
         self.handlers: Final = any(inst.table is not None for block in function.blocks for inst in block.insts)
         self._indirect: Final = {
-            tail: {function.signatures[call.imm] for call in calls if call.op.startswith("return") == tail}  # type: ignore[index]
+            tail: {function.signatures[_signature(call)] for call in calls if call.op.startswith("return") == tail}
             for tail in (False, True)
         }
 

@@ -151,13 +151,14 @@ def _memory(what: str, code: Memory, program: Memory) -> Iterator[Claim]:
 
 
 _NEVER: Final = FALSE
+_DOUBLEWORD: Final = 8
 
 
 def _accesses(code: Sequence[Access], program: Sequence[Access]) -> Iterator[Claim]:
     """What the code accesses the program does; what may trap in the program may trap in the code, and no other way."""
     for one in dict.fromkeys(code):
         others = [other for other in program if one.trap is None or other.trap in (one.trap, None)]
-        yield Claim(EXTRA, _implied(one.when, _inside(one, others)), TRUE)
+        yield Claim(EXTRA, _implied(one.when, _beside(one, others)), TRUE)
     for other in dict.fromkeys(program):
         if other.trap is not None:
             same = [one for one in code if one.trap == other.trap]
@@ -179,6 +180,30 @@ def _inside(one: Access, others: Sequence[Access]) -> Term:
     if found is not TRUE and _covered(one, others):
         return TRUE
     return found
+
+
+def _beside(one: Access, others: Sequence[Access]) -> Term:
+    """Whether an access of code is inside of one of the program's, or of the aligned doubleword that holds all of it,
+    as narrow atomics are: the page is the same, and what is stored is a claim of its own."""
+    found = _inside(one, others)
+    for other in others if found is not TRUE and one.size <= _DOUBLEWORD else ():
+        if other.calls == one.calls and other.size <= one.size:
+            ends = (one.address, located(one.address, one.size - 1), located(other.address, other.size - 1))
+            word = _doubleword(other.address)
+            same = [simplified(build.eq(_doubleword(end), word)) for end in ends]
+            found = simplified(build.bor(found, simplified(build.band(other.when, _all(same)))))
+    return found
+
+
+def _all(conditions: Iterable[Term]) -> Term:
+    found = TRUE
+    for one in conditions:
+        found = simplified(build.band(found, one))
+    return found
+
+
+def _doubleword(address: Term) -> Term:
+    return normal(sliced(address, 3, 61))
 
 
 def _within(one: Access, other: Access) -> Term:
