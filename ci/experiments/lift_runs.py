@@ -21,6 +21,7 @@ from time import process_time
 from lift_files import Unit, command_line, each_isa, units
 
 from liftcheck.case import CompileFailure, FunctionCode
+from liftcheck.clif.text.filetest import FileTest
 from liftcheck.compilers.base import Compiler
 from liftcheck.mach.lift import lift
 from liftcheck.mach.lift_paths import Entry
@@ -43,9 +44,9 @@ class Counts:
     steps: int = 0
 
 
-def judge_file(path: Path, isa: str, compiler: Compiler, counts: Counts) -> None:
+def judge_file(test: FileTest, isa: str, compiler: Compiler, counts: Counts) -> None:
     """All lines of one file on an ISA."""
-    for unit in units(path, isa, compiler, code=not counts.programs):
+    for unit in units(test, isa, compiler, code=not counts.programs):
         lines = len(unit.function.run_lines) if unit.test.has("run") else 0
         if lines and isinstance(unit.reply, CompileFailure):
             counts.lines["undecided"] += lines
@@ -84,13 +85,17 @@ def again(isa: str, counts: Counts) -> tuple[int, float]:
     return steps, process_time() - start
 
 
-def show(isa: str, counts: Counts) -> int:
-    """Prints an ISA's counts, and gives that of differences."""
-    every = counts.lines.total()
-    print(
-        f"{isa}: {counts.functions} functions, {counts.whole} of them whole; {every} lines: "
+def so_far(counts: Counts) -> str:
+    """The sums of the lines."""
+    return (
+        f"{counts.functions} functions, {counts.whole} of them whole; {counts.lines.total()} lines: "
         f"{counts.lines['equal']} equal, {counts.lines['different']} different, {counts.lines['undecided']} undecided"
     )
+
+
+def show(isa: str, counts: Counts) -> int:
+    """Prints an ISA's counts, and gives that of differences."""
+    print(f"{isa}: {so_far(counts)}")
     for reason, number in counts.reasons.most_common():
         print(f"    {number} undecided: {reason}")
     for text in counts.different:
@@ -108,7 +113,7 @@ def main(argv: list[str]) -> int:
     parser = command_line("Machine code as terms against run lines.")
     parser.add_argument("--programs", action="store_true", help="the programs themselves as terms, not their code")
     options = parser.parse_args(argv)
-    return each_isa(options, lambda: Counts(programs=options.programs), judge_file, show)
+    return each_isa(options, lambda: Counts(programs=options.programs), judge_file, show, so_far)
 
 
 if __name__ == "__main__":

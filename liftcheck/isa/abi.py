@@ -49,7 +49,9 @@ class Passing(NamedTuple):
     unit: int = 16
     """The arguments fill a multiple of these bytes."""
     more_results: tuple[int, int, int] | None = None
-    """The registers of results by another setting (`enable_llvm_abi_extensions`), or in other versions."""
+    """The registers of results by another setting (`enable_llvm_abi_extensions`)."""
+    other_results: tuple[int, int, int] | None = None
+    """The registers of results in other versions."""
     result_i128: str = ""
     """As `i128`, for results; '': alike."""
     copied_vectors: bool = False

@@ -104,7 +104,7 @@ class _Lifter:
         self.ends.append(end)
 
     def lifted(self) -> Lifted:
-        first = Path(self, self._state(), Memory(self.code.big, self.area_of, self.reads))
+        first = Path(self, self._state(), Memory(self.code.big, self.area_of, self.reads, self.entry.slots))
         try:
             for address, number in self.entry.memory:
                 first.memory.store(address, number)

@@ -7,18 +7,23 @@ What was never stored is initial memory: aligned words of a base are variables, 
 that whoever evaluates or proves knows what they stand for. The same words of the same base are the same variables on
 every path and on both sides of a comparison.
 
+Stack slots of the program (`Slots`) are a part of the frame that callees may reach: where one does, slots and data are
+one area from then on, in which pointers that a callee may have given are aliases of slots, and those that the function
+was entered with are none.
+
 What it does not do: faults (who accesses says what may trap), memory that others change meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
 from liftcheck.bits.simplify import TRUE, joined, rebuilt, simplified, sliced
 from liftcheck.bits.term import Term, const, value_of, var
+from liftcheck.mach.rows.table import variables
 
 WORD: Final = 8
 _MOST: Final = 48
@@ -48,12 +53,46 @@ class Stored(NamedTuple):
     when: Term
 
 
+Range = tuple[int, int]
+Apart = Callable[[Term, Term], bool]
+
+
+class Slots(NamedTuple):
+    """The stack slots of a program in the frame: [first, end) at distances from `base`, in order."""
+
+    base: Term
+    ranges: tuple[Range, ...]
+
+    def at(self, offset: int) -> Range | None:
+        """The one that has a byte."""
+        return next((one for one in self.ranges if one[0] <= offset < one[1]), None)
+
+    def edge(self, offset: int, size: int) -> int:
+        """How many bytes from there are all in slots, or all in none; at most `size`."""
+        inside = self.at(offset) is not None
+        return next((k for k in range(1, size) if (self.at(offset + k) is not None) != inside), size)
+
+
 class Reads:
-    """The variables of initial memory."""
+    """The variables of initial memory. `later`: variables that are nothing which the function was entered with, results
+    of calls and the frame's address."""
 
     def __init__(self) -> None:
         self.of: Final[dict[Term, Read]] = {}
+        self.later: Final[set[Term]] = set()
         self._words: Final[dict[tuple[Term, int, int], Term]] = {}
+        self._on_entry: Final[dict[Term, bool]] = {}
+
+    def on_entry(self, base: Term) -> bool:
+        """Whether a term is a function of what the function was entered with."""
+        found = self._on_entry.get(base)
+        if found is None:
+            found = self._on_entry[base] = all(map(self._was_there, variables([base])))
+        return found
+
+    def _was_there(self, v: Term) -> bool:
+        read = self.of.get(v)
+        return v not in self.later if read is None else not read.calls and self.on_entry(parts(read.address)[0])
 
     def word(self, base: Term, at: int, calls: int) -> Term:
         """The word at base + `at`, a multiple of its size, after so many calls."""
@@ -100,18 +139,22 @@ class _Entry:
 class Area:
     """Memory of which nothing outside it is an alias."""
 
-    __slots__ = ("_bytes", "_calls", "_mixed", "stores")
+    __slots__ = ("_apart", "_bytes", "_calls", "_mixed", "_private", "stores")
 
-    def __init__(self, calls: int = 0) -> None:
+    def __init__(self, calls: int = 0, apart: Apart | None = None, private: Slots | None = None) -> None:
         self._calls = calls
         """How many calls were made before its first store."""
+        self._apart = apart
+        """Which bases are no aliases of each other all the same."""
+        self._private = private
+        """What calls leave as it is."""
         self.stores: list[Stored] = []
         self._bytes: dict[Term, dict[int, _Entry]] = {}
         self._mixed = False
         """Whether a store is at another base than all others, or has a condition."""
 
     def copy(self) -> Area:
-        made = Area(self._calls)
+        made = Area(self._calls, self._apart, self._private)
         made.stores = self.stores.copy()
         made._bytes = {base: known.copy() for base, known in self._bytes.items()}
         made._mixed = self._mixed
@@ -138,6 +181,19 @@ class Area:
             first, end = max(entry.offset, low), min(entry.offset + entry.size, high)
             self.store(Stored(base, first, end - first, unknown(8 * (end - first)), TRUE))
 
+    def kept(self, base: Term, ranges: Sequence[Range], big: bool) -> Iterator[Stored]:
+        """What was stored at base + [first, end), in order."""
+        known = self._bytes.get(base, {})
+        for low, high in ranges:
+            for entry in sorted({known[at] for at in known if low <= at < high}, key=lambda entry: entry.number):
+                first, end = max(entry.offset, low), min(entry.offset + entry.size, high)
+                at = entry.offset + entry.size - end if big else first - entry.offset
+                yield Stored(base, first, end - first, sliced(entry.value, 8 * at, 8 * (end - first)), TRUE)
+
+    def _calls_before(self, base: Term, at: int) -> int:
+        private = self._private
+        return 0 if private is not None and base is private.base and private.at(at) else self._calls
+
     def load(self, base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
         known = self._bytes.get(base, {})
         first = known.get(offset)
@@ -156,6 +212,8 @@ class Area:
             return False
         if made.base is base and not (made.offset < offset + size and offset < made.offset + made.size):
             return False
+        if self._apart is not None and made.base is not base and self._apart(made.base, base):
+            return False
         return any(at not in known or known[at].number < number for at in range(offset, offset + size))
 
     def _direct(self, known: dict[int, _Entry], base: Term, offset: int, size: int, big: bool, reads: Reads) -> Term:
@@ -168,7 +226,7 @@ class Area:
                 at += 1
             if entry is None:
                 word = start - start % WORD
-                value, within, whole = reads.word(base, word, self._calls), start - word, WORD
+                value, within, whole = reads.word(base, word, self._calls_before(base, word)), start - word, WORD
             else:
                 value, within, whole = entry.value, start - entry.offset, entry.size
             low = whole - within - (at - start) if big else within
@@ -194,6 +252,8 @@ class Area:
         """The stores that bytes do not know and that may have hit some of these: number, store, distance from it."""
         for number, made in enumerate(self.stores):
             if made.base is base and made.when is TRUE:
+                continue
+            if self._apart is not None and made.base is not base and self._apart(made.base, base):
                 continue
             apart = const(0, 64) if made.base is base else rebuilt(_LESS, (base, made.base))
             apart = rebuilt(_ADDED, (apart, const(offset - made.offset, 64)))
@@ -229,48 +289,116 @@ def _after(made: Stored, apart: Term, big: bool, byte: Term) -> Term:
 
 
 class Memory:
-    """All of it but code. `area_of` names the area of a base, or raises `Undecided`."""
+    """All of it but code. `area_of` names the area of a base, or raises `Undecided`; `slots`: the part of the frame
+    that callees may reach, and `reached` those that they have."""
 
-    __slots__ = ("_area_of", "_calls", "areas", "big", "reads")
+    __slots__ = ("_area_of", "_calls", "areas", "big", "reached", "reads", "slots")
 
-    def __init__(self, big: bool, area_of: Callable[[Term], str], reads: Reads) -> None:
+    def __init__(self, big: bool, area_of: Callable[[Term], str], reads: Reads, slots: Slots | None = None) -> None:
         self.big = big
         self._area_of = area_of
         self.reads = reads
+        self.slots = slots
+        self.reached: frozenset[Range] = frozenset()
         self.areas: dict[str, Area] = {}
         self._calls = 0
+        if slots is not None:
+            reads.later.update(variables([slots.base]))
 
     def copy(self) -> Memory:
-        made = Memory(self.big, self._area_of, self.reads)
+        made = Memory(self.big, self._area_of, self.reads, self.slots)
         made.areas = {name: area.copy() for name, area in self.areas.items()}
-        made._calls = self._calls
+        made.reached, made._calls = self.reached, self._calls
         return made
 
-    def area(self, base: Term) -> Area:
-        """The area of a base."""
+    def area(self, base: Term, offset: int = 0) -> Area:
+        """The area of an address."""
         name = self._area_of(base)
         if name == CODE:
             raise Undecided("an access to code as data")
+        if name == FRAME and self.slots is not None and self.is_in_slots(base, offset):
+            name = self.name_of_slots
         found = self.areas.get(name)
         if found is None:
-            found = self.areas[name] = Area(self._calls if name == DATA else 0)
+            found = self.areas[name] = self._new(name)
         return found
 
-    def called(self) -> None:
-        """A callee may have written all of data."""
+    def _new(self, name: str) -> Area:
+        if name != DATA or self.slots is None or not self.reached:
+            return Area(self._calls if name == DATA else 0)
+        private = tuple(one for one in self.slots.ranges if one not in self.reached)
+        return Area(self._calls, self._are_apart, Slots(self.slots.base, private))
+
+    def is_in_slots(self, base: Term, offset: int) -> bool:
+        """Whether an address of the frame is one in the slots, as one that is not a number is (`lift_slots`)."""
+        return self.slots is not None and (base is not self.slots.base or self.slots.at(offset) is not None)
+
+    @property
+    def name_of_slots(self) -> str:
+        """The area that slots are in."""
+        return DATA if self.reached else SLOTS
+
+    def _are_apart(self, one: Term, other: Term) -> bool:
+        """The frame, and what pointers that the function was entered with are of."""
+        in_frame = self._area_of(one) == FRAME
+        return in_frame != (self._area_of(other) == FRAME) and self.reads.on_entry(other if in_frame else one)
+
+    def called(self, reached: frozenset[Range] = frozenset()) -> None:
+        """A callee may have written all of data, and these slots."""
+        before = self.areas.get(self.name_of_slots) if reached else None
         self.areas.pop(DATA, None)
         self._calls += 1
+        if not reached or self.slots is None:
+            return
+        self.areas.pop(SLOTS, None)
+        self.reached = reached
+        private = [one for one in self.slots.ranges if one not in reached]
+        if before is not None and private:
+            for made in before.kept(self.slots.base, private, self.big):
+                self.area(made.base, made.offset).store(made)
+
+    def stores(self, reached: frozenset[Range]) -> Iterator[Stored]:
+        """What was stored to data and to some slots, since the last call that may have written it."""
+        for name in (DATA, SLOTS):
+            area = self.areas.get(name)
+            for made in area.stores if area is not None else ():
+                at = made.offset
+                if self._area_of(made.base) != FRAME:
+                    yield made
+                elif self.slots is None or made.base is not self.slots.base:
+                    if reached:
+                        yield made
+                elif any(low < at + made.size and at < high for low, high in reached):
+                    yield made
 
     def load(self, address: Term, size: int) -> Term:
         """The number of `size` bytes at an address."""
         base, offset = parts(address)
-        return self.area(base).load(base, offset, size, self.big, self.reads)
+        edge = self._edge(base, offset, size)
+        if edge < size:
+            pieces = [self.load(located(base, at), end - at) for at, end in _split(offset, edge, size)]
+            return put_together(pieces, self.big)
+        return self.area(base, offset).load(base, offset, size, self.big, self.reads)
 
     def store(self, address: Term, value: Term, when: Term = TRUE) -> None:
         """A number of whole bytes is put at an address."""
         base, offset = parts(address)
-        self.area(base).store(Stored(base, offset, value.bits // 8, value, when))
+        size = value.bits // 8
+        edge = self._edge(base, offset, size)
+        if edge < size:
+            for at, end in _split(offset, edge, size):
+                low = offset + size - end if self.big else at - offset
+                self.store(located(base, at), sliced(value, 8 * low, 8 * (end - at)), when)
+            return
+        self.area(base, offset).store(Stored(base, offset, size, value, when))
+
+    def _edge(self, base: Term, offset: int, size: int) -> int:
+        return size if self.slots is None or base is not self.slots.base else self.slots.edge(offset, size)
 
 
-FRAME, DATA, CODE = "frame", "data", "code"
-"""The function's own stack, what its caller and the program have, its bytes."""
+def _split(offset: int, edge: int, size: int) -> tuple[Range, Range]:
+    return (offset, offset + edge), (offset + edge, offset + size)
+
+
+FRAME, SLOTS, DATA, CODE = "frame", "stack slots", "data", "code"
+"""The function's own stack, that part of it which is the program's, what its caller and the program have, its bytes."""

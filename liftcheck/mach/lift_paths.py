@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple, Protocol
 
-from liftcheck.bits.build import bnot
+from liftcheck.bits.build import bnot, bor
 from liftcheck.bits.simplify import simplified
 from liftcheck.bits.term import Term, value_of
 from liftcheck.clif.ir import Signature
-from liftcheck.mach.lift_memory import CODE, DATA, Memory, Reads, parts
+from liftcheck.mach.lift_memory import CODE, DATA, FRAME, Memory, Range, Reads, Slots, parts
+from liftcheck.mach.lift_slots import within
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.transfer import State, value
 
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     return_address   where a return goes
     memory           (address, number) for what lies on the stack
     apart            bases of memory that nothing else is an alias of
+    slots            the program's stack slots, which callees may reach; None: where they are is not known
     caller           who makes the calls; None: they are undecided
     """
 
@@ -42,6 +44,7 @@ class Entry(NamedTuple):
     memory: tuple[tuple[Term, Term], ...] = ()
     apart: frozenset[Term] = frozenset()
     caller: Caller | None = None
+    slots: Slots | None = None
 
 
 class Access(NamedTuple):
@@ -57,7 +60,8 @@ class Access(NamedTuple):
 
 
 class Called(NamedTuple):
-    """A call of what is at `target`: its arguments, memory before it, and the variables that are its results. What a
+    """A call of what is at `target`: its arguments, memory before it, the variables that are its results, and the stack
+    slots that it may reach. What a
     callee does is a function of these and of the calls before, so the results of a path's call number n have the same
     names wherever it is made: who compares two paths shows that their calls are the same, in their order."""
 
@@ -66,6 +70,7 @@ class Called(NamedTuple):
     arguments: tuple[Term, ...]
     memory: Memory
     results: tuple[Term, ...]
+    reached: frozenset[Range] = frozenset()
 
 
 class End(NamedTuple):
@@ -78,6 +83,8 @@ class End(NamedTuple):
     accesses    those that are not the frame's, in order
     calls       those that were made, in order
     results     of a program's return: its values; of machine code they are in its state
+    in_slots    that accesses in the frame at addresses that are no numbers are in stack slots: assumed of programs, of
+                code it is to be shown
     """
 
     kind: str
@@ -88,6 +95,7 @@ class End(NamedTuple):
     accesses: tuple[Access, ...] = ()
     calls: tuple[Called, ...] = ()
     results: tuple[Term, ...] = ()
+    in_slots: tuple[Term, ...] = ()
 
     def value(self, place: Place) -> Term:
         """What a place holds at the end."""
@@ -137,7 +145,9 @@ class Owner(Protocol):
 class Path:
     """One path so far: what `transfer.Around` asks of it."""
 
-    __slots__ = ("accesses", "at", "calls", "conditions", "context", "holds", "memory", "owner", "state", "turns")
+    __slots__ = (
+        "accesses", "at", "calls", "conditions", "context", "holds", "in_slots", "memory", "owner", "state", "turns",
+    )  # fmt: skip
 
     def __init__(self, owner: Owner, state: State, memory: Memory) -> None:
         self.owner = owner
@@ -150,12 +160,14 @@ class Path:
         self.turns: dict[int, int] = {}
         self.accesses: list[Access] = []
         self.calls: list[Called] = []
+        self.in_slots: list[Term] = []
 
     def copy(self) -> Path:
         made = Path(self.owner, self.state.copy(), self.memory.copy())
         made.at, made.context = self.at, self.context
         made.conditions, made.holds = self.conditions.copy(), self.holds.copy()
         made.turns, made.accesses, made.calls = self.turns.copy(), self.accesses.copy(), self.calls.copy()
+        made.in_slots = self.in_slots.copy()
         return made
 
     def assume(self, condition: Term) -> None:
@@ -168,8 +180,8 @@ class Path:
             waiting += one.args if one.prim == "and" else ()
 
     def end(self, kind: str, detail: str = "", results: tuple[Term, ...] = ()) -> None:
-        accesses, calls = tuple(self.accesses), tuple(self.calls)
-        self.owner.finish(End(kind, tuple(self.conditions), detail, self.state, self.memory, accesses, calls, results))
+        more = tuple(self.accesses), tuple(self.calls), results, tuple(self.in_slots)
+        self.owner.finish(End(kind, tuple(self.conditions), detail, self.state, self.memory, *more))
 
     def decided(self, condition: Term) -> bool | None:
         """Whether a condition holds; None: it may."""
@@ -193,10 +205,14 @@ class Path:
 
     def _note(self, address: Term, size: int, stored: bool, when: Term) -> str:
         """The area of an access, which is remembered where it may fault."""
-        area = self.owner.area_of(parts(address)[0])
+        base, slots = parts(address)[0], self.memory.slots
+        area = self.owner.area_of(base)
         if area == DATA:
             trap = self.owner.trap_at(self.at)
             self.accesses.append(Access(address, size, trap, stored, when, len(self.calls)))
+        elif area == FRAME and slots is not None and base is not slots.base:
+            inside = within(slots, address, size)
+            self.in_slots.append(simplified(bor(simplified(bnot(when)), inside)))
         return area
 
     def trap(self, when: Term, code: str) -> None:

@@ -10,8 +10,11 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from liftcheck.case import FunctionCode, Target
-from liftcheck.clif.ir import AbiParam, Signature
+from liftcheck.clif.ir import AbiParam, Function, Module, Signature
+from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import I32, I64
+from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.mach.lift import lift, table_of
 from liftcheck.mach.rows.program import assemble, bytes_of
 from liftcheck.oracles.lifting.execute import SALTS, Result, execute
@@ -104,6 +107,22 @@ def entered(isa: str, width: int) -> Boundary:
 def function(isa: str, text: str, traps: tuple[tuple[int, str], ...] = ()) -> FunctionCode:
     """The code of assembler text."""
     return FunctionCode("%f", bytes_of(assemble(table_of(isa), text)), traps=traps)
+
+
+def module(text: str) -> list[Function]:
+    """The functions of a file."""
+    return parse_filetest(text, "equal.clif").module().functions
+
+
+def compiled(compiler: Cranelift, text: str, target: Target) -> dict[str, FunctionCode]:
+    """The code of a file's functions, by name, with the layout of their frames."""
+    made = Module(module(text))
+    replies = compiler.compile_text(print_module(made), [target], frozenset({"frame"}))[0]
+    return {
+        function.name: reply
+        for function, reply in zip(made.functions, replies, strict=True)
+        if isinstance(reply, FunctionCode)
+    }
 
 
 def outcomes(isa: str, code: FunctionCode, inputs: tuple[int, ...], width: int = 64) -> list[Result]:

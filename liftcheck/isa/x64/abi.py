@@ -52,7 +52,7 @@ ABI: Final = Abi(
             shadow=32,
             widens=True,
             copied_vectors=True,
-            more_results=(2, 2, 0),
+            other_results=(2, 2, 0),
         ),
     },
     order=_ORDER,

@@ -4,10 +4,11 @@ The one idea: whose signature a call has, the program says (by the callee's name
 its indirect calls agree). The arguments are read from where the convention has them, and what comes back are variables,
 'call0.1' for the second result of a path's first call; of data nothing is known afterwards. Routines that are functions
 of their arguments alone are what they compute, and no calls. Registers hold unknown values but for those that a callee
-gives back; the frame is kept, except below the stack pointer and where the callee's own arguments were.
+gives back; the frame is kept, except below the stack pointer, where the callee's own arguments were, and the stack
+slots that it may reach (`mach.lift_slots`), of which as much is known as of data.
 
-Undecided: a call that may reach the frame, since which bytes of it are the callee's to write is not known; one that may
-land in a handler; routines that have no meaning (`interp.libcalls`).
+Undecided: a call that may reach the frame where the program's slots are not known, and a tail call that is given an
+address in it; one that may land in a handler; routines that have no meaning (`interp.libcalls`).
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from liftcheck.interp.libcalls import libcall, numeric
 from liftcheck.isa.abi import abi_named, owed
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.lift import UNKNOWN_TARGET, table_of, untouched
-from liftcheck.mach.lift_memory import DATA, FRAME, Undecided, located, parts
+from liftcheck.mach.lift_memory import DATA, FRAME, Range, Undecided, located, parts
 from liftcheck.mach.lift_paths import Called, Path
+from liftcheck.mach.lift_slots import reachable
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import SYMBOL
@@ -36,6 +38,7 @@ from liftcheck.oracles.lifting.signature import ALIGNED, RETURN, STACK, Conventi
 from liftcheck.oracles.regalloc.arguments import stack_bytes
 
 ROUTINE: Final = "libcall:"
+REACHES: Final = "a call that may reach the frame"
 _MODES: Final = frozenset({"frm", "fpcr", "tpidr_el0"})
 """Named places that callees leave as they are."""
 
@@ -55,7 +58,12 @@ class Signatures:
         for reference in function.func_refs.values():
             self._by_name.setdefault(reference.name, set()).add(function.signatures[reference.sig])
         self._routines: Final = dict(target.settings).get("libcall_call_conv", "isa_default")
-        calls = [inst for block in function.blocks for inst in block.insts if inst.op in INDIRECT_CALLS]
+        calls = [
+            inst
+            for block in function.blocks
+            for inst in block.insts
+            if inst.op in INDIRECT_CALLS and inst.table is None
+        ]
         self.handlers: Final = any(inst.table is not None for block in function.blocks for inst in block.insts)
         self._indirect: Final = {
             tail: {function.signatures[_signature(call)] for call in calls if call.op.startswith("return") == tail}
@@ -103,7 +111,7 @@ class Calls:
             how.taken(param, places, register, path.memory.load, stack)
             for param, places in zip(how.signature.params, how.where.arguments)
         )
-        results = outcome(path, name, target, how.signature, arguments)
+        results = outcome(path, name, target, how.signature, arguments, tail)
         self._clobber(path, how, stack)
         for term, param, places in zip(results, how.signature.returns, how.where.results, strict=True):
             for part, piece in how.pieces(term, param, places, path.undefined):
@@ -133,11 +141,12 @@ class Calls:
         _lose(path.state, isa, signature.call_conv, len(path.calls))
         path.state[self._pointer] = located(stack, size if kept.pops else 0)
         path.context = None
-        frame, at = path.memory.areas.get(FRAME), parts(stack)[1]
-        if frame is not None:
-            owned = max(size, abi.callee_area, abi.shadow.get(signature.call_conv, 0))
-            frame.forget(ALIGNED, -(1 << 62), at, path.undefined)
-            frame.forget(ALIGNED, at + 8 * abi.back_chain, at + owned, path.undefined)
+        at, owned = parts(stack)[1], max(size, abi.callee_area, abi.shadow.get(signature.call_conv, 0))
+        for name in (FRAME, path.memory.name_of_slots):
+            frame = path.memory.areas.get(name)
+            if frame is not None:
+                frame.forget(ALIGNED, -(1 << 62), at, path.undefined)
+                frame.forget(ALIGNED, at + 8 * abi.back_chain, at + owned, path.undefined)
 
 
 def _named(target: Term, names: Mapping[Term, str]) -> tuple[Term, str]:
@@ -165,23 +174,35 @@ def even(address: Term) -> Term:
     return joined(sliced(address, 1, address.lane - 1), const(0, 1))
 
 
-def outcome(path: Path, name: str, target: Term, signature: Signature, arguments: tuple[Term, ...]) -> tuple[Term, ...]:
-    """The results of a call, which the path has made then."""
+def outcome(
+    path: Path, name: str, target: Term, signature: Signature, arguments: tuple[Term, ...], tail: bool = False
+) -> tuple[Term, ...]:
+    """The results of a call, which the path has made then. `tail`: the frame is no more when it is made."""
     meaning = numeric(name.removeprefix(ROUTINE).removeprefix("%"))
     if meaning is not None:
         shaped = [normal(shape(a, v.lane, v.lanes)) for a, v in zip(arguments, meaning.inputs, strict=True)]
         return tuple(over(term, meaning.inputs)(*shaped) for term in meaning.results)
-    data = path.memory.areas.get(DATA)
-    seen = [*arguments, *(made.value for made in data.stores)] if data is not None else arguments
-    if STACK in variables(seen):
-        raise Undecided("a call that may reach the frame")
+    reached = _reached(path, arguments, tail)
     number = len(path.calls)
     results = tuple(
         var(f"call{number}.{n}", one.type.lane_bits, one.type.lanes) for n, one in enumerate(signature.returns)
     )
-    path.calls.append(Called(target, signature, arguments, path.memory.copy(), results))
-    path.memory.called()
+    path.calls.append(Called(target, signature, arguments, path.memory.copy(), results, reached))
+    path.memory.reads.later.update(results)
+    path.memory.called(reached)
     return results
+
+
+def _reached(path: Path, arguments: tuple[Term, ...], tail: bool) -> frozenset[Range]:
+    """The stack slots that a callee may reach."""
+    memory = path.memory
+    if memory.slots is not None and not tail:
+        return reachable(memory, arguments)
+    data = memory.areas.get(DATA)
+    seen = [*arguments, *(made.value for made in data.stores)] if data is not None and not tail else arguments
+    if STACK in variables(seen):
+        raise Undecided(REACHES)
+    return frozenset()
 
 
 def _lose(state: State, isa: str, convention: str, calls: int) -> None:

@@ -20,7 +20,7 @@ from liftcheck.clif.types import Type
 from liftcheck.isa.abi import abi_named, owed
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.lift import table_of
-from liftcheck.mach.lift_memory import DATA, Memory, located, parts
+from liftcheck.mach.lift_memory import Memory, Range, located, parts
 from liftcheck.mach.lift_paths import Access, Called, End
 from liftcheck.nan import quiet_nan
 from liftcheck.oracles.lifting.calls import even
@@ -31,6 +31,9 @@ _BLOCK: Final = 16
 """Bytes of the largest access that may be around one of the program's."""
 EXTRA: Final = "an access that the program has not"
 MISSING: Final = "an access that the code has not"
+OTHERWISE: Final = "a call that may reach the frame in another way than the program's"
+"""What is after it cannot be compared: the claim makes a function undecided."""
+OUTSIDE: Final = "an access in the frame outside of the stack slots"
 
 
 class Claim(NamedTuple):
@@ -71,8 +74,13 @@ class Sides(NamedTuple):
             return
         for number, (one, other) in enumerate(zip(code.calls, program.calls, strict=True)):
             yield from self._call(number, one, other)
+            if one.reached != other.reached:
+                yield Claim(OTHERWISE, FALSE, TRUE)
+                return
         yield from _accesses(code.accesses, program.accesses)
         yield from _memory("memory", code.memory, program.memory)
+        for inside in code.in_slots:
+            yield Claim(OUTSIDE, inside, TRUE)
         if code.kind == "returned":
             yield from self._results(code, program)
             yield from self._kept(code)
@@ -86,7 +94,8 @@ class Sides(NamedTuple):
         wanted = _extended(how, program.signature.params, how.where.arguments, program.arguments)
         for index, (one, other) in enumerate(zip(code.arguments, wanted, strict=True)):
             yield Claim(f"{what}: argument {index + 1}", one, other)
-        yield from _memory(f"{what}: memory before it", code.memory, program.memory)
+        if code.reached == program.reached:
+            yield from _memory(f"{what}: memory before it", code.memory, program.memory, program.reached)
 
     def _results(self, code: End, program: End) -> Iterator[Claim]:
         how = self.boundary.convention
@@ -137,15 +146,10 @@ def _quiet(number: Term, ty: Type) -> Term:
     return normal(build.scalar(build.ite(build.isnan(lanes), nan, lanes)))
 
 
-def _memory(what: str, code: Memory, program: Memory) -> Iterator[Claim]:
-    """Data where one of the sides has stored."""
-    places = dict.fromkeys(
-        (made.base, made.offset, made.size)
-        for memory in (code, program)
-        if (area := memory.areas.get(DATA)) is not None
-        for made in area.stores
-    )
-    for base, offset, size in places:
+def _memory(what: str, code: Memory, program: Memory, reached: frozenset[Range] = frozenset()) -> Iterator[Claim]:
+    """Data and some stack slots, where one of the sides has stored."""
+    stores = [made for memory in (code, program) for made in memory.stores(reached)]
+    for base, offset, size in dict.fromkeys((made.base, made.offset, made.size) for made in stores):
         where = located(base, offset)
         yield Claim(what, code.load(where, size), program.load(where, size))
 

@@ -16,7 +16,8 @@ from liftcheck.bits.floats_smt import ROUNDING
 from liftcheck.bits.smt import Translation
 from liftcheck.bits.term import Term, postorder
 from liftcheck.mach.lift_memory import Read, Reads, parts
-from liftcheck.oracles.lifting.signature import ALIGNED
+from liftcheck.mach.rows.table import variables
+from liftcheck.oracles.lifting.signature import STACK
 
 EFFORT: Final = 4_000_000
 """z3's own steps for a claim, about a second of them: the same on every machine, however busy."""
@@ -24,6 +25,15 @@ _HANGS: Final = 60_000
 """Milliseconds after which z3 is stopped all the same."""
 Model = dict[Term, int]
 """Numbers of variables."""
+
+
+Kind = tuple[int, bool]
+
+
+def kind_of(read: Read) -> Kind:
+    """Of which memory a word is: after how many calls, and whether it is the frame's own, which is apart from all else
+    (what callees may reach of it is as data are)."""
+    return read.calls, not read.calls and STACK in variables([read.address])
 
 
 class GaveUp(Exception):
@@ -75,15 +85,14 @@ class _Environment(dict[Term, Any]):
         super().__init__()
         self._reads, self._big = reads, big
         self.translation: Final = Translation(self, uninterpreted)
-        self._arrays: Final[dict[int, Any]] = {}
-        bases: dict[int, set[Term]] = {}
+        bases: dict[Kind, set[Term]] = {}
         for read in reads.of.values():
-            bases.setdefault(read.calls, set()).add(parts(read.address)[0])
-        self._several: Final = {calls for calls, found in bases.items() if len(found - {ALIGNED}) > 1}
+            bases.setdefault(kind_of(read), set()).add(parts(read.address)[0])
+        self._several: Final = {kind for kind, found in bases.items() if len(found) > 1}
 
     def __missing__(self, v: Term) -> Any:
         read = self._reads.of.get(v)
-        if read is not None and read.calls in self._several and parts(read.address)[0] is not ALIGNED:
+        if read is not None and kind_of(read) in self._several:
             made = self._word(read)
         else:
             made = z3.BitVec(str(v.params[0]), v.bits)
@@ -91,7 +100,9 @@ class _Environment(dict[Term, Any]):
         return made
 
     def _word(self, read: Read) -> Any:
-        array = z3.Array(f"memory after {read.calls}", z3.BitVecSort(64), z3.BitVecSort(8))
+        calls, in_frame = kind_of(read)
+        name = "the frame" if in_frame else f"memory after {calls}"
+        array = z3.Array(name, z3.BitVecSort(64), z3.BitVecSort(8))
         address = self.translation(read.address)
         found = [z3.Select(array, address + k) for k in range(read.size)]
         return z3.Concat(*(found if self._big else found[::-1]))

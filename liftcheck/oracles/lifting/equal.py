@@ -28,7 +28,7 @@ from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
 from liftcheck.oracles.lifting.calls import Calls
-from liftcheck.oracles.lifting.claims import EXTRA, MISSING, Claim, Sides
+from liftcheck.oracles.lifting.claims import EXTRA, MISSING, OTHERWISE, OUTSIDE, Claim, Sides
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
 from liftcheck.oracles.lifting.examples import (
     ACCESS,
@@ -43,7 +43,7 @@ from liftcheck.oracles.lifting.examples import (
     within,
 )
 from liftcheck.oracles.lifting.nans import seen_bits
-from liftcheck.oracles.lifting.program import lift_program
+from liftcheck.oracles.lifting.program import lift_program, stack_slots
 from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
 
 _GIVEN_UP: Final = 2
@@ -73,9 +73,10 @@ def compare(
     """The verdict on a function's code; z3 has `effort` steps a claim. `floats`: its theory of floats at once."""
     try:
         entered = boundary(target, function.signature, Calls(target, function))
-        reads = Reads()
-        lifted = lift(target.isa, code, entered.entry, reads=reads)
-        program = lift_program(target, function, slots(target, function, code), reads)
+        reads, places = Reads(), slots(target, function, code)
+        entry = entered.entry._replace(slots=None if places is None else stack_slots(function, places))
+        lifted = lift(target.isa, code, entry, reads=reads)
+        program = lift_program(target, function, places, reads)
         any_nan = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
         sides = Sides(target, entered, any_nan, aligned(code))
         provers = [Prover(reads, target.big_endian, steps, floats) for steps in (effort, max(effort // _LESS, 1))]
@@ -140,12 +141,15 @@ class _Comparison:
                     yield code, program
 
     def _pair(self, code: End, program: End) -> Verdict:
-        premises = tuple(dict.fromkeys((self.sides.aligned, *code.conditions, *program.conditions)))
+        premises = tuple(dict.fromkeys((self.sides.aligned, *code.conditions, *program.conditions, *program.in_slots)))
         for end in (code, program):
             if end.kind == "undecided":
                 return self._unless_impossible(premises, end.detail)
         undecided, unseen, known = "", None, _known(premises)
         for claim in self._of(code, program):
+            if claim.what == OTHERWISE:
+                undecided = undecided or OTHERWISE
+                break
             claim = Claim(claim.what, _under(known, claim.code), _under(known, claim.program))
             if claim.is_plain:
                 continue
@@ -224,12 +228,14 @@ class _Comparison:
         if [len(ends) for ends in taken] != [1, 1]:
             return None
         (code,), (program,) = taken
-        if {"undecided", "open"} & {code.kind, program.kind}:
+        if {"undecided", "open"} & {code.kind, program.kind} or not all(map(values, program.in_slots)):
             return None
         given = tuple(model.get(v, 0) for v in arguments(self.sides.boundary.signature))
         placed = all(values(within(one)) for one in program.accesses)
         first = None
         for claim in self._of(code, program):
+            if claim.what == OTHERWISE:
+                break
             if not claim.is_plain and values(claim.code) != values(claim.program):
                 sides, unseen = (values(claim.code), values(claim.program)), self._unseen(claim, code, values)
                 found = Example(
@@ -242,6 +248,8 @@ class _Comparison:
 
     def _unseen(self, claim: Claim, code: End, values: Values) -> str:
         """Why a run does not show that a claim does not hold."""
+        if claim.what == OUTSIDE:
+            return ACCESS
         if claim.what in (EXTRA, MISSING):
             return ACCESS if all(values(within(one)) for one in code.accesses) else ""
         if code.kind == "trapped" and not all(values(within(one, MARGIN)) for one in code.accesses):

@@ -23,8 +23,7 @@ from liftcheck.mach.lift_memory import Reads, parts
 from liftcheck.mach.lift_paths import Access
 from liftcheck.oracles.base import Trial
 from liftcheck.oracles.compare import WIDEST_ACCESS
-from liftcheck.oracles.lifting.claims_smt import Model
-from liftcheck.oracles.lifting.signature import ALIGNED
+from liftcheck.oracles.lifting.claims_smt import Model, kind_of
 from liftcheck.runners.base import NOISE
 
 CALLS: Final = "what its callees give and leave in memory cannot be chosen"
@@ -84,7 +83,7 @@ class State:
         if read is None:
             return number
         at, order = self.values(read.address) or 0, "big" if self._big else "little"
-        frame = parts(read.address)[0] is ALIGNED
+        _, frame = kind_of(read)
         content = number.to_bytes(read.size, order)  # type: ignore[arg-type]
         found = [
             self._bytes.setdefault((read.calls, frame, at + k & (1 << 64) - 1), byte) for k, byte in enumerate(content)

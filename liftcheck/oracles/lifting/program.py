@@ -25,7 +25,7 @@ from liftcheck.clif.types import Type
 from liftcheck.errors import Unsupported
 from liftcheck.interp.recipes import trap_of
 from liftcheck.mach.lift_areas import Areas
-from liftcheck.mach.lift_memory import DATA, Memory, Reads, Undecided, located
+from liftcheck.mach.lift_memory import DATA, WORD, Memory, Reads, Slots, Undecided, located, parts
 from liftcheck.mach.lift_paths import End, Ended, Lifted, Limits, Path
 from liftcheck.mach.transfer import over
 from liftcheck.oracles.lifting import accesses
@@ -57,6 +57,17 @@ def _slots(function: Function) -> dict[int, Term]:
         at = (at - slot.size) // max(slot.align, 16) * max(slot.align, 16)
         found[number] = located(ALIGNED, at)
     return found
+
+
+def stack_slots(function: Function, places: Mapping[int, Term]) -> Slots | None:
+    """The slots at some places, each with what fills its last word; None: the program has none."""
+    known = sorted((parts(places[number])[1], slot.size) for number, slot in function.stack_slots.items() if slot.size)
+    ends = [low + -(-size // WORD) * WORD for low, size in known]
+    for number, (low, _) in enumerate(known[1:]):
+        if low < sum(known[number]):
+            raise Undecided("stack slots that overlap")
+        ends[number] = min(ends[number], low)
+    return Slots(ALIGNED, tuple((low, end) for (low, _), end in zip(known, ends))) if known else None
 
 
 class Program(NamedTuple):
@@ -121,7 +132,8 @@ class _Walk:
     def lifted(self) -> Lifted:
         entry = self.function.blocks[0]
         values = zip([number for number, _ in entry.params], arguments(self.function.signature))
-        first = Path(self, dict(values), Memory(self.big, self.area_of, self.reads))
+        memory = Memory(self.big, self.area_of, self.reads, stack_slots(self.function, self.slots))
+        first = Path(self, dict(values), memory)
         first.at = entry.number
         self._waiting.append(first)
         try:
@@ -374,8 +386,9 @@ def _call(walk: _Walk, path: Path, inst: Inst) -> Results:
         reference = function.func_refs[inst.imm]  # type: ignore[index]
         name, signature = reference.name, function.signatures[reference.sig]
         target = symbol_of(name)
-    results = outcome(path, name, target, signature, tuple(args))
-    if inst.op.startswith("return"):
+    tail = inst.op.startswith("return")
+    results = outcome(path, name, target, signature, tuple(args), tail)
+    if tail:
         path.end("returned", results=results)
         raise Ended
     return results

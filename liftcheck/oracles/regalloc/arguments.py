@@ -83,8 +83,8 @@ def stacked(isa: str, signature: Signature) -> Sequence[Stacked] | None:
 def _ways(passing: Passing) -> Iterator[Passing]:
     """By each setting and version."""
     yield passing
-    if passing.more_results is not None:
-        yield passing._replace(results=passing.more_results)
+    for results in filter(None, (passing.more_results, passing.other_results)):
+        yield passing._replace(results=results)
     if passing.widened_once:
         yield passing._replace(widens=False)
 
@@ -112,8 +112,8 @@ class Passed(NamedTuple):
 
 @cache
 def passed(isa: str, signature: Signature, more_results: bool = False) -> Passed | None:
-    """Where everything is when a function of this signature is entered and left; None if that is not known. With
-    `more_results` as the setting `enable_llvm_abi_extensions` has it."""
+    """Where everything is when a function of this signature is entered and left; None if that is not known, or not the
+    same in all versions. With `more_results` as the setting `enable_llvm_abi_extensions` has it."""
     abi = abi_named(isa)
     passing, order = abi.passing.get(signature.call_conv), abi.order.get(signature.call_conv)
     values = (*signature.params, *signature.returns)
@@ -123,6 +123,8 @@ def passed(isa: str, signature: Signature, more_results: bool = False) -> Passed
         return None
     counts = passing.more_results if more_results and passing.more_results is not None else passing.results
     results = _results(passing, counts, signature)
+    if passing.other_results and _results(passing, passing.other_results, signature).taken != results.taken:
+        return None
     arguments = _arguments(passing, signature, results)
     first = order.arguments[_INT][0] if passing.area else abi.area
     return Passed(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.lifting import compiled, module
 from support.scripts import ROOT, load
 
-from liftcheck.case import FunctionCode, Target
-from liftcheck.clif.ir import Function
-from liftcheck.clif.text.parser import parse_filetest
-from liftcheck.clif.text.printer import print_module
+from liftcheck.case import Target
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
@@ -24,21 +22,6 @@ SETTINGS = (
 )
 load("experiments/lift_files")  # its neighbour, which it imports
 script = load("experiments/lift_equal")
-
-
-def module(text: str) -> list[Function]:
-    return parse_filetest(text, "equal.clif").module().functions
-
-
-def compiled(compiler: Cranelift, text: str, target: Target) -> dict[str, FunctionCode]:
-    """The code of a file's functions, by name."""
-    made = parse_filetest(text, "equal.clif").module()
-    replies = compiler.compile_text(print_module(made), [target], frozenset({"frame"}))[0]
-    return {
-        function.name: reply
-        for function, reply in zip(made.functions, replies, strict=True)
-        if isinstance(reply, FunctionCode)
-    }
 
 
 PLAIN = """test run

@@ -11,6 +11,7 @@ from support.scripts import ROOT, load
 
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import AbiParam, Signature
+from liftcheck.clif.text.filetest import FileTest
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import by_name
@@ -31,12 +32,16 @@ load("experiments/lift_files")  # its neighbour, which it imports
 script = load("experiments/lift_runs")
 
 
+def read(path: Path) -> FileTest:
+    return parse_filetest(path.read_text(encoding="utf-8"), str(path))
+
+
 @pytest.mark.parametrize("isa", WITH_ROWS)
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.clif")), ids=lambda path: path.stem)
 def test_functions_compute_what_their_lines_say(path: Path, isa: str, compiler: Cranelift) -> None:
     """Both levels, all settings that the file names; what is undecided is named."""
     counts = script.Counts()
-    script.judge_file(path, isa, compiler, counts)
+    script.judge_file(read(path), isa, compiler, counts)
     assert counts.different == []
     assert set(counts.reasons) <= {"not compiled", "a loop"}  # loops for `clz`
     assert counts.lines["equal"] >= 2 or path.stem == "orders"
@@ -96,7 +101,7 @@ def test_wrong_expectations_are_seen(compiler: Cranelift, tmp_path: Path) -> Non
     path.write_text(wrong, encoding="utf-8")
     for isa in WITH_ROWS:
         counts = script.Counts()
-        script.judge_file(path, isa, compiler, counts)
+        script.judge_file(read(path), isa, compiler, counts)
         assert {text.split()[1] for text in counts.different} == {"%larger", "%guarded"}
 
 

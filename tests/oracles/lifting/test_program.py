@@ -126,7 +126,7 @@ def test_contexts_atomics_aliases_and_loops_of_a_number_of_turns(isa: str) -> No
         ("v1 = uextend.i64 v0\n v2 = ireduce.i32 v1\n v3 = load.i32 v2\n return v3", "an address of 32 bits"),
         ("jump block1(v0)\nblock1(v1: i32):\n v2 = iadd_imm v1, -1\n brif v2, block1(v2), block2\nblock2:\n return v2",
          "a loop"),
-        ("v1 = stack_addr.i64 ss0\n v2 = call fn0(v1)\n return v0", "a call that may reach the frame"),
+        ("v1 = stack_addr.i64 ss0\n return_call fn0(v1)", "a call that may reach the frame"),
     ],
 )  # fmt: skip
 def test_what_is_undecided_says_why(lines: str, reason: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.isa import ISAS
-from liftcheck.oracles.regalloc.arguments import stack_bytes, stacked
+from liftcheck.oracles.regalloc.arguments import passed, stack_bytes, stacked
 
 
 def signed(params: str, returns: str, convention: str) -> Signature:
@@ -81,6 +81,12 @@ def test_the_address_of_an_area_for_results_takes_a_register(isa: str, returns: 
     """aarch64 has one of its own for it."""
     assert not taken(isa, times(few, "i64"), times(returns, "i64"))
     assert bool(taken(isa, times(few, "i64"), times(returns + 1, "i64"))) == (isa != "aarch64")
+
+
+def test_results_whose_registers_differ_between_versions_are_not_known() -> None:
+    """0.137 has a second register for floats."""
+    for returns, known in (("f64, i64", True), ("i64, i64", True), ("f64, f64", False), ("f32, i8x16, i64", False)):
+        assert (passed("x86-64", signed("i64", returns, "windows_fastcall")) is not None) == known, returns
 
 
 def test_what_is_not_known_is_not_guessed() -> None:
