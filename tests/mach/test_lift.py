@@ -222,3 +222,21 @@ def test_too_many_stores_are_undecided() -> None:
 
 def test_every_isa_with_rows_has_samples() -> None:
     assert {sample.isa for sample in SAMPLES} == {isa for isa in ISAS if isa_named(isa).rows}
+
+
+SIGNING = "paciasp\nstp x29, x30, [sp, #-16]!\nldp x29, x30, [sp], #16\nautiasp\nret"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "right"),
+    [
+        ("ret", "ret", True), ("autiasp\nret", "retaa", True), ("sp\n", "z\n", True), ("autiasp", "autibsp", False),
+        ("autiasp", "autiaz", False), ("autiasp\n", "", False), ("paciasp\n", "", False),
+        ("autiasp\nret", "retab", False), ("autiasp", "add sp, sp, #16\nautiasp\nsub sp, sp, #16", False),
+    ],
+)  # fmt: skip
+def test_a_signed_return_address_is_one_again_by_the_same_key_and_modifier(old: str, new: str, right: bool) -> None:
+    """What else comes of it is no return on all paths."""
+    lifted = lift("aarch64", function("aarch64", SIGNING.replace(old, new)), entered("aarch64", 64).entry)
+    assert (sorted(end.kind for end in lifted.ends) == ["returned"]) == right
+    assert any(end.kind == "undecided" for end in lifted.ends) != right

@@ -1,6 +1,7 @@
 """A64: branches, exceptions, hints, barriers, system registers.
 
-Signing a return address: what it makes of the register depends on a key that nobody knows, so it is undefined.
+Signing a return address is exclusive or with an unknown number that depends on the key and the modifier: so who
+authenticates with the same key and modifier has the address again, and of nothing else is anything known.
 Source: Arm ARM (DDI 0487), C4.1 'Branches, Exception Generating and System instructions', C6.2.
 """
 
@@ -10,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from liftcheck.bits import build as b
-from liftcheck.bits.term import Term, const, value_of
-from liftcheck.isa.aarch64.insts.common import CONDITIONS, KINDS, LINK, SIZES, holds, inst
+from liftcheck.bits.term import Term, const, value_of, var
+from liftcheck.isa.aarch64.insts.common import CONDITIONS, KINDS, LINK, SIZES, SP, holds, inst
 from liftcheck.mach.rows.machine import ALWAYS, Machine, NoMeaning
 from liftcheck.mach.rows.row import Row, alias
 
@@ -19,13 +20,14 @@ _SECTION: Final = "C4.1 Branches, Exception Generating and System instructions"
 _ANYWHERE: Final = "it jumps to wherever a register says"
 _NOTHING: Final = "a hint or an ordering of accesses: there is nothing to see"
 _SIGNED: Final = "it depends on a key"
+_SIGNATURES: Final = (var("signature_a", 64), var("signature_b", 64))
+"""By key."""
 _HINTS: Final = {
     0: "nop", 1: "yield", 2: "wfe", 3: "wfi", 4: "sev", 5: "sevl", 20: "csdb", 32: "bti", 34: "bti c", 36: "bti j",
     38: "bti jc",
 }  # fmt: skip
 _SIGNS: Final = {
-    7: "xpaclri", 24: "paciaz", 25: "paciasp", 26: "pacibz", 27: "pacibsp", 28: "autiaz", 29: "autiasp", 30: "autibz",
-    31: "autibsp",
+    24: "paciaz", 25: "paciasp", 26: "pacibz", 27: "pacibsp", 28: "autiaz", 29: "autiasp", 30: "autibz", 31: "autibsp",
 }  # fmt: skip
 
 
@@ -76,11 +78,18 @@ def _branches() -> Iterator[Row]:
     for name, opc, meaning in (("br", "0000", _jump), ("blr", "0001", _call), ("ret", "0010", _return)):
         yield inst(f"{name} xn", f"1101 011 {opc} 11111 000000 rn 00000", meaning, _SECTION, untested=_ANYWHERE)
     for name, bit in (("retaa", "0"), ("retab", "1")):
-        yield inst(name, f"1101 011 0010 11111 00001{bit} 11111 11111", _authenticated, _SECTION, "pauth", _ANYWHERE)
+        yield inst(name, f"1101 011 0010 11111 00001{bit} 11111 11111", _authenticated(int(bit)), _SECTION, "pauth",
+                   _ANYWHERE)  # fmt: skip
 
 
-def _authenticated(s: Machine) -> None:
-    s.jump(s.undefined(64), ALWAYS, "return")
+def _authenticated(key: int) -> Callable[[Machine], None]:
+    return lambda s: s.jump(_turned(s, key, True), ALWAYS, "return")
+
+
+def _turned(s: Machine, key: int, by_sp: bool) -> Term:
+    """The link register, signed or authenticated: both are the same."""
+    number = _SIGNATURES[key]
+    return b.bxor(s.read(LINK), b.mul(s.read(SP), number) if by_sp else number)
 
 
 def _traps(code: str) -> Callable[..., None]:
@@ -91,7 +100,11 @@ def _nothing(s: Machine, *values: Term) -> None:
     """Nothing that terms can see."""
 
 
-def _signed(s: Machine) -> None:
+def _signed(hint: int) -> Callable[[Machine], None]:
+    return lambda s: s.write(LINK, _turned(s, hint >> 1 & 1, bool(hint & 1)))
+
+
+def _stripped(s: Machine) -> None:
     s.write(LINK, s.undefined(64))
 
 
@@ -106,7 +119,8 @@ def _system() -> Iterator[Row]:
     for number, name in _HINTS.items():
         yield inst(name, f"0xD503 0010 {number:07b} 11111", _nothing, _SECTION, untested=_NOTHING)
     for number, name in _SIGNS.items():
-        yield inst(name, f"0xD503 0010 {number:07b} 11111", _signed, _SECTION, "pauth", _SIGNED)
+        yield inst(name, f"0xD503 0010 {number:07b} 11111", _signed(number), _SECTION, "pauth", _SIGNED)
+    yield inst("xpaclri", "0xD503 0010 0000111 11111", _stripped, _SECTION, "pauth", _SIGNED)
     for register, bits in (("nzcv", "0x42 000"), ("tpidr_el0", "0xD0 010"), ("fpcr", "0x44 000")):
         yield inst(f"mrs >xt, {register}", f"0xD53B {bits} rt", _read(register), _SECTION,
                    untested="" if register == "nzcv" else "not in the states of tests")  # fmt: skip
