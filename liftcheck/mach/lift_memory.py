@@ -239,6 +239,14 @@ class Area:
         others = list(self._others(base, offset, size))
         if len(others) > _MOST:
             raise Undecided("more stores that may overlap than can be looked through")
+        numbers = [known[at].number if at in known else -1 for at in range(offset, offset + size)]
+        if all(_is_word(made, base, offset, size) and not min(numbers) < n < max(numbers) for n, made, _ in others):
+            word = self._direct(known, base, offset, size, big, reads)
+            for number, made, _ in others:
+                if number > max(numbers):
+                    same = simplified(build.eq(located(made.base, made.offset), located(base, offset)))
+                    word = simplified(build.ite(simplified(build.band(made.when, same)), made.value, word))
+            return word
         found = []
         for at in range(offset, offset + size):
             byte, last = self._direct(known, base, at, 1, big, reads), known[at].number if at in known else -1
@@ -260,6 +268,21 @@ class Area:
             if apart.prim == "const" and made.size <= value_of(apart) <= (1 << 64) - size:
                 continue
             yield number, made, apart
+
+
+def _is_word(made: Stored, base: Term, offset: int, size: int) -> bool:
+    """Whether a store and so many bytes at an address are words of one size, aligned to it: the same ones, or apart."""
+    if made.size != size or size & (size - 1):
+        return False
+    return all(at % size == 0 and 1 << _low_zeros(b) >= size for b, at in ((base, offset), (made.base, made.offset)))
+
+
+def _low_zeros(term: Term) -> int:
+    """How many low bits of a term are zeros at sight."""
+    while term.prim == "concat":
+        term = term.args[1]
+    number = value_of(term) if term.prim == "const" else 1
+    return (number & -number).bit_length() - 1 if number else term.lane
 
 
 def put_together(found: list[Term], big: bool) -> Term:

@@ -193,6 +193,29 @@ def test_a_store_elsewhere_may_have_hit(big: bool) -> None:
     assert value_of(memory.load(_OTHER, 8)) == 0
 
 
+@pytest.mark.parametrize("big", [False, True])
+def test_aligned_words_are_the_same_or_apart(big: bool) -> None:
+    """Words of one size at aligned addresses, in parts known before or after: as memory of bytes has them."""
+    word, half = (b.concat(b.extract(v, 2, 62), const(0, 2)) for v in (_BASE, var("r", 64)))
+    order = "big" if big else "little"
+    memory, shadow = _memory(big), bytearray(16)
+    memory.store(word, const(0x0102030405060708, 64))
+    shadow[:8] = (0x0102030405060708).to_bytes(8, order)
+    memory.store(located(half, 4), const(0xAABBCCDD, 32), b.eq(_OTHER, const(0, 64)))
+    memory.store(located(word, 4), const(0x99, 8))
+    found = [memory.load(located(word, at), 4) for at in (0, 4)]
+    assert found[0].prim == "ite" and found[0].args[1].prim == "const"
+    for distance in (-8, -4, 0, 4):
+        for other in (0, 1):
+            content = bytearray(shadow)
+            if other == 0 and 0 <= distance + 4 < 8:
+                content[distance + 4 : distance + 8] = (0xAABBCCDD).to_bytes(4, order)
+            content[4] = 0x99
+            values = Values({_BASE: 0x1001, var("r", 64): 0x1000 + distance, _OTHER: other}.__getitem__)
+            expected = [int.from_bytes(content[at : at + 4], order) for at in (0, 4)]
+            assert [values(term) for term in found] == expected
+
+
 def test_initial_memory_is_the_same_however_it_is_read() -> None:
     memory = _memory(False)
     whole = memory.load(located(_BASE, 8), 8)

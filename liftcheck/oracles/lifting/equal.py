@@ -20,14 +20,12 @@ from liftcheck.bits.term import Term, const, postorder
 from liftcheck.bits.values import Values
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Function
-from liftcheck.isa.abi import abi_named
 from liftcheck.mach.lift import lift
-from liftcheck.mach.lift_memory import Reads, Undecided, located
+from liftcheck.mach.lift_memory import Reads, Undecided
 from liftcheck.mach.lift_paths import End, Lifted
 from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
-from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.claims import EXTRA, MISSING, OTHERWISE, OUTSIDE, Claim, Sides
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
 from liftcheck.oracles.lifting.examples import (
@@ -42,9 +40,10 @@ from liftcheck.oracles.lifting.examples import (
     pointers,
     within,
 )
+from liftcheck.oracles.lifting.frame import entry, slots
 from liftcheck.oracles.lifting.nans import seen_bits
-from liftcheck.oracles.lifting.program import lift_program, stack_slots
-from liftcheck.oracles.lifting.signature import ALIGNED, arguments, boundary
+from liftcheck.oracles.lifting.program import lift_program
+from liftcheck.oracles.lifting.signature import arguments
 
 _GIVEN_UP: Final = 2
 """So many claims of a function z3 may give up with all its steps; then it has only one in `_LESS` of them."""
@@ -72,10 +71,9 @@ def compare(
 ) -> Verdict:
     """The verdict on a function's code; z3 has `effort` steps a claim. `floats`: its theory of floats at once."""
     try:
-        entered = boundary(target, function.signature, Calls(target, function))
         reads, places = Reads(), slots(target, function, code)
-        entry = entered.entry._replace(slots=None if places is None else stack_slots(function, places))
-        lifted = lift(target.isa, code, entry, reads=reads)
+        entered = entry(target, function, places)
+        lifted = lift(target.isa, code, entered.entry, reads=reads)
         program = lift_program(target, function, places, reads)
         any_nan = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
         sides = Sides(target, entered, any_nan, aligned(code))
@@ -89,16 +87,6 @@ def aligned(code: FunctionCode) -> Term:
     """That the function begins where its compiler wants it."""
     bits = code.alignment.bit_length() - 2
     return simplified(build.eq(sliced(START, 0, bits), const(0, bits))) if bits > 0 else TRUE
-
-
-def slots(target: Target, function: Function, code: FunctionCode) -> dict[int, Term] | None:
-    """Where the code has the stack slots of the program, as the compiler says; None: it does not."""
-    frame = code.extra.get("frame")
-    if not function.stack_slots or not isinstance(frame, Mapping):
-        return None
-    pushed = 16 if abi_named(target.isa).frame >= 0 else 0
-    bottom = -pushed - int(frame["frame_to_fp_offset"])
-    return {number: located(ALIGNED, bottom + frame["slots"][number]) for number in function.stack_slots}
 
 
 class _Comparison:

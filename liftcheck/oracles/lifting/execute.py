@@ -18,6 +18,7 @@ from liftcheck.bits.values import Values
 from liftcheck.case import Outcome
 from liftcheck.mach.lift_memory import DATA, Memory, Undecided
 from liftcheck.mach.lift_paths import Called, End, Lifted
+from liftcheck.oracles.lifting.calls import REACHES
 from liftcheck.oracles.lifting.signature import Side, arguments, extended
 
 SALTS: Final = (0, 1, 2)
@@ -152,6 +153,8 @@ class _State:
         if end.kind in ("undecided", "open"):
             return Result("undecided", (), end.detail)
         self._make_calls(len(end.calls))
+        if not all(map(self.values, end.in_slots)):
+            return Result("broken", (), "an access in the frame outside of the stack slots")
         fault = self._fault(len(end.calls))
         if fault is not None:
             return Result("trapped", (), fault, {})
@@ -177,6 +180,8 @@ class _State:
             self._call(self.calls[number])
 
     def _call(self, one: Called) -> None:
+        if one.reached:
+            raise Undecided(REACHES)
         address, regions = self.values(one.target), self._regions(one.memory)
         if self.callees is None or address is None:
             raise Undecided("a call")

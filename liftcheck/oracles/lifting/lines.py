@@ -21,10 +21,10 @@ from liftcheck.mach.lift import lift
 from liftcheck.mach.lift_memory import Undecided
 from liftcheck.mach.lift_paths import Lifted
 from liftcheck.nan import CREATES, canonical
-from liftcheck.oracles.lifting.calls import Calls
 from liftcheck.oracles.lifting.execute import SALTS, Result, execute
+from liftcheck.oracles.lifting.frame import entry, slots
 from liftcheck.oracles.lifting.program import Program, lift_program
-from liftcheck.oracles.lifting.signature import Side, boundary, extended
+from liftcheck.oracles.lifting.signature import Side, extended
 
 
 class Verdict(NamedTuple):
@@ -63,7 +63,7 @@ def sides(target: Target, function: Function, code: FunctionCode | None) -> tupl
     """A function's code as terms, or, without code, its program; `Undecided` if where its values are is not known."""
     if code is None:
         return Program(function.signature), lift_program(target, function)
-    entered = boundary(target, function.signature, Calls(target, function))
+    entered = entry(target, function, slots(target, function, code))
     return entered, lift(target.isa, code, entered.entry)
 
 

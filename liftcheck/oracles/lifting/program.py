@@ -25,12 +25,13 @@ from liftcheck.clif.types import Type
 from liftcheck.errors import Unsupported
 from liftcheck.interp.recipes import trap_of
 from liftcheck.mach.lift_areas import Areas
-from liftcheck.mach.lift_memory import DATA, WORD, Memory, Reads, Slots, Undecided, located, parts
+from liftcheck.mach.lift_memory import DATA, Memory, Reads, Undecided, located
 from liftcheck.mach.lift_paths import End, Ended, Lifted, Limits, Path
 from liftcheck.mach.transfer import over
 from liftcheck.oracles.lifting import accesses
 from liftcheck.oracles.lifting.accesses import Order
 from liftcheck.oracles.lifting.calls import name_of, outcome, symbol_of
+from liftcheck.oracles.lifting.frame import anywhere, stack_slots
 from liftcheck.oracles.lifting.signature import ALIGNED, STACK, arguments
 
 _USUAL: Final = Limits()
@@ -46,28 +47,8 @@ def lift_program(
 ) -> Lifted:
     """A function as terms. `slots`: where its stack slots are (none: somewhere in the frame); `reads`: initial memory
     that it shares with other code."""
-    places = _slots(function) if slots is None else slots
+    places = anywhere(function) if slots is None else slots
     return _Walk(target, function, places, Reads() if reads is None else reads, limits).lifted()
-
-
-def _slots(function: Function) -> dict[int, Term]:
-    """Places for stack slots below where the stack pointer is at the call."""
-    found, at = {}, 0
-    for number, slot in function.stack_slots.items():
-        at = (at - slot.size) // max(slot.align, 16) * max(slot.align, 16)
-        found[number] = located(ALIGNED, at)
-    return found
-
-
-def stack_slots(function: Function, places: Mapping[int, Term]) -> Slots | None:
-    """The slots at some places, each with what fills its last word; None: the program has none."""
-    known = sorted((parts(places[number])[1], slot.size) for number, slot in function.stack_slots.items() if slot.size)
-    ends = [low + -(-size // WORD) * WORD for low, size in known]
-    for number, (low, _) in enumerate(known[1:]):
-        if low < sum(known[number]):
-            raise Undecided("stack slots that overlap")
-        ends[number] = min(ends[number], low)
-    return Slots(ALIGNED, tuple((low, end) for (low, _), end in zip(known, ends))) if known else None
 
 
 class Program(NamedTuple):
