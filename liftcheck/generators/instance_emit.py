@@ -14,7 +14,7 @@ from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import I32, I64, Type
 from liftcheck.errors import InternalError
 from liftcheck.generators.addresses import SLOT
-from liftcheck.generators.instances import CONSTANT, MEMORY, REGISTER, SAME, Choice, Recipe, immediate
+from liftcheck.generators.instances import CONSTANT, MEMORY, REGISTER, ROOT, SAME, Choice, Recipe, immediate
 from liftcheck.generators.rows import Leaf, Node, Table
 from liftcheck.generators.solver import ACCESSES
 
@@ -198,6 +198,10 @@ class _Maker:
 
     def _root(self, node: Node) -> tuple[int, ...]:
         """The operation at the root and the end of the function; gives what is returned."""
+        if ROOT in self.choices:
+            results: tuple[int, ...] = (self._const(node.row.results[0], self.choices[ROOT].number),)
+            self._returns(self.entry, results)
+            return results
         args = tuple(self._value(argument) for argument in node.arguments)
         if node.row.op == "brif":
             return self._branch(args[0])

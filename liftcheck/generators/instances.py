@@ -27,8 +27,10 @@ from liftcheck.generators.rows import Leaf, Node, Row, Table
 from liftcheck.generators.solver import ACCESSES, operands, row_index, typings
 
 REGISTER, CONSTANT, MEMORY, SAME = "r", "c", "m", "s"
-_DRAWS: Final = 8
-"""Constants and conditions that are drawn for one typing of a left-hand side."""
+ROOT: Final = -1
+"""The place of the constant that an operation without operands is."""
+_ALL_CONSTANT: Final = ((3, 0), (0, 1), (2, -2), (1, -1), (0, 2), (5, 2))
+"""Of operations all of whose operands are constants: the first's number, and how far it is to the next one's."""
 _TYPINGS: Final = 6
 """Typings of a pattern."""
 _FEW: Final = 12
@@ -80,7 +82,8 @@ def leaves(node: Node) -> list[Leaf]:
 
 def rows(table: Table) -> list[Row]:
     """The operations that instances are made of."""
-    return [row for of in row_index(table).values() for row in of[None] if row.op != "fence"]
+    constants = [row for row in table.by_key.values() if OPCODES[row.op].family == "const"]
+    return constants + [row for of in row_index(table).values() for row in of[None] if row.op != "fence"]
 
 
 def of_typing(table: Table, row: Row) -> Iterator[Recipe]:
@@ -89,6 +92,9 @@ def of_typing(table: Table, row: Row) -> Iterator[Recipe]:
     node = Node(row, "", tuple(Leaf(ty, None, place) for place, ty in enumerate(given)))
     if OPCODES[row.op].family in ACCESSES:
         yield from _accesses(table, node)
+        return
+    if OPCODES[row.op].family == "const":
+        yield from (Recipe(node, ((ROOT, Choice(CONSTANT, n)),)) for n in numbers("k", row.results[0]))
         return
     for turn in range(len(immediates(row))):
         plain = Recipe(node, turn=turn)
@@ -102,8 +108,8 @@ def of_typing(table: Table, row: Row) -> Iterator[Recipe]:
         for place, ty in enumerate(given):
             for number in numbers("k", ty)[: _FEW if turn else None]:
                 yield plain._replace(choices=((place, Choice(CONSTANT, number)),))
-        for number in range(3 if turn == 0 else 1):
-            values = [picked(ty, 3 + number * (place + 1)) for place, ty in enumerate(given)]
+        for first, step in _ALL_CONSTANT[: None if turn == 0 else 1]:
+            values = [picked(ty, first + step * place) for place, ty in enumerate(given)]
             yield plain._replace(choices=tuple((at, Choice(CONSTANT, value)) for at, value in enumerate(values)))
 
 
@@ -130,7 +136,7 @@ def _accesses(table: Table, node: Node) -> Iterator[Recipe]:
                             yield plain._replace(shape=shape, offset=offset)
 
 
-def of_rule(table: Table, rules: Rules, place: int, turns: range = range(2)) -> Iterator[Recipe]:
+def of_rule(table: Table, rules: Rules, place: int, turns: range = range(3)) -> Iterator[Recipe]:
     """Trees of the left-hand sides under which a rule is tried: each typing, operands of each kind, with constants that
     are drawn by their turn."""
     for pattern in rules.patterns(place):
@@ -160,14 +166,21 @@ def _of_tree(table: Table, pattern: Op, node: Node, turns: range) -> Iterator[Re
 
 
 def _constants(every: Sequence[Leaf], turn: int, random: Random) -> Iterator[tuple[int, Choice]]:
-    """The constants that a tree asks for: alike at first, then drawn, sometimes in relation to the one before."""
+    """The constants that a tree asks for: alike at first, then one after the other, then drawn, sometimes in relation
+    to the one before."""
     last: int | None = None
-    for leaf in every:
+    for at, leaf in enumerate(every):
         if leaf.constant is None or leaf.constant == "odd" or (leaf.constant == "kz" and turn % 4 == 1):
             continue
         choices = numbers(leaf.constant, leaf.ty)
-        number = choices[turn % len(choices)] if turn < 2 else random.choice(choices)
-        if leaf.constant.rstrip("23456789") in ("k", "kz") and last is not None and turn & 1 and leaf.ty.is_int:
+        number = choices[(0, at, 2 - 2 * at)[turn] % len(choices)] if turn < 3 else random.choice(choices)
+        if (
+            leaf.constant.rstrip("23456789") in ("k", "kz")
+            and last is not None
+            and turn & 1
+            and turn > 1
+            and leaf.ty.is_int
+        ):
             lane, width = last & leaf.ty.lane.mask, leaf.ty.lane_bits
             related = (lane, width - lane, -lane, ~lane, lane + 1, lane - 1)[random.randrange(6)]
             number = splat(leaf.ty, related & leaf.ty.lane.mask)

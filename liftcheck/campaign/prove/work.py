@@ -38,7 +38,7 @@ from liftcheck.oracles.lifting.equal import Verdict, compare
 
 MOST: Final = 3
 """Functions that fire a rule with one typing."""
-_TURNS: Final = range(2, 14)
+_TURNS: Final = range(3, 15)
 """Further draws of constants for a rule that fires in no instance that was made for it."""
 _EFFORT: Final = EFFORT // 4
 _LESS: Final = EFFORT // 40
@@ -144,6 +144,7 @@ class Workshop:
             words = set()
             for number in mine:
                 words.update(pattern.name for pattern in self._patterns(number))
+                words.update(word for word in _words(self.rules[number].left) if word in OPCODES)
         found = [Task(TYPING, (n,)) for n, row in enumerate(self.operations) if words is None or row.op in words]
         found += [Task(TEXT, tuple(range(at, min(at + 16, len(TEXTS))))) for at in range(0, len(TEXTS), 16)]
         return found + [Task(RULE, tuple(mine[at : at + 4])) for at in range(0, len(mine), 4)]
@@ -203,7 +204,7 @@ class Workshop:
         if known is None:
             return
         chooser, fired = Chooser(self.options.most, place.__eq__), False
-        for turns in (range(2), _TURNS):
+        for turns in (range(3), _TURNS):
             recipes = list(of_rule(self.table, known, number, turns))
             proofs.tried[place] += len(recipes)
             for instances in factory.recipes(self.table, recipes):

@@ -36,6 +36,7 @@ from liftcheck.oracles.lifting.examples import (
     Drawn,
     Example,
     State,
+    Telling,
     placements,
     pointers,
     within,
@@ -50,6 +51,8 @@ _GIVEN_UP: Final = 2
 _LESS: Final = 16
 _SAMPLES: Final = 24
 """States that are tried where z3 gives up."""
+_FLOATS: Final = 256
+"""More of them for a function of floats: as many as there are floats of a width that are worth trying."""
 
 
 class Verdict(NamedTuple):
@@ -175,7 +178,10 @@ class _Comparison:
     def _drawn(self) -> Example | None:
         """What differs in one of the drawn states."""
         bases = frozenset(base for end in self.program.ends for base in pointers(end.accesses))
-        drawn = (self._reproduced(Drawn(seed, bases)) for seed in range(_SAMPLES))
+        tried = [Drawn(seed, bases) for seed in range(_SAMPLES)]
+        if any(param.type.is_float for param in self.sides.boundary.signature.params):
+            tried += [Telling(seed, bases) for seed in range(_FLOATS)]
+        drawn = (self._reproduced(one) for one in tried)
         return next((found for found in drawn if found is not None), None)
 
     def _of(self, code: End, program: End) -> Sequence[Claim]:

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from liftcheck import layout
 from liftcheck.bits import build
+from liftcheck.bits.floats import FORMATS
 from liftcheck.bits.simplify import TRUE, simplified
 from liftcheck.bits.term import Term, const
 from liftcheck.bits.values import Values
 from liftcheck.case import Case
 from liftcheck.clif.edit import reachable
 from liftcheck.clif.ir import Module
+from liftcheck.clif.values import floats
 from liftcheck.mach.lift_memory import Reads, parts
 from liftcheck.mach.lift_paths import Access
 from liftcheck.oracles.base import Trial
@@ -113,6 +116,17 @@ class Drawn(dict[Term, int]):
             number = draw.choice((bits, bits, bits & 15, -(bits & 3), top - (bits & 3))) & (1 << v.bits) - 1
             self[v] = _REGION + MARGIN + (bits & 0x7F8) if v in self._pointers else number
         return self[v]
+
+
+class Telling(Drawn):
+    """The same, of floats those worth trying: with each next number each variable has the next one of its width."""
+
+    def get(self, v: Term, default: int = 0) -> int:  # type: ignore[override]
+        """A variable's number."""
+        if v not in self and v not in self._pointers and v.bits in FORMATS:
+            found = floats(v.bits)
+            self[v] = found[(self._seed + crc32(str(v.params[0]).encode())) % len(found)]
+        return super().get(v)
 
 
 def within(access: Access, margin: int = 0) -> Term:
