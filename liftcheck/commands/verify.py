@@ -40,7 +40,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--instances",
         type=options.positive,
         metavar="N",
-        help="with --rules: so many instances of a rule for each typing (default: 3)",
+        help="with --rules: so many instances of a rule for each typing (default: 4)",
     )
     parser.add_argument("--fresh", action="store_true", help="with --rules: prove again what was proven before")
     parser.add_argument("--every", action="store_true", help="with --rules: list the proven rules, too")

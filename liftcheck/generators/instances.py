@@ -149,20 +149,21 @@ def _of_tree(table: Table, pattern: Op, node: Node, turns: range) -> Iterator[Re
     shape = "=" if pattern.condition == "=" else "p" if OPCODES[node.row.op].family in ACCESSES else ""
     every = leaves(node)
     free = [leaf for leaf in every if leaf.constant is None]
-    for turn in turns:
-        random = Random(f"{node.row.key} {turn}")
-        plain = Recipe(node, tuple(_constants(every, turn, random)), turn, shape)
-        yield plain
-        if turn:
-            continue
-        for leaf in free:
-            value = picked(leaf.ty, 3)
-            yield plain._replace(choices=(*plain.choices, (leaf.place, Choice(CONSTANT, value))))
-            if table.has(f"load.{leaf.ty.name}"):
-                yield plain._replace(choices=(*plain.choices, (leaf.place, Choice(MEMORY))))
-        for first, second in combinations(free, 2):
-            if first.ty is second.ty:
-                yield plain._replace(choices=(*plain.choices, (second.place, Choice(SAME, first.place))))
+    recipes = [
+        Recipe(node, tuple(_constants(every, turn, Random(f"{node.row.key} {turn}"))), turn, shape) for turn in turns
+    ]
+    yield from recipes
+    if 0 not in turns:
+        return
+    plain = recipes[0]
+    for leaf in free:
+        value = picked(leaf.ty, 3)
+        yield plain._replace(choices=(*plain.choices, (leaf.place, Choice(CONSTANT, value))))
+        if table.has(f"load.{leaf.ty.name}"):
+            yield plain._replace(choices=(*plain.choices, (leaf.place, Choice(MEMORY))))
+    for first, second in combinations(free, 2):
+        if first.ty is second.ty:
+            yield plain._replace(choices=(*plain.choices, (second.place, Choice(SAME, first.place))))
 
 
 def _constants(every: Sequence[Leaf], turn: int, random: Random) -> Iterator[tuple[int, Choice]]:

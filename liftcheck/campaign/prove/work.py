@@ -36,7 +36,7 @@ from liftcheck.isle import Rule
 from liftcheck.oracles.lifting.claims_smt import EFFORT
 from liftcheck.oracles.lifting.equal import Verdict, compare
 
-MOST: Final = 3
+MOST: Final = 4
 """Functions that fire a rule with one typing."""
 _TURNS: Final = range(3, 15)
 """Further draws of constants for a rule that fires in no instance that was made for it."""
