@@ -174,7 +174,7 @@ def _constants(every: Sequence[Leaf], turn: int, random: Random) -> Iterator[tup
         if leaf.constant is None or leaf.constant == "odd" or (leaf.constant == "kz" and turn % 4 == 1):
             continue
         choices = numbers(leaf.constant, leaf.ty)
-        number = choices[(0, at, 2 - 2 * at)[turn] % len(choices)] if turn < 3 else random.choice(choices)
+        number = choices[(0, 2 * at, 2 - 2 * at)[turn] % len(choices)] if turn < 3 else random.choice(choices)
         if (
             leaf.constant.rstrip("23456789") in ("k", "kz")
             and last is not None
