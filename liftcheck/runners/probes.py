@@ -13,7 +13,7 @@ What it does not do: it does not look at results (errata.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -21,7 +21,8 @@ from typing import NamedTuple
 from liftcheck.case import FunctionCode
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.base import isa_named
-from liftcheck.mach.insn import Insn, decode
+from liftcheck.mach.capstone import exactly
+from liftcheck.mach.insn import LONGEST, decode
 from liftcheck.runners.base import Job, Runner
 from liftcheck.runners.link import link
 
@@ -48,15 +49,24 @@ def probes(isa: str) -> tuple[Probe, ...]:
     value = isa_named(isa)
     back, more = bytes.fromhex(value.ret), value.part(value.more_probes)
     listed = [
-        Probe(frozenset(needs.split("+")), _name(isa, decode(isa, bytes.fromhex(code))[-1]), bytes.fromhex(code) + back)
+        Probe(frozenset(needs.split("+")), [*_names(isa, bytes.fromhex(code))][-1], bytes.fromhex(code) + back)
         for needs, code in data[isa]
     ]
     return (*listed, *(Probe(*one) for one in (more() if more else ())))
 
 
-def _name(isa: str, machine: Insn) -> str:
-    """A compressed instruction is read as the one that it stands for, but is another one to a runner."""
-    return f"c.{machine.name}" if isa_named(isa).compressed and machine.size == 2 else machine.name
+def _names(isa: str, code: bytes) -> Iterator[str]:
+    """The names of instructions. A compressed one is read as what it stands for, but is another one to a runner;
+    of what no row has, Capstone may know the name, and its size."""
+    at, compressed = 0, isa_named(isa).compressed
+    while at < len(code):
+        machine = decode(isa, code, at, at + 1)[0]
+        size, name = machine.size, machine.name
+        if not machine.known:
+            found = next(exactly(isa).disasm_lite(code[at : at + LONGEST], 0, 1), None)
+            size, name = (size, name) if found is None else (found[1], found[2])
+        yield f"c.{name}" if compressed and size == 2 else name
+        at += size
 
 
 def lacks(runner: Runner, has: frozenset[str]) -> tuple[Lack, ...]:
@@ -71,12 +81,4 @@ def lacks(runner: Runner, has: frozenset[str]) -> tuple[Lack, ...]:
 
 def first_lacking(isa: str, names: Container[str], program: Sequence[FunctionCode]) -> str:
     """The first of these names that an instruction of the program has, or ''."""
-    return next(
-        (
-            name
-            for function in program
-            for machine in decode(isa, function.code)
-            if (name := _name(isa, machine)) in names
-        ),
-        "",
-    )
+    return next((name for function in program for name in _names(isa, function.code) if name in names), "")
