@@ -21,7 +21,7 @@ from liftcheck.case import FunctionCode
 from liftcheck.clif.text.filetest import FileTest
 from liftcheck.compilers.base import Compiler
 from liftcheck.oracles.lifting.claims_smt import EFFORT
-from liftcheck.oracles.lifting.equal import compare
+from liftcheck.oracles.lifting.loops import prove
 
 
 @dataclass
@@ -44,7 +44,7 @@ def compare_file(test: FileTest, isa: str, compiler: Compiler, counts: Counts) -
             counts.reasons["not compiled"] += 1
             continue
         start = process_time()
-        found = compare(unit.target, unit.model, unit.reply, counts.effort, counts.floats)
+        found = prove(unit.target, unit.model, unit.reply, counts.effort, counts.floats)
         counts.seconds += process_time() - start
         counts.verdicts[found.kind] += 1
         if found.kind == "undecided":

@@ -43,7 +43,7 @@ from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.filetests.engine import files_below
 from liftcheck.oracles.lifting import examples as counterexample
-from liftcheck.oracles.lifting.equal import compare
+from liftcheck.oracles.lifting.loops import prove
 from liftcheck.runners.pool import RunnerPool
 
 WANTS: Final = frozenset({"frame"})
@@ -168,7 +168,7 @@ class Verifier:
 
     def _verify(self, desk: Investigator, unit: _Unit, code: FunctionCode) -> None:
         place, started = unit.place, time.process_time()
-        found = compare(unit.target, unit.function, code)
+        found = prove(unit.target, unit.function, code)
         self.report.row(place.target.isa).seconds += time.process_time() - started
         if found.kind == "undecided":
             self.report.unsettle(place, "undecided", found.why)

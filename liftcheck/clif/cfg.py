@@ -61,9 +61,9 @@ class Cfg:
         self._tree = Tree(self.order, self.idom)
 
     @property
-    def has_loop(self) -> bool:
-        """Whether a path may come to a block twice."""
-        return any(self.place[s] <= at for number, at in self.place.items() for s in self.succs[number])
+    def heads(self) -> frozenset[int]:
+        """Blocks of which each loop has one: targets of edges that go back in reverse postorder."""
+        return frozenset(s for number, at in self.place.items() for s in self.succs[number] if self.place[s] <= at)
 
     def is_reachable(self, number: int) -> bool:
         return number in self.place

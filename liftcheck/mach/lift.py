@@ -23,7 +23,7 @@ from liftcheck.case import FunctionCode
 from liftcheck.isa.base import Isa, isa_named
 from liftcheck.mach.lift_areas import Areas
 from liftcheck.mach.lift_memory import DATA, Memory, Reads, Undecided, located, parts
-from liftcheck.mach.lift_paths import End, Ended, Entry, Lifted, Limits, Path
+from liftcheck.mach.lift_paths import End, Ended, Entry, Lifted, Limits, Path, Stops
 from liftcheck.mach.rows.machine import Effects, Place, Registers
 from liftcheck.mach.rows.table import Decoded, Table, variables
 from liftcheck.mach.symbols import CODE, START, Code
@@ -56,7 +56,10 @@ _MOST: Final = 100_000
 
 
 class _Lifter:
-    def __init__(self, isa: str, function: FunctionCode, entry: Entry, limits: Limits, reads: Reads) -> None:
+    def __init__(
+        self, isa: str, function: FunctionCode, entry: Entry, limits: Limits, reads: Reads, stops: Stops
+    ) -> None:
+        self.stops: Final = stops
         self.isa: Final[Isa] = isa_named(isa)
         self.table: Final = table_of(isa)
         self.function: Final = function
@@ -98,6 +101,9 @@ class _Lifter:
     def _is_code(self, base: Term) -> bool:
         return base in (CODE, START) or base in self.code.slots
 
+    def decide(self, condition: Term) -> bool | None:
+        return None if self.stops.decide is None else self.stops.decide(condition)
+
     def finish(self, end: End) -> None:
         if len(self.ends) >= self.limits.paths:
             raise Undecided("more paths than the limit")
@@ -106,8 +112,13 @@ class _Lifter:
     def lifted(self) -> Lifted:
         first = Path(self, self._state(), Memory(self.code.big, self.area_of, self.reads, self.entry.slots))
         try:
+            if self.stops.reaches:
+                first.memory.reach_all()
             for address, number in self.entry.memory:
                 first.memory.store(address, number)
+            first.at = self.stops.start or 0
+            for condition in self.stops.assumed:
+                first.assume(condition)
             self._waiting.append(first)
             while self._waiting:
                 self._walk(self._waiting.pop())
@@ -142,6 +153,12 @@ class _Lifter:
     def _step(self, path: Path) -> tuple[Step, Term]:
         """The instruction at a place, and its address."""
         at, context = path.at, path.context
+        is_stop = at in self.stops.at
+        if is_stop and (self.steps or self.stops.start is None):
+            name = self.stops.visit(path)
+            if name is not None:
+                path.end("reached", name)
+                raise Ended
         if not 0 <= at < len(self.code.data):
             raise Undecided("control leaves the function's code")
         decoded = self.table.decode(self.code.data[at : at + self._longest])
@@ -160,8 +177,9 @@ class _Lifter:
                     _STEPS.clear()
                 found = _STEPS[key] = self._made(decoded, context, self._effects(decoded, context))
             step = found
-        made = self._own[at, context] = step, address
-        return made
+        if not is_stop:
+            self._own[at, context] = step, address
+        return step, address
 
     def _effects(self, decoded: Decoded, context: object) -> Effects:
         lifted = self.table.lift(decoded, context)
@@ -279,10 +297,20 @@ def _places(registers: Registers) -> tuple[Place, ...]:
     return (*(n for n in numbered if n >> 6 < len(registers.widths)), *registers.others)
 
 
-def lift(isa: str, function: FunctionCode, entry: Entry, limits: Limits = _USUAL, reads: Reads | None = None) -> Lifted:
+_NOWHERE: Final = Stops(frozenset(), lambda path: None)
+
+
+def lift(
+    isa: str,
+    function: FunctionCode,
+    entry: Entry,
+    limits: Limits = _USUAL,
+    reads: Reads | None = None,
+    stops: Stops = _NOWHERE,
+) -> Lifted:
     """A function as terms, entered in a state; `reads`: initial memory that it shares with other code."""
     try:
-        return _Lifter(isa, function, entry, limits, Reads() if reads is None else reads).lifted()
+        return _Lifter(isa, function, entry, limits, Reads() if reads is None else reads, stops).lifted()
     except Undecided as reason:
         reads = Reads()
         end = End("undecided", (), str(reason), {}, Memory(False, lambda base: DATA, reads))

@@ -74,10 +74,12 @@ class Slots(NamedTuple):
 
 
 class Reads:
-    """The variables of initial memory. `later`: variables that are nothing which the function was entered with, results
-    of calls and the frame's address."""
+    """The variables of initial memory; their names begin with `name`. `later`: variables that are nothing which the
+    function was entered with, results of calls and the frame's address; neither is memory unless it `is_on_entry`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "memory", is_on_entry: bool = True) -> None:
+        self.name: Final = name
+        self.is_on_entry: Final = is_on_entry
         self.of: Final[dict[Term, Read]] = {}
         self.later: Final[set[Term]] = set()
         self._words: Final[dict[tuple[Term, int, int], Term]] = {}
@@ -92,14 +94,16 @@ class Reads:
 
     def _was_there(self, v: Term) -> bool:
         read = self.of.get(v)
-        return v not in self.later if read is None else not read.calls and self.on_entry(parts(read.address)[0])
+        if read is None:
+            return v not in self.later
+        return self.is_on_entry and not read.calls and self.on_entry(parts(read.address)[0])
 
     def word(self, base: Term, at: int, calls: int) -> Term:
         """The word at base + `at`, a multiple of its size, after so many calls."""
         key = base, at, calls
         found = self._words.get(key)
         if found is None:
-            found = self._words[key] = var(f"memory{len(self._words)}", 8 * WORD)
+            found = self._words[key] = var(f"{self.name}{len(self._words)}", 8 * WORD)
             self.of[found] = Read(located(base, at), WORD, calls)
         return found
 
@@ -379,6 +383,10 @@ class Memory:
         if before is not None and private:
             for made in before.kept(self.slots.base, private, self.big):
                 self.area(made.base, made.offset).store(made)
+
+    def reach_all(self) -> None:
+        """Callees may have all slots."""
+        self.reached = frozenset(self.slots.ranges) if self.slots is not None else frozenset()
 
     def stores(self, reached: frozenset[Range]) -> Iterator[Stored]:
         """What was stored to data and to some slots, since the last call that may have written it."""

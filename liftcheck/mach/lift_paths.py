@@ -47,6 +47,26 @@ class Entry(NamedTuple):
     slots: Slots | None = None
 
 
+class Stops(NamedTuple):
+    """Where paths are looked at, and where they begin.
+
+    at       offsets of code, or numbers of a program's blocks
+    visit    is told of each path that comes to one of these; answers the name by which the path ends there ('reached'),
+             or None: it goes on
+    start    where paths begin; None: at the function's entry
+    assumed  conditions that hold there
+    reaches  that callees may have all stack slots where paths begin
+    decide   says which way control goes where terms leave it open; None: both ways
+    """
+
+    at: frozenset[int]
+    visit: Visit
+    start: int | None = None
+    assumed: tuple[Term, ...] = ()
+    reaches: bool = False
+    decide: Callable[[Term], bool] | None = None
+
+
 class Access(NamedTuple):
     """`size` bytes at `address` are accessed where `when` holds, after so many calls; a fault there has the code `trap`
     (None: the compiler's table has none)."""
@@ -76,9 +96,10 @@ class Called(NamedTuple):
 class End(NamedTuple):
     """What came of one path.
 
-    kind        'returned', 'trapped', 'undecided'; of programs 'open' as well: whatever happens is right
+    kind        'returned', 'trapped', 'reached' (a stop), 'undecided'; of programs 'open' as well: whatever happens is
+                right
     conditions  all hold on this path, and on no other
-    detail      the trap code, or the reason; '' also of a trap that no table has
+    detail      the trap code, the stop's name, or the reason; '' also of a trap that no table has
     state       registers at the end
     accesses    those that are not the frame's, in order
     calls       those that were made, in order
@@ -141,6 +162,10 @@ class Owner(Protocol):
         """A fresh variable."""
         ...
 
+    def decide(self, condition: Term) -> bool | None:
+        """Which way control goes where terms leave it open; None: both ways."""
+        ...
+
 
 class Path:
     """One path so far: what `transfer.Around` asks of it."""
@@ -189,7 +214,7 @@ class Path:
             return bool(value_of(condition))
         if condition in self.holds:
             return True
-        return False if simplified(bnot(condition)) in self.holds else None
+        return False if simplified(bnot(condition)) in self.holds else self.owner.decide(condition)
 
     # -- what instructions ask for
 
@@ -239,3 +264,5 @@ class Ended(Exception):
 Caller = Callable[[Path, Term, bool], None]
 """Makes a call of what is at an address: the path is in the state that the call instruction has left, or, of a tail
 call, in the one that its jump has; afterwards it is as the callee returns. `Undecided` if it cannot be said."""
+Visit = Callable[[Path], "str | None"]
+"""See `Stops`."""

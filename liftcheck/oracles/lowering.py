@@ -1,9 +1,9 @@
 """The oracle `lowering`: the code of every function does what its CLIF says, in every state.
 
 The one idea: beside running a program on a few inputs, its code is read back as terms and proven equal to the program
-(`oracles.lifting.equal`), function by function: for all arguments, all contents of memory, whatever callees give. A
+(`oracles.lifting.loops`), function by function: for all arguments, all contents of memory, whatever callees give. A
 counterexample accuses nobody: it is handed on as a case (`Mismatch.trials`), and what that does on a runner is the
-finding. Loops, and what else terms do not say, are undecided, counted by reason.
+finding. What terms do not say, and loops that no induction is found for, are undecided, counted by reason.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
-from liftcheck.clif.cfg import Cfg
 from liftcheck.clif.ir import Function
 from liftcheck.clif.text.filetest import with_call_conv
 from liftcheck.oracles.base import Compiled, FindingClass, Mismatch, Oracle, refuted
-from liftcheck.oracles.lifting.equal import Verdict, compare
+from liftcheck.oracles.lifting.equal import Verdict
 from liftcheck.oracles.lifting.examples import trials
+from liftcheck.oracles.lifting.loops import prove
 
 REFUTED_LOWERING: Final = FindingClass(
     "refuted lowering",
@@ -59,10 +59,8 @@ def _verdict(known: _Known, target: Target, function: Function, code: FunctionCo
     frame = str(code.extra.get(FRAME)) if function.stack_slots else ""
     made = code.code, code.relocations, code.traps, code.calls, frame
     key = which, target.isa, dict(target.settings).get("enable_llvm_abi_extensions"), made
-    if key not in known and Cfg(function).has_loop:
-        known[key] = Verdict("undecided", "a loop")
-    elif key not in known:
-        known[key] = compare(target, with_call_conv(function, "fast"), code, EFFORT)
+    if key not in known:
+        known[key] = prove(target, with_call_conv(function, "fast"), code, EFFORT)
     return known[key]
 
 

@@ -30,7 +30,7 @@ ORACLES: Final = {
     "repeat": Row("liftcheck.oracles.repeat", "compiled again, elsewhere, after others, the code is the same", 1024),
     "text": Row("liftcheck.oracles.texts", "what the compiler prints, read again, compiles to the same code", 1024),
     "optimized": Row("liftcheck.oracles.optimized", "the optimized CLIF is well-formed and computes the same", 2048),
-    "lowering": Row("liftcheck.oracles.lowering", "loop-free functions do what they say for every input, by terms"),
+    "lowering": Row("liftcheck.oracles.lowering", "functions do what they say for every input, by terms"),
     "extensions": Row("liftcheck.oracles.extensions", "code keeps to the extensions that its target has", 256),
 }  # fmt: skip
 

@@ -77,8 +77,8 @@ def judged(judge: Judge, isa: str, tally: Tally) -> Sequence[Mismatch]:
 def test_right_code_is_proven_and_silent(compiler: Compiler, runners: RunnerPool, isa: str) -> None:
     tally = Tally()
     assert judged(Judge(compiler, runners, oracles=(ORACLE,)), isa, tally) == []
-    (kind,) = {kind for _, kind in tally.validated} - {"lowering: undecided: a loop"}
-    assert kind in ("lowering: equal", "lowering: proven") and tally.validated.total() == 2
+    kinds = {kind for _, kind in tally.validated}
+    assert kinds <= {"lowering: equal", "lowering: proven"} and tally.validated.total() == 2
     assert tally.agreed[isa] == 1
 
 
@@ -102,7 +102,7 @@ def test_a_refutation_that_does_not_show_is_trouble_of_ours(
 ) -> None:
     """A row that is wrong accuses nobody."""
     example = Example("result 1", (0x2_1300_0100, 7), 3, 4, 32)
-    monkeypatch.setattr(lowering, "compare", lambda *_: Verdict("refuted", "result 1", (example,)))
+    monkeypatch.setattr(lowering, "prove", lambda *_: Verdict("refuted", "result 1", (example,)))
     tally, troubles = Tally(), list[str]()
     judge = Judge(compiler, runners, oracles=(ORACLE,))
     mismatches = judged(judge, "riscv64", tally)
@@ -117,7 +117,7 @@ def test_what_cannot_be_run_is_counted_by_its_reason(
     compiler: Compiler, runners: RunnerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = Example("result 1", (7, 7), 3, 4, 32, placed=False)
-    monkeypatch.setattr(lowering, "compare", lambda *_: Verdict("refuted", "result 1", (example,)))
+    monkeypatch.setattr(lowering, "prove", lambda *_: Verdict("refuted", "result 1", (example,)))
     tally, troubles = Tally(), list[str]()
     judge = Judge(compiler, runners, oracles=(ORACLE,))
     desk = Investigator(judge, runners)

@@ -78,7 +78,7 @@ class Sides(NamedTuple):
                 yield Claim(OTHERWISE, FALSE, TRUE)
                 return
         yield from _accesses(code.accesses, program.accesses)
-        yield from _memory("memory", code.memory, program.memory)
+        yield from memory("memory", code.memory, program.memory)
         for inside in code.in_slots:
             yield Claim(OUTSIDE, inside, TRUE)
         if code.kind == "returned":
@@ -95,7 +95,7 @@ class Sides(NamedTuple):
         for index, (one, other) in enumerate(zip(code.arguments, wanted, strict=True)):
             yield Claim(f"{what}: argument {index + 1}", one, other)
         if code.reached == program.reached:
-            yield from _memory(f"{what}: memory before it", code.memory, program.memory, program.reached)
+            yield from memory(f"{what}: memory before it", code.memory, program.memory, program.reached)
 
     def _results(self, code: End, program: End) -> Iterator[Claim]:
         how = self.boundary.convention
@@ -146,7 +146,7 @@ def _quiet(number: Term, ty: Type) -> Term:
     return normal(build.scalar(build.ite(build.isnan(lanes), nan, lanes)))
 
 
-def _memory(what: str, code: Memory, program: Memory, reached: frozenset[Range] = frozenset()) -> Iterator[Claim]:
+def memory(what: str, code: Memory, program: Memory, reached: frozenset[Range] = frozenset()) -> Iterator[Claim]:
     """Data and some stack slots, where one of the sides has stored."""
     stores = [made for memory in (code, program) for made in memory.stores(reached)]
     for base, offset, size in dict.fromkeys((made.base, made.offset, made.size) for made in stores):

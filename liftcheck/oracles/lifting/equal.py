@@ -9,10 +9,10 @@ Verdicts: 'equal' (by the normal form alone), 'proven' (by z3), 'refuted' (with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from liftcheck.bits import build
 from liftcheck.bits.simplify import FALSE, TRUE, rebuilt, simplified, sliced
@@ -44,7 +44,7 @@ from liftcheck.oracles.lifting.examples import (
 from liftcheck.oracles.lifting.frame import entry, slots
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
-from liftcheck.oracles.lifting.signature import arguments
+from liftcheck.oracles.lifting.signature import Boundary, arguments
 
 _GIVEN_UP: Final = 2
 """So many claims of a function z3 may give up with all its steps; then it has only one in `_LESS` of them."""
@@ -80,10 +80,16 @@ def compare(
         program = lift_program(target, function, places, reads)
         any_nan = any(inst.op in CREATES for block in function.blocks for inst in block.insts)
         sides = Sides(target, entered, any_nan, aligned(code))
-        provers = [Prover(reads, target.big_endian, steps, floats) for steps in (effort, max(effort // _LESS, 1))]
-        return _Comparison(sides, lifted, program, provers, seen_bits(function)).verdict()
+        asked = provers(reads, target, effort, floats)
+        return Comparison(sides, lifted, program, asked, seen_bits(function)).verdict()
     except Undecided as reason:
         return Verdict("undecided", str(reason))
+
+
+def provers(reads: Reads, target: Target, effort: int, floats: bool) -> tuple[Prover, Prover]:
+    """Who is asked at first, and who is asked with less effort."""
+    all_of_it, less = (Prover(reads, target.big_endian, steps, floats) for steps in (effort, max(effort // _LESS, 1)))
+    return all_of_it, less
 
 
 def aligned(code: FunctionCode) -> Term:
@@ -92,11 +98,36 @@ def aligned(code: FunctionCode) -> Term:
     return simplified(build.eq(sliced(START, 0, bits), const(0, bits))) if bits > 0 else TRUE
 
 
-class _Comparison:
+class Claims(Protocol):
+    """Who says what is to be shown of two ends (`claims.Sides`)."""
+
+    @property
+    def boundary(self) -> Boundary:
+        """How the function is entered."""
+        ...
+
+    @property
+    def aligned(self) -> Term:
+        """What is assumed of the code's address."""
+        ...
+
+    @property
+    def unwatched(self) -> Collection[str]:
+        """Claims that no run shows to be wrong."""
+        ...
+
+    def of(self, code: End, program: End) -> Iterator[Claim]:
+        """The claims of two ends."""
+        ...
+
+
+class Comparison:
     """Goes through the pairs of ends."""
 
-    def __init__(self, sides: Sides, code: Lifted, program: Lifted, provers: Sequence[Prover], nans_seen: bool) -> None:
-        self.sides: Final = sides
+    def __init__(
+        self, sides: Claims, code: Lifted, program: Lifted, provers: Sequence[Prover], nans_seen: bool
+    ) -> None:
+        self.sides: Final[Claims] = sides
         self.code, self.program = code, program
         self._provers: Final = provers
         self._claims: Final[dict[tuple[int, int], tuple[Claim, ...]]] = {}
@@ -112,7 +143,7 @@ class _Comparison:
 
     def verdict(self) -> Verdict:
         undecided = ""
-        for code, program in self._pairs():
+        for code, program in self.pairs():
             found = self._pair(code, program)
             if found.kind == "refuted":
                 return found
@@ -121,7 +152,7 @@ class _Comparison:
             return Verdict("undecided", undecided)
         return Verdict("proven" if self.asked else "equal")
 
-    def _pairs(self) -> Iterator[tuple[End, End]]:
+    def pairs(self) -> Iterator[tuple[End, End]]:
         """Those whose conditions do not contradict each other at sight."""
         programs = [(end, _holding(end.conditions)) for end in self.program.ends]
         for code in self.code.ends:
@@ -136,12 +167,12 @@ class _Comparison:
         for end in (code, program):
             if end.kind == "undecided":
                 return self._unless_impossible(premises, end.detail)
-        undecided, unseen, known = "", None, _known(premises)
+        undecided, unseen, facts = "", None, known(premises)
         for claim in self._of(code, program):
             if claim.what == OTHERWISE:
                 undecided = undecided or OTHERWISE
                 break
-            claim = Claim(claim.what, _under(known, claim.code), _under(known, claim.program))
+            claim = Claim(claim.what, under(facts, claim.code), under(facts, claim.program))
             if claim.is_plain:
                 continue
             found = self._claim(code, program, premises, claim)
@@ -271,15 +302,15 @@ def _holding(conditions: Sequence[Term]) -> set[Term]:
     return found
 
 
-def _known(premises: Sequence[Term]) -> dict[Term, Term]:
+def known(premises: Sequence[Term]) -> dict[Term, Term]:
     """Conditions that hold, and that do not, as constants."""
     holding = _holding(premises)
     return {simplified(build.bnot(c)): FALSE for c in holding} | dict.fromkeys(holding, TRUE)
 
 
-def _under(known: Mapping[Term, Term], root: Term) -> Term:
+def under(facts: Mapping[Term, Term], root: Term) -> Term:
     """A term where some conditions are known."""
-    done: dict[Term, Term] = dict(known)
+    done: dict[Term, Term] = dict(facts)
     for node in postorder((root,)):
         if node not in done:
             done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node

@@ -26,7 +26,7 @@ from liftcheck.errors import Unsupported
 from liftcheck.interp.recipes import trap_of
 from liftcheck.mach.lift_areas import Areas
 from liftcheck.mach.lift_memory import DATA, Memory, Reads, Undecided, located
-from liftcheck.mach.lift_paths import End, Ended, Lifted, Limits, Path
+from liftcheck.mach.lift_paths import End, Ended, Lifted, Limits, Path, Stops
 from liftcheck.mach.transfer import over
 from liftcheck.oracles.lifting import accesses
 from liftcheck.oracles.lifting.accesses import Order
@@ -36,6 +36,7 @@ from liftcheck.oracles.lifting.signature import ALIGNED, STACK, arguments
 
 _USUAL: Final = Limits()
 _SYMBOLS: Final[Mapping[Term, str]] = {}
+_NOWHERE: Final = Stops(frozenset(), lambda path: None)
 
 
 def lift_program(
@@ -44,11 +45,23 @@ def lift_program(
     slots: Mapping[int, Term] | None = None,
     reads: Reads | None = None,
     limits: Limits = _USUAL,
+    stops: Stops = _NOWHERE,
+    values: Mapping[int, Term] | None = None,
 ) -> Lifted:
     """A function as terms. `slots`: where its stack slots are (none: somewhere in the frame); `reads`: initial memory
-    that it shares with other code."""
+    that it shares with other code; `values`: what values are where it begins (none: its arguments)."""
     places = anywhere(function) if slots is None else slots
-    return _Walk(target, function, places, Reads() if reads is None else reads, limits).lifted()
+    walk = _Walk(target, function, places, Reads() if reads is None else reads, limits, stops)
+    return walk.lifted(dict(zip(_parameters(function), arguments(function.signature))) if values is None else values)
+
+
+def derivation(target: Target, function: Function) -> Callable[[Inst, Mapping[int, Term]], tuple[Term, ...] | None]:
+    """What gives an instruction's results of values that are known; None where they are no function of these alone."""
+    return _Walk(target, function, {}, Reads(), _USUAL, _NOWHERE).derived
+
+
+def _parameters(function: Function) -> list[int]:
+    return [number for number, _ in function.blocks[0].params]
 
 
 class Program(NamedTuple):
@@ -69,8 +82,9 @@ class _Walk:
     """Follows the paths of one function."""
 
     def __init__(
-        self, target: Target, function: Function, slots: Mapping[int, Term], reads: Reads, limits: Limits
+        self, target: Target, function: Function, slots: Mapping[int, Term], reads: Reads, limits: Limits, stops: Stops
     ) -> None:
+        self.stops: Final = stops
         self.function: Final = function
         self.limits: Final = limits
         self.reads: Final = reads
@@ -103,6 +117,9 @@ class _Walk:
         self._count += 1
         return var(f"open{self._count}", width)
 
+    def decide(self, condition: Term) -> bool | None:
+        return None if self.stops.decide is None else self.stops.decide(condition)
+
     def finish(self, end: End) -> None:
         if len(self.ends) >= self.limits.paths:
             raise Undecided("more paths than the limit")
@@ -110,12 +127,16 @@ class _Walk:
 
     # -- paths
 
-    def lifted(self) -> Lifted:
-        entry = self.function.blocks[0]
-        values = zip([number for number, _ in entry.params], arguments(self.function.signature))
+    def lifted(self, values: Mapping[int, Term]) -> Lifted:
         memory = Memory(self.big, self.area_of, self.reads, stack_slots(self.function, self.slots))
-        first = Path(self, dict(values), memory)
-        first.at = entry.number
+        if self.stops.reaches:
+            memory.reach_all()
+        first = Path(self, {}, memory)
+        for number, term in values.items():
+            first.state[number] = term
+        first.at = self.function.blocks[0].number if self.stops.start is None else self.stops.start
+        for condition in self.stops.assumed:
+            first.assume(condition)
         self._waiting.append(first)
         try:
             while self._waiting:
@@ -175,18 +196,37 @@ class _Walk:
             path.trap(when(*args), code)
         return tuple(result(*args) for result in results)
 
+    def derived(self, inst: Inst, values: Mapping[int, Term]) -> tuple[Term, ...] | None:
+        """What an instruction computes of values that are known, if it does nothing else and cannot trap; else None."""
+        if inst.op in _OWN or not has_meaning(inst.op):
+            return None
+        args = [self._resolved(value) for value in inst.args]
+        if any(value not in values for value in args):
+            return None
+        types = self.types(inst.args)
+        made = _immediate(self.function, inst, types, self.big)
+        traps, results = _functions(inst.op, inst.type, types, self.types(inst.results), made)
+        if traps:
+            return None
+        terms = [values[value] for value in args]  # type: ignore[index]
+        return tuple(result(*terms) for result in results)
+
     def go(self, path: Path, call: BlockCall) -> None:
         """Control goes to a block."""
         block = self._blocks[call.block]
         values = self.args(path, call.args)
         path.state.update(zip([number for number, _ in block.params], values, strict=True))
+        path.at = call.block
+        name = self.stops.visit(path) if call.block in self.stops.at else None
+        if name is not None:
+            path.end("reached", name)
+            raise Ended
         asked = path.turns.get(call.block)
         if asked is not None and asked != len(path.conditions):
             raise Undecided("a loop")
         path.turns[call.block] = len(path.conditions)
         if self.steps > self.limits.steps:
             raise Undecided("more instructions than the limit")
-        path.at = call.block
 
     def fork(self, path: Path, condition: Term, call: BlockCall) -> bool:
         """A path on which a condition holds goes to a block; whether the one that is left is that path."""
@@ -197,6 +237,8 @@ class _Walk:
             try:
                 self.go(other, call)
                 self._waiting.append(other)
+            except Ended:
+                pass
             except Undecided as reason:
                 other.end("undecided", str(reason))
             path.assume(simplified(build.bnot(condition)))
