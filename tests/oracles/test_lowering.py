@@ -10,6 +10,7 @@ import pytest
 from liftcheck.campaign.findings.counterexamples import AGREES, confirmed, shown
 from liftcheck.campaign.findings.investigate import Investigator
 from liftcheck.case import Case, FunctionCode, Target
+from liftcheck.clif.ir import Function
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.clif.text.printer import print_module
 from liftcheck.compilers.base import Compiler
@@ -73,6 +74,16 @@ def judged(judge: Judge, isa: str, tally: Tally) -> Sequence[Mismatch]:
     return judge.judge([case()], [target(isa)], tally)
 
 
+def refuting(monkeypatch: pytest.MonkeyPatch, example: Example) -> None:
+    """Has the functions of two arguments refuted."""
+
+    def prove(target: Target, function: Function, *_: object) -> Verdict:
+        wrong = len(function.signature.params) == len(example.inputs)
+        return Verdict("refuted", "result 1", (example,)) if wrong else Verdict("equal")
+
+    monkeypatch.setattr(lowering, "prove", prove)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_right_code_is_proven_and_silent(compiler: Compiler, runners: RunnerPool, isa: str) -> None:
     tally = Tally()
@@ -102,7 +113,7 @@ def test_a_refutation_that_does_not_show_is_trouble_of_ours(
 ) -> None:
     """A row that is wrong accuses nobody."""
     example = Example("result 1", (0x2_1300_0100, 7), 3, 4, 32)
-    monkeypatch.setattr(lowering, "prove", lambda *_: Verdict("refuted", "result 1", (example,)))
+    refuting(monkeypatch, example)
     tally, troubles = Tally(), list[str]()
     judge = Judge(compiler, runners, oracles=(ORACLE,))
     mismatches = judged(judge, "riscv64", tally)
@@ -117,7 +128,7 @@ def test_what_cannot_be_run_is_counted_by_its_reason(
     compiler: Compiler, runners: RunnerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = Example("result 1", (7, 7), 3, 4, 32, placed=False)
-    monkeypatch.setattr(lowering, "prove", lambda *_: Verdict("refuted", "result 1", (example,)))
+    refuting(monkeypatch, example)
     tally, troubles = Tally(), list[str]()
     judge = Judge(compiler, runners, oracles=(ORACLE,))
     desk = Investigator(judge, runners)
