@@ -15,6 +15,7 @@ from liftcheck.bits.build import zext
 from liftcheck.bits.simplify import normal
 from liftcheck.isa.aarch64 import reader as aarch64
 from liftcheck.isa.base import isa_named
+from liftcheck.isa.riscv64 import reader as riscv64
 from liftcheck.isa.s390x.insts.bench import benches
 from liftcheck.isa.s390x.insts.table import table
 from liftcheck.isa.s390x.reader import MANNER, read
@@ -307,3 +308,52 @@ def test_a_jump_with_a_prefix_that_nothing_needs_is_not_known() -> None:
     """Its distance counts from another place."""
     _, reader = of_x64()
     assert not reader(bytes.fromhex("407f80")).known and reader(bytes.fromhex("7f80")).known
+
+
+def of_riscv64(*texts: str) -> list[Insn]:
+    rows: Table = isa_named("riscv64").part(isa_named("riscv64").rows)()
+    return [riscv64.read(rows.assemble(text).data) for text in texts]
+
+
+def test_a_compressed_instruction_is_what_it_stands_for() -> None:
+    full, short = of_riscv64("add a0, a0, a1", "c.add a0, a1")
+    assert short == full._replace(size=2)
+    calls, jumps, returns = of_riscv64("c.jalr a0", "c.jr a0", "c.jr ra")
+    assert [machine.flow for machine in (calls, jumps, returns)] == [m.CALL, m.JUMP, m.RETURN]
+    assert calls.writes == {1} and calls.size == 2
+
+
+def test_aliases_are_spelt_as_what_they_are() -> None:
+    for text, spelt in (
+        ("mv a0, a1", "addi x10, x11, 0"), ("ret", "jalr x0, x1, 0"), ("j . + 8", "jal x0, 8"),
+        ("beqz a0, . + 8", "beq x10, x0, 8"),
+        ("ld a0, 8(sp)", "ld x10, x2, 8"), ("sd a0, -8(sp)", "sd x10, x2, -8"), ("lui a0, 0xfffff", "lui x10, -4096"),
+        ("amoadd.w.aqrl a0, a1, (a2)", "amoadd.w x10, x12, x11"), ("fadd.s ft0, ft1, ft2", "fadd.s f0, f1, f2, dyn"),
+        ("vadd.vv v1, v2, v3, v0.t", "vadd.vv v1, v2, v3, v0.t"), ("vmacc.vv v1, v2, v3", "vmacc.vv v1, v3, v2"),
+        ("vadd.vi v1, v2, -1", "vadd.vi v1, v2, 31"),
+    ):  # fmt: skip
+        assert of_riscv64(text)[0].text == spelt
+
+
+def test_a_mask_merges_and_an_agnostic_tail_does_not() -> None:
+    for first in (("vwadd.vv v1, v1, v1", "vle32.v v1, (a0)"), ("vwadd.vv v1, v2, v3, v0.t", "vle32.v v0, (a0)")):
+        of_riscv64(*first)
+        plain, masked = of_riscv64("vwadd.vv v4, v5, v6", "vwadd.vv v4, v5, v6, v0.t")
+        configured = {m.VECTOR_CONFIGURATION}
+        assert (plain.reads, plain.writes, plain.merged) == ({133, 134} | configured, {132}, set())
+        assert (masked.reads, masked.merged) == ({128, 132, 133, 134} | configured, {132})
+        loaded, stored = of_riscv64("vle32.v v4, (a0)", "vse8.v v4, (a0), v0.t")
+        assert loaded.accesses == (Access(10, 0, 16, True, False),)
+        assert stored.accesses == (Access(10, 0, 16, False, True),) and m.MEMORY not in stored.reads
+
+
+def test_other_configurations_are_not_known() -> None:
+    known = of_riscv64("vsetivli zero, 4, e32, m1, ta, ma", "vsetivli zero, 4, e32, mf2, ta, ma")
+    assert all(machine.known and m.VECTOR_CONFIGURATION in machine.writes for machine in known)
+    others = (
+        "vsetivli zero, 4, e32, m1, tu, ma",
+        "vsetivli zero, 4, e32, m2, ta, ma",
+        "vlse32.v v4, (a0), a1",
+        "vsetvl a0, a1, a2",
+    )
+    assert not any(machine.known for machine in of_riscv64(*others))

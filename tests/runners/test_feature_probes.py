@@ -47,7 +47,7 @@ def test_all_that_is_emitted_under_an_extension_has_a_probe() -> None:
     zfa = {f"{name}.{form}" for name in ("fli", "fround", "fminm", "fmaxm") for form in "sdh"}
     assert zfa == of("riscv64", "has_zfa")
     assert {"czero.eqz", "czero.nez"} == of("riscv64", "has_zicond")
-    assert {"vadd.vv", "vfadd.vf", "vfncvt.rod.f.f.w", "vle8.v", "vcompress.vm", "vmv8r.v"} <= of("riscv64", "has_v")
+    assert {"vadd.vv", "vfadd.vf", "vfncvt.f.f.w", "vle8.v", "vcompress.vm", "vmv8r.v"} <= of("riscv64", "has_v")
     assert {"vfadd.vv", "vfwcvt.f.f.v", "vfsqrt.v"} <= of("riscv64", "has_zvfh")
     assert {"vror.vi", "vclz.v", "vandn.vx"} <= of("riscv64", "has_zvbb")
     assert {"fadd.h", "fmadd.h", "fcvt.w.h", "flt.h"} <= of("riscv64", "has_zfh")

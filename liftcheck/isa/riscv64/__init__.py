@@ -1,4 +1,4 @@
-"""riscv64 as a value; its instructions' tables are `decoder` and `vector`, f32 in double registers is `nan_boxes`.
+"""riscv64 as a value; its instructions are the rows of `insts`, which `reader` reads; `nan_boxes` is f32 in f64's.
 
 Sources: cranelift-codegen-meta 0.135.8 isa/riscv64.rs (presets); the RISC-V ISA manual for the probes, assembled with
 GNU as where it knows them; QEMU's target/riscv for models, from newer versions to 7.2. Unicorn takes reserved
@@ -61,7 +61,8 @@ ISA: Final = Isa(
     listing="listing:agrees",
     direction="forms:direction",
     operands="operands:compare",
-    reader="decoder:read",
+    reader="reader:read",
+    by_rows=True,
     rows="insts.table:table",
     context="insts.vconfig:after",
     bench="insts.bench:benches",

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from liftcheck.isa.riscv64.decoder import ROUNDINGS, rows
+from liftcheck.isa.riscv64.known import known
 from liftcheck.isa.riscv64.sequences import selection, sequences
+from liftcheck.isa.riscv64.spelling import ROUNDINGS
 from liftcheck.mach.insn import Insn
 from liftcheck.regalloc.steps import ANY, SLOT_AREA, Distance, Item, Register, Step
 
-_ROWS: Final = frozenset(row.name for row in rows())
-_ROUNDED: Final = frozenset(row.name for row in rows() if "r" in row.fields.split())
+_ROWS: Final = frozenset(known())
+_ROUNDED: Final = frozenset(name for name, one in known().items() if one.rounds)
 ZERO: Final = Register(-2)
 PC: Final = "pc"
 

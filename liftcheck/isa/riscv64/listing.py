@@ -16,10 +16,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from liftcheck.isa.riscv64.decoder import rows
+from liftcheck.isa.riscv64.known import known
 from liftcheck.mach.insn import Insn
 
-_ROWS: Final = {row.name: row for row in rows()}
+_KNOWN: Final = known()
 _BRANCHES: Final = ("beq", "bne", "blt", "bge", "bltu", "bgeu", "bgt", "bgtu", "ble", "bleu")
 _LOOPS: Final = ("atomic_cas", "atomic_rmw")
 _FLOATS: Final = {"fmv": "fsgnj", "fneg": "fsgnjn", "fabs": "fsgnjx"}
@@ -70,7 +70,7 @@ def agrees(text: str, machines: Sequence[Insn]) -> bool:
 def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
     """The same of mnemonics."""
     if len(words) > 1:
-        return not all(word in _ROWS and not _ROWS[word].size for word in words) or machines == words
+        return not all(word in _KNOWN and not _KNOWN[word].accesses for word in words) or machines == words
     word = words[0]
     known = _ACCESSING.get(word)
     if known is not None:
@@ -82,18 +82,18 @@ def _agree(words: tuple[str, ...], machines: tuple[str, ...]) -> bool:
 
 
 def _accesses(name: str) -> bool:
-    return name in _ROWS and bool(_ROWS[name].size)
+    return name in _KNOWN and _KNOWN[name].accesses
 
 
 def _is(word: str, names: frozenset[str], machines: tuple[str, ...]) -> bool:
     """One instruction, and what may stand before it."""
-    if names.isdisjoint(_ROWS):
+    if names.isdisjoint(_KNOWN):
         return True
     through = _THROUGH_INTEGER.get(word)
     if through is not None and machines[-1] not in names:
         return tuple(name for name in machines if name not in _MADE) == through
-    row = _ROWS.get(word)
-    before = _MADE if row is not None and (row.size or row.vector) else frozenset()
+    row = _KNOWN.get(word)
+    before = _MADE if row is not None and (row.accesses or row.configured) else frozenset()
     return machines[-1] in names and before.issuperset(_without_constant(machines[:-1]) if before else machines[:-1])
 
 

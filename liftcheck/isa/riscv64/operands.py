@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Final
 
 from liftcheck.bits.term import value_of
-from liftcheck.isa.riscv64.decoder import ROUNDINGS
 from liftcheck.isa.riscv64.forms import BRANCHES, NAMES, PC, ZERO, same_as, shape_of
+from liftcheck.isa.riscv64.spelling import ROUNDINGS
 from liftcheck.mach.insn import JUMP, VECTOR_CONFIGURATION, Insn
 from liftcheck.regalloc.named import ALL, DIFFERS, FITS, SILENT, Named
 from liftcheck.regalloc.results import retrieved

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from liftcheck.isa.riscv64 import ISA
-from liftcheck.isa.riscv64.decoder import rows
-from liftcheck.isa.riscv64.vector import Row
+from liftcheck.isa.riscv64.known import Known, known
+from liftcheck.mach.rows.kinds import Immediate
 
 _RETURN: Final = bytes.fromhex(ISA.ret)
 _VECTOR_BITS: Final = frozenset({"vandn", "vrol", "vror", "vwsll", "vbrev", "vbrev8", "vrev8", "vclz", "vctz", "vcpop"})
@@ -28,23 +28,19 @@ _BY_NAME: Final = {
 }
 _EXTENSION: Final = {name: extension for extension, names in _BY_NAME.items() for name in names.split()}
 _ZFA: Final = frozenset({"fli", "fminm", "fmaxm", "fround"})
-_LEFT_OUT: Final = ("vset", "vclmul", "froundnx.", "fleq.", "fltq.", "fcvtmod.")
+_LEFT_OUT: Final = ("vset", "vlse", "vsse", "vlm", "vsm.", "vclmul", "froundnx.", "fleq.", "fltq.", "fcvtmod.")
 """Of another extension, or never emitted: a runner that lacks the last four (qemu 7.2) misses nothing."""
-_D, _S, _T, _U = 10, 11, 12, 13
-"""a0 … a3, fa0 … fa3."""
-_VD, _VS, _VT = 8, 16, 24
-_STACK: Final = 2
 _VFADD: Final = 1 << 25 | 2 << 20 | 3 << 15 | 1 << 12 | 1 << 7 | 0x57
 """vfadd.vv v1, v2, v3"""
 
 
-def _extensions(row: Row) -> frozenset[str]:
-    """Under which extensions a row's instruction is emitted; none: under the base."""
-    first, *parts = row.name.split(".")
-    if row.of_vectors:
-        return frozenset({"has_v", "has_zvbb"} if first in _VECTOR_BITS and row.name != "vcpop.m" else {"has_v"})
-    if row.name in _EXTENSION:
-        return frozenset({_EXTENSION[row.name]})
+def _extensions(name: str, of_vectors: bool) -> frozenset[str]:
+    """Under which extensions an instruction is emitted; none: under the base."""
+    first, *parts = name.split(".")
+    if of_vectors:
+        return frozenset({"has_v", "has_zvbb"} if first in _VECTOR_BITS and name != "vcpop.m" else {"has_v"})
+    if name in _EXTENSION:
+        return frozenset({_EXTENSION[name]})
     if first in _ZFA:
         return frozenset({"has_zfa", "has_zfh"} if parts[-1] == "h" else {"has_zfa"})
     return frozenset({"has_zfh"}) if "h" in parts and first[0] == "f" else frozenset()
@@ -52,29 +48,28 @@ def _extensions(row: Row) -> frozenset[str]:
 
 def of_tables() -> Iterator[tuple[frozenset[str], str, bytes]]:
     """(extensions, name, a function that executes the instruction and returns) of each row of an extension."""
-    for row in rows():
-        needs = _extensions(row)
-        if not needs or row.name.startswith(_LEFT_OUT) or ".q" in row.name:
+    for name, one in known().items():
+        needs = _extensions(name, one.of_vectors)
+        if not needs or name.startswith(_LEFT_OUT):
             continue
-        yield needs, row.name, _function(row, 32)
-        if row.name.startswith(("vf", "vmf")) and row.of_vectors and not row.name.startswith("vfirst"):
+        yield needs, name, _function(name, one, 32)
+        if name.startswith(("vf", "vmf")) and one.of_vectors and not name.startswith("vfirst"):
             # A widening or narrowing one of 16 bits has operands of 32.
-            yield needs | {"has_zvfh"}, row.name, _function(row, 16)
+            yield needs | {"has_zvfh"}, name, _function(name, one, 16)
 
 
-def _function(row: Row, width: int) -> bytes:
+def _function(name: str, one: Known, width: int) -> bytes:
     """The instruction after what configures vectors for it, and a return. A floating-point instruction of the current
     rounding mode comes first: of one with a mode of its own in that place qemu 7.2 dies, whatever it has."""
-    words = [_word(row)]
-    if row.of_vectors:
-        words = [_configuration(row, width), _VFADD, *words]
-    return b"".join(word.to_bytes(4, "little") for word in words) + _RETURN
+    code = _encoded(one)
+    if one.of_vectors:
+        code = b"".join(word.to_bytes(4, "little") for word in (_configuration(name, width), _VFADD)) + code
+    return code + _RETURN
 
 
-def _configuration(row: Row, width: int) -> int:
+def _configuration(name: str, width: int) -> int:
     """vsetivli zero, 2, e32, mf2 for what widens or narrows (its wide operand fits one register); e64 for what takes an
     eighth."""
-    name = row.name
     halved = name.startswith(("vw", "vfw", "vn", "vfn", "vmadc", "vwred", "vfwred"))
     element = 3 if name.endswith(".vf8") else {16: 1, 32: 2}[width]
     lmul = 7 if halved else 0
@@ -82,20 +77,28 @@ def _configuration(row: Row, width: int) -> int:
     return 3 << 30 | (3 << 6 | element << 3 | lmul) << 20 | count << 15 | 7 << 12 | 0x57
 
 
-def _word(row: Row) -> int:
-    """The row's instruction with operands that may be: the first argument registers, the stack, vectors 8, 16, 24."""
-    word = row.match
-    for field in row.fields.split():
-        kind, place = field.lstrip("+~")[0], field[-1]
-        if kind == "v":
-            word |= {"d": _VD << 7, "s": _VS << 15, "t": _VT << 20}[place]
-        elif kind in "xf" and len(field.lstrip("+~")) == 2:
-            base = _STACK if row.size and kind == "x" and place == "s" else _S
-            word |= {"d": _D << 7, "s": base << 15, "t": _T << 20, "u": _U << 27}[place]
-        elif kind == "z":
-            word |= 2 << 15
-        elif kind in "hw":
-            word |= 3 << 20
-    if not row.mask & 0x7000 and word & 0x7F in (0x43, 0x47, 0x4B, 0x4F, 0x53):
-        word |= 7 << 12  # the current rounding mode
-    return word | (1 << 25 if row.masked == 1 else 0)
+_FIELDS: Final = {
+    "rd": 10,
+    "rs1": 11,
+    "rs2": 12,
+    "rs3": 13,
+    "vd": 8,
+    "vs1": 16,
+    "vs2": 24,
+    "vm": 1,
+    "rm": 7,
+    "shamt": 3,
+}
+"""a0 ... a3, fa0 ... fa3, the current rounding mode, no mask."""
+_STACK: Final = 2
+
+
+def _encoded(one: Known) -> bytes:
+    """The instruction with operands that may be; an access is by the stack."""
+    fields = {name: _FIELDS.get(name, 0) & room for name, room in one.row.encoding.rooms().items()}
+    if one.accesses:
+        fields["rs1"] = _STACK
+    for operand in one.row.operands:
+        if isinstance(operand.kind, Immediate) and operand.kind.field in ("rs1", "vs1"):
+            fields[operand.kind.field] = 2
+    return one.row.encoding.encode(fields)

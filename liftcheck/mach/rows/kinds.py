@@ -278,9 +278,13 @@ class Target(Immediate):
 
 
 class Choice(Kind):
-    """One of a few names for a field's values; it is read as the field's number, of `width` bits."""
+    """One of a few names for a field's values; it is read as the field's number, of `width` bits. `formed`: a row's
+    instructions differ with it in what they read."""
 
-    def __init__(self, field: str, names: Mapping[int, str], width: int = 8, default: int | None = None) -> None:
+    def __init__(
+        self, field: str, names: Mapping[int, str], width: int = 8, default: int | None = None, formed: bool = False
+    ) -> None:
+        self.formed: Final = formed
         self.field: Final = field
         self.names: Final = dict(names)
         self.width: Final = width
@@ -290,6 +294,9 @@ class Choice(Kind):
     def decode(self, fields: Fields) -> Value:
         value = fields[self.field]
         return value if value in self.names else None
+
+    def form(self, value: Value) -> object:
+        return value if self.formed else None
 
     def encode(self, value: Value) -> Mapping[str, int]:
         return {self.field: value}

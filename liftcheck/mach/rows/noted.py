@@ -50,8 +50,10 @@ class Noted(Machine):
     a part stays; `lacking`: the row has no meaning,
     and only its operands are known."""
 
-    def __init__(self, registers: Registers, size: int, row: Row, values: Sequence[Value]) -> None:
-        super().__init__(registers, size)
+    def __init__(
+        self, registers: Registers, size: int, row: Row, values: Sequence[Value], context: object = None
+    ) -> None:
+        super().__init__(registers, size, context)
         self.row: Final = row
         self.values: Final = tuple(values)
         self.implied: Final[set[Place]] = set()
@@ -153,7 +155,7 @@ class Noted(Machine):
         if not operand.reads or (not self.lacking and (exactly or several)):
             some = self.read_places.get(number, set()) if operand.reads else set()
             found = tuple([k for k, place in enumerate(places) if place in some])
-            read = None if operand.reads and several and len(found) == len(places) else found
+            read = None if operand.reads and len(found) == len(places) else found
         return Used(number, kind, read, operand.writes, operand.writes and kind.leaves(value))
 
     def touched(self) -> Iterator[Touched]:
@@ -185,6 +187,11 @@ class Noted(Machine):
             and PC not in variables([x.address for x in effects.loads])
         )
 
+    def _is_zero(self, number: int) -> bool:
+        """Whether an operand is a register that reads as zero."""
+        operand = self.row.operands[number]
+        return operand.reads and operand.kind.role == "register" and not operand.kind.places(self.values[number])
+
     def _within(self, address: Term) -> tuple[tuple[int, ...], int]:
         """The operands that an address is made of, and how far behind it; none: it is no operand's."""
         atoms, number = _sum(address)
@@ -193,7 +200,7 @@ class Noted(Machine):
         if atoms == [PC]:
             origins = {n for n, o in enumerate(operands) if o.kind.role == "target"}
         if not atoms:
-            origins = {*[n for n, o in enumerate(operands) if o.kind.role == "memory"][:1]}
+            origins = {*[n for n, o in enumerate(operands) if o.kind.role == "memory" or self._is_zero(n)][:1]}
         if NONE in origins or not origins:
             return (), 0
         numbers = tuple(sorted(origins))

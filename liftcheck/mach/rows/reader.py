@@ -62,6 +62,9 @@ class Manner:
     typical   values by operand name with which each row is looked at: those of modes that say least of the others
     prefixes  first words of a text that go with the mnemonic that follows
     mended    mnemonic to what makes the instruction of what its row says, where that is less than code relies on
+    spelt     what gives name and operands of an instruction, where these are not those of its row
+    contexts  those (`Machine.context`) under which rows are looked at that have no meaning without one, the first
+              that gives one; such instructions read the place `context`
     opened    what gives `Insn.opened` of a row's instructions
     """
 
@@ -76,6 +79,9 @@ class Manner:
     typical: Mapping[str, Value] = field(default_factory=dict)
     prefixes: frozenset[str] = frozenset()
     mended: Mapping[str, Callable[[Insn, Decoded], Insn]] = field(default_factory=dict)
+    spelt: Callable[[Decoded], tuple[str, str]] | None = None
+    contexts: Sequence[object] = ()
+    context: Place = NONE
     opened: Callable[[Row], Opened | None] = _not_opened
 
 
@@ -124,6 +130,10 @@ class Reader:
         if decoded is None:
             sizes = self.table.sizes
             return unknown(min(len(window), sizes[window[0]] if sizes else 1))
+        return self.read(decoded)
+
+    def read(self, decoded: Decoded) -> Insn:
+        """The same, of what is decoded already."""
         row = decoded.row
         met = self._rows.get(id(row))
         if met is None:
@@ -147,9 +157,9 @@ class Reader:
         return common
 
     def _read(self, decoded: Decoded, common: Common) -> Insn:
-        row, values, data = decoded
+        _, values, data = decoded
         if not common.known:
-            return unknown(len(data), row.name, row.syntax.spelt(values))
+            return unknown(len(data), *self._text(decoded, common))
         reads, writes, keeps = [*common.reads], [*common.writes], common.keeps
         for number, kind, some, written, kept in common.operands:
             places: Sequence[int] = kind.places(values[number])  # type: ignore[assignment]
@@ -174,8 +184,7 @@ class Reader:
         accesses = tuple([_access(one, decoded) for one in common.touched]) if common.touched else ()
         return Insn(
             len(data),
-            common.name,
-            row.syntax.spelt(values)[common.begins :],
+            *self._text(decoded, common),
             read,
             frozenset(writes),
             common.flow,
@@ -189,6 +198,11 @@ class Reader:
             twice,
             common.opened(decoded) if common.opened is not None else (),
         )
+
+    def _text(self, decoded: Decoded, common: Common) -> tuple[str, str]:
+        if self.manner.spelt is not None:
+            return self.manner.spelt(decoded)
+        return common.name or decoded.row.name, decoded.row.syntax.spelt(decoded.values)[common.begins :]
 
     def _effect(self, decoded: Decoded, common: Common, accesses: tuple[Access, ...]) -> Effect | None:
         """What an instruction does exactly; None where it accesses memory at no register."""
@@ -240,8 +254,11 @@ class Reader:
             return Common(False)
         here = _numbers(decoded)
         reads, writes = set(noted.read_places.get(NONE, ())), set(noted.implied)
+        in_context = noted.context is not None and not noted.lacking
+        if in_context:
+            reads.add(manner.context)
         used = []
-        for one in filter(None, [noted.used(number, varies) for number in range(len(values))]):
+        for one in filter(None, [noted.used(number, varies or in_context) for number in range(len(values))]):
             if one.number in here:
                 used.append(one._replace(number=here[one.number]))
                 continue
@@ -309,6 +326,10 @@ class Reader:
         for number in range(1 << _SMALL) if noted.lacking and small else ():
             other = tuple([number if n in small else value for n, value in enumerate(values)])
             noted = Noted(self.table.registers, size, row, other)
+            if not noted.lacking:
+                break
+        for context in self.manner.contexts if noted.lacking else ():
+            noted = Noted(self.table.registers, size, row, values, context)
             if not noted.lacking:
                 break
         return noted

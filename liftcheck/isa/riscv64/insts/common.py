@@ -111,7 +111,7 @@ def _small(field: str, first: int = INT, written: bool = False) -> Register:
 def _kinds() -> dict[str, Kind]:
     kinds: dict[str, Kind] = {
         "rd": Register("rd", X, INT, 64, zero=0, written=True),
-        "imm": Immediate("imm", 12, signed=True),
+        "imm": Immediate("imm", 12, signed=True), "offset": Immediate("imm", 12, signed=True, role="offset"),
         "uimm5": Immediate("rs1", 5),
         "shamt": Immediate("shamt", 6),
         "shamtw": Immediate("shamt", 5, width=32),
@@ -136,7 +136,7 @@ def _kinds() -> dict[str, Kind]:
         "vs1": Register("vs1", V, VECTOR, VLEN, VLEN),
         "vs2": Register("vs2", V, VECTOR, VLEN, VLEN),
         "vs3": Register("vd", V, VECTOR, VLEN, VLEN),
-        "vm": Choice("vm", {0: "v0.t", 1: "unmasked"}, default=1),
+        "vm": Choice("vm", {0: "v0.t", 1: "unmasked"}, default=1, formed=True),
         "simm5": Immediate("vs1", 5, signed=True),
         "vuimm": Immediate("vs1", 5),
         "uimm6": Immediate("uimm6", 6),

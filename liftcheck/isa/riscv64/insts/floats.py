@@ -144,8 +144,8 @@ def _memory() -> Iterator[Row]:
     for suffix, three, size, r in (("h", "001", 2, "h"), ("w", "010", 4, "s"), ("d", "011", 8, "f")):
         needs = _least({"w": "s"}.get(suffix, suffix))
         section = {"h": "24.2", "w": "21.5", "d": "22.3"}[suffix]
-        yield inst(f"fl{suffix} {r}d, imm(rs1)", f"imm:12 rs1 {three} rd 0000111", _load(size), section, needs)
-        yield inst(f"fs{suffix} fs2, imm(rs1)", f"imm[11:5] rs2 rs1 {three} imm[4:0] 0100111", store(size), section,
+        yield inst(f"fl{suffix} {r}d, offset(rs1)", f"imm:12 rs1 {three} rd 0000111", _load(size), section, needs)
+        yield inst(f"fs{suffix} fs2, offset(rs1)", f"imm[11:5] rs2 rs1 {three} imm[4:0] 0100111", store(size), section,
                    needs)  # fmt: skip
 
 

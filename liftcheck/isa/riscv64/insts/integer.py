@@ -240,9 +240,9 @@ def _multiply() -> Iterator[Row]:
 
 def _memory() -> Iterator[Row]:
     for name, three, size, extend in _LOADS:
-        yield inst(f"{name} rd, imm(rs1)", f"imm:12 rs1 {three} rd 0000011", load(size, extend), "2.6, 4.3")
+        yield inst(f"{name} rd, offset(rs1)", f"imm:12 rs1 {three} rd 0000011", load(size, extend), "2.6, 4.3")
     for name, three, size in _STORES:
-        yield inst(f"{name} rs2, imm(rs1)", f"imm[11:5] rs2 rs1 {three} imm[4:0] 0100011", store(size), "2.6, 4.3")
+        yield inst(f"{name} rs2, offset(rs1)", f"imm[11:5] rs2 rs1 {three} imm[4:0] 0100011", store(size), "2.6, 4.3")
 
 
 def _control() -> Iterator[Row]:
