@@ -94,6 +94,8 @@ def _rules(args: argparse.Namespace) -> int:
     isas = options.flat(args.isa, ())
     if args.paths:
         raise UsageError(f"liftcheck verify --rules: no files beside it ({args.paths[0]}); a pattern stands after it")
+    if unmade := [form.name for form in (*reports.FORMATS, reports.GITHUB) if getattr(args, form.name)]:
+        raise UsageError(f"liftcheck verify --rules: no --{unmade[0]} of rules yet; --json has all")
     if len(isas) != 1:
         raise UsageError("liftcheck verify --rules: one ISA, by --isa")
     chosen = ProveOptions(

@@ -31,6 +31,7 @@ from liftcheck.campaign.report.rule_proofs import (
     verdicts,
 )
 from liftcheck.case import FunctionCode, Target
+from liftcheck.clif.ir import Function
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
@@ -193,6 +194,23 @@ def test_a_rule_that_fires_in_no_instance_has_no_verdict(shops: dict[str, Worksh
     found = verdicts(proofs, shop.rules, {})
     assert all(one.seen.equal + one.seen.proven + one.seen.bad > 0 for one in found if one.verdict != NOT_REACHED)
     assert any(one.verdict == NOT_REACHED for one in found) and any(one.verdict == PROVEN for one in found)
+
+
+def test_a_fault_of_ours_costs_one_instance_and_is_counted(shops: dict[str, Workshop]) -> None:
+    asked: list[str] = []
+
+    def broken(target: Target, function: Function, code: FunctionCode, effort: int) -> Verdict:
+        asked.append(str(target))
+        if len(asked) == 1:
+            raise ZeroDivisionError("planted")
+        return Verdict("equal")
+
+    shop = Workshop(ProveOptions("riscv64", most=2, fresh=True), broken)
+    proofs = shop.do(typing(shops["riscv64"], "isub.i64"))
+    shop.close()
+    assert len(asked) > 3
+    assert [(bad.kind, bad.ran) for bad in proofs.bad] == [(OURS, "ZeroDivisionError: planted")]
+    assert exit_code(proofs, verdicts(proofs, shop.rules, {})) == 3
 
 
 def test_programs_of_a_rule_fire_it(shops: dict[str, Workshop]) -> None:

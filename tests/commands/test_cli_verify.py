@@ -306,6 +306,7 @@ def test_a_folder_is_spread_over_processes(capsys: pytest.CaptureFixture[str], p
     [
         ([], "name files or folders, or --rules"),
         (["--rules"], "one ISA, by --isa"),
+        (["--rules", "--isa", "riscv64", "--junit", "x.xml"], "no --junit of rules yet"),
         ([__file__, "--rules", "iadd"], "no files beside it"),
         ([__file__, "--fresh"], "belong to --rules"),
         ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),

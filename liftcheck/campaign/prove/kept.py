@@ -51,7 +51,7 @@ class Kept:
         """Keeps a verdict, a refutation for this process only: it is to be run. That a verdict cannot be written costs
         time later, and nothing else."""
         self._known[digest] = verdict
-        if self.folder is not None and verdict.kind != "refuted":
+        if self.folder is not None and verdict.kind in ("equal", "proven", "undecided"):
             line = json.dumps([digest, verdict.kind, verdict.why])
             with suppress(OSError):
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,12 +20,12 @@ from liftcheck.campaign.planner import PLAIN, Planner
 from liftcheck.campaign.prove.kept import Kept, digest, folder
 from liftcheck.campaign.prove.made import Chooser, Factory, Made, edges
 from liftcheck.campaign.prove.trial import Ran, Trials
-from liftcheck.campaign.report.rule_proofs import CATEGORIES, UNRUN, Bad, Proofs, Seen
+from liftcheck.campaign.report.rule_proofs import CATEGORIES, OURS, UNRUN, Bad, Proofs, Seen
 from liftcheck.case import Target
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.registry import OWN
-from liftcheck.errors import LiftcheckError
+from liftcheck.errors import own_fault
 from liftcheck.generators.instance_texts import TEXTS
 from liftcheck.generators.instances import of_rule, rows
 from liftcheck.generators.instances import of_typing as of_row
@@ -246,10 +246,9 @@ class _Run:
     def _compared(self, made: Made) -> Verdict:
         start = process_time()
         effort = _EFFORT if self.gave_up < _GIVE_UPS else _LESS
-        try:
-            verdict = self.shop.comparing(made.target, made.function, made.code, effort)
-        except LiftcheckError as error:
-            verdict = Verdict("undecided", str(error).partition("\n")[0])
+        found: list[Verdict] = []
+        fault = own_fault(lambda: found.append(self.shop.comparing(made.target, made.function, made.code, effort)))
+        verdict = found[0] if found else Verdict(OURS, fault)
         spent = process_time() - start
         self.proofs.instances += 1
         self.proofs.seconds += spent
@@ -268,7 +267,7 @@ class _Run:
             seen.typings[typing] += 1
             seen.categories[category] += 1
         if verdict.kind not in ("equal", "proven"):
-            kind, ran = verdict.kind, ""
+            kind, ran = verdict.kind, verdict.why if verdict.kind == OURS else ""
             if verdict.examples:
                 kind, ran = self._ran(made, verdict)
             code = made.code.code.hex()
