@@ -31,7 +31,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.planted_rules import ENDS, Planted, patched  # noqa: E402
 
-
 VECTORS = {"s390x": "e78000000844"}
 """What makes zeros of vectors that are returned, where the patch does not."""
 

@@ -32,7 +32,7 @@ from liftcheck.runners.base import NOISE
 CALLS: Final = "what its callees give and leave in memory cannot be chosen"
 ACCESS: Final = "an access where something is shows in no run"
 EDGE: Final = "after a trap the ends of the data region are not compared"
-UPPER: Final = "the bits above a narrow vector cannot be chosen"
+UPPER: Final = "the bits above a float or a narrow vector cannot be chosen"
 _VECTOR: Final = 128
 """Bits of a vector register."""
 REGISTER: Final = "no runner looks at this register"
@@ -166,7 +166,7 @@ def pointers(accesses: Sequence[Access]) -> frozenset[Term]:
 def trials(examples: Sequence[Example], of: Case, entry: int) -> tuple[Trial, ...]:
     """Examples of the function `entry` of a case's module as cases with its name and tags."""
     params = of.module.functions[entry].signature.params
-    narrow = any(param.type.is_vector and param.type.bits < _VECTOR for param in params)
+    narrow = any(one.type.bits < _VECTOR and (one.type.is_vector or one.type.is_float) for one in params)
     return tuple(Trial(case_of(one, of, entry), one.lacks or (UPPER if narrow else "")) for one in examples)
 
 
