@@ -7,6 +7,7 @@ from typing import Final
 from liftcheck.bits import build
 from liftcheck.bits.build import bnot
 from liftcheck.bits.normal import Rule, folded, is_number, joined, ordered, simplified, sliced
+from liftcheck.bits.normal_parts import narrowed
 from liftcheck.bits.term import Term, const, term, value_of
 
 
@@ -256,7 +257,31 @@ def _rotated(a: Term, by: int) -> Term:
     return joined(sliced(a, 0, a.lane - by), sliced(a, a.lane - by, by)) if by else a
 
 
+def _urem(t: Term) -> Term:
+    a, b = t.args
+    narrow = narrowed("zext", a, b)
+    if narrow is not None:
+        return simplified(build.zext(simplified(build.urem(*narrow)), t.lane))
+    return _rest(a, b, build.udiv(a, b)) or folded(t)
+
+
+def _srem(t: Term) -> Term:
+    a, b = t.args
+    narrow = narrowed("sext", a, b)
+    if narrow is not None:
+        return simplified(build.sext(simplified(build.srem(*narrow)), t.lane))
+    return _rest(a, b, build.sdiv(a, b)) or folded(t)
+
+
+def _rest(a: Term, b: Term, quotient: Term) -> Term | None:
+    """What is left by a division, which machines that have no instruction for it compute so."""
+    if b.prim == "const":
+        return None
+    return simplified(build.sub(a, simplified(build.mul(b, simplified(quotient)))))
+
+
 INTEGERS: Final[dict[str, Rule]] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "and": _and, "or": _or, "xor": _xor, "not": _not, "shl": _shl,
     "lshr": _lshr, "ashr": _ashr, "rotl": _rotl, "rotr": _rotr,
+    "urem": _urem, "srem": _srem,
 }  # fmt: skip

@@ -26,7 +26,34 @@ def _extract(t: Term) -> Term:
         return simplified(build.ite(a.args[0], sliced(a.args[1], low, width), sliced(a.args[2], low, width)))
     if a.prim in ("and", "or", "xor", "not") or (a.prim in ("add", "sub", "mul", "neg") and not low):
         return simplified(term(a.prim, width, 1, (), tuple([sliced(x, low, width) for x in a.args])))
+    if a.prim in ("udiv", "sdiv") and not low:
+        narrow = narrowed("zext" if a.prim == "udiv" else "sext", *a.args)
+        if narrow is not None and width <= narrow[0].lane:
+            return sliced(simplified(term(a.prim, narrow[0].lane, 1, (), narrow)), 0, width)
     return _of_lanes(t, a, low, width) if a.prim == "shape" else t
+
+
+def narrowed(how: str, a: Term, b: Term) -> tuple[Term, Term] | None:
+    """Two numbers that are extended from one width, or of which one is and the other is a number of that width, as they
+    were before."""
+    wide = a if a.prim == how else b
+    if wide.prim != how:
+        return None
+    width = wide.args[0].lane
+    found = []
+    for one in (a, b):
+        if one.prim == how and one.args[0].lane == width:
+            found.append(one.args[0])
+        elif one.prim == "const" and _extended(how, value_of(one), width, one.lane) == value_of(one):
+            found.append(const(value_of(one), width))
+        else:
+            return None
+    return found[0], found[1]
+
+
+def _extended(how: str, number: int, width: int, whole: int) -> int:
+    low = number & (1 << width) - 1
+    return low | ((1 << whole) - (1 << width) if how == "sext" and low >> width - 1 else 0)
 
 
 def _of_concat(a: Term, low: int, width: int) -> Term:

@@ -73,6 +73,8 @@ class Tables:
                 for i, bit in enumerate(x[1]):
                     total = self._sum(total, [0] * i + [a & bit for a in x[0][: t.lane - i]], 0)
                 return total
+            case "udiv" | "urem" | "sdiv" | "srem":
+                return self._divided(t.prim, *x)
             case "ite":
                 return self._choose(x[0][0], x[1], x[2])
             case "zext":
@@ -100,6 +102,25 @@ class Tables:
             found.append(x ^ y ^ carry)
             carry = x & y | carry & (x | y)
         return found
+
+    def _divided(self, prim: str, a: Bits, b: Bits) -> Bits:
+        """By zero as SMT-LIB has it: all ones, and the dividend is left."""
+        if prim[0] == "u":
+            return self._quotient(a, b)[prim == "urem"]
+        found = self._quotient(self._negated(a, a[-1]), self._negated(b, b[-1]))
+        return self._negated(found[prim == "srem"], a[-1] if prim == "srem" else a[-1] ^ b[-1])
+
+    def _quotient(self, a: Bits, b: Bits) -> tuple[Bits, Bits]:
+        quotient, rest = [0] * len(a), [0] * (len(a) + 1)
+        for at in reversed(range(len(a))):
+            rest = [a[at], *rest[:-1]]
+            fits = self._less("ule", [*b, 0], rest)
+            less = self._sum(rest, [bit ^ self.ones for bit in [*b, 0]], self.ones)
+            rest, quotient[at] = self._choose(fits, less, rest), fits
+        return quotient, rest[:-1]
+
+    def _negated(self, a: Bits, when: int) -> Bits:
+        return self._sum([bit ^ when for bit in a], [when, *[0] * (len(a) - 1)], 0)
 
     def _choose(self, condition: int, a: Bits, b: Bits) -> Bits:
         return [x & condition | y & ~condition & self.ones for x, y in zip(a, b)]

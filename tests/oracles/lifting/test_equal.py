@@ -175,17 +175,19 @@ def test_what_is_not_decided_has_a_name(isa: str, compiler: Cranelift) -> None:
     text = """test run
 function %f(i64, i64) -> i64 {
 block0(v0: i64, v1: i64):
-    v2 = urem v0, v1
-    return v2
+    v2 = imul v0, v1
+    v3 = imul v2, v1
+    return v3
 }
 """
     target, (function,) = Target(isa, SETTINGS), module(text)
-    other = text.replace("urem v0, v1", "udiv v0, v1\n    v3 = imul v2, v1\n    v4 = isub v0, v3")
-    other = other.replace("return v2", "return v4")
+    other = text.replace("imul v0, v1", "imul v1, v1").replace("imul v2, v1", "imul v2, v0")
     code = compiled(compiler, other, target)["%f"]
     assert compare(target, function, code, effort=1) == Verdict("undecided", "z3 gives up")
     turns = "jump block1(v0)\nblock1(v3: i64):\n v2 = iadd_imm v3, -1\n brif v2, block1(v2), block2\nblock2:"
-    loop = text.replace("v2 = urem v0, v1", turns)
+    loop = (
+        text.replace("v2 = imul v0, v1", turns).replace("    v3 = imul v2, v1\n", "").replace("return v3", "return v2")
+    )
     (function,) = module(loop)
     assert compare(target, function, compiled(compiler, loop, target)["%f"]) == Verdict("undecided", "a loop")
 
