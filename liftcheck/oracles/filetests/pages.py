@@ -42,6 +42,7 @@ from liftcheck.oracles.filetests.proofs import (
     guards_vectors,
     half_vector,
     is_made_scalar,
+    is_mask,
     is_min_max,
     saves_all,
     scalar_float,
@@ -116,6 +117,7 @@ PAGES: Final = (
         r"no lowering of [us](min|max)\.i128|lacks a case for this type .*aarch64/lower/isle\.rs", is_min_max)),
     Page("riscv64-fcvt-of-splat-f16-refused", "riscv64", Refused(
         r"no lowering of (fcvt_from_[us]int)\.f16", is_made_scalar)),
+    Page("riscv64-mask-of-64-bit-vector-refused", "riscv64", Refused(r"no rule for imm\b", is_mask)),
     *(Page("mid-end-fmin-fmax-of-zero", _ALL, Rewrite(
         op, frozenset({F16, F128}), frozenset({F16, F128}), first_of_constants)) for op in ("fmin", "fmax")),
     Page("aarch64-fdemote-from-f128", "aarch64 x86-64", Rewrite(

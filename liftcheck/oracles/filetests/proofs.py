@@ -100,6 +100,14 @@ def is_made_scalar(function: Function, inst: Inst, made: Mapping[int, Inst], mat
     return inst.op == match[1] and ty.is_vector and ty.lane == F16 and F16 not in scalars
 
 
+def is_mask(function: Function, inst: Inst, made: Mapping[int, Inst], _said: re.Match[str]) -> bool:
+    """A vector of 64 bits or less, shifted right and then left: the mid-end makes that a mask."""
+    if inst.op != "ishl" or not half_vector(function.types[inst.results[0]]):
+        return False
+    before = made.get(function.aliases.get(inst.args[0], inst.args[0]))
+    return before is not None and before.op in ("ushr", "sshr")
+
+
 def saves_all(function: Function) -> bool:
     """A function that saves all registers."""
     return function.signature.call_conv == "preserve_all"
