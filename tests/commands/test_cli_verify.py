@@ -16,10 +16,12 @@ from liftcheck import cli
 from liftcheck.campaign import verify
 from liftcheck.campaign.report.verify import Place, Report
 from liftcheck.case import CompileFailure, FailureKind, Target
+from liftcheck.clif.ir import Signature
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.oracles.lifting.equal import Verdict
 from liftcheck.oracles.lifting.examples import Example
+from liftcheck.oracles.lifting.stubs import Made
 
 CLIF = """\
 function %f(i32, i32) -> i32 {
@@ -128,12 +130,32 @@ block0(v0: i64, v1: i32):
     return v3
 }
 """
+CALLED = """\
+function %f(i64, i32) -> i32 {
+    sig0 = (i64, i32 sext) -> i32, i128
+    fn0 = %one sig0
+    fn1 = %two sig0
+block0(v0: i64, v1: i32):
+    v2, v3 = call fn0(v0, v1)
+    v4, v5 = call fn1(v0, v1)
+    v6 = ireduce.i32 v3
+    v7 = iadd v4, v6
+    return v7
+}
+"""
+UNNAMED = Made("", Signature((), ()), (), ())
+"""A call of what has no name."""
+LEFT_OUT = "returned after 1 calls where the program has returned after 2 calls"
 FAULTS = [
     (CLIF, "iadd", "isub", "result 1", "wrong result"),
     (MEMORY, r"(store\S*) v3", r"\1 v1", "memory", "wrong memory"),
     (MEMORY, r"v0\+16", "v0+20", "an access that the program has not", "wrong trap"),
     (MEMORY, r"store\S* v3", "istore16.i32 v3", "memory", "wrong memory"),
     (MEMORY, r"load.i32 v0\+8", "load.i32 user7 v0+8", "an access that the program has not", "wrong trap"),
+    (CALLED, "iadd", "isub", "result 1", "wrong result"),
+    (CALLED, "call fn1", "call fn0", "call 2: the callee", "wrong result"),
+    (CALLED, r"fn1\(v0, v1\)", "fn1(v0, v2)", "call 2: argument 2", "wrong trap"),
+    (CALLED, r"v4, v5 = call.*\n", r"v4 = iconst.i32 7\n", LEFT_OUT, "wrong result"),
     (MEMORY, "user5", "user6", "trapped user6 where the program has trapped user5", "wrong trap"),
 ]
 
@@ -228,7 +250,9 @@ def test_what_is_refuted_and_does_not_show_is_an_error_of_ours(
 
 @pytest.mark.needs_compiler
 @pytest.mark.parametrize(
-    "change", [{"placed": False}, {"calls": 1}, {"unseen": "why"}], ids=["placed", "calls", "unseen"]
+    "change",
+    [{"placed": False}, {"calls": (UNNAMED,)}, {"sees_later": True}, {"unseen": "why"}],
+    ids=["placed", "calls", "sees_later", "unseen"],
 )
 def test_what_cannot_be_run_is_named(
     capsys: pytest.CaptureFixture[str], plain: str, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]

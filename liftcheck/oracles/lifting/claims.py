@@ -29,6 +29,8 @@ from liftcheck.oracles.regalloc.arguments import stack_bytes
 
 _BLOCK: Final = 16
 """Bytes of the largest access that may be around one of the program's."""
+CALL: Final = "call "
+"""How what is said of a call begins."""
 EXTRA: Final = "an access that the program has not"
 MISSING: Final = "an access that the code has not"
 OTHERWISE: Final = "a call that may reach the frame in another way than the program's"
@@ -86,7 +88,7 @@ class Sides(NamedTuple):
             yield from self._kept(code)
 
     def _call(self, number: int, code: Called, program: Called) -> Iterator[Claim]:
-        what, how = f"call {number + 1}", convention(self.target, program.signature)
+        what, how = f"{CALL}{number + 1}", convention(self.target, program.signature)
         if [p.type for p in code.signature.params] != [p.type for p in program.signature.params]:
             yield Claim(f"{what}: the signature", FALSE, TRUE)
             return

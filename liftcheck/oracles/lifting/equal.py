@@ -26,10 +26,12 @@ from liftcheck.mach.lift_paths import End, Lifted
 from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
-from liftcheck.oracles.lifting.claims import EXTRA, MISSING, OTHERWISE, OUTSIDE, Claim, Sides
+from liftcheck.oracles.lifting.calls import name_of
+from liftcheck.oracles.lifting.claims import CALL, EXTRA, MISSING, OTHERWISE, OUTSIDE, Claim, Sides
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Model, Prover
 from liftcheck.oracles.lifting.examples import (
     ACCESS,
+    CALL_SHOWS,
     EDGE,
     MARGIN,
     REGISTER,
@@ -44,7 +46,8 @@ from liftcheck.oracles.lifting.examples import (
 from liftcheck.oracles.lifting.frame import entry, slots
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import lift_program
-from liftcheck.oracles.lifting.signature import Boundary, arguments
+from liftcheck.oracles.lifting.signature import STACK, Boundary, arguments
+from liftcheck.oracles.lifting.stubs import Made
 
 _GIVEN_UP: Final = 2
 """So many claims of a function z3 may give up with all its steps; then it has only one in `_LESS` of them."""
@@ -262,16 +265,17 @@ class Comparison:
             if claim.what == OTHERWISE:
                 break
             if not claim.is_plain and values(claim.code) != values(claim.program):
-                sides, unseen = (values(claim.code), values(claim.program)), self._unseen(claim, code, values)
+                sides, unseen = (values(claim.code), values(claim.program)), self._unseen(claim, code, program, values)
+                calls = tuple(_calls(code, program, values))
                 found = Example(
-                    claim.what, given, *sides, claim.code.bits, state.data, placed, unseen, len(program.calls)
+                    claim.what, given, *sides, claim.code.bits, state.data, placed, unseen, calls, state.sees_later
                 )
                 if not found.unseen:
                     return found
                 first = first or found
         return first
 
-    def _unseen(self, claim: Claim, code: End, values: Values) -> str:
+    def _unseen(self, claim: Claim, code: End, program: End, values: Values) -> str:
         """Why a run does not show that a claim does not hold."""
         if claim.what == OUTSIDE:
             return ACCESS
@@ -279,7 +283,27 @@ class Comparison:
             return ACCESS if all(values(within(one)) for one in code.accesses) else ""
         if code.kind == "trapped" and not all(values(within(one, MARGIN)) for one in code.accesses):
             return EDGE
+        if claim.what.startswith(CALL) or len(code.calls) != len(program.calls):
+            return CALL_SHOWS
         return REGISTER if claim.what in self.sides.unwatched else ""
+
+
+def _calls(code: End, program: End, values: Values) -> Iterator[Made]:
+    """The calls of the program, in numbers, and those of callees that the code alone calls."""
+    names = {name_of(one.target) for one in program.calls}
+    for one in program.calls:
+        results = tuple(values(v) or 0 for v in one.results)
+        given = tuple(None if _is_placed(a) else values(a) for a in one.arguments)
+        yield Made(name_of(one.target), one.signature, given, results)
+    for one in code.calls:
+        name = name_of(one.target)
+        if name and name not in names:
+            yield Made(name, one.signature, (), None)
+
+
+def _is_placed(term: Term) -> bool:
+    """Whether it depends on where code, data with names or the stack lie, which is another place in a run."""
+    return any(v in (STACK, START) or name_of(v) for v in variables([term]))
 
 
 def _denied(claim: Claim) -> Term:

@@ -8,6 +8,7 @@ region (`layout`), so that is asked of z3 in addition (`within`), and what the e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -27,10 +28,12 @@ from liftcheck.mach.lift_paths import Access
 from liftcheck.oracles.base import Trial
 from liftcheck.oracles.compare import WIDEST_ACCESS
 from liftcheck.oracles.lifting.claims_smt import Model, kind_of
+from liftcheck.oracles.lifting.stubs import Made, stubs
 from liftcheck.runners.base import NOISE
 
 CALLS: Final = "what its callees give and leave in memory cannot be chosen"
 ACCESS: Final = "an access where something is shows in no run"
+CALL_SHOWS: Final = "a call, its arguments or memory before it show in no run that does the same with them"
 EDGE: Final = "after a trap the ends of the data region are not compared"
 UPPER: Final = "the bits above a float or a narrow vector cannot be chosen"
 _VECTOR: Final = 128
@@ -52,7 +55,8 @@ class Example(NamedTuple):
     memory   (address, byte) of what either side reads of data, as it is before
     placed   whether all that the program accesses lies in the data region
     unseen   why a run in this state does not show it, '' if it does
-    calls    how many calls come before it shows
+    calls    those that come before it shows, as the program makes them
+    sees_later  whether data are read as a callee has left them
     """
 
     claim: str
@@ -63,14 +67,15 @@ class Example(NamedTuple):
     memory: tuple[tuple[int, int], ...] = ()
     placed: bool = True
     unseen: str = ""
-    calls: int = 0
+    calls: tuple[Made, ...] = ()
+    sees_later: bool = False
 
     @property
     def lacks(self) -> str:
         """What keeps a run from being just this state, or from showing it; '': nothing."""
         if not self.placed:
             return "its data cannot be put into one data region"
-        return CALLS if self.calls else self.unseen
+        return CALLS if self.sees_later or stubs(self.calls) is None else self.unseen
 
 
 class State:
@@ -82,7 +87,10 @@ class State:
         self.values: Final = Values(self._variable)
 
     def _variable(self, v: Term) -> int:
-        number, read = self._model.get(v, 0), self._reads.of.get(v)
+        name, read = str(v.params[0]), self._reads.of.get(v)
+        # What callees give is not all the same, or another callee would not show.
+        open_bits = Random(name).getrandbits(v.bits) if name.startswith("call") else 0
+        number = self._model.get(v, open_bits)
         if read is None:
             return number
         at, order = self.values(read.address) or 0, "big" if self._big else "little"
@@ -97,6 +105,11 @@ class State:
     def data(self) -> tuple[tuple[int, int], ...]:
         """(address, byte) of all that was read of data before any call."""
         return tuple(sorted((at, byte) for (calls, frame, at), byte in self._bytes.items() if not calls and not frame))
+
+    @property
+    def sees_later(self) -> bool:
+        """Whether data were read as they are after a call."""
+        return any(calls and not frame for calls, frame, _ in self._bytes)
 
 
 class Drawn(dict[Term, int]):
@@ -164,10 +177,20 @@ def pointers(accesses: Sequence[Access]) -> frozenset[Term]:
 
 
 def trials(examples: Sequence[Example], of: Case, entry: int) -> tuple[Trial, ...]:
-    """Examples of the function `entry` of a case's module as cases with its name and tags."""
+    """Examples of the function `entry` of a case's module as cases with its name and tags: with callees that give what
+    the examples say, and with its own."""
+    return tuple(trial for one in examples for trial in _trials(one, of, entry))
+
+
+def _trials(example: Example, of: Case, entry: int) -> Iterator[Trial]:
     params = of.module.functions[entry].signature.params
     narrow = any(one.type.bits < _VECTOR and (one.type.is_vector or one.type.is_float) for one in params)
-    return tuple(Trial(case_of(one, of, entry), one.lacks or (UPPER if narrow else "")) for one in examples)
+    lacks = example.lacks or (UPPER if narrow else "")
+    made = stubs(example.calls) if example.calls else None
+    if made is not None:
+        module = Module([of.module.functions[entry], *made])
+        yield Trial(case_of(example, replace(of, module=module), 0), lacks)
+    yield Trial(case_of(example, of, entry), CALLS if example.calls else lacks)
 
 
 def case_of(example: Example, of: Case, entry: int) -> Case:

@@ -192,6 +192,25 @@ block0(v0: i64, v1: i64):
     assert compare(target, function, compiled(compiler, loop, target)["%f"]) == Verdict("undecided", "a loop")
 
 
+@pytest.mark.parametrize("isa", WITH_ROWS)
+def test_an_indirect_call_with_handlers_is_undecided(isa: str, compiler: Cranelift) -> None:
+    """Its signature is in its table."""
+    text = """test run
+function %f(i64) -> i64 tail {
+    sig0 = (i64) -> i64 tail
+block0(v0: i64):
+    try_call_indirect v0(v0), sig0, block1(ret0), [default: block2]
+block1(v1: i64):
+    return v1
+block2:
+    return v0
+}
+"""
+    target, (function,) = Target(isa, SETTINGS), module(text)
+    code = compiled(compiler, text, target)["%f"]
+    assert compare(target, function, code) == Verdict("undecided", "a call that may land in a handler")
+
+
 def test_bits_of_nans_that_are_seen() -> None:
     head = "test run\nfunction %f(f64, i64, f64) -> f64 {\nblock0(v0: f64, v1: i64, v2: f64):\n v3 = fadd v0, v0\n "
     for lines, seen in [
