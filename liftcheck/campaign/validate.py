@@ -26,10 +26,8 @@ from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report.regalloc import Refuted, Report
 from liftcheck.case import CompileFailure, Target
 from liftcheck.clif.ir import Function
-from liftcheck.clif.text.filetest import FileTarget, FileTest, read_text
-from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.filetest import FileTarget, FileTest
 from liftcheck.clif.text.printer import print_function
-from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import UnknownSetting
 from liftcheck.compilers.choice import Wish, choose, each_target
 from liftcheck.compilers.cranelift.client import Cranelift
@@ -38,7 +36,7 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, UsageError, own_fault
 from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import is_for
-from liftcheck.oracles.filetests.engine import files_below
+from liftcheck.oracles.filetests.engine import files_below, well_formed
 from liftcheck.oracles.regalloc.compiler import open_capturing
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
@@ -174,10 +172,7 @@ class Judge:
     def file(self, path: str) -> None:
         """One file; what cannot be read is listed in the report."""
         try:
-            test = parse_filetest(read_text(Path(path)), path)
-            wrong = [] if test.commands else verify(test.module(), file=path)
-            if wrong:
-                raise InputError(wrong)
+            test = well_formed(path)
         except InputError as error:
             self.report.broken += error.diagnostics
             self.report.unreadable += 1

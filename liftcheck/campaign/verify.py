@@ -30,10 +30,8 @@ from liftcheck.campaign.reduce.engine import Limits
 from liftcheck.campaign.report.verify import Example, Place, Ran, Refuted, Report
 from liftcheck.case import Case, CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Function, Module
-from liftcheck.clif.text.filetest import FileTest, read_text
-from liftcheck.clif.text.parser import parse_filetest
+from liftcheck.clif.text.filetest import FileTest
 from liftcheck.clif.text.runlines import data_text
-from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler
 from liftcheck.compilers.choice import Exactly, Wish, as_given, check_settings, choose, each_target
 from liftcheck.compilers.registry import OWN, open_compiler
@@ -41,7 +39,7 @@ from liftcheck.compilers.spelling import spell
 from liftcheck.errors import InputError, own_fault
 from liftcheck.isa import ISAS
 from liftcheck.oracles.differential import Judge
-from liftcheck.oracles.filetests.engine import files_below
+from liftcheck.oracles.filetests.engine import files_below, well_formed
 from liftcheck.oracles.lifting import examples as counterexample
 from liftcheck.oracles.lifting.loops import prove
 from liftcheck.runners.pool import RunnerPool
@@ -120,10 +118,7 @@ class Verifier:
     def _file(self, path: str) -> None:
         """One file; what cannot be read is listed in the report."""
         try:
-            test = parse_filetest(read_text(Path(path)), path)
-            wrong = [] if test.commands else verify(test.module(), file=path)
-            if wrong:
-                raise InputError(wrong)
+            test = well_formed(path)
         except InputError as error:
             self.report.broken += error.diagnostics
             self.report.unreadable += 1

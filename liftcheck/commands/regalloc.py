@@ -17,7 +17,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output, reports
-from liftcheck.errors import InputError, UsageError
+from liftcheck.errors import UsageError
 from liftcheck.regalloc.allocation import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -82,18 +82,7 @@ def run(args: argparse.Namespace) -> int:
     )
     reports.check(args)
     report = validate_generated(args.generate, chosen) if args.generate else validate_files(args.paths, chosen)
-    code = reports.write(args, "regalloc", report.document(), report.exit_code)
-    if report.broken and not report.texts:
-        raise InputError(report.broken)
-    if not report.rows and not report.lost:
-        raise InputError.at(
-            "no function for the ISAs asked for", args.paths[0] if len(args.paths) == 1 else "these files"
-        )
-    if args.json:
-        output.print_json("regalloc", report.document())
-    else:
-        _show(report)
-    return code
+    return reports.finish(args, "regalloc", report, bool(report.rows or report.lost), lambda: _show(report))
 
 
 def _show(report: Report) -> None:

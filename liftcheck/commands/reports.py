@@ -11,12 +11,12 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from liftcheck.commands import output
-from liftcheck.errors import Unavailable, UsageError
+from liftcheck.errors import Diagnostic, InputError, Unavailable, UsageError
 
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """The file that a job's steps add their summaries to, one after the other."""
@@ -97,3 +97,35 @@ def _module(form: Format) -> Any:
         return importlib.import_module(f"liftcheck.campaign.report.{form.module}")
     except ModuleNotFoundError as error:
         raise Unavailable(f"--{form.name} needs the package {error.name}: pip install {error.name}") from None
+
+
+class Judged(Protocol):
+    """What a command that judges files comes to."""
+
+    @property
+    def exit_code(self) -> int:
+        """The command's."""
+        ...
+
+    broken: list[Diagnostic]
+    texts: int
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        ...
+
+
+def finish(args: argparse.Namespace, command: str, report: Judged, judged: bool, show: Callable[[], None]) -> int:
+    """Writes what was asked for and shows the rest; the exit code. InputError if no file could be read, or nothing in
+    them was `judged`."""
+    code = write(args, command, report.document(), report.exit_code)
+    if report.broken and not report.texts:
+        raise InputError(report.broken)
+    if not judged:
+        named = args.paths[0] if len(args.paths) == 1 else "these files"
+        raise InputError.at("no function for the ISAs asked for", named)
+    if args.json:
+        output.print_json(command, report.document())
+    else:
+        show()
+    return code

@@ -20,7 +20,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output, reports
-from liftcheck.errors import InputError, UsageError
+from liftcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from liftcheck.campaign.prove.run import RuleReport
@@ -72,18 +72,7 @@ def run(args: argparse.Namespace) -> int:
     )
     reports.check(args)
     report = verify_files(args.paths, chosen)
-    code = reports.write(args, "verify", report.document(), report.exit_code)
-    if report.broken and not report.texts:
-        raise InputError(report.broken)
-    if not report.rows and not report.lost:
-        raise InputError.at(
-            "no function for the ISAs asked for", args.paths[0] if len(args.paths) == 1 else "these files"
-        )
-    if args.json:
-        output.print_json("verify", report.document())
-    else:
-        _show(report)
-    return code
+    return reports.finish(args, "verify", report, bool(report.rows or report.lost), lambda: _show(report))
 
 
 def _rules(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from liftcheck.clif.text.filetest import FileTest, TestFunction, read_text
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.clif.text.runlines import RunLine
 from liftcheck.clif.types import I128
+from liftcheck.clif.verify import verify
 from liftcheck.errors import InputError, own_fault
 from liftcheck.interp.run import prepare
 from liftcheck.oracles.admissible import UNSEEN, meets, missing
@@ -66,6 +67,15 @@ def files_below(paths: Sequence[str]) -> list[str]:
         else:
             raise InputError.at("no such file or folder", name)
     return list(dict.fromkeys(found))
+
+
+def well_formed(file: str) -> FileTest:
+    """A file whose functions are well-formed, unless it tests how they are read; else InputError."""
+    test = parse_filetest(read_text(Path(file)), file)
+    wrong = [] if test.commands else verify(test.module(), file=file)
+    if wrong:
+        raise InputError(wrong)
+    return test
 
 
 def run_file(file: str, options: Options, engine: Engine | None, report: Report) -> None:
