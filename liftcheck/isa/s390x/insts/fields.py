@@ -235,7 +235,8 @@ def quotient(s: Machine, dividend: Term, c: Term, signed: bool) -> Term:
     whole = divide(dividend, divisor)
     fits = b.eq((b.sext if signed else b.zext)(b.trunc(whole, width), wide), whole)
     least = b.band(b.eq(dividend, const(1 << wide - 1, wide)), b.eq(divisor, const(-1, wide)))
-    s.trap(b.bor(zero(c), b.bor(b.bnot(fits), least) if signed else b.bnot(fits)), "fixed-point divide")
+    lost = b.bor(b.bnot(fits), least) if signed else b.ule(c, b.extract(dividend, width, width))
+    s.trap(b.bor(zero(c), lost), "fixed-point divide")
     return b.concat(b.trunc(rest(dividend, divisor), width), b.trunc(whole, width))
 
 

@@ -232,7 +232,8 @@ def divided(width: int, signed: bool) -> Meaning:
         by = extend(b.ite(zero, const(1, width), a), 2 * width)
         quotient, remainder = divide(whole, by), rest(whole, by)
         low = b.trunc(quotient, width)
-        s.trap(b.bor(zero, b.ne(extend(low, 2 * width), quotient)), "divide error")
+        lost = b.ne(extend(low, 2 * width), quotient) if signed else b.ule(a, high)
+        s.trap(b.bor(zero, lost), "divide error")
         leave_open(s, "cf", "pf", "zf", "sf", "of")
         halves(s, low, b.trunc(remainder, width))
 
