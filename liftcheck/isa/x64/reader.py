@@ -18,7 +18,7 @@ from liftcheck.isa.x64.insts.common import FLAGS as FLAG_NAMES
 from liftcheck.isa.x64.insts.common import Address
 from liftcheck.isa.x64.insts.encoding import RIP
 from liftcheck.isa.x64.insts.table import table
-from liftcheck.mach.insn import FLAGS, Insn
+from liftcheck.mach.insn import FLAGS, Insn, unknown
 from liftcheck.mach.rows.kinds import Immediate, Register
 from liftcheck.mach.rows.reader import Manner, Reader
 from liftcheck.mach.rows.table import Decoded
@@ -56,9 +56,19 @@ def _address(machine: Insn, decoded: Decoded) -> Insn:
     return machine._replace(target=machine.size + address.disp if wide else None, effect=None)
 
 
+def _untold(machine: Insn, _: Decoded) -> Insn:
+    """It sets flags that nothing here keeps track of (direction, traps)."""
+    return unknown(machine.size, machine.name, machine.operands)
+
+
 def _mended() -> dict[str, Callable[[Insn, Decoded], Insn]]:
     zeroing = ("xor", "sub", *_ZEROING, *(f"v{name}" for name in _ZEROING))
-    return {**dict.fromkeys(zeroing, _zeroing), **dict.fromkeys(_SHIFTS, _shift), "lea": _address}
+    return {
+        **dict.fromkeys(zeroing, _zeroing),
+        **dict.fromkeys(_SHIFTS, _shift),
+        **dict.fromkeys(("lea", "data16 lea"), _address),
+        "popfq": _untold,
+    }
 
 
 MANNER: Final = Manner(

@@ -180,8 +180,9 @@ def test_text_and_bytes_are_the_assemblers(text: str, data: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("l %r1, 4096(%r2)", "0 to 4095"), ("lg %r1, 8(%r2,%r16)", "no register of an address"),
-        ("mvi 8(%r1,%r2), 3", "displacement"), ("mlgr %r3, %r2", "no even register"), ("lxr %f2, %f0", "no float"),
+        ("l %r1, 4096(%r2)", "0 to 4095"), ("lg %r1, 8(%r2,%r16)", "not a register of an address"),
+        ("mvi 8(%r1,%r2), 3", "displacement"), ("mlgr %r3, %r2", "not an even register"),
+        ("lxr %f2, %f0", "not a float"),
         ("vrepg %v1, %v2, 2", "0 to 1"), ("aghi %r1, 40000", "-32768 to 32767"), ("lmg %r6, r15, 0(%r15)", "expected"),
         ("adddbr %f1, %f2", "there are"),
     ],
