@@ -5,7 +5,7 @@ A rule is a function of one node whose operands are normal already; it gives an 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -37,16 +37,22 @@ def simplified(t: Term) -> Term:
 
 def normal(root: Term) -> Term:
     """The normal form of a term."""
-    done: dict[Term, Term] = {}
-    for node in postorder((root,)):
-        done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
-    return done[root]
+    return replaced(root, {})
 
 
 @lru_cache(maxsize=1 << 17)
 def rebuilt(t: Term, args: tuple[Term, ...]) -> Term:
     """The term with other operands, normalized. Remembered: functions do the same things again and again."""
     return simplified(t if args == t.args else term(t.prim, t.lane, t.lanes, t.params, args))
+
+
+def replaced(root: Term, known: Mapping[Term, Term]) -> Term:
+    """A term with others in the place of some of its nodes, normalized."""
+    done = dict(known)
+    for node in postorder((root,)):
+        if node not in done:
+            done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
+    return done[root]
 
 
 def sliced(a: Term, low: int, width: int) -> Term:

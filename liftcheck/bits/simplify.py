@@ -12,7 +12,20 @@ where their lanes are taken out of them.
 
 from __future__ import annotations
 
-from liftcheck.bits.normal import FALSE, OF_LANES, RULES, TRUE, Rule, joined, normal, rank, rebuilt, simplified, sliced
+from liftcheck.bits.normal import (
+    FALSE,
+    OF_LANES,
+    RULES,
+    TRUE,
+    Rule,
+    joined,
+    normal,
+    rank,
+    rebuilt,
+    replaced,
+    simplified,
+    sliced,
+)
 from liftcheck.bits.normal_integers import INTEGERS
 from liftcheck.bits.normal_parts import LANES, PARTS
 from liftcheck.bits.normal_truths import TRUTHS
@@ -20,4 +33,4 @@ from liftcheck.bits.normal_truths import TRUTHS
 RULES.update({**INTEGERS, **PARTS, **TRUTHS, "var": lambda t: t, "const": lambda t: t})
 OF_LANES.update(LANES)
 
-__all__ = ["FALSE", "RULES", "TRUE", "Rule", "joined", "normal", "rank", "rebuilt", "simplified", "sliced"]
+__all__ = ["FALSE", "RULES", "TRUE", "Rule", "joined", "normal", "rank", "rebuilt", "replaced", "simplified", "sliced"]

@@ -9,14 +9,14 @@ Verdicts: 'equal' (by the normal form alone), 'proven' (by z3), 'refuted' (with 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 from liftcheck.bits import build
-from liftcheck.bits.simplify import FALSE, TRUE, rebuilt, simplified, sliced
-from liftcheck.bits.term import Term, const, postorder
+from liftcheck.bits.simplify import FALSE, TRUE, replaced, simplified, sliced
+from liftcheck.bits.term import Term, const
 from liftcheck.bits.values import Values
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.ir import Function
@@ -175,7 +175,7 @@ class Comparison:
             if claim.what == OTHERWISE:
                 undecided = undecided or OTHERWISE
                 break
-            claim = Claim(claim.what, under(facts, claim.code), under(facts, claim.program))
+            claim = Claim(claim.what, replaced(claim.code, facts), replaced(claim.program, facts))
             if claim.is_plain:
                 continue
             found = self._claim(code, program, premises, claim)
@@ -330,12 +330,3 @@ def known(premises: Sequence[Term]) -> dict[Term, Term]:
     """Conditions that hold, and that do not, as constants."""
     holding = _holding(premises)
     return {simplified(build.bnot(c)): FALSE for c in holding} | dict.fromkeys(holding, TRUE)
-
-
-def under(facts: Mapping[Term, Term], root: Term) -> Term:
-    """A term where some conditions are known."""
-    done: dict[Term, Term] = dict(facts)
-    for node in postorder((root,)):
-        if node not in done:
-            done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
-    return done[root]

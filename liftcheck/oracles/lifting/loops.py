@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
-from liftcheck.bits.simplify import simplified
+from liftcheck.bits.simplify import replaced, simplified
 from liftcheck.bits.term import Term
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.cfg import Cfg
@@ -29,7 +29,7 @@ from liftcheck.mach.symbols import START
 from liftcheck.nan import CREATES
 from liftcheck.oracles.lifting.claims import Claim, Sides, memory
 from liftcheck.oracles.lifting.claims_smt import EFFORT, GaveUp, Prover
-from liftcheck.oracles.lifting.equal import Comparison, Verdict, aligned, compare, known, provers, under
+from liftcheck.oracles.lifting.equal import Comparison, Verdict, aligned, compare, known, provers
 from liftcheck.oracles.lifting.frame import entry, slots
 from liftcheck.oracles.lifting.nans import seen_bits
 from liftcheck.oracles.lifting.program import derivation, lift_program
@@ -185,7 +185,7 @@ class _Loops:
         if guess.term is not None:
             return carry(claim.code) is guess.term
         facts = known(premises)
-        code, program = under(facts, claim.code), under(facts, claim.program)
+        code, program = replaced(claim.code, facts), replaced(claim.program, facts)
         if code is program:
             return True
         self.asked += 1
@@ -200,12 +200,12 @@ class _Loops:
 
     def verdict(self) -> Verdict:
         self._settle()
-        asked = self.asked
+        asked, nans_seen = self.asked, seen_bits(self.function)
         for walk in self.walks.values():
-            comparison = Comparison(self.sides, walk.code, walk.program, walk.provers, seen_bits(self.function))
+            comparison = Comparison(self.sides, walk.code, walk.program, walk.provers, nans_seen)
             found = comparison.verdict()
             if found.kind == "refuted":
-                return Verdict("undecided", f"{NOT_PROVEN}")
+                return Verdict("undecided", NOT_PROVEN)
             if found.kind == "undecided":
                 return found
             asked += comparison.asked

@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from liftcheck.bits import build
-from liftcheck.bits.simplify import normal, rebuilt, sliced
-from liftcheck.bits.term import Term, postorder, var
+from liftcheck.bits.simplify import normal, replaced, sliced
+from liftcheck.bits.term import Term, var
 from liftcheck.clif.ir import Function, Inst
 from liftcheck.mach.lift_memory import Range, located
 from liftcheck.mach.lift_paths import End
@@ -60,22 +60,14 @@ class Carried:
 
     def first(self, term: Term) -> Term:
         """A term of the walk from the entry, for later ones."""
-        inside = variables([term])
-        if all(v in self._rigid for v in inside):
-            return term
-        done: dict[Term, Term] = {v: self._renamed(v) for v in inside}
-        for node in postorder((term,)):
-            if node not in done:
-                done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
-        return done[term]
+        changed = {v: self._renamed(v) for v in variables([term]) if v not in self._rigid}
+        return replaced(term, changed) if changed else term
 
     def later(self, term: Term) -> Term | None:
         """A term of another walk; None if it depends on what that walk began with."""
         return term if all(v in self._rigid or v in self._named.values() for v in variables([term])) else None
 
     def _renamed(self, v: Term) -> Term:
-        if v in self._rigid:
-            return v
         found = self._named.get(v)
         if found is None:
             name = f"{v.params[0]} before"
@@ -218,10 +210,8 @@ class Relation:
                 yield guesses, self._claim(name, code.value(place), guesses[0], program)
         for at, guesses in self.frame.items():
             if guesses:
-                yield (
-                    guesses,
-                    self._claim(f"the frame at block{self.head}", loaded(code.memory, at), guesses[0], program),
-                )
+                name = f"the frame at block{self.head}"
+                yield guesses, self._claim(name, loaded(code.memory, at), guesses[0], program)
 
     def _claim(self, what: str, held: Term, guess: Guess, program: End) -> Claim:
         part = self._part(program.state[guess.value], guess) if guess.term is None else guess.term

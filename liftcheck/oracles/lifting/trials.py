@@ -13,8 +13,8 @@ from functools import partial
 from random import Random
 from typing import Final, NamedTuple
 
-from liftcheck.bits.simplify import rebuilt
-from liftcheck.bits.term import Term, const, packed_const, postorder, value_of
+from liftcheck.bits.simplify import replaced
+from liftcheck.bits.term import Term, const, packed_const, value_of
 from liftcheck.bits.values import Values
 from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.cfg import Cfg
@@ -22,7 +22,7 @@ from liftcheck.clif.ir import Function
 from liftcheck.mach.insn import BRANCH, JUMP, decode
 from liftcheck.mach.lift import lift, table_of, untouched
 from liftcheck.mach.lift_memory import FRAME, WORD, Memory, Reads, located
-from liftcheck.mach.lift_paths import Entry, Limits, Path, Stops
+from liftcheck.mach.lift_paths import Limits, Path, Stops
 from liftcheck.mach.rows.machine import Place
 from liftcheck.mach.rows.table import variables
 from liftcheck.mach.transfer import value
@@ -85,14 +85,9 @@ class Trials:
         given = {v: numbers.argument(v) for v in arguments(self._function.signature)}
         code, program = _Watch(partial(_visited, numbers)), _Watch(partial(_computed, numbers))
         entry = self._entered.entry
-        made = Entry(
-            {place: _with(term, given, numbers) for place, term in (self._untouched | entry.registers).items()},
-            entry.stack,
-            entry.return_address,
-            tuple((address, _with(term, given, numbers)) for address, term in entry.memory),
-            entry.apart,
-            entry.caller,
-        )
+        registers = {p: _with(term, given, numbers) for p, term in (self._untouched | entry.registers).items()}
+        stored = tuple((address, _with(term, given, numbers)) for address, term in entry.memory)
+        made = entry._replace(registers=registers, memory=stored)
         reads = _Numbered(seed)
         lift(self._target.isa, self._code, made, _LIMITS, reads, Stops(self.offsets, code, decide=numbers.holds))
         entry_block = self._function.blocks[0]
@@ -188,15 +183,10 @@ _KEPT: Final = {STACK, *variables([RETURN])}
 
 def _with(term: Term, given: Mapping[Term, Term], numbers: _Numbers) -> Term:
     """A term with numbers for its variables except the stack's and the return address's."""
-    if not _KEPT.isdisjoint(variables([term])):
+    inside = variables([term])
+    if not _KEPT.isdisjoint(inside):
         return term
-    done: dict[Term, Term] = {}
-    for node in postorder((term,)):
-        if node.prim == "var":
-            done[node] = given[node] if node in given else numbers.other(node)
-        else:
-            done[node] = rebuilt(node, tuple([done[a] for a in node.args])) if node.args else node
-    return done[term]
+    return replaced(term, {v: given[v] if v in given else numbers.other(v) for v in inside})
 
 
 def _visited(numbers: _Numbers, path: Path) -> Visit:
