@@ -4,7 +4,7 @@ The one idea: a test says what it needs (`needs_compiler`, `needs_qemu`; who ask
 and what it does not say it does not have: the cache of its environment is empty, cargo and rustc on its PATH fail, and
 runners find no qemu. So `pytest -m "not needs_compiler"` builds nothing and wants no toolchain, and a marker that is
 forgotten fails on the machine of whoever forgot it. That run is to take a minute, so it leaves out the tests that are
-marked `slow`, and says so, and looks at a third of the examples where a test has many (support/examples.py); every
+marked `slow`, and says so, and looks at a quarter of the examples where a test has many (support/examples.py); every
 other run has them all.
 A Cranelift is built before the first test that needs it, visibly: it takes minutes. One that cannot be built fails
 these tests. Without qemu-user those that need it are skipped, as it is not to be had everywhere.
@@ -70,10 +70,10 @@ def runners() -> Iterator[RunnerPool]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The quick run looks at a third of the examples. Bytecode is kept for it and for the many processes that tests
+    """The quick run looks at a quarter of the examples. Bytecode is kept for it and for the many processes that tests
     start, also where PYTHONDONTWRITEBYTECODE is set (.gitignore has it): else each compiles all that it imports."""
     if leaves_out_slow(config.option.markexpr):
-        os.environ.setdefault(SHARE, "3")
+        os.environ.setdefault(SHARE, "4")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     gc.disable()  # until all is collected: nothing of it goes

@@ -66,6 +66,7 @@ def report_in(output: str) -> Any:
     return json.loads(output[output.index("{") : output.rindex("}") + 1])
 
 
+@pytest.mark.slow
 def test_it_has_runners(tree: Path) -> None:
     code, output = command(tree, "doctor")
     assert code in (0, 3) and f"unicorn {NAME}" in output and "Traceback" not in output, output

@@ -8,7 +8,7 @@ from pathlib import Path
 import capstone
 import pytest
 from support import machine_unicorn
-from support.examples import many
+from support.examples import many, some
 
 from liftcheck.mach.insn import CALL, FLAGS, MEMORY, RETURN, TRAP, Insn, decode, integer, register
 
@@ -25,7 +25,7 @@ def test_every_instruction_of_the_corpus_keeps_to_its_table(isa: str) -> None:
     """Unicorn has no AVX: it takes VEX prefixes for their SSE forms, so these are left out."""
     wrong: list[str] = []
     ran = refused = 0
-    for name, code, machine in _corpus(isa):
+    for name, code, machine in some(_corpus(isa)):
         assert machine.known and machine.size == len(code), machine
         if (isa == "x86-64" and name.startswith("v")) or machine.flow in (CALL, RETURN, TRAP):
             continue

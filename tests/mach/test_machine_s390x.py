@@ -43,11 +43,11 @@ def test_every_sample_is_known() -> None:
 
 @pytest.mark.needs_qemu
 def test_tables_hold_in_execution() -> None:
-    cases = sampled()
+    cases = list(some(sampled()))
     check(cases, trials=many(3))
     assert {c.name: c.wrong[:2] for c in cases if c.wrong} == {}
     assert {c.name for c in cases if not c.ran} <= Z17 | QUADWORDS | {"clgrt"}
-    assert sum(c.ran for c in cases) > 440
+    assert sum(c.ran for c in cases) > many(440)
 
 
 @pytest.mark.needs_qemu

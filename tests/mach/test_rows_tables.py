@@ -49,7 +49,7 @@ def test_bytes_and_text_come_back(isa: str) -> None:
     for row in one.table.rows:
         if row.base is not None:
             continue
-        found = list(some(one, row, many(8)))
+        found = list(some(one, row, max(4, many(8))))
         assert found, f"{row.syntax.shape}: no instruction of it is decoded as it"
         for decoded in found:
             again = one.table.encode(decoded.row, decoded.values)

@@ -115,14 +115,14 @@ def test_slow_tests_run_wherever_they_are_asked_for(expression: str) -> None:
     assert not leaves_out_slow("") and not leaves_out_slow("not needs_qemu")
 
 
-@pytest.mark.parametrize(("expression", "share"), [("not needs_compiler", "3"), ("", None), ("slow", None)])
+@pytest.mark.parametrize(("expression", "share"), [("not needs_compiler", "4"), ("", None), ("slow", None)])
 def test_the_quick_run_alone_looks_at_a_share_of_the_examples(
     monkeypatch: pytest.MonkeyPatch, expression: str, share: str | None
 ) -> None:
     monkeypatch.delenv(examples.SHARE, raising=False)
     pytest_configure(SimpleNamespace(option=SimpleNamespace(markexpr=expression)))  # type: ignore[arg-type]
     assert os.environ.get(examples.SHARE) == share
-    assert [examples.many(count) for count in (150, 4, 1)] == ([50, 2, 1] if share else [150, 4, 1])
+    assert [examples.many(count) for count in (150, 4, 1)] == ([38, 1, 1] if share else [150, 4, 1])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import struct
 from random import Random
 
 import pytest
-from support.examples import sparse
+from support.examples import many, sparse
 from support.runner_samples import SIGNATURE, opened, trampoline
 
 from liftcheck import layout
@@ -254,7 +254,7 @@ def test_control_flow_is_that_of_the_rows() -> None:
     """What the supplement sees of every instruction without decoding it, and what the rows say."""
     rng = Random(1)
     for row in table().rows:
-        for code in (encoding(rng, row) for _ in range(20)):
+        for code in (encoding(rng, row) for _ in range(many(20))):
             machine = read(code)
             target = machine.target if machine.flow in (BRANCH, JUMP) else None
             falls = machine.flow in (ORDINARY, BRANCH, CALL)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 SHARE = "LIFTCHECK_EXAMPLES"
-"""The environment variable that says which: 3 is a third."""
+"""The environment variable that says which: 4 is a quarter."""
 
 
 T = TypeVar("T")

@@ -45,7 +45,7 @@ class ToyWorker:
         if task == "missing":
             raise Unavailable("no such thing: install it")
         if task.endswith("slow"):
-            time.sleep(0.5)
+            time.sleep(0.2)
         return f"{task} {self.had}"
 
     def close(self) -> None: ...

@@ -29,7 +29,8 @@ class Tables:
 
     def of(self, root: Term) -> Bits:
         """The table of a term."""
-        for node in postorder((root,)):
+        unknown = [arg for arg in root.args if arg not in self.known]
+        for node in (*postorder(tuple(unknown)), root):
             if node not in self.known:
                 self.known[node] = self._node(node)
         return self.known[root]

@@ -80,13 +80,21 @@ _BUILDERS: Final[dict[tuple[int, int], Callable[[bytes], Thunk | None]]] = {
 }  # fmt: skip
 
 
+def has_thunks(code: bytes) -> bool:
+    """Whether any instruction has a thunk that has the opcode of the one at the start of `code`."""
+    return _builder(code) is not None
+
+
+def _builder(code: bytes) -> Callable[[bytes], Thunk | None] | None:
+    if len(code) < 4:
+        return None
+    return _BUILDERS.get((code[0], code[1] if code[0] in (0xB9, 0xB3) else code[5] if len(code) > 5 else -1))
+
+
 def thunk_for(code: bytes) -> Thunk | None:
     """The thunk of the instruction at the start of `code`, None if it needs none or has none; also for an encoding that
     is an exception: of an odd pair of registers, a format of floats that there is not."""
-    if len(code) < 4:
-        return None
-    key = (code[0], code[1] if code[0] in (0xB9, 0xB3) else code[5] if len(code) > 5 else -1)
-    builder = _BUILDERS.get(key)
+    builder = _builder(code)
     try:
         return builder(code) if builder else None
     except (AssemblyError, IndexError, KeyError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.examples import many
 
 from liftcheck.campaign.filetests import run_filetests
 from liftcheck.case import FunctionCode, Target
@@ -116,7 +117,7 @@ def test_calls_with_many_arguments_and_results_are_seen() -> None:
 
 
 def test_many_calls_are_seen_in_order() -> None:
-    calls = [f"    call fn0(v{n % 2})\n" for n in range(2000)]
+    calls = [f"    call fn0(v{n % 2})\n" for n in range(many(2000))]
     head = "function %f(i64, i64) {\n    fn0 = %g(i64)\nblock0(v0: i64, v1: i64):\n"
     before, after = ("".join([head, *body, "    return\n}\n"]) for body in (calls, [*calls[:-2], calls[-1], calls[-2]]))
     assert compared(before, before).judged and not compared(before, before).lost.total()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import islice, product
+from itertools import chain, islice, product
 from random import Random
 
 import pytest
@@ -18,7 +18,7 @@ from liftcheck.bits.meaning import Meaning
 from liftcheck.bits.term import var
 from liftcheck.isa.s390x.insts.bench import with_stack
 from liftcheck.isa.s390x.thunk_code import Thunk, assembled
-from liftcheck.isa.s390x.thunks import thunk_for
+from liftcheck.isa.s390x.thunks import has_thunks, thunk_for
 from liftcheck.mach.rows.bench import Bench
 from liftcheck.mach.rows.row import Row
 from liftcheck.mach.rows.table import Decoded
@@ -41,8 +41,11 @@ def bench() -> Bench:
 def replaced(row: Row, draws: int = 400) -> Iterator[Decoded]:
     """Instructions of a row that have thunks, and of which a term can be said."""
     draw = Random(row.syntax.shape)
-    made = (drawn(bench(), row, draw) for _ in range(draws))
-    found = (one for one in made if one is not None and thunk_for(one.data.ljust(6, b"\0")) is not None)
+    made = (one for one in (drawn(bench(), row, draw) for _ in range(draws)) if one is not None)
+    first = next(made, None)
+    if first is None or not has_thunks(first.data.ljust(6, b"\0")):
+        return iter(())
+    found = (one for one in chain([first], made) if thunk_for(one.data.ljust(6, b"\0")) is not None)
     return (one for one in found if bench().table.lift(one).effects is not None)
 
 
