@@ -101,6 +101,11 @@ def forms(text: str) -> Iterator[Form]:
             stack[-1].append(token)
 
 
+def spelled(tree: Tree) -> str:
+    """A tree as text on one line."""
+    return tree if isinstance(tree, str) else f"({' '.join(map(spelled, tree))})"
+
+
 def _rule(form: Form, file: str, part: str) -> Rule | None:
     """A form as a rule of a file, if it is one."""
     tree, line, first, last = form

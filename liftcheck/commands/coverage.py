@@ -193,11 +193,6 @@ def _table(coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str]) ->
 
 
 def _write_page(path: str, coverage: Coverage, rules: Sequence[Rule], why: Mapping[str, str], source: Path) -> None:
-    from liftcheck.campaign.report.rule_page import page
+    from liftcheck.campaign.report.rule_page import executed, page
 
-    place = Path(path)
-    try:
-        place.write_text(page(coverage, rules, why, source), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path!r}: {output.reason(error)}") from None
-    output.note(f"{path}: written")
+    output.write_page(path, page(executed(coverage, why), rules, source))

@@ -56,3 +56,12 @@ def read_bytes(path: str) -> bytes:
 def reason(error: OSError | ValueError) -> str:
     """What the system said, without the error number."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def write_page(path: str, text: str) -> None:
+    """Writes an HTML page and says so; UsageError if it cannot be written."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path!r}: {reason(error)}") from None
+    note(f"{path}: written")

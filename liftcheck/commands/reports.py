@@ -45,20 +45,27 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--github", action="store_true", help=f"{GITHUB.help} (docs/ci.md)")
 
 
-def check(args: argparse.Namespace) -> None:
-    """UsageError if a file cannot be written, Unavailable if a format lacks its library."""
+def check(args: argparse.Namespace, html: str | None = None) -> None:
+    """UsageError if a file cannot be written (`html`: one that the command writes itself), Unavailable if a format
+    lacks its library."""
     for form, path in _asked(args):
         _module(form)
-        there = path.exists()
-        try:
-            with path.open("a", encoding="utf-8"):
-                pass
-            if not there:
-                path.unlink()
-        except OSError as error:
-            raise UsageError(f"--{form.name}: cannot write {str(path)!r}: {output.reason(error)}") from None
+        _writable(form.name, path)
+    if html is not None:
+        _writable("html", Path(html))
     if args.github:
         _module(GITHUB)
+
+
+def _writable(name: str, path: Path) -> None:
+    there = path.exists()
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"--{name}: cannot write {str(path)!r}: {output.reason(error)}") from None
 
 
 def write(args: argparse.Namespace, command: str, document: Mapping[str, Any], exit_code: int) -> int:

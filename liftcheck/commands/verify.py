@@ -19,11 +19,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from liftcheck.commands import options, output, reports
+from liftcheck.commands import options, output, reports, verify_rules
 from liftcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from liftcheck.campaign.prove.run import RuleReport
     from liftcheck.campaign.report.verify import Report
 
 
@@ -44,6 +43,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="with --rules: prove again what was proven before")
     parser.add_argument("--every", action="store_true", help="with --rules: list the proven rules, too")
+    parser.add_argument("--html", metavar="FILE", help="with --rules: write one page with the coloured sources")
     options.add_isa(parser, "only this ISA (default: those that a file names, else all four)")
     options.add_compiler(parser)
     options.add_opt(parser, "a file's own, else speed")
@@ -56,11 +56,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verifies; 1 if anything was refuted, 2 if a file could not be read, 3 if something is unconfirmed."""
     if args.rules is not None:
-        return _rules(args)
+        return verify_rules.run(args)
     if not args.paths:
         raise UsageError("liftcheck verify: name files or folders, or --rules")
-    if args.instances or args.fresh or args.every:
-        raise UsageError("liftcheck verify: --instances, --fresh and --every belong to --rules")
+    if args.instances or args.fresh or args.every or args.html:
+        raise UsageError("liftcheck verify: --instances, --fresh, --every and --html belong to --rules")
     from liftcheck.campaign.verify import VerifyOptions, verify_files
 
     chosen = VerifyOptions(
@@ -73,51 +73,6 @@ def run(args: argparse.Namespace) -> int:
     reports.check(args)
     report = verify_files(args.paths, chosen)
     return reports.finish(args, "verify", report, bool(report.rows or report.lost), lambda: _show(report))
-
-
-def _rules(args: argparse.Namespace) -> int:
-    """Verifies rules; 1 if one is refuted."""
-    from liftcheck.campaign.prove.run import prove_rules
-    from liftcheck.campaign.prove.work import MOST, ProveOptions
-
-    isas = options.flat(args.isa, ())
-    if args.paths:
-        raise UsageError(f"liftcheck verify --rules: no files beside it ({args.paths[0]}); a pattern stands after it")
-    if unmade := [form.name for form in (*reports.FORMATS, reports.GITHUB) if getattr(args, form.name)]:
-        raise UsageError(f"liftcheck verify --rules: no --{unmade[0]} of rules yet; --json has all")
-    if len(isas) != 1:
-        raise UsageError("liftcheck verify --rules: one ISA, by --isa")
-    chosen = ProveOptions(
-        isas[0],
-        args.rules,
-        args.compiler,
-        options.flat(args.opt, ("none", "speed")),
-        tuple(args.settings),
-        args.instances or MOST,
-        args.jobs or options.cores(),
-        args.fresh,
-    )
-    report = prove_rules(chosen, output.note)
-    if args.json:
-        output.print_json("verify", report.document())
-    else:
-        _show_rules(report, args.every or bool(args.rules))
-    return report.exit_code
-
-
-def _show_rules(report: RuleReport, every: bool) -> None:
-    """Refutations, then a line a rule, then counts."""
-    from liftcheck.campaign.prove.run import unreached
-    from liftcheck.campaign.report import rule_tables
-
-    for text in (*rule_tables.refutations(report.found), *rule_tables.unproven(report.proofs), *report.proofs.lost):
-        print(text)
-    console = output.table_console()
-    console.print(rule_tables.lines(report.found, every), crop=False)
-    title = f"{report.compiler}, {report.isa}, {report.seconds:.0f} s"
-    console.print(rule_tables.tables(report.proofs, report.found, title), crop=False)
-    for why, count in unreached(report).items():
-        console.print(f"{count:>8,}  not reached: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(report: Report) -> None:

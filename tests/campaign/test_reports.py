@@ -18,10 +18,12 @@ from support.toy_campaign import play
 
 from liftcheck import cli
 from liftcheck.campaign.findings.finding import Finding
-from liftcheck.campaign.report import github, markdown, regalloc, sarif, verify
-from liftcheck.campaign.report.results import READERS, Entry, Place, Results, results
+from liftcheck.campaign.report import github, markdown, regalloc, rule_proofs, sarif, verify
+from liftcheck.campaign.report.entries import Entry, Place, Results
+from liftcheck.campaign.report.results import READERS, results
 from liftcheck.case import CompileFailure
 from liftcheck.errors import Diagnostic
+from liftcheck.isle import rules_in
 from liftcheck.oracles import compare
 from liftcheck.oracles.filetests.report import Failure, Report
 from liftcheck.oracles.regalloc.verdict import Counterexample, Counts, refuted
@@ -67,13 +69,39 @@ def of_proofs() -> Results:
     return results("verify", report.document(), report.exit_code)
 
 
+RULES = """
+(rule (lower (iadd x y)) (add x y))
+(rule 1 (lower (isub x y)) (sub x y))
+(rule 2 (lower (isub x y)) (if-let true (odd)) (sub x y))
+(rule (lower (imul x y)) (mul x y))
+"""
+
+
+def of_rules(compiler: str = "cranelift@0.135.8") -> Results:
+    """One rule proven, one refuted, one undecided, one not reached; an instance that is our own fault."""
+    rules = list(rules_in(RULES, "src/isa/riscv64/lower.isle", "riscv64"))
+    add, sub, odd, _ = (rule.place for rule in rules)
+    wrong = rule_proofs.Bad("refuted", "result 1", TARGET, CLIF, "00", (1, 2), (sub,), f"wrong result {NASTY}")
+    proofs = rule_proofs.Proofs(
+        {add: rule_proofs.Seen(2), sub: rule_proofs.Seen(1, 0, 1), odd: rule_proofs.Seen(0, 0, 1)},
+        [wrong, wrong._replace(kind="undecided", what="z3 gives up", rules=(odd,), ran="")],
+        lost=["rule [3]: its worker died"],
+    )
+    proofs.bad.append(
+        wrong._replace(kind=rule_proofs.OURS, rules=("src/isa/riscv64/inst.isle:9",), ran="its run agrees")
+    )
+    found = rule_proofs.verdicts(proofs, rules, {})
+    document = rule_proofs.document(proofs, found, compiler, "riscv64", 1.5)
+    return results("verify --rules", document, rule_proofs.exit_code(proofs, found))
+
+
 @pytest.fixture
 def all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Results]:
     monkeypatch.chdir(tmp_path)
     panic = CompileFailure("panic", "it broke", NASTY, "lib.rs:1")
     found = [finding(suspects=("src/isa/riscv64/lower.isle:12 lower",)), finding(failure=panic, detail=NASTY)]
     found[1] = dataclasses.replace(found[1], klass=compare.COMPILER_PANIC, key=f"compiler panic | {NASTY}")
-    return [of_campaign(Path("findings"), *found), of_filetests(), of_allocations(), of_proofs()]
+    return [of_campaign(Path("findings"), *found), of_filetests(), of_allocations(), of_proofs(), of_rules()]
 
 
 def test_every_command_that_judges_has_a_reader(all_of_them: list[Results]) -> None:
@@ -86,7 +114,8 @@ def test_entries_are_what_the_document_has(all_of_them: list[Results]) -> None:
     assert states[1] == {"passed": 1, "failed": 2, "undecided": 1, "skipped": 1, "broken": 1}
     assert states[2] == {"passed": 1, "failed": 1, "skipped": 1}
     assert states[3] == {"passed": 1, "failed": 1, "undecided": 1}
-    assert [found.exit_code for found in all_of_them] == [1, 1, 1, 1]
+    assert states[4] == {"passed": 1, "failed": 1, "undecided": 1, "skipped": 1, "broken": 2}
+    assert [found.exit_code for found in all_of_them] == [1] * 5
 
 
 def test_a_finding_lies_where_its_function_begins_in_the_folders_program(all_of_them: list[Results]) -> None:
@@ -113,6 +142,20 @@ def test_rules_of_a_checkout_are_places_in_it(tmp_path: Path, monkeypatch: pytes
     assert place == {"uri": "cranelift/codegen/src/isa/x64/lower.isle", "uriBaseId": "%SRCROOT%"}
     report.compiler = "cranelift=/no/such/folder"
     assert results("fuzz", report.document(), 1).of("failed")[0].related[0].base == "CRANELIFT_CODEGEN"
+
+
+def test_rules_are_entries_at_their_lines_named_by_their_left_hand_sides(tmp_path: Path) -> None:
+    found = of_rules()
+    (wrong,), (undecided,) = found.of("failed"), found.of("undecided")
+    assert (wrong.name, wrong.program) == ("(lower (isub x y))", CLIF) and "for (0x1, 0x2)" in wrong.text
+    assert wrong.places == (Place("src/isa/riscv64/lower.isle", 3, 0, "CRANELIFT_CODEGEN", "lower"),)
+    assert (undecided.name, undecided.rule) == ("(lower (isub x y)) #2", "z3 gives up")
+    assert [entry.suite for entry in found.of("broken")] == ["riscv64", "liftcheck"]
+    assert [entry.count for entry in found.of("passed", "skipped")] == [1, 1]
+    (tmp_path / "Cargo.toml").write_text('[package]\nname = "cranelift-codegen"\nversion = "0.135.8"\n')
+    (located,) = of_rules(f"cranelift={tmp_path}").of("failed")[0].places
+    assert located.file == str(tmp_path / "src/isa/riscv64/lower.isle") and not located.base
+    assert f"::error file={located.file},line=3" in "\n".join(github.lines(of_rules(f"cranelift={tmp_path}")))
 
 
 def test_findings_of_filetests_are_in_the_headline(all_of_them: list[Results]) -> None:

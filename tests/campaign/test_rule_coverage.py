@@ -16,8 +16,19 @@ from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.asked import Told, asked, said
 from liftcheck.campaign.report.cold_rules import NOT_PASSED, Runs, reasons
 from liftcheck.campaign.report.rule_coverage import Coverage, Hits, Kept
+from liftcheck.campaign.report.rule_page import page, proven
+from liftcheck.campaign.report.rule_proofs import (
+    BESIDE,
+    NOT_REACHED,
+    PROVEN,
+    REFUTED,
+    UNDECIDED,
+    Bad,
+    RuleVerdict,
+    Seen,
+)
 from liftcheck.campaign.run import fuzz
-from liftcheck.case import FunctionCode
+from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
 from liftcheck.isa import ISAS
@@ -404,9 +415,28 @@ def test_the_page_holds_the_sources_and_nothing_that_acts(
     text = page.read_text()
     assert "<script" not in text and "http" not in text.replace("http-equiv", "")
     assert "(bnot &lt;script&gt;)" in text and "4×" in text
-    kinds = re.findall(r'<span class="(\w+)">', text)
-    assert kinds == ["hit", "cold", "out", "hit", "out", *["cold"] * 3, *["out"] * 6]
+    kinds = re.findall(r'<span class="is-([\w-]+)">', text)
+    hit, cold, out = "executed", "not-yet", "out-of-reach"
+    assert kinds == [hit, cold, out, hit, out, *[cold] * 3, *[out] * 6]
     assert capsys.readouterr().err == f"{page}: written\n"
+
+
+def test_the_page_of_proofs_colours_by_verdict_and_shows_a_counterexample(crate: Path) -> None:
+    """The same engine with other colours; a refuted rule has its program below it."""
+    rules = isle.read_below(crate, ("riscv64",)).rules
+    kinds = (PROVEN, BESIDE, REFUTED, UNDECIDED, NOT_REACHED)
+    wrong = Bad(REFUTED, "result 1", Target("riscv64"), "function %f() <b>", "", (7,), (), "wrong result on qemu")
+    found = [
+        RuleVerdict(rule, kinds[n % 5], Seen(n), "why", (wrong,) if n % 5 == 2 else ()) for n, rule in enumerate(rules)
+    ]
+    text = page(proven(found, "toy", "riscv64"), rules, crate)
+    coloured = re.findall(r'<span class="is-([\w-]+)"><i>[^<]*</i>[^<]*<b>; line', text)
+    names = [kinds[n % 5] for n, rule in enumerate(rules) if rule.part == "riscv64"]
+    share = sum(name in (PROVEN, BESIDE) for name in names) / len(names)
+    assert f'<td class="number">{share:.1%}</td><td class="number">{len(names)}</td>' in text
+    assert coloured == [kinds[n % 5].replace(" ", "-") for n in range(len(rules))]
+    assert text.count("function %f() &lt;b&gt;") == 2 and "for (0x7): wrong result on qemu" in text
+    assert all(f".is-{kind.replace(' ', '-')} {{" in text for kind in kinds)
 
 
 @pytest.mark.parametrize(

@@ -325,12 +325,28 @@ def test_a_folder_is_spread_over_processes(capsys: pytest.CaptureFixture[str], p
 
 
 @pytest.mark.needs_compiler
+def test_rules_become_reports_and_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    names = {name: str(tmp_path / name) for name in ("junit", "sarif", "markdown", "html")}
+    words = [word for name, path in names.items() for word in (f"--{name}", path)]
+    rule = "riscv64/lower.isle:2990"
+    code, out, err = outcome(capsys, "--rules", rule, "--isa", "riscv64", "--instances", "1", "--jobs", "1", *words)
+    assert code == 1 and "REFUTED" in out and f"{names['html']}: written" in err
+    texts = {name: Path(path).read_text(encoding="utf-8") for name, path in names.items()}
+    place = json.loads(texts["sarif"])["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "src/isa/riscv64/lower.isle", "uriBaseId": "CRANELIFT_CODEGEN"}
+    assert place["region"] == {"startLine": 2990}
+    assert 'line="2990"' in texts["junit"] and "swizzle" in texts["markdown"]
+    assert re.search(r'class="is-refuted"><i>1×</i>\(rule 1 \(lower \(swizzle', texts["html"])
+
+
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         ([], "name files or folders, or --rules"),
         (["--rules"], "one ISA, by --isa"),
-        (["--rules", "--isa", "riscv64", "--junit", "x.xml"], "no --junit of rules yet"),
+        (["--rules", "--isa", "riscv64", "--html", "/nowhere/x.html"], "--html: cannot write '/nowhere/x.html'"),
+        ([__file__, "--html", "x.html"], "belong to --rules"),
         ([__file__, "--rules", "iadd"], "no files beside it"),
         ([__file__, "--fresh"], "belong to --rules"),
         ([__file__, "--compiler", "gcc"], "no compiler called 'gcc'"),

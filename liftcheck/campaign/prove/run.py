@@ -6,6 +6,7 @@ The one idea: tasks are spread over workers, what they give is summed up, and ve
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from liftcheck.campaign.report.rule_proofs import (
     REFUTED,
     Proofs,
     RuleVerdict,
+    alike,
     document,
     exit_code,
     verdicts,
@@ -35,6 +37,7 @@ class RuleReport:
     """What is known of the rules of one ISA."""
 
     compiler: str
+    version: str
     isa: str
     proofs: Proofs
     found: list[RuleVerdict]
@@ -71,7 +74,9 @@ def prove_rules(options: ProveOptions, say: Callable[[str], None] = lambda _: No
         shop.close()
     say(f"{compiler.name}, {options.isa}: {len(asked):,} rules, {len(tasks):,} tasks")
     proofs = _spread(options, tasks, say)
-    return RuleReport(compiler.name, options.isa, proofs, verdicts(proofs, asked, why), time.monotonic() - started)
+    return RuleReport(
+        compiler.name, compiler.version, options.isa, proofs, verdicts(proofs, asked, why), time.monotonic() - started
+    )
 
 
 def _reasons(shop: Workshop, version: str, name: str) -> Mapping[str, str]:
@@ -134,9 +139,4 @@ class _Progress:
 
 def unreached(report: RuleReport) -> dict[str, int]:
     """Why rules were not reached, with how many."""
-    counts: dict[str, int] = {}
-    for one in report.found:
-        if one.verdict == NOT_REACHED:
-            text = "no instance made of its left-hand side fires it" if one.why.startswith("of ") else one.why
-            counts[text] = counts.get(text, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return dict(Counter(alike(one.why) for one in report.found if one.verdict == NOT_REACHED).most_common())

@@ -23,10 +23,12 @@ from liftcheck.runners.pool import RunnerPool
 
 
 class Ran(NamedTuple):
-    """What came of a run. `kind`: REFUTED (shown by it), OURS, UNRUN; `text`: on which runners, or why not."""
+    """What came of a run. `kind`: REFUTED (shown by it), OURS, UNRUN; `text`: on which runners, or why not; `fault`:
+    the page of the known fault that it is, or ''."""
 
     kind: str
     text: str
+    fault: str = ""
 
 
 class Trials:
@@ -42,5 +44,5 @@ class Trials:
         if found.findings:
             first = found.findings[0]
             known = f"; known: {first.fault}" if first.fault else ""
-            return Ran(REFUTED, f"{first.klass} on {', '.join(first.runners)}{known}")
+            return Ran(REFUTED, f"{first.klass} on {', '.join(first.runners)}{known}", first.fault)
         return Ran(OURS if found.ours else UNRUN, found.why)

@@ -267,11 +267,11 @@ class _Run:
             seen.typings[typing] += 1
             seen.categories[category] += 1
         if verdict.kind not in ("equal", "proven"):
-            kind, ran = verdict.kind, verdict.why if verdict.kind == OURS else ""
+            ran = Ran(verdict.kind, verdict.why if verdict.kind == OURS else "")
             if verdict.examples:
-                kind, ran = self._ran(made, verdict)
+                ran = self._ran(made, verdict)
             code = made.code.code.hex()
-            bad = Bad(kind, verdict.why, made.target, made.text, code, verdict.inputs, rules, ran)
+            bad = Bad(ran.kind, verdict.why, made.target, made.text, code, verdict.inputs, rules, ran.text, ran.fault)
             self.proofs.bad.append(bad)
 
     def _ran(self, made: Made, verdict: Verdict) -> Ran:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from liftcheck.campaign.report.results import Entry, Results
+from liftcheck.campaign.report.entries import Entry, Results
 
 SHOWN: Final = 10
 _DATA: Final = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
@@ -35,7 +35,7 @@ def lines(found: Results) -> Iterator[str]:
 
 def _annotation(entry: Entry) -> str:
     properties = {"title": f"liftcheck: {entry.title}"}
-    if entry.places:
+    if entry.places and not entry.places[0].base:
         place = entry.places[0]
         properties = {"file": _relative(place.file), "line": str(place.line or 1), **properties}
     return command("error", "\n\n".join(filter(None, [entry.text or entry.title, entry.program])), properties)

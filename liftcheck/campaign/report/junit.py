@@ -15,7 +15,7 @@ from typing import Final
 
 from junitparser import Attr, Error, Failure, IntAttr, JUnitXml, Skipped, TestCase, TestSuite
 
-from liftcheck.campaign.report.results import Entry, Results
+from liftcheck.campaign.report.entries import Entry, Results
 
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RESULTS: Final[Mapping[str, type[Failure] | type[Skipped] | type[Error]]] = {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from liftcheck.campaign.report.results import Entry, Results
+from liftcheck.campaign.report.entries import Entry, Results
 
 LIMIT: Final = 900_000
 """Bytes: below what GitHub takes, with room for what else a step writes."""

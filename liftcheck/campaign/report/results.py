@@ -1,100 +1,27 @@
 """What a command found, as every format of a report needs it: one list of entries out of the command's JSON document.
 
 The one idea: the `--json` document is the source and a format is a way of writing it down, so no format knows a command
-and no command a format. An entry is one thing that a reader of reports acts on or counts: a finding, a failed unit,
-something undecided or skipped for one reason, or what passed together. `READERS` has a row for each command.
+and no command a format. `READERS` has a row for each command.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final
 
-from liftcheck import __version__
-from liftcheck.compilers.cranelift.sources import at_path
-from liftcheck.errors import UsageError
-from liftcheck.oracles.classes import CLASSES
+from liftcheck.campaign.report.entries import COMPILER_SOURCE, Document, Entry, Place, Results, State, located
+from liftcheck.campaign.report.results_rules import rules
 
-State = Literal["passed", "failed", "known", "undecided", "skipped", "broken"]
-COMPILER_SOURCE: Final = "CRANELIFT_CODEGEN"
-"""The base of places in the compiler's own sources, whose folder a report does not know."""
 _DIAGNOSTIC: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 _RULE: Final = re.compile(r"(?P<file>\S+\.isle):(?P<line>\d+)(?: (?P<what>.*))?")
 _NAMED: Final = re.compile(r"(?P<file>\bsrc/\S+\.isle) line (?P<line>\d+)")
-Document = Mapping[str, Any]
-
-
-class Place(NamedTuple):
-    """`line` and `column` count from 1; 0: not known. `base`: COMPILER_SOURCE, or '' for a path as one sees it."""
-
-    file: str
-    line: int = 0
-    column: int = 0
-    base: str = ""
-    what: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing to act on, or to count.
-
-    suite    what it stands under: an ISA, or a file
-    name     what is the same from run to run; with `suite` it is unique enough for a history
-    rule     the kind of fault or of reason, as words
-    title    one line; `text` all that is to be said
-    program  CLIF that shows it, if there is one
-    places   where it shows; `related`: places that may have to do with it
-    count    how many units, pairs or findings it stands for
-    """
-
-    suite: str
-    name: str
-    state: State
-    rule: str = ""
-    title: str = ""
-    text: str = ""
-    program: str = ""
-    places: tuple[Place, ...] = ()
-    related: tuple[Place, ...] = ()
-    key: str = ""
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """What one command found. `totals`: name -> number, in the order of importance; `exit_code` is the command's."""
-
-    command: str
-    headline: str
-    entries: tuple[Entry, ...]
-    totals: Mapping[str, int]
-    compiler: str = ""
-    seconds: float = 0.0
-    exit_code: int = 0
-    version: str = __version__
-
-    def of(self, *states: State) -> list[Entry]:
-        """The entries in one of these states."""
-        return [entry for entry in self.entries if entry.state in states]
 
 
 def results(command: str, document: Document, exit_code: int) -> Results:
     """The entries of a command's document."""
     return READERS[command](document, exit_code)
-
-
-def slug(text: str) -> str:
-    """`wrong result` -> `wrong-result`: a name that every format takes."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80].strip("-") or "other"
-
-
-def explained(rule: str) -> str:
-    """What a kind of fault is, in a sentence."""
-    row = CLASSES.get(rule)
-    return f"A finding of liftcheck: {rule}" + (" (most likely liftcheck's own fault)" if row and row.ours else "")
 
 
 # fuzz
@@ -152,28 +79,10 @@ def _finding(found: Document, compiler: str) -> Entry:
         "\n\n".join(filter(None, text)),
         found.get("program", ""),
         place,
-        tuple(_located(compiler, (*rules_named(found["detail"]), *rule_places(found["suspects"])))),
+        tuple(located(compiler, (*rules_named(found["detail"]), *rule_places(found["suspects"])))),
         found["cause"] or found["key"],
         found["count"],
     )
-
-
-def _located(compiler: str, places: Iterable[Place]) -> Iterator[Place]:
-    """Places in the compiler's sources, in the folder that it was built from if its name says that one."""
-    root = codegen_at(compiler)
-    yield from (place._replace(file=str(root / place.file), base="") if root else place for place in places)
-
-
-def codegen_at(compiler: str) -> Path | None:
-    """The crate cranelift-codegen that `cranelift=PATH` was built from; None for a published version."""
-    _, equals, path = compiler.partition("=")
-    if not equals:
-        return None
-    try:
-        source = at_path(path)
-    except UsageError:  # it was there when it was built
-        return None
-    return source.path / "cranelift" / "codegen" if source.path and source.checkout else source.path
 
 
 def rules_named(detail: str) -> Iterator[Place]:
@@ -345,4 +254,5 @@ def _equal(document: Document) -> Iterator[Entry]:
 
 READERS: Final[Mapping[str, Callable[[Document, int], Results]]] = {
     "fuzz": _fuzz, "test": _test, "regalloc": _regalloc, "verify": _verify,
+    "verify --rules": rules,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from liftcheck.case import Target
-from liftcheck.isle import MID_END, SHARED, Rule
+from liftcheck.isle import MID_END, SHARED, Rule, spelled
 
 PROVEN, BESIDE, REFUTED, UNDECIDED, NOT_REACHED = "proven", "beside", "refuted", "undecided", "not reached"
 OURS, UNRUN = "a fault of liftcheck's", "unconfirmed"
@@ -50,7 +50,7 @@ class Seen:
 
 class Bad(NamedTuple):
     """An instance that is not proven. `kind`: REFUTED, UNDECIDED, OURS or UNRUN; `what`: the reason; `ran`: what its
-    run showed."""
+    run showed; `fault`: the page of the known fault that it is, or ''."""
 
     kind: str
     what: str
@@ -60,6 +60,7 @@ class Bad(NamedTuple):
     inputs: tuple[int, ...]
     rules: tuple[str, ...]
     ran: str = ""
+    fault: str = ""
 
     @property
     def reason(self) -> str:
@@ -151,6 +152,11 @@ def _tried(programs: int) -> str:
     return f"of {programs:,} programs made of its left-hand side none fires it"
 
 
+def alike(reason: str) -> str:
+    """A reason why a rule was not reached, without the numbers of its programs."""
+    return "no instance made of its left-hand side fires it" if reason.startswith("of ") else reason
+
+
 class Line(NamedTuple):
     """How many rules of a file or a category have each verdict."""
 
@@ -200,8 +206,18 @@ def document(proofs: Proofs, found: Sequence[RuleVerdict], compiler: str, isa: s
         "categories": [{"category": line.name, "rules": line.rules, **line.counts} for line in by_category(found)],
         "rules": [_row(one) for one in found],
         "not_compiled": dict(proofs.refused.most_common()),
-        "unconfirmed": [{"reason": bad.reason, "what": bad.what, "clif": bad.text} for bad in unconfirmed(proofs)],
+        "unconfirmed": [_unconfirmed(bad) for bad in unconfirmed(proofs)],
         "lost": list(proofs.lost),
+    }
+
+
+def _unconfirmed(bad: Bad) -> dict[str, Any]:
+    return {
+        "reason": bad.reason,
+        "ours": bad.kind == OURS,
+        "what": bad.what,
+        "rules": list(bad.rules),
+        "clif": bad.text,
     }
 
 
@@ -211,6 +227,7 @@ def _row(one: RuleVerdict) -> dict[str, Any]:
         "file": one.rule.file,
         "line": one.rule.line,
         "term": one.rule.term,
+        "left": spelled(one.rule.left),
         "part": one.rule.part,
         "verdict": one.verdict,
         "reason": one.why,
@@ -226,6 +243,7 @@ def _row(one: RuleVerdict) -> dict[str, Any]:
                 "what": bad.what,
                 "inputs": [hex(number) for number in bad.inputs],
                 "run": bad.ran,
+                "fault": bad.fault,
                 "clif": bad.text,
                 "code": bad.code,
             }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from liftcheck.campaign.report.results import COMPILER_SOURCE, Entry, Place, Results, explained, slug
+from liftcheck.campaign.report.entries import COMPILER_SOURCE, Entry, Place, Results, explained, slug
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _BASE: Final = "%SRCROOT%"
