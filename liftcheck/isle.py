@@ -106,6 +106,15 @@ def spelled(tree: Tree) -> str:
     return tree if isinstance(tree, str) else f"({' '.join(map(spelled, tree))})"
 
 
+def words(tree: Tree) -> Iterator[str]:
+    """All words of a tree."""
+    if isinstance(tree, str):
+        yield tree
+    else:
+        for one in tree:
+            yield from words(one)
+
+
 def _rule(form: Form, file: str, part: str) -> Rule | None:
     """A form as a rule of a file, if it is one."""
     tree, line, first, last = form

@@ -9,6 +9,10 @@ codes, calls, and what is owed to the caller. What is proved, and under which as
 proven, and each rule has a verdict (docs/verify-rules.md). A PATTERN is part of a file's name, file:line, a term, or a
 word of the left-hand side, such as an opcode.
 
+--changed verifies those rules that differ from those of a commit, or with --against of another compiler, and whatever
+else these make the compiler do otherwise: the same programs are compiled by both, and those whose code or rules differ
+are proven and run.
+
 A function is equal (as terms), proven (by z3), refuted (with inputs), undecided (with a reason), or refused by the
 compiler. A counterexample is run beside the reference interpreter before anything is said of the compiler: one that no
 run shows is unconfirmed, and says why. Exit code 1 if anything is refuted, 3 if something is unconfirmed.
@@ -19,7 +23,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from liftcheck.commands import options, output, reports, verify_rules
+from liftcheck.commands import options, output, reports, verify_changed, verify_rules
 from liftcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +39,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="verify the compiler's rules on one ISA: all, or those that match",
     )
+    parser.add_argument(
+        "--changed",
+        nargs="?",
+        const="",
+        metavar="BASE",
+        help="verify the rules of a checkout (--compiler cranelift=PATH; default: the current folder) that differ from "
+        "a commit's (default: where the branch left the main one)",
+    )
+    parser.add_argument("--against", metavar="NAME[@VERSION]", help="the same, beside this compiler's rules")
     parser.add_argument(
         "--instances",
         type=options.positive,
@@ -55,6 +68,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verifies; 1 if anything was refuted, 2 if a file could not be read, 3 if something is unconfirmed."""
+    if args.changed is not None or args.against is not None:
+        return verify_changed.run(args)
     if args.rules is not None:
         return verify_rules.run(args)
     if not args.paths:

@@ -77,7 +77,7 @@ RULES = """
 """
 
 
-def of_rules(compiler: str = "cranelift@0.135.8") -> Results:
+def rules_document(compiler: str) -> tuple[dict[str, Any], int]:
     """One rule proven, one refuted, one undecided, one not reached; an instance that is our own fault."""
     rules = list(rules_in(RULES, "src/isa/riscv64/lower.isle", "riscv64"))
     add, sub, odd, _ = (rule.place for rule in rules)
@@ -92,7 +92,19 @@ def of_rules(compiler: str = "cranelift@0.135.8") -> Results:
     )
     found = rule_proofs.verdicts(proofs, rules, {})
     document = rule_proofs.document(proofs, found, compiler, "riscv64", 1.5)
-    return results("verify --rules", document, rule_proofs.exit_code(proofs, found))
+    return document, rule_proofs.exit_code(proofs, found)
+
+
+def of_rules(compiler: str = "cranelift@0.135.8") -> Results:
+    return results("verify --rules", *rules_document(compiler))
+
+
+def of_changed() -> Results:
+    document, code = rules_document("cranelift=/x")
+    refused = [{"isa": "riscv64", "settings": {}, "clif": CLIF}] * 3
+    isas = {"riscv64": {**document, "other_code": 7, "refused": refused}}
+    whole = {"compiler": "cranelift=/x", "against": "cranelift@0.135.8", "seconds": 2.0, "isas": isas}
+    return results("verify --changed", whole, code)
 
 
 @pytest.fixture
@@ -101,7 +113,14 @@ def all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Results
     panic = CompileFailure("panic", "it broke", NASTY, "lib.rs:1")
     found = [finding(suspects=("src/isa/riscv64/lower.isle:12 lower",)), finding(failure=panic, detail=NASTY)]
     found[1] = dataclasses.replace(found[1], klass=compare.COMPILER_PANIC, key=f"compiler panic | {NASTY}")
-    return [of_campaign(Path("findings"), *found), of_filetests(), of_allocations(), of_proofs(), of_rules()]
+    return [
+        of_campaign(Path("findings"), *found),
+        of_filetests(),
+        of_allocations(),
+        of_proofs(),
+        of_rules(),
+        of_changed(),
+    ]
 
 
 def test_every_command_that_judges_has_a_reader(all_of_them: list[Results]) -> None:
@@ -115,7 +134,8 @@ def test_entries_are_what_the_document_has(all_of_them: list[Results]) -> None:
     assert states[2] == {"passed": 1, "failed": 1, "skipped": 1}
     assert states[3] == {"passed": 1, "failed": 1, "undecided": 1}
     assert states[4] == {"passed": 1, "failed": 1, "undecided": 1, "skipped": 1, "broken": 2}
-    assert [found.exit_code for found in all_of_them] == [1] * 5
+    assert states[5] == {**states[4], "failed": 2}
+    assert [found.exit_code for found in all_of_them] == [1] * 6
 
 
 def test_a_finding_lies_where_its_function_begins_in_the_folders_program(all_of_them: list[Results]) -> None:

@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from liftcheck import isle
-from liftcheck.campaign.execute.base import Death, Done, spread
+from liftcheck.campaign.execute.base import Death, Done, Work, spread
 from liftcheck.campaign.execute.local import local
 from liftcheck.campaign.prove.work import RULE, ProveOptions, ProveWork, Task, Workshop
 from liftcheck.campaign.report.cold_rules import reasons
@@ -27,6 +27,9 @@ from liftcheck.campaign.report.rule_proofs import (
     verdicts,
 )
 from liftcheck.errors import Unavailable, Unsupported, UsageError
+
+T = TypeVar("T", bound=tuple[Any, ...])
+A = TypeVar("A")
 
 _EVERY: Final = 20.0
 """Seconds between two lines of progress."""
@@ -73,7 +76,8 @@ def prove_rules(options: ProveOptions, say: Callable[[str], None] = lambda _: No
     finally:
         shop.close()
     say(f"{compiler.name}, {options.isa}: {len(asked):,} rules, {len(tasks):,} tasks")
-    proofs = _spread(options, tasks, say)
+    proofs = Proofs()
+    run_tasks(ProveWork(options), options.jobs, tasks, say, proofs, proofs.add, _size)
     return RuleReport(
         compiler.name, compiler.version, options.isa, proofs, verdicts(proofs, asked, why), time.monotonic() - started
     )
@@ -92,20 +96,27 @@ def _reasons(shop: Workshop, version: str, name: str) -> Mapping[str, str]:
     return {place: why.replace("which no runner here runs", "which it has not") for place, why in found.items()}
 
 
-def _spread(options: ProveOptions, tasks: Sequence[Task], say: Callable[[str], None]) -> Proofs:
-    """The sum over all tasks, with a line of progress now and then."""
-    proofs, progress = Proofs(), _Progress(len(tasks), say)
+def run_tasks(
+    work: Work[T, A],
+    jobs: int,
+    tasks: Sequence[T],
+    say: Callable[[str], None],
+    proofs: Proofs,
+    add: Callable[[A], None],
+    size: Callable[[T], float],
+) -> None:
+    """Spreads tasks over processes and adds up what they give (`add`, of which `proofs` is a part), with a line of
+    progress now and then."""
+    progress = _Progress(len(tasks), say)
 
-    def take(event: Done[Task, Proofs] | Death[Task]) -> None:
+    def take(event: Done[T, A] | Death[T]) -> None:
         if isinstance(event, Done):
-            proofs.add(event.answer)
-        else:
-            kind, numbers = event.task or ("", ())
-            proofs.lost.append(f"{kind} {list(numbers)}: no verdicts: its worker died twice: {event.why}")
+            add(event.answer)
+        elif event.task is not None:
+            proofs.lost.append(f"{' '.join(map(str, event.task))}: no verdicts: its worker died twice: {event.why}")
         progress.step(proofs)
 
-    spread(local(ProveWork(options), min(options.jobs, len(tasks))), tasks, take, _size)
-    return proofs
+    spread(local(work, min(jobs, len(tasks))), tasks, take, size)
 
 
 def _size(task: Task) -> float:

@@ -32,14 +32,15 @@ from liftcheck.generators.instances import of_typing as of_row
 from liftcheck.generators.lefthand import Op
 from liftcheck.generators.rows import Row, Table
 from liftcheck.generators.solver import ACCESSES
-from liftcheck.isle import Rule
+from liftcheck.isle import Rule, words
 from liftcheck.oracles.lifting.claims_smt import EFFORT
 from liftcheck.oracles.lifting.equal import Verdict, compare
 
 MOST: Final = 4
 """Functions that fire a rule with one typing."""
-_TURNS: Final = range(3, 15)
-"""Further draws of constants for a rule that fires in no instance that was made for it."""
+PROGRAMS: Final = range(3)
+TURNS: Final = range(3, 15)
+"""The draws of constants for a rule, and further ones if it fires in no instance that was made for it."""
 _EFFORT: Final = EFFORT // 4
 _LESS: Final = EFFORT // 40
 _GIVE_UPS: Final = 2
@@ -139,13 +140,13 @@ class Workshop:
     def tasks(self) -> list[Task]:
         """All that there is to do for the rules asked for."""
         mine = [number for number, rule in enumerate(self.rules) if rule.place in self.asked]
-        words: set[str] | None = None
+        named: set[str] | None = None
         if self.options.pattern:
-            words = set()
+            named = set()
             for number in mine:
-                words.update(pattern.name for pattern in self._patterns(number))
-                words.update(word for word in _words(self.rules[number].left) if word in OPCODES)
-        found = [Task(TYPING, (n,)) for n, row in enumerate(self.operations) if words is None or row.op in words]
+                named.update(pattern.name for pattern in self._patterns(number))
+                named.update(word for word in words(self.rules[number].left) if word in OPCODES)
+        found = [Task(TYPING, (n,)) for n, row in enumerate(self.operations) if named is None or row.op in named]
         found += [Task(TEXT, tuple(range(at, min(at + 16, len(TEXTS))))) for at in range(0, len(TEXTS), 16)]
         return found + [Task(RULE, tuple(mine[at : at + 4])) for at in range(0, len(mine), 4)]
 
@@ -175,7 +176,7 @@ class Workshop:
         """What comes of a task."""
         factory = self.factory()
         chooser = Chooser(self.options.most, self.asked.__contains__)
-        run = _Run(self, factory)
+        run = Proving(self, factory)
         for number in task.numbers:
             if task.kind == RULE:
                 chosen = self._for_rule(factory, number, run.proofs)
@@ -204,7 +205,7 @@ class Workshop:
         if known is None:
             return
         chooser, fired = Chooser(self.options.most, place.__eq__), False
-        for turns in (range(3), _TURNS):
+        for turns in (PROGRAMS, TURNS):
             recipes = list(of_rule(self.table, known, number, turns))
             proofs.tried[place] += len(recipes)
             for instances in factory.recipes(self.table, recipes):
@@ -223,8 +224,8 @@ class Workshop:
 
 
 @dataclass(slots=True)
-class _Run:
-    """The proofs of one task."""
+class Proving:
+    """The proofs of one task, counted for each rule that fired."""
 
     shop: Workshop
     factory: Factory
@@ -232,8 +233,8 @@ class _Run:
     gave_up: int = 0
     ran: int = 0
 
-    def prove(self, made: Made) -> None:
-        """Proves an instance, and counts it for each rule that fired."""
+    def prove(self, made: Made) -> str:
+        """Proves an instance and counts it; the kind of its verdict, REFUTED only if a run shows it."""
         name = digest(made.key)
         verdict = self.shop.kept.get(name)
         if verdict is None:
@@ -241,7 +242,7 @@ class _Run:
             self.shop.kept.put(name, verdict)
         else:
             self.proofs.again += 1
-        self._count(made, verdict)
+        return self._count(made, verdict)
 
     def _compared(self, made: Made) -> Verdict:
         start = process_time()
@@ -256,7 +257,17 @@ class _Run:
         self.gave_up += verdict.why == "z3 gives up"
         return verdict
 
-    def _count(self, made: Made, verdict: Verdict) -> None:
+    def refute(self, made: Made, kind: str, text: str, is_new: bool) -> None:
+        """Says of an instance what a run has shown. `is_new`: it was counted as proven, else as undecided."""
+        rules = tuple(sorted(made.fired))
+        for place in rules:
+            self.proofs.seen[place].bad += is_new
+        if not is_new and self.proofs.bad and self.proofs.bad[-1].text == made.text:
+            self.proofs.bad.pop()
+        bad = Bad(kind, "a run is wrong", made.target, made.text, made.code.code.hex(), (), rules, text)
+        self.proofs.bad.append(bad)
+
+    def _count(self, made: Made, verdict: Verdict) -> str:
         rules = tuple(sorted(made.fired))
         typing, category = _about(made)
         for place in rules:
@@ -273,6 +284,8 @@ class _Run:
             code = made.code.code.hex()
             bad = Bad(ran.kind, verdict.why, made.target, made.text, code, verdict.inputs, rules, ran.text, ran.fault)
             self.proofs.bad.append(bad)
+            return ran.kind
+        return verdict.kind
 
     def _ran(self, made: Made, verdict: Verdict) -> Ran:
         """What the run of a counterexample shows; of a task's many, the first ones are run."""
@@ -301,12 +314,4 @@ def matches(rule: Rule, pattern: str) -> bool:
         return True
     if ":" in pattern:
         return rule.place == pattern or rule.place.endswith("/" + pattern)
-    return pattern in _words(rule.left)
-
-
-def _words(tree: object) -> Iterator[str]:
-    if isinstance(tree, list):
-        for one in tree:
-            yield from _words(one)
-    elif isinstance(tree, str):
-        yield tree
+    return pattern in words(rule.left)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from liftcheck.campaign.report.entries import COMPILER_SOURCE, Document, Entry, Place, Results, State, located
-from liftcheck.campaign.report.results_rules import rules
+from liftcheck.campaign.report.results_rules import changed, rules
 
 _DIAGNOSTIC: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 _RULE: Final = re.compile(r"(?P<file>\S+\.isle):(?P<line>\d+)(?: (?P<what>.*))?")
@@ -255,4 +255,5 @@ def _equal(document: Document) -> Iterator[Entry]:
 READERS: Final[Mapping[str, Callable[[Document, int], Results]]] = {
     "fuzz": _fuzz, "test": _test, "regalloc": _regalloc, "verify": _verify,
     "verify --rules": rules,
+    "verify --changed": changed,
 }  # fmt: skip

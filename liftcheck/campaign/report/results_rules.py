@@ -36,6 +36,29 @@ def rules(document: Document, exit_code: int) -> Results:
     return Results("verify --rules", headline, found, totals, document["compiler"], document["seconds"], exit_code)
 
 
+def changed(document: Document, exit_code: int) -> Results:
+    """The entries of `verify --changed`: of each ISA those of its rules, and what is not compiled any more."""
+    several = {isa: rules(one, exit_code) for isa, one in document["isas"].items()}
+    entries = [entry for isa, found in several.items() for entry in (*found.entries, *_refused(document["isas"][isa]))]
+    totals = Counter[str]()
+    for isa, found in several.items():
+        totals.update(found.totals)
+        totals["instances by other code or rules"] += document["isas"][isa]["other_code"]
+    headline = f"rules that differ from {document['against']}: " + (
+        "; ".join(found.headline for found in several.values()) or "none"
+    )
+    every = tuple(entries)
+    return Results("verify --changed", headline, every, totals, document["compiler"], document["seconds"], exit_code)
+
+
+def _refused(document: Document) -> Iterator[Entry]:
+    if refused := document["refused"]:
+        first, isa = refused[0], document["isa"]
+        title = f"{len(refused):,} instances are not compiled any more on {isa}"
+        name, rule = "what is not compiled any more", "not compiled any more"
+        yield Entry(isa, name, "failed", rule, title, title, first["clif"], count=len(refused), key=f"{isa} {name}")
+
+
 def _proven(document: Document) -> Iterator[Entry]:
     for row in document["files"]:
         if count := row.get(PROVEN, 0) + row.get(BESIDE, 0):
