@@ -68,9 +68,9 @@ def test_files_and_standard_input(
         (["asm", "ad a0, a1, a2", "--isa", "riscv64"], "no instruction is called 'ad'"),
         (["asm", "nop; add a0, a1", "--isa", "riscv64"], "line 2: add a0, a1: expected: add rd, rs1, rs2"),
         (["asm", "addi a0, a0, 2048", "--isa", "riscv64"], "2048 cannot be encoded: -2048 to 2047"),
-        (["asm", "add a0, a1, v2", "--isa", "riscv64"], "'v2' is no register that can stand here"),
+        (["asm", "add a0, a1, v2", "--isa", "riscv64"], "'v2' is not a register that can stand here"),
         (["asm", "beq a0, a1, . + 3", "--isa", "riscv64"], "branch has no place for 0x1"),
-        (["asm", "j end", "--isa", "riscv64"], "'end' is no number"),
+        (["asm", "j end", "--isa", "riscv64"], "'end' is not a number"),
     ],
 )
 def test_complaints(capsys: pytest.CaptureFixture[str], words: list[str], complaint: str) -> None:

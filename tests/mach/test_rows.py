@@ -115,7 +115,7 @@ AARCH64 = made([ADD, AND, ADDW, CBZ], 4)
 )
 def test_aarch64_words(text: str, code: str | None) -> None:
     if code is None:
-        with pytest.raises(AssemblyError, match="is no register that can stand here"):
+        with pytest.raises(AssemblyError, match="is not a register that can stand here"):
             AARCH64.assemble(text)
         return
     one = AARCH64.assemble(text)
@@ -309,7 +309,7 @@ def test_an_alias_prints_instead_of_its_row_and_does_the_same() -> None:
         ("add r0, r1, r2, ror #1", "'ror' is none of lsl, lsr, asr"),
         ("and r0, r1, #5", "0x5 is no bitmask"),
         ("cbz r0, . + 6", "6 cannot be encoded"),
-        ("cbz r0, here", "'here' is no number"),
+        ("cbz r0, here", "'here' is not a number"),
     ],
 )
 def test_complaints(text: str, complaint: str) -> None:
@@ -353,7 +353,7 @@ def test_programs_have_labels() -> None:
     out:
     """
     assert bytes_of(assemble(AARCH64, text)).hex() == "2100028b410000b4c2ffffb4"
-    with pytest.raises(AssemblyError, match=r"line 2: .*'nowhere' is no number"):
+    with pytest.raises(AssemblyError, match=r"line 2: .*'nowhere' is not a number"):
         assemble(AARCH64, "add r1, r1, r2\ncbz r1, nowhere")
 
 

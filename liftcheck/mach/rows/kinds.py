@@ -89,7 +89,7 @@ class Kind:
     def address(self, value: Value) -> tuple[int, int, int]:
         """Where it is in memory: the place of a base, a distance from it, the place of an index; of several operands
         each is a part of that, and the others are NONE."""
-        raise InternalError(f"{type(self).__name__} is no memory")
+        raise InternalError(f"{type(self).__name__} is not a memory operand")
 
 
 class Register(Kind):
@@ -145,7 +145,7 @@ class Register(Kind):
     def parse(self, text: str) -> Value:
         found = self._by_name.get(text)
         if found is None:
-            raise AssemblyError(f"{text!r} is no register that can stand here ({', '.join(self._some())})")
+            raise AssemblyError(f"{text!r} is not a register that can stand here ({', '.join(self._some())})")
         return found
 
     def _some(self) -> list[str]:
@@ -320,6 +320,6 @@ def number_of(text: str) -> int:
     """A decimal, hexadecimal or binary number with an optional sign and an optional '#' before it."""
     found = _NUMBER.fullmatch(text.removeprefix("#"))
     if found is None:
-        raise AssemblyError(f"{text!r} is no number")
+        raise AssemblyError(f"{text!r} is not a number")
     sign = -1 if found[0][0] == "-" else 1
     return sign * int(found[1], 0 if found[1][:2].lower() in ("0x", "0b") else 10)

@@ -77,7 +77,7 @@ def _zero_extended(machine: Machine, number: int, width: int) -> Term:
 
 def _number(names: Sequence[str], text: str) -> int:
     if text not in names:
-        raise AssemblyError(f"{text!r} is no register that can stand here ({names[0]}, …, {names[-1]})")
+        raise AssemblyError(f"{text!r} is not a register that can stand here ({names[0]}, …, {names[-1]})")
     return names.index(text)
 
 
@@ -160,7 +160,7 @@ class ShiftedRegister(Kind):
     def parse(self, text: str) -> Value:
         found = _WORDS.fullmatch(text)
         if found is None or (found[2] and (found[2] not in SHIFTS[: self.shifts] or not found[3])):
-            raise AssemblyError(f"{text!r} is no register with a shift ({', '.join(SHIFTS[: self.shifts])} #amount)")
+            raise AssemblyError(f"{text!r} is not a register with a shift ({', '.join(SHIFTS[: self.shifts])} #amount)")
         shift = (SHIFTS.index(found[2]), number_of(found[3])) if found[2] else (0, 0)
         return (_number(self.names, found[1]), *shift)
 
@@ -210,7 +210,7 @@ class ExtendedRegister(Kind):
     def parse(self, text: str) -> Value:
         found = _WORDS.fullmatch(text)
         if found is None or found[2] not in EXTENDS:
-            raise AssemblyError(f"{text!r} is no register with an extension ({', '.join(EXTENDS)})")
+            raise AssemblyError(f"{text!r} is not a register with an extension ({', '.join(EXTENDS)})")
         option = EXTENDS.index(found[2])
         return _number(self._names(option), found[1]), option, number_of(found[3]) if found[3] else 0
 
@@ -251,7 +251,7 @@ class Offset(Kind):
     def parse(self, text: str) -> Value:
         found = _WORDS.fullmatch(text)
         if found is None or found[2] not in (None, "lsl", "uxtw", "sxtw", "sxtx"):
-            raise AssemblyError(f"{text!r} is no offset (a register, or one with lsl, uxtw, sxtw, sxtx)")
+            raise AssemblyError(f"{text!r} is not an offset (a register, or one with lsl, uxtw, sxtw, sxtx)")
         if found[3] and number_of(found[3]) != self.shift:
             raise AssemblyError(f"an offset here is shifted by {self.shift}")
         option = 3 if found[2] in (None, "lsl") else EXTENDS.index(found[2])
@@ -292,7 +292,7 @@ class RegisterPair(Kind):
     def parse(self, text: str) -> Value:
         first, second = (_number(self.names, part.strip()) for part in text.split(","))
         if first & 1 or second != first + 1:
-            raise AssemblyError(f"{text!r} is no pair: an even register and the next one")
+            raise AssemblyError(f"{text!r} is not a pair: an even register and the next one")
         return first
 
     def read(self, machine: Machine, value: Value) -> Term:
@@ -355,7 +355,7 @@ class BitMask(Pattern):
             for immr in range(count):
                 if (run >> immr | run << count - immr) & (1 << count) - 1 == element:
                     return {"n": int(size == 6), "immr": immr, "imms": (-2 << size & 63) | ones - 1}
-        raise AssemblyError(f"{value:#x} is no run of ones, rotated and repeated")
+        raise AssemblyError(f"{value:#x} is not a run of ones, rotated and repeated")
 
 
 class MoveWide(Pattern):
@@ -423,7 +423,7 @@ class Field(Kind):
             immr, imms = value
             wrong = not (0 <= immr < self.width and 0 <= imms < self.width)
         if wrong:
-            raise AssemblyError(f"{self.show(value)} is no field of {self.width} bits")
+            raise AssemblyError(f"{self.show(value)} is not a field of {self.width} bits")
         return {"immr": immr, "imms": imms}
 
     def show(self, value: Value) -> str:
@@ -484,7 +484,7 @@ class FloatImmediate(Kind):
         try:
             wanted = float(text.removeprefix("#"))
         except ValueError as error:
-            raise AssemblyError(f"{text!r} is no number") from error
+            raise AssemblyError(f"{text!r} is not a number") from error
         found = next((bits for bits in range(256) if float_of(bits) == wanted), None)
         if found is None:
             raise AssemblyError(f"{wanted} has no eight bits: (16 to 31) / 16 times a power of two from -3 to 4")
@@ -563,7 +563,7 @@ class VectorList(Kind):
         for value in range(32):
             if names == [f"v{n}.{self.arrangement}" for n in self._numbers(value)]:
                 return value
-        raise AssemblyError(f"{text} is no list of {self.count} registers .{self.arrangement}")
+        raise AssemblyError(f"{text} is not a list of {self.count} registers .{self.arrangement}")
 
     def read(self, machine: Machine, value: Value) -> Term:
         whole = None
