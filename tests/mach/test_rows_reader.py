@@ -357,3 +357,11 @@ def test_other_configurations_are_not_known() -> None:
         "vsetvl a0, a1, a2",
     )
     assert not any(machine.known for machine in of_riscv64(*others))
+
+
+def test_a_segment_has_no_part_in_lea() -> None:
+    """LEA computes the offset alone; memory of a segment has no term, wherever it is accessed."""
+    with_segment, without = (x64.read(bytes.fromhex(code)) for code in ("658d742408", "8d742408"))
+    assert with_segment.effect is not None and without.effect is not None
+    assert with_segment.effect.writes == without.effect.writes != ()
+    assert x64.read(bytes.fromhex("65488b442408")).effect is None

@@ -459,3 +459,12 @@ def test_results_of_winch_lie_downwards(regalloc: Cranelift, isa: str) -> None:
             planted += 1
             assert validate(isa, edited, source).status == INVALID, (machine.text, other.text)
     assert planted >= 3
+
+
+def test_an_instruction_without_operands_makes_no_distance() -> None:
+    """Where a constant might be made in a scratch register, bytes that say nothing of a register end the search."""
+    isa = isa_named("aarch64")
+    codes = {"mov x16, #5": "b00080d2", "nop": "1f2003d5", "add x0, x1, x16": "2000108b"}
+    own = [(4 * n, decode("aarch64", bytes.fromhex(code))[0]) for n, code in enumerate(codes.values())]
+    operands = [Operand(vreg, 0, kind, 0, REG) for vreg, kind in ((200, DEF), (201, USE))]
+    assert isa.part(isa.operands)("add %v200, %v201, #5", own, Named(operands, [0, 1])) != ALL

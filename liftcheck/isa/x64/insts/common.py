@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from liftcheck.bits import build as b
@@ -229,8 +229,8 @@ class Memory(Kind):
         if not isinstance(value, Address):
             assert self.register is not None
             return self.register.read(machine, value)
-        if not self.bits or not self.sized:
-            return value.at(machine)
+        if not self.sized:  # the address, in which a segment has no part (LEA)
+            return replace(value, segment=0).at(machine)
         return machine.load(self._at(machine, value), self.bits // 8)
 
     def write(self, machine: Machine, value: Value, term: Term) -> None:
