@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support.planted_rules import Planted
 
 from liftcheck.campaign.planner import Planner
@@ -14,6 +17,7 @@ from liftcheck.campaign.prove.kept import Kept, digest
 from liftcheck.campaign.prove.made import Chooser, Made
 from liftcheck.campaign.prove.run import prove_rules
 from liftcheck.campaign.prove.work import RULE, TEXT, TYPING, ProveOptions, Task, Workshop, matches
+from liftcheck.campaign.report import rule_tables
 from liftcheck.campaign.report.rule_proofs import (
     BESIDE,
     NOT_REACHED,
@@ -30,13 +34,13 @@ from liftcheck.campaign.report.rule_proofs import (
     exit_code,
     verdicts,
 )
-from liftcheck.case import FunctionCode, Target
+from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Function
 from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
-from liftcheck.isle import Rule, rules_in
+from liftcheck.isle import Rule, rules_in, spelled
 from liftcheck.oracles.lifting.equal import Verdict
 
 SOURCE = """
@@ -128,6 +132,14 @@ def test_of_a_rule_a_few_functions_are_chosen_for_all_targets_whose_code_differs
     assert chooser.takes(made(b"9", "a", text="9"), always=True)
 
 
+def test_of_each_set_of_lowerings_that_fire_with_a_helper_one_function_is_chosen() -> None:
+    """A helper that matched for nothing four times is still proven where its caller fires."""
+    chooser = Chooser(2, "helper".__eq__, frozenset(("caller", "other")))
+    plain = [chooser.takes(made(b"0", "helper", "other", "more", text=f"{n}")) for n in range(3)]
+    assert plain == [True, True, False]
+    assert [chooser.takes(made(b"0", "helper", "caller", text=f"c{n}")) for n in range(2)] == [True, False]
+
+
 def test_verdicts_are_kept_on_disk_and_a_torn_line_is_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "proofs"
     first, verdict = Kept(folder), Verdict("undecided", "a loop")
@@ -211,6 +223,22 @@ def test_a_fault_of_ours_costs_one_instance_and_is_counted(shops: dict[str, Work
     assert len(asked) > 3
     assert [(bad.kind, bad.ran) for bad in proofs.bad] == [(OURS, "ZeroDivisionError: planted")]
     assert exit_code(proofs, verdicts(proofs, shop.rules, {})) == 3
+
+
+def test_instances_that_make_the_compiler_fail_on_one_target_are_told(
+    shops: dict[str, Workshop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = shops["riscv64"]
+    plain = shop.do(typing(shop, "isub.i64"))
+    (rule,) = (r.place for r in shop.rules if r.place in plain.seen and spelled(r.left) == "(lower (isub $I64 x y))")
+    failing = Planted(shop.planner.open_compiler(), rule, fails=CompileFailure("panic", "planted"))
+    monkeypatch.setattr(Planner, "open_compiler", lambda _: failing)
+    wrong = Workshop(ProveOptions("riscv64", most=2, fresh=True))
+    proofs = wrong.do(typing(shop, "isub.i64"))
+    assert not plain.refused["panic: planted"] and proofs.refused["panic: planted"] > 0
+    console = Console(width=200, file=io.StringIO())
+    console.print(rule_tables.tables(proofs, verdicts(proofs, shop.rules, {}), "title"))
+    assert re.search(r"make the compiler fail:\n +[0-9]+  panic: planted", console.file.getvalue())  # type: ignore[attr-defined]
 
 
 def test_programs_of_a_rule_fire_it(shops: dict[str, Workshop]) -> None:

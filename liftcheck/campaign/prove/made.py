@@ -46,7 +46,8 @@ class Made(NamedTuple):
 
 
 class Factory:
-    """Compiles instances for some targets. `known`: the rules that count; `refused`: what was not compiled anywhere."""
+    """Compiles instances for some targets. `known`: the rules that count; `refused`: why functions were not compiled
+    anywhere, or why one was not where that is a fault of the compiler's (a panic)."""
 
     def __init__(self, compiler: Compiler, targets: Sequence[Target], known: frozenset[str]) -> None:
         self.compiler: Final = compiler
@@ -80,8 +81,11 @@ class Factory:
             columns = self.compiler.compile_text("\n".join(numbered), targets, WANTS)
             for recipe, model, text, replies in zip(recipes[some], functions[some], texts[some], zip(*columns)):
                 found.append([self._made(recipe, model, text, *one) for one in zip(targets, replies)])
-                if all(isinstance(reply, CompileFailure) for reply in replies):
-                    self.refused[f"{replies[0].kind}: {replies[0].reason}"] += 1
+                failures = [reply for reply in replies if isinstance(reply, CompileFailure)]
+                worst = next((one for one in failures if one.is_finding), None)
+                if worst is not None or len(failures) == len(replies):
+                    first = worst or failures[0]
+                    self.refused[f"{first.kind}: {first.reason}"] += 1
         self.compiled += len(functions) * len(targets)
         return found
 
@@ -152,12 +156,16 @@ def _changes(family: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
 
 class Chooser:
     """Says which instances are proven: of each rule with each typing at most `most` functions, each for all targets
-    whose code is another, and of rules for which `wanted` says that they are asked for."""
+    whose code is another, and of rules for which `wanted` says that they are asked for. A helper that matches may come
+    to nothing, as whoever called it has gone on to ask more: so with each of the `roots`, rules that lower or simplify,
+    that fires with it there is one function at least."""
 
-    def __init__(self, most: int, wanted: Callable[[str], bool]) -> None:
+    def __init__(self, most: int, wanted: Callable[[str], bool], roots: frozenset[str] = frozenset()) -> None:
         self.most: Final = most
         self.wanted: Final = wanted
+        self.roots: Final = roots
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._beside: set[tuple[str, str, str]] = set()
         self._seen: set[tuple[object, ...]] = set()
         self._texts: dict[str, set[str]] = {}
         """The functions that are chosen, and for which rules."""
@@ -170,9 +178,12 @@ class Chooser:
         if not asked or key in self._seen:
             return False
         known = self._texts.get(made.text)
-        if known is None and not always and all(self._counts[rule, typing] >= self.most for rule in asked):
+        beside = {(rule, typing, root) for rule in asked - self.roots for root in made.fired & self.roots}
+        is_new = any(self._counts[rule, typing] < self.most for rule in asked) or not beside <= self._beside
+        if known is None and not always and not is_new:
             return False
         self._seen.add(key)
+        self._beside |= beside
         counted = self._texts.setdefault(made.text, set())
         self._counts.update((rule, typing) for rule in asked - counted)
         counted |= asked

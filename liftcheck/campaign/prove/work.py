@@ -32,6 +32,7 @@ from liftcheck.generators.instances import of_typing as of_row
 from liftcheck.generators.lefthand import Op
 from liftcheck.generators.rows import Row, Table
 from liftcheck.generators.solver import ACCESSES
+from liftcheck.generators.unfold import ROOTS
 from liftcheck.isle import Rule, words
 from liftcheck.oracles.lifting.claims_smt import EFFORT
 from liftcheck.oracles.lifting.equal import Verdict, compare
@@ -113,6 +114,11 @@ class Workshop:
     def asked(self) -> frozenset[str]:
         """The places of the rules that the pattern asks for."""
         return frozenset(rule.place for rule in self.rules if matches(rule, self.options.pattern))
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        """The places of the rules that lower or simplify, and are no helpers."""
+        return frozenset(rule.place for rule in self.rules if rule.term in ROOTS)
 
     @cached_property
     def table(self) -> Table:
@@ -204,7 +210,7 @@ class Workshop:
         known, place = self.planner.rules, self.rules[number].place
         if known is None:
             return
-        chooser, fired = Chooser(self.options.most, place.__eq__), False
+        chooser, fired = Chooser(self.options.most, place.__eq__, self.roots), False
         for turns in (PROGRAMS, TURNS):
             recipes = list(of_rule(self.table, known, number, turns))
             proofs.tried[place] += len(recipes)

@@ -67,6 +67,9 @@ def tables(proofs: Proofs, found: Sequence[RuleVerdict], title: str) -> Renderab
     undecided = Counter(bad.what for bad in proofs.bad if bad.kind == UNDECIDED)
     if undecided:
         parts.append(Text("undecided instances, by reason:\n" + "\n".join(_reasons(undecided))))
+    faults = Counter({why: n for why, n in proofs.refused.items() if not why.startswith(("unsupported", "input"))})
+    if faults:
+        parts.append(Text("instances that make the compiler fail:\n" + "\n".join(_reasons(faults))))
     share = proofs.solving / proofs.seconds if proofs.seconds else 0.0
     speed = proofs.instances / proofs.seconds if proofs.seconds else 0.0
     parts.append(
