@@ -21,7 +21,10 @@ from liftcheck.errors import LiftcheckError, Unavailable, UsageError
 
 GROUP: Final = "liftcheck.compilers"
 OWN: Final = "cranelift"
-ROWS: Final[Mapping[str, str]] = {OWN: "liftcheck.compilers.cranelift.client:Cranelift"}
+ROWS: Final[Mapping[str, str]] = {
+    OWN: "liftcheck.compilers.cranelift.client:Cranelift",
+    "llvm": "liftcheck.compilers.llvm.client:Llvm22",
+}
 """Name -> 'module:callable' that takes the whole of 'name@VERSION' or 'name=PATH'."""
 _MUST: Final = ("name", "version", "compile_text")
 

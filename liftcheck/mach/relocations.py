@@ -1,4 +1,4 @@
-"""Writes one relocation into code bytes: the table of kinds that Cranelift's four backends emit.
+"""Writes one relocation into code bytes: the table of kinds that Cranelift's four backends emit, and LLVM's.
 
 Letters as in the ELF supplements: S the symbol, A the addend, P the patched place, G the address of an 8-byte slot that
 holds S (`G` kinds are in `GOT_KINDS`; the linker makes the slots). Kinds go by Cranelift's Debug names; its Display
@@ -73,6 +73,13 @@ def _ldr_low12(code: bytearray, at: int, place: int, target: int) -> None:
     _patch32(code, at, 0xFFC003FF, (target & 0xFFF) >> 3 << 10)
 
 
+def _scaled_low12(shift: int) -> Callable[[bytearray, int, int, int], None]:
+    def written(code: bytearray, at: int, place: int, target: int) -> None:
+        _patch32(code, at, 0xFFC003FF, (target & 0xFFF) >> shift << 10)
+
+    return written
+
+
 def _auipc(code: bytearray, at: int, place: int, target: int) -> None:
     _patch32(code, at, 0xFFF, _fits(target - place + 0x800, 32, "RiscvPCRelHi20") >> 12 << 12)
 
@@ -102,6 +109,7 @@ _WRITERS: Final[dict[str, Callable[[bytearray, int, int, int], None]]] = {
     "Aarch64AdrGotPage21": _adrp,
     "Aarch64AddAbsLo12Nc": _add_low12,
     "Aarch64Ld64GotLo12Nc": _ldr_low12,
+    **{f"Aarch64Ldst{8 << shift}AbsLo12Nc": _scaled_low12(shift) for shift in range(5)},
     "RiscvCallPlt": _call_pair,
     "RiscvPCRelHi20": _auipc,
     "RiscvGotHi20": _auipc,

@@ -12,6 +12,7 @@ from liftcheck.case import FunctionCode, Relocation
 from liftcheck.errors import InternalError, Unsupported
 from liftcheck.isa import ISAS, byte_order
 from liftcheck.mach import relocations
+from liftcheck.mach.insn import decode
 from liftcheck.runners.link import Image, fingerprint, link
 from liftcheck.runners.pool import Job
 
@@ -70,6 +71,13 @@ def value(image: Image, entry: int, argument: int) -> int:
     return outcome.values[0]
 
 
+LOADS = {
+    "Aarch64Ldst8AbsLo12Nc": "20014039", "Aarch64Ldst16AbsLo12Nc": "20014079", "Aarch64Ldst32AbsLo12Nc": "200140b9",
+    "Aarch64Ldst64AbsLo12Nc": "200140f9", "Aarch64Ldst128AbsLo12Nc": "2001c03d",
+}  # fmt: skip
+"""Loads of each width: LLVM's way to the constants of a function."""
+
+
 @pytest.mark.parametrize("sample", CALLERS, ids=lambda sample: f"{sample.isa}: {sample.kinds}")
 @pytest.mark.parametrize("callee_first", [False, True])
 def test_relocation_reaches_its_symbol(sample: Sample, callee_first: bool) -> None:
@@ -81,7 +89,15 @@ def test_relocation_reaches_its_symbol(sample: Sample, callee_first: bool) -> No
 
 
 def test_every_kind_has_a_sample() -> None:
-    assert {kind for sample in CALLERS for kind in sample.kinds.split()} == relocations.KINDS
+    assert {kind for sample in CALLERS for kind in sample.kinds.split()} | LOADS.keys() == relocations.KINDS
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_the_low_bits_of_an_address_are_scaled(kind: str) -> None:
+    code = bytearray.fromhex(LOADS[kind])
+    relocations.write(code, 0, 0x4000, kind, 0x12345670, False)
+    (access,) = decode("aarch64", bytes(code))[0].accesses
+    assert access.displacement == 0x670
 
 
 def test_display_names_are_kinds_too() -> None:
