@@ -129,7 +129,7 @@ def test_text_and_bytes_are_the_assemblers(text: str, data: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("and x0, x1, #5, lsl #1", "expected"), ("and w0, w1, #0x101", "no run of ones"),
+        ("and x0, x1, #5, lsl #1", "expected"), ("and w0, w1, #0x101", "not a run of ones"),
         ("add x0, x1, #4096", "cannot be encoded: 0 to 4095"), ("fmov d0, #0.1", "no eight bits"),
         ("cset x0, al", "none of"), ("ldr x0, [x1, x2, lsl #2]", "shifted by 3"), ("addd x0, x1, x2", "there are"),
     ],
