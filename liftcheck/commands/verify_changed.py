@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from liftcheck.commands import options, output, reports
+from liftcheck.commands.verify_rules import proving
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
 
@@ -17,19 +18,9 @@ def run(args: argparse.Namespace) -> int:
     """Verifies what differs; 1 if a rule is refuted or something is not compiled any more, 3 if something is
     unconfirmed."""
     from liftcheck.campaign.prove.compare import verify_changed
-    from liftcheck.campaign.prove.work import MOST, ProveOptions
 
     compiler, against = _sides(args)
-    chosen = ProveOptions(
-        "",
-        "",
-        compiler,
-        options.flat(args.opt, ("none", "speed")),
-        tuple(args.settings),
-        args.instances or MOST,
-        args.jobs or options.cores(),
-        args.fresh,
-    )
+    chosen = proving(args, "", "", compiler)
     reports.check(args)
     report = verify_changed(chosen, against, options.flat(args.isa, ISAS), output.note)
     code = reports.write(args, "verify --changed", report.document(), report.exit_code)

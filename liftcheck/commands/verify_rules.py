@@ -29,17 +29,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> ProveOptions:
-    from liftcheck.campaign.prove.work import MOST, ProveOptions
-
     isas = options.flat(args.isa, ())
     if args.paths:
         raise UsageError(f"liftcheck verify --rules: no files beside it ({args.paths[0]}); a pattern stands after it")
     if len(isas) != 1:
         raise UsageError("liftcheck verify --rules: one ISA, by --isa")
+    return proving(args, isas[0], args.rules, args.compiler)
+
+
+def proving(args: argparse.Namespace, isa: str, pattern: str, compiler: str) -> ProveOptions:
+    """What is asked of proofs of rules."""
+    from liftcheck.campaign.prove.work import MOST, ProveOptions
+
     return ProveOptions(
-        isas[0],
-        args.rules,
-        args.compiler,
+        isa,
+        pattern,
+        compiler,
         options.flat(args.opt, ("none", "speed")),
         tuple(args.settings),
         args.instances or MOST,

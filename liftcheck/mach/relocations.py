@@ -69,10 +69,6 @@ def _add_low12(code: bytearray, at: int, place: int, target: int) -> None:
     _patch32(code, at, 0xFFC003FF, (target & 0xFFF) << 10)
 
 
-def _ldr_low12(code: bytearray, at: int, place: int, target: int) -> None:
-    _patch32(code, at, 0xFFC003FF, (target & 0xFFF) >> 3 << 10)
-
-
 def _scaled_low12(shift: int) -> Callable[[bytearray, int, int, int], None]:
     def written(code: bytearray, at: int, place: int, target: int) -> None:
         _patch32(code, at, 0xFFC003FF, (target & 0xFFF) >> shift << 10)
@@ -108,7 +104,7 @@ _WRITERS: Final[dict[str, Callable[[bytearray, int, int, int], None]]] = {
     "Aarch64AdrPrelPgHi21": _adrp,
     "Aarch64AdrGotPage21": _adrp,
     "Aarch64AddAbsLo12Nc": _add_low12,
-    "Aarch64Ld64GotLo12Nc": _ldr_low12,
+    "Aarch64Ld64GotLo12Nc": _scaled_low12(3),
     **{f"Aarch64Ldst{8 << shift}AbsLo12Nc": _scaled_low12(shift) for shift in range(5)},
     "RiscvCallPlt": _call_pair,
     "RiscvPCRelHi20": _auipc,

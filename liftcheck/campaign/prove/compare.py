@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from liftcheck import isle
-from liftcheck.campaign.prove.changed import ChangedTask, ChangedWork, Compared, tasks
+from liftcheck.campaign.prove.changed import ChangedWork, Compared, tasks
 from liftcheck.campaign.prove.changes import Change, Changes, changes, side
 from liftcheck.campaign.prove.run import run_tasks
 from liftcheck.campaign.prove.work import ProveOptions, Workshop
@@ -141,7 +141,7 @@ def _verified(options: ProveOptions, against: str, differs: Changes, say: Callab
         shop.close()
     say(f"{options.isa}: {len(todo):,} tasks")
     found = Compared()
-    run_tasks(ChangedWork(options, against, differs), options.jobs, todo, say, found.proofs, found.add, _last)
+    run_tasks(ChangedWork(options, against, differs), options.jobs, todo, say, found.proofs, found.add)
     new = {differs.now.same[rule.place]: rule for rule in differs.now.rules}
     by_place = {rule.place: rule for rule in differs.now.rules}
     direct = {change.rule.place for change in differs.direct}
@@ -165,7 +165,3 @@ def _opcodes(differs: Changes) -> Iterator[str]:
     """The opcodes in left-hand sides of what differs itself."""
     for change in (*differs.direct, *differs.gone):
         yield from (word for word in set(words(change.rule.left)) if word in OPCODES)
-
-
-def _last(task: ChangedTask) -> float:
-    return 1.0

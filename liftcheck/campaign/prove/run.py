@@ -103,7 +103,7 @@ def run_tasks(
     say: Callable[[str], None],
     proofs: Proofs,
     add: Callable[[A], None],
-    size: Callable[[T], float],
+    size: Callable[[T], float] = lambda _: 0.0,
 ) -> None:
     """Spreads tasks over processes and adds up what they give (`add`, of which `proofs` is a part), with a line of
     progress now and then."""

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from liftcheck.case import CompileFailure, Target
 from liftcheck.compilers.base import Complaint, Reply, Setting, UnknownSetting
+from liftcheck.compilers.child import Child, Died
 from liftcheck.compilers.cranelift import builds, capture, failures, protocol
 from liftcheck.compilers.cranelift.builds import Build
 from liftcheck.compilers.cranelift.capture import PlantedFault
-from liftcheck.compilers.cranelift.child import Child, Died
 from liftcheck.errors import InputError, InternalError, Unavailable, Unsupported, UsageError
 from liftcheck.isa import ISA_ALIASES, ISAS, LISTED
 from liftcheck.isa.base import isa_named
@@ -298,7 +298,7 @@ class Cranelift:
         if self._child is None or self._child.owner != os.getpid():
             self._handles.clear()
             try:
-                self._child = Child(self.build.binary, self.memory)
+                self._child = Child([self.build.binary], self.memory)
             except OSError as error:
                 raise Unavailable(
                     f"the bridge of {self.name} does not start ({error}): liftcheck compiler add {self.name}"

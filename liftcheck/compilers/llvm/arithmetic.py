@@ -9,7 +9,7 @@ from liftcheck.clif.types import Type, by_name
 from liftcheck.compilers.llvm.body import Body, Refused, all_lanes, integers, mangled, type_text
 
 BINARY: Final = {"iadd": "add", "isub": "sub", "imul": "mul", "band": "and", "bor": "or", "bxor": "xor"}
-FLOAT_BINARY: Final = {"fadd": "fadd", "fsub": "fsub", "fmul": "fmul", "fdiv": "fdiv"}
+FLOAT_BINARY: Final = ("fadd", "fsub", "fmul", "fdiv")
 SHIFTS: Final = {"ishl": "shl", "ushr": "lshr", "sshr": "ashr"}
 ROTATIONS: Final = {"rotl": "fshl", "rotr": "fshr"}
 INTRINSICS: Final = {
@@ -64,7 +64,7 @@ class Arithmetic(Body):
 
     def float_binary(self, inst: Inst) -> None:
         x, y = self.operands(inst)
-        self.set(inst, f"{FLOAT_BINARY[inst.op]} {type_text(self.type_of(inst.args[0]))} {x}, {y}")
+        self.set(inst, f"{inst.op} {type_text(self.type_of(inst.args[0]))} {x}, {y}")
 
     def fneg(self, inst: Inst) -> None:
         self.set(inst, f"fneg {type_text(self.type_of(inst.args[0]))} {self.v(inst.args[0])}")

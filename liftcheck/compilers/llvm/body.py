@@ -46,6 +46,12 @@ def _words(params: Sequence[AbiParam]) -> int:
     return sum(-(-param.type.bits // 64) if param.type.is_int else 1 for param in params)
 
 
+def _extension(param: AbiParam) -> str:
+    """How a narrow value is extended, as LLVM says it."""
+    is_narrow = param.type.bits < 64 and not param.type.is_vector
+    return {"uext": "zeroext", "sext": "signext"}.get(param.extension, "") if is_narrow else ""
+
+
 def integers(bits: int, lanes: int) -> str:
     return f"<{lanes} x i{bits}>" if lanes > 1 else f"i{bits}"
 
@@ -79,9 +85,7 @@ class Body:
 
     def convention(self, signature: Signature) -> str:
         name = signature.call_conv
-        if name in CONVENTIONS:
-            return ""
-        if name == "tail" and not self.facts.tail:
+        if name in CONVENTIONS or (name == "tail" and not self.facts.tail):
             return ""
         if name == "tail":
             if _words(signature.params) > _PASSED or _words(signature.returns) > _RETURNED:
@@ -94,33 +98,32 @@ class Body:
     def param(self, param: AbiParam) -> str:
         if param.purpose.startswith("sarg"):
             raise Refused("a structure that is passed by value")
-        extension = {"uext": " zeroext", "sext": " signext"}.get(param.extension, "")
-        return type_text(param.type) + (extension if param.type.bits < 64 and not param.type.is_vector else "")
+        return f"{type_text(param.type)} {_extension(param)}".rstrip()
 
     def returned(self, signature: Signature) -> str:
-        if not signature.returns:
-            return "void"
-        if len(signature.returns) == 1:
-            ty, _, extension = self.param(signature.returns[0]).partition(" ")
-            whole = self.param(signature.returns[0])
-            if whole.endswith("ext"):
-                ty, extension = whole.rsplit(" ", 1)
-                return f"{extension} {ty}"
-            return whole
-        return "{ " + ", ".join(type_text(p.type) for p in signature.returns) + " }"
+        """The type of what a function returns, with how it is extended."""
+        extension = _extension(signature.returns[0]) if len(signature.returns) == 1 else ""
+        return f"{extension} {self.result(signature)}".lstrip()
+
+    def result(self, signature: Signature) -> str:
+        """The type of what a function returns."""
+        types = [type_text(param.type) for param in signature.returns]
+        return types[0] if len(types) == 1 else f"{{ {', '.join(types)} }}" if types else "void"
 
     # Values
 
     def v(self, value: int | str) -> str:
         assert isinstance(value, int)
-        while value in self.function.aliases:
-            value = self.function.aliases[value]
-        return f"%v{value}"
+        return f"%v{self._root(value)}"
 
     def type_of(self, value: int) -> Type:
+        return self.function.types[self._root(value)]
+
+    def _root(self, value: int) -> int:
+        """The value that an alias stands for."""
         while value in self.function.aliases:
             value = self.function.aliases[value]
-        return self.function.types[value]
+        return value
 
     def new(self, text: str) -> str:
         self.count += 1

@@ -5,21 +5,25 @@ A function that LLVM ends at is given up alone; what LLVM cannot select is a ref
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
+from hashlib import blake2b
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from liftcheck.case import CompileFailure, FunctionCode, Target
 from liftcheck.clif.ir import Function
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.compilers.base import OPT_LEVEL, Compiler, Reply, Setting, UnknownSetting
+from liftcheck.compilers.child import Child, Died
 from liftcheck.compilers.llvm.body import Refused
 from liftcheck.compilers.llvm.objects import contents
-from liftcheck.compilers.llvm.process import Died, Process
 from liftcheck.compilers.llvm.translate import Translated, translate
 from liftcheck.compilers.llvm.worker import Order
 from liftcheck.errors import Unavailable, UsageError
@@ -29,7 +33,9 @@ from liftcheck.mach.insn import decode
 
 LEVELS: Final = {"none": 0, "speed": 2, "speed_and_size": 2}
 SECONDS: Final = 20.0
-"""That one function may take."""
+"""Of processor time that one function may take."""
+_MEMORY: Final = 4 << 30
+_WORKER: Final = (sys.executable, "-m", "liftcheck.compilers.llvm.worker")
 _SELECTS: Final = re.compile(
     r"LLVM ERROR: (Cannot select|unsupported|unable to|do not know how|failed to perform tail call|.*not supported)",
     re.I,
@@ -51,7 +57,7 @@ class Llvm22(Compiler):
             raise UsageError(f"{spec}: there is one LLVM, that of llvmlite; say 'llvm'")
         if find_spec("llvmlite") is None:
             raise Unavailable("llvmlite is not installed: pip install 'liftcheck[llvm]'")
-        self._process: Process | None = None
+        self._child: Child | None = None
 
     @property
     def name(self) -> str:
@@ -67,16 +73,7 @@ class Llvm22(Compiler):
         return f"{self.version} {_sources()}"
 
     def settings(self, isa: str) -> dict[str, Setting]:
-        own, features = isa_named(isa), _facts(isa).extensions
-        rows = [OPT_LEVEL, *_SHARED]
-        rows += [Setting(name, "bool", (), "false", f"LLVM's feature {text}", False) for name, text in features.items()]
-        rows += [Setting(name, "bool", (), "true", "always there", False) for name in sorted(own.always)]
-        rows += [
-            Setting(name, "preset", ("preset",), "", f"short for {flags}", False)
-            for name, flags in own.presets.items()
-            if set(flags.split()) <= features.keys() | own.always
-        ]
-        return {row.name: row for row in rows}
+        return dict(_settings(isa))
 
     def compile_text(
         self, text: str, targets: Sequence[Target], wants: frozenset[str] = frozenset()
@@ -100,13 +97,13 @@ class Llvm22(Compiler):
         return columns
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        if self._child is not None:
+            self._child.close()
+            self._child = None
 
     def _order(self, target: Target, facts: Llvm) -> Order:
         """An order without its text; UnknownSetting."""
-        known, level, features = self.settings(target.isa), "none", [facts.features] if facts.features else []
+        known, level, features = _settings(target.isa), "none", [facts.features] if facts.features else []
         presets = isa_named(target.isa).presets
         for name, value in target.settings:
             if name not in known or not known[name].takes(value):
@@ -131,13 +128,13 @@ class Llvm22(Compiler):
             return CompileFailure("unsupported", str(reason))
 
     def _asked(self, order: Order) -> bytes | CompileFailure:
-        if self._process is None or not self._process.is_ours:
-            self._process = Process()
+        if self._child is None or self._child.owner != os.getpid():
+            self._child = Child(_WORKER, _MEMORY)
         try:
-            answer = pickle.loads(self._process.ask(pickle.dumps(order), SECONDS))
+            answer = pickle.loads(self._child.exchange(pickle.dumps(order), SECONDS))
         except Died as death:
-            self._process = None
-            if death.timed_out:
+            self._child = None
+            if death.timeout is not None:
                 return CompileFailure("timeout", f"longer than {SECONDS:.0f} s")
             words = next((line for line in death.words.splitlines() if "LLVM ERROR" in line), "") or death.words[-400:]
             reason = re.sub(r"0x[0-9a-f]+|\bt\d+\b|\d+", "_", words)[:120]
@@ -163,6 +160,20 @@ def _accesses(isa: str, code: bytes) -> Iterator[int]:
         at += instruction.size
 
 
+@cache
+def _settings(isa: str) -> dict[str, Setting]:
+    own, features = isa_named(isa), _facts(isa).extensions
+    rows = [OPT_LEVEL, *_SHARED]
+    rows += [Setting(name, "bool", (), "false", f"LLVM's feature {text}", False) for name, text in features.items()]
+    rows += [Setting(name, "bool", (), "true", "always there", False) for name in sorted(own.always)]
+    rows += [
+        Setting(name, "preset", ("preset",), "", f"short for {flags}", False)
+        for name, flags in own.presets.items()
+        if set(flags.split()) <= features.keys() | own.always
+    ]
+    return {row.name: row for row in rows}
+
+
 def _facts(isa: str) -> Llvm:
     facts: Llvm = isa_named(isa).part("llvm:LLVM")
     return facts
@@ -171,8 +182,5 @@ def _facts(isa: str) -> Llvm:
 @cache
 def _sources() -> str:
     """What changes whenever the translation does."""
-    from hashlib import blake2b
-    from pathlib import Path
-
     folder = Path(__file__).parent
     return blake2b(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py"))), digest_size=8).hexdigest()

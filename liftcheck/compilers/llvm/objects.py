@@ -13,7 +13,7 @@ from liftcheck.compilers.llvm.body import TRAP, Refused
 from liftcheck.isa.llvm import Llvm
 from liftcheck.mach.relocations import LOW_HALF
 
-_PROGBITS_LOADED: Final = 2
+_LOADED: Final = 2
 _RELA: Final = 4
 _NOBITS: Final = 8
 _ENTRY: Final = 24
@@ -34,6 +34,12 @@ class Section(NamedTuple):
     data: bytes
     info: int
     alignment: int
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether the program has it in memory; of unwinding nothing is used."""
+        has_bytes = bool(self.data) and self.kind not in (_RELA, _NOBITS)
+        return has_bytes and bool(self.flags & _LOADED) and not self.name.startswith(".eh_frame")
 
 
 class Symbol(NamedTuple):
@@ -65,14 +71,7 @@ def contents(data: bytes, facts: Llvm, big_endian: bool, declared: frozenset[str
     code, places, alignment = bytearray(sections[text].data), {text: 0}, max(16, sections[text].alignment)
     size = len(code)
     for number, section in enumerate(sections):
-        if (
-            number != text
-            and section.flags & _PROGBITS_LOADED
-            and section.data
-            and section.kind not in (_RELA, _NOBITS)
-        ):
-            if section.name.startswith(".eh_frame"):
-                continue
+        if number != text and section.holds_data:
             code += bytes(-len(code) % max(1, section.alignment))
             places[number] = len(code)
             code += section.data

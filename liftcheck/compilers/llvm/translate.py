@@ -10,7 +10,6 @@ Sources: LLVM Language Reference of LLVM 22; what opcodes compute: `clif/semanti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -116,7 +115,7 @@ class _Said(Arithmetic):
     # Instructions
 
     def inst(self, inst: Inst) -> None:
-        handler = _HANDLERS.get(inst.op) or _FAMILIES.get(inst.op)
+        handler = _HANDLERS.get(inst.op)
         if handler is None:
             raise Refused(inst.op)
         for value in (*inst.results, *inst.args):
@@ -229,13 +228,6 @@ class _Said(Arithmetic):
         assert isinstance(inst.imm, int)
         self.pointer(inst, self.named(inst.imm)[0])
 
-    def symbol(self, inst: Inst) -> None:
-        assert isinstance(inst.imm, int)
-        kind, *rest = self.function.globals.get(inst.imm, ("",))
-        if kind != "symbol" or len(rest) < 1:
-            raise Refused("a global value that is not a symbol")
-        raise Refused("symbol_value")
-
     def frame_pointer(self, inst: Inst) -> None:
         self.pointer(inst, self.new(self.call("frameaddress.p0", "ptr", "i32 0")))
 
@@ -277,18 +269,16 @@ class _Said(Arithmetic):
         else:
             whole = self.new(f"call {text}")
             for n in range(len(signature.returns)):
-                self.set(inst, f"extractvalue {self.returned(signature)} {whole}, {n}", n)
+                self.set(inst, f"extractvalue {self.result(signature)} {whole}, {n}", n)
 
     def tail_calls(self, inst: Inst) -> None:
         text, signature = self.call_text(inst)
         if not self.facts.tail or "tailcc" not in text:
             raise Refused("a tail call by a convention without them")
-        ty = self.returned(signature)
-        if ty == "void":
+        if not signature.returns:
             self.lines += [f"  musttail call {text}", "  ret void"]
         else:
-            plain = re.sub(r"^(zeroext|signext) ", "", ty)
-            self.lines.append(f"  ret {plain} {self.new(f'musttail call {text}')}")
+            self.lines.append(f"  ret {self.result(signature)} {self.new(f'musttail call {text}')}")
 
     def returns(self, inst: Inst) -> None:
         params = self.function.signature.returns
@@ -297,7 +287,7 @@ class _Said(Arithmetic):
         elif len(params) == 1:
             self.lines.append(f"  ret {type_text(params[0].type)} {self.v(inst.args[0])}")
         else:
-            t, whole = self.returned(self.function.signature), "poison"
+            t, whole = self.result(self.function.signature), "poison"
             for n, (param, value) in enumerate(zip(params, inst.args)):
                 whole = self.new(f"insertvalue {t} {whole}, {type_text(param.type)} {self.v(value)}, {n}")
             self.lines.append(f"  ret {t} {whole}")
@@ -329,7 +319,7 @@ class _Said(Arithmetic):
 
 
 Handler = Callable[[_Said, Inst], None]
-_HANDLERS: Final[dict[str, Handler]] = {
+_ALONE: Final[dict[str, Handler]] = {
     "bnot": _Said.bnot, "ineg": _Said.ineg, "fneg": _Said.fneg, "cls": _Said.cls, "umulhi": _Said.high_product,
     "smulhi": _Said.high_product, "uadd_overflow_trap": _Said.add_or_trap, "icmp": _Said.compare, "fcmp": _Said.compare,
     "fcvt_to_uint": _Said.integer_of, "fcvt_to_sint": _Said.integer_of, "select": _Said.select,
@@ -341,14 +331,14 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "vhigh_bits": _Said.high_bits, "fvpromote_low": _Said.promote_low, "fvdemote": _Said.demote_vector,
     "bitcast": _Said.bitcast, "atomic_load": _Said.atomic_load, "atomic_store": _Said.atomic_store,
     "atomic_rmw": _Said.atomic_rmw, "atomic_cas": _Said.atomic_cas, "fence": _Said.fence,
-    "stack_addr": _Said.stack_addr, "func_addr": _Said.func_addr, "symbol_value": _Said.symbol,
+    "stack_addr": _Said.stack_addr, "func_addr": _Said.func_addr,
     "get_frame_pointer": _Said.frame_pointer, "get_return_address": _Said.return_address,
     "get_stack_pointer": _Said.stack_pointer, "call": _Said.calls, "call_indirect": _Said.calls,
     "return_call": _Said.tail_calls, "return_call_indirect": _Said.tail_calls, "return": _Said.returns,
     "jump": _Said.jump, "brif": _Said.brif, "br_table": _Said.br_table, "trap": _Said.traps, "trapz": _Said.traps_if,
     "trapnz": _Said.traps_if, "nop": _Said.nothing, "sequence_point": _Said.nothing,
 }  # fmt: skip
-_FAMILIES: Final[dict[str, Handler]] = {
+_HANDLERS: Final[dict[str, Handler]] = _ALONE | {
     op: handler
     for ops, handler in (
         (BINARY, _Said.binary), (FLOAT_BINARY, _Said.float_binary), (SHIFTS, _Said.shift), (ROTATIONS, _Said.rotate),

@@ -224,7 +224,7 @@ def _collapsed(steps: list[Step]) -> list[Step]:
         return steps
     value, last = 0, steps[-1]
     for step in steps[:-1]:
-        target, *rest = step.items or (None,)
+        target, rest = step.items[0] if step.items else None, step.items[1:]
         if not isinstance(target, Register) or target.number != -2 - _SCRATCH:
             return steps
         made = _constant(step, value, [one for one in rest if not isinstance(one, Register)])

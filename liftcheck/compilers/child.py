@@ -1,7 +1,8 @@
-"""The bridge as a child process: messages out and in, with a deadline, and what is known when it dies.
+"""A compiler as a child process: messages out and in, with a deadline, and what is known when it dies.
 
-The one idea: the child always says in a shared file whom it is compiling, so a death or a deadline has a culprit; the
-deadline is one *per function and target*, in processor time. It decides nothing: `client.py` tries again and blames.
+The one idea: the child may say in a shared file whom it is compiling, as the bridge does, so a death or a deadline has
+a culprit; the deadline is one *per function and target*, in processor time. It decides nothing: who asks tries again
+and blames.
 The child runs in a process group of its own (Ctrl-C reaches the campaign alone) and ends with its parent.
 """
 
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,14 +46,14 @@ class Died(Exception):
 
 
 class Child:
-    """One bridge process. Not thread-safe; a fork must not use its parent's (`owner` tells)."""
+    """One process, which `--progress N` tells the file. Not thread-safe; a fork must not use its parent's (`owner`)."""
 
-    def __init__(self, binary: Path, memory: int) -> None:
+    def __init__(self, command: Sequence[str | Path], memory: int) -> None:
         self.owner: Final = os.getpid()
         self._progress: Final = os.memfd_create("liftcheck-progress")
         self._words: Final = os.memfd_create("liftcheck-stderr")
         self._process = subprocess.Popen(
-            [binary, "--progress", str(self._progress)],
+            [*command, "--progress", str(self._progress)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
