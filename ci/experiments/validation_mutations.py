@@ -51,7 +51,7 @@ from liftcheck.generators import generate as programs
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
-from liftcheck.oracles.regalloc.arguments import stack_bytes
+from liftcheck.mach.arguments import stack_bytes
 from liftcheck.oracles.regalloc.source import Source, source_of
 from liftcheck.oracles.regalloc.validate import validate
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID

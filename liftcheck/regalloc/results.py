@@ -2,7 +2,7 @@
 
 The one idea: a compiler takes the results that no register holds in the order of their definitions, each into its
 register, or word by word through a temporary into its spill slot; it takes the stack pointer down again first where the
-callee moved it, and may jump afterwards. Which result lies where, the signature says (`oracles.regalloc.arguments`).
+callee moved it, and may jump afterwards. Which result lies where, the signature says (`mach.arguments`).
 Here it is looked at that they are taken upwards, as they lie in their order; where a convention lays them the other way
 round (`isa.abi.Passing.packs_results`), downwards, and where either may be called, in one of the two orders.
 """

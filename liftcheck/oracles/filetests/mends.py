@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from liftcheck.clif.edit import copy_function, fresh, replace_uses
 from liftcheck.clif.ir import Function, Inst, Signature, StackSlot
 from liftcheck.clif.types import F16, F32, F64, I16, I32, I64, I128, Type
-from liftcheck.oracles.regalloc.arguments import stack_bytes
+from liftcheck.mach.arguments import stack_bytes
 
 Settings = tuple[tuple[str, str], ...]
 

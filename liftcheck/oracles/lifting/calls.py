@@ -26,6 +26,7 @@ from liftcheck.clif.opcodes import INDIRECT_CALLS
 from liftcheck.interp.libcalls import libcall, numeric
 from liftcheck.isa.abi import abi_named, owed
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import stack_bytes
 from liftcheck.mach.lift import UNKNOWN_TARGET, table_of, untouched
 from liftcheck.mach.lift_memory import DATA, FRAME, Range, Undecided, located, parts
 from liftcheck.mach.lift_paths import Called, Path
@@ -35,7 +36,6 @@ from liftcheck.mach.rows.table import variables
 from liftcheck.mach.symbols import SYMBOL
 from liftcheck.mach.transfer import State, over, value
 from liftcheck.oracles.lifting.signature import ALIGNED, RETURN, STACK, Convention, convention
-from liftcheck.oracles.regalloc.arguments import stack_bytes
 
 ROUTINE: Final = "libcall:"
 REACHES: Final = "a call that may reach the frame"

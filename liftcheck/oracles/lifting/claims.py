@@ -19,13 +19,13 @@ from liftcheck.case import Target
 from liftcheck.clif.types import Type
 from liftcheck.isa.abi import abi_named, owed
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import stack_bytes
 from liftcheck.mach.lift import table_of
 from liftcheck.mach.lift_memory import Memory, Range, located, parts
 from liftcheck.mach.lift_paths import Access, Called, End
 from liftcheck.nan import quiet_nan
 from liftcheck.oracles.lifting.calls import even
 from liftcheck.oracles.lifting.signature import ALIGNED, Boundary, Convention, convention, extension
-from liftcheck.oracles.regalloc.arguments import stack_bytes
 
 _BLOCK: Final = 16
 """Bytes of the largest access that may be around one of the program's."""

@@ -3,7 +3,7 @@
 The one idea: arguments are the variables 'arg0', 'arg1', … of their CLIF types' shapes; what a convention leaves open
 is a variable of its own: the bits above a narrow value without an extension, whole registers, the rest of a stack
 slot. Results are read back the same way; of a result with an extension the whole register counts, of others its bits.
-Where everything is, `oracles.regalloc.arguments.passed` says.
+Where everything is, `mach.arguments.passed` says.
 
 Assumed: what is passed by address, and the area for results, are apart from all other memory.
 """
@@ -22,11 +22,11 @@ from liftcheck.clif.ir import AbiParam, Signature
 from liftcheck.clif.types import Type
 from liftcheck.isa.abi import abi_named
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import Part, Passed, passed
 from liftcheck.mach.lift import table_of
 from liftcheck.mach.lift_memory import Undecided, located
 from liftcheck.mach.lift_paths import Caller, End, Entry
 from liftcheck.mach.rows.machine import Place
-from liftcheck.oracles.regalloc.arguments import Part, Passed, passed
 
 STACK: Final = var("stack", 60)
 ALIGNED: Final = joined(STACK, const(0, 4))

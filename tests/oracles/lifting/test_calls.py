@@ -19,8 +19,8 @@ from liftcheck.clif.types import I8
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import passed
 from liftcheck.oracles.lifting.lines import Judge, Verdict
-from liftcheck.oracles.regalloc.arguments import passed
 
 CORPUS = ROOT / "corpus" / "lift"
 WITH_ROWS = [isa for isa in ISAS if isa_named(isa).rows]

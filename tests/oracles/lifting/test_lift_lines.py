@@ -19,12 +19,12 @@ from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import AssemblyError
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import passed
 from liftcheck.mach.lift import table_of
 from liftcheck.mach.lift_memory import Undecided
 from liftcheck.mach.rows.table import Decoded
 from liftcheck.oracles.lifting.lines import Judge
 from liftcheck.oracles.lifting.signature import boundary
-from liftcheck.oracles.regalloc.arguments import passed
 
 CORPUS = ROOT / "corpus" / "lift"
 WITH_ROWS = [isa for isa in ISAS if isa_named(isa).rows]

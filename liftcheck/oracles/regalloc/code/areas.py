@@ -13,9 +13,9 @@ from functools import cache
 from typing import Final
 
 from liftcheck.clif.ir import Signature
+from liftcheck.mach.arguments import stack_bytes
 from liftcheck.mach.insn import Access
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.oracles.regalloc.arguments import stack_bytes
 from liftcheck.oracles.regalloc.code.accesses import STORES_OUTSIDE
 from liftcheck.oracles.regalloc.code.called import Body
 from liftcheck.oracles.regalloc.code.frame_accesses import Rules

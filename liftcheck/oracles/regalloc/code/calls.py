@@ -21,10 +21,10 @@ from liftcheck.case import CallSite, FunctionCode
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import UNRESTORED, Reserved, abi_named, owed, reserved
 from liftcheck.isa.base import isa_named
+from liftcheck.mach.arguments import stack_bytes, stacked
 from liftcheck.mach.insn import JUMP, ORDINARY, PC, WIDTHS, Effect, Insn, decode, register
 from liftcheck.mach.regs import NONE, SLOT
 from liftcheck.mach.state import parts
-from liftcheck.oracles.regalloc.arguments import stack_bytes, stacked
 from liftcheck.oracles.regalloc.code.layout import Layout, Placed
 from liftcheck.oracles.regalloc.source import POINTERS, Source, structure_bytes
 from liftcheck.regalloc.allocation import ANY, FIXED, USE, Allocation, Operand

@@ -13,7 +13,7 @@ from typing import Final
 
 from liftcheck.clif.ir import Signature
 from liftcheck.isa.abi import abi_named
-from liftcheck.oracles.regalloc.arguments import Lies, stacked
+from liftcheck.mach.arguments import Lies, stacked
 
 STORED, LOADED, RETURNED = "stored", "loaded", "returned"
 """What is accessed: a callee's arguments, the function's own, a callee's results."""

@@ -9,7 +9,7 @@ import pytest
 from liftcheck.clif.ir import Signature
 from liftcheck.clif.text.parser import parse_filetest
 from liftcheck.isa import ISAS
-from liftcheck.oracles.regalloc.arguments import passed, stack_bytes, stacked
+from liftcheck.mach.arguments import passed, stack_bytes, stacked
 
 
 def signed(params: str, returns: str, convention: str) -> Signature:
