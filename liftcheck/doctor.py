@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from liftcheck import isle
 from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.cranelift.cargo import RUSTUP
 from liftcheck.errors import Unavailable
 from liftcheck.isa import HOST, ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.isle import sources as isle
 from liftcheck.runners.table import NAMES, kind_of
 
 if TYPE_CHECKING:

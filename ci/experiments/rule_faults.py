@@ -29,12 +29,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftcheck import isle
 from liftcheck.campaign.prove.work import PROGRAMS, RULE, TURNS, ProveOptions, Task, Workshop
 from liftcheck.campaign.report.rule_proofs import REFUTED, verdicts
 from liftcheck.generators.instances import of_rule
 from liftcheck.isa import ISAS
-from liftcheck.isle import MID_END
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import MID_END
 
 VERSION = "0.135.8"
 MID_END_ON = "aarch64"

@@ -16,7 +16,6 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
-from liftcheck import isle
 from liftcheck.campaign.options import BATCH, Avoided, Extent, FuzzOptions, batch_cases, batch_seed
 from liftcheck.campaign.plan import INPUTS, Plan, is_directed
 from liftcheck.campaign.seeds import Seeds, Stock
@@ -32,6 +31,7 @@ from liftcheck.generators.profiles import EXHAUSTIVE
 from liftcheck.generators.tables import Context
 from liftcheck.isa import ISAS
 from liftcheck.isa.base import isa_named
+from liftcheck.isle import sources as isle
 from liftcheck.oracles.base import Oracle
 from liftcheck.oracles.registry import ORACLES, oracle
 from liftcheck.runners.pool import RunnerPool

@@ -41,7 +41,7 @@ from liftcheck.campaign.report import rule_coverage
 from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.campaign.steering import Steering
 from liftcheck.generators.profiles import EXHAUSTIVE
-from liftcheck.isle import Rule
+from liftcheck.isle.sources import Rule
 from liftcheck.oracles.hooks import Hooks
 from liftcheck.oracles.tally import Tally
 

@@ -17,7 +17,7 @@ from liftcheck.campaign.findings import suspicion
 from liftcheck.campaign.findings.suspicion import Trigger
 from liftcheck.campaign.keep.database import GROUP
 from liftcheck.campaign.options import Avoided
-from liftcheck.isle import Rule
+from liftcheck.isle.sources import Rule
 from liftcheck.oracles.tally import Tally
 
 EPOCH: Final = GROUP

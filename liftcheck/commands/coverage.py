@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from liftcheck.campaign.report.rule_coverage import Coverage
-    from liftcheck.isle import Rule, Sources
+    from liftcheck.isle.sources import Rule, Sources
 
 _MANY = 12
 
@@ -46,8 +46,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Adds up, and shows."""
-    from liftcheck import isle
     from liftcheck.campaign.report import rule_coverage
+    from liftcheck.isle import sources as isle
 
     isas = options.flat(args.isa, ISAS)
     several = rule_coverage.added(

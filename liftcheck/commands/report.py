@@ -87,8 +87,8 @@ def _with_rules(folder: Path, statistics: Statistics) -> Statistics:
     """With what is known of each file of the compiler's rules: (part, file, executed, all)."""
     from dataclasses import replace
 
-    from liftcheck import isle
     from liftcheck.campaign.report import rule_coverage
+    from liftcheck.isle import sources as isle
 
     try:
         several = rule_coverage.added(rule_coverage.load(folder))

@@ -55,8 +55,8 @@ def proving(args: argparse.Namespace, isa: str, pattern: str, compiler: str) -> 
 
 def _write_page(path: str, report: RuleReport, code: int) -> int:
     """The sources, coloured by the verdicts; the exit code, which is 3 for 0 if the page cannot be written."""
-    from liftcheck import isle
     from liftcheck.campaign.report.rule_page import page, proven
+    from liftcheck.isle import sources as isle
 
     source = isle.find(report.version, report.compiler)
     if source is None:

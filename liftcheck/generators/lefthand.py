@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from liftcheck import isle
 from liftcheck.clif.formats import FLOAT_CONDITIONS, INT_CONDITIONS
 from liftcheck.clif.opcodes import DIVISIONS, OPCODES, Opcode
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.unfold import CONSTANT, ROOTS, ZERO, Unfolder, arguments, replaced
-from liftcheck.isle import Tree
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import Tree
 
 _CONSTANT_TERMS: Final = re.compile(
     r"(.*_from_(negated_)?value|.*_from_iconst|iconst.*|f\d+const|vconst|uimm.*|.*imm.*from.*)$"

@@ -33,7 +33,7 @@ from liftcheck.errors import InternalError
 from liftcheck.generators.body import Body
 from liftcheck.generators.rows import Leaf, Node, Row, Table
 from liftcheck.generators.templates import TEMPLATES
-from liftcheck.isle import Tree, forms
+from liftcheck.isle.sources import Tree, forms
 
 
 def parse(text: str) -> Tree:

@@ -25,7 +25,7 @@ from liftcheck.generators.patterns import constant, divisor, emit_pattern, given
 from liftcheck.generators.rows import Leaf, Node, Row, Table, kept
 from liftcheck.generators.solver import ACCESSES, drawn
 from liftcheck.generators.tables import Context
-from liftcheck.isle import MID_END
+from liftcheck.isle.sources import MID_END
 
 _GROUP: Final = 9
 """Rules of one program."""

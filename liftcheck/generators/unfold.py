@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Final
 
-from liftcheck.isle import Rule, Tree
+from liftcheck.isle.sources import Rule, Tree
 
 ROOTS: Final = frozenset({"simplify", "lower", "simplify_skeleton", "lower_branch"})
 _MOST: Final = 8

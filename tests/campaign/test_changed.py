@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from support.planted_rules import Planted
 
-from liftcheck import isle
 from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.prove import changed, checkout, compare
 from liftcheck.campaign.prove.changed import NOW, ROW, ChangedShop, ChangedTask, Compared, drawn
@@ -23,6 +22,7 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.base import Reply
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
+from liftcheck.isle import sources as isle
 from liftcheck.oracles.lifting.equal import Verdict
 
 LOWER = """

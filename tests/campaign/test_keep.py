@@ -41,7 +41,7 @@ from liftcheck.campaign.report.fuzz import FuzzReport
 from liftcheck.case import Outcome
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
-from liftcheck.isle import Rule
+from liftcheck.isle.sources import Rule
 from liftcheck.oracles.tally import Tally
 
 TIMES = ("seconds", "pairs_per_second", "time_share", "activity")

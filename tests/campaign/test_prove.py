@@ -40,7 +40,7 @@ from liftcheck.clif.text.parser import parse_module
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.errors import UsageError
 from liftcheck.isa import ISAS
-from liftcheck.isle import Rule, rules_in, spelled
+from liftcheck.isle.sources import Rule, rules_in, spelled
 from liftcheck.oracles.lifting.equal import Verdict
 
 SOURCE = """

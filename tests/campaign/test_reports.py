@@ -23,7 +23,7 @@ from liftcheck.campaign.report.entries import Entry, Place, Results
 from liftcheck.campaign.report.results import READERS, results
 from liftcheck.case import CompileFailure
 from liftcheck.errors import Diagnostic
-from liftcheck.isle import rules_in
+from liftcheck.isle.sources import rules_in
 from liftcheck.oracles import compare
 from liftcheck.oracles.filetests.report import Failure, Report
 from liftcheck.oracles.regalloc.verdict import Counterexample, Counts, refuted

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from liftcheck import cli, isle
+from liftcheck import cli
 from liftcheck.campaign.options import FuzzOptions
 from liftcheck.campaign.planner import Planner
 from liftcheck.campaign.report import rule_coverage
@@ -32,7 +32,8 @@ from liftcheck.case import FunctionCode, Target
 from liftcheck.clif.text.printer import print_module
 from liftcheck.errors import InputError, UsageError
 from liftcheck.isa import ISAS
-from liftcheck.isle import MID_END, Rule
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import MID_END, Rule
 from liftcheck.oracles.differential import is_for
 from liftcheck.oracles.tally import Tally
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from liftcheck.campaign.plan import DIRECTED, directed_before, is_directed
 from liftcheck.campaign.steering import ENOUGH, EPOCH, Steering
-from liftcheck.isle import Rule
+from liftcheck.isle.sources import Rule
 from liftcheck.oracles.tally import Tally
 
 RULES = tuple(Rule("src/opts/a.isle", line, "simplify", 0, "mid-end", [], line, line) for line in range(1, 12))

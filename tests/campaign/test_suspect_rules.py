@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from support.planted_rules import Planted, other_middle_end
 
-from liftcheck import isle
 from liftcheck.campaign.findings.finding import Finding
 from liftcheck.campaign.findings.from_file import disagreements
 from liftcheck.campaign.findings.investigate import Investigator
@@ -31,6 +30,7 @@ from liftcheck.clif.verify import verify
 from liftcheck.compilers.base import Compiler, Reply
 from liftcheck.compilers.cranelift.client import Cranelift
 from liftcheck.isa import ISAS
+from liftcheck.isle import sources as isle
 from liftcheck.oracles import compare
 from liftcheck.oracles.differential import Judge
 from liftcheck.oracles.tally import Tally

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from support.generators import context, matrices
 
-from liftcheck import isle
 from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.types import I64
@@ -23,6 +22,7 @@ from liftcheck.generators.solver import drawn
 from liftcheck.generators.tables import Context, build_table
 from liftcheck.generators.templates import TEMPLATES
 from liftcheck.isa import ISAS
+from liftcheck.isle import sources as isle
 
 EXACT = TypeTest(exact=I64)
 LOADED = Op("load", TypeTest(widths=(32,)), "", ())

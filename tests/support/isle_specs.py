@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from liftcheck import isle
 from liftcheck.bits import floats
+from liftcheck.isle import sources as isle
 
 Tree = Any  # str, or a list of trees
 

@@ -31,7 +31,7 @@ from liftcheck.case import Case, CompileFailure, Target
 from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.text.printer import print_module
 from liftcheck.clif.verify import verify
-from liftcheck.isle import MID_END
+from liftcheck.isle.sources import MID_END
 from liftcheck.oracles.differential import Prepared
 from liftcheck.oracles.reference import interpret
 from liftcheck.oracles.rule_counts import RULES

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from liftcheck import isle
 from liftcheck.generators.lefthand import Rules
 from liftcheck.isa import LISTED
-from liftcheck.isle import Rule, Tree, spelled
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import Rule, Tree, spelled
 
 ADDED, REMOVED, EDITED, PRIORITY, CALLS = "added", "removed", "edited", "priority", "calls"
 _CONVERTS: Final = "an implicit conversion"

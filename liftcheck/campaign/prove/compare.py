@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from liftcheck import isle
 from liftcheck.campaign.prove.changed import ChangedWork, Compared, tasks
 from liftcheck.campaign.prove.changes import Change, Changes, changes, side
 from liftcheck.campaign.prove.run import run_tasks
@@ -24,7 +23,8 @@ from liftcheck.compilers.cranelift import builds
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.errors import Unavailable, Unsupported
 from liftcheck.generators.unfold import ROOTS
-from liftcheck.isle import Rule, words
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import Rule, words
 
 
 @dataclass(slots=True)

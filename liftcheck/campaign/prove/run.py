@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from liftcheck import isle
 from liftcheck.campaign.execute.base import Death, Done, Work, spread
 from liftcheck.campaign.execute.local import local
 from liftcheck.campaign.prove.work import RULE, ProveOptions, ProveWork, Task, Workshop
@@ -27,6 +26,7 @@ from liftcheck.campaign.report.rule_proofs import (
     verdicts,
 )
 from liftcheck.errors import Unavailable, Unsupported, UsageError
+from liftcheck.isle import sources as isle
 
 T = TypeVar("T", bound=tuple[Any, ...])
 A = TypeVar("A")

@@ -33,7 +33,7 @@ from liftcheck.generators.lefthand import Op
 from liftcheck.generators.rows import Row, Table
 from liftcheck.generators.solver import ACCESSES
 from liftcheck.generators.unfold import ROOTS
-from liftcheck.isle import Rule, words
+from liftcheck.isle.sources import Rule, words
 from liftcheck.oracles.lifting.claims_smt import EFFORT
 from liftcheck.oracles.lifting.equal import Verdict, compare
 

@@ -21,7 +21,7 @@ from liftcheck.clif.text.printer import print_module
 from liftcheck.generators.choices import RandomChoices
 from liftcheck.generators.generate import generate
 from liftcheck.generators.unfold import ROOTS
-from liftcheck.isle import MID_END, SHARED, Rule, Tree
+from liftcheck.isle.sources import MID_END, SHARED, Rule, Tree
 
 PROGRAMS: Final = 16
 """For a rule on an ISA, in each world of settings."""

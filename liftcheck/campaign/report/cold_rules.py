@@ -17,7 +17,7 @@ from liftcheck.clif.opcodes import OPCODES, variants
 from liftcheck.clif.types import TYPES
 from liftcheck.generators.tables import UNREACHED
 from liftcheck.generators.unfold import ROOTS
-from liftcheck.isle import MID_END, SHARED, Rule, Sources, Tree
+from liftcheck.isle.sources import MID_END, SHARED, Rule, Sources, Tree
 
 _SETTING: Final = re.compile(r"(?:has|use)_([a-z0-9_]+)|([a-z0-9_]+)_enabled")
 _TEXTS: Final = (

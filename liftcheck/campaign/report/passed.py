@@ -17,7 +17,7 @@ from typing import Final
 
 from liftcheck.clif.types import TYPES, Type
 from liftcheck.generators.unfold import arguments, replaced
-from liftcheck.isle import Rule, Sources, Tree
+from liftcheck.isle.sources import Rule, Sources, Tree
 
 Value = frozenset[str] | None
 """The constants that an expression may be: '$I8', 'CC.Z', 'true'; None: anything."""

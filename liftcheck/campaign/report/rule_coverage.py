@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from liftcheck.errors import InputError, UsageError
-from liftcheck.isle import MID_END, SHARED, Rule
+from liftcheck.isle.sources import MID_END, SHARED, Rule
 from liftcheck.oracles.tally import Tally
 
 FILE: Final = "coverage.json"

@@ -18,7 +18,7 @@ from liftcheck import __version__
 from liftcheck.campaign.report.rule_coverage import Coverage, files, parts
 from liftcheck.campaign.report.rule_proofs import BESIDE, NOT_REACHED, PROVEN, REFUTED, UNDECIDED, Bad, RuleVerdict
 from liftcheck.campaign.report.style import STYLE
-from liftcheck.isle import Rule
+from liftcheck.isle.sources import Rule
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _OWN: Final = """

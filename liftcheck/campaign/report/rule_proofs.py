@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from liftcheck.case import Target
-from liftcheck.isle import MID_END, SHARED, Rule, spelled
+from liftcheck.isle.sources import MID_END, SHARED, Rule, spelled
 
 PROVEN, BESIDE, REFUTED, UNDECIDED, NOT_REACHED = "proven", "beside", "refuted", "undecided", "not reached"
 OURS, UNRUN = "a fault of liftcheck's", "unconfirmed"

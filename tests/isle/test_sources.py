@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from liftcheck import isle
 from liftcheck.case import FunctionCode, Target
 from liftcheck.compilers.registry import open_compiler
 from liftcheck.isa import ISAS
-from liftcheck.isle import MID_END, Form, Rule
+from liftcheck.isle import sources as isle
+from liftcheck.isle.sources import MID_END, Form, Rule
 
 SOURCE = """;; (rule (lower (in_a_comment)))
 (; a block
