@@ -24,6 +24,7 @@ OWN: Final = "cranelift"
 ROWS: Final[Mapping[str, str]] = {
     OWN: "liftcheck.compilers.cranelift.client:Cranelift",
     "llvm": "liftcheck.compilers.llvm.client:Llvm22",
+    "builtin": "liftcheck.compilers.builtin.client:Builtin",
 }
 """Name -> 'module:callable' that takes the whole of 'name@VERSION' or 'name=PATH'."""
 _MUST: Final = ("name", "version", "compile_text")

@@ -132,6 +132,10 @@ class Isa:
                   extensions no more than a value of Cranelift's has
     stack_pointer
 
+    The compiler of our own
+    backend       'module:value', its part of emission (`mach.backend.Backend`); '' where there is none yet
+    lowering      'module:function' that gives its part of lowering (`mach.lower.Rules`); '' likewise
+
     The compiler
     stack_probe   'module:function' that says which way the branch of a stack probe's loop goes, given the state and the
                   instruction before it
@@ -206,6 +210,8 @@ class Isa:
     bench: str = ""
     text: str = ""
     with_names: str = ""
+    backend: str = ""
+    lowering: str = ""
     stack_probe: str = "stack_probe:taken"
     spy: str = "spy:spy"
     pinned: int | None = None

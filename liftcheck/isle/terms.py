@@ -324,7 +324,7 @@ class _Reader:
             raise wrong(left[0], f"{term.name} is made in Python: it has no rules")
         term.constructor = "internal"
         scope = _Scope(self.program)
-        patterns = scope.patterns(left, left[1:], term.params, term.name)
+        patterns = scope.patterns(left, left[1:], term.params)
         bound: list[tuple[Pattern, Expr]] = []
         for one in lets:
             if not isinstance(one, Form) or not one or one[0] not in ("if", "if-let"):
@@ -353,11 +353,10 @@ class _Scope:
 
     # -- patterns
 
-    def patterns(self, where: Tree, trees: Sequence[Tree], types: Sequence[str], name: str) -> tuple[Pattern, ...]:
+    def patterns(self, where: Form, trees: Sequence[Tree], types: Sequence[str]) -> tuple[Pattern, ...]:
         """The patterns of a term's arguments."""
-        if len(trees) != len(types):
-            raise wrong(where, f"{name} has {len(types)} arguments, here are {len(trees)}")
-        return tuple(self.pattern(tree, ty) for tree, ty in zip(trees, types))
+        found = self._sequence(trees, types, None, 0, where)
+        return tuple(found)
 
     def pattern(
         self, tree: Tree, ty: str, given: Mapping[str, Pattern | tuple[Tree, str]] | None = None, depth: int = 0

@@ -46,7 +46,7 @@ def test_every_row_can_be_imported() -> None:
 
 @pytest.mark.usefixtures("toys")
 def test_entry_points_are_rows() -> None:
-    assert names() == ["cranelift", "llvm", "gone", "nothing", "toy"]
+    assert names() == ["cranelift", "llvm", "builtin", "gone", "nothing", "toy"]
 
 
 @pytest.mark.usefixtures("toys")

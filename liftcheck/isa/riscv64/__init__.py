@@ -66,6 +66,8 @@ ISA: Final = Isa(
     rows="insts.table:table",
     context="insts.vconfig:after",
     bench="insts.bench:benches",
+    backend="backend:BACKEND",
+    lowering="externs:opened",
     sizes=tuple(4 if first & 3 == 3 else 2 for first in range(256)),
     alignment=2,
     capstone=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),

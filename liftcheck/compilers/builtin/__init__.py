@@ -1,0 +1,1 @@
+"""`builtin`: the project's own compiler, in Python alone (docs/builtin.md)."""
