@@ -209,7 +209,8 @@ def _pair(
         return
     high, low = (steps, others) if a.priority > b.priority else (others, steps)
     upper, lower = (a, b) if a.priority > b.priority else (b, a)
-    if high <= low:
+    # A file may have a better way than another file's for all that the other's matches: an ISA beside shared rules.
+    if high <= low and upper.where.source is lower.where.source:
         yield complaint(lower.where, f"this rule never matches: the one at {upper.place} always does before")
 
 

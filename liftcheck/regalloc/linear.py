@@ -201,10 +201,10 @@ class _Allocator:
             self._take(vreg, begin, cut, best, taken)
             self._again(vreg, cut, waiting)
             return
-        if need != begin:
+        if not begin <= need <= begin | 1:
             self._spill(vreg, begin, waiting)
             return
-        if until > begin:
+        if until > need:
             self._take(vreg, begin, until, best, taken)
             self._spill(vreg, until, waiting)
             return
@@ -283,10 +283,10 @@ class _Allocator:
         waiting: list[tuple[int, int]],
     ) -> None:
         """Somebody else gives way."""
-        best, latest = NONE, -1
+        best, latest, mine = NONE, -1, self._need(vreg, begin)
         for register in self.order[cls]:
             one = taken.get(register)
-            if one is None or one[2] >= begin or self._until(register, vreg, begin) <= begin:
+            if one is None or one[2] >= begin or self._until(register, vreg, begin) <= mine:
                 continue
             other = one[1]
             need = self._need(other, begin)

@@ -100,7 +100,7 @@ def _resolved(target: Target) -> dict[str, str]:
 @cache
 def _settings(isa: str) -> dict[str, Setting]:
     own = isa_named(isa)
-    flags = dict.fromkeys([*own.always, *own.rich])
+    flags = dict.fromkeys([*own.always, *own.plain, *own.rich])
     rows = [OPT_LEVEL, *_SHARED]
     for name in flags:
         rows.append(Setting(name, "bool", (), str(name in own.always).lower(), "an extension", False))

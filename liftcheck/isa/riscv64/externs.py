@@ -8,7 +8,6 @@ after a name are its rounding mode.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -40,7 +39,7 @@ from liftcheck.isa.riscv64.insts.common import ROUNDING
 from liftcheck.isa.riscv64.sequences_own import select, sequences
 from liftcheck.isle.compiled import Compiled, compile_rules
 from liftcheck.isle.reader import Source
-from liftcheck.mach import prelude
+from liftcheck.mach import prelude, words
 from liftcheck.mach.convention import BASE, STACK_SLOT, Conventions
 from liftcheck.mach.lower import Lowering, Refused
 from liftcheck.mach.vcode import DEF, USE, Form, RowForm, Slot, fixed
@@ -121,14 +120,14 @@ def _sequence(name: str) -> tuple[Callable[..., Any], tuple[list[str], str]]:
     return build, (["Reg"] * reads, "Reg")
 
 
-_USED: Final = re.compile(r"\((rv|m|s)_([^\s()]+)")
+_USED: Final = re.compile(r"\((rv|w|m|s)_([^\s()]+)")
 
 
 def _declared(text: str) -> Iterator[tuple[str, Callable[..., Any], tuple[list[str], str]]]:
     """The terms that rules use without having said them."""
     for kind, name in sorted(set(_USED.findall(text))):
         bare, _, mode = name.partition("/")
-        if kind == "rv":
+        if kind in ("rv", "w"):
             made = _row(form(bare), next(n for n, text in ROUNDING.items() if text == mode) if mode else None)
         else:
             made = _access(name) if kind == "m" else _sequence(name)
@@ -224,35 +223,14 @@ def _stack_pointer(low: Lowering) -> int:
     return fixed(SP)
 
 
-def _exact(ty: Type, value: int) -> bool:
-    """Whether a float type has a number."""
-    return value == 0 or abs(value).bit_length() - (abs(value) & -abs(value)).bit_length() < (
-        24 if ty.bits == 32 else 53
-    )
-
-
-def _least(ty: Type) -> int:
-    return -(1 << ty.bits - 1)
-
-
 def _bound(low: Lowering, ty: Type, to: Type, kind: int) -> int:
-    """The number beside which a conversion traps: 0, 1 below (signed, unsigned), 2, 3 above."""
-    below = _least(to) - _exact(ty, _least(to) - 1)
-    value = (below, -1, 1 << to.bits - 1, 1 << to.bits)[kind]
-    size = ty.bytes
-    return _float_bits(low, size, int.from_bytes(struct.pack("<f" if size == 4 else "<d", float(value)), "little"))
-
-
-def _extension(name: str) -> Callable[[Lowering], bool]:
-    return lambda low: name in low.has
+    return _float_bits(low, ty.bytes, words.bound_bits(ty, to, kind))
 
 
 _EXTERNS: Final[dict[str, Any]] = {
     "zero": lambda low: _X0,
     "imm": _imm,
-    "imm12": lambda low, k: k if fits(k) else None,
-    "sext_imm": lambda low, ty, k: (k & ty.mask) - ((k & ty.mask) >> ty.bits - 1 << ty.bits),
-    "boxed": lambda low, k: k | 0xFFFF0000,
+    "small": lambda low, k: k if fits(k) else None,
     "float_bits": _float_bits,
     "wide_const": _wide_const,
     "cond": _cond,
@@ -261,26 +239,9 @@ _EXTERNS: Final[dict[str, Any]] = {
     "trap_if": _trap_if,
     "trap_now": _trap_now,
     "select_reg": _select_reg,
-    "code_overflow": lambda low: "int_ovf",
-    "code_divz": lambda low: "int_divz",
-    "code_toint": lambda low: "bad_toint",
-    **{f"has_{name}": _extension(f"has_{name}") for name in _EXTENSIONS},
-    "float64": lambda low, ty: ty if ty.is_float and not ty.is_vector and ty.bits in (32, 64) else None,
+    **{f"has_{name}": words.extension(f"has_{name}") for name in _EXTENSIONS},
     "wide": lambda low, ty: ty if ty.bits == 128 and not ty.is_vector else None,
-    "in_float": lambda low, ty: ty if ty.is_float and ty.bits <= 64 and not ty.is_vector else None,
-    "bit_mask": lambda low, ty: ty.mask,
-    "bits_of": lambda low, ty: ty.bits,
-    "least": lambda low, ty: _least(ty),
-    "greatest": lambda low, ty: (1 << ty.bits - 1) - 1,
-    "ugreatest": lambda low, ty: ty.mask,
-    "is_big": lambda low, flags: flags.endianness == "big",
-    "little": lambda low, flags: flags if flags.endianness != "big" else None,
-    "power": lambda low, n: 1 << n,
-    "log2": lambda low, k: k.bit_length() - 1 if k and not k & k - 1 else None,
-    "nonzero": lambda low, k: k or None,
-    "unsigned_of": lambda low, cc: "u" + cc[1:] if cc[0] == "s" else cc,
     "bound": _bound,
-    "is_strict": lambda low, ty, to, kind: kind == 0 and not _exact(ty, _least(to) - 1),
     "at": _at,
     "in_slot": _in_slot,
     "further": lambda low, amode, k: (amode[0], amode[1] + k, amode[2]),
@@ -289,22 +250,20 @@ _EXTERNS: Final[dict[str, Any]] = {
     "symbol_address": _symbol_address,
     "stack_pointer": _stack_pointer,
     "frame_pointer": _frame_pointer,
-    "access_size": lambda low, ty: ty.bytes,
 }
 
 
 @cache
 def rules() -> Compiled:
     """The rules of this ISA."""
-    path = Path(__file__).with_name("lower.isle")
-    text = path.read_text(encoding="utf-8")
-    externs = {**prelude.EXTERNS, **_EXTERNS}
+    files = [words.SHARED, words.source(Path(__file__).with_name("lower.isle"), "riscv64")]
+    externs = {**prelude.EXTERNS, **words.EXTERNS, **_EXTERNS}
     lines = []
-    for name, build, (types, gives) in _declared(text):
+    for name, build, (types, gives) in _declared("".join(file.text for file in files)):
         externs[name] = build
         lines.append(f"(decl {name} ({' '.join(types)}) {gives}) (extern constructor {name} {name})")
     own = Source("riscv64 instructions", "\n".join(lines))
-    return compile_rules([prelude.prelude(), own, Source("src/isa/riscv64/lower.isle", text)], externs, prelude.LAYOUTS)
+    return compile_rules([prelude.prelude(), own, *files], externs, prelude.LAYOUTS)
 
 
 # -- the seam
