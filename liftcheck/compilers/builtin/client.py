@@ -116,6 +116,6 @@ def _settings(isa: str) -> dict[str, Setting]:
 def _sources() -> str:
     """What changes whenever the compiler does."""
     root = Path(__file__).parents[2]
-    parts = ("compilers/builtin", "mach", "regalloc", "isle", "isa", "clif")
+    parts = ("compilers/builtin", "mach", "regalloc", "isle", "isa", "clif", "opt", "bits")
     paths = sorted(p for part in parts for kind in ("*.py", "*.isle") for p in (root / part).rglob(kind))
     return blake2b(b"".join(path.read_bytes() for path in paths), digest_size=8).hexdigest()

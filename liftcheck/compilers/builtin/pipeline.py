@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from liftcheck.case import FunctionCode
 from liftcheck.clif.ir import Function
+from liftcheck.clif.text.printer import print_function
 from liftcheck.isa.abi import owed
 from liftcheck.isa.base import isa_named
 from liftcheck.mach.backend import Backend, Emitter
@@ -19,6 +20,7 @@ from liftcheck.mach.emit import Finished
 from liftcheck.mach.lower import Lowering, Refused, Rules
 from liftcheck.mach.regs import SLOT, show_place
 from liftcheck.mach.vcode import DEF, Form, VCode
+from liftcheck.opt.optimize import optimize
 from liftcheck.regalloc.allocation import Allocation, Block, Environment, Instruction, Operand
 from liftcheck.regalloc.linear import allocate
 from liftcheck.regalloc.problem import Problem, Solution
@@ -38,6 +40,7 @@ class _Made(NamedTuple):
     """What the stages gave."""
 
     function: Function
+    better: Function
     isa: str
     lowered: VCode
     problem: Problem
@@ -58,12 +61,13 @@ def compile_function(
     see = observe or _nobody
     trace: list[str] | None = [] if "rules" in wants else None
     shown = bool(wants & {"vcode", "allocation"})
-    lowered = _seen(see, "lowered", _lower(function, isa, settings, trace))
+    better = _seen(see, "optimized", _optimize(function, settings, trace))
+    lowered = _seen(see, "lowered", _lower(better, isa, settings, trace))
     problem = _seen(see, "problem", _problem(lowered, isa, shown))
     solution = _seen(see, "allocated", allocate(problem))
     emitter = _emitter(lowered, problem, solution, isa, settings)
     finished = _seen(see, "emitted", emitter.run(record="allocation" in wants))
-    made = _Made(function, isa, lowered, problem, solution, emitter, finished, trace)
+    made = _Made(function, better, isa, lowered, problem, solution, emitter, finished, trace)
     return Compiled(_code(made, wants), _allocation(made))
 
 
@@ -74,6 +78,10 @@ def _nobody(stage: str, value: Any) -> None:
 def _seen(observe: Observer, stage: str, value: Any) -> Any:
     replaced = observe(stage, value)
     return value if replaced is None else replaced
+
+
+def _optimize(function: Function, settings: Mapping[str, str], trace: list[str] | None) -> Function:
+    return function if settings.get("opt_level", "none") == "none" else optimize(function, trace)
 
 
 def _lower(function: Function, isa: str, settings: Mapping[str, str], trace: list[str] | None) -> VCode:
@@ -159,6 +167,8 @@ def _code(made: _Made, wants: frozenset[str]) -> FunctionCode:
         extra["frame"] = _frame(made)
     if made.trace is not None:
         extra["rules"] = made.trace
+    if "clif" in wants:
+        extra["clif"] = print_function(made.better)
     if "vcode" in wants:
         extra["vcode"] = _shown(made)
     if "disassembly" in wants:
