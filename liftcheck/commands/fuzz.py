@@ -123,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
     listed = known.gather(args.known)
     chosen = campaign_options(args) if args.resume is None else resumed.campaign_options(args)
 
+    if args.compiler is None and args.resume is None:
+        chosen = without_cranelift(chosen)
     if EXHAUSTIVE in chosen.profiles:
         chosen = all_small(chosen)
     if args.scheduler is not None:
@@ -145,6 +147,27 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(report, output.table_console())
     return reports.write(args, "fuzz", report.document(), report.exit_code)
+
+
+def without_cranelift(chosen: FuzzOptions) -> FuzzOptions:
+    """The campaign on our own compiler where there is no Cranelift and no way to build one; says so."""
+    import sys
+
+    from liftcheck.compilers.cranelift import builds
+    from liftcheck.isa.base import isa_named
+
+    lacking = builds.lacking()
+    there = tuple(isa for isa in chosen.isas if isa_named(isa).backend)
+    if not lacking or not there:
+        return chosen
+    left_out = [isa for isa in chosen.isas if isa not in there]
+    without = f" (it has no {', '.join(left_out)} yet)" if left_out else ""
+    print(
+        f"no Cranelift is built here and there is no Rust toolchain: fuzzing builtin, liftcheck's own compiler, instead"
+        f"{without}; for the real Cranelift install {lacking}",
+        file=sys.stderr,
+    )
+    return dataclasses.replace(chosen, compiler="builtin", isas=there)
 
 
 def all_small(chosen: FuzzOptions) -> FuzzOptions:

@@ -207,6 +207,20 @@ def test_an_isa_that_is_not_there_is_refused(isa: str) -> None:
     assert reply.reason == f"not there yet: the ISA {isa}"
 
 
+def test_fuzz_without_cranelift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("LIFTCHECK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LIFTCHECK_CRANELIFT", raising=False)
+    monkeypatch.setattr("shutil.which", lambda *given, **more: None)
+    out = tmp_path / "out"
+    assert cli.main(["fuzz", "--isa", "riscv64", "--cases", "16", "--jobs", "1", "--no-sweep", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "fuzzing builtin, liftcheck's own compiler, instead" in said.err
+    assert "install Rust" in said.err
+
+
 def test_what_the_matrix_says_of_riscv64() -> None:
     found = matrix.ask(Builtin(), Target("riscv64"), matrix.probes())
     assert len(found.has) > 740

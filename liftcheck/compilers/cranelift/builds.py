@@ -101,6 +101,13 @@ def newest() -> str:
     return versions[0]
 
 
+def lacking() -> str:
+    """What must be installed before plain 'cranelift' means anything here; '' if nothing: it is built, or can be."""
+    if os.environ.get(PIN) or cargo.rustc_version() is not None:
+        return ""
+    return "" if any(build.spec.startswith("cranelift@") for build in listed()) else f"Rust: {cargo.RUSTUP}"
+
+
 def why_newest() -> str:
     """Why plain 'cranelift' means that version and no newer one, as far as this machine knows without asking."""
     if os.environ.get(PIN):
