@@ -17,8 +17,7 @@ def tidy(function: Function) -> bool:
     names: dict[int, int] = {}
     while _parameters(function, names):
         changed = True
-    if not any(inst.op == "get_exception_handler_address" for block in function.blocks for inst in block.insts):
-        changed |= _joined(function, names)
+    changed |= _joined(function, names)
     if names:
         resolved = {value: _resolved(names, value) for value in names}
         for block in function.blocks:

@@ -39,6 +39,8 @@ _QUIET: Final = frozenset({"nop"})
 
 def optimize(function: Function, trace: list[str] | None = None) -> Function:
     """A function that does the same. `trace`: gets 'file:line term' of the rules that matched."""
+    if any(inst.op == "get_exception_handler_address" for block in function.blocks for inst in block.insts):
+        return function  # it names a block, and an edge of it, which have to stay
     made = _without_aliases(copy_function(function))
     for _ in range(_ROUNDS):
         tidy(made)
@@ -147,8 +149,7 @@ class _Pass:
                 inst, last = done, None
             else:
                 last = None
-                if not OPCODES[inst.op].terminator:
-                    facts = self._after(inst, facts)
+                facts = self._after(inst, facts)
                 inst = self._branch(inst)
             kept.append(inst)
             for value in inst.results:

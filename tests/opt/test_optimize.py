@@ -185,6 +185,18 @@ def test_what_does_not_change_leaves_the_loop() -> None:
     assert "iconst" in [inst.op for inst in loop.insts], "a constant is made where it is used"
 
 
+def test_memory_is_not_known_after_a_call_that_may_throw() -> None:
+    made = done(
+        body(
+            "(i64, i32) -> i32",
+            "block0(v0: i64, v1: i32):\n store v1, v0\n try_call fn0(v0), sig0, block1, [ default: block2 ]\n"
+            "block1:\n v2 = load.i32 v0\n return v2\nblock2:\n v3 = load.i32 v0\n return v3",
+            " sig0 = (i64) tail\n fn0 = %g sig0",
+        )
+    )
+    assert ops(made) == ["store", "try_call", "load", "return", "load", "return"]
+
+
 def test_a_function_that_was_handed_in_is_not_changed() -> None:
     text = body("(i32) -> i32", "block0(v0: i32):\n v1 = iconst.i32 0\n v2 = iadd v0, v1\n return v2")
     module = parse_module(text)
