@@ -4,7 +4,7 @@ The one idea: an address is a base class and an offset; what was loaded or store
 base, and a store ends the facts about bytes that it may overlap: those of another base, unless both are stack slots
 (and the accesses are inside of them), and those of the same base that it does overlap. Calls, fences, atomic accesses
 and whatever else has an effect end all. A block begins with the facts of its only predecessor, which dominates it, or
-with none. There are at most `_KEPT`, so that a block costs no more than it is long.
+with none. There are at most `KEPT`, so that a block costs no more than it is long.
 
 A load that is not done had an earlier access of the same bytes before it, which did not trap; so it would not either.
 """
@@ -18,7 +18,8 @@ from liftcheck.clif.opcodes import LOADS, OPCODES, STORES
 from liftcheck.clif.types import I64, TYPES, Type
 from liftcheck.opt.egraph import Graph
 
-_KEPT: Final = 24
+KEPT: Final = 24
+"""Facts at a place, at most."""
 
 
 class Place(NamedTuple):
@@ -117,7 +118,19 @@ _SCALAR: Final = frozenset({"load", "uload8", "sload8", "uload16", "sload16", "u
 
 def stored(facts: Facts, place: Place) -> Facts:
     """The facts that a store leaves."""
-    return [fact for fact in facts if not _overlap(fact.place, place)][-_KEPT:]
+    return [fact for fact in facts if not _overlap(fact.place, place)][-KEPT:]
 
 
-__all__ = ["LOADS", "STORES", "Fact", "Facts", "Place", "access_of", "key_flags", "loaded", "place_of", "stored"]
+__all__ = [
+    "KEPT",
+    "LOADS",
+    "STORES",
+    "Fact",
+    "Facts",
+    "Place",
+    "access_of",
+    "key_flags",
+    "loaded",
+    "place_of",
+    "stored",
+]

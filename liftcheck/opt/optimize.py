@@ -21,7 +21,7 @@ from liftcheck.clif.opcodes import CONSTANTS, LOADS, OPCODES, STORES
 from liftcheck.clif.semantics.meaning import constant, has_meaning
 from liftcheck.opt.egraph import IMMEDIATE, Graph, Node
 from liftcheck.opt.flow import tidy
-from liftcheck.opt.memory import Fact, Facts, Place, access_of, key_flags, loaded, place_of, stored
+from liftcheck.opt.memory import KEPT, Fact, Facts, Place, access_of, key_flags, loaded, place_of, stored
 from liftcheck.opt.place import Placer
 from liftcheck.opt.rules import beginnings, rules
 
@@ -200,7 +200,7 @@ class _Pass:
             return True
         self.classes[inst.results[0]] = one = self.graph.leaf(ty)
         facts.append(Fact(place, key_flags(inst.flags), inst.op, ty, one))
-        del facts[:-24]
+        del facts[:-KEPT]
         return False
 
     def _place(self, inst: Inst, size: int) -> Place:
