@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from liftcheck.mach.emit import Buffer, Finished
 from liftcheck.mach.regs import SLOT
-from liftcheck.mach.vcode import JUMP, VCode
+from liftcheck.mach.vcode import JUMP, USE, Form, Insn, Slot, VCode
 
 BEFORE: Final = 0
 
@@ -32,6 +32,16 @@ class Frame(NamedTuple):
     size: int
     has_pair: bool
     grown: int = 0
+
+
+def frame_of(code: VCode, saved: Sequence[int], spills: int, wants_pair: bool) -> Frame:
+    """A frame: what calls hand over lowest, then stack slots, then spill slots, each area aligned to 16 bytes."""
+    slots = -(-code.outgoing // 16) * 16
+    above = -(-(slots + code.slot_bytes) // 16) * 16
+    size = -(-(above + 8 * spills) // 16) * 16
+    grown = max(0, code.tail - code.incoming)
+    wants_pair |= code.calls or code.frame or bool(saved) or size > 0 or code.incoming > 0 or grown > 0
+    return Frame(tuple(sorted(saved)), slots, above, size, wants_pair, grown)
 
 
 class Backend(Protocol):
@@ -180,3 +190,38 @@ class Emitter(Buffer):
     def spill(self, slot: int) -> int:
         """How far from the stack pointer a spill slot is."""
         return self.frame.spills + 8 * (slot - SLOT)
+
+
+class CallForm(Form):
+    """A call of a symbol (`extra[0]`), or through the first of the registers that are read; `extra[1]` its handlers.
+    `popped`: bytes that the callee takes away. `tail`: how many stack bytes the callee has; -1: it is no tail call."""
+
+    __slots__ = ("_popped", "_tail")
+
+    def __init__(self, slots: Sequence[Slot], clobbers: Sequence[int], popped: int, tail: int = -1) -> None:
+        super().__init__("call" if tail < 0 else "return_call", slots, clobbers)
+        self._popped: Final = popped
+        self._tail: Final = tail
+        self.is_return = tail >= 0
+
+    def emit(self, out: Emitter, places: Sequence[int], insn: Insn) -> None:
+        symbol, handlers = insn.extra
+        through = next((place for place, slot in zip(places, self.slots) if slot.kind == USE), -1)
+        if self._tail >= 0:
+            self.restore(out, out.frame.grown + out.code.incoming - self._tail)
+        self.go(out, symbol, through, self._tail >= 0)
+        if self._tail < 0:
+            out.call(handlers)
+            self.lower_stack(out, self._popped)
+
+    def restore(self, out: Emitter, above: int) -> None:
+        """All that the prologue did, undone; the stack pointer (or the return address there) `above` bytes higher."""
+        raise NotImplementedError
+
+    def go(self, out: Emitter, symbol: str | None, through: int, tail: bool) -> None:
+        """The call or jump itself: to a symbol, or, if it is None, to where a register leads."""
+        raise NotImplementedError
+
+    def lower_stack(self, out: Emitter, count: int) -> None:
+        """The stack pointer so many bytes down."""
+        raise NotImplementedError

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from liftcheck.isa.riscv64.insts.common import F, V, X
 from liftcheck.isa.riscv64.insts.table import table
-from liftcheck.mach.backend import Emitter, Frame
+from liftcheck.mach.backend import Backend, CallForm, Emitter, Frame, frame_of
 from liftcheck.mach.convention import BASE, OUTGOING, STACK_SLOT, TAIL
 from liftcheck.mach.emit import Reach
 from liftcheck.mach.regs import FLOAT, INT, SLOT
@@ -297,37 +297,24 @@ TABLE: Final = Table_("br_table", (Slot(INT, DEF, EARLY), Slot(INT, DEF, EARLY),
 TABLE.is_branch = True
 
 
-class Call(Form):
-    """A call of a symbol (`extra[0]`), or through the first of the registers that are read. `popped`: bytes that the
-    callee takes away. `tail`: how many stack bytes the callee has; -1: it is no tail call."""
+class Call(CallForm):
+    """See `backend.CallForm`."""
 
-    __slots__ = ("_popped", "_tail")
+    __slots__ = ()
 
-    def __init__(self, slots: Sequence[Slot], clobbers: Sequence[int], popped: int, tail: int = -1) -> None:
-        super().__init__("call" if tail < 0 else "return_call", slots, clobbers)
-        self._popped: Final = popped
-        self._tail: Final = tail
-        self.is_return = tail >= 0
+    def restore(self, out: Emitter, above: int) -> None:
+        _restore(out, above)
 
-    def emit(self, out: Emitter, places: Sequence[int], insn: Insn) -> None:
-        symbol, handlers = insn.extra
-        through = T6
-        if self._tail >= 0:
-            _restore(out, out.frame.grown + out.code.incoming - self._tail)
-        if symbol is None:
-            through = next(place for place, slot in zip(places, self.slots) if slot.kind == USE)
-        link = RA if self._tail < 0 else ZERO
+    def go(self, out: Emitter, symbol: str | None, through: int, tail: bool) -> None:
+        link = ZERO if tail else RA
         if symbol is not None:
             out.relocation("RiscvCallPlt", symbol)
             out.put(far(0, link))
-        elif link:
-            out.put(row("jalr", link, through, extra=(0,)))
         else:
-            out.put(row("jr", through, extra=(0,)))
-        if self._tail < 0:
-            out.call(handlers)
-            if self._popped:
-                _add_sp(out, -self._popped)
+            out.put(row("jr", through, extra=(0,)) if tail else row("jalr", link, through, extra=(0,)))
+
+    def lower_stack(self, out: Emitter, count: int) -> None:
+        _add_sp(out, -count)
 
 
 class FunctionAddress(Form):
@@ -359,17 +346,6 @@ class Block_(Form):
 # -- frames
 
 
-def frame_of(code: VCode, saved: Sequence[int], spills: int, wants_pair: bool) -> Frame:
-    """The frame of a function that overwrites `saved` and has so many words of spill slots."""
-    at = -(-code.outgoing // 16) * 16
-    slots = at
-    at = -(-(at + code.slot_bytes) // 8) * 8
-    size = -(-(at + 8 * spills) // 16) * 16
-    grown = max(0, code.tail - code.incoming)
-    wants_pair |= code.calls or code.frame or bool(saved) or size > 0 or code.incoming > 0 or grown > 0
-    return Frame(tuple(sorted(saved)), slots, at, size, wants_pair, grown)
-
-
 def _add_sp(out: Emitter, count: int) -> None:
     if fits(count):
         if count:
@@ -396,7 +372,7 @@ def _restore(out: Emitter, above: int) -> None:
     _add_sp(out, 16 + above)
 
 
-class Riscv64:
+class Riscv64(Backend):
     """See `mach.backend.Backend`."""
 
     allocatable = ((_LOST, _LOST_F, ()), (_SAVED, _SAVED_F, ()))

@@ -13,9 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from liftcheck.clif.ir import Inst
-from liftcheck.clif.opcodes import OPCODES
-from liftcheck.clif.types import Type
 from liftcheck.isa.riscv64.backend import (
     ADDRESS,
     BACKEND,
@@ -37,11 +34,10 @@ from liftcheck.isa.riscv64.backend import (
 )
 from liftcheck.isa.riscv64.insts.common import ROUNDING
 from liftcheck.isa.riscv64.sequences_own import select, sequences
-from liftcheck.isle.compiled import Compiled, compile_rules
-from liftcheck.isle.reader import Source
-from liftcheck.mach import prelude, words
-from liftcheck.mach.convention import BASE, STACK_SLOT, Conventions
-from liftcheck.mach.lower import Lowering, Refused
+from liftcheck.isle.compiled import Compiled
+from liftcheck.mach import words
+from liftcheck.mach.convention import BASE, STACK_SLOT
+from liftcheck.mach.lower import Lowering
 from liftcheck.mach.vcode import DEF, USE, Form, RowForm, Slot, fixed
 
 Amode = tuple[str, int, int]
@@ -199,35 +195,8 @@ def _address(low: Lowering, amode: Amode) -> int:
     return made
 
 
-def _function_address(low: Lowering, number: int) -> int:
-    made = low.temp(0)
-    low.emit(FUNCTION_ADDRESS, (made,), (low.function.func_refs[number].name, 0))
-    return made
-
-
-def _symbol_address(low: Lowering, number: int) -> int | None:
-    kind, *rest = low.function.globals[number]
-    if kind != "symbol" or rest[3]:
-        return None
-    made = low.temp(0)
-    low.emit(FUNCTION_ADDRESS, (made,), (rest[0], rest[1]))
-    return made
-
-
-def _frame_pointer(low: Lowering) -> int:
-    low.code.frame = True
-    return fixed(FP)
-
-
-def _stack_pointer(low: Lowering) -> int:
-    return fixed(SP)
-
-
-def _bound(low: Lowering, ty: Type, to: Type, kind: int) -> int:
-    return _float_bits(low, ty.bytes, words.bound_bits(ty, to, kind))
-
-
 _EXTERNS: Final[dict[str, Any]] = {
+    **words.addresses(FUNCTION_ADDRESS, FP, SP),
     "zero": lambda low: _X0,
     "imm": _imm,
     "small": lambda low, k: k if fits(k) else None,
@@ -241,29 +210,18 @@ _EXTERNS: Final[dict[str, Any]] = {
     "select_reg": _select_reg,
     **{f"has_{name}": words.extension(f"has_{name}") for name in _EXTENSIONS},
     "wide": lambda low, ty: ty if ty.bits == 128 and not ty.is_vector else None,
-    "bound": _bound,
+    "bound": lambda low, ty, to, kind: _float_bits(low, ty.bytes, words.bound_bits(ty, to, kind)),
     "at": _at,
     "in_slot": _in_slot,
     "further": lambda low, amode, k: (amode[0], amode[1] + k, amode[2]),
     "address": _address,
-    "function_address": _function_address,
-    "symbol_address": _symbol_address,
-    "stack_pointer": _stack_pointer,
-    "frame_pointer": _frame_pointer,
 }
 
 
 @cache
 def rules() -> Compiled:
     """The rules of this ISA."""
-    files = [words.SHARED, words.source(Path(__file__).with_name("lower.isle"), "riscv64")]
-    externs = {**prelude.EXTERNS, **words.EXTERNS, **_EXTERNS}
-    lines = []
-    for name, build, (types, gives) in _declared("".join(file.text for file in files)):
-        externs[name] = build
-        lines.append(f"(decl {name} ({' '.join(types)}) {gives}) (extern constructor {name} {name})")
-    own = Source("riscv64 instructions", "\n".join(lines))
-    return compile_rules([prelude.prelude(), own, *files], externs, prelude.LAYOUTS)
+    return words.compiled(Path(__file__).with_name("lower.isle"), "riscv64", _EXTERNS, _declared)
 
 
 # -- the seam
@@ -317,41 +275,7 @@ class _Parts:
         return Call(slots, clobbers, popped, tail)
 
 
-class Riscv64Rules:
-    """See `lower.Rules`."""
-
-    def __init__(self) -> None:
-        every = [p for groups in BACKEND.allocatable for group in groups for p in group]
-        conventions = Conventions("riscv64", _Parts(), every)
-        self.enter, self.leave, self.call = conventions.enter, conventions.leave, conventions.call
-        self._lower: Final = rules().term("lower")
-        self._branch: Final = rules().term("lower_branch")
-
-    def classes(self, low: Lowering, ty: Type) -> Sequence[int]:
-        if ty.is_vector:
-            raise Refused(f"values of {ty}")
-        if ty.is_float and ty.bits <= 64:
-            return (1,)
-        return (0,) if ty.bits <= 64 else (0, 0)
-
-    def lower(self, low: Lowering, inst: Inst) -> Any:
-        outer, low.access_trap = low.access_trap, prelude.access_trap(inst.flags) if inst.op in _ACCESSES else ""
-        try:
-            return self._lower(low, inst)
-        finally:
-            low.access_trap = outer
-
-    def branch(self, low: Lowering, inst: Inst, targets: Sequence[int]) -> object:
-        if inst.op == "br_table":
-            low.emit(TABLE, (low.temp(0), low.temp(0), low.reg(inst.args[0])), tuple(targets))
-            return 0
-        return self._branch(low, inst, targets[0], targets[1]) if len(targets) == 2 else None
-
-
-_ACCESSES: Final = frozenset(name for name, op in OPCODES.items() if op.address is not None)
-
-
 @cache
-def opened() -> Riscv64Rules:
-    """The rules, opened once."""
-    return Riscv64Rules()
+def opened() -> words.WordRules:
+    """Its part of lowering."""
+    return words.WordRules("riscv64", BACKEND, _Parts(), rules(), TABLE, wide_floats=False)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from liftcheck.isa.x64.insts.common import NAMES
 from liftcheck.isa.x64.insts.table import table
-from liftcheck.mach.backend import Emitter, Frame
+from liftcheck.mach.backend import Backend, CallForm, Emitter, Frame, frame_of
 from liftcheck.mach.convention import BASE, OUTGOING, STACK_SLOT, TAIL
 from liftcheck.mach.emit import Reach
 from liftcheck.mach.regs import FLOAT, INT, SLOT
@@ -304,33 +304,23 @@ POOL: Final = {n: FromPool(name, (Slot(FLOAT, DEF, LATE),)) for n, name in ((4, 
 # -- calls
 
 
-class Call(Form):
-    """A call of a symbol (`extra[0]`), or through the first of the registers that are read. `popped`: bytes that the
-    callee takes away. `tail`: how many stack bytes the callee has; -1: it is no tail call."""
+class Call(CallForm):
+    """See `backend.CallForm`."""
 
-    __slots__ = ("_popped", "_tail")
+    __slots__ = ()
 
-    def __init__(self, slots: Sequence[Slot], clobbers: Sequence[int], popped: int, tail: int = -1) -> None:
-        super().__init__("call" if tail < 0 else "return_call", slots, clobbers)
-        self._popped: Final = popped
-        self._tail: Final = tail
-        self.is_return = tail >= 0
+    def restore(self, out: Emitter, above: int) -> None:
+        _restore(out, above)
 
-    def emit(self, out: Emitter, places: Sequence[int], insn: Insn) -> None:
-        symbol, handlers = insn.extra
-        word = "call"
-        if self._tail >= 0:
-            word = "jmp"
-            _restore(out, out.frame.grown + out.code.incoming - self._tail)
+    def go(self, out: Emitter, symbol: str | None, through: int, tail: bool) -> None:
         if symbol is None:
-            through = next(place for place, slot in zip(places, self.slots) if slot.kind == USE)
-            out.put(line(f"{word} {NAMES[64][through]}"))
+            out.put(line(f"{'jmp' if tail else 'call'} {NAMES[64][through]}"))
         else:
-            out.relocation("X86CallPCRel4" if self._tail < 0 else "X86PCRel4", symbol, -4, within=1)
-            out.put((b"\xe8" if self._tail < 0 else b"\xe9") + bytes(4))
-        if self._tail < 0:
-            out.call(handlers)
-            _add_sp(out, -self._popped)
+            out.relocation("X86PCRel4" if tail else "X86CallPCRel4", symbol, -4, within=1)
+            out.put((b"\xe9" if tail else b"\xe8") + bytes(4))
+
+    def lower_stack(self, out: Emitter, count: int) -> None:
+        _add_sp(out, -count)
 
 
 class FunctionAddress(Form):
@@ -387,7 +377,7 @@ def _restore(out: Emitter, above: int) -> None:
         out.put(line("push r11"))
 
 
-class X64:
+class X64(Backend):
     """See `mach.backend.Backend`."""
 
     allocatable = ((_LOST, tuple(range(64, 79)), ()), (_SAVED, (), ()))
@@ -395,13 +385,7 @@ class X64:
     slot_words = (1, 2, 1)
 
     def frame(self, code: VCode, saved: Sequence[int], spills: int, wants_pair: bool) -> Frame:
-        at = -(-code.outgoing // 16) * 16
-        slots = at
-        at = -(-(at + code.slot_bytes) // 16) * 16
-        size = -(-(at + 8 * spills) // 16) * 16
-        grown = max(0, code.tail - code.incoming)
-        wants_pair |= code.calls or code.frame or bool(saved) or size > 0 or code.incoming > 0 or grown > 0
-        return Frame(tuple(sorted(saved)), slots, at, size, wants_pair, grown)
+        return frame_of(code, saved, spills, wants_pair)
 
     def prologue(self, out: Emitter) -> None:
         frame = out.frame

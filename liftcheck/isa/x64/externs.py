@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from liftcheck.clif.ir import Inst
-from liftcheck.clif.opcodes import OPCODES
 from liftcheck.clif.types import Type
 from liftcheck.isa.x64.backend import (
     BACKEND,
@@ -32,11 +30,10 @@ from liftcheck.isa.x64.backend import (
     trap_on,
 )
 from liftcheck.isa.x64.instructions_own import texts
-from liftcheck.isle.compiled import Compiled, compile_rules
-from liftcheck.isle.reader import Source
-from liftcheck.mach import prelude, words
-from liftcheck.mach.convention import BASE, STACK_SLOT, Conventions
-from liftcheck.mach.lower import Lowering, Refused
+from liftcheck.isle.compiled import Compiled
+from liftcheck.mach import words
+from liftcheck.mach.convention import BASE, STACK_SLOT
+from liftcheck.mach.lower import Lowering
 from liftcheck.mach.vcode import DEF, USE, Form, Slot, fixed
 
 Amode = tuple[str, int, int, tuple[int, ...]]
@@ -209,26 +206,6 @@ def _in_slot(low: Lowering, slot: int, offset: int) -> Amode:
     return STACK_SLOT, low.code.slots[slot] + offset, 0, ()
 
 
-def _function_address(low: Lowering, number: int) -> int:
-    made = low.temp(0)
-    low.emit(FUNCTION_ADDRESS, (made,), (low.function.func_refs[number].name, 0))
-    return made
-
-
-def _symbol_address(low: Lowering, number: int) -> int | None:
-    kind, *rest = low.function.globals[number]
-    if kind != "symbol" or rest[3]:
-        return None
-    made = low.temp(0)
-    low.emit(FUNCTION_ADDRESS, (made,), (rest[0], rest[1]))
-    return made
-
-
-def _frame_pointer(low: Lowering) -> int:
-    low.code.frame = True
-    return fixed(RBP)
-
-
 def _carry(name: str) -> Callable[..., tuple[int, int]]:
     def build(low: Lowering, x: tuple[int, int], y: tuple[int, int]) -> tuple[int, int]:
         made = low.temp(0), low.temp(0)
@@ -250,6 +227,7 @@ def _cas(low: Lowering, ty: Type, address: int, expected: int, value: int) -> in
 
 
 _EXTERNS: Final[dict[str, Any]] = {
+    **words.addresses(FUNCTION_ADDRESS, RBP, RSP),
     "zero": lambda low: _ZERO,
     "imm": _imm,
     "small": lambda low, k: k if -(1 << 31) <= k < 1 << 31 else None,
@@ -269,10 +247,6 @@ _EXTERNS: Final[dict[str, Any]] = {
     "in_slot": _in_slot,
     "further": lambda low, amode, k: (amode[0], amode[1] + k, *amode[2:]),
     "address": lambda low, amode: _emit_access(low, "lea", amode),
-    "function_address": _function_address,
-    "symbol_address": _symbol_address,
-    "stack_pointer": lambda low: fixed(RSP),
-    "frame_pointer": _frame_pointer,
     "carried": _carry("add_"),
     "borrowed": _carry("sub_"),
     "rmw": _rmw,
@@ -283,14 +257,7 @@ _EXTERNS: Final[dict[str, Any]] = {
 @cache
 def rules() -> Compiled:
     """The rules of this ISA."""
-    files = [words.SHARED, words.source(Path(__file__).with_name("lower.isle"), "x64")]
-    externs = {**prelude.EXTERNS, **words.EXTERNS, **_EXTERNS}
-    lines = []
-    for name, build, (types, gives) in _declared("".join(file.text for file in files)):
-        externs[name] = build
-        lines.append(f"(decl {name} ({' '.join(types)}) {gives}) (extern constructor {name} {name})")
-    own = Source("x86-64 instructions", "\n".join(lines))
-    return compile_rules([prelude.prelude(), own, *files], externs, prelude.LAYOUTS)
+    return words.compiled(Path(__file__).with_name("lower.isle"), "x64", _EXTERNS, _declared)
 
 
 # -- the seam
@@ -332,41 +299,7 @@ class _Parts:
         return Call(slots, clobbers, popped, tail)
 
 
-class X64Rules:
-    """See `lower.Rules`."""
-
-    def __init__(self) -> None:
-        every = [p for groups in BACKEND.allocatable for group in groups for p in group]
-        conventions = Conventions("x86-64", _Parts(), every)
-        self.enter, self.leave, self.call = conventions.enter, conventions.leave, conventions.call
-        self._lower: Final = rules().term("lower")
-        self._branch: Final = rules().term("lower_branch")
-
-    def classes(self, low: Lowering, ty: Type) -> Sequence[int]:
-        if ty.is_vector:
-            raise Refused(f"values of {ty}")
-        if ty.is_float:
-            return (1,)
-        return (0,) if ty.bits <= 64 else (0, 0)
-
-    def lower(self, low: Lowering, inst: Inst) -> Any:
-        outer, low.access_trap = low.access_trap, prelude.access_trap(inst.flags) if inst.op in _ACCESSES else ""
-        try:
-            return self._lower(low, inst)
-        finally:
-            low.access_trap = outer
-
-    def branch(self, low: Lowering, inst: Inst, targets: Sequence[int]) -> object:
-        if inst.op == "br_table":
-            low.emit(JUMP_TABLE, (low.temp(0), low.temp(0), low.reg(inst.args[0])), tuple(targets))
-            return 0
-        return self._branch(low, inst, targets[0], targets[1]) if len(targets) == 2 else None
-
-
-_ACCESSES: Final = frozenset(name for name, op in OPCODES.items() if op.address is not None)
-
-
 @cache
-def opened() -> X64Rules:
-    """The rules, opened once."""
-    return X64Rules()
+def opened() -> words.WordRules:
+    """Its part of lowering."""
+    return words.WordRules("x86-64", BACKEND, _Parts(), rules(), JUMP_TABLE, wide_floats=True)
