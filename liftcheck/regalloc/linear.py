@@ -84,6 +84,7 @@ class _Allocator:
         """(start, end, place), in order."""
         self.slot: Final = [NONE] * count
         self.slots = 0
+        self._slot_class: Final[dict[int, int]] = {}
         environment = problem.environment
         self.order: Final = [
             (*environment.preferred[cls], *environment.others[cls]) for cls in range(len(environment.preferred))
@@ -265,6 +266,7 @@ class _Allocator:
             size = self.problem.slot_sizes[self.problem.classes[vreg]]
             self.slots = -(-self.slots // size) * size
             self.slot[vreg] = SLOT + self.slots
+            self._slot_class[SLOT + self.slots] = self.problem.classes[vreg]
             self.slots += size
         need = self._need(vreg, begin)
         until = self.end[vreg] if need < 0 else need & ~1
@@ -389,19 +391,19 @@ class _Allocator:
                     self.moves[block.first, BEFORE, _STORED].append((self.pieces[vreg][0][2], slot))
 
     def _edges(self) -> None:
-        """Moves on edges."""
+        """Moves on edges. Only what is cut between an edge's two ends is elsewhere at the other end."""
         blocks = self.problem.blocks
-        split = [v for v, pieces in enumerate(self.pieces) if len(pieces) > 1]
-        split.sort(key=lambda v: self.start[v])
-        starts = [self.start[v] for v in split]
+        cuts = sorted((begin, v) for v, pieces in enumerate(self.pieces) for begin, _, _ in pieces[1:])
+        cut_at = [begin for begin, _ in cuts]
         for block in blocks:
             end = 2 * block.end - 1
             for index, successor in enumerate(block.successors):
                 goal = blocks[successor]
                 begin = 2 * goal.first
+                low, high = min(end, begin), max(end, begin)
                 found: list[tuple[int, int]] = []
-                for vreg in split[: bisect_left(starts, min(end + 1, begin))]:
-                    if self.end[vreg] > max(end, begin):
+                for vreg in dict.fromkeys(v for _, v in cuts[bisect_right(cut_at, low) : bisect_right(cut_at, high)]):
+                    if self.start[vreg] < min(end + 1, begin) and self.end[vreg] > high:
                         source, target = self.at(vreg, end), self.at(vreg, begin)
                         if source != target and target < SLOT:
                             found.append((source, target))
@@ -433,10 +435,7 @@ class _Allocator:
 
     def _class(self, source: int, target: int) -> int:
         register = source if source < SLOT else target
-        return register >> 6 if register < SLOT else self._slot_class(source)
-
-    def _slot_class(self, slot: int) -> int:
-        return next(self.problem.classes[v] for v, one in enumerate(self.slot) if one == slot)
+        return register >> 6 if register < SLOT else self._slot_class[source]
 
     def _spare(self) -> int:
         self.slots += 2

@@ -47,9 +47,7 @@ def in_turn(moves: Sequence[Pair], scratch: int, spare: Callable[[], int]) -> li
                 at = source[at]
             aside = spare() if any(one >= SLOT and source[one] >= SLOT for one in circle) else scratch
             put(target, aside)
-            for one, place in source.items():
-                if place == target:
-                    source[one] = aside
+            source[circle[-1]] = aside
             readers[aside] = readers.pop(target)
             free.append(target)
     return done
