@@ -288,7 +288,7 @@ class _Allocator:
         best, latest, mine = NONE, -1, self._need(vreg, begin)
         for register in self.order[cls]:
             one = taken.get(register)
-            if one is None or one[2] >= begin or self._until(register, vreg, begin) <= mine:
+            if one is None or self._until(register, vreg, begin) <= mine:
                 continue
             other = one[1]
             need = self._need(other, begin)
@@ -303,7 +303,10 @@ class _Allocator:
         pieces = self.pieces[other]
         assert pieces[-1][0] == start
         old_end = pieces[-1][1]
-        pieces[-1] = (start, begin, best)
+        if start < begin:
+            pieces[-1] = (start, begin, best)
+        else:
+            pieces.pop()
         if old_end < self.end[other]:
             self._turn[other] = -1
         self._spill(other, begin, waiting)
