@@ -21,12 +21,14 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Final
 
-from liftcheck.errors import InternalError
+from liftcheck.errors import InternalError, Unsupported
 from liftcheck.mach.regs import NONE, SLOT
-from liftcheck.regalloc.allocation import AFTER, BEFORE, DEF, FIXED, LATE, REUSE, STACK, Edit
+from liftcheck.regalloc.allocation import AFTER, BEFORE, DEF, FIXED, LATE, LIMIT, REUSE, STACK, Edit
 from liftcheck.regalloc.moves import in_turn
 from liftcheck.regalloc.problem import Problem, Solution
 
+_LACKING: Final = (STACK, LIMIT)
+"""Constraints that it does not have."""
 _EDGE_IN, _STORED, _COPIED, _EDGE_OUT = range(4)
 """The order of moves before one instruction: those of an edge into the block, stores of parameters, copies for the
 instruction and between pieces, those of an edge out of the block."""
@@ -145,8 +147,7 @@ class _Allocator:
                         end[vreg] = max(end[vreg], at + (number == block.first))
                     else:
                         end[vreg] = max(end[vreg], where + 1)
-                        if constraint != STACK:
-                            needs[vreg].append(where)
+                        needs[vreg].append(where)
             for arguments in block.arguments:
                 for vreg in arguments:
                     end[vreg] = max(end[vreg], 2 * block.end)
@@ -433,6 +434,8 @@ class _Allocator:
                 by_class[self._class(source, target)].append((source, target))
             for cls, some in by_class.items():
                 for source, target in in_turn(some, scratch[cls], self._spare):
+                    if NONE in (source, target):
+                        raise Unsupported(f"moves of class {cls} that need a scratch register, and there is none")
                     done.append(Edit(number, side, source, target))
         return done
 
@@ -446,7 +449,11 @@ class _Allocator:
 
 
 def allocate(problem: Problem) -> Solution:
-    """Places for all operands, and the moves between them."""
+    """Places for all operands, and the moves between them. An operand that may be anywhere is in a register.
+    Unsupported: operands that must be on the stack or in one of the first registers, and moves that need a scratch
+    register where the environment has none."""
+    if any(operand.constraint in _LACKING for insn in problem.instructions for operand in insn.operands):
+        raise Unsupported("operands that must be on the stack, or in one of the first registers")
     made = _Allocator(problem)
     made.scan()
     made.hand_out()

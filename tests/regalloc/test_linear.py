@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from liftcheck.errors import Unsupported
 from liftcheck.mach.regs import SLOT
 from liftcheck.oracles.regalloc.validate import validate_allocation
 from liftcheck.oracles.regalloc.verdict import INVALID, VALID
@@ -18,6 +19,7 @@ from liftcheck.regalloc.allocation import (
     LATE,
     REG,
     REUSE,
+    STACK,
     USE,
     Allocation,
     Block,
@@ -188,6 +190,23 @@ def test_every_answer_is_proven(seed: int) -> None:
     problem = Made(seed, 2 + seed % 12).problem(seed % 4)
     verdict = validate_allocation(allocation(problem, allocate(problem)))
     assert verdict.status == VALID, verdict.counterexample.render() if verdict.counterexample else verdict.reason
+
+
+def test_what_it_does_not_have_is_said() -> None:
+    """A move through a scratch register that the environment lacks; an operand that must be on the stack."""
+    block = Block(0, 2, (), (), ())
+    swap = (Operand(0, 0, DEF, LATE, FIXED, 1), Operand(1, 0, DEF, LATE, FIXED, 0))
+    crossed = (fixed(0, 0, 0), fixed(1, 0, 1))
+    instructions = (Instruction(swap), Instruction(crossed, is_return=True))
+    problem = Problem((block,), instructions, (0, 0), ENVIRONMENT, (1, 1, 2))
+    assert validate_allocation(allocation(problem, allocate(problem))).status == VALID
+    without = problem._replace(environment=ENVIRONMENT._replace(preferred=((), (64,), ()), scratch=(-1, -1, -1)))
+    narrow = without._replace(environment=without.environment._replace(others=((0, 1), (), ())))
+    with pytest.raises(Unsupported, match="scratch register"):
+        allocate(narrow)
+    on_stack = (Instruction((Operand(0, 0, DEF, LATE, STACK),)), Instruction((), is_return=True))
+    with pytest.raises(Unsupported, match="must be on the stack"):
+        allocate(problem._replace(instructions=on_stack, classes=(0,)))
 
 
 def _swap_places(problem: Problem, solution: Solution, at: Random) -> Solution | None:
